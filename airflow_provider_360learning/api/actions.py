@@ -1,0 +1,63 @@
+"""
+How an action is written once and run in two ways.
+
+An action is a generator method that yields :class:`~.client.Call` objects and is sent their answers. Calling it
+runs it in the calling thread; ``arun`` runs it on an event loop; another action goes through its ``steps``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from .client import Client, Steps
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BoundAction(Generic[P, R]):
+    """
+    An action of one client.
+
+    :param client: Makes the calls.
+    :param steps: The generator method, bound to its dialect.
+    """
+
+    def __init__(self, client: Client, steps: Callable[P, Steps[R]]) -> None:
+        self._client = client
+        self.steps = steps
+        functools.update_wrapper(self, steps)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the action in this thread."""
+        return self._client.run(self.steps(*args, **kwargs))
+
+    async def arun(self, executor: Executor, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the action on an event loop, sending in the threads of ``executor``."""
+        return await self._client.arun(self.steps(*args, **kwargs), executor)
+
+
+class action(Generic[P, R]):
+    """Make an action of a generator method."""
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[R]]) -> None:
+        self._steps = steps
+        functools.update_wrapper(self, steps)  # type: ignore[arg-type]
+
+    def __get__(self, dialect: Dialect, owner: type | None = None) -> BoundAction[P, R]:
+        """Bind the action to its dialect, and so to its client."""
+        return BoundAction(dialect.client, self._steps.__get__(dialect, owner))
+
+
+class Dialect:
+    """
+    The actions of one version of the API.
+
+    :param client: Makes the calls.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client

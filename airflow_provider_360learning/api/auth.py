@@ -1,0 +1,197 @@
+"""
+Credentials to headers, and the life of a token.
+
+Each way is a :class:`requests.auth.AuthBase`: anything else is silently replaced by a ``.netrc`` entry for the
+host.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from .errors import UnexpectedAnswerError
+
+#: A token is renewed this long before its end, or a tenth of its life if that is shorter. In seconds.
+LONGEST_LEAD = 60.0
+
+
+class Auth(AuthBase):
+    """How one request proves who it comes from. This one proves nothing (the token request itself)."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the credentials to a prepared request."""
+        return request
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be seen in a log or an error."""
+        return ()
+
+    def is_ready(self) -> bool:
+        """Tell whether a request can be sent without fetching anything first."""
+        return True
+
+    def make_ready(self) -> None:
+        """Fetch whatever is needed to send a request."""
+
+    def renew(self, request: PreparedRequest) -> bool:
+        """
+        Give up what the server did not accept on a request.
+
+        :returns: Whether sending again with something new makes sense.
+        """
+        return False
+
+
+class ApiKeyInHeaders(Auth):
+    """
+    The API key in the headers ``X-company-id`` and ``X-apiKey``.
+
+    :param company_id: The company ID.
+    :param api_key: The API key.
+    """
+
+    def __init__(self, company_id: str, api_key: str) -> None:
+        self._company_id = company_id
+        self._api_key = api_key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the two headers."""
+        request.headers.update({"X-company-id": self._company_id, "X-apiKey": self._api_key})
+        return request
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The API key."""
+        return (self._api_key,)
+
+
+class ApiKeyInQuery(ApiKeyInHeaders):
+    """The API key in the query, as ``company`` and ``apiKey``. Such a URL is never logged."""
+
+    def __init__(self, company_id: str, api_key: str) -> None:
+        super().__init__(company_id, api_key)
+        hide_keys_in_transport_logs()
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the two parameters."""
+        separator = "&" if "?" in (request.url or "") else "?"
+        request.url = f"{request.url}{separator}{urlencode({'company': self._company_id, 'apiKey': self._api_key})}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    An access token.
+
+    :param value: What goes into the header.
+    :param renew_at: When to fetch the next one, on :func:`time.monotonic`.
+    """
+
+    value: str
+    renew_at: float
+
+    @classmethod
+    def from_answer(cls, answer: dict[str, Any], asked_at: float) -> Token:
+        """
+        Read the token endpoint's answer.
+
+        :param answer: ``{access_token, expires_in}``; ``expires_in`` is documented as a string of seconds.
+        :param asked_at: When the request was sent, on :func:`time.monotonic`: its life counts from then.
+        """
+        try:
+            life = float(answer.get("expires_in", "3600"))
+        except (TypeError, ValueError):
+            raise UnexpectedAnswerError("The token endpoint's expires_in is no number of seconds") from None
+        return cls(str(answer["access_token"]), asked_at + life - min(LONGEST_LEAD, life / 10))
+
+
+class OAuth2Token(Auth):
+    """
+    A bearer token, fetched when first needed and renewed ahead of its end.
+
+    Threads that share it fetch one token, not one each.
+
+    :param fetch: Fetches a token from the token endpoint, as :meth:`Token.from_answer` reads it.
+    :param api_key: The API key that the token is fetched with.
+    :param on_token: Told of each new token's value (to have it masked).
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], dict[str, Any]],
+        api_key: str,
+        on_token: Callable[[str], None] = lambda value: None,
+    ) -> None:
+        self._fetch = fetch
+        self._api_key = api_key
+        self._on_token = on_token
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the ``Authorization`` header."""
+        self.make_ready()
+        assert self._token is not None
+        request.headers["Authorization"] = f"Bearer {self._token.value}"
+        return request
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The API key and the token."""
+        return (self._api_key, *([self._token.value] if self._token else []))
+
+    def is_ready(self) -> bool:
+        """Tell whether there is a token that is good for a while."""
+        return self._token is not None and time.monotonic() < self._token.renew_at
+
+    def make_ready(self) -> None:
+        """Fetch a token if there is none that is good for a while."""
+        if self.is_ready():
+            return
+        with self._lock:
+            if self.is_ready():  # another thread fetched it while this one waited
+                return
+            asked_at = time.monotonic()
+            token = Token.from_answer(self._fetch(), asked_at)
+            self._on_token(token.value)
+            self._token = token
+
+    def renew(self, request: PreparedRequest) -> bool:
+        """Forget the token of a refused request, unless another thread has renewed it already."""
+        refused = request.headers.get("Authorization")
+        with self._lock:
+            if self._token and refused == f"Bearer {self._token.value}":
+                self._token = None
+        return True
+
+
+class _HideKeys(logging.Filter):
+    """urllib3 logs the path and query of each request at DEBUG."""
+
+    _KEY = re.compile(r"(apiKey=)[^&\s\"]+")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                self._KEY.sub(r"\1***", value) if isinstance(value, str) else value for value in record.args
+            )
+        return True
+
+
+def hide_keys_in_transport_logs() -> None:
+    """Keep API keys in queries out of urllib3's debug log."""
+    logger = logging.getLogger("urllib3.connectionpool")
+    if not any(isinstance(existing, _HideKeys) for existing in logger.filters):
+        logger.addFilter(_HideKeys())

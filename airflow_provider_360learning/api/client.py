@@ -1,0 +1,460 @@
+"""
+One call: authenticate, wait for room in the budget, send, retry where that can help, decode or raise.
+
+The client knows HTTP and the table of operations, and nothing of users or groups. Actions (``v1.py``) hand it
+:class:`Call` objects through generators, so that each action can be run in a thread that sleeps, or on an event
+loop that does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, quote_plus
+
+import requests
+import tenacity
+
+from .auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
+from .budget import Budget, Usage
+from .endpoints import ENDPOINTS, GENERATE_TOKEN, PREFIX, TOKEN_PATH, Body
+from .errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    Learning360Error,
+    OutcomeUnknownError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+    UnexpectedAnswerError,
+    advice_for,
+    class_for,
+)
+from .transport import Transport
+from .wire import encode_form, error_of, fault_in, form_value, retry_after_of, segment, without_nones
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+#: How often a call that failed (and may be sent again) is sent in all.
+MOST_ATTEMPTS = 4
+#: Wait before the next attempt, in seconds: doubling from the first, with jitter.
+FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT = 0.5, 20.0
+#: How much of an answer's text goes into an error, in characters.
+LONGEST_QUOTE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    A call to be made.
+
+    :param operation: Name in the table of operations.
+    :param path: Values of the path's segments, unencoded.
+    :param query: Query parameters; ``None`` values are left out.
+    :param body: Body; ``None`` values are left out.
+    """
+
+    operation: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: An action in the making: yields calls, is sent their answers (or has their errors raised), returns a result.
+Steps = Generator[Call, Any, R]
+
+
+#: Yields seconds to sleep, until it is the request's turn.
+Turn = Generator[float, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Where and how to reach 360Learning.
+
+    :param base_url: Without a trailing slash.
+    :param company_id: The company ID.
+    :param api_key: The API key.
+    :param auth: ``oauth2``, ``api_key_header`` or ``api_key_query``.
+    :param token_path: Path of the token endpoint.
+    :param connect_timeout: Seconds.
+    :param read_timeout: Seconds.
+    :param ca_bundle: Path of certificates to trust, instead of the usual ones.
+    :param proxy: URL of a proxy, instead of the one in the environment.
+    """
+
+    base_url: str
+    company_id: str
+    api_key: str = field(repr=False)
+    auth: str = "oauth2"
+    token_path: str = TOKEN_PATH
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    ca_bundle: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+
+
+class Client:
+    """
+    Calls operations of the API.
+
+    :param settings: Where and how to reach 360Learning.
+    :param budget: When a request may be sent.
+    :param user_agent: What the requests say they come from.
+    :param attempts: How often a call is sent in all that fails and may be sent again; with 1, whoever asks again
+        and again (a sensor) decides alone when.
+    :param on_token: Told of each new token (to have it masked).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        budget: Budget,
+        *,
+        user_agent: str = "airflow-provider-360learning",
+        attempts: int = MOST_ATTEMPTS,
+        on_token: Callable[[str], None] = lambda value: None,
+    ) -> None:
+        self._settings = settings
+        self._budget = budget
+        self._user_agent = user_agent
+        self._attempts = attempts
+        self._transport = Transport(
+            settings.base_url,
+            (settings.connect_timeout, settings.read_timeout),
+            ca_bundle=settings.ca_bundle,
+            proxy=settings.proxy,
+        )
+        self._auth = self._choose_auth(on_token)
+
+    @property
+    def usage(self) -> Usage:
+        """What the calls so far cost."""
+        return self._budget.usage
+
+    def run(self, steps: Steps[R]) -> R:
+        """
+        Run an action in this thread.
+
+        :param steps: The action.
+        :raises Learning360Error: as the calls and the action raise.
+        """
+        outcome: Any = None
+        while True:
+            try:
+                call = _advance(steps, outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            try:
+                outcome = self.call(call)
+            except Learning360Error as error:
+                outcome = error
+
+    async def arun(self, steps: Steps[R], executor: Executor) -> R:
+        """
+        Run an action on an event loop: waits are awaited, and only sending takes a thread.
+
+        Calls that fail are not sent again: whoever polls does that.
+
+        :param steps: The action.
+        :param executor: Threads to send in.
+        :raises Learning360Error: as the calls and the action raise.
+        """
+        outcome: Any = None
+        while True:
+            try:
+                call = _advance(steps, outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            try:
+                outcome = await self.acall(call, executor)
+            except Learning360Error as error:
+                outcome = error
+
+    def call(self, call: Call) -> Any:
+        """
+        Make a call and return its decoded answer (``None`` for an empty one).
+
+        :param call: The call.
+        :raises Learning360Error: one of the family, after the retries that can help.
+        """
+        exchange = _Exchange(self, call)
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(exchange.may_try_again),
+            wait=exchange.wait_before_next,
+            before_sleep=exchange.note_retry,
+            reraise=True,
+        )
+        return retrying(exchange.once)
+
+    async def acall(self, call: Call, executor: Executor) -> Any:
+        """
+        Make a call from an event loop, once (and once more where the token had to be renewed).
+
+        :param call: The call.
+        :param executor: Threads to send in.
+        :raises Learning360Error: one of the family.
+        """
+        exchange = _Exchange(self, call)
+        try:
+            return await exchange.aonce(executor)
+        except Learning360Error as error:
+            if not exchange.was_renewed_for(error):
+                raise
+        return await exchange.aonce(executor)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def redact(self, text: str) -> str:
+        """Replace every secret of this connection in a text that came from outside."""
+        for secret in filter(None, {*self._auth.secrets, self._settings.api_key}):
+            for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
+                text = text.replace(form, "***")
+        return text
+
+    def _choose_auth(self, on_token: Callable[[str], None]) -> Auth:
+        company_id, api_key = self._settings.company_id, self._settings.api_key
+        if self._settings.auth == "oauth2":
+            return OAuth2Token(self._fetch_token, api_key, on_token)
+        return (ApiKeyInQuery if self._settings.auth == "api_key_query" else ApiKeyInHeaders)(company_id, api_key)
+
+    def _fetch_token(self) -> dict[str, Any]:
+        self._budget.usage.tokens += 1
+        body = {
+            "grant_type": "client_credentials",
+            "client_id": self._settings.company_id,
+            "client_secret": self._settings.api_key,
+        }
+        try:
+            return self.call(Call(GENERATE_TOKEN, body=body))  # type: ignore[no-any-return]
+        except InvalidRequestError as error:
+            raise AuthenticationError(
+                advice_for(AuthenticationError, 401, error.code, None),
+                operation=error.operation,
+                status=error.status,
+                code=error.code,
+                url=error.url,
+            ) from None
+
+
+class _Exchange:
+    """The attempts at one call."""
+
+    def __init__(self, client: Client, call: Call) -> None:
+        self._client = client
+        self._call = call
+        self._endpoint = ENDPOINTS[call.operation]
+        self._budget: Budget = client._budget
+        self._auth = Auth() if call.operation == GENERATE_TOKEN else client._auth
+        self._path = self._build_path()
+        self._request = self._build_request()
+        self._deadline = time.monotonic() + self._budget.longest_wait
+        self._failures = 0
+        self._renewed_for: Learning360Error | None = None
+        self._outcome_unknown = False
+
+    # One attempt, in a thread or on an event loop
+
+    def once(self) -> Any:
+        """Wait for the turn and send."""
+        with closing(self._turn()) as turn:
+            for wait in turn:
+                time.sleep(wait)
+            return self._send()
+
+    async def aonce(self, executor: Executor) -> Any:
+        """Wait for the turn on the event loop and send in a thread."""
+        loop = asyncio.get_running_loop()
+        async with _aclosing(self._turn(), executor) as turn:
+            while (wait := await loop.run_in_executor(executor, next, turn, None)) is not None:
+                await asyncio.sleep(wait)
+            return await loop.run_in_executor(executor, self._send)
+
+    def _turn(self) -> Turn:
+        """Yield the seconds to sleep until it is this request's turn; give up its place if it never comes."""
+        reservation = None
+        try:
+            while True:
+                self._auth.make_ready()
+                prepared = self._client._transport.prepare(self._request)
+                self._client._transport.connect(prepared)
+                left = max(0.0, self._deadline - time.monotonic())
+                reservation = self._budget.reserve(self._endpoint, left, replacing=reservation)
+                yield reservation.wait
+                if self._auth.is_ready() and self._budget.is_current(reservation):
+                    reservation = None  # it is used from here on
+                    return
+        finally:
+            if reservation is not None:
+                self._budget.release(reservation)
+
+    def _send(self) -> Any:
+        self._budget.usage.requests += 1
+        prepared = self._auth(self._client._transport.prepare(self._request))
+        try:
+            response = self._client._transport.send(prepared)
+            return self._decode(response)
+        except TransportError as error:
+            self._complete(error)
+            self._raise(error)
+        except Learning360Error as error:
+            if error.code == "invalid_token" and not self._renewed_for and self._auth.renew(prepared):
+                self._renewed_for = error
+            self._raise(error)
+
+    def _raise(self, error: Learning360Error) -> NoReturn:
+        """Raise an error of an attempt, or what it means for an operation that must not be sent twice."""
+        error.after_unknown_outcome = self._outcome_unknown
+        if self._leaves_outcome_unknown(error):
+            self._outcome_unknown = True
+            if not self._endpoint.resend:
+                raise OutcomeUnknownError(
+                    f"It is not known whether {self._endpoint.operation} was done, and it is not sent twice: "
+                    f"check in 360Learning. ({error.args[0]})",
+                    operation=error.operation,
+                    status=error.status,
+                    code=error.code,
+                    url=error.url,
+                ) from None
+        raise error
+
+    def _leaves_outcome_unknown(self, error: Learning360Error) -> bool:
+        if self._endpoint.is_read:
+            return False
+        if isinstance(error, TransportError):
+            return error.sent
+        return isinstance(error, ServerError | UnexpectedAnswerError)
+
+    # What happens between attempts, told to tenacity
+
+    def may_try_again(self, error: BaseException) -> bool:
+        """Decide whether another attempt can help, and cannot harm."""
+        if not isinstance(error, Learning360Error) or error.operation != self._endpoint.operation:
+            return False  # nor does a token that could not be fetched get a second round of attempts
+        if isinstance(error, RateLimitedError):
+            # Not its own retry: the budget is pushed back for everybody. No status: the budget has no room.
+            return error.status == 429 and self._client._attempts > 1 and time.monotonic() < self._deadline
+        if self.was_renewed_for(error):
+            return True
+        if isinstance(error, ServerError | TransportError | UnexpectedAnswerError):
+            self._failures += 1
+            return self._failures < self._client._attempts
+        return False
+
+    def was_renewed_for(self, error: BaseException) -> bool:
+        """Tell whether the token was renewed because of this very error."""
+        return error is self._renewed_for
+
+    def wait_before_next(self, state: tenacity.RetryCallState) -> float:
+        """Seconds until the next attempt; where the budget or a new token is all it takes, none."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, RateLimitedError | AuthenticationError):
+            return 0.0
+        growing = tenacity.wait_exponential_jitter(FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT, jitter=FIRST_RETRY_WAIT)
+        asked = error.retry_after if isinstance(error, Learning360Error) else None
+        return max(growing(state), min(asked or 0.0, LONGEST_RETRY_WAIT))
+
+    def note_retry(self, state: tenacity.RetryCallState) -> None:
+        """Leave a line in the log for each retry."""
+        error = state.outcome.exception() if state.outcome else None
+        self._budget.usage.retries += 1
+        if error is self._renewed_for:
+            log.info("The token was not accepted any more; trying again with a new one")
+        else:
+            log.warning("%s Trying again.", error)
+
+    # Building the request
+
+    def _build_path(self) -> str:
+        values = {name: segment(name, value, self._endpoint) for name, value in self._call.path.items()}
+        if self._call.operation == GENERATE_TOKEN:
+            return self._client._settings.token_path
+        return PREFIX + self._endpoint.path.format(**values)
+
+    def _build_request(self) -> requests.Request:
+        body = without_nones(self._call.body)
+        return requests.Request(
+            self._endpoint.method,
+            self._client._settings.base_url + self._path,
+            headers={"User-Agent": self._client._user_agent, "Accept": "application/json"},
+            params={name: form_value(value) for name, value in without_nones(self._call.query).items()},
+            json=body if self._endpoint.body is Body.JSON else None,
+            data=encode_form(body) if self._endpoint.body is Body.FORM else None,
+            # Credentials are added when the request is sent; this keeps requests from looking elsewhere.
+            auth=Auth(),
+        )
+
+    # Reading the answer
+
+    def _decode(self, response: requests.Response) -> Any:
+        if response.status_code >= 300:
+            self._refuse(response)
+        answer = self._json(response)
+        fault = fault_in(answer, self._endpoint)
+        if fault:
+            raise self._unusable(response, fault)
+        return answer
+
+    def _json(self, response: requests.Response) -> Any:
+        if not response.content.strip():
+            return None
+        try:
+            return json.loads(response.content)
+        except ValueError:
+            raise self._unusable(response, "it is not JSON; is the Base URL that of 360Learning?") from None
+
+    def _unusable(self, response: requests.Response, fault: str) -> Learning360Error:
+        return self._complete(
+            UnexpectedAnswerError(f"360Learning's answer cannot be used: {fault}", status=response.status_code)
+        )
+
+    def _refuse(self, response: requests.Response) -> NoReturn:
+        code, description = error_of(response)
+        kind = class_for(response.status_code, code)
+        if kind is RateLimitedError:
+            pushed_back = self._budget.push_back(self._endpoint, retry_after_of(response))
+        error = kind(
+            self._client.redact(advice_for(kind, response.status_code, code, description))[:LONGEST_QUOTE],
+            status=response.status_code,
+            code=self._client.redact(code)[:LONGEST_QUOTE] if code else None,
+            retry_after=pushed_back if kind is RateLimitedError else retry_after_of(response),
+        )
+        raise self._complete(error)
+
+    def _complete(self, error: Learning360Error) -> Learning360Error:
+        """Say which call an error belongs to."""
+        error.operation = self._endpoint.operation
+        error.url = f"{self._endpoint.method} {self._path}"
+        return error
+
+
+def _advance(steps: Steps[Any], outcome: Any) -> Call:
+    """Hand an action the outcome of its last call and get the next call."""
+    return steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)
+
+
+@asynccontextmanager
+async def _aclosing(turn: Turn, executor: Executor) -> AsyncIterator[Turn]:
+    """Close a turn in a thread: giving up a reservation takes a moment of I/O."""
+
+    def close() -> None:
+        # Cancelled while it runs in another thread, it ends (and gives up its place) by itself.
+        with suppress(ValueError):
+            turn.close()
+
+    try:
+        yield turn
+    finally:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, close))

@@ -1,0 +1,154 @@
+"""The session that requests go through: proxies, TLS, connections opened ahead of time, and what can fail."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from .errors import TransportError
+
+#: Connections kept open by one session; more threads than that open one for each request.
+MOST_CONNECTIONS = 32
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL leads to this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class ConnectingAdapter(HTTPAdapter):
+    """Can open a connection before the request is due: a handshake would make spaced sends arrive bunched."""
+
+    def connect(self, request: requests.PreparedRequest, **send_arguments: Any) -> None:
+        """
+        Make sure that an open connection lies ready for a request.
+
+        Failures are left for the request itself to meet.
+
+        :param request: The request that is due soon.
+        :param send_arguments: What :meth:`send` will be given.
+        """
+        # urllib3 has no public way to do this; where it is built differently, the request connects as usual.
+        with suppress(Exception):
+            pool: Any = self.get_connection_with_tls_context(
+                request, send_arguments["verify"], proxies=send_arguments["proxies"], cert=None
+            )
+            connection = pool._get_conn(timeout=0)
+            try:
+                if connection.is_closed:
+                    connection.timeout = send_arguments["timeout"][0]
+                    if pool.proxy is not None:
+                        pool._prepare_proxy(connection)
+                    if connection.is_closed:
+                        connection.connect()
+            finally:
+                pool._put_conn(connection)
+
+
+class Transport:
+    """
+    Sends prepared requests to one base URL.
+
+    :param base_url: The base URL; nothing is ever sent anywhere else.
+    :param timeouts: Seconds to wait for a connection, and for the next bytes of an answer.
+    :param ca_bundle: Path of a file or folder of certificates to trust, instead of the usual ones.
+    :param proxy: URL of a proxy, instead of the one in the environment. Loopback never goes through one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        timeouts: tuple[float, float],
+        *,
+        ca_bundle: str | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self._adapter = ConnectingAdapter(pool_maxsize=MOST_CONNECTIONS)
+        self._session = requests.Session()
+        # What the environment says is read below, once, so that no .netrc and no rule of another host gets in.
+        self._session.trust_env = False
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
+        self._arguments: dict[str, Any] = {
+            "timeout": timeouts,
+            "verify": ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
+            "proxies": _proxies(base_url, proxy),
+        }
+
+    def prepare(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request in this session."""
+        return self._session.prepare_request(request)
+
+    def connect(self, request: requests.PreparedRequest) -> None:
+        """Open a connection ahead of time."""
+        self._adapter.connect(request, **self._arguments)
+
+    def send(self, request: requests.PreparedRequest) -> requests.Response:
+        """
+        Send a request and read the answer whole.
+
+        :raises TransportError: if either did not get through. It carries no text of the exception behind it,
+            which may hold the URL with the key, and is raised outside its ``except`` for the same reason.
+        """
+        try:
+            return self._session.send(request, allow_redirects=False, **self._arguments)
+        except requests.RequestException as error:
+            failure = _transport_error(error)
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def _proxies(base_url: str, proxy: str | None) -> Mapping[str, str]:
+    if is_loopback(base_url):
+        return {}
+    return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(base_url, no_proxy=None)
+
+
+def _transport_error(error: requests.RequestException) -> TransportError:
+    """Say what failed without the exception's own text."""
+    causes = _causes(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        # A connection that breaks in the middle is an SSLError as well; only a refused certificate is not.
+        return TransportError(
+            "TLS failed: the host's certificate is not trusted or is another host's, or the host does not speak "
+            "TLS; check the connection's Base URL and ca_bundle",
+            sent="SSLCertVerificationError" not in causes,
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return TransportError("The host did not answer within connect_timeout", sent=False)
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return TransportError("No answer within read_timeout")
+    if causes & {"NameResolutionError", "gaierror"}:
+        return TransportError("The host name cannot be resolved: check the connection's Base URL", sent=False)
+    if "NewConnectionError" in causes:
+        return TransportError("The host cannot be reached (no connection)", sent=False)
+    return TransportError(f"The connection broke before the answer was whole ({type(error).__name__})")
+
+
+def _causes(error: BaseException) -> set[str]:
+    """Collect the names of the exceptions that led to one; requests nests them in arguments and attributes."""
+    names: set[str] = set()
+    todo: list[Any] = [error]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, BaseException) and len(names) < 20:
+            names.add(type(current).__name__)
+            todo += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+    return names

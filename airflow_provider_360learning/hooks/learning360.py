@@ -1,0 +1,146 @@
+"""The hook: from an Airflow connection to the actions of 360Learning."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+
+from airflow_provider_360learning import __version__, connection_form
+from airflow_provider_360learning.api.client import MOST_ATTEMPTS, Client
+from airflow_provider_360learning.api.errors import (
+    AuthenticationError,
+    Learning360Error,
+    NotFoundError,
+    RateLimitedError,
+)
+from airflow_provider_360learning.api.v1 import ApiV1
+
+from .budget import make_budget
+from .connection import read_connection
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+log = logging.getLogger(__name__)
+
+#: A mail that cannot belong to anybody: ``.invalid`` is reserved for that (RFC 2606).
+NOBODY = "connection-test@nobody.invalid"
+
+
+class Learning360Hook(BaseHook):
+    """
+    Reaches 360Learning with the credentials of an Airflow connection.
+
+    It works in operators, in ``@task`` functions and in scripts::
+
+        Learning360Hook().api.create_user(mail="ana@acme.test", first_name="Ana", mode="invite")
+
+    Requests of all tasks share the rate limits, waiting for each other as the section ``[learning360]`` of the
+    Airflow configuration says.
+
+    :param learning360_conn_id: The connection to use.
+    :param task: The running task, if there is one; its ``pool_slots`` count where each task keeps to its share
+        of the limits. Found by itself within a task.
+    :param attempts: How often a call is sent in all that fails and may be sent again.
+
+    .. seealso:: https://360learning.readme.io/docs
+    """
+
+    conn_name_attr = "learning360_conn_id"
+    default_conn_name = "learning360_default"
+    conn_type = connection_form.CONNECTION_TYPE
+    hook_name = connection_form.HOOK_NAME
+
+    def __init__(
+        self,
+        learning360_conn_id: str = default_conn_name,
+        *,
+        task: Any = None,
+        attempts: int = MOST_ATTEMPTS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.learning360_conn_id = learning360_conn_id
+        self._task = task
+        self._attempts = attempts
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Describe the standard fields of the connection form to Airflow before 3.2."""
+        return connection_form.ui_field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Describe the extra fields of the connection form to Airflow before 3.2."""
+        return connection_form.connection_form_widgets()
+
+    @cached_property
+    def api(self) -> ApiV1:
+        """
+        The actions of 360Learning, by name.
+
+        :raises InvalidConnectionError: if the connection is malformed; the message names the field.
+        """
+        connection = self.get_connection(self.learning360_conn_id)
+        return self._make_api(connection, connection.extra_dejson)
+
+    async def aget_api(self) -> ApiV1:
+        """Return the same as :attr:`api`, from an event loop (in a trigger)."""
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        connection = await get_async_connection(self.learning360_conn_id)
+        return self._make_api(connection, await get_async_extra_dejson(connection))
+
+    def get_conn(self) -> ApiV1:
+        """Return :attr:`api`, under the name that Airflow's hooks have for it."""
+        return self.api
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Prove the credentials by asking for a user who cannot exist. Changes nothing.
+
+        :returns: Whether it works, and in words what does or does not.
+        """
+        try:
+            hook = type(self)(self.learning360_conn_id, attempts=1)  # whoever pressed the button is waiting
+            hook.api.get_user(NOBODY)
+        except NotFoundError as error:
+            if error.code == "user_not_found":
+                return True, "360Learning accepts the credentials"
+            return False, str(error)
+        except AuthenticationError as error:
+            return False, str(error)
+        except RateLimitedError as error:
+            return False, f"The host answers, but the rate limit left no room to try the credentials: {error}"
+        except Learning360Error as error:
+            return False, str(error)
+        except Exception as error:  # the button must always answer; its text may hold anything, so only its kind
+            return False, f"The test could not be run ({type(error).__name__}); see the log of the api-server"
+        return (
+            False,
+            "The host answered something for a user who cannot exist: is the Base URL that of 360Learning?",
+        )
+
+    def _make_api(self, connection: Connection, extra: Mapping[str, Any]) -> ApiV1:
+        facts = read_connection(connection, extra)
+        client = Client(
+            facts.settings,
+            make_budget(facts, task=self._task or _running_task()),
+            user_agent=f"airflow-provider-360learning/{__version__}",
+            attempts=self._attempts,
+            on_token=mask_secret,
+        )
+        return ApiV1(client)
+
+
+def _running_task() -> Any:
+    from airflow.providers.common.compat.sdk import get_current_context
+
+    try:
+        return get_current_context().get("task")
+    except Exception:  # outside a task, where each line of Airflow raises its own
+        return None

@@ -1,0 +1,54 @@
+"""Operators for courses: the catalogs of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from .base import Learning360BaseOperator
+
+
+class Learning360AddToCatalogOperator(Learning360BaseOperator):
+    """
+    Add courses and path sessions to the catalog of a group (``addToGroupCatalog``).
+
+    Returns ``{"group_id", "outcome": "added", "items"}``.
+
+    .. seealso:: :meth:`airflow_provider_360learning.api.v1.courses.CourseActions.add_to_catalog` and
+        https://360learning.readme.io/docs
+
+    :param group_id: Id of the group.
+    :param course_ids: Ids of courses.
+    :param session_ids: Ids of path sessions.
+    """
+
+    action: ClassVar[str] = "add_to_catalog"
+
+    def __init__(
+        self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._take(locals())
+
+
+class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
+    """
+    Take courses and path sessions out of the catalog of a group (``deleteFromGroupCatalog``).
+
+    Returns ``{"group_id", "outcome": "removed", "items"}``.
+
+    .. seealso:: :meth:`airflow_provider_360learning.api.v1.courses.CourseActions.remove_from_catalog` and
+        https://360learning.readme.io/docs
+
+    :param group_id: Id of the group.
+    :param course_ids: Ids of courses.
+    :param session_ids: Ids of path sessions.
+    """
+
+    action: ClassVar[str] = "remove_from_catalog"
+
+    def __init__(
+        self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._take(locals())

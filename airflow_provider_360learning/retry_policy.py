@@ -1,0 +1,33 @@
+"""A ready retry policy for Airflow 3.3 and later: ``retry_policy=Learning360RetryPolicy()``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class Learning360RetryPolicy(RetryPolicy):
+    """
+    Retry when the error says that it makes sense, as late as it says, and never otherwise.
+
+    Errors of other packages are left to the task's own settings. ``retries`` bounds it all.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide about a failure."""
+        from airflow_provider_360learning.api.errors import Learning360Error
+
+        if not isinstance(exception, Learning360Error):
+            return RetryDecision.default()
+        if not exception.transient:
+            return RetryDecision.fail(reason=type(exception).__name__)
+        if exception.retry_after is None:
+            return RetryDecision.default()
+        return RetryDecision.retry(timedelta(seconds=exception.retry_after), reason=type(exception).__name__)

@@ -1,0 +1,156 @@
+"""What all sensors share: how they wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from airflow_provider_360learning import config
+from airflow_provider_360learning.operators.base import DEFAULT_CONN_ID, InSharedPool, calling
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+    from airflow_provider_360learning.triggers.questions import Question
+
+#: Longer than the trigger's own deadline by this much, so that the trigger's clear end comes first. In seconds.
+DEFERRAL_GRACE = 60
+_FAILURES_KEY = "learning360_consecutive_failures"
+
+
+class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
+    """
+    Waits for 360Learning, by default without holding a worker or a pool slot (deferred).
+
+    Five failures in a row that a later poke may mend are tolerated, permanent ones fail the task at once. In
+    ``reschedule`` mode before Airflow 3.3 nothing can be remembered from poke to poke, so there such failures are
+    tolerated until the sensor's ``timeout``.
+
+    :param learning360_conn_id: The connection to use.
+    :param deferrable: Wait in the triggerer; otherwise in the sensor's ``mode``.
+    :param mode: ``reschedule`` or ``poke``, where the sensor is not deferrable.
+    :param pool: Pool to run in; by default the one that all operators and sensors of this provider share.
+    """
+
+    template_fields: Sequence[str] = ("learning360_conn_id",)
+    ui_color = "#e8f3d6"
+
+    def __init__(
+        self,
+        *,
+        learning360_conn_id: str = DEFAULT_CONN_ID,
+        deferrable: bool = True,
+        mode: str = "reschedule",
+        pool: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(mode=mode, pool=pool or config.pool(), **kwargs)
+        self.learning360_conn_id = learning360_conn_id
+        self.deferrable = deferrable
+        self._failures = 0
+
+    def question(self) -> Question:
+        """Return what is asked, from the sensor's arguments."""
+        raise NotImplementedError
+
+    @cached_property
+    def hook(self) -> Learning360Hook:
+        """The hook of this sensor's connection."""
+        from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+        return Learning360Hook(self.learning360_conn_id, task=self, attempts=1)
+
+    def execute(self, context: Context) -> Any:
+        """Check the arguments, look once, and wait if there is something to wait for."""
+        if not self.deferrable:
+            return super().execute(context)
+        try:
+            seen = self.poke(context)
+        except AirflowFailException as error:
+            self._fail(error)
+        return seen.xcom_value if seen.is_done else self._defer()
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once."""
+        from airflow_provider_360learning.api.errors import Learning360Error
+
+        with calling(self.hook, self.log) as api:
+            question = self.question()
+            question.check()
+            try:
+                verdict = api.client.run(question.ask(api))
+            except Learning360Error as error:
+                if not error.transient or not self._tolerates_another_failure(context):
+                    raise
+                self.log.warning("Poke failed, will ask again: %s", error)
+                return PokeReturnValue(is_done=False)
+        self._forget_failures(context)
+        if verdict.impossible:
+            raise AirflowFailException(verdict.impossible)
+        self.log.info("Seen: %s", verdict.as_result())
+        return PokeReturnValue(is_done=verdict.is_complete, xcom_value=verdict.as_result())
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resume after the trigger's event; anything but a known one fails."""
+        event = dict(event or {})
+        status, message = event.pop("status", None), event.pop("message", "")
+        if status == "complete":
+            return event
+        if status == "timeout":
+            self._fail(AirflowSensorTimeout(f"{message}: {event}"))
+        if status in ("impossible", "error"):
+            self._fail(AirflowFailException(message))
+        raise AirflowFailException(f"The trigger sent an event that is not known ({status!r}): not taken for success")
+
+    def _defer(self) -> NoReturn:
+        from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
+        from airflow_provider_360learning.triggers.questions import to_dict
+
+        now = time.time()
+        self.defer(
+            trigger=Learning360CompletionTrigger(
+                learning360_conn_id=self.learning360_conn_id,
+                question=to_dict(self.question()),
+                poke_interval=self.poke_interval,
+                first_poke=now + self.poke_interval,
+                deadline=now + self.timeout,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + DEFERRAL_GRACE),
+        )
+        raise AssertionError("defer() returned")
+
+    def _fail(self, error: Exception) -> NoReturn:
+        if self.soft_fail:
+            raise AirflowSkipException(str(error))
+        raise error
+
+    def _tolerates_another_failure(self, context: Context) -> bool:
+        from airflow_provider_360learning.triggers.completion import MOST_CONSECUTIVE_FAILURES
+
+        store = context.get("task_state_store") if self.reschedule else None
+        if self.reschedule and store is None:
+            return True
+        before: Any = store.get(_FAILURES_KEY, 0) if store else self._failures
+        self._failures = before + 1
+        if store:
+            store.set(_FAILURES_KEY, self._failures)
+        return self._failures <= MOST_CONSECUTIVE_FAILURES
+
+    def _forget_failures(self, context: Context) -> None:
+        self._failures = 0
+        store = context.get("task_state_store") if self.reschedule else None
+        if store and store.get(_FAILURES_KEY, 0):
+            store.set(_FAILURES_KEY, 0)

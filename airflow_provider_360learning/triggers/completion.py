@@ -1,0 +1,113 @@
+"""The trigger behind the completion sensors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_360learning.api.errors import Learning360Error
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+from .questions import from_dict
+
+#: Consecutive failures of a poke that a later poke may mend, before the wait fails.
+MOST_CONSECUTIVE_FAILURES = 5
+
+# The loop's own threads are few and shared by all providers, so sending has some of its own.
+_threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="learning360")
+
+
+class Learning360CompletionTrigger(BaseTrigger):
+    """
+    Ask 360Learning a question until it is answered with yes.
+
+    Yields exactly one event: ``{"status", "message", …}`` with ``status`` ``complete``, ``impossible``,
+    ``timeout`` or ``error``, counts, and at most 20 of those still waited for.
+
+    :param learning360_conn_id: The connection to use.
+    :param question: What to ask, as :func:`~.questions.to_dict` writes it.
+    :param poke_interval: Seconds between two pokes; never less, whatever the answer was.
+    :param first_poke: Moment (seconds since 1970) of the first poke.
+    :param deadline: Moment (seconds since 1970) to give up at; absolute, so that a triggerer that starts anew
+        does not start the wait anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning360_conn_id: str,
+        question: dict[str, Any],
+        poke_interval: float,
+        first_poke: float,
+        deadline: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.learning360_conn_id = learning360_conn_id
+        self.question = question
+        self.poke_interval = poke_interval
+        self.first_poke = first_poke
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Write the trigger for the metadata database."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "learning360_conn_id": self.learning360_conn_id,
+                "question": self.question,
+                "poke_interval": self.poke_interval,
+                "first_poke": self.first_poke,
+                "deadline": self.deadline,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poke until there is something to say, and say it."""
+        try:
+            event = await self._wait()
+        except Learning360Error as error:
+            event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
+        except Exception as error:
+            # Its text may hold anything; the triggerer's log has the traceback.
+            self.log.exception("The wait for 360Learning failed")
+            event = {
+                "status": "error",
+                "message": f"The wait failed ({type(error).__name__}); see the triggerer's log",
+            }
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait(self) -> dict[str, Any]:
+        question = from_dict(self.question)
+        api = await Learning360Hook(self.learning360_conn_id, attempts=1).aget_api()
+        failures = 0
+        so_far: dict[str, Any] = {}
+        next_poke = self.first_poke
+        while next_poke < self.deadline:
+            await _sleep_until(next_poke)
+            next_poke = time.time() + self.poke_interval
+            try:
+                verdict = await api.client.arun(question.ask(api), _threads)
+            except Learning360Error as error:
+                failures += 1
+                if not error.transient or failures > MOST_CONSECUTIVE_FAILURES:
+                    raise
+                self.log.warning("Poke failed, %s of %s in a row: %s", failures, MOST_CONSECUTIVE_FAILURES, error)
+                continue
+            failures = 0
+            so_far = verdict.as_result()
+            self.log.info("Seen: %s", so_far)
+            if verdict.is_complete:
+                return {"status": "complete", "message": "complete", **so_far}
+            if verdict.impossible:
+                return {"status": "impossible", "message": verdict.impossible, **so_far}
+        await _sleep_until(self.deadline)
+        return {"status": "timeout", "message": "The wait took longer than the sensor's timeout", **so_far}
+
+
+async def _sleep_until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - time.time()))
