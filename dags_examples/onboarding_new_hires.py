@@ -198,7 +198,7 @@ def onboarding_new_hires() -> None:
         task_id="onboarding_session",
         path_id=path["path_id"],
         name=SESSION_NAME,
-        start_date=path["now"],
+        session_start=path["now"],
         group_id=path["group_id"],
     )
     users = users_to_enrol(accounts.output)

@@ -324,10 +324,11 @@ class SqliteStore:
             connection = sqlite3.connect(
                 self._path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
-            connection.execute("PRAGMA journal_mode = WAL")
+            # Not WAL: switching to it, and closing its last connection, locks others out without their timeout.
+            connection.execute("PRAGMA journal_mode = PERSIST")
             # Reservations live for seconds: a machine that loses power has nothing to lose here.
             connection.execute("PRAGMA synchronous = OFF")
-            connection.executescript(_SCHEMA)
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             self._connection, self._pid = connection, os.getpid()
             self._agreed_until.clear()
         return self._connection

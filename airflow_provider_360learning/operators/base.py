@@ -72,7 +72,8 @@ class Learning360BaseOperator(InSharedPool, BaseOperator):
             cls.template_fields = ("learning360_conn_id", *cls.arguments)
 
     def __init__(self, *, learning360_conn_id: str = DEFAULT_CONN_ID, pool: str | None = None, **kwargs: Any) -> None:
-        super().__init__(pool=pool or config.pool(), **kwargs)
+        # Results are small dicts: with their keys as XComs of their own, `.output["session_id"]` works.
+        super().__init__(pool=pool or config.pool(), **{"multiple_outputs": True, **kwargs})
         self.learning360_conn_id = learning360_conn_id
 
     def _take(self, values: dict[str, Any]) -> None:

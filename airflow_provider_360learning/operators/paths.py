@@ -20,9 +20,9 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
 
     :param path_id: Id of the path.
     :param name: Name of the session.
-    :param start_date: When it starts, with a time zone.
+    :param session_start: When it starts, with a time zone.
     :param group_id: Owner group.
-    :param end_date: When it ends, with a time zone.
+    :param session_end: When it ends, with a time zone.
     :param instructors: Mails, the main instructor first; by default the platform's owner. API v2 will require one.
     :param additional_information: Seen only in exports and through the API.
     :param registration_validation: Who validates registrations. API v2 will require it; v1 takes ``disabled``.
@@ -37,9 +37,9 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
         *,
         path_id: str,
         name: str,
-        start_date: datetime | str,
+        session_start: datetime | str,
         group_id: str,
-        end_date: datetime | str | None = None,
+        session_end: datetime | str | None = None,
         instructors: Sequence[str] = (),
         additional_information: str | None = None,
         registration_validation: str = "disabled",

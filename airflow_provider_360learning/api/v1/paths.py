@@ -60,9 +60,9 @@ class PathActions(Dialect):
         path_id: str,
         name: str,
         *,
-        start_date: datetime | str,
+        session_start: datetime | str,
         group_id: str,
-        end_date: datetime | str | None = None,
+        session_end: datetime | str | None = None,
         instructors: Sequence[str] = (),
         additional_information: str | None = None,
         registration_validation: str = "disabled",
@@ -76,9 +76,9 @@ class PathActions(Dialect):
 
         :param path_id: Id of the path.
         :param name: Name of the session.
-        :param start_date: When it starts, with a time zone.
+        :param session_start: When it starts, with a time zone.
         :param group_id: Owner group. v2 sets it in a second step.
-        :param end_date: When it ends.
+        :param session_end: When it ends.
         :param instructors: Mails, the main instructor first; by default the platform's owner. v2 requires one.
         :param additional_information: Seen only in exports and through the API.
         :param registration_validation: Who validates registrations. v2 requires it; v1 creates sessions with
@@ -104,8 +104,8 @@ class PathActions(Dialect):
         body = {
             "sessionName": name,
             "sessionOwnerGroup": group_id,
-            "startDate": utc("start_date", start_date),
-            "endDate": utc("end_date", end_date),
+            "startDate": utc("session_start", session_start),
+            "endDate": utc("session_end", session_end),
             "sessionAdditionalInformation": additional_information,
             "instructorsMails": [check_mail("instructors", mail) for mail in instructors] or None,
         }

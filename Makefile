@@ -1,0 +1,44 @@
+# Needs Python 3.11 to 3.13 alone; uv makes the installation faster where it is there.
+#   make demo    onboard new hires in real Airflow, against the sandbox
+#   make test    all tests, on the newest Airflow 3 and on 2.11 (make -j2 test: both at once)
+#   make lint    ruff and mypy
+# PYTHON=…       the Python to use; PYTEST_ARGS=… more for pytest, e.g. PYTEST_ARGS="-m 'not slow'"
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+AIRFLOW_3 ?= apache-airflow>=3.3,<4
+AIRFLOW_2 ?= apache-airflow>=2.11,<2.12
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-3 test-2.11 lint clean
+
+help:
+	@sed -n 's/^#   *//p' Makefile
+
+demo: .venv/.ready
+	.venv/bin/python -m demo.run
+
+test: test-3 test-2.11
+
+test-3: .venv/.ready
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-2.11: .venv-2.11/.ready
+	.venv-2.11/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+clean:
+	rm -rf .venv .venv-2.11 .demo .mypy_cache .pytest_cache .ruff_cache build dist
+
+.venv/.ready: pyproject.toml .ci/make-env
+	.ci/make-env .venv '$(AIRFLOW_3)' 13 lint '$(PYTHON)' python3.12 python3.13 python3.11
+	@touch $@
+
+# Airflow 2.11 does not run on Python 3.13.
+.venv-2.11/.ready: pyproject.toml .ci/make-env
+	.ci/make-env .venv-2.11 '$(AIRFLOW_2)' 12 test '$(PYTHON)' python3.12 python3.11
+	@touch $@

@@ -1,0 +1,53 @@
+"""The company that the sandbox starts with. Its ids are fixed, so that examples can name them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from .world import World
+
+COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
+API_KEY = "5d1c9be2f0a84b7f9e63c0d2a7b841f3"
+
+ROOT_GROUP_ID = "64b1f0c2a9d3e40012ab0001"
+SALES_GROUP_ID = "64b1f0c2a9d3e40012ab0002"
+
+ADMIN_ID = "64b1f0c2a9d3e40012ac0001"
+GRACE_ID = "64b1f0c2a9d3e40012ac0002"
+LINUS_INVITATION_ID = "64b1f0c2a9d3e40012ac0003"
+
+WELCOME_COURSE_ID = "64b1f0c2a9d3e40012ad0001"
+SECURITY_COURSE_ID = "64b1f0c2a9d3e40012ad0002"
+ONBOARDING_PATH_ID = "64b1f0c2a9d3e40012ae0001"
+
+ADMIN_MAIL = "admin@acme.test"
+GRACE_MAIL = "grace.hopper@acme.test"
+LINUS_MAIL = "linus.pauling@acme.test"
+
+Seed = Literal["demo", "empty"]
+SEEDS: tuple[str, ...] = get_args(Seed)
+
+
+def seed_world(world: World, seed: Seed) -> None:
+    """Fill a new world.
+
+    :param seed: ``demo`` for the whole company; ``empty`` for its root group and administrator alone.
+    """
+    world.add_group("Acme", public=False, parent=None, id=ROOT_GROUP_ID)
+    admin = world.add_user(ADMIN_MAIL, {"firstName": "Ada", "lastName": "Admin"}, id=ADMIN_ID)
+    world.join(admin, ROOT_GROUP_ID, ["admin"])
+    if seed == "empty":
+        return
+    world.add_group("Sales", public=True, parent=ROOT_GROUP_ID, id=SALES_GROUP_ID)
+    grace = world.add_user(GRACE_MAIL, {"firstName": "Grace", "lastName": "Hopper"}, id=GRACE_ID)
+    world.join(grace, ROOT_GROUP_ID, ["learner"])
+    world.invite(LINUS_MAIL, {"firstName": "Linus", "lastName": "Pauling"}, id=LINUS_INVITATION_ID)
+    world.add_course("Welcome to Acme", id=WELCOME_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
+    world.add_course("Security basics", id=SECURITY_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
+    world.add_path(
+        "Onboarding",
+        id=ONBOARDING_PATH_ID,
+        group=ROOT_GROUP_ID,
+        author=ADMIN_ID,
+        courses=[WELCOME_COURSE_ID, SECURITY_COURSE_ID],
+    )

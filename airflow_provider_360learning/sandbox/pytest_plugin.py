@@ -1,0 +1,29 @@
+"""A fixture for DAG authors: ``learning360_sandbox``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .server import Sandbox
+
+
+@pytest.fixture(scope="session")
+def _learning360_server() -> Iterator[Sandbox]:
+    try:
+        from .server import Sandbox
+    except ImportError as error:
+        pytest.fail(str(error), pytrace=False)
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def learning360_sandbox(_learning360_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A fresh sandbox with the demo company, reached by the connection ``learning360_default``."""
+    _learning360_server.control.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", _learning360_server.connection_json())
+    return _learning360_server

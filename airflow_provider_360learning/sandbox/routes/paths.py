@@ -1,0 +1,41 @@
+"""Paths."""
+
+from __future__ import annotations
+
+from ..calls import Answer, Call
+from ..clock import iso
+from ..routing import operation
+from ..world import Path
+from .courses import within
+
+
+@operation("getPaths", "GET", "/paths")
+def get_paths(call: Call) -> Answer:
+    """List all paths."""
+    fits = within(call, "modifiedAfter")
+    return Answer([_plain(call, path) for path in call.world.paths.values() if fits(path.created_at)])
+
+
+@operation("getPath", "GET", "/paths/{path_id}")
+def get_path(call: Call) -> Answer:
+    """Show one path."""
+    return Answer(_plain(call, call.learning_path(call.path["path_id"])))
+
+
+def _plain(call: Call, path: Path) -> dict[str, object]:
+    return {
+        "_id": path.id,
+        "authorId": path.author,
+        "description": "",
+        "createdAt": iso(path.created_at),
+        "modifiedAt": iso(path.created_at),
+        "defaultLang": "en",
+        "sourceLang": "en",
+        "groupId": path.group,
+        "name": path.name,
+        "sessionIds": [session.id for session in call.world.sessions_of(path)],
+        "steps": [
+            {"_id": course, "title": call.world.courses[course].name, "type": "course"} for course in path.courses
+        ],
+        "translationsLangs": [],
+    }

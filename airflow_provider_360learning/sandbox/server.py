@@ -1,0 +1,220 @@
+"""The sandbox as a server on loopback: in a thread of this process, or in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, cast
+
+try:
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    from .app import create_app
+except ImportError as error:
+    raise ImportError(
+        "The sandbox needs FastAPI and uvicorn: pip install 'airflow-provider-360learning[sandbox]'"
+    ) from error
+
+from .company import Company
+from .control import SandboxControl
+from .demo_company import SEEDS, Seed
+from .settings import Settings
+
+_START_SECONDS = 10.0
+
+
+class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
+    """The open connections by client address, so that one can be dropped in the middle of a request."""
+
+    def abort(self, client: tuple[str, int]) -> None:
+        """Close a connection at once, without an answer."""
+        if transport := self.get(client):
+            transport.abort()
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Return uvicorn's protocol, made to enter its connections here."""
+        connections = self
+
+        class Protocol(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                connections[self.client] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.pop(self.client, None)
+                super().connection_lost(exc)
+
+        return Protocol
+
+
+class Sandbox:
+    """A sandbox in a thread of its own, running while the context is entered.
+
+    :param port: port to listen on; 0 for a free one.
+    :param host: an address of 127.0.0.0/8.
+    :param settings: settings that differ from the defaults, see :class:`.settings.Settings`.
+    :param seed: ``demo`` for a small company, ``empty`` for one with a root group and an administrator only.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        settings: dict[str, Any] | None = None,
+        seed: str = "demo",
+    ) -> None:
+        if seed not in SEEDS:
+            raise ValueError(f"The seed is one of {', '.join(SEEDS)}, not {seed!r}.")
+        self._company = Company(Settings.model_validate(settings or {}), cast(Seed, seed))
+        self._socket = _listen(_loopback(host), port)
+        self.url = "http://{}:{}".format(*self._socket.getsockname())
+        self.control = SandboxControl(self.url)
+        connections = _Connections()
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(self._company, connections.abort),
+                http=connections.protocol(),
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                # The source address counts, whatever a header claims.
+                proxy_headers=False,
+                # Idle connections stay: closing them would be a fault that nobody asked for.
+                timeout_keep_alive=300,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="learning360-sandbox", daemon=True)
+
+    @property
+    def company_id(self) -> str:
+        """The company's id: the login."""
+        return self._company.id
+
+    @property
+    def api_key(self) -> str:
+        """The company's API key: the password."""
+        return self._company.api_key
+
+    def connection(self, **extra: Any) -> dict[str, Any]:
+        """Return an Airflow connection to this sandbox.
+
+        :param extra: fields of the connection's extra.
+        """
+        return {
+            "conn_type": "learning360",
+            "host": self.url,
+            "login": self.company_id,
+            "password": self.api_key,
+            "extra": extra,
+        }
+
+    def connection_json(self, **extra: Any) -> str:
+        """Return the connection as an ``AIRFLOW_CONN_…`` variable takes it."""
+        return json.dumps(self.connection(**extra), separators=(",", ":"))
+
+    def __enter__(self) -> Sandbox:
+        """Start; the sandbox is ready on return."""
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("The sandbox did not start.")
+            time.sleep(0.002)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, requests under way included."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 3600,
+    settings: dict[str, Any] | None = None,
+    seed: str = "demo",
+    port_file: str | None = None,
+) -> None:
+    """Run a sandbox in the foreground until Ctrl-C or SIGTERM. Parameters: see :class:`Sandbox`.
+
+    :param port_file: file to write the port to when ready.
+    """
+    stop = threading.Event()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Sandbox(port, host, settings, seed) as sandbox:
+            print(_banner(sandbox), flush=True)
+            if port_file:
+                _write_whole(Path(port_file), sandbox.url.rpartition(":")[2])
+            stop.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _banner(sandbox: Sandbox) -> str:
+    return f"""A stand-in for 360Learning listens on {sandbox.url} (nothing leaves this machine).
+
+  company id   {sandbox.company_id}
+  API key      {sandbox.api_key}
+  journal      {sandbox.url}/_sandbox/journal
+  state        {sandbox.url}/_sandbox/state
+
+Let Airflow use it:
+
+  export AIRFLOW_CONN_LEARNING360_DEFAULT='{sandbox.connection_json()}'
+
+Ctrl-C ends it, and what was created is gone."""
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def _loopback(host: str) -> str:
+    try:
+        address = ipaddress.IPv4Address(host)
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback:
+        raise ValueError(f"The sandbox listens on loopback only: an address of 127.0.0.0/8, not {host!r}.")
+    return str(address)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) instead of 40 ms later.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(1024)
+    return listener

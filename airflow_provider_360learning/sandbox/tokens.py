@@ -1,0 +1,49 @@
+"""Access tokens: JSON Web Tokens that expire by the sandbox's clock."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+
+
+class Tokens:
+    """Issues and checks tokens. They are signed, so there is no list of them to keep."""
+
+    def __init__(self) -> None:
+        self.revoke_all()
+
+    def revoke_all(self) -> None:
+        """Make every token issued so far one with an ``invalid signature`` (assumption)."""
+        self._secret = secrets.token_bytes(32)
+
+    def issue(self, company: str, now: float, life: float) -> str:
+        """Return a new token."""
+        claims = {"company": company, "iat": now, "exp": now + life, "jti": secrets.token_hex(8)}
+        unsigned = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(claims)}"
+        return f"{unsigned}.{self._signature(unsigned)}"
+
+    def problem(self, token: str, now: float) -> str | None:
+        """Return what is wrong with a token, in the documented words; ``None`` if it is good."""
+        unsigned, _, signature = token.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(unsigned).encode()):
+            return "invalid signature"
+        return "jwt expired" if now >= _decode(unsigned.split(".")[1])["exp"] else None
+
+    def _signature(self, unsigned: str) -> str:
+        return _text(hmac.digest(self._secret, unsigned.encode(), hashlib.sha256))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _encode(claims: dict[str, object]) -> str:
+    return _text(json.dumps(claims, separators=(",", ":")).encode())
+
+
+def _decode(part: str) -> dict[str, float]:
+    claims: dict[str, float] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return claims

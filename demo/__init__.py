@@ -1,0 +1,1 @@
+"""The demonstration: real Airflow against the sandbox."""

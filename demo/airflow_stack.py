@@ -1,0 +1,360 @@
+"""A real Airflow of one's own for demo and tests: fresh database, own home, loopback only, quiet.
+
+::
+
+    with AirflowStack(home, dags_folder, env={"AIRFLOW_CONN_…": "…"}) as airflow:
+        run_id = airflow.trigger("onboarding")
+        state = airflow.wait("onboarding", run_id, timeout=60)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+_START_TIMEOUT = 90.0
+_STOP_TIMEOUT = 10.0
+_POLL = 0.2
+_LOOPBACK = "127.0.0.1"
+_FINISHED = ("success", "failed")
+_COMPONENTS_3 = ("api-server", "scheduler", "dag-processor", "triggerer")
+#: On Airflow 2 the scheduler parses the DAGs, and tasks need no API.
+_COMPONENTS_2 = ("scheduler", "triggerer")
+#: Components that tell through the database that they run.
+_JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+
+
+class StackError(RuntimeError):
+    """The stack did not start, or did not do what was asked of it in time."""
+
+
+class AirflowStack:
+    """Airflow's components, each a process of its own, for the time of a ``with`` block.
+
+    :param home: AIRFLOW_HOME; an ``airflow.db`` that is already there is used as it is, else one is made
+    :param dags_folder: folder of the DAG files
+    :param env: environment variables on top of the caller's; all of the caller's own ``AIRFLOW_…`` are dropped
+    :param bin_dir: the ``bin`` folder of the environment to run, by default that of this process
+    :param executor: by default LocalExecutor, and SequentialExecutor on Airflow 2, which has no other for SQLite
+    :param components: the components to start, by default all that the version has
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags_folder: Path,
+        env: Mapping[str, str] | None = None,
+        bin_dir: Path | None = None,
+        executor: str | None = None,
+        components: Collection[str] | None = None,
+    ) -> None:
+        self.home = home.resolve()
+        self.bin_dir = bin_dir or Path(sys.executable).parent
+        self.version = self._airflow_version()
+        self.is_airflow_3 = int(self.version.partition(".")[0]) >= 3
+        self.port = _free_port()
+        self.url = f"http://{_LOOPBACK}:{self.port}"
+        self.database = self.home / "airflow.db"
+        self.component_logs = self.home / "components"
+        self.executor = executor or ("LocalExecutor" if self.is_airflow_3 else "SequentialExecutor")
+        self.components = components or (_COMPONENTS_3 if self.is_airflow_3 else _COMPONENTS_2)
+        self.env = self._environment(dags_folder.resolve(), env or {})
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    # Start and stop
+
+    def __enter__(self) -> AirflowStack:
+        try:
+            self.component_logs.mkdir(parents=True, exist_ok=True)
+            if not self.database.exists():
+                self.command("db", "migrate")
+            for name in self.components:
+                self._start(name)
+            self._wait_until_healthy()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End every process that belongs to the stack, orphans included. Can be called twice."""
+        for process in self._processes.values():
+            _signal_group(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+        # Each component leads a session: whatever is left in it is ours, even where its parent is gone.
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in self._processes.values():
+            process.wait()
+        self._processes.clear()
+
+    def processes(self) -> list[int]:
+        """Ids of all living processes of the stack: components, their workers, running tasks."""
+        sessions = {process.pid for process in self._processes.values()}
+        return [pid for pid in psutil.pids() if _session_of(pid) in sessions]
+
+    def is_running(self, component: str) -> bool:
+        """Tell whether a component still runs.
+
+        :param component: api-server, scheduler, dag-processor or triggerer
+        """
+        return self._processes[component].poll() is None
+
+    # DAG runs
+
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None, timeout: float = 60
+    ) -> str:
+        """Start a DAG run as soon as the DAG is parsed, and return its run id.
+
+        :param dag_id: the DAG
+        :param conf: the run's configuration
+        :param run_id: a name for the run, by default one is made
+        :param timeout: seconds to wait for the DAG to be parsed
+        """
+        self._wait_for(lambda: self._is_parsed(dag_id), timeout, f"DAG {dag_id} was not parsed")
+        run_id = run_id or f"run_{secrets.token_hex(4)}"
+        self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(dict(conf or {})))
+        return run_id
+
+    def wait(self, dag_id: str, run_id: str, timeout: float) -> str:
+        """Wait until a DAG run is over, and return its state.
+
+        :param dag_id: the DAG
+        :param run_id: its run
+        :param timeout: seconds after which :class:`StackError` tells how the tasks stand
+        """
+        try:
+            self._wait_for(lambda: self.run_state(dag_id, run_id) in _FINISHED, timeout, "not over")
+        except StackError:
+            tasks = {(t["task_id"], t["map_index"]): t["state"] for t in self.task_instances(dag_id, run_id)}
+            raise StackError(f"{dag_id} {run_id} was not over after {timeout:g} s: {tasks}") from None
+        return str(self.run_state(dag_id, run_id))
+
+    def run_state(self, dag_id: str, run_id: str) -> str | None:
+        """Give the state of a DAG run, or None if there is no such run.
+
+        :param dag_id: the DAG
+        :param run_id: its run
+        """
+        rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        return rows[0]["state"] if rows else None
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """List the task instances of a run as the metadata database has them.
+
+        :param dag_id: the DAG
+        :param run_id: its run
+        """
+        return self.query(
+            "SELECT task_id, map_index, state, pool, pool_slots, try_number, max_tries, operator, pid, "
+            "start_date, end_date, duration FROM task_instance WHERE dag_id = ? AND run_id = ? "
+            "ORDER BY task_id, map_index",
+            dag_id,
+            run_id,
+        )
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
+        """Give what a task pushed, or None.
+
+        :param dag_id: the DAG
+        :param run_id: its run
+        :param task_id: the task
+        :param map_index: which one of a mapped task
+        :param key: the XCom's key
+        """
+        rows = self.query(
+            "SELECT value FROM xcom WHERE dag_id = ? AND run_id = ? AND task_id = ? AND map_index = ? AND key = ?",
+            *(dag_id, run_id, task_id, map_index, key),
+        )
+        value = json.loads(rows[0]["value"]) if rows else None
+        # Airflow 3 stores the JSON text as a JSON string.
+        return json.loads(value) if self.is_airflow_3 and isinstance(value, str) else value
+
+    def logs(self, dag_id: str, run_id: str | None = None, task_id: str | None = None) -> str:
+        """Give the text of task logs, triggers' included.
+
+        :param dag_id: the DAG
+        :param run_id: one run, by default all
+        :param task_id: one task, by default all
+        """
+        pattern = f"dag_id={dag_id}/run_id={run_id or '*'}/task_id={task_id or '*'}/**/*.log"
+        return "\n".join(_text(path) for path in sorted((self.home / "logs").glob(pattern)))
+
+    # The deployment
+
+    def pools(self) -> dict[str, dict[str, Any]]:
+        """Give the pools by name: slots, include_deferred and description."""
+        rows = self.query("SELECT pool, slots, include_deferred, description FROM slot_pool")
+        return {row.pop("pool"): row | {"include_deferred": bool(row["include_deferred"])} for row in rows}
+
+    def component_log(self, component: str) -> str:
+        """Give what a component wrote so far.
+
+        :param component: api-server, scheduler, dag-processor or triggerer
+        """
+        return _text(self.component_logs / f"{component}.log")
+
+    def command(self, *arguments: str, timeout: float = 120) -> str:
+        """Run an ``airflow`` command in the stack's environment and return what it printed.
+
+        :param arguments: the command line after ``airflow``
+        :param timeout: seconds that it may take
+        """
+        done = subprocess.run(
+            [str(self.bin_dir / "airflow"), *arguments],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"airflow {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def query(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Read from the metadata database.
+
+        :param sql: a SELECT
+        :param parameters: values for its question marks
+        """
+        uri = f"{self.database.as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(sql, parameters)]
+
+    # Inside
+
+    def _airflow_version(self) -> str:
+        code = "import importlib.metadata as m; print(m.version('apache-airflow'))"
+        return subprocess.check_output([str(self.bin_dir / "python"), "-c", code], text=True).strip()
+
+    def _environment(self, dags_folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
+        # Without compiled modules, each of the many processes takes a second longer to start.
+        unwanted = ("AIRFLOW_", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+        return {
+            **inherited,
+            "PATH": f"{self.bin_dir}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONWARNINGS": "ignore",
+            "NO_PROXY": f"{_LOOPBACK},localhost",
+            "no_proxy": f"{_LOOPBACK},localhost",
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTOR": self.executor,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": _LOOPBACK,
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            **extra,
+        }
+
+    def _start(self, name: str) -> None:
+        # The log servers listen on all addresses, which cannot be changed.
+        quiet = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
+        with (self.component_logs / f"{name}.log").open("wb") as output:
+            self._processes[name] = subprocess.Popen(
+                [str(self.bin_dir / "airflow"), name, *quiet],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _wait_until_healthy(self) -> None:
+        self._wait_for(self._is_healthy, _START_TIMEOUT, "Airflow did not become healthy")
+
+    def _is_healthy(self) -> bool:
+        for name in self._processes:
+            if not self.is_running(name):
+                raise StackError(f"Airflow's {name} ended at its start:\n{self.component_log(name)[-3000:]}")
+        if "api-server" in self.components and not _answers(f"{self.url}/api/v2/version"):
+            return False
+        rows = self.query("SELECT job_type FROM job WHERE state = 'running'")
+        return {_JOBS[name] for name in self.components if name in _JOBS} <= {row["job_type"] for row in rows}
+
+    def _is_parsed(self, dag_id: str) -> bool:
+        if self.query("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id):
+            return True
+        errors = self.query("SELECT filename, stacktrace FROM import_error")
+        if errors:
+            raise StackError(f"{errors[0]['filename']} cannot be imported:\n{errors[0]['stacktrace']}")
+        return False
+
+    def _wait_for(self, is_so: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        for _ in _ticks(timeout):
+            if is_so():
+                return
+        raise StackError(f"{otherwise} within {timeout:g} s (see {self.component_logs})")
+
+
+def _ticks(timeout: float) -> Iterator[None]:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(_POLL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

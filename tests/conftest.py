@@ -1,0 +1,109 @@
+"""What all tests share: an Airflow home of their own, its database, and markers for Airflow versions.
+
+Airflow reads its environment when it is imported, so this module sets it at once. Tests may not rely on
+anything of the machine: every ``AIRFLOW_`` variable and the proxies of the caller are taken away.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
+BIN = Path(sys.executable).parent
+HOME = Path(tempfile.mkdtemp(prefix="learning360-tests-"))
+
+
+def _own_environment() -> None:
+    for name in list(os.environ):
+        if name.startswith("AIRFLOW_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+            del os.environ[name]
+    (HOME / "dags").mkdir()
+    os.environ.update(
+        AIRFLOW_HOME=str(HOME),
+        AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True",
+        AIRFLOW__LEARNING360__STATE_DIR=str(HOME / "state"),
+    )
+
+
+_own_environment()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the version marker; the reason is part of it, so that a skipped test says why."""
+    config.addinivalue_line(
+        "markers",
+        "airflow(versions, reason): run with these Airflow versions only, e.g. "
+        "airflow('>=3.2', reason='the declarative form came with 3.2')",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests whose version marker does not fit the installed Airflow."""
+    for marker in item.iter_markers("airflow"):
+        if not SpecifierSet(marker.args[0]).contains(AIRFLOW_VERSION, prereleases=True):
+            pytest.skip(f"Airflow {AIRFLOW_VERSION} is not {marker.args[0]}: {marker.kwargs['reason']}")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Path:
+    """The AIRFLOW_HOME of this test session."""
+    return HOME
+
+
+AirflowCommand = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def airflow_command() -> AirflowCommand:
+    """Run a command line of this environment, by default ``airflow``, and return the finished process.
+
+    ``airflow_command("pools", "list", env={"AIRFLOW_HOME": …})``
+    """
+
+    def run(
+        *arguments: str, env: dict[str, str] | None = None, program: str = "airflow", timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BIN / program), *arguments],
+            env={**os.environ, "COLUMNS": "400", "PYTHONWARNINGS": "ignore", **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def airflow_db(airflow_home: Path, airflow_command: AirflowCommand) -> Path:
+    """The session's migrated metadata database (SQLite); returns its file."""
+    migrated = airflow_command("db", "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    return airflow_home / "airflow.db"
+
+
+@pytest.fixture
+def fresh_db(airflow_db: Path, tmp_path: Path) -> dict[str, str]:
+    """A home of one test with a migrated database, as the environment variables that point at it."""
+    home = tmp_path / "airflow"
+    (home / "dags").mkdir(parents=True)
+    shutil.copy(airflow_db, home / "airflow.db")
+    return {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}

@@ -1,0 +1,39 @@
+"""Every operation of the sandbox is one that is documented, with its method, path and body format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_360learning.sandbox.routes import OPERATIONS
+from airflow_provider_360learning.sandbox.routing import TOKEN_PATH
+from airflow_provider_360learning.sandbox.settings import Settings
+
+DOCUMENTED = {
+    operation["operation"]: operation
+    for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text())
+}
+EXPECTED = """
+generateToken getUsers getUser createOrInviteUser updateUser deleteUser getUserRoles getGroups getGroup headGroup
+createGroup updateGroup deleteGroup addUserToGroup deleteUserFromGroup getGroupCatalog addToGroupCatalog
+deleteFromGroupCatalog getCourses getCourse getCourseStats getUserCourseStats getPaths getPath getPathSessions
+getPathSession createPathSession updatePathSession deletePathSession getPathSessionUsers addUsersToPathSession
+addGroupsToPathSession removeUsersFromPathSession getPathSessionStats getUsersPathSessionStats
+getUserPathSessionStats
+"""
+WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
+
+
+def test_what_is_covered():
+    assert {operation.name for operation in OPERATIONS} == set(EXPECTED.split())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_method_path_and_body_are_the_documented_ones(operation):
+    documented = DOCUMENTED[operation.name]
+    path = Settings().token_path if operation.path == TOKEN_PATH else operation.path
+    assert (operation.method, path) == (documented["method"], documented["path"].rstrip("/"))
+    for body in operation.bodies:
+        assert WORDS[body].casefold() in documented["content_type"].casefold()

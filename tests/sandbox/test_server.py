@@ -1,0 +1,160 @@
+"""Starting and stopping: loopback only, in the foreground, as a pytest fixture, and what importing costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.server import Sandbox
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+MODULE = [sys.executable, "-m", "airflow_provider_360learning.sandbox"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "localhost", "::1", ""])
+def test_other_hosts_than_loopback_are_refused(host):
+    with pytest.raises(ValueError, match="loopback only"):
+        Sandbox(host=host)
+
+
+def test_any_loopback_address_will_do():
+    with Sandbox(host="127.0.0.5", seed="empty") as sandbox:
+        assert sandbox.url.startswith("http://127.0.0.5:")
+        assert len(sandbox.control.state()["users"]) == 1
+    with pytest.raises(requests.ConnectionError):
+        requests.get(sandbox.url, timeout=1)
+
+
+def test_a_taken_port_is_said_at_once(sandbox):
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(port=int(sandbox.url.rpartition(":")[2]))
+
+
+def test_wrong_settings_are_said_at_once():
+    with pytest.raises(ValueError, match="learner_secons"):
+        Sandbox(settings={"learner_secons": 1})
+    with pytest.raises(ValueError, match="seed"):
+        Sandbox(seed="other")
+
+
+def test_the_connection_is_one_for_airflow(sandbox):
+    connection = json.loads(sandbox.connection_json(auth="api_key_query"))
+    assert connection == {
+        "conn_type": "learning360",
+        "host": sandbox.url,
+        "login": sandbox.company_id,
+        "password": sandbox.api_key,
+        "extra": {"auth": "api_key_query"},
+    }
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_in_the_foreground_it_says_how_to_reach_it_and_ends_cleanly(tmp_path, end):
+    port_file = tmp_path / "port"
+    started = time.monotonic()
+    arguments = [
+        "--port",
+        "0",
+        "--seed",
+        "empty",
+        "--settings",
+        '{"learner_seconds": 7}',
+        "--port-file",
+        str(port_file),
+    ]
+    process = subprocess.Popen(
+        MODULE + arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while not port_file.exists() and time.monotonic() < started + 10:
+            time.sleep(0.01)
+        print(f"ready after {time.monotonic() - started:.2f} s")
+        control = SandboxControl(f"http://127.0.0.1:{port_file.read_text()}")
+        assert control.settings()["learner_seconds"] == 7
+        assert len(control.state()["users"]) == 1
+    finally:
+        process.send_signal(end)
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+    exported = next(line for line in output.splitlines() if "export AIRFLOW_CONN_LEARNING360_DEFAULT=" in line)
+    connection = json.loads(exported.partition("=")[2].strip("'"))
+    assert connection["host"] == f"http://127.0.0.1:{port_file.read_text()}"
+    assert connection["login"] in output
+
+
+def test_a_wrong_command_line_is_said_in_one_line():
+    ended = subprocess.run([*MODULE, "--host", "0.0.0.0"], env=ENVIRONMENT, capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 2
+    assert "loopback only" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+
+
+def test_the_package_imports_neither_airflow_nor_the_client():
+    loaded = run_python(
+        "import sys, airflow_provider_360learning.sandbox.server, airflow_provider_360learning.sandbox.__main__\n"
+        "print([name for name in sys.modules if name.split('.')[0] == 'airflow'"
+        " or name.startswith('airflow_provider_360learning.') and '.sandbox' not in name])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_the_control_needs_the_standard_library_alone():
+    loaded = run_python(
+        "import sys, airflow_provider_360learning.sandbox.control\n"
+        "print([name for name in ('fastapi', 'uvicorn', 'starlette', 'pydantic', 'requests') if name in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+PLUGIN_TEST = """
+import json, os, requests
+
+pytest_plugins = ["airflow_provider_360learning.sandbox.pytest_plugin"]
+
+def test_creates(learning360_sandbox):
+    connection = json.loads(os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"])
+    assert connection["host"] == learning360_sandbox.url
+    headers = {"X-company-id": connection["login"], "X-apiKey": connection["password"]}
+    url = connection["host"] + "/api/v1/groups"
+    assert requests.post(url, json={"name": "Lab", "public": True}, headers=headers).status_code == 200
+
+def test_starts_afresh(learning360_sandbox):
+    assert "Lab" not in [group["name"] for group in learning360_sandbox.control.state()["groups"]]
+    assert learning360_sandbox.control.journal() == []
+"""
+
+
+def run_pytest(folder, *more):
+    (folder / "test_it.py").write_text(PLUGIN_TEST)
+    command = [sys.executable, *more, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_it.py")]
+    environment = ENVIRONMENT | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_the_pytest_fixture_gives_each_test_a_fresh_sandbox(tmp_path):
+    ended = run_pytest(tmp_path)
+    assert "2 passed" in ended.stdout, ended.stdout
+
+
+def test_the_pytest_fixture_says_what_to_install(tmp_path):
+    # A package of the same name that cannot be imported stands for one that is missing.
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['fastapi'] = None\n")
+    ended = run_pytest(tmp_path)
+    assert "airflow-provider-360learning[sandbox]" in ended.stdout
+    assert "2 error" in ended.stdout, ended.stdout
