@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from .client import Client, Steps
 
@@ -47,8 +47,18 @@ class action(Generic[P, R]):
         self._steps = steps
         functools.update_wrapper(self, steps)  # type: ignore[arg-type]
 
-    def __get__(self, dialect: Dialect, owner: type | None = None) -> BoundAction[P, R]:
-        """Bind the action to its dialect, and so to its client."""
+    @overload
+    def __get__(self, dialect: None, owner: type) -> Callable[..., Steps[R]]: ...
+
+    @overload
+    def __get__(self, dialect: Dialect, owner: type | None = None) -> BoundAction[P, R]: ...
+
+    def __get__(
+        self, dialect: Dialect | None, owner: type | None = None
+    ) -> Callable[..., Steps[R]] | BoundAction[P, R]:
+        """Bind the action to its dialect, and so to its client; on the class, documentation looks at it."""
+        if dialect is None:
+            return self._steps
         return BoundAction(dialect.client, self._steps.__get__(dialect, owner))
 
 

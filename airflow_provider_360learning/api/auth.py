@@ -113,7 +113,9 @@ class Token:
         try:
             life = float(answer.get("expires_in", "3600"))
         except (TypeError, ValueError):
-            raise UnexpectedAnswerError("The token endpoint's expires_in is no number of seconds") from None
+            life = 0.0
+        if not 0 < life < float("inf"):  # a token that is never good would be fetched again and again
+            raise UnexpectedAnswerError("The token endpoint's expires_in is no number of seconds above 0")
         return cls(str(answer["access_token"]), asked_at + life - min(LONGEST_LEAD, life / 10))
 
 

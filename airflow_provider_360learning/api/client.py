@@ -126,7 +126,8 @@ class Client:
         on_token: Callable[[str], None] = lambda value: None,
     ) -> None:
         self._settings = settings
-        self._budget = budget
+        #: When a request may be sent.
+        self.budget = budget
         self._user_agent = user_agent
         self._attempts = attempts
         self._transport = Transport(
@@ -140,7 +141,7 @@ class Client:
     @property
     def usage(self) -> Usage:
         """What the calls so far cost."""
-        return self._budget.usage
+        return self.budget.usage
 
     def run(self, steps: Steps[R]) -> R:
         """
@@ -231,7 +232,7 @@ class Client:
         return (ApiKeyInQuery if self._settings.auth == "api_key_query" else ApiKeyInHeaders)(company_id, api_key)
 
     def _fetch_token(self) -> dict[str, Any]:
-        self._budget.usage.tokens += 1
+        self.budget.usage.tokens += 1
         body = {
             "grant_type": "client_credentials",
             "client_id": self._settings.company_id,
@@ -240,6 +241,9 @@ class Client:
         try:
             return self.call(Call(GENERATE_TOKEN, body=body))  # type: ignore[no-any-return]
         except InvalidRequestError as error:
+            if error.code is None:  # whatever answered is no token endpoint: it says nothing about the credentials
+                error.args = (f"No token was given out: check the connection's Base URL and token path. {error.args[0]}",)
+                raise
             raise AuthenticationError(
                 advice_for(AuthenticationError, 401, error.code, None),
                 operation=error.operation,
@@ -256,7 +260,7 @@ class _Exchange:
         self._client = client
         self._call = call
         self._endpoint = ENDPOINTS[call.operation]
-        self._budget: Budget = client._budget
+        self._budget = client.budget
         self._auth = Auth() if call.operation == GENERATE_TOKEN else client._auth
         self._path = self._build_path()
         self._request = self._build_request()

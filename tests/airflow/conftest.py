@@ -8,15 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 
 DAGS = Path(__file__).parent / "dags"
 
 
 @pytest.fixture(scope="session")
-def stack(airflow_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def platform() -> Iterator[Sandbox]:
+    """The sandbox that the running Airflow's connection leads to. Starts once a session."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
     """All components of Airflow, with the DAGs of ``tests/airflow/dags``. Starts once a session."""
     home = tmp_path_factory.mktemp("stack")
     shutil.copy(airflow_db, home / "airflow.db")
-    with AirflowStack(home, DAGS) as airflow:
+    env = {
+        "AIRFLOW_CONN_LEARNING360_DEFAULT": platform.connection_json(),
+        "AIRFLOW__LEARNING360__STATE_DIR": str(home / "budget"),
+    }
+    with AirflowStack(home, DAGS, env) as airflow:
         yield airflow

@@ -1,0 +1,47 @@
+"""DAGs for the tests: writes and waits in the shared pool, and in one that ``default_args`` name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import dag
+
+from airflow_provider_360learning.operators.paths import Learning360CreatePathSessionOperator
+from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360UpdateUserOperator
+from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, ONBOARDING_PATH_ID, ROOT_GROUP_ID
+from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def twelve_creations():
+    Learning360CreateUserOperator.partial(task_id="create", mode="create_active").expand(
+        mail=[f"new-{number}@acme.test" for number in range(12)]
+    )
+    Learning360UpdateUserOperator(task_id="update", user=GRACE_ID, job="Rear Admiral")
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, default_args={"pool": "x"})
+def in_pool_x():
+    Learning360CreateUserOperator.partial(task_id="create", mode="create_active").expand(
+        mail=[f"x-{number}@acme.test" for number in range(3)]
+    )
+    Learning360UpdateUserOperator(task_id="update", user=GRACE_ID, job="Rear Admiral")
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def ten_waits():
+    session = Learning360CreatePathSessionOperator(
+        task_id="session",
+        path_id=ONBOARDING_PATH_ID,
+        name="Nobody is enrolled here",
+        session_start="2026-12-01T09:00:00Z",
+        group_id=ROOT_GROUP_ID,
+    )
+    Learning360PathSessionCompletionSensor.partial(
+        task_id="wait", session_id=session.output["session_id"], poke_interval=5, timeout=600
+    ).expand(min_enrolled=list(range(1, 11)))
+
+
+twelve_creations()
+in_pool_x()
+ten_waits()

@@ -1,0 +1,89 @@
+"""What a real scheduler makes of the operators: their pool, their waits, and tasks that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def _until(condition, timeout=60.0):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def _done(platform, operation):
+    return [entry for entry in platform.control.journal() if entry["operation"] == operation and entry["done"]]
+
+
+def _states(stack, dag_id, run_id):
+    return {(task["task_id"], task["map_index"]): task["state"] for task in stack.task_instances(dag_id, run_id)}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_platform(platform):
+    platform.control.reset()
+    platform.control.clear_journal()
+
+
+def test_mapped_and_plain_tasks_are_stored_with_the_shared_pool(stack, platform):
+    run_id = stack.trigger("twelve_creations")
+    assert stack.wait("twelve_creations", run_id, timeout=120) == "success"
+    tasks = stack.task_instances("twelve_creations", run_id)
+    assert len(tasks) == 13
+    assert {task["pool"] for task in tasks} == {"learning360"}
+    assert len(_done(platform, "createOrInviteUser")) == 12
+
+
+def test_a_pool_in_default_args_wins_over_the_shared_one(stack):
+    stack.command("pools", "set", "x", "5", "for this test")
+    run_id = stack.trigger("in_pool_x")
+    assert stack.wait("in_pool_x", run_id, timeout=120) == "success"
+    tasks = stack.task_instances("in_pool_x", run_id)
+    assert len(tasks) == 4
+    assert {task["pool"] for task in tasks} == {"x"}
+
+
+def test_creations_run_while_more_waits_than_the_pool_has_slots_are_deferred(stack, platform):
+    waits = stack.trigger("ten_waits")
+
+    def all_deferred():
+        states = _states(stack, "ten_waits", waits)
+        return sum(state == "deferred" for state in states.values()) == 10
+
+    _until(all_deferred, timeout=120)
+    run_id = stack.trigger("twelve_creations")
+    assert stack.wait("twelve_creations", run_id, timeout=120) == "success"
+    assert all_deferred()
+    arrivals = [entry["arrived_at"] for entry in _done(platform, "createOrInviteUser")]
+    assert len(arrivals) == 12
+    print(f"12 creations in {arrivals[-1] - arrivals[0]:.1f} s beside 10 deferred waits (at 2 a second: 5.3 s)")
+    stack.command("dags", "delete", "ten_waits", "--yes")
+
+
+def test_a_write_whose_process_is_killed_is_done_once_and_its_task_ends_green(stack, platform):
+    operations = ("createGroup", "createPathSession", "createOrInviteUser")
+    for operation in operations:
+        platform.control.add_fault(operation=operation, kind="delay", seconds=30, when="after", count=1)
+    run_id = stack.trigger("killed")
+    for operation in operations:
+        _until(lambda operation=operation: _done(platform, operation))
+        (task,) = [task for task in stack.task_instances("killed", run_id) if task["task_id"] == operation]
+        os.kill(task["pid"], signal.SIGKILL)
+        _until(lambda operation=operation: _states(stack, "killed", run_id)[operation, -1] == "success", timeout=120)
+    assert stack.wait("killed", run_id, timeout=60) == "success"
+    tries = {task["task_id"]: task["try_number"] for task in stack.task_instances("killed", run_id)}
+    assert tries == dict.fromkeys(operations, 2)
+    state = platform.control.state()
+    assert sum(group["name"] == "Killed" for group in state["groups"]) == 1
+    assert sum(session["name"] == "Killed" for session in state["sessions"]) == 1
+    assert sum(user["mail"] == "killed@acme.test" for user in state["users"]) == 1
+    assert [len(_done(platform, operation)) for operation in operations] == [1, 1, 1]
