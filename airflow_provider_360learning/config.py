@@ -26,11 +26,6 @@ def pool() -> str:
     return _read("pool", str) or (POOL if create_pool() else AIRFLOW_DEFAULT_POOL)
 
 
-def default_pool() -> str:
-    """Another name of :func:`pool`."""
-    return pool()
-
-
 def pool_slots() -> int:
     """The size that the pool is created with."""
     return _read("pool_slots", lambda text: _at_least(1, int(text)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from concurrent.futures import Executor
@@ -240,17 +241,8 @@ class Client:
         }
         try:
             return self.call(Call(GENERATE_TOKEN, body=body))  # type: ignore[no-any-return]
-        except InvalidRequestError as error:
-            if error.code is None:  # whatever answered is no token endpoint: it says nothing about the credentials
-                error.args = (f"No token was given out: check the connection's Base URL and token path. {error.args[0]}",)
-                raise
-            raise AuthenticationError(
-                advice_for(AuthenticationError, 401, error.code, None),
-                operation=error.operation,
-                status=error.status,
-                code=error.code,
-                url=error.url,
-            ) from None
+        except (AuthenticationError, InvalidRequestError) as error:
+            raise _no_token(error) from None
 
 
 class _Exchange:
@@ -366,9 +358,9 @@ class _Exchange:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, RateLimitedError | AuthenticationError):
             return 0.0
-        growing = tenacity.wait_exponential_jitter(FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT, jitter=FIRST_RETRY_WAIT)
+        grown = tenacity.wait_exponential(FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT)(state)
         asked = error.retry_after if isinstance(error, Learning360Error) else None
-        return max(growing(state), min(asked or 0.0, LONGEST_RETRY_WAIT))
+        return max(grown + random.uniform(0, FIRST_RETRY_WAIT), min(asked or 0.0, LONGEST_RETRY_WAIT))
 
     def note_retry(self, state: tenacity.RetryCallState) -> None:
         """Leave a line in the log for each retry."""
@@ -442,6 +434,15 @@ class _Exchange:
         error.operation = self._endpoint.operation
         error.url = f"{self._endpoint.method} {self._path}"
         return error
+
+
+def _no_token(error: Learning360Error) -> AuthenticationError:
+    """Say why there is no token: only the token endpoint's own words speak of the credentials."""
+    if error.code in ("invalid_client", "invalid_request"):
+        advice = advice_for(AuthenticationError, 401, error.code, None)
+    else:
+        advice = f"No token was given out: check the connection's Base URL and token path ({error.args[0]})"
+    return AuthenticationError(advice, operation=error.operation, status=error.status, code=error.code, url=error.url)
 
 
 def _advance(steps: Steps[Any], outcome: Any) -> Call:

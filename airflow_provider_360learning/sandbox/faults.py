@@ -86,8 +86,10 @@ def answer_of(fault: Fault) -> Answer:
         return _text("<html><body>Hello</body></html>", 200) if fault.body is None else Answer(fault.body)
     if isinstance(fault.body, str):
         return _text(fault.body, fault.status, fault.headers)
-    usual = {"error": f"an error occurred: {secrets.token_hex(16)}"}
-    return Answer(usual if fault.body is None else fault.body, fault.status, fault.headers)
+    body = fault.body
+    if body is None and fault.status >= 400:
+        body = {"error": f"an error occurred: {secrets.token_hex(16)}"}
+    return Answer(body, fault.status, fault.headers)
 
 
 def _text(body: str, status: int, headers: dict[str, str] | None = None) -> Answer:

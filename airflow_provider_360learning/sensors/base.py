@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -76,6 +77,7 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
         """Check the arguments, look once, and wait if there is something to wait for."""
         if not self.deferrable:
             return super().execute(context)
+        self._failures = 0
         try:
             seen = self.poke(context)
         except AirflowFailException as error:
@@ -112,6 +114,8 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
             self._fail(AirflowSensorTimeout(f"{message}: {event}"))
         if status in ("impossible", "error"):
             self._fail(AirflowFailException(message))
+        if status == "interrupted":
+            raise AirflowException(message)
         raise AirflowFailException(f"The trigger sent an event that is not known ({status!r}): not taken for success")
 
     def _defer(self) -> NoReturn:
@@ -126,6 +130,7 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
                 poke_interval=self.poke_interval,
                 first_poke=now + self.poke_interval,
                 deadline=now + self.timeout,
+                failures=self._failures,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + DEFERRAL_GRACE),
@@ -133,24 +138,31 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
         raise AssertionError("defer() returned")
 
     def _fail(self, error: Exception) -> NoReturn:
-        if self.soft_fail:
+        if self.soft_fail or self.never_fail:
             raise AirflowSkipException(str(error))
         raise error
 
     def _tolerates_another_failure(self, context: Context) -> bool:
         from airflow_provider_360learning.triggers.completion import MOST_CONSECUTIVE_FAILURES
 
-        store = context.get("task_state_store") if self.reschedule else None
-        if self.reschedule and store is None:
-            return True
-        before: Any = store.get(_FAILURES_KEY, 0) if store else self._failures
-        self._failures = before + 1
-        if store:
-            store.set(_FAILURES_KEY, self._failures)
-        return self._failures <= MOST_CONSECUTIVE_FAILURES
+        if self._pokes_in_new_processes:
+            store: Any = context.get("task_state_store")
+            if store is None:
+                return True
+            self._failures = store.get(_FAILURES_KEY, 0)
+        self._failures += 1
+        is_tolerated = self._failures <= MOST_CONSECUTIVE_FAILURES
+        if self._pokes_in_new_processes:
+            # The store outlives this try, and the next one starts afresh.
+            store.set(_FAILURES_KEY, self._failures if is_tolerated else 0)
+        return is_tolerated
 
     def _forget_failures(self, context: Context) -> None:
         self._failures = 0
-        store = context.get("task_state_store") if self.reschedule else None
+        store: Any = context.get("task_state_store") if self._pokes_in_new_processes else None
         if store and store.get(_FAILURES_KEY, 0):
             store.set(_FAILURES_KEY, 0)
+
+    @property
+    def _pokes_in_new_processes(self) -> bool:
+        return self.reschedule and not self.deferrable

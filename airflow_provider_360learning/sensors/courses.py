@@ -50,5 +50,4 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         from airflow_provider_360learning.triggers.questions import CourseCompletion
 
         since = self.since.isoformat() if isinstance(self.since, datetime) else self.since
-        min_score = None if self.min_score is None else float(self.min_score)
-        return CourseCompletion(course_id=self.course_id, user=self.user, since=since, min_score=min_score)
+        return CourseCompletion(course_id=self.course_id, user=self.user, since=since, min_score=self.min_score)

@@ -27,7 +27,8 @@ class Learning360CompletionTrigger(BaseTrigger):
     Ask 360Learning a question until it is answered with yes.
 
     Yields exactly one event: ``{"status", "message", …}`` with ``status`` ``complete``, ``impossible``,
-    ``timeout`` or ``error``, counts, and at most 20 of those still waited for.
+    ``timeout``, ``error`` or ``interrupted`` (to wait anew may help), counts, and at most 20 of those still
+    waited for.
 
     :param learning360_conn_id: The connection to use.
     :param question: What to ask, as :func:`~.questions.to_dict` writes it.
@@ -35,6 +36,7 @@ class Learning360CompletionTrigger(BaseTrigger):
     :param first_poke: Moment (seconds since 1970) of the first poke.
     :param deadline: Moment (seconds since 1970) to give up at; absolute, so that a triggerer that starts anew
         does not start the wait anew.
+    :param failures: Pokes that failed in a row before the first one.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         poke_interval: float,
         first_poke: float,
         deadline: float,
+        failures: int = 0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.learning360_conn_id = learning360_conn_id
@@ -52,6 +55,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.first_poke = first_poke
         self.deadline = deadline
+        self.failures = failures
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write the trigger for the metadata database."""
@@ -63,6 +67,7 @@ class Learning360CompletionTrigger(BaseTrigger):
                 "poke_interval": self.poke_interval,
                 "first_poke": self.first_poke,
                 "deadline": self.deadline,
+                "failures": self.failures,
             },
         )
 
@@ -71,12 +76,13 @@ class Learning360CompletionTrigger(BaseTrigger):
         try:
             event = await self._wait()
         except Learning360Error as error:
-            event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            status = "interrupted" if error.transient else "error"
+            event = {"status": status, "message": f"{type(error).__name__}: {error}"}
         except Exception as error:
             # Its text may hold anything; the triggerer's log has the traceback.
             self.log.exception("The wait for 360Learning failed")
             event = {
-                "status": "error",
+                "status": "interrupted",
                 "message": f"The wait failed ({type(error).__name__}); see the triggerer's log",
             }
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
@@ -84,12 +90,11 @@ class Learning360CompletionTrigger(BaseTrigger):
     async def _wait(self) -> dict[str, Any]:
         question = from_dict(self.question)
         api = await Learning360Hook(self.learning360_conn_id, attempts=1).aget_api()
-        failures = 0
+        failures = self.failures
         so_far: dict[str, Any] = {}
         next_poke = self.first_poke
         while next_poke < self.deadline:
             await _sleep_until(next_poke)
-            next_poke = time.time() + self.poke_interval
             try:
                 verdict = await api.client.arun(question.ask(api), _threads)
             except Learning360Error as error:
@@ -98,6 +103,11 @@ class Learning360CompletionTrigger(BaseTrigger):
                     raise
                 self.log.warning("Poke failed, %s of %s in a row: %s", failures, MOST_CONSECUTIVE_FAILURES, error)
                 continue
+            finally:
+                # Counted from the answer: the request may have waited for its turn.
+                next_poke = time.time() + self.poke_interval
+                # Nothing is left open for the long time until the next poke.
+                api.client.close()
             failures = 0
             so_far = verdict.as_result()
             self.log.info("Seen: %s", so_far)

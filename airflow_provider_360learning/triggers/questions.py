@@ -74,7 +74,7 @@ class CourseCompletion:
     course_id: str
     user: str
     since: str | None = None
-    min_score: float | None = None
+    min_score: float | str | None = None
 
     def check(self) -> None:
         """See :meth:`Question.check`."""
@@ -82,6 +82,8 @@ class CourseCompletion:
         check_user("user", self.user)
         if self.since is not None:
             moment("since", self.since)
+        if self.min_score is not None and not 0 <= _number_or(-1, self.min_score) <= 100:
+            raise InvalidRequestError(f"min_score is {self.min_score!r}, but must be a number from 0 to 100")
 
     def ask(self, api: ApiV1) -> Steps[Verdict]:
         """See :meth:`Question.ask`."""
@@ -100,7 +102,7 @@ class CourseCompletion:
             return False
         if self.since is not None and moment("completedAt", completed_at) < moment("since", self.since):
             return False
-        return self.min_score is None or (attempt["score"] or 0) >= self.min_score
+        return self.min_score is None or (attempt["score"] or 0) >= _number_or(0, self.min_score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class PathSessionCompletion:
         check_choice("if_unsuccessful", self.if_unsuccessful, ("wait", "fail"))
         if self.users is not None and not check_users("users", self.users):
             raise InvalidRequestError("users is empty; leave it out to wait for everybody enrolled. Nothing was sent.")
+        if self.users is not None and self._needed(len(self.users)) > len(self.users):
+            raise InvalidRequestError(f"required is {self.required!r}, but users names {len(self.users)} only")
         self._needed(1)
         if not isinstance(_number(self.min_enrolled), int) or self._min_enrolled < 1:
             raise InvalidRequestError(f"min_enrolled is {self.min_enrolled!r}, but must be a whole number from 1")
@@ -151,13 +155,13 @@ class PathSessionCompletion:
     def ask(self, api: ApiV1) -> Steps[Verdict]:
         """See :meth:`Question.ask`."""
         rows = yield from api.list_path_session_stats.steps(self.session_id, path_id=self.path_id)
-        return self.judge([row for row in rows if not row["deleted"]])
+        return self.judge(rows)
 
     def judge(self, rows: list[dict[str, Any]]) -> Verdict:
         """
         Judge the learners of a session.
 
-        :param rows: As :meth:`ApiV1.list_path_session_stats` has them, without deleted users.
+        :param rows: As :meth:`ApiV1.list_path_session_stats` has them.
         """
         listed, missing = self._audience(rows)
         done = [row for row in listed if self._is_done(row)]
@@ -175,12 +179,14 @@ class PathSessionCompletion:
         )
 
     def _audience(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-        """Split into the learners waited for, and the users given who are not enrolled."""
+        """Split into the learners waited for, and the users given who are not enrolled; the deleted are neither."""
         if self.users is None:
-            return rows, []
+            return [row for row in rows if not row["deleted"]], []
+        # The deleted first: who has the mail now wins.
+        rows = sorted(rows, key=lambda row: not row["deleted"])
         by_name = {str(name).lower(): row for row in rows for name in (row["user_id"], row["mail"]) if name}
         found = {user: by_name.get(user.lower()) for user in self.users}
-        listed = {row["user_id"]: row for row in found.values() if row}
+        listed = {row["user_id"]: row for row in found.values() if row and not row["deleted"]}
         return list(listed.values()), [user for user, row in found.items() if row is None]
 
     def _is_done(self, row: Mapping[str, Any]) -> bool:
@@ -224,6 +230,11 @@ def _number(value: Any) -> int | float | None:
         except ValueError:
             return None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _number_or(default: float, value: Any) -> float:
+    number = _number(value)
+    return default if number is None else number
 
 
 _QUESTIONS: dict[str, type[Any]] = {kind.subject: kind for kind in (CourseCompletion, PathSessionCompletion)}

@@ -74,6 +74,13 @@ def test_a_status_may_carry_a_gateways_page(sandbox, client):
     assert answer.headers["Content-Type"] == "text/html"
 
 
+def test_a_status_without_a_body_is_the_usual_failure_or_empty(sandbox, client):
+    for status in (500, 204):
+        sandbox.control.add_fault(kind="status", status=status)
+    assert client("GET", "/groups").json()["error"].startswith("an error occurred: ")
+    assert (client("GET", "/groups").status_code, client("GET", "/groups").status_code) == (204, 200)
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_delay_is_before_or_after_the_work(sandbox, client, when):
     sandbox.control.add_fault("createGroup", kind="delay", seconds=0.3, when=when)

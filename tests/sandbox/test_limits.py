@@ -57,8 +57,9 @@ def passed(entry):
 
 def two_waves(send, method, path, figure, sources=1):
     """Keep sending until twice as many requests passed as may in a second; each step is one request."""
-    passed = 0
+    passed, end = 0, time.monotonic() + 5
     while passed < 2 * figure:
+        assert time.monotonic() < end, f"only {passed} requests passed in 5 s"
         for source in range(sources):
             passed += send(method, path, source=f"127.0.0.{source + 1}")[0] != 429
             yield

@@ -1,0 +1,88 @@
+"""One sandbox for all tests of this folder, fresh for each of them, and the API in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_360learning.api.budget import Budget, Share
+from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.stores import SqliteStore, Store
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.sandbox.server import Sandbox
+from tests.api.support import FREE
+
+#: Makes the API of a sandbox or of a base URL.
+MakeApi = Callable[..., ApiV1]
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(settings={"limits_enabled": False}) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    """A fresh sandbox without limits."""
+    running_sandbox.control.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def make_api(sandbox: Sandbox) -> Iterator[MakeApi]:
+    """Make the API of the sandbox, or of another address, with limits that are never felt.
+
+    Settings and arguments of the client are told apart by name.
+    """
+    made = []
+
+    def make(
+        base_url: str = sandbox.url,
+        *,
+        store: Store | None = None,
+        limits: dict[str, int] = FREE,
+        longest_wait: float = 600.0,
+        budget: Budget | None = None,
+        client: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> ApiV1:
+        facts = {"company_id": sandbox.company_id, "api_key": sandbox.api_key, "read_timeout": 5.0, **settings}
+        budget = budget or Budget(
+            store or SqliteStore(":memory:"),
+            base_url=base_url,
+            company_id=facts["company_id"],
+            overrides=limits,
+            longest_wait=longest_wait,
+            fallback=Share(1.0, started=0.0),
+        )
+        made.append(Client(Settings(base_url, **facts), budget, **(client or {})))
+        return ApiV1(made[-1])
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> ApiV1:
+    """The API of the sandbox, with a token."""
+    return make_api()
+
+
+@pytest.fixture
+def sent(sandbox: Sandbox) -> Callable[..., list[dict[str, Any]]]:
+    """List what the sandbox was sent, of some operations or of all."""
+
+    def entries(*operations: str) -> list[dict[str, Any]]:
+        return [entry for entry in sandbox.control.journal() if not operations or entry["operation"] in operations]
+
+    return entries
+
+
+@pytest.fixture
+def group_id(api: ApiV1) -> str:
+    """A group to put people into."""
+    return str(api.create_group("Lab")["group_id"])

@@ -1,0 +1,219 @@
+"""Tiny servers on loopback for what the sandbox cannot be, and the check for secrets that got out."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_360learning.api.endpoints import LIMITS
+
+#: Limits that never make a request wait.
+FREE = dict.fromkeys(LIMITS, 1000)
+
+
+@dataclass
+class Request:
+    """What a tiny server was sent."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Answer:
+    """What a tiny server sends back."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+Responder = Callable[[Request], Answer]
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.planted-for-tests.c2lnbmF0dXJl"
+
+
+def with_token(responder: Responder) -> Responder:
+    """Let a server issue tokens, too."""
+
+    def respond(request: Request) -> Answer:
+        if request.target == "/api/v2/oauth2/token":
+            return Answer({"access_token": TOKEN, "expires_in": "3600"})
+        return responder(request)
+
+    return respond
+
+
+class TinyServer:
+    """Answers as it is told and keeps what it was sent."""
+
+    def __init__(self, responder: Responder, certificate: Path | None = None) -> None:
+        self.requests: list[Request] = []
+        self.connections = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(responder))
+        self._server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port: int = self._server.server_address[1]
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> TinyServer:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(server, responder: Responder) -> type[BaseHTTPRequestHandler]:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                server.connections += 1
+                super().setup()
+
+            def _serve(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                request = Request(self.command, self.path, dict(self.headers), body)
+                server.requests.append(request)
+                answer = responder(request)
+                content = answer.content()
+                self.send_response(answer.status)
+                for name, value in {"Content-Length": str(len(content)), **answer.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        return Handler
+
+
+class TinyProxy(TinyServer):
+    """
+    A proxy that keeps what it was asked for and lets nothing leave this machine.
+
+    Plain requests it answers itself; whatever a tunnel is asked to, it leads to one port of this machine.
+    """
+
+    def __init__(self, responder: Responder, tunnel_to: int | None = None) -> None:
+        self._tunnel_to = tunnel_to
+        super().__init__(responder)
+
+    def _handler(server, responder: Responder) -> type[BaseHTTPRequestHandler]:
+        class Handler(super()._handler(responder)):  # type: ignore[misc]
+            def do_CONNECT(self) -> None:
+                server.requests.append(Request("CONNECT", self.path, dict(self.headers)))
+                if server._tunnel_to is None:
+                    self.send_error(502)
+                    return
+                self.send_response(200)
+                self.end_headers()
+                with socket.create_connection(("127.0.0.1", server._tunnel_to)) as target:
+                    _relay(self.connection, target)
+                self.close_connection = True
+
+        return Handler
+
+
+def _relay(one: socket.socket, other: socket.socket) -> None:
+    """Pass bytes both ways until either side ends."""
+    while True:
+        for source in select.select([one, other], [], [])[0]:
+            if not (data := source.recv(65536)):
+                return
+            (other if source is one else one).sendall(data)
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Give the address of a server that takes connections and never says a word."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def unused_port() -> int:
+    """Find a port that nothing listens on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])
+
+
+def self_signed(folder: Path, *names: str) -> Path:
+    """Make a certificate (with its key) that nobody but itself vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
+    now = datetime.datetime.now(datetime.UTC)
+    alternatives = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, names)]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "certificate.pem"
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+def secrets_in(text: str, secrets: list[str]) -> list[str]:
+    """Find the secrets that a text holds, as they are or percent-encoded."""
+    return [secret for secret in secrets if any(form(secret) in text for form in (str, _quoted, quote_plus))]
+
+
+def _quoted(secret: str) -> str:
+    return quote(secret, safe="")
+
+
+def everything_about(error: BaseException) -> str:
+    """Write all that a traceback of an error could show: texts and attributes of the whole chain."""
+    texts, seen = [], set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        current = todo.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        texts += [str(current), repr(current), repr(current.args), repr(vars(current))]
+        todo += [current.__cause__, current.__context__]
+    return "\n".join(texts)

@@ -1,0 +1,281 @@
+"""The three ways to authenticate, and the life of a token."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_provider_360learning.api.auth import Token
+from airflow_provider_360learning.api.errors import (
+    AuthenticationError,
+    NotFoundError,
+    ServerError,
+    UnexpectedAnswerError,
+)
+from tests.api.support import TOKEN, Answer, TinyServer, with_token
+
+WAYS = ("oauth2", "api_key_header", "api_key_query")
+every_way = pytest.mark.parametrize("auth", WAYS)
+
+
+@pytest.mark.parametrize(("auth", "seen"), list(zip(WAYS, ("token", "headers", "query"), strict=True)))
+def test_the_three_ways(sandbox, make_api, sent, auth, seen):
+    make_api(auth=auth).list_groups()
+    (entry,) = sent("getGroups")
+    assert (entry["auth"], entry["status"]) == (seen, 200)
+    assert len(sent("generateToken")) == (1 if auth == "oauth2" else 0)
+
+
+@pytest.mark.parametrize("auth", WAYS)
+def test_credentials_stand_where_they_belong_and_nowhere_else(make_api, auth):
+    with TinyServer(with_token(lambda request: Answer([]))) as server:
+        make_api(server.url, auth=auth, company_id="c+1", api_key="k&?/ 1").list_groups()
+    request = server.requests[-1]
+    found = {name.lower() for name in request.headers} & {"authorization", "x-apikey", "x-company-id"}
+    if auth == "oauth2":
+        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+        assert found == {"authorization"}
+        assert server.requests[0].json == {
+            "grant_type": "client_credentials",
+            "client_id": "c+1",
+            "client_secret": "k&?/ 1",
+        }
+    elif auth == "api_key_header":
+        assert (request.headers["X-company-id"], request.headers["X-apiKey"]) == ("c+1", "k&?/ 1")
+        assert found == {"x-company-id", "x-apikey"}
+    else:
+        assert found == set()
+    target = "/api/v1/groups" + ("?company=c%2B1&apiKey=k%26%3F%2F+1" if auth == "api_key_query" else "")
+    assert request.target == target
+
+
+def test_a_key_in_the_query_stands_beside_other_parameters(make_api):
+    with TinyServer(lambda request: Answer([])) as server:
+        make_api(server.url, auth="api_key_query", company_id="c", api_key="k").list_users(deleted=True)
+    assert server.requests[0].target == "/api/v1/users?deleted=true&company=c&apiKey=k"
+
+
+def test_a_token_is_fetched_when_first_needed_and_kept(api, sent):
+    assert sent() == []
+    api.list_groups()
+    api.list_groups()
+    assert [entry["operation"] for entry in sent()] == ["generateToken", "getGroups", "getGroups"]
+
+
+def test_threads_that_share_a_client_fetch_one_token(sandbox, api, sent):
+    sandbox.control.settings(delay_after_ms=100)  # all of them find no token
+    start = threading.Barrier(8)
+
+    def ask(number):
+        start.wait()
+        return api.list_groups()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(ask, range(8)))
+    assert len(sent("generateToken")) == 1
+    assert len(sent("getGroups")) == 8
+
+
+@pytest.mark.parametrize(
+    ("life", "lead"), [("3600", 60), (3600, 60), ("600.0", 60), (599, 59.9), ("100", 10), (3, 0.3)]
+)
+def test_a_token_is_renewed_ahead_of_its_end(life, lead):
+    """By a minute, or a tenth of its life if that is shorter, counted from when it was asked for."""
+    token = Token.from_answer({"access_token": "t", "expires_in": life}, asked_at=1000.0)
+    assert token.renew_at == pytest.approx(1000 + float(life) - lead)
+
+
+def test_a_token_that_ends_soon_is_replaced_before_the_server_minds(sandbox, api, sent):
+    sandbox.control.settings(token_life=0.5)
+    api.list_groups()
+    time.sleep(0.46)
+    api.list_groups()
+    assert [entry["status"] for entry in sent("getGroups")] == [200, 200]
+    assert len(sent("generateToken")) == 2
+
+
+@pytest.mark.parametrize("expires_in", [3600, "3600", "3600.5", None])
+def test_the_life_of_a_token_may_be_text_or_number_or_unknown(make_api, expires_in):
+    answer = {"access_token": TOKEN} | ({} if expires_in is None else {"expires_in": expires_in})
+    with TinyServer(lambda request: Answer(answer if "token" in request.target else [])) as server:
+        api = make_api(server.url)
+        api.list_groups()
+        api.list_groups()
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("expires_in", ["soon", 0, "-5", "nan", "inf", [], {}])
+def test_a_token_whose_life_makes_no_sense_is_not_asked_for_forever(make_api, expires_in):
+    answer = Answer({"access_token": TOKEN, "expires_in": expires_in})
+    with TinyServer(lambda request: answer) as server, pytest.raises(UnexpectedAnswerError, match="expires_in"):
+        make_api(server.url).list_groups()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("end_of_the_token", ["revoked", "expired"])
+def test_a_token_is_renewed_at_once_when_the_server_says_so(sandbox, api, sent, end_of_the_token):
+    api.list_groups()
+    if end_of_the_token == "revoked":
+        sandbox.control.revoke_tokens()
+    else:
+        sandbox.control.advance(4000)
+    sandbox.control.clear_journal()
+    started = time.monotonic()
+    api.list_groups()
+    assert [(entry["operation"], entry["status"]) for entry in sent()] == [
+        ("getGroups", 401),
+        ("generateToken", 200),
+        ("getGroups", 200),
+    ]
+    assert time.monotonic() - started < 0.4, "there is nothing to wait for"
+
+
+def test_a_write_that_was_refused_for_its_token_is_done_once(sandbox, api, sent):
+    api.list_groups()
+    sandbox.control.revoke_tokens()
+    api.create_group("Lab")
+    names = [group["name"] for group in sandbox.control.state()["groups"]]
+    assert names.count("Lab") == 1
+
+
+def test_threads_with_a_revoked_token_fetch_one_new_one(sandbox, api, sent):
+    api.list_groups()
+    sandbox.control.revoke_tokens()
+    sandbox.control.settings(delay_after_ms=100)
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(lambda number: api.list_groups(), range(8)))
+    assert len(sent("generateToken")) == 2
+
+
+@pytest.mark.parametrize("description", ["jwt expired", "invalid signature", None])
+def test_a_token_is_renewed_once_only(make_api, description):
+    refusal = Answer({"error": "invalid_token", "error_description": description}, 401)
+    with (
+        TinyServer(with_token(lambda request: refusal)) as server,
+        pytest.raises(AuthenticationError, match="even a fresh one"),
+    ):
+        make_api(server.url).list_groups()
+    assert [request.target.rpartition("/")[2] for request in server.requests] == ["token", "groups"] * 2
+
+
+@pytest.mark.parametrize("auth", ["api_key_header", "api_key_query"])
+def test_a_key_cannot_be_renewed(make_api, auth):
+    refusal = Answer({"error": "invalid_token", "error_description": "jwt expired"}, 401)
+    with TinyServer(lambda request: refusal) as server, pytest.raises(AuthenticationError):
+        make_api(server.url, auth=auth).list_groups()
+    assert len(server.requests) == 1
+
+
+def test_the_token_path_can_be_set(sandbox, make_api, sent):
+    sandbox.control.settings(token_path="/oauth/v1-token")
+    make_api(token_path="/oauth/v1-token").list_groups()
+    assert sent("generateToken")[0]["path"] == "/oauth/v1-token"
+
+
+def test_a_wrong_token_path_is_said_to_be_one(make_api):
+    with pytest.raises(AuthenticationError, match="check the connection's Base URL and token path"):
+        make_api(token_path="/api/v3/token").list_groups()
+
+
+def test_whoever_masks_is_told_of_each_token(sandbox, make_api):
+    tokens = []
+    api = make_api(client={"on_token": tokens.append})
+    api.list_groups()
+    sandbox.control.revoke_tokens()
+    api.list_groups()
+    assert len(set(tokens)) == 2
+
+
+def test_a_token_endpoint_that_is_down_is_asked_as_often_as_any(sandbox, make_api, sent):
+    sandbox.control.add_fault("generateToken", kind="status", status=503, count=9)
+    with pytest.raises(ServerError) as caught:
+        make_api(client={"attempts": 2}).list_groups()
+    assert caught.value.operation == "generateToken"
+    assert len(sent()) == 2, "the call itself does not make another round of it"
+
+
+def test_a_token_request_is_sent_again_after_a_failure(sandbox, api, sent):
+    sandbox.control.add_fault("generateToken", kind="drop_after")
+    api.list_groups()
+    assert [entry["operation"] for entry in sent()] == ["generateToken", "generateToken", "getGroups"]
+
+
+# What is wrong, and what to do about it
+
+
+@pytest.mark.parametrize(
+    ("auth", "wrong", "advice"),
+    [
+        ("oauth2", {"api_key": "0" * 32}, r"does not accept the API key: check .*API key \(password\)"),
+        ("oauth2", {"company_id": "0" * 24}, r"does not accept the company ID: check .*Company ID \(login\)"),
+        ("api_key_header", {"api_key": "0" * 32}, r"the API key is missing, wrong or revoked: .*\(password\)"),
+        ("api_key_header", {"company_id": "0" * 24}, r"the company ID is wrong: check .*\(login\)"),
+        ("api_key_query", {"api_key": "0" * 32}, r"the API key is missing, wrong or revoked: .*\(password\)"),
+        ("api_key_query", {"company_id": "0" * 24}, r"the company ID is wrong: check .*\(login\)"),
+    ],
+)
+def test_wrong_credentials_are_told_apart(make_api, sent, auth, wrong, advice):
+    with pytest.raises(AuthenticationError, match=advice) as caught:
+        make_api(auth=auth, **wrong).list_groups()
+    assert not caught.value.transient
+    assert len(sent()) == 1, "sending them again changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "advice"),
+    [
+        ("missing_company_id", None, r"saw no company ID or access token: set .*Company ID \(login\)"),
+        ("invalid_company_id", None, r"the company ID is wrong: check .*Company ID \(login\)"),
+        ("invalid_api_key", None, r"the API key is missing, wrong or revoked: check .*API key \(password\)"),
+        (
+            "invalid_token",
+            "invalid signature",
+            r"malformed or false, even a fresh one: check .*Base URL and token path",
+        ),
+        ("invalid_token", "jwt expired", r"expired, even a fresh one: check the clock of 360Learning's host"),
+        ("unauthorized", None, r"the API key is missing or wrong: check .*API key \(password\)"),
+        ("something_new", None, r"check the connection's Company ID \(login\) and API key \(password\)"),
+        (None, None, r"check the connection's Company ID \(login\) and API key \(password\)"),
+    ],
+)
+def test_each_documented_401_says_what_to_do(sandbox, api, code, description, advice):
+    body = {"error": code, "error_description": description} if code else ""
+    sandbox.control.add_fault("getGroups", kind="status", status=401, body=body, count=2)
+    with pytest.raises(AuthenticationError, match=advice) as caught:
+        api.list_groups()
+    assert (caught.value.status, caught.value.code) == (401, code)
+
+
+@every_way
+def test_a_netrc_changes_nothing(make_api, tmp_path, monkeypatch, auth):
+    (tmp_path / ".netrc").write_text("default login somebody password else\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with TinyServer(with_token(lambda request: Answer([]))) as server:
+        make_api(server.url, auth=auth).list_groups()
+    for request in server.requests:
+        assert not request.headers.get("Authorization", "").startswith("Basic")
+
+
+@pytest.mark.slow
+def test_tokens_of_three_seconds_serve_sixty_calls_of_four_threads(sandbox, api, sent):
+    sandbox.control.settings(token_life=3)
+    first = time.monotonic()
+
+    def ask(thread):
+        for call in range(15):
+            time.sleep(max(0.0, first + call * 10 / 14 - time.monotonic()))
+            with pytest.raises(NotFoundError):
+                api.get_user(f"nobody-{thread}-{call}@acme.test")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(ask, range(4)))
+    assert time.monotonic() - first >= 10
+    answers = sent("getUser")
+    assert len(answers) >= 60
+    assert len({entry["path"] for entry in answers if entry["status"] == 400}) == 60
+    assert len(sent("generateToken")) <= 6

@@ -1,0 +1,73 @@
+"""The client's table of operations says what the vendor documents."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_360learning.api.endpoints import ENDPOINTS, PREFIX, Body, Limit, Scope
+
+DOCUMENTED = {
+    operation["operation"]: operation
+    for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text())
+}
+WORDS = {Body.FORM: "x-www-form-urlencoded", Body.JSON: "application/json"}
+
+READS = {Limit("company_reads", 50, 1.0, Scope.COMPANY), Limit("ip_reads", 10, 1.0, Scope.ADDRESS)}
+WRITES = {Limit("company_writes", 5, 1.0, Scope.COMPANY), Limit("ip_writes", 10, 1.0, Scope.ADDRESS)}
+#: The routes that the vendor's overview gives a limit of their own, in requests a second and company.
+SPECIAL = {
+    "deleteGroup": 1,
+    "importExternalCoursesStats": 1,
+    "updatePathSession": 1,
+    "createOrInviteUser": 2,
+    "deleteUser": 2,
+}
+
+every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
+
+
+def route(path: str) -> str:
+    """Make paths comparable: names of parameters and a trailing slash make no difference."""
+    return re.sub(r"\{\w+\}", "{}", path).rstrip("/")
+
+
+@every_endpoint
+def test_method_and_path_are_documented(endpoint):
+    documented = DOCUMENTED[endpoint.operation]
+    # The path of the token stands outside those of v1.
+    path = endpoint.path if endpoint.operation == "generateToken" else PREFIX + endpoint.path
+    assert (endpoint.method, route(path)) == (documented["method"], route(documented["path"]))
+
+
+@every_endpoint
+def test_the_body_is_written_in_a_documented_format(endpoint):
+    documented = DOCUMENTED[endpoint.operation]["content_type"]
+    assert (WORDS[endpoint.body] in documented) if endpoint.body is not Body.NONE else documented is None
+
+
+@every_endpoint
+def test_limits_are_the_documented_ones(endpoint):
+    if endpoint.operation == "generateToken":  # assumed: of the address only
+        assert set(endpoint.limits) == {Limit("ip_writes", 10, 1.0, Scope.ADDRESS)}
+        return
+    special = DOCUMENTED[endpoint.operation]["rate_limit_route_special"]
+    own = {Limit(endpoint.operation, int(special.split(" request")[0]))} if special else set()
+    assert set(endpoint.limits) == own | (READS if endpoint.method == "GET" else WRITES)
+    if own:
+        assert endpoint.limits[0] in own, "a 429 closes the first limit, which must be the narrowest"
+
+
+def test_every_special_limit_is_in_the_table():
+    assert {name: endpoint.limit for name, endpoint in ENDPOINTS.items() if endpoint.limit} == SPECIAL
+
+
+def test_what_must_not_be_sent_twice():
+    assert {name for name, endpoint in ENDPOINTS.items() if not endpoint.resend} == {
+        "createGroup",
+        "createPathSession",
+        "importExternalCoursesStats",
+    }

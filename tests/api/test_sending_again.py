@@ -1,0 +1,216 @@
+"""What is sent again after a failure, what never is, and what then counts as done. Judged by journal and state."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from airflow_provider_360learning.api.client import Call
+from airflow_provider_360learning.api.errors import (
+    AlreadyExistsError,
+    OutcomeUnknownError,
+    RefusedError,
+    ServerError,
+    TransportError,
+    UnexpectedAnswerError,
+)
+from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
+from tests.api.support import unused_port
+
+#: Failures after which nobody knows whether the work was done, by whether it was.
+UNKNOWN_BUT_DONE = {
+    "dropped afterwards": {"kind": "drop_after"},
+    "503 afterwards": {"kind": "status", "status": 503, "when": "after"},
+    "garbage": {"kind": "garbage"},
+    "slow answer": {"kind": "delay", "seconds": 0.7, "when": "after"},
+}
+UNKNOWN_AND_NOT_DONE = {
+    "dropped before": {"kind": "drop_before"},
+    "503": {"kind": "status", "status": 503},
+}
+UNKNOWN = UNKNOWN_BUT_DONE | UNKNOWN_AND_NOT_DONE
+
+each_failure = pytest.mark.parametrize("failure", UNKNOWN.values(), ids=list(UNKNOWN))
+each_done = pytest.mark.parametrize("failure", UNKNOWN_BUT_DONE.values(), ids=list(UNKNOWN_BUT_DONE))
+each_not_done = pytest.mark.parametrize("failure", UNKNOWN_AND_NOT_DONE.values(), ids=list(UNKNOWN_AND_NOT_DONE))
+
+
+@pytest.fixture
+def api(make_api):
+    """An API that does not wait long for an answer."""
+    return make_api(read_timeout=0.35)
+
+
+@pytest.fixture
+def fail(sandbox, api):
+    """Let the next request of an operation fail, and see to it that nothing but the failure is slow."""
+
+    def add(operation, failure, **how):
+        api.list_groups()
+        sandbox.control.add_fault(operation, **failure, **how)
+
+    return add
+
+
+def named(sandbox, kind, name):
+    return [each for each in sandbox.control.state()[kind] if each["name"] == name]
+
+
+def person(sandbox, mail):
+    return [each for each in sandbox.control.state()["users"] if each["mail"] == mail]
+
+
+# What may be sent again is, and the outcome is told as if nothing had happened
+
+
+@each_failure
+def test_an_update_is_sent_again(sandbox, api, fail, sent, failure):
+    fail("updateUser", failure)
+    assert api.update_user(GRACE_MAIL, job="Admiral") == {"user": GRACE_MAIL, "outcome": "updated"}
+    assert len(sent("updateUser")) == 2
+    assert api.client.usage.retries == 1
+
+
+@each_failure
+def test_a_creation_is_created_although_the_second_answer_says_it_exists(sandbox, api, fail, sent, failure):
+    fail("createOrInviteUser", failure)
+    made = api.create_user("ana@acme.test", first_name="Ana", mode="create_active")
+    assert made == {"mail": "ana@acme.test", "user_id": api.get_user("ana@acme.test")["user_id"], "outcome": "created"}
+    assert len(person(sandbox, "ana@acme.test")) == 1
+    assert len(sent("createOrInviteUser")) == 2
+
+
+@each_failure
+def test_a_deletion_is_deleted_although_the_second_answer_says_there_is_nobody(api, fail, sent, failure):
+    fail("deleteUser", failure)
+    assert api.delete_user(GRACE_MAIL, if_missing="fail") == {"user": GRACE_MAIL, "outcome": "deleted"}
+    assert len(sent("deleteUser")) == 2
+
+
+def test_an_invitation_is_invited_and_mailed_once(sandbox, api, fail):
+    fail("createOrInviteUser", {"kind": "drop_after"})
+    assert api.create_user("ana@acme.test", if_exists="fail")["outcome"] == "invited"
+    assert [mail["to"] for mail in sandbox.control.state()["mails_sent"]] == ["ana@acme.test"]
+
+
+@pytest.mark.parametrize(("mode", "mail"), [("invite", GRACE_MAIL), ("create_active", LINUS_MAIL)])
+def test_who_came_into_being_in_another_way_is_not_ours(api, fail, mode, mail):
+    """An invitation cannot have made an account, nor a creation an invitation."""
+    fail("createOrInviteUser", {"kind": "drop_before"})
+    with pytest.raises(AlreadyExistsError):
+        api.create_user(mail, mode=mode, if_exists="fail")
+
+
+def test_a_changed_mail_is_recognised(sandbox, api, fail, sent):
+    """The second send goes to a mail that leads nowhere any more."""
+    fail("updateUser", {"kind": "drop_after"})
+    assert api.update_user(GRACE_MAIL, mail="grace@acme.test", job="Admiral")["outcome"] == "updated"
+    assert api.get_user("grace@acme.test")["user_id"] == GRACE_ID
+
+
+def test_a_deleted_group_is_deleted(api, fail):
+    fail("deleteGroup", {"kind": "drop_after"})
+    assert api.delete_group(SALES_GROUP_ID, if_missing="fail")["outcome"] == "deleted"
+
+
+def test_who_left_the_last_group_is_removed(sandbox, api, fail):
+    """Leaving it deleted the user, so the second send finds nobody."""
+    api.create_user("ana@acme.test", group_id=SALES_GROUP_ID, mode="create_active")
+    fail("deleteUserFromGroup", {"kind": "drop_after"})
+    assert api.remove_user_from_group(SALES_GROUP_ID, "ana@acme.test")["outcome"] == "removed"
+
+
+def test_a_read_is_sent_again(api, fail, sent, caplog):
+    fail("getUser", {"kind": "drop_before"})
+    with caplog.at_level(logging.WARNING):
+        assert api.get_user(GRACE_MAIL)["user_id"] == GRACE_ID
+    assert len(sent("getUser")) == 2
+    assert "The connection broke before the answer was whole" in caplog.text
+    assert "Trying again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        ({"kind": "status", "status": 502}, ServerError),
+        ({"kind": "drop_before"}, TransportError),
+        ({"kind": "wrong_content"}, UnexpectedAnswerError),
+    ],
+)
+def test_it_ends_with_the_last_attempt(sandbox, make_api, sent, failure, error):
+    sandbox.control.add_fault("updateUser", **failure, count=9)
+    with pytest.raises(error) as caught:
+        make_api(client={"attempts": 2}).update_user(GRACE_MAIL, job="Admiral")
+    assert caught.value.transient
+    assert len(sent("updateUser")) == 2
+
+
+def test_an_outage_says_when_to_come_back(sandbox, make_api):
+    sandbox.control.add_fault("getGroups", kind="status", status=503, headers={"Retry-After": "7"})
+    with pytest.raises(ServerError) as caught:
+        make_api(client={"attempts": 1}).list_groups()
+    assert caught.value.retry_after == 7
+
+
+# What must not be sent twice is not: looking it up settles what happened, or nobody knows
+
+
+@each_done
+def test_a_group_that_came_into_being_is_found(sandbox, api, fail, sent, failure):
+    fail("createGroup", failure)
+    made = api.create_group("Lab")
+    (group,) = named(sandbox, "groups", "Lab")
+    assert made == {"group_id": group["id"], "name": "Lab", "outcome": "created"}
+    assert len(sent("createGroup")) == 1
+
+
+@each_not_done
+def test_a_group_that_did_not_come_into_being_is_not_sent_twice(sandbox, api, fail, sent, failure):
+    fail("createGroup", failure)
+    with pytest.raises(OutcomeUnknownError, match="It is not known whether createGroup was done.*check in 360Learning"):
+        api.create_group("Lab")
+    assert len(sent("createGroup")) == 1
+    assert named(sandbox, "groups", "Lab") == []
+    assert api.create_group("Lab")["outcome"] == "created", "trying again later is safe: it is looked for first"
+    assert api.create_group("Lab")["outcome"] == "exists"
+
+
+@each_done
+def test_a_session_that_came_into_being_is_found(sandbox, api, fail, sent, failure):
+    path = api.list_paths()[0]
+    fail("createPathSession", failure)
+    made = api.create_path_session(
+        path["path_id"], "May", session_start="2026-05-01T00:00:00Z", group_id=path["group_id"]
+    )
+    (session,) = named(sandbox, "sessions", "May")
+    assert (made["session_id"], made["outcome"]) == (session["id"], "created")
+    assert len(sent("createPathSession")) == 1
+
+
+@each_not_done
+def test_a_session_that_did_not_come_into_being_is_not_sent_twice(sandbox, api, fail, sent, failure):
+    path = api.list_paths()[0]
+    fail("createPathSession", failure)
+    with pytest.raises(OutcomeUnknownError):
+        api.create_path_session(path["path_id"], "May", session_start="2026-05-01T00:00:00Z", group_id=path["group_id"])
+    assert len(sent("createPathSession")) == 1
+    assert named(sandbox, "sessions", "May") == []
+
+
+def test_what_never_reached_the_server_is_no_unknown_outcome(make_api):
+    """Nothing listens there: sending it again is safe, and so it is a plain failure."""
+    api = make_api(f"http://127.0.0.1:{unused_port()}", auth="api_key_header", client={"attempts": 2})
+    with pytest.raises(TransportError, match="cannot be reached") as caught:
+        api.client.call(Call("createGroup", body={"name": "Lab", "public": False}))
+    assert caught.value.sent is False
+    assert api.client.usage.requests == 2
+
+
+def test_a_refusal_with_status_500_is_one(sandbox, api, sent):
+    """v1 answers so where a group has an active integration."""
+    sandbox.control.settings(integrated_groups=[SALES_GROUP_ID])
+    with pytest.raises(RefusedError, match="Cannot delete group") as caught:
+        api.delete_group(SALES_GROUP_ID)
+    assert not caught.value.transient
+    assert len(sent("deleteGroup")) == 1

@@ -1,0 +1,91 @@
+"""Operators promise what their actions take: the same arguments, all templated, all documented."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+
+import pytest
+
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.provider_info import get_provider_info
+from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+
+ISSUED = {
+    "operators.users": ["CreateUser", "UpdateUser", "DeleteUser"],
+    "operators.groups": ["CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"],
+    "operators.courses": ["AddToCatalog", "RemoveFromCatalog"],
+    "operators.paths": ["CreatePathSession", "EnrollUsers", "EnrollGroups", "UnenrollUsers"],
+    "sensors.courses": ["CourseCompletion"],
+    "sensors.paths": ["PathSessionCompletion"],
+}
+
+
+def classes_of(kind):
+    """Every class of this kind in the modules that the provider info names."""
+    listed = get_provider_info()["operators"] + get_provider_info()["sensors"]
+    modules = [importlib.import_module(name) for group in listed for name in group["python-modules"]]
+    return [
+        found
+        for module in modules
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, kind) and found.__module__ == module.__name__
+    ]
+
+
+OPERATORS = classes_of(Learning360BaseOperator)
+SENSORS = classes_of(Learning360BaseSensor)
+
+
+def own_arguments(operator):
+    """Names and defaults of what a class adds to its base."""
+    parameters = inspect.signature(operator.__init__).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+
+
+def test_all_operators_and_sensors_are_where_the_provider_info_says():
+    found: dict[str, list[str]] = {}
+    for one in OPERATORS + SENSORS:
+        module = one.__module__.removeprefix("airflow_provider_360learning.")
+        found.setdefault(module, []).append(re.sub("^Learning360|Operator$|Sensor$", "", one.__name__))
+    assert found == ISSUED
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
+def test_an_operator_has_its_actions_arguments_and_no_others(operator):
+    action = inspect.signature(getattr(ApiV1, operator.action)).parameters.values()
+    assert own_arguments(operator) == {one.name: one.default for one in action if one.name != "self"}
+
+
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
+def test_every_argument_is_a_template_field_and_documented(kind):
+    fields = {"learning360_conn_id", *own_arguments(kind)}
+    assert set(kind.template_fields) == fields
+    documented = re.findall(r":param (\w+):", kind.__doc__ + kind.__mro__[1].__doc__)
+    assert fields <= set(documented)
+    undocumented_base = {"learning360_conn_id", "pool", "deferrable", "mode"}
+    assert set(documented) <= fields | undocumented_base, "an argument that does not exist is documented"
+
+
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
+def test_the_docstring_names_the_operation_of_the_api(kind):
+    assert re.search(r"\(``[a-z]\w+``", kind.__doc__)
+
+
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
+def test_a_missing_argument_fails_when_the_dag_is_parsed(kind):
+    required = [name for name, default in own_arguments(kind).items() if default is inspect.Parameter.empty]
+    values = dict.fromkeys(required, "x")
+    kind(task_id="whole", **values)
+    for name in required:
+        with pytest.raises(Exception, match=f"missing.*{name}"):
+            kind(task_id="without", **{other: "x" for other in required if other != name})
+
+
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
+def test_an_argument_that_does_not_exist_fails_when_the_dag_is_parsed(kind):
+    values = {name: "x" for name, default in own_arguments(kind).items() if default is inspect.Parameter.empty}
+    with pytest.raises(Exception, match="nickname"):
+        kind(task_id="surplus", nickname="x", **values)

@@ -1,0 +1,284 @@
+"""Each operator at work against the sandbox: its result, what it sent, and what becomes of errors."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_360learning.api.errors import (
+    OutcomeUnknownError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_360learning.operators.courses import (
+    Learning360AddToCatalogOperator,
+    Learning360RemoveFromCatalogOperator,
+)
+from airflow_provider_360learning.operators.groups import (
+    Learning360AddUserToGroupOperator,
+    Learning360CreateGroupOperator,
+    Learning360DeleteGroupOperator,
+    Learning360RemoveUserFromGroupOperator,
+    Learning360UpdateGroupOperator,
+)
+from airflow_provider_360learning.operators.paths import (
+    Learning360CreatePathSessionOperator,
+    Learning360EnrollGroupsOperator,
+    Learning360EnrollUsersOperator,
+    Learning360UnenrollUsersOperator,
+)
+from airflow_provider_360learning.operators.users import (
+    Learning360CreateUserOperator,
+    Learning360DeleteUserOperator,
+    Learning360UpdateUserOperator,
+)
+from airflow_provider_360learning.sandbox.demo_company import (
+    GRACE_ID,
+    GRACE_MAIL,
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+    WELCOME_COURSE_ID,
+)
+from tests.fast_sandbox import CONNECTION, UNLIMITED, operations
+
+NEW_MAIL = "ana.silva@acme.test"
+NOBODY_ID = "f" * 24
+
+
+def run(operator, **arguments):
+    return operator(task_id="one", **arguments).execute({})
+
+
+@pytest.fixture
+def session_id(sandbox):
+    made = run(
+        Learning360CreatePathSessionOperator,
+        path_id=ONBOARDING_PATH_ID,
+        name="Autumn",
+        session_start="2026-10-01T00:00:00Z",
+        group_id=ROOT_GROUP_ID,
+    )
+    sandbox.control.clear_journal()
+    return made["session_id"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "result", "asked"),
+    [
+        (
+            Learning360CreateUserOperator,
+            {"mail": NEW_MAIL, "first_name": "Ana", "group_id": SALES_GROUP_ID, "role": "coach"},
+            {"mail": NEW_MAIL, "outcome": "invited"},
+            ["createOrInviteUser"],
+        ),
+        (
+            Learning360UpdateUserOperator,
+            {"user": GRACE_MAIL, "job": "Rear admiral"},
+            {"user": GRACE_MAIL, "outcome": "updated"},
+            ["updateUser"],
+        ),
+        (
+            Learning360DeleteUserOperator,
+            {"user": GRACE_ID},
+            {"user": GRACE_ID, "outcome": "deleted"},
+            ["deleteUser"],
+        ),
+        (
+            Learning360UpdateGroupOperator,
+            {"group_id": SALES_GROUP_ID, "public": False},
+            {"group_id": SALES_GROUP_ID, "outcome": "updated"},
+            ["updateGroup"],
+        ),
+        (
+            Learning360DeleteGroupOperator,
+            {"group_id": SALES_GROUP_ID},
+            {"group_id": SALES_GROUP_ID, "outcome": "deleted"},
+            ["deleteGroup"],
+        ),
+        (
+            Learning360AddUserToGroupOperator,
+            {"group_id": SALES_GROUP_ID, "user": GRACE_MAIL, "role": "editor"},
+            {"group_id": SALES_GROUP_ID, "user": GRACE_MAIL, "role": "editor", "outcome": "added"},
+            ["addUserToGroup"],
+        ),
+        (
+            Learning360RemoveUserFromGroupOperator,
+            {"group_id": ROOT_GROUP_ID, "user": GRACE_MAIL},
+            {"group_id": ROOT_GROUP_ID, "user": GRACE_MAIL, "outcome": "removed"},
+            ["deleteUserFromGroup"],
+        ),
+        (
+            Learning360AddToCatalogOperator,
+            {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
+            {"group_id": SALES_GROUP_ID, "outcome": "added", "items": 1},
+            ["addToGroupCatalog"],
+        ),
+        (
+            Learning360RemoveFromCatalogOperator,
+            {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
+            {"group_id": SALES_GROUP_ID, "outcome": "removed", "items": 1},
+            ["deleteFromGroupCatalog"],
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_operator_does_its_action_and_returns_the_outcome(sandbox, operator, arguments, result, asked):
+    done = run(operator, **arguments)
+    assert {name: value for name, value in done.items() if name != "user_id"} == result
+    assert operations(sandbox) == asked
+    assert all(entry["done"] for entry in sandbox.control.journal())
+
+
+def test_create_group_returns_the_new_group(sandbox):
+    made = run(Learning360CreateGroupOperator, name="Research", parent_id=SALES_GROUP_ID)
+    assert made == {"group_id": made["group_id"], "name": "Research", "outcome": "created"}
+    (group,) = [group for group in sandbox.control.state()["groups"] if group["name"] == "Research"]
+    assert (group["id"], group["parent"]) == (made["group_id"], SALES_GROUP_ID)
+    assert run(Learning360CreateGroupOperator, name="Research", parent_id=SALES_GROUP_ID)["outcome"] == "exists"
+
+
+def test_create_path_session_returns_the_new_session(sandbox, session_id):
+    assert [session["id"] for session in sandbox.control.state()["sessions"]] == [session_id]
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "result"),
+    [
+        (Learning360EnrollUsersOperator, {"users": [GRACE_MAIL]}, {"outcome": "enrolled", "users": 1}),
+        (Learning360EnrollGroupsOperator, {"group_ids": [SALES_GROUP_ID]}, {"outcome": "enrolled", "groups": 1}),
+        (Learning360UnenrollUsersOperator, {"users": [GRACE_MAIL]}, {"outcome": "unenrolled", "users": 1}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_operator_changes_who_is_enrolled(sandbox, session_id, operator, arguments, result):
+    done = run(operator, session_id=session_id, path_id=ONBOARDING_PATH_ID, **arguments)
+    assert done == {"session_id": session_id, **result}
+    assert all(entry["done"] for entry in sandbox.control.journal())
+
+
+def test_the_connection_can_be_another_one(sandbox, monkeypatch):
+    monkeypatch.setenv(CONNECTION, "learning360://nobody")
+    monkeypatch.setenv("AIRFLOW_CONN_SECOND_COMPANY", sandbox.connection_json(limits=UNLIMITED))
+    result = run(Learning360DeleteUserOperator, user=GRACE_MAIL, learning360_conn_id="second_company")
+    assert result["outcome"] == "deleted"
+
+
+def test_the_log_ends_with_what_the_calls_cost(sandbox, capfd):
+    run(Learning360DeleteUserOperator, user=GRACE_MAIL)
+    lines = capfd.readouterr().out.splitlines()
+    assert "360Learning: 2 requests, waited 0 s, 0 answers 429, 0 retries, 1 tokens" in lines[-1]
+
+
+# Wrong values
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "named"),
+    [
+        (Learning360CreateUserOperator, {"mail": "ana"}, "mail is 'ana'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "role": "boss"}, "role is 'boss'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "mode": "summon"}, "mode is 'summon'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "group_id": "Sales"}, r"group_id\[0\] is 'Sales'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "other_group_ids": "abc"}, "other_group_ids is 'abc'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "if_exists": "shrug"}, "if_exists is 'shrug'"),
+        (Learning360UpdateUserOperator, {"user": "Grace"}, "user is 'Grace'"),
+        (
+            Learning360UpdateUserOperator,
+            {"user": GRACE_MAIL, "to_be_deactivated_at": "2026-12-01"},
+            "to_be_deactivated_at is '2026-12-01'",
+        ),
+        (Learning360UpdateUserOperator, {"user": GRACE_MAIL}, "at least one field"),
+        (Learning360DeleteUserOperator, {"user": ""}, "user is ''"),
+        (Learning360DeleteUserOperator, {"user": GRACE_MAIL, "if_missing": "cry"}, "if_missing is 'cry'"),
+        (Learning360CreateGroupOperator, {"name": " "}, "name is ' '"),
+        (Learning360CreateGroupOperator, {"name": "A", "parent_id": "root"}, "parent_id is 'root'"),
+        (Learning360UpdateGroupOperator, {"group_id": "Sales", "public": True}, "group_id is 'Sales'"),
+        (Learning360DeleteGroupOperator, {"group_id": "None"}, "group_id is 'None'"),
+        (
+            Learning360AddUserToGroupOperator,
+            {"group_id": SALES_GROUP_ID, "user": GRACE_MAIL, "role": "author"},
+            "role is 'author'",
+        ),
+        (Learning360RemoveUserFromGroupOperator, {"group_id": SALES_GROUP_ID, "user": "x"}, "user is 'x'"),
+        (Learning360AddToCatalogOperator, {"group_id": SALES_GROUP_ID}, "course_ids and session_ids"),
+        (
+            Learning360RemoveFromCatalogOperator,
+            {"group_id": SALES_GROUP_ID, "session_ids": ["x"]},
+            r"session_ids\[0\] is 'x'",
+        ),
+        (
+            Learning360CreatePathSessionOperator,
+            {"path_id": ONBOARDING_PATH_ID, "name": "A", "session_start": "soon", "group_id": ROOT_GROUP_ID},
+            "session_start is 'soon'",
+        ),
+        (Learning360EnrollUsersOperator, {"session_id": NOBODY_ID, "users": f"['{GRACE_MAIL}']"}, "users is "),
+        (Learning360EnrollUsersOperator, {"session_id": NOBODY_ID, "users": []}, "users is empty"),
+        (Learning360EnrollGroupsOperator, {"session_id": NOBODY_ID, "group_ids": ["x"]}, r"group_ids\[0\] is 'x'"),
+        (Learning360UnenrollUsersOperator, {"session_id": "x", "users": [GRACE_MAIL]}, "session_id is 'x'"),
+    ],
+)
+def test_a_wrong_value_is_named_before_anything_is_sent(sandbox, operator, arguments, named):
+    with pytest.raises(AirflowFailException, match=named):
+        run(operator, **arguments)
+    assert sandbox.control.journal() == []
+
+
+def test_a_malformed_connection_is_named_before_anything_is_sent(sandbox, monkeypatch):
+    monkeypatch.setenv(CONNECTION, f"learning360://:key@{sandbox.url.removeprefix('http://')}/http")
+    with pytest.raises(AirflowFailException, match=r"login \(Company ID\): is missing"):
+        run(Learning360DeleteUserOperator, user=GRACE_MAIL)
+    assert sandbox.control.journal() == []
+
+
+# Errors
+
+
+def test_what_cannot_be_mended_by_another_try_fails_the_task_at_once(sandbox):
+    with pytest.raises(AirflowFailException, match=r"NotFoundError: .*user_not_found.*PUT /api/v1/users/"):
+        run(Learning360UpdateUserOperator, user=NEW_MAIL, job="Clerk")
+    with pytest.raises(AirflowFailException, match="AlreadyExistsError: "):
+        run(Learning360CreateUserOperator, mail=GRACE_MAIL, mode="create_active", if_exists="fail")
+    with pytest.raises(AirflowFailException, match="RefusedError: .*cannot remove root group"):
+        run(Learning360DeleteGroupOperator, group_id=ROOT_GROUP_ID)
+
+
+def test_a_wrong_key_fails_the_task_at_once(sandbox, monkeypatch):
+    wrong = sandbox.connection_json(auth="api_key_header", limits=UNLIMITED).replace(sandbox.api_key, "wrong")
+    monkeypatch.setenv(CONNECTION, wrong)
+    with pytest.raises(AirflowFailException, match="AuthenticationError: .*invalid_api_key"):
+        run(Learning360DeleteUserOperator, user=GRACE_MAIL)
+
+
+def test_what_another_try_may_mend_reaches_the_retries_of_airflow(sandbox):
+    sandbox.control.add_fault("updateUser", kind="drop_before", count=4)
+    with pytest.raises(TransportError) as raised:
+        run(Learning360UpdateUserOperator, user=GRACE_MAIL, job="Clerk")
+    assert not isinstance(raised.value, AirflowException)
+    assert operations(sandbox) == ["updateUser"] * 4
+
+
+def test_an_unknown_outcome_reaches_the_retries_of_airflow(sandbox):
+    """A second try looks for the group first."""
+    sandbox.control.add_fault("createGroup", kind="drop_after")
+    sandbox.control.add_fault("getGroups", kind="status", status=503, after=1, count=4)
+    with pytest.raises(ServerError):
+        run(Learning360CreateGroupOperator, name="Research")
+    assert run(Learning360CreateGroupOperator, name="Research")["outcome"] == "exists"
+    assert [group["name"] for group in sandbox.control.state()["groups"]].count("Research") == 1
+
+
+def test_an_outcome_that_stays_unknown_says_what_to_check(sandbox):
+    sandbox.control.add_fault("createGroup", kind="drop_before")
+    with pytest.raises(OutcomeUnknownError, match="check in 360Learning"):
+        run(Learning360CreateGroupOperator, name="Research")
+
+
+def test_no_room_in_the_rate_limits_reaches_the_retries_of_airflow(sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.5")
+    # It closes deleteGroup, which has a limit of its own, to the tests that follow: none needs it.
+    sandbox.control.add_fault("deleteGroup", kind="rate_limited", retry_after=30)
+    with pytest.raises(RateLimitedError) as raised:
+        run(Learning360DeleteGroupOperator, group_id=SALES_GROUP_ID)
+    assert 25 < raised.value.retry_after <= 30
