@@ -102,3 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             subparser.add_argument(option.flag, **option.settings)
     args = parser.parse_args(argv)
     getattr(import_module(_WORK), args.command)(args)
+
+
+if __name__ == "__main__":
+    main()

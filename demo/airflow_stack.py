@@ -51,7 +51,7 @@ class AirflowStack:
     :param env: environment variables on top of the caller's; all of the caller's own ``AIRFLOW_…`` are dropped
     :param bin_dir: the ``bin`` folder of the environment to run, by default that of this process
     :param executor: by default LocalExecutor, and SequentialExecutor on Airflow 2, which has no other for SQLite
-    :param components: the components to start, by default all that the version has
+    :param components: the components to start, by default all that the version has; none where ``[]``
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class AirflowStack:
         self.database = self.home / "airflow.db"
         self.component_logs = self.home / "components"
         self.executor = executor or ("LocalExecutor" if self.is_airflow_3 else "SequentialExecutor")
-        self.components = components or (_COMPONENTS_3 if self.is_airflow_3 else _COMPONENTS_2)
+        if components is None:
+            components = _COMPONENTS_3 if self.is_airflow_3 else _COMPONENTS_2
+        self.components = components
         self.env = self._environment(dags_folder.resolve(), env or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,9 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 
 UNLIMITED = dict.fromkeys(LIMITS, 1000)
 CONNECTION = "AIRFLOW_CONN_LEARNING360_DEFAULT"
+
+# Triggers share what they know of a connection (its token), so that each test has one that differs a little.
+_timeouts = itertools.count(60)
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +28,7 @@ def fast_server() -> Iterator[Sandbox]:
 def sandbox(fast_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A fresh demo company, reached by the connection ``learning360_default``."""
     fast_server.control.reset()
-    monkeypatch.setenv(CONNECTION, fast_server.connection_json(limits=UNLIMITED))
+    monkeypatch.setenv(CONNECTION, fast_server.connection_json(limits=UNLIMITED, read_timeout=next(_timeouts)))
     return fast_server
 
 

@@ -11,8 +11,9 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -99,7 +100,7 @@ class Token:
     :param renew_at: When to fetch the next one, on :func:`time.monotonic`.
     """
 
-    value: str
+    value: str = field(repr=False)
     renew_at: float
 
     @classmethod
@@ -141,6 +142,8 @@ class OAuth2Token(Auth):
         self._on_token = on_token
         self._lock = threading.Lock()
         self._token: Token | None = None
+        #: The last tokens: an answer may still speak of one that was replaced while the request was under way.
+        self._values: deque[str] = deque(maxlen=4)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the ``Authorization`` header."""
@@ -151,8 +154,8 @@ class OAuth2Token(Auth):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The API key and the token."""
-        return (self._api_key, *([self._token.value] if self._token else []))
+        """The API key and the tokens."""
+        return (self._api_key, *self._values)
 
     def is_ready(self) -> bool:
         """Tell whether there is a token that is good for a while."""
@@ -168,6 +171,7 @@ class OAuth2Token(Auth):
             asked_at = time.monotonic()
             token = Token.from_answer(self._fetch(), asked_at)
             self._on_token(token.value)
+            self._values.append(token.value)
             self._token = token
 
     def renew(self, request: PreparedRequest) -> bool:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 FIRST_PUSH_BACK = 1.0
 #: Longest push-back, also where ``Retry-After`` asks for more, in seconds.
 LONGEST_PUSH_BACK = 300.0
+#: Lateness that is always forgiven, in seconds: with a guard of zero, no request would ever be in time.
+FORGIVEN_LATENESS = 0.01
 #: A wait at least this long is worth a line in the log, in seconds.
 LONG_WAIT = 10.0
 
@@ -148,7 +150,7 @@ class Budget:
         except StoreUnavailableError as error:
             self._fall_back(error)
             return False
-        return lateness is not None and lateness <= self._guard / 2
+        return lateness is not None and lateness <= max(self._guard / 2, FORGIVEN_LATENESS)
 
     def release(self, reservation: Reservation) -> None:
         """Give up a reservation whose request will not be sent."""

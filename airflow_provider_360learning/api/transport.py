@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
 
 from .errors import TransportError
 
@@ -28,8 +31,57 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+class PatientConnection(HTTPSConnection):
+    """
+    Knows session tickets when it gets them.
+
+    Servers of TLS 1.3 send tickets after the handshake. urllib3 takes an idle connection with something to read
+    for a closed one, and would throw away those that were opened ahead of time.
+    """
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request can be sent."""
+        return super().is_connected or (isinstance(self.sock, ssl.SSLSocket) and _takes_in_tickets(self.sock))
+
+
+class PatientPool(HTTPSConnectionPool):
+    """Connections that know session tickets."""
+
+    ConnectionCls = PatientConnection
+
+
+_POOLS = {"http": HTTPConnectionPool, "https": PatientPool}
+
+
+def _takes_in_tickets(sock: ssl.SSLSocket) -> bool:
+    """Read what is there, and tell whether it was nothing but tickets."""
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.settimeout(timeout)
+    return False  # the end of the connection, or an answer that nobody asked for
+
+
 class ConnectingAdapter(HTTPAdapter):
     """Can open a connection before the request is due: a handshake would make spaced sends arrive bunched."""
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*arguments, **more)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+        """Make the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(*arguments, **more)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def connect(self, request: requests.PreparedRequest, **send_arguments: Any) -> None:
         """
@@ -53,6 +105,10 @@ class ConnectingAdapter(HTTPAdapter):
                         pool._prepare_proxy(connection)
                     if connection.is_closed:
                         connection.connect()
+            except BaseException:
+                # Half-made, it would pass for an open one: the request would be sent before, or without, TLS.
+                connection.close()
+                raise
             finally:
                 pool._put_conn(connection)
 
@@ -121,7 +177,8 @@ def _proxies(base_url: str, proxy: str | None) -> Mapping[str, str]:
 
 def _transport_error(error: requests.RequestException) -> TransportError:
     """Say what failed without the exception's own text."""
-    causes = _causes(error)
+    chain = _chain(error)
+    causes = {type(cause).__name__ for cause in chain}
     if isinstance(error, requests.exceptions.SSLError):
         # A connection that breaks in the middle is an SSLError as well; only a refused certificate is not.
         return TransportError(
@@ -131,7 +188,9 @@ def _transport_error(error: requests.RequestException) -> TransportError:
         )
     if isinstance(error, requests.exceptions.ProxyError):
         return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
-    if isinstance(error, requests.exceptions.ConnectTimeout):
+    # To urllib3, a TLS handshake that takes too long is an answer that does.
+    shook_hands = not any(isinstance(cause, TimeoutError) and "handshake" in str(cause) for cause in chain)
+    if isinstance(error, requests.exceptions.ConnectTimeout) or not shook_hands:
         return TransportError("The host did not answer within connect_timeout", sent=False)
     if isinstance(error, requests.exceptions.ReadTimeout):
         return TransportError("No answer within read_timeout")
@@ -142,13 +201,13 @@ def _transport_error(error: requests.RequestException) -> TransportError:
     return TransportError(f"The connection broke before the answer was whole ({type(error).__name__})")
 
 
-def _causes(error: BaseException) -> set[str]:
-    """Collect the names of the exceptions that led to one; requests nests them in arguments and attributes."""
-    names: set[str] = set()
+def _chain(error: BaseException) -> list[BaseException]:
+    """List the exceptions that led to one; requests nests them in arguments and attributes."""
+    chain: list[BaseException] = []
     todo: list[Any] = [error]
-    while todo:
+    while todo and len(chain) < 20:
         current = todo.pop()
-        if isinstance(current, BaseException) and len(names) < 20:
-            names.add(type(current).__name__)
+        if isinstance(current, BaseException) and current not in chain:
+            chain.append(current)
             todo += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
-    return names
+    return chain

@@ -14,6 +14,8 @@ from .errors import InvalidRequestError
 _ID = re.compile(r"[0-9a-fA-F]{24}")
 #: Deliberately generous: 360Learning itself makes addresses such as ``name#company@domain``.
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+")
+#: Somebody who exists may have an address that nobody would be created with.
+_ODD_MAIL = re.compile(r"[^@\s]+( +[^@\s]+)*@[^@\s]+")
 
 
 def is_id(value: Any) -> bool:
@@ -48,11 +50,11 @@ def check_mail(name: str, value: Any) -> str:
 
 def check_user(name: str, value: Any) -> str:
     """
-    Return what names a user: a mail or an id.
+    Return what names a user who exists: a mail, which may have spaces inside, or an id.
 
     :raises InvalidRequestError: if it is neither.
     """
-    is_user = isinstance(value, str) and (is_id(value) or _MAIL.fullmatch(value) is not None)
+    is_user = isinstance(value, str) and (is_id(value) or _ODD_MAIL.fullmatch(value) is not None)
     return _checked(is_user, name, value, "a mail address or an id of 24 hexadecimal characters")
 
 

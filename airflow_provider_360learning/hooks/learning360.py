@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Hashable
+from concurrent.futures import Executor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
@@ -20,15 +23,16 @@ from airflow_provider_360learning.api.errors import (
 from airflow_provider_360learning.api.v1 import ApiV1
 
 from .budget import make_budget
-from .connection import read_connection
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+from .connection import ConnectionFacts, read_connection
 
 log = logging.getLogger(__name__)
 
 #: A mail that cannot belong to anybody: ``.invalid`` is reserved for that (RFC 2606).
 NOBODY = "connection-test@nobody.invalid"
+
+# What the triggers of this process share, by all that a connection says.
+_shared_apis: dict[Hashable, ApiV1] = {}
+_sharing = threading.Lock()
 
 
 class Learning360Hook(BaseHook):
@@ -86,14 +90,22 @@ class Learning360Hook(BaseHook):
         :raises InvalidConnectionError: if the connection is malformed; the message names the field.
         """
         connection = self.get_connection(self.learning360_conn_id)
-        return self._make_api(connection, connection.extra_dejson)
+        return self._make_api(read_connection(connection, connection.extra_dejson))
 
-    async def aget_api(self) -> ApiV1:
-        """Return the same as :attr:`api`, from an event loop (in a trigger)."""
+    async def aget_api(self, executor: Executor) -> ApiV1:
+        """
+        Return the actions from an event loop (in a trigger).
+
+        All triggers of a process that wait with the same connection share them, and so one token and a few open
+        connections: a thousand waits must not fetch a thousand tokens.
+
+        :param executor: Threads to open files in: the shared budget's, and the certificates.
+        """
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
         connection = await get_async_connection(self.learning360_conn_id)
-        return self._make_api(connection, await get_async_extra_dejson(connection))
+        facts = read_connection(connection, await get_async_extra_dejson(connection))
+        return await asyncio.get_running_loop().run_in_executor(executor, self._shared_api, facts)
 
     def get_conn(self) -> ApiV1:
         """Return :attr:`api`, under the name that Airflow's hooks have for it."""
@@ -125,8 +137,14 @@ class Learning360Hook(BaseHook):
             "The host answered something for a user who cannot exist: is the Base URL that of 360Learning?",
         )
 
-    def _make_api(self, connection: Connection, extra: Mapping[str, Any]) -> ApiV1:
-        facts = read_connection(connection, extra)
+    def _shared_api(self, facts: ConnectionFacts) -> ApiV1:
+        key = (facts.settings, facts.api_version, frozenset(facts.limits.items()), self._attempts)
+        with _sharing:
+            if key not in _shared_apis:
+                _shared_apis[key] = self._make_api(facts)
+            return _shared_apis[key]
+
+    def _make_api(self, facts: ConnectionFacts) -> ApiV1:
         client = Client(
             facts.settings,
             make_budget(facts, task=self._task or _running_task()),

@@ -145,23 +145,27 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
     def _tolerates_another_failure(self, context: Context) -> bool:
         from airflow_provider_360learning.triggers.completion import MOST_CONSECUTIVE_FAILURES
 
-        if self._pokes_in_new_processes:
-            store: Any = context.get("task_state_store")
-            if store is None:
-                return True
-            self._failures = store.get(_FAILURES_KEY, 0)
-        self._failures += 1
-        is_tolerated = self._failures <= MOST_CONSECUTIVE_FAILURES
-        if self._pokes_in_new_processes:
-            # The store outlives this try, and the next one starts afresh.
-            store.set(_FAILURES_KEY, self._failures if is_tolerated else 0)
+        store = self._state_store(context)
+        if store is None and self._pokes_in_new_processes:
+            return True
+        failures = (store.get(_FAILURES_KEY, 0) if store else self._failures) + 1
+        is_tolerated = failures <= MOST_CONSECUTIVE_FAILURES
+        # What is remembered outlives this try, and the next one starts afresh.
+        self._remember_failures(failures if is_tolerated else 0, store)
         return is_tolerated
 
     def _forget_failures(self, context: Context) -> None:
-        self._failures = 0
-        store: Any = context.get("task_state_store") if self._pokes_in_new_processes else None
-        if store and store.get(_FAILURES_KEY, 0):
-            store.set(_FAILURES_KEY, 0)
+        store = self._state_store(context)
+        if self._failures or (store and store.get(_FAILURES_KEY, 0)):
+            self._remember_failures(0, store)
+
+    def _remember_failures(self, failures: int, store: Any) -> None:
+        self._failures = failures
+        if store:
+            store.set(_FAILURES_KEY, failures)
+
+    def _state_store(self, context: Context) -> Any:
+        return context.get("task_state_store") if self._pokes_in_new_processes else None
 
     @property
     def _pokes_in_new_processes(self) -> bool:

@@ -89,7 +89,7 @@ class Learning360CompletionTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, Any]:
         question = from_dict(self.question)
-        api = await Learning360Hook(self.learning360_conn_id, attempts=1).aget_api()
+        api = await Learning360Hook(self.learning360_conn_id, attempts=1).aget_api(_threads)
         failures = self.failures
         so_far: dict[str, Any] = {}
         next_poke = self.first_poke
@@ -106,8 +106,6 @@ class Learning360CompletionTrigger(BaseTrigger):
             finally:
                 # Counted from the answer: the request may have waited for its turn.
                 next_poke = time.time() + self.poke_interval
-                # Nothing is left open for the long time until the next poke.
-                api.client.close()
             failures = 0
             so_far = verdict.as_result()
             self.log.info("Seen: %s", so_far)

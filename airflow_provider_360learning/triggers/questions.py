@@ -166,16 +166,17 @@ class PathSessionCompletion:
         listed, missing = self._audience(rows)
         done = [row for row in listed if self._is_done(row)]
         lost = [row for row in listed if self._is_lost(row)]
+        open_ = [row["mail"] or row["user_id"] for row in listed if not (self._is_done(row) or self._is_lost(row))]
         waited_for = missing if self.if_not_enrolled == "wait" else []
         audience = len(listed) + len(waited_for)
         needed = self._needed(audience)
         enough = len(listed) >= self._min_enrolled if self.users is None else bool(listed)
-        pending = [row["mail"] or row["user_id"] for row in listed if row not in done and row not in lost] + waited_for
+        impossible = self._impossible(audience - len(lost), needed, missing)
         return Verdict(
-            is_complete=enough and len(done) >= needed,
-            impossible=self._impossible(audience - len(lost), needed, missing),
+            is_complete=not impossible and enough and len(done) >= needed,
+            impossible=impossible,
             counts={"enrolled": len(listed), "done": len(done), "needed": needed, "unsuccessful": len(lost)},
-            pending=tuple(pending[:MOST_NAMED]),
+            pending=tuple([*open_, *waited_for][:MOST_NAMED]),
         )
 
     def _audience(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -207,7 +208,8 @@ class PathSessionCompletion:
         if isinstance(number, int) and number >= 1:
             return number
         if isinstance(number, float) and 0 < number <= 1:
-            return max(1, math.ceil(number * audience))
+            # Rounded before it is rounded up: 0.1 * 30 is a little more than 3 to a computer.
+            return max(1, math.ceil(round(number * audience, 9)))
         raise InvalidRequestError(
             f"required is {self.required!r}, but must be 'all', 'any', a whole number from 1, or a share such as 0.8"
         )

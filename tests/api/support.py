@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,7 +63,7 @@ def with_token(responder: Responder) -> Responder:
     """Let a server issue tokens, too."""
 
     def respond(request: Request) -> Answer:
-        if request.target == "/api/v2/oauth2/token":
+        if request.target.endswith("/oauth2/token"):
             return Answer({"access_token": TOKEN, "expires_in": "3600"})
         return responder(request)
 
@@ -93,12 +93,17 @@ class TinyServer:
         self._server.shutdown()
         self._server.server_close()
 
+    def connected(self) -> None:
+        """Count a new connection."""
+        self.connections += 1
+
     def _handler(server, responder: Responder) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
-                server.connections += 1
+                server.connected()
                 super().setup()
 
             def _serve(self) -> None:
@@ -150,11 +155,12 @@ class TinyProxy(TinyServer):
 
 def _relay(one: socket.socket, other: socket.socket) -> None:
     """Pass bytes both ways until either side ends."""
-    while True:
-        for source in select.select([one, other], [], [])[0]:
-            if not (data := source.recv(65536)):
-                return
-            (other if source is one else one).sendall(data)
+    with suppress(ConnectionError):
+        while True:
+            for source in select.select([one, other], [], [])[0]:
+                if not (data := source.recv(65536)):
+                    return
+                (other if source is one else one).sendall(data)
 
 
 @contextmanager
@@ -162,6 +168,25 @@ def silent_server() -> Iterator[str]:
     """Give the address of a server that takes connections and never says a word."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def listening_ear() -> Iterator[tuple[str, list[bytes]]]:
+    """Give the address of a server that hears the first bytes of each connection and ends it."""
+    heard: list[bytes] = []
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.settimeout(2)
+                    heard.append(connection.recv(65536))
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", heard
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def unused_port() -> int:

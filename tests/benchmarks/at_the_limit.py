@@ -56,7 +56,7 @@ def sandbox() -> Iterator[str]:
     """Run a sandbox in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
-        command = [sys.executable, "-m", "airflow_provider_360learning.sandbox", "--port", "0"]
+        command = [sys.executable, "-m", "airflow_provider_360learning.cli", "sandbox", "--port", "0"]
         command += ["--port-file", str(port_file), "--settings", json.dumps(NETWORK)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
             try:

@@ -240,14 +240,14 @@ def test_what_cannot_be_mended_by_another_try_fails_the_task_at_once(sandbox):
         run(Learning360UpdateUserOperator, user=NEW_MAIL, job="Clerk")
     with pytest.raises(AirflowFailException, match="AlreadyExistsError: "):
         run(Learning360CreateUserOperator, mail=GRACE_MAIL, mode="create_active", if_exists="fail")
-    with pytest.raises(AirflowFailException, match="RefusedError: .*cannot remove root group"):
+    with pytest.raises(AirflowFailException, match=r"RefusedError: .*cannot remove root group"):
         run(Learning360DeleteGroupOperator, group_id=ROOT_GROUP_ID)
 
 
 def test_a_wrong_key_fails_the_task_at_once(sandbox, monkeypatch):
     wrong = sandbox.connection_json(auth="api_key_header", limits=UNLIMITED).replace(sandbox.api_key, "wrong")
     monkeypatch.setenv(CONNECTION, wrong)
-    with pytest.raises(AirflowFailException, match="AuthenticationError: .*invalid_api_key"):
+    with pytest.raises(AirflowFailException, match=r"AuthenticationError: .*invalid_api_key"):
         run(Learning360DeleteUserOperator, user=GRACE_MAIL)
 
 

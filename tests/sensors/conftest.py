@@ -1,5 +1,38 @@
-"""The sandbox of these tests."""
+"""The sandbox of these tests, with a path session that nobody is enrolled in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
+from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.fast_sandbox import fast_server, sandbox  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def api(sandbox: Sandbox):  # noqa: F811
+    """The actions, to prepare the company with."""
+    return Learning360Hook().api
+
+
+@pytest.fixture
+def session_id(sandbox: Sandbox, api) -> str:  # noqa: F811
+    made = api.create_path_session(
+        ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+    )
+    sandbox.control.clear_journal()
+    return str(made["session_id"])
+
+
+@pytest.fixture
+def enrol(sandbox: Sandbox, api, session_id: str) -> Callable[..., None]:  # noqa: F811
+    """Enrol users in the session."""
+
+    def enrol(*users: str) -> None:
+        api.enroll_users(session_id, users)
+        sandbox.control.clear_journal()
+
+    return enrol

@@ -22,7 +22,7 @@ def _snippets():
             yield pytest.param(code, id=f"{page.name}-{number}")
 
 
-@pytest.mark.parametrize("code", _snippets())
+@pytest.mark.parametrize("code", list(_snippets()))
 def test_every_python_snippet_stands_in_an_example_dag(code):
     assert code in DAGS
 

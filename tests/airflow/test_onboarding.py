@@ -1,0 +1,56 @@
+"""The example of the whole job, on every line of Airflow: each run ends as described, the second creates nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+from demo.airflow_stack import AirflowStack
+from demo.run import DAG_ID, GRACE, NEW_ACCOUNTS, ROOT, Run, problems_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def airflow(airflow_db, tmp_path):
+    """An Airflow of which no component runs: `airflow dags test` runs a whole DAG in one process."""
+    shutil.copy(airflow_db, tmp_path / "airflow.db")
+    with Sandbox(settings={"learner_seconds": 0.5}) as sandbox:
+        env = {
+            "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
+            "AIRFLOW__LEARNING360__STATE_DIR": str(tmp_path / "budget"),
+            "ONBOARDING_POKE_SECONDS": "1",
+        }
+        with AirflowStack(tmp_path, ROOT / "dags_examples", env, components=[]) as stack:
+            stack.sandbox = sandbox
+            yield stack
+
+
+def run_once(airflow, logical_date):
+    airflow.sandbox.control.clear_journal()
+    began = time.monotonic()
+    command = [str(airflow.bin_dir / "airflow"), "dags", "test", DAG_ID, logical_date]
+    done = subprocess.run(command, env=airflow.env, capture_output=True, text=True, timeout=240, check=False)
+    rows = airflow.query("SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", DAG_ID)
+    assert rows, done.stdout + done.stderr
+    run_id = rows[0]["run_id"]
+    tasks = airflow.task_instances(DAG_ID, run_id)
+    print(done.stdout, done.stderr)  # seen where the test fails
+    return Run(
+        state=rows[0]["state"],
+        said=airflow.xcom(DAG_ID, run_id, "summary") or {},
+        failed={task["task_id"] for task in tasks if task["state"] != "success"},
+        journal=airflow.sandbox.control.journal(),
+        seconds=time.monotonic() - began,
+    )
+
+
+def test_the_example_onboards_everybody_once_and_fails_for_the_refused_row_alone(airflow):
+    first = run_once(airflow, "2026-01-02")
+    assert "\n".join(problems_of(first, NEW_ACCOUNTS, {GRACE}, "created")) == ""
+    second = run_once(airflow, "2026-01-03")
+    assert "\n".join(problems_of(second, set(), NEW_ACCOUNTS | {GRACE}, "exists")) == ""

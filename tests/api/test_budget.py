@@ -1,0 +1,287 @@
+"""The budget of a deployment: whose limits are whose, and what is left where nothing is shared."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+
+import pytest
+
+from airflow_provider_360learning.api.budget import LONGEST_PUSH_BACK, Budget, Share
+from airflow_provider_360learning.api.endpoints import COMPANY_READS, COMPANY_WRITES, ENDPOINTS, IP_WRITES, Limit
+from airflow_provider_360learning.api.errors import RateLimitedError
+from airflow_provider_360learning.api.stores import SqliteStore, host_store
+
+CREATE, UPDATE, DELETE_GROUP = ENDPOINTS["createOrInviteUser"], ENDPOINTS["updateUser"], ENDPOINTS["deleteGroup"]
+READ, TOKEN = ENDPOINTS["getUsers"], ENDPOINTS["generateToken"]
+
+LONG_AGO = Share(0.2, started=0.0)
+_addresses = (f"https://host-{number}.test" for number in itertools.count())
+
+
+@pytest.fixture
+def store():
+    return SqliteStore(":memory:")
+
+
+@pytest.fixture
+def base_url():
+    """An address that no other test uses: what a process shares with itself outlives a test."""
+    return next(_addresses)
+
+
+@pytest.fixture
+def make(store, base_url):
+    def make(store=store, **how):
+        return Budget(store, **{"base_url": base_url, "company_id": "acme", "fallback": LONG_AGO, "guard": 0.0, **how})
+
+    return make
+
+
+def waits(budget, endpoint, times):
+    return [budget.reserve(endpoint, 600).wait for _ in range(times)]
+
+
+def about(*seconds):
+    return pytest.approx(seconds, abs=0.15)
+
+
+# The documented limits, all at once
+
+
+def test_creations_are_two_a_second(make):
+    assert waits(make(), CREATE, 5) == about(0, 0, 1, 1, 2)
+
+
+def test_writes_of_a_company_are_five_a_second_together(make):
+    budget = make()
+    assert waits(budget, CREATE, 2) == [0, 0]
+    assert waits(budget, UPDATE, 4) == about(0, 0, 0, 1)
+
+
+def test_reads_of_an_address_are_ten_a_second(make):
+    assert waits(make(), READ, 11) == about(*[0] * 10, 1)
+
+
+def test_reads_and_writes_do_not_count_together(make):
+    budget = make()
+    waits(budget, UPDATE, 5)
+    assert waits(budget, READ, 1) == [0]
+
+
+def test_a_group_a_second_is_deleted(make):
+    assert waits(make(), DELETE_GROUP, 3) == about(0, 1, 2)
+
+
+def test_tokens_count_as_writes_of_the_address_alone(make):
+    budget = make()
+    waits(budget, UPDATE, 5)
+    assert waits(budget, TOKEN, 6) == about(*[0] * 5, 1)
+
+
+def test_the_guard_widens_every_window(make):
+    assert waits(make(guard=0.5), CREATE, 3) == about(0, 0, 1.5)
+
+
+def test_agreed_limits_hold_instead(make):
+    budget = make(overrides={"createOrInviteUser": 4, "company_writes": 3})
+    assert waits(budget, CREATE, 4) == about(0, 0, 0, 1)
+
+
+# Who shares what
+
+
+def test_two_connections_of_a_company_share_its_limits(make):
+    assert waits(make(), CREATE, 2) == [0, 0]
+    assert waits(make(), CREATE, 1) == about(1)
+
+
+def test_two_companies_share_the_limits_of_the_address_alone(make):
+    waits(make(company_id="acme"), UPDATE, 5)
+    assert waits(make(company_id="umbrella"), UPDATE, 6) == about(*[0] * 5, 1)
+
+
+def test_two_platforms_share_nothing(make):
+    waits(make(), UPDATE, 5)
+    assert waits(make(base_url="https://elsewhere.test"), UPDATE, 5) == [0] * 5
+
+
+def test_the_case_of_a_host_name_makes_no_difference(make, base_url):
+    waits(make(), CREATE, 2)
+    assert waits(make(base_url=base_url.replace("host", "HOST")), CREATE, 1) == about(1)
+
+
+def test_hosts_with_an_address_of_their_own_share_the_limits_of_the_company_alone(make):
+    free = {"company_reads": 50}
+    waits(make(egress="worker-1", overrides=free), READ, 10)
+    assert waits(make(egress="worker-1", overrides=free), READ, 1) == about(1)
+    assert waits(make(egress="worker-2", overrides=free), READ, 10) == [0] * 10
+    assert waits(make(egress="worker-2"), UPDATE, 5) == [0] * 5
+    assert waits(make(egress="worker-1"), UPDATE, 1) == about(1)
+
+
+def test_the_lower_of_two_agreed_limits_holds_with_one_warning(make, caplog):
+    higher, lower = make(overrides={"company_writes": 8}), make(overrides={"company_writes": 3})
+    waits(higher, UPDATE, 1)
+    waits(lower, UPDATE, 1)
+    assert caplog.text == ""
+    assert waits(higher, UPDATE, 3) == about(0, 1, 1)
+    assert len(caplog.records) == 1
+    assert "states 3 calls for the limit company_writes" in caplog.text
+
+
+def test_no_room_within_the_longest_wait_says_when_there_will_be(make):
+    budget = make()
+    waits(budget, DELETE_GROUP, 5)
+    with pytest.raises(RateLimitedError, match="max_rate_limit_wait") as caught:
+        budget.reserve(DELETE_GROUP, 3.0)
+    assert caught.value.retry_after == pytest.approx(5, abs=0.1)
+    assert caught.value.transient
+
+
+# After a 429
+
+
+def test_a_push_back_without_a_word_of_the_server_is_a_second_or_so(make):
+    assert 1.0 <= make().push_back(CREATE, None) <= 1.5
+
+
+@pytest.mark.parametrize(("asked", "closed_for"), [(0.0, 0.0), (7.0, 7.0), (86_400.0, LONGEST_PUSH_BACK)])
+def test_the_servers_word_holds_up_to_a_cap(make, asked, closed_for):
+    budget = make()
+    assert budget.push_back(UPDATE, asked) == closed_for
+    assert waits(budget, UPDATE, 1) == about(closed_for)
+
+
+def test_the_narrowest_limit_is_closed_first_then_the_wider_ones(make):
+    budget = make()
+    budget.push_back(CREATE, 5.0)
+    assert waits(budget, CREATE, 1) == about(5)
+    assert waits(budget, UPDATE, 1) == [0]
+    budget.push_back(CREATE, 5.0)
+    assert waits(budget, UPDATE, 1) == about(5)
+    assert waits(budget, TOKEN, 1) == about(5)
+    assert waits(budget, READ, 1) == [0]
+    assert budget.usage.refused == 2
+
+
+def test_a_push_back_holds_for_all_who_share_the_store(make):
+    make().push_back(UPDATE, 5.0)
+    assert waits(make(), UPDATE, 1) == about(5)
+
+
+def test_a_reserved_moment_does_not_survive_a_push_back(make):
+    budget = make()
+    reservation = budget.reserve(UPDATE, 600)
+    assert budget.is_current(reservation)
+    make().push_back(UPDATE, 5.0)
+    assert not budget.is_current(reservation)
+
+
+@pytest.mark.parametrize(("guard", "late"), [(0.4, 0.25), (0.0, 0.05)])
+def test_who_comes_late_to_the_moment_reserves_anew(make, guard, late):
+    """Late by half of the guard, a request could arrive together with those of the next window."""
+    budget = make(guard=guard)
+    # A machine that is busy elsewhere may make a single one late.
+    assert any(budget.is_current(budget.reserve(UPDATE, 600)) for _ in range(5)), "without a guard, too"
+    reservation = make().reserve(READ, 600)
+    time.sleep(late)
+    assert not budget.is_current(reservation)
+
+
+# Nothing shared: a share of each limit
+
+
+@pytest.mark.parametrize(
+    ("limit", "part", "calls", "per"),
+    [
+        (COMPANY_WRITES, 0.2, 1, 1.0),
+        (COMPANY_WRITES, 0.4, 2, 1.0),
+        (COMPANY_WRITES, 0.1, 1, 2.0),
+        (IP_WRITES, 0.2, 2, 1.0),
+        (COMPANY_READS, 0.2, 10, 1.0),
+        (Limit("createOrInviteUser", 2), 0.2, 1, 2.5),
+        (Limit("createOrInviteUser", 2), 1.0, 2, 1.0),
+        (Limit("deleteGroup", 1), 0.2, 1, 5.0),
+        (Limit("three", 3), 0.5, 1, 2 / 3),
+    ],
+)
+def test_the_share_of_a_limit(limit, part, calls, per):
+    share = Share(part, started=0.0).of(limit)
+    assert (share.name, share.calls, share.scope) == (limit.name, calls, limit.scope)
+    assert share.per == pytest.approx(per)
+
+
+@pytest.mark.parametrize("part", [number / 20 for number in range(1, 21)])
+@pytest.mark.parametrize("calls", [1, 2, 5, 10, 50])
+def test_shares_add_up_to_the_limit_and_no_more(part, calls):
+    share = Share(part, started=0.0).of(Limit("any", calls))
+    assert share.calls / share.per == pytest.approx(calls * part)
+    assert share.calls <= max(1, calls * part + 1e-9)
+
+
+def test_a_share_is_kept(make):
+    budget = make(store=None)
+    assert waits(budget, CREATE, 3) == about(0, 2.5, 5)
+    assert waits(budget, UPDATE, 2) == about(1, 3.5)
+
+
+def test_the_first_request_waits_for_a_share_interval_from_the_start_of_the_process(make):
+    """Otherwise each of a row of short processes would begin with a burst."""
+    started = time.monotonic() - 1.0
+    budget = make(store=None, fallback=Share(0.2, started))
+    assert budget.reserve(CREATE, 600).wait == pytest.approx(1.5, abs=0.1)
+    assert "1.5 s on the first share interval" in str(budget.usage)
+
+
+def test_who_has_all_slots_waits_for_nothing_more_than_a_window(make):
+    budget = make(store=None, fallback=Share(1.0, started=0.0))
+    assert waits(budget, CREATE, 3) == about(0, 0, 1)
+
+
+def test_connections_of_one_process_share_its_share(make):
+    assert waits(make(store=None), CREATE, 1) == [0]
+    assert waits(make(store=None), CREATE, 1) == about(2.5)
+
+
+def test_where_the_store_cannot_be_reached_the_share_is_left_with_one_warning(make, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    budget = make(store=SqliteStore(str(tmp_path / "file" / "budget.sqlite3")))
+    assert waits(budget, CREATE, 3) == about(0, 2.5, 5)
+    assert len(caplog.records) == 1
+    assert "Going on with 20 % of each limit" in caplog.text
+
+
+def test_a_store_that_is_lost_on_the_way_leaves_the_share_too(make, tmp_path, caplog):
+    store = host_store(str(tmp_path))
+    budget = make(store=store)
+    reservation = budget.reserve(CREATE, 600)
+    (file,) = tmp_path.glob("*.sqlite3")
+    file.write_bytes(b"damaged" * 2000)
+    assert not budget.is_current(reservation)
+    assert waits(budget, CREATE, 2) == about(0, 2.5)
+    budget.release(reservation)
+    budget.push_back(CREATE, 9.0)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+# What it tells
+
+
+def test_a_long_wait_is_logged_and_a_short_one_is_not(make, caplog):
+    budget = make()
+    with caplog.at_level(logging.INFO):
+        waits(budget, DELETE_GROUP, 5)
+        assert caplog.text == ""
+        waits(budget, DELETE_GROUP, 10)
+    assert "deleteGroup waits 1" in caplog.text
+    assert "for room in the rate limit deleteGroup" in caplog.text
+
+
+def test_the_usage_is_one_line(make):
+    budget = make()
+    waits(budget, DELETE_GROUP, 3)
+    budget.usage.requests += 3
+    assert str(budget.usage) == "3 requests, waited 3.0 s on deleteGroup, 0 answers 429, 0 retries, 0 tokens"
+    assert str(make().usage) == "0 requests, waited 0 s, 0 answers 429, 0 retries, 0 tokens"

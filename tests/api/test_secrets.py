@@ -1,0 +1,188 @@
+"""Neither the key nor a token is ever in an error or in a log, whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider_360learning.api.client import Call, Settings
+from airflow_provider_360learning.api.errors import InvalidRequestError, Learning360Error, RefusedError
+from tests.api.support import Answer, TinyServer, everything_about, secrets_in, unused_port
+
+#: Looks different in each encoding.
+KEY = "k3y/with+odd&signs ü%41"
+TOKEN = "t0ken/with+odd&signs=="
+
+every_way = pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
+
+
+@pytest.fixture
+def told(caplog):
+    """Everything that was logged and raised so far."""
+    caplog.set_level(logging.DEBUG)
+    raised = []
+
+    def told(error=None):
+        if error is not None:
+            raised.append(everything_about(error) + "".join(traceback.format_exception(error)))
+        formatter = logging.Formatter("%(name)s %(message)s")
+        return "\n".join([*map(formatter.format, caplog.records), *raised])
+
+    return told
+
+
+@pytest.fixture
+def tokens():
+    return []
+
+
+@every_way
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_before"},
+        {"kind": "drop_after"},
+        {"kind": "garbage"},
+        {"kind": "wrong_content"},
+        {"kind": "rate_limited", "retry_after": 60},
+        {"kind": "delay", "seconds": 0.4},
+        {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}},
+        {"kind": "status", "status": 302, "headers": {"Location": "https://elsewhere.invalid/"}},
+        *({"kind": "echo", "status": status} for status in (400, 401, 403, 404, 429, 500, 503)),
+    ],
+    ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}".strip(),
+)
+def test_a_call_that_fails(sandbox, make_api, told, tokens, auth, fault):
+    api = make_api(auth=auth, read_timeout=0.2, client={"attempts": 1, "on_token": tokens.append})
+    sandbox.control.add_fault("createGroup", **fault)
+    with pytest.raises(Learning360Error) as caught:
+        api.client.call(Call("createGroup", body={"name": "Lab", "public": False}))
+    text = told(caught.value)
+    assert "createGroup" in text
+    assert "/api/v1/groups" in text, "urllib3 logs the requests"
+    assert len(tokens) == (auth == "oauth2")
+    assert secrets_in(text, [sandbox.api_key, *tokens]) == []
+
+
+@every_way
+def test_a_wrong_key_is_a_secret_all_the_same(make_api, told, auth):
+    with pytest.raises(Learning360Error) as caught:
+        make_api(auth=auth, api_key=KEY).list_groups()
+    assert secrets_in(told(caught.value), [KEY]) == []
+
+
+@every_way
+def test_a_refused_connection(sandbox, make_api, told, auth):
+    api = make_api(f"http://127.0.0.1:{unused_port()}", auth=auth, api_key=KEY, client={"attempts": 1})
+    with pytest.raises(Learning360Error) as caught:
+        api.list_groups()
+    assert secrets_in(told(caught.value), [KEY]) == []
+
+
+@every_way
+@pytest.mark.parametrize("encode", [str, lambda text: quote(text, safe="")])
+def test_a_server_that_repeats_what_it_was_sent(make_api, told, auth, encode):
+    def repeat(request):
+        if request.target.endswith("/token"):
+            return Answer({"access_token": TOKEN, "expires_in": "3600"})
+        heard = " ".join([request.target, *request.headers.values()])
+        return Answer({"error": f"{heard} {encode(KEY)} {encode(TOKEN)}", "message": heard}, 400)
+
+    with TinyServer(repeat) as server:
+        api = make_api(server.url, auth=auth, api_key=KEY.replace("ü", ""))
+        with pytest.raises(InvalidRequestError) as caught:
+            api.list_groups()
+    assert "***" in str(caught.value)
+    assert secrets_in(told(caught.value), [KEY.replace("ü", ""), *([TOKEN] if auth == "oauth2" else [])]) == []
+
+
+def test_a_token_endpoint_that_repeats_what_it_was_sent(make_api, told):
+    def repeat(request):
+        return Answer({"error": "bad", "error_description": request.json["client_secret"]}, 403)
+
+    with TinyServer(repeat) as server, pytest.raises(RefusedError, match=r"\*\*\*") as caught:
+        make_api(server.url, api_key=KEY).list_groups()
+    assert secrets_in(told(caught.value), [KEY]) == []
+
+
+def test_a_token_that_was_replaced_while_a_request_was_under_way(make_api, told):
+    """The answer speaks of a token that is not the present one any more."""
+    renewed, issued = threading.Event(), []
+
+    def respond(request):
+        if request.target.endswith("/token"):
+            issued.append(f"token-number-{len(issued)}-with-a-tail")
+            return Answer({"access_token": issued[-1], "expires_in": 3600})
+        if request.target.endswith("/paths"):
+            if len(issued) == 1:
+                return Answer({"error": "invalid_token"}, 401)
+            renewed.set()
+            return Answer([])
+        if request.target.endswith("/groups"):
+            renewed.wait(5)
+        return Answer({"error": request.headers["Authorization"]}, 400)
+
+    with TinyServer(respond) as server, ThreadPoolExecutor(1) as thread:
+        api = make_api(server.url)
+        with pytest.raises(InvalidRequestError):
+            api.list_courses()
+        waiting = thread.submit(api.list_groups)
+        while not any(request.target.endswith("/groups") for request in server.requests):
+            pass
+        api.list_paths()
+        error = waiting.exception()
+    assert len(issued) == 2
+    assert "***" in str(error)
+    assert secrets_in(told(error), issued) == []
+
+
+def test_a_long_answer_is_quoted_in_part(sandbox, api):
+    sandbox.control.add_fault("getGroups", kind="status", status=400, body={"error": "x" * 5000})
+    with pytest.raises(InvalidRequestError) as caught:
+        api.list_groups()
+    assert len(str(caught.value)) < 500
+    assert len(caught.value.code) < 500
+
+
+def test_nothing_shows_a_secret_by_its_representation(sandbox, make_api):
+    settings = Settings(sandbox.url, "acme", KEY, proxy=f"http://user:{KEY}@proxy.test")
+    api = make_api()
+    api.list_groups()
+    assert secrets_in(f"{settings!r} {settings} {vars(api.client._auth)}", [KEY]) == []
+
+
+# The check itself can fail
+
+
+@every_way
+def test_a_planted_secret_is_found(sandbox, make_api, told, tokens, auth):
+    make_api(auth=auth, client={"on_token": tokens.append}).list_groups()
+    secret = (tokens or [sandbox.api_key])[0]
+    assert secrets_in(told(), [secret]) == []
+    logging.getLogger("anybody").debug("sent %s", {"header": secret})
+    assert secrets_in(told(), [secret]) == [secret]
+
+
+@pytest.mark.parametrize("encode", [str, lambda text: quote(text, safe="")])
+def test_a_secret_planted_in_an_error_is_found(told, encode):
+    def fail():
+        try:
+            raise ValueError(f"GET /groups?apiKey={encode(KEY)}")
+        except ValueError:
+            raise RuntimeError("nothing to see") from None
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    assert secrets_in(told(caught.value), [KEY]) == [KEY]
+
+
+def test_requests_are_logged_without_the_key(make_api, caplog):
+    """It does log requests with their queries: what the tests above rest on."""
+    caplog.set_level(logging.DEBUG)
+    make_api(auth="api_key_query").list_groups()
+    assert "apiKey=***" in caplog.text

@@ -1,0 +1,371 @@
+"""Reservations: at the earliest moment that fits all limits, together with other threads and processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_360learning.api.stores import (
+    STRIKE_MEMORY,
+    Demand,
+    NoRoomError,
+    SqliteStore,
+    StoreUnavailableError,
+    default_state_dir,
+    earliest,
+    host_store,
+)
+
+ROOT = Path(__file__).parents[2]
+ALL = Demand("all", 5, 1.0)
+CREATIONS = Demand("creations", 2, 1.0)
+
+
+@pytest.fixture(params=["memory", "host"])
+def store(request, tmp_path):
+    return SqliteStore(":memory:") if request.param == "memory" else host_store(str(tmp_path))
+
+
+def book(store, *demands, longest_wait=600.0, **how):
+    return store.reserve(demands, longest_wait=longest_wait, **how)
+
+
+def most_in_a_window(moments, window):
+    """Count the most moments in any window, by nothing but comparing them."""
+    moments = sorted(moments)
+    return max(sum(first <= other < first + window for other in moments) for first in moments)
+
+
+def run_python(code, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+# Where the earliest moment is
+
+
+def is_free(moments, calls, window, moment):
+    """Tell whether a request at a moment leaves every window with ``calls`` requests or fewer."""
+    return not any(
+        max(*group, moment) - min(*group, moment) < window for group in itertools.combinations(moments, calls)
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_earliest_moment_is_that_of_a_model_that_tries_them_all(seed):
+    chance = random.Random(seed)
+    for _ in range(300):
+        calls, window = chance.randint(1, 4), chance.randint(1, 8)
+        moments = sorted(chance.randint(0, 30) for _ in range(chance.randint(0, 9)))
+        start = chance.randint(0, 32)
+        by_trial = next(moment for moment in itertools.count(start) if is_free(moments, calls, window, moment))
+        assert earliest(moments, calls, window, start) == by_trial, (moments, calls, window, start)
+
+
+def test_a_row_of_earliest_moments_keeps_to_the_limit_and_wastes_nothing():
+    chance, moments = random.Random(1), []
+    for _ in range(200):
+        moment = earliest(moments, 3, 1.0, chance.choice([0.0, 5.0, 20.0]))
+        moments = sorted([*moments, moment])
+    assert most_in_a_window(moments, 1.0) == 3
+    assert sum(0 <= moment < 60 for moment in moments) >= 175
+
+
+# One store
+
+
+def test_the_first_calls_of_a_window_go_at_once(store):
+    waits = [book(store, CREATIONS).wait for _ in range(4)]
+    assert waits[:2] == [0, 0]
+    assert waits[2:] == pytest.approx([1, 1], abs=0.1)
+
+
+def test_calls_with_the_same_limits_go_in_turn(store):
+    moments = [book(store, CREATIONS, ALL).moment for _ in range(20)]
+    assert moments == sorted(moments)
+
+
+def test_every_limit_is_kept_at_once(store):
+    creations = [book(store, CREATIONS, ALL).moment for _ in range(10)]
+    updates = [book(store, ALL).moment for _ in range(20)]
+    assert most_in_a_window(creations, 0.999) == 2
+    assert most_in_a_window(creations + updates, 0.999) == 5
+
+
+def test_queued_creations_do_not_hold_up_updates(store):
+    """Gaps before later reservations are used: three of five are left in each second."""
+    for _ in range(20):
+        book(store, CREATIONS, ALL)
+    waits = [book(store, ALL).wait for _ in range(7)]
+    assert waits[:3] == [0, 0, 0]
+    assert waits[3:6] == pytest.approx([1, 1, 1], abs=0.1)
+    assert waits[6] == pytest.approx(2, abs=0.1)
+
+
+def test_who_takes_the_gaps_does_not_push_the_queue_back(store):
+    queued = [book(store, CREATIONS, ALL) for _ in range(6)]
+    for _ in range(9):
+        book(store, ALL)
+    assert book(store, CREATIONS, ALL).moment - queued[-1].moment == pytest.approx(1, abs=0.001)
+
+
+def test_it_is_told_which_limit_held(store):
+    held = [book(store, CREATIONS, ALL).held_by for _ in range(3)]
+    assert held == [None, None, "creations"]
+
+
+def test_what_is_released_is_free_again(store):
+    first, _ = book(store, CREATIONS), book(store, CREATIONS)
+    store.release(first)
+    assert book(store, CREATIONS).wait == 0
+    assert book(store, CREATIONS).wait == pytest.approx(1, abs=0.1)
+
+
+def test_two_reservations_of_one_moment_are_told_apart(store):
+    """A push-back lets several begin at the very same moment."""
+    store.push_back([["creations"]], 0.2, float)
+    first, second = book(store, CREATIONS), book(store, CREATIONS)
+    assert first.moment == second.moment
+    store.release(first)
+    store.release(first)
+    assert book(store, CREATIONS).moment == second.moment
+    assert book(store, CREATIONS).moment > second.moment
+
+
+def test_a_reservation_can_be_replaced_without_losing_its_place(store):
+    first, _ = book(store, CREATIONS), book(store, CREATIONS)
+    assert book(store, CREATIONS, replacing=first).wait == 0
+    assert book(store, CREATIONS).wait == pytest.approx(1, abs=0.1)
+
+
+def test_what_would_wait_too_long_is_not_booked(store):
+    for _ in range(4):
+        book(store, CREATIONS, ALL)
+    with pytest.raises(NoRoomError) as caught:
+        book(store, CREATIONS, ALL, longest_wait=1.5)
+    assert caught.value.wait == pytest.approx(2, abs=0.1)
+    assert book(store, CREATIONS, ALL).wait == pytest.approx(2, abs=0.1)
+    assert [book(store, ALL).wait for _ in range(3)] == [0, 0, 0]
+
+
+def test_some_seconds_can_be_let_pass_first(store):
+    assert book(store, ALL, not_within=3.0).wait == pytest.approx(3, abs=0.1)
+
+
+def test_what_is_over_counts_no_more(store):
+    short = Demand("short", 1, 0.1)
+    for _ in range(3):
+        reservation = book(store, short)
+        time.sleep(reservation.wait)
+        assert reservation.wait < 0.11
+
+
+def test_lateness_is_told_and_a_closed_moment_is_none(store):
+    reservation = book(store, CREATIONS)
+    time.sleep(0.05)
+    assert store.lateness(reservation) == pytest.approx(0.05, abs=0.04)
+    store.push_back([["creations"]], 5, float)
+    assert store.lateness(reservation) is None
+
+
+# After a 429
+
+
+def test_a_push_back_closes_the_first_level_only(store):
+    assert store.push_back([["creations"], ["all"]], 3.0, float) == 3.0
+    assert book(store, CREATIONS, ALL).wait == pytest.approx(3, abs=0.1)
+    assert book(store, ALL).wait == 0
+
+
+def test_a_second_one_in_short_order_closes_all_levels(store):
+    store.push_back([["creations"], ["all"]], 0.1, float)
+    time.sleep(0.12)
+    store.push_back([["creations"], ["all"]], 3.0, float)
+    assert book(store, ALL).wait == pytest.approx(3, abs=0.1)
+
+
+def test_answers_to_requests_that_were_under_way_do_not_add_up(store):
+    closed_for = [store.push_back([["all"]], None, lambda times: 2.0 * times) for _ in range(5)]
+    assert closed_for == pytest.approx([2] * 5, abs=0.1)
+
+
+def test_a_shorter_push_back_reopens_nothing(store):
+    store.push_back([["all"]], 5.0, float)
+    store.push_back([["all"]], 1.0, float)
+    assert book(store, ALL).wait == pytest.approx(5, abs=0.1)
+
+
+def test_push_backs_in_a_row_grow_and_are_forgotten():
+    store = SqliteStore(":memory:")
+
+    def push_back():
+        seconds = store.push_back([["all"]], None, lambda times: 0.05 * times)
+        time.sleep(seconds + 0.01)
+        return seconds
+
+    assert [push_back() for _ in range(3)] == pytest.approx([0.05, 0.1, 0.15])
+    time.sleep(STRIKE_MEMORY)
+    assert push_back() == pytest.approx(0.05)
+
+
+def test_a_closed_limit_is_reserved_from_its_reopening_on(store):
+    store.push_back([["creations"]], 2.0, float)
+    waits = [book(store, CREATIONS).wait for _ in range(3)]
+    assert waits == pytest.approx([2, 2, 3], abs=0.1)
+
+
+# Different opinions about a limit
+
+
+def test_the_lower_of_two_limits_holds_for_both(store):
+    mine, theirs = Demand("all", 5, 1.0), Demand("all", 2, 1.0)
+    assert book(store, mine).lowered == ()
+    assert book(store, theirs).lowered == ()
+    third = book(store, mine)
+    assert third.lowered == (("all", 2),)
+    assert third.wait == pytest.approx(1, abs=0.1)
+
+
+# Several threads, several processes
+
+
+def test_threads_share_a_store(store):
+    demand = Demand("all", 10, 1.0)
+    with ThreadPoolExecutor(8) as threads:
+        moments = list(threads.map(lambda number: book(store, demand).moment, range(100)))
+    assert most_in_a_window(moments, 0.999) == 10
+    assert max(moments) - min(moments) == pytest.approx(9, abs=0.5)
+
+
+WORKER = """
+import sys, time
+from airflow_provider_360learning.api.stores import Demand, host_store
+store = host_store(sys.argv[1])
+input()
+for number in range(15):
+    reservation = store.reserve([Demand("all", 10, 0.5)], longest_wait=60)
+    time.sleep(reservation.wait)
+    print(reservation.moment)
+"""
+
+
+def test_processes_of_a_host_share_a_limit(tmp_path):
+    """Each process waits for its moments, so that old ones are forgotten while new ones are made."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(tmp_path)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    each = [[float(line) for line in worker.communicate(timeout=30)[0].split()] for worker in workers]
+    assert [len(moments) for moments in each] == [15] * 4
+    together = sorted(itertools.chain.from_iterable(each))
+    assert most_in_a_window(together, 0.4999) == 10
+    assert together[-1] - together[0] < 3.2, "60 calls at 10 in half a second"
+
+
+def test_who_dies_with_reservations_blocks_others_for_a_window_only(tmp_path):
+    dies = """
+import os, sys
+from airflow_provider_360learning.api.stores import Demand, host_store
+store = host_store(sys.argv[1])
+for number in range(3):
+    store.reserve([Demand("all", 3, 0.5)], longest_wait=60)
+os.kill(os.getpid(), 9)
+"""
+    assert run_python(dies, tmp_path).wait(timeout=30) == -9
+    store = host_store(str(tmp_path))
+    reservation = book(store, Demand("all", 3, 0.5))
+    assert reservation.wait <= 0.5
+    time.sleep(reservation.wait)
+    assert book(store, Demand("all", 3, 0.5)).wait == 0
+
+
+def test_a_forked_process_opens_the_file_anew(tmp_path):
+    forks = """
+import os, sys
+from airflow_provider_360learning.api.stores import Demand, host_store
+store = host_store(sys.argv[1])
+demands = [Demand("all", 1, 1.0)]
+print(store.reserve(demands, longest_wait=60).moment, flush=True)
+child = os.fork()
+print(store.reserve(demands, longest_wait=60).moment, flush=True)
+if child:
+    os.waitpid(child, 0)
+    print(store.reserve(demands, longest_wait=60).moment, flush=True)
+"""
+    output, _ = run_python(forks, tmp_path).communicate(timeout=30)
+    first, *others = sorted(float(line) for line in output.split())
+    assert [moment - first for moment in others] == pytest.approx([1, 2, 3], abs=0.01)
+
+
+# Where the file lives
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path):
+    (tmp_path / "taken").write_text("")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(StoreUnavailableError, match="taken"):
+            host_store(str(folder))
+
+
+def test_a_damaged_file_is_said_so(tmp_path):
+    host_store(str(tmp_path))
+    (file,) = tmp_path.glob("budget-*.sqlite3")
+    file.write_bytes(b"not a database, but as long as one" * 100)
+    with pytest.raises(StoreUnavailableError, match=r"budget-.*not a database"):
+        host_store(str(tmp_path))
+
+
+@pytest.fixture
+def temporary_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_the_default_folder_is_private_to_the_user(temporary_directory):
+    host_store()
+    folder = default_state_dir()
+    assert folder.parent == temporary_directory
+    assert str(os.getuid()) in folder.name
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("trap", ["open to others", "a link elsewhere"])
+def test_a_default_folder_that_others_could_have_made_is_refused(temporary_directory, trap):
+    if trap == "open to others":
+        default_state_dir().mkdir()
+        default_state_dir().chmod(0o777)
+    else:
+        (temporary_directory / "theirs").mkdir(mode=0o700)
+        default_state_dir().symlink_to(temporary_directory / "theirs")
+    with pytest.raises(StoreUnavailableError, match="private"):
+        host_store()
+
+
+def test_a_folder_of_ones_own_choice_may_be_shared(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o770)
+    book(host_store(str(tmp_path / "shared")), ALL)

@@ -1,0 +1,52 @@
+"""What the ready retry policy decides about errors of this package, and of others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_360learning.api import errors
+from airflow_provider_360learning.api.errors import Learning360Error
+
+pytestmark = pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
+
+ALL = [
+    found
+    for found in vars(errors).values()
+    if isinstance(found, type) and issubclass(found, Learning360Error) and found is not Learning360Error
+]
+
+
+def decide(error):
+    from airflow_provider_360learning.retry_policy import Learning360RetryPolicy
+
+    return Learning360RetryPolicy().evaluate(error, try_number=1, max_tries=3)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if not kind.transient], ids=lambda kind: kind.__name__)
+def test_what_a_later_try_cannot_mend_fails(kind):
+    decision = decide(kind("no"))
+    assert decision.action.value == "fail"
+    assert decision.reason == kind.__name__
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind.transient], ids=lambda kind: kind.__name__)
+def test_what_says_when_it_will_be_over_is_retried_then(kind):
+    decision = decide(kind("later", retry_after=42))
+    assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=42))
+    assert decision.reason == kind.__name__
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind.transient], ids=lambda kind: kind.__name__)
+def test_what_does_not_say_is_left_to_the_tasks_settings(kind):
+    assert decide(kind("later")).action.value == "default"
+
+
+def test_errors_of_others_are_left_to_the_tasks_settings():
+    assert decide(ValueError("no")).action.value == "default"
+
+
+def test_both_kinds_of_errors_are_there():
+    assert len(ALL) >= 10
+    assert {kind.transient for kind in ALL} == {True, False}

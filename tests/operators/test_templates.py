@@ -1,0 +1,83 @@
+"""Arguments as Jinja templates: rendered by Airflow, sent as rendered."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.operators.groups import Learning360AddUserToGroupOperator
+from airflow_provider_360learning.operators.paths import Learning360EnrollUsersOperator
+from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
+from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
+from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
+from tests.fast_sandbox import CONNECTION, UNLIMITED
+
+
+def rendered(kind, context, **arguments):
+    task = kind(task_id="one", **arguments)
+    task.render_template_fields(context)
+    return task
+
+
+def test_every_argument_can_be_a_template(sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ACME", sandbox.connection_json(limits=UNLIMITED))
+    monkeypatch.delenv(CONNECTION)
+    person = {"mail": "ana.silva@acme.test", "first": "Ana", "groups": [ROOT_GROUP_ID], "company": "acme"}
+    task = rendered(
+        Learning360CreateUserOperator,
+        {"person": person, "group": SALES_GROUP_ID},
+        learning360_conn_id="{{ person.company }}",
+        mail="{{ person.mail }}",
+        first_name="{{ person.first }}",
+        last_name="{{ person.last | default('Silva') }}",
+        group_id="{{ group }}",
+        other_group_ids=["{{ person.groups[0] }}"],
+        mode="create_{{ 'active' }}",
+        role="{{ 'coach' }}",
+    )
+    assert task.execute({})["outcome"] == "created"
+    (entry,) = [entry for entry in sandbox.control.journal() if entry["operation"] == "createOrInviteUser"]
+    sent = {name: value for name, value in entry["body"].items() if name != "password"}
+    assert sent == {
+        "mail": "ana.silva@acme.test",
+        "firstName": "Ana",
+        "lastName": "Silva",
+        "groups": [SALES_GROUP_ID, ROOT_GROUP_ID],
+        "roles": ["coach"],
+        "sendCredentials": "false",
+    }
+
+
+def test_a_list_of_templates_is_sent_as_a_list(sandbox):
+    task = rendered(
+        Learning360EnrollUsersOperator,
+        {"mail": GRACE_MAIL, "session": "a" * 24},
+        session_id="{{ session }}",
+        users=["{{ mail }}"],
+    )
+    with pytest.raises(AirflowFailException, match="path_session_not_found"):
+        task.execute({})
+    (entry,) = [entry for entry in sandbox.control.journal() if entry["operation"] == "addUsersToPathSession"]
+    assert entry["path"] == f"/api/v1/paths/sessions/{'a' * 24}/users"
+    assert entry["body"] == {"userEmails": [GRACE_MAIL]}
+
+
+def test_what_a_template_renders_to_is_checked_when_the_task_runs(sandbox):
+    task = rendered(Learning360AddUserToGroupOperator, {"found": None}, group_id="{{ found }}", user=GRACE_MAIL)
+    with pytest.raises(AirflowFailException, match="group_id is 'None'"):
+        task.execute({})
+    assert sandbox.control.journal() == []
+
+
+def test_numbers_of_a_sensor_may_come_as_the_text_that_a_template_renders_to():
+    task = rendered(
+        Learning360PathSessionCompletionSensor,
+        {"share": 0.5, "least": 3},
+        session_id="a" * 24,
+        required="{{ share }}",
+        min_enrolled="{{ least }}",
+    )
+    question = task.question()
+    question.check()
+    assert question._needed(10) == 5
+    assert question._min_enrolled == 3
