@@ -162,6 +162,11 @@ class Transport:
             return self._session.send(request, allow_redirects=False, **self._arguments)
         except requests.RequestException as error:
             failure = _transport_error(error)
+        except OSError:  # the one thing that requests does not wrap
+            failure = TransportError(
+                "There are no certificates to trust: check the connection's ca_bundle, or REQUESTS_CA_BUNDLE",
+                sent=False,
+            )
         raise failure
 
     def close(self) -> None:

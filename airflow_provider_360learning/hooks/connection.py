@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import requests
 
 from airflow_provider_360learning.api.client import Settings
 from airflow_provider_360learning.api.endpoints import LIMITS
@@ -16,6 +19,8 @@ from airflow_provider_360learning.connection_form import EU_BASE_URL, EXTRA_FIEL
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ class _Reader:
                 token_path=self._token_path(),
                 connect_timeout=self._seconds("connect_timeout"),
                 read_timeout=self._seconds("read_timeout"),
-                ca_bundle=self._text("ca_bundle") or None,
-                proxy=self._text("proxy") or None,
+                ca_bundle=self._ca_bundle(),
+                proxy=self._proxy(),
             ),
             api_version=self._choice("api_version"),
             limits=self._limits(),
@@ -83,21 +88,25 @@ class _Reader:
         value = str(getattr(self._connection, field) or "").strip()
         if not value:
             raise self._wrong(f"{field} ({label})", "is missing")
+        if not (value.isascii() and value.isprintable()):
+            raise self._wrong(f"{field} ({label})", "holds characters that no ID or key has")
         return value
 
     def _base_url(self) -> str:
         field = "host (Base URL)"
-        text = (self._connection.host or "").strip().rstrip("/") or EU_BASE_URL
+        text = (self._connection.host or "").strip() or EU_BASE_URL
         if "://" not in text:
             text = f"{self._connection.schema or 'https'}://{text}"
         try:
             parts = urlsplit(text)
             port = parts.port or self._connection.port
+            (parts.hostname or "").encode("idna")
+            requests.Request("GET", text).prepare()
         except ValueError:
-            raise self._wrong(field, "is not a URL") from None
+            raise self._wrong(field, f"is not a URL such as {EU_BASE_URL}") from None
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise self._wrong(field, f"must be a URL such as {EU_BASE_URL}")
-        if parts.username or parts.path or parts.query or parts.fragment:
+        if parts.username or parts.path.strip("/") or parts.query or parts.fragment:
             raise self._wrong(field, f"must hold scheme and host alone, such as {EU_BASE_URL}")
         if parts.scheme == "http" and not is_loopback(text):
             raise self._wrong(field, "plain http is for this machine only; use https")
@@ -123,6 +132,18 @@ class _Reader:
             raise self._wrong("extra.token_path", "must be a path such as /api/v2/oauth2/token")
         return path
 
+    def _ca_bundle(self) -> str | None:
+        path = self._text("ca_bundle")
+        if path and not os.path.exists(path):
+            raise self._wrong("extra.ca_bundle", f"there is no {path!r} on this machine")
+        return path or None
+
+    def _proxy(self) -> str | None:
+        proxy = self._text("proxy")
+        if proxy and not _is_proxy(proxy if "://" in proxy else f"http://{proxy}"):
+            raise self._wrong("extra.proxy", "must be a URL such as http://proxy.example.com:3128")
+        return proxy or None
+
     def _seconds(self, field: str) -> float:
         text = self._text(field)
         try:
@@ -134,7 +155,9 @@ class _Reader:
         return seconds
 
     def _limits(self) -> dict[str, int]:
-        value = self._extra.get("limits") or {}
+        value = self._extra.get("limits")
+        if value is None or value == "":
+            return {}
         if isinstance(value, str):
             try:
                 value = json.loads(value)
@@ -154,6 +177,14 @@ class _Reader:
         if number < 1:
             raise self._wrong(f"extra.limits.{name}", f"is {calls!r}, but must be a whole number of calls a second")
         return number
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_broken(extra: str | None) -> bool:

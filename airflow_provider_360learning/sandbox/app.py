@@ -23,7 +23,7 @@ from .calls import Answer, ApiError, Call, NoSuchRoute, decode_body, is_id, usab
 from .company import Company
 from .control_api import control_router
 from .faults import Fault, answer_of
-from .journal import Entry
+from .journal import SECRET_KEYS, Entry
 from .limits import Refusal
 from .routes import OPERATIONS
 from .routing import Match, Router
@@ -237,7 +237,9 @@ def _too_many_requests(body: object, retry_after: str | int | None) -> Answer:
 def _echo(request: Request, status: int) -> Answer:
     """Repeat what a careless server might repeat in its error, secrets and all."""
     url = f"{raw_path(request)}?{bytes(request.scope['query_string']).decode('latin-1')}"
-    return Answer({"error": f"{request.method} {url} {dict(request.headers)}"}, status)
+    # Secrets first, where a client that shortens long errors does not lose them by luck.
+    headers = dict(sorted(request.headers.items(), key=lambda header: header[0] not in SECRET_KEYS))
+    return Answer({"error": f"{request.method} {url} {headers}"}, status)
 
 
 def _ip(request: Request) -> str:

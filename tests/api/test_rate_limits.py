@@ -61,7 +61,7 @@ def test_a_429_is_waited_for_as_long_as_it_says(sandbox, api, sent, form):
     assert api.update_user(GRACE_MAIL, job="Admiral")["outcome"] == "updated"
     first, second = sent("updateUser")
     assert (first["status"], second["status"]) == (429, 200)
-    assert 1.0 <= second["arrived_at"] - first["arrived_at"] < 2.3
+    assert 1.0 <= second["arrived_at"] - first["arrived_at"] < 3.5, "dates are whole seconds"
     assert (api.client.usage.refused, api.client.usage.retries) == (1, 1)
 
 

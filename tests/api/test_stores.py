@@ -300,7 +300,7 @@ os.kill(os.getpid(), 9)
     reservation = book(store, Demand("all", 3, 0.5))
     assert reservation.wait <= 0.5
     time.sleep(reservation.wait)
-    assert book(store, Demand("all", 3, 0.5)).wait == 0
+    assert book(store, Demand("all", 3, 0.5)).wait < 0.05
 
 
 def test_a_forked_process_opens_the_file_anew(tmp_path):

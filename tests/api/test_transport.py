@@ -245,6 +245,14 @@ def test_a_host_that_does_not_speak_tls_is_said_to(make_api, sandbox):
         make_api(sandbox.url.replace("http:", "https:"), **ONCE).list_groups()
 
 
+def test_a_bundle_that_is_not_there_is_said_so(make_api, tls_server, monkeypatch):
+    server, _ = tls_server
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    with pytest.raises(TransportError, match="REQUESTS_CA_BUNDLE") as caught:
+        make_api(server.url, auth="api_key_header", **ONCE).list_groups()
+    assert not caught.value.sent
+
+
 def test_without_tls_nothing_is_sent(make_api, tmp_path):
     """A connection that failed to become a secure one must not be used as a plain one."""
     (tmp_path / "empty.pem").write_text("nothing")

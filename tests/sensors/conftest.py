@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import fast_server, sandbox  # noqa: F401 - fixtures
+from tests.fast_sandbox import fast_server, sandbox, with_tokens  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -148,6 +148,8 @@ class UserActions(Dialect):
             invited = error.code == "invitation_already_exists"
             if error.after_unknown_outcome and invited == (mode == "invite"):
                 # A send of this very call, whose outcome was not known, has done it.
+                if if_exists == "update" and not invited:  # unless they were there before: then it does no harm
+                    yield from self._updated(mail, profile, groups, role)
                 return (yield from self._created(mail, "invitation_created" if invited else "user_created"))
             if if_exists == "fail":
                 raise

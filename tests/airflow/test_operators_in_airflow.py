@@ -1,0 +1,302 @@
+"""Operators and sensors in DAG runs of the installed Airflow (``dag.test()``, which runs triggers as well)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pytest
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow 2
+    from airflow.models.dagbag import DagBag
+
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.sandbox.demo_company import (
+    GRACE_MAIL,
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+)
+from airflow_provider_360learning.sandbox.server import Sandbox
+from demo.airflow_stack import AirflowStack
+from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests
+
+pytestmark = pytest.mark.slow
+
+REMEMBERS_BETWEEN_POKES = tuple(map(int, importlib.metadata.version("apache-airflow").split(".")[:2])) >= (3, 3)
+
+HEADER = """
+from datetime import datetime, timedelta
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.operators.groups import Learning360CreateGroupOperator, Learning360DeleteGroupOperator
+from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360UpdateUserOperator
+from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
+
+defaults = {"retry_delay": timedelta(0)}
+with DAG(DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), default_args=defaults) as dag:
+"""
+
+
+class Finished(NamedTuple):
+    """A DAG run that is over: its tasks by id (and map index, if any), and what they returned."""
+
+    tasks: dict[str, dict[str, Any]]
+    results: dict[str, Any]
+
+    def state_and_tries(self, task_id: str) -> tuple[str, int]:
+        return self.tasks[task_id]["state"], self.tasks[task_id]["try_number"]
+
+
+Run = Callable[[str, str], Finished]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Without limits; whoever is enrolled has completed at once."""
+    settings = {"limits_enabled": False, "learner_seconds": 0.001}
+    with Sandbox(settings=settings) as server, pytest.MonkeyPatch.context() as environment:
+        connection = server.connection_json(limits=UNLIMITED)
+        environment.setenv(CONNECTION, connection)
+        environment.setenv("AIRFLOW_CONN_WRONG_KEY", connection.replace(server.api_key, "wrong"))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def run(airflow_home, airflow_db) -> Run:
+    """Run a DAG, given its id and the body of its ``with`` block."""
+    database = AirflowStack(airflow_home, airflow_home / "dags", components=[])
+
+    def run(dag_id: str, body: str) -> Finished:
+        file = airflow_home / "dags" / f"{dag_id}.py"
+        file.write_text(HEADER.replace("DAG_ID", repr(dag_id)) + textwrap.indent(textwrap.dedent(body), "    "))
+        try:
+            bag = DagBag(str(file))
+            assert bag.import_errors == {}
+            run_id = bag.dags[dag_id].test().run_id
+        finally:
+            file.unlink()
+        finished = Finished({}, {})
+        for one in database.task_instances(dag_id, run_id):
+            index = one["map_index"]
+            name = one["task_id"] if index < 0 else f"{one['task_id']} {index}"
+            finished.tasks[name] = one
+            finished.results[name] = database.xcom(dag_id, run_id, one["task_id"], index)
+        return finished
+
+    return run
+
+
+# Operators
+
+
+def test_templates_are_rendered_and_sent(sandbox, run):
+    ended = run(
+        "templates",
+        """
+        group = Learning360CreateGroupOperator(task_id="group", name="{{ dag.dag_id }} {{ 6 * 7 }}", public=True)
+        Learning360CreateUserOperator(
+            task_id="user",
+            learning360_conn_id="{{ 'learning360' }}_default",
+            mail="ana@{{ ti.xcom_pull('group')['outcome'] }}.test",
+            group_id="{{ ti.xcom_pull('group')['group_id'] }}",
+            other_group_ids=["{{ params.sales }}"],
+            custom=group.output["name"],
+            mode="create_active",
+            params={"sales": "SALES"},
+        )
+        """.replace("SALES", SALES_GROUP_ID),
+    )
+    assert {name: task["state"] for name, task in ended.tasks.items()} == {"group": "success", "user": "success"}
+    assert ended.results["user"]["mail"] == "ana@created.test"
+    sent = {entry["operation"]: entry["body"] for entry in sandbox.control.journal()}
+    assert sent["createGroup"] == {"name": "templates 42", "public": "true"}
+    assert sent["createOrInviteUser"]["mail"] == "ana@created.test"
+    assert sent["createOrInviteUser"]["groups"] == [ended.results["group"]["group_id"], SALES_GROUP_ID]
+    assert sent["createOrInviteUser"]["custom"] == "templates 42"
+
+
+def test_operators_are_mapped_over_what_a_task_returned(sandbox, run):
+    ended = run(
+        "mapped",
+        """
+        @task
+        def people():
+            return [{"mail": "eve@acme.test", "first_name": "Eve"}, {"mail": "kim@acme.test", "first_name": "Kim"}]
+
+        Learning360CreateUserOperator.partial(task_id="user", mode="create_active").expand_kwargs(people())
+        """,
+    )
+    assert [ended.tasks[f"user {index}"]["pool"] for index in (0, 1)] == ["learning360"] * 2
+    assert [ended.results[f"user {index}"]["mail"] for index in (0, 1)] == ["eve@acme.test", "kim@acme.test"]
+    assert [ended.results[f"user {index}"]["outcome"] for index in (0, 1)] == ["created"] * 2
+
+
+def test_airflow_retries_what_another_try_may_mend_and_nothing_else(sandbox, run):
+    sandbox.control.add_fault("createGroup", kind="drop_before")
+    ended = run(
+        "retries",
+        """
+        Learning360CreateGroupOperator(task_id="unknown_outcome", name="Retried", retries=2)
+        Learning360CreateUserOperator(task_id="wrong_argument", mail="ana", retries=2)
+        Learning360UpdateUserOperator(task_id="missing", user="nobody@acme.test", job="Clerk", retries=2)
+        Learning360UpdateUserOperator(
+            task_id="wrong_key", learning360_conn_id="wrong_key", user="x@acme.test", job="Clerk", retries=2
+        )
+        Learning360DeleteGroupOperator(task_id="refused", group_id="ROOT", retries=2)
+        """.replace("ROOT", ROOT_GROUP_ID),
+    )
+    assert ended.state_and_tries("unknown_outcome") == ("success", 2)
+    assert [group["name"] for group in sandbox.control.state()["groups"]].count("Retried") == 1
+    for name in ("wrong_argument", "missing", "wrong_key", "refused"):
+        assert ended.state_and_tries(name) == ("failed", 1), name
+
+
+@pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
+def test_the_retry_policy_waits_as_long_as_the_error_says(sandbox, run, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.2")
+    # Two seconds are more than that, so the task fails, and is retried when there is room again.
+    sandbox.control.add_fault("deleteGroup", kind="rate_limited", retry_after=2)
+    sandbox.control.clear_journal()
+    ended = run(
+        "policy",
+        """
+        from airflow_provider_360learning.retry_policy import Learning360RetryPolicy
+
+        an_hour_later = {"retries": 2, "retry_delay": timedelta(hours=1), "retry_policy": Learning360RetryPolicy()}
+        Learning360DeleteGroupOperator(task_id="limited", group_id="SALES", default_args=an_hour_later)
+
+        @task(**an_hour_later)
+        def missing():
+            Learning360Hook().api.get_user("nobody@acme.test")
+
+        missing()
+        """.replace("SALES", SALES_GROUP_ID),
+    )
+    assert ended.state_and_tries("limited") == ("success", 2)
+    assert ended.state_and_tries("missing") == ("failed", 1)
+    first, second = (entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == "deleteGroup")
+    assert 2 <= second - first < 10
+
+
+# Sensors: every way to wait, through everything that can happen to it, in one DAG run
+
+POKE = "getUsersPathSessionStats"
+INTERVAL = 0.1
+MODES = {
+    "deferred": "",
+    "reschedule": "deferrable=False, ",
+    "poke": "deferrable=False, mode='poke', ",
+}
+#: What happens to a wait: arguments of its sensor, faults of its pokes, and whether its learner is enrolled.
+SCENARIOS: dict[str, tuple[str, list[dict[str, Any]], bool]] = {
+    "in_time": ("", [], False),
+    "five_failures": ("", [{"kind": "status", "status": 503, "count": 5}], True),
+    "seven_failures": ("", [{"kind": "status", "status": 503, "count": 7}], True),
+    "asked_to_slow_down": (
+        "",
+        [
+            {"kind": "rate_limited", "retry_after": 0},
+            {"kind": "status", "status": 503, "headers": {"Retry-After": "0"}},
+            {"kind": "drop_before"},
+        ],
+        True,
+    ),
+    "unknown_session": ("", [{"kind": "status", "status": 404, "body": {"error": "session_not_found"}}], True),
+    "wrong_key": ("learning360_conn_id='wrong_key', ", [], True),
+    "too_late": ("timeout=1, ", [], False),
+    "too_late_softly": ("timeout=1, soft_fail=True, ", [], False),
+}
+
+
+class Waits(NamedTuple):
+    """What became of the waits: the run, and the pokes of each, in order."""
+
+    run: Finished
+    pokes: dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def waits(sandbox, run) -> Waits:
+    api = Learning360Hook().api
+    sessions, body = {}, ""
+    for scenario, (arguments, faults, is_enrolled) in SCENARIOS.items():
+        for mode, how in MODES.items():
+            name = f"{scenario}_{mode}"
+            sessions[name] = api.create_path_session(
+                ONBOARDING_PATH_ID, name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+            )["session_id"]
+            if is_enrolled:
+                api.enroll_users(sessions[name], [GRACE_MAIL])
+            for fault in faults:
+                sandbox.control.add_fault(POKE, path_contains=sessions[name], **fault)
+            body += (
+                f"Learning360PathSessionCompletionSensor(task_id={name!r}, session_id={sessions[name]!r}, "
+                f"{arguments}{how}poke_interval={INTERVAL}, retries=1)\n"
+            )
+    with ExitStack() as watching:
+        for mode in MODES:
+            late = sessions[f"in_time_{mode}"]
+            enrol = partial(api.enroll_users, late, [GRACE_MAIL])
+            watching.enter_context(after_requests(sandbox, 2, f"{late}/stats", act=enrol))
+        ended = run("waits", body)
+    journal = [entry for entry in sandbox.control.journal() if entry["operation"] == POKE]
+    pokes = {name: [entry for entry in journal if session in entry["path"]] for name, session in sessions.items()}
+    return Waits(ended, pokes)
+
+
+@pytest.fixture(params=MODES)
+def mode(request) -> str:
+    return str(request.param)
+
+
+def test_a_sensor_waits_until_its_learners_are_done(waits, mode):
+    assert waits.run.state_and_tries(f"in_time_{mode}") == ("success", 1)
+    assert len(waits.pokes[f"in_time_{mode}"]) >= 3
+    result = waits.run.results[f"in_time_{mode}"]
+    assert result == {"enrolled": 1, "done": 1, "needed": 1, "unsuccessful": 0, "pending": []}
+
+
+def test_five_failures_in_a_row_are_tolerated(waits, mode):
+    assert waits.run.state_and_tries(f"five_failures_{mode}") == ("success", 1)
+    assert len(waits.pokes[f"five_failures_{mode}"]) == 6
+
+
+def test_the_sixth_failure_in_a_row_fails_the_try_and_the_next_one_starts_afresh(waits, mode):
+    tries = 1 if mode == "reschedule" and not REMEMBERS_BETWEEN_POKES else 2
+    assert waits.run.state_and_tries(f"seven_failures_{mode}") == ("success", tries)
+    assert len(waits.pokes[f"seven_failures_{mode}"]) == 8
+
+
+def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(waits, mode):
+    assert waits.run.state_and_tries(f"asked_to_slow_down_{mode}") == ("success", 1)
+    assert [entry["status"] for entry in waits.pokes[f"asked_to_slow_down_{mode}"]] == [429, 503, None, 200]
+    for scenario in ("asked_to_slow_down", "five_failures", "in_time"):
+        arrivals = [entry["arrived_at"] for entry in waits.pokes[f"{scenario}_{mode}"]]
+        assert min(later - earlier for earlier, later in pairwise(arrivals)) >= INTERVAL, scenario
+
+
+def test_a_permanent_error_fails_the_task_at_once_and_for_good(waits, mode):
+    assert waits.run.state_and_tries(f"unknown_session_{mode}") == ("failed", 1)
+    assert len(waits.pokes[f"unknown_session_{mode}"]) == 1
+    assert waits.run.state_and_tries(f"wrong_key_{mode}") == ("failed", 1)
+    assert waits.pokes[f"wrong_key_{mode}"] == []
+
+
+def test_the_timeout_fails_the_task_for_good_or_skips_it(waits, mode):
+    assert waits.run.state_and_tries(f"too_late_{mode}") == ("failed", 1)
+    assert waits.run.state_and_tries(f"too_late_softly_{mode}") == ("skipped", 1)
+    assert 1 <= len(waits.pokes[f"too_late_{mode}"]) <= 1 + 1.5 / INTERVAL

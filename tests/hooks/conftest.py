@@ -1,0 +1,43 @@
+"""One sandbox for all tests of this folder, fresh for each of them, and connections to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+from tests.api.support import FREE
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(settings={"limits_enabled": False}) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    """A fresh sandbox without limits."""
+    running_sandbox.control.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """
+    Set the connection ``learning360_default``: the sandbox's, with other fields and extras.
+
+    An extra that is no object, or a whole connection as text, is set as it is.
+    """
+
+    def connect(text: str | None = None, *, extra: Any = (), **fields: Any) -> None:
+        if not isinstance(extra, str | list | int):
+            extra = {"limits": FREE, **dict(extra)}
+        connection = {**sandbox.connection(), **fields, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", text or json.dumps(connection))
+
+    connect()
+    return connect
