@@ -88,6 +88,7 @@ def _check_connection(conn_id: str) -> Finding:
 def _check_pool() -> Finding:
     from sqlalchemy.exc import SQLAlchemyError
 
+    from airflow_provider_360learning import config
     from airflow_provider_360learning.pool import inspect_pool
 
     try:
@@ -95,15 +96,15 @@ def _check_pool() -> Finding:
     except SQLAlchemyError as error:
         reason = _first_line(error)
         return Finding(Verdict.WARN, f"not checked: Airflow's database cannot be read from here ({reason})")
-    if report.slots is None or report.has_other_size:
+    if report.slots is None or (report.has_other_size and report.name != config.AIRFLOW_DEFAULT_POOL):
         return Finding(Verdict.FAIL, str(report))
     return Finding(Verdict.WARN if report.differs else Verdict.OK, str(report))
 
 
 def _check_budget() -> Finding:
-    from airflow_provider_360learning.hooks.budget import choose_budget
+    from airflow_provider_360learning.hooks.budget import budget_in_force
 
-    choice = choose_budget()
+    choice = budget_in_force()
     if choice.warning:
         return Finding(Verdict.WARN, f"{choice.kind}: {choice.warning}")
     return Finding(Verdict.OK, f"{choice.kind}: {choice.reason}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import AirflowFailException, dag, task
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, dag, task
 
 from airflow_provider_360learning.operators.groups import (
     Learning360AddUserToGroupOperator,
@@ -46,10 +46,12 @@ def read_new_hires() -> dict[str, Any]:
 
     people: list[dict[str, str]] = []
     refused: list[dict[str, Any]] = []
+    checks = {"mail": check_mail, "first_name": check_text, "last_name": check_text, "department": check_text}
     with NEW_HIRES.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
+        if missing := checks.keys() - set(rows.fieldnames or ()):
+            raise AirflowFailException(f"{NEW_HIRES}, line 1: there is no column {', '.join(sorted(missing))}")
         for row in rows:
-            checks = {"mail": check_mail, "first_name": check_text, "last_name": check_text, "department": check_text}
             faults = []
             for field, check in checks.items():
                 try:
@@ -61,10 +63,10 @@ def read_new_hires() -> dict[str, Any]:
             refused += faults
             if not faults:
                 people.append(row)
-    if not people:
-        raise AirflowFailException(f"{NEW_HIRES} holds nobody to onboard")
     for fault in refused:
         print(f"Line {fault['line']}, {fault['field']}: {fault['problem']}")
+    if not people:
+        raise AirflowFailException(f"{NEW_HIRES} holds nobody who can be onboarded; the rows are named above")
     return {"people": people, "refused": refused}
 
 
@@ -119,7 +121,10 @@ def existing_users(wanted: list[dict[str, str]], accounts: list[dict[str, str]])
 @task
 def users_to_enrol(accounts: list[dict[str, str]]) -> list[str]:
     """Pick everybody with an account; an invited person has none yet."""
-    return [account["mail"] for account in accounts if account["outcome"] in ("created", "exists")]
+    users = [account["mail"] for account in accounts if account["outcome"] in ("created", "exists")]
+    if not users:
+        raise AirflowSkipException("Nobody has an account yet")
+    return users
 
 
 @task
@@ -141,7 +146,8 @@ def summary(
     accounts: list[dict[str, str]],
     waiting: list[dict[str, str]] | None,
     session: dict[str, str],
-    completion: dict[str, Any],
+    enrolled: list[str] | None,
+    completion: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Say what was done, in names."""
     by_outcome: dict[str, list[str]] = {}
@@ -153,8 +159,8 @@ def summary(
         "invited": [person["mail"] for person in waiting or []],
         "groups_created": [group["name"] for group in groups if group["outcome"] == "created"],
         "session": session["outcome"],
-        "enrolled": completion["enrolled"],
-        "completed": completion["done"],
+        "enrolled": enrolled or [],
+        "completed": completion["done"] if completion else 0,
         "refused": new_hires["refused"],
     }
 
@@ -207,7 +213,6 @@ def onboarding_new_hires() -> None:
         session_id=session.output["session_id"],
         users=users,
         path_id=path["path_id"],
-        trigger_rule="none_failed",
     )
     completed = Learning360PathSessionCompletionSensor(
         task_id="wait_for_completion",
@@ -218,8 +223,9 @@ def onboarding_new_hires() -> None:
         timeout=timedelta(days=30).total_seconds(),
     )
     # [END session_and_wait]
-    joined >> enrolled >> completed
-    said = summary(new_hires, groups.output, accounts.output, waiting, session.output, completed.output)
+    enrolled >> completed
+    said = summary(new_hires, groups.output, accounts.output, waiting, session.output, users, completed.output)
+    joined >> said
     refused_rows(new_hires, said)
 
 

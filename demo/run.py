@@ -49,6 +49,10 @@ class Run:
     said: dict[str, Any]
     failed: set[str]
     journal: list[dict[str, Any]]
+    #: What exists at the sandbox after the run.
+    there: dict[str, Any]
+    #: Whether the wait held no worker.
+    was_deferred: bool
     seconds: float
 
     def done(self, operation: str) -> list[dict[str, Any]]:
@@ -91,11 +95,14 @@ def run_once(airflow: AirflowStack, sandbox: Sandbox) -> Run:
     run_id = airflow.trigger(DAG_ID)
     state = airflow.wait(DAG_ID, run_id, RUN_TIMEOUT)
     seconds = time.monotonic() - began
+    waiting = airflow.logs(DAG_ID, run_id, "wait_for_completion")
     return Run(
         state=state,
         said=airflow.xcom(DAG_ID, run_id, "summary") or {},
         failed={task["task_id"] for task in airflow.task_instances(DAG_ID, run_id) if task["state"] != "success"},
         journal=sandbox.control.journal(),
+        there=sandbox.control.state(),
+        was_deferred="as DEFERRED" in waiting,
         seconds=seconds,
     )
 
@@ -111,7 +118,9 @@ def report(title: str, run: Run) -> None:
         "had an account": _listed(said.get("existed", [])),
         "invited, waiting for acceptance": _listed(said.get("invited", [])),
         "refused": "; ".join(refused) or "none",
-        "session": f"{said.get('session')}; {said.get('enrolled')} enrolled, {said.get('completed')} completed",
+        "session": said.get("session"),
+        "enrolled": _listed(said.get("enrolled", [])),
+        "completed": f"{said.get('completed')} of {len(said.get('enrolled', []))}",
         "requests": f"{len(run.journal)}, of them {too_many} answered 429",
         "ended": f"{run.state} after {run.seconds:.0f} s; tasks that failed: {_listed(run.failed)}",
     }
@@ -136,8 +145,14 @@ def problems_of(run: Run, created: set[str], existed: set[str], session: str) ->
         "groups said to be created": (set(said.get("groups_created", ())), groups),
         "sessions made at the sandbox": (len(run.done("createPathSession")), int(session == "created")),
         "session": (said.get("session"), session),
-        "enrolled": (said.get("enrolled"), len(created | existed)),
+        "people enrolled at the sandbox": ({one["mail"] for one in run.there["enrolments"]}, created | existed),
+        "people said to be enrolled": (set(said.get("enrolled", ())), created | existed),
         "completed": (said.get("completed"), len(created | existed)),
+        "mails sent": (run.there["mails_sent"], []),
+        "the wait was deferred (in the second run, there is nothing to wait for)": (
+            run.was_deferred,
+            session == "created",
+        ),
         "answers 429": ([entry["id"] for entry in run.journal if entry["status"] == 429], []),
         "tasks that failed (refused_rows alone should)": (run.failed, {"refused_rows"}),
         "state": (run.state, "failed"),

@@ -147,9 +147,7 @@ class OAuth2Token(Auth):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the ``Authorization`` header."""
-        self.make_ready()
-        assert self._token is not None
-        request.headers["Authorization"] = f"Bearer {self._token.value}"
+        request.headers["Authorization"] = f"Bearer {self._current().value}"
         return request
 
     @property
@@ -159,20 +157,28 @@ class OAuth2Token(Auth):
 
     def is_ready(self) -> bool:
         """Tell whether there is a token that is good for a while."""
-        return self._token is not None and time.monotonic() < self._token.renew_at
+        return self._good_token() is not None
 
     def make_ready(self) -> None:
         """Fetch a token if there is none that is good for a while."""
-        if self.is_ready():
-            return
+        self._current()
+
+    def _good_token(self) -> Token | None:
+        token = self._token  # read once: another thread may take it away
+        return token if token and time.monotonic() < token.renew_at else None
+
+    def _current(self) -> Token:
+        if token := self._good_token():
+            return token
         with self._lock:
-            if self.is_ready():  # another thread fetched it while this one waited
-                return
+            if token := self._good_token():  # another thread fetched it while this one waited
+                return token
             asked_at = time.monotonic()
             token = Token.from_answer(self._fetch(), asked_at)
             self._on_token(token.value)
             self._values.append(token.value)
             self._token = token
+            return token
 
     def renew(self, request: PreparedRequest) -> bool:
         """Forget the token of a refused request, unless another thread has renewed it already."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from .endpoints import Endpoint, Limit, Scope
@@ -18,6 +20,8 @@ from .errors import RateLimitedError
 from .stores import Demand, NoRoomError, Reservation, Store, StoreUnavailableError, process_store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: First push-back after a 429 that says nothing about when to come back, in seconds; doubled at each further one.
 FIRST_PUSH_BACK = 1.0
@@ -71,6 +75,9 @@ class Share:
         return max(0.0, self.started + interval - time.monotonic())
 
 
+Source = tuple[Store, Share | None]
+
+
 class Budget:
     """
     Reserves moments for the requests of one connection.
@@ -99,8 +106,9 @@ class Budget:
     ) -> None:
         self.usage = Usage()
         self.longest_wait = longest_wait
-        self._store = store or process_store()
-        self._share = None if store else fallback
+        # Where the reservations live, and the share of each limit to work with there; replaced together.
+        self._source: Source = (store, None) if store else (process_store(), fallback)
+        self._falling_back = threading.Lock()
         self._fallback = fallback
         self._origin = urlsplit(base_url).netloc.lower()
         self._owner = {Scope.COMPANY: company_id, Scope.ADDRESS: f"address {egress}".strip()}
@@ -117,14 +125,20 @@ class Budget:
         :param replacing: A reservation to give up in the same step.
         :raises RateLimitedError: if the moment is further away than ``longest_wait``.
         """
-        try:
-            limits = self._limits(endpoint)
-            reservation = self._store.reserve(
+
+        def book(store: Store, share: Share | None) -> Reservation:
+            limits = self._limits(endpoint, share)
+            return store.reserve(
                 [self._demand(limit) for limit in limits],
                 longest_wait=longest_wait,
-                not_within=self._share.not_within(limits) if self._share else 0.0,
+                not_within=share.not_within(limits) if share else 0.0,
                 replacing=replacing,
+                # A share says nothing about what was agreed with the vendor.
+                agree=share is None,
             )
+
+        try:
+            reservation = self._ask(book)
         except NoRoomError as error:
             raise RateLimitedError(
                 f"The rate limit leaves no room for {error.wait:.0f} s, longer than the {longest_wait:.0f} s that "
@@ -132,9 +146,6 @@ class Budget:
                 operation=endpoint.operation,
                 retry_after=error.wait,
             ) from None
-        except StoreUnavailableError as error:
-            self._fall_back(error)
-            return self.reserve(endpoint, longest_wait)
         self._note(endpoint, reservation)
         return reservation
 
@@ -145,19 +156,15 @@ class Budget:
         It does not if a 429 closed it meanwhile, or if we come so late that the request could arrive together
         with those of the next window.
         """
-        try:
-            lateness = self._store.lateness(reservation)
-        except StoreUnavailableError as error:
-            self._fall_back(error)
+        source = self._source
+        lateness = self._ask(lambda store, share: store.lateness(reservation))
+        if self._source is not source:  # it was made at a store that is lost
             return False
         return lateness is not None and lateness <= max(self._guard / 2, FORGIVEN_LATENESS)
 
     def release(self, reservation: Reservation) -> None:
         """Give up a reservation whose request will not be sent."""
-        try:
-            self._store.release(reservation)
-        except StoreUnavailableError as error:
-            self._fall_back(error)
+        self._ask(lambda store, share: store.release(reservation))
 
     def push_back(self, endpoint: Endpoint, retry_after: float | None) -> float:
         """
@@ -174,19 +181,16 @@ class Budget:
         keys = [self._key(limit) for limit in endpoint.limits]
         levels = [keys[:1], keys[1:]] if endpoint.limit else [keys]
 
-        asked = None if retry_after is None else min(retry_after, LONGEST_PUSH_BACK)
-        try:
-            return self._store.push_back(levels, asked, _growing_delay)
-        except StoreUnavailableError as error:
-            self._fall_back(error)
-            return self._store.push_back(levels, asked, _growing_delay)
+        # Zero seconds, or a date in the past, do not say when to come back.
+        asked = min(retry_after, LONGEST_PUSH_BACK) if retry_after and retry_after > 0 else None
+        return self._ask(lambda store, share: store.push_back(levels, asked, _growing_delay))
 
-    def _limits(self, endpoint: Endpoint) -> tuple[Limit, ...]:
+    def _limits(self, endpoint: Endpoint, share: Share | None) -> tuple[Limit, ...]:
         limits = tuple(
             Limit(limit.name, self._overrides.get(limit.name, limit.calls), limit.per, limit.scope)
             for limit in endpoint.limits
         )
-        return tuple(self._share.of(limit) for limit in limits) if self._share else limits
+        return tuple(share.of(limit) for limit in limits) if share else limits
 
     def _demand(self, limit: Limit) -> Demand:
         return Demand(self._key(limit), limit.calls, limit.per + self._guard)
@@ -194,17 +198,26 @@ class Budget:
     def _key(self, limit: Limit) -> str:
         return f"{self._origin}|{self._owner[limit.scope]}|{limit.name}"
 
-    def _fall_back(self, error: StoreUnavailableError) -> None:
-        """Go on with a share of each limit: never without any."""
-        if self._share is not None:  # the memory of this process failed: nothing is left to fall back to
-            raise error
-        log.warning(
-            "The shared rate budget cannot be used (%s). Going on with %.0f %% of each limit for this process "
-            "([learning360] budget = slots).",
-            error,
-            100 * self._fallback.part,
-        )
-        self._store, self._share = process_store(), self._fallback
+    def _ask(self, question: Callable[[Store, Share | None], T]) -> T:
+        """Ask the store; where it cannot be used, go on with a share of each limit: never without any."""
+        source = self._source
+        try:
+            return question(*source)
+        except StoreUnavailableError as error:
+            self._fall_back(source, error)
+        return question(*self._source)
+
+    def _fall_back(self, source: Source, error: StoreUnavailableError) -> None:
+        with self._falling_back:
+            if self._source is not source:  # another thread has done it
+                return
+            log.warning(
+                "The shared rate budget cannot be used (%s). Going on with %.0f %% of each limit for this process "
+                "([learning360] budget = slots).",
+                error,
+                100 * self._fallback.part,
+            )
+            self._source = (process_store(), self._fallback)
 
     def _note(self, endpoint: Endpoint, reservation: Reservation) -> None:
         """Keep account of the wait, and say what the user should know about it."""

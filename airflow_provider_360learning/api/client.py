@@ -24,7 +24,7 @@ import requests
 import tenacity
 
 from .auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
-from .budget import Budget, Usage
+from .budget import LONGEST_PUSH_BACK, Budget, Usage
 from .endpoints import ENDPOINTS, GENERATE_TOKEN, PREFIX, TOKEN_PATH, Body
 from .errors import (
     AuthenticationError,
@@ -66,8 +66,9 @@ class Call:
 
     operation: str
     path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, Any] = field(default_factory=dict)
-    body: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Not shown: it may hold passwords, and that of the token request holds the API key.
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 #: An action in the making: yields calls, is sent their answers (or has their errors raised), returns a result.
@@ -274,9 +275,17 @@ class _Exchange:
         """Wait for the turn on the event loop and send in a thread."""
         loop = asyncio.get_running_loop()
         async with _aclosing(self._turn(), executor) as turn:
-            while (wait := await loop.run_in_executor(executor, next, turn, None)) is not None:
+
+            def step() -> tuple[float | None, Any]:
+                # Sent by the same job that looked whether the moment holds: it must not queue for a thread first.
+                wait = next(turn, None)
+                return wait, None if wait is not None else self._send()
+
+            while True:
+                wait, answer = await loop.run_in_executor(executor, step)
+                if wait is None:
+                    return answer
                 await asyncio.sleep(wait)
-            return await loop.run_in_executor(executor, self._send)
 
     def _turn(self) -> Turn:
         """Yield the seconds to sleep until it is this request's turn; give up its place if it never comes."""
@@ -285,7 +294,7 @@ class _Exchange:
             while True:
                 self._auth.make_ready()
                 prepared = self._client._transport.prepare(self._request)
-                self._client._transport.connect(prepared)
+                self._connect(prepared)
                 left = max(0.0, self._deadline - time.monotonic())
                 reservation = self._budget.reserve(self._endpoint, left, replacing=reservation)
                 yield reservation.wait
@@ -295,6 +304,13 @@ class _Exchange:
         finally:
             if reservation is not None:
                 self._budget.release(reservation)
+
+    def _connect(self, prepared: requests.PreparedRequest) -> None:
+        try:
+            self._client._transport.connect(prepared)
+        except TransportError as error:
+            self._complete(error)
+            self._raise(error)
 
     def _send(self) -> Any:
         self._budget.usage.requests += 1
@@ -425,7 +441,7 @@ class _Exchange:
             self._client.redact(advice_for(kind, response.status_code, code, description))[:LONGEST_QUOTE],
             status=response.status_code,
             code=self._client.redact(code)[:LONGEST_QUOTE] if code else None,
-            retry_after=pushed_back if kind is RateLimitedError else retry_after_of(response),
+            retry_after=pushed_back if kind is RateLimitedError else _capped(retry_after_of(response)),
         )
         raise self._complete(error)
 
@@ -434,6 +450,10 @@ class _Exchange:
         error.operation = self._endpoint.operation
         error.url = f"{self._endpoint.method} {self._path}"
         return error
+
+
+def _capped(seconds: float | None) -> float | None:
+    return None if seconds is None else min(seconds, LONGEST_PUSH_BACK)
 
 
 def _no_token(error: Learning360Error) -> AuthenticationError:

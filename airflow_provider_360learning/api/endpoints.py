@@ -77,6 +77,7 @@ class Endpoint:
     :param body: Format of the request body.
     :param answer: What a success must bring.
     :param needs: Keys of an ``OBJECT`` answer of which at least one must be there.
+    :param rows: Key of an ``OBJECT`` answer that must hold a list of objects.
     :param resend: May be sent again when its outcome is unknown: sending it twice leaves the same state as
         sending it once, or tells that it was done.
     :param limit: Requests a second of this route alone, per company, where the vendor has such a limit.
@@ -88,6 +89,7 @@ class Endpoint:
     body: Body = Body.NONE
     answer: Answer = Answer.ACKNOWLEDGEMENT
     needs: tuple[str, ...] = ()
+    rows: str | None = None
     resend: bool = True
     limit: int | None = None
 
@@ -137,7 +139,7 @@ _TABLE = (
     Endpoint("deleteFromGroupCatalog", _DELETE, "/groups/{group_id}/catalog", _FORM),
     # Courses
     Endpoint("getCourses", _GET, "/courses", answer=_LIST),
-    Endpoint("getUserCourseStats", _GET, "/courses/{course_id}/stats/{user}", answer=_OBJECT, needs=("attempts",)),
+    Endpoint("getUserCourseStats", _GET, "/courses/{course_id}/stats/{user}", answer=_OBJECT, rows="attempts"),
     # Paths and their sessions
     Endpoint("getPaths", _GET, "/paths", answer=_LIST),
     Endpoint("getPathSessions", _GET, "/paths/sessions", answer=_LIST),
@@ -161,7 +163,7 @@ _TABLE = (
         _GET,
         "/paths/sessions/{session_id}/stats/users",
         answer=_OBJECT,
-        needs=("usersStats",),
+        rows="usersStats",
     ),
     Endpoint(
         "getUserPathSessionStats",

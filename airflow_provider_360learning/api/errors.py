@@ -185,7 +185,7 @@ def class_for(status: int, code: str | None) -> type[Learning360Error]:
             return ServerError
         if code.endswith("_not_found"):
             return NotFoundError
-    if status >= 500:
+    if status >= 500 or status in (408, 425):  # request timeout, too early: on the server's side as well
         return ServerError
     if status < 400 or status == 403:
         return RefusedError

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-#: How long a limit that a process works with stays known to the others, in seconds.
-AGREEMENT_LIFE = 3600.0
+#: How long a limit that a process works with stays known to the others, in seconds. Short, so that a number that
+#: was stated by mistake does not outlive its correction by much.
+AGREEMENT_LIFE = 120.0
 #: How long to wait for another process that holds the file, in seconds. It is held for well under 1 ms.
 LOCK_TIMEOUT = 20.0
 
@@ -90,6 +91,7 @@ class Store(Protocol):
         longest_wait: float,
         not_within: float = 0.0,
         replacing: Reservation | None = None,
+        agree: bool = True,
     ) -> Reservation:
         """
         Book the earliest moment at which every limit has room.
@@ -98,6 +100,7 @@ class Store(Protocol):
         :param longest_wait: Seconds; a later moment is not booked.
         :param not_within: Seconds that must pass first.
         :param replacing: A reservation to give up in the same step.
+        :param agree: Work with the lowest number of calls that anybody states for a limit, and tell the others.
         :raises NoRoomError: if the moment is further away than ``longest_wait``.
         :raises StoreUnavailableError: if the store cannot be used.
         """
@@ -186,13 +189,14 @@ class SqliteStore:
         longest_wait: float,
         not_within: float = 0.0,
         replacing: Reservation | None = None,
+        agree: bool = True,
     ) -> Reservation:
         """See :meth:`Store.reserve`."""
         with self._transaction() as db:
             if replacing:
                 self._delete(db, replacing)
             now = time.monotonic()
-            demands, lowered = self._agree(db, demands, now)
+            demands, lowered = self._agree(db, demands, now) if agree else (demands, ())
             moment, held_by = self._place(db, demands, now, now + not_within)
             keys = tuple(demand.key for demand in demands)
             token = secrets.randbits(62)
@@ -224,7 +228,8 @@ class SqliteStore:
                 again, seconds = True, max(until - now, asked or 0.0)
             else:
                 again = now - until < STRIKE_MEMORY
-                strikes = strikes + 1 if again else 1
+                # Where the server says for how long, nothing grows: the next 429 that does not say starts small.
+                strikes = (strikes if again else 0) + (asked is None)
                 seconds = growing(strikes) if asked is None else asked
             keys = [key for level in levels for key in level] if again else levels[0]
             # A shorter push-back never reopens what a longer one closed.
@@ -313,9 +318,11 @@ class SqliteStore:
                     yield db
                 except BaseException:
                     db.rollback()
+                    self._agreed_until.clear()  # what was stated in it is gone with it
                     raise
                 db.commit()
             except sqlite3.Error as error:
+                self._agreed_until.clear()
                 raise StoreUnavailableError(f"{self._path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:

@@ -6,7 +6,6 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from .errors import TransportError
 
@@ -87,30 +87,43 @@ class ConnectingAdapter(HTTPAdapter):
         """
         Make sure that an open connection lies ready for a request.
 
-        Failures are left for the request itself to meet.
+        Failures are left for the request itself to meet, but for a host that does not answer: asking it again at
+        once would take as long once more.
 
         :param request: The request that is due soon.
         :param send_arguments: What :meth:`send` will be given.
+        :raises TransportError: if the host does not answer.
         """
-        # urllib3 has no public way to do this; where it is built differently, the request connects as usual.
-        with suppress(Exception):
-            pool: Any = self.get_connection_with_tls_context(
-                request, send_arguments["verify"], proxies=send_arguments["proxies"], cert=None
-            )
-            connection = pool._get_conn(timeout=0)
-            try:
+        try:
+            self._open(request, **send_arguments)
+        except NewConnectionError:  # to urllib3, a kind of timeout
+            return
+        # urllib3 has no public way to do this: where it is built differently, the request connects as usual.
+        except Exception as error:
+            timed_out = type(error) is ConnectTimeoutError  # others, such as a refused connection, derive from it
+        else:
+            timed_out = False
+        if timed_out:
+            raise _connect_timeout()
+
+    def _open(self, request: requests.PreparedRequest, **send_arguments: Any) -> None:
+        pool: Any = self.get_connection_with_tls_context(
+            request, send_arguments["verify"], proxies=send_arguments["proxies"], cert=None
+        )
+        connection = pool._get_conn(timeout=0)
+        try:
+            if connection.is_closed:
+                connection.timeout = send_arguments["timeout"][0]
+                if pool.proxy is not None:
+                    pool._prepare_proxy(connection)
                 if connection.is_closed:
-                    connection.timeout = send_arguments["timeout"][0]
-                    if pool.proxy is not None:
-                        pool._prepare_proxy(connection)
-                    if connection.is_closed:
-                        connection.connect()
-            except BaseException:
-                # Half-made, it would pass for an open one: the request would be sent before, or without, TLS.
-                connection.close()
-                raise
-            finally:
-                pool._put_conn(connection)
+                    connection.connect()
+        except BaseException:
+            # Half-made, it would pass for an open one: the request would be sent before, or without, TLS.
+            connection.close()
+            raise
+        finally:
+            pool._put_conn(connection)
 
 
 class Transport:
@@ -180,6 +193,10 @@ def _proxies(base_url: str, proxy: str | None) -> Mapping[str, str]:
     return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(base_url, no_proxy=None)
 
 
+def _connect_timeout() -> TransportError:
+    return TransportError("The host did not answer within connect_timeout", sent=False)
+
+
 def _transport_error(error: requests.RequestException) -> TransportError:
     """Say what failed without the exception's own text."""
     chain = _chain(error)
@@ -196,7 +213,7 @@ def _transport_error(error: requests.RequestException) -> TransportError:
     # To urllib3, a TLS handshake that takes too long is an answer that does.
     shook_hands = not any(isinstance(cause, TimeoutError) and "handshake" in str(cause) for cause in chain)
     if isinstance(error, requests.exceptions.ConnectTimeout) or not shook_hands:
-        return TransportError("The host did not answer within connect_timeout", sent=False)
+        return _connect_timeout()
     if isinstance(error, requests.exceptions.ReadTimeout):
         return TransportError("No answer within read_timeout")
     if causes & {"NameResolutionError", "gaierror"}:

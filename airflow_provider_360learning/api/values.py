@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pendulum
 
-from .errors import InvalidRequestError
+from .errors import InvalidRequestError, UnexpectedAnswerError
 
 _ID = re.compile(r"[0-9a-fA-F]{24}")
 #: Deliberately generous: 360Learning itself makes addresses such as ``name#company@domain``.
@@ -83,6 +83,22 @@ def check_text(name: str, value: Any) -> str:
     return _checked(isinstance(value, str) and bool(value.strip()), name, value, "a text that is not empty")
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """
+    Return a truth value; a template renders to the text of one.
+
+    :raises InvalidRequestError: if it is neither True nor False.
+    """
+    text = str(value).strip().lower()
+    _checked(text in ("true", "false"), name, value, "True or False")
+    return text == "true"
+
+
+def check_texts(name: str, values: Iterable[Any]) -> list[str]:
+    """Return a list of texts that are not empty; see :func:`check_text`."""
+    return [check_text(f"{name}[{index}]", value) for index, value in enumerate(_several(name, values))]
+
+
 def utc(name: str, value: datetime | str | None) -> str | None:
     """
     Write a moment as v1 wants it: ``2022-05-16T22:00:00.000Z``.
@@ -112,6 +128,24 @@ def moment(name: str, value: datetime | str) -> pendulum.DateTime:
     if not isinstance(read, datetime) or read.tzinfo is None:
         raise InvalidRequestError(_complaint(name, value, expected))
     return pendulum.instance(read)
+
+
+def answered_moment(name: str, value: Any) -> str | None:
+    """
+    Read a moment from an answer; one without a time zone is taken for UTC (assumption).
+
+    :param name: Name of the field.
+    :param value: ISO 8601 text, or nothing.
+    :returns: ISO 8601 in UTC, or ``None``.
+    :raises UnexpectedAnswerError: if it is something else.
+    """
+    if not value:
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise UnexpectedAnswerError(f"360Learning's answer cannot be used: {name} is no moment") from None
+    return utc(name, read if read.tzinfo else read.replace(tzinfo=UTC))
 
 
 def _several(name: str, values: Iterable[Any]) -> Iterable[Any]:

@@ -55,14 +55,20 @@ def form_value(value: Any) -> str:
 
 def fault_in(answer: Any, endpoint: Endpoint) -> str | None:
     """Say what an answer lacks; only what is used is asked for."""
-    if endpoint.answer is Answer.LIST and not isinstance(answer, list):
-        return "a list was expected"
+    if endpoint.answer is Answer.LIST:
+        return None if _is_list_of_objects(answer) else "a list of objects was expected"
     if endpoint.answer is Answer.OBJECT:
         if not isinstance(answer, dict):
             return "an object was expected"
-        if endpoint.needs and not any(answer.get(key) is not None for key in endpoint.needs):
+        if endpoint.needs and all(answer.get(key) in (None, "") for key in endpoint.needs):
             return f"it lacks {' or '.join(endpoint.needs)}"
+        if endpoint.rows and not _is_list_of_objects(answer.get(endpoint.rows)):
+            return f"{endpoint.rows} is no list of objects"
     return None
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def error_of(response: requests.Response) -> tuple[str | None, str | None]:

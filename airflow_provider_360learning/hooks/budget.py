@@ -60,12 +60,13 @@ def choose_budget() -> BudgetChoice:
     return BudgetChoice("host", "[learning360] budget = auto, and every task runs on this host")
 
 
-def make_budget(facts: ConnectionFacts, *, task: Any = None) -> Budget:
+def make_budget(facts: ConnectionFacts, *, task: Any = None, longest_wait: float | None = None) -> Budget:
     """
     Make the budget for a connection.
 
     :param facts: The connection.
     :param task: The running task, if there is one: its ``pool_slots`` are its share under ``slots``.
+    :param longest_wait: Most seconds that a call waits for room; by default as configured.
     """
     guard = config.window_guard_ms() / 1000
     return Budget(
@@ -74,10 +75,15 @@ def make_budget(facts: ConnectionFacts, *, task: Any = None) -> Budget:
         company_id=facts.settings.company_id,
         overrides=facts.limits,
         guard=guard,
-        longest_wait=config.max_rate_limit_wait(),
+        longest_wait=config.max_rate_limit_wait() if longest_wait is None else longest_wait,
         egress=socket.gethostname() if config.egress() == "per_host" else "",
         fallback=_share(getattr(task, "pool_slots", 1)),
     )
+
+
+def budget_in_force() -> BudgetChoice:
+    """Tell the budget that a process of this machine really works with: the chosen one, if it can be used."""
+    return _settle(choose_budget(), run_as_user=None)[0]
 
 
 @cache
@@ -85,19 +91,24 @@ def _shared_store(run_as_user: str | None) -> SqliteStore | None:
     """Open the shared store once in a process; ``None`` where each process keeps to its share."""
     choice = choose_budget()
     log.info("Rate budget: %s (%s)", choice.kind, choice.reason)
+    choice, store = _settle(choice, run_as_user)
     if choice.warning:
         log.warning("Rate budget: %s", choice.warning)
+    return store
+
+
+def _settle(choice: BudgetChoice, run_as_user: str | None) -> tuple[BudgetChoice, SqliteStore | None]:
+    """Open the store of a choice, or settle for ``slots``."""
     if choice.kind != "host":
-        return None
+        return choice, None
     if run_as_user and not config.state_dir():
         # The default folder is a user's own: as another user, the task would have all limits for itself.
-        log.warning("Rate budget: the task runs as %s, apart from the others' state folder: using slots", run_as_user)
-        return None
+        problem = f"the task runs as {run_as_user}, apart from the others' state folder: using slots"
+        return BudgetChoice("slots", choice.reason, problem), None
     try:
-        return host_store(config.state_dir())
+        return choice, host_store(config.state_dir())
     except StoreUnavailableError as error:
-        log.warning("Rate budget: the state folder cannot be used (%s): using slots", error)
-        return None
+        return BudgetChoice("slots", choice.reason, f"the state folder cannot be used ({error}): using slots"), None
 
 
 def _share(pool_slots: int) -> Share:

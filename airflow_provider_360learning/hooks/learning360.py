@@ -27,6 +27,8 @@ from .connection import ConnectionFacts, read_connection
 
 log = logging.getLogger(__name__)
 
+#: Most seconds that the connection test waits for room in the rate limits.
+LONGEST_WAIT_OF_A_TEST = 10.0
 #: A mail that cannot belong to anybody: ``.invalid`` is reserved for that (RFC 2606).
 NOBODY = "connection-test@nobody.invalid"
 
@@ -50,6 +52,7 @@ class Learning360Hook(BaseHook):
     :param task: The running task, if there is one; its ``pool_slots`` count where each task keeps to its share
         of the limits. Found by itself within a task.
     :param attempts: How often a call is sent in all that fails and may be sent again.
+    :param longest_wait: Most seconds that a call waits for room in the rate limits; by default as configured.
 
     .. seealso:: https://360learning.readme.io/docs
     """
@@ -65,12 +68,14 @@ class Learning360Hook(BaseHook):
         *,
         task: Any = None,
         attempts: int = MOST_ATTEMPTS,
+        longest_wait: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.learning360_conn_id = learning360_conn_id
         self._task = task
         self._attempts = attempts
+        self._longest_wait = longest_wait
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -118,7 +123,8 @@ class Learning360Hook(BaseHook):
         :returns: Whether it works, and in words what does or does not.
         """
         try:
-            hook = type(self)(self.learning360_conn_id, attempts=1)  # whoever pressed the button is waiting
+            # Whoever pressed the button is waiting.
+            hook = type(self)(self.learning360_conn_id, attempts=1, longest_wait=LONGEST_WAIT_OF_A_TEST)
             hook.api.get_user(NOBODY)
         except NotFoundError as error:
             if error.code == "user_not_found":
@@ -138,7 +144,7 @@ class Learning360Hook(BaseHook):
         )
 
     def _shared_api(self, facts: ConnectionFacts) -> ApiV1:
-        key = (facts.settings, facts.api_version, frozenset(facts.limits.items()), self._attempts)
+        key = (facts.settings, facts.api_version, frozenset(facts.limits.items()), self._attempts, self._longest_wait)
         with _sharing:
             if key not in _shared_apis:
                 _shared_apis[key] = self._make_api(facts)
@@ -147,7 +153,7 @@ class Learning360Hook(BaseHook):
     def _make_api(self, facts: ConnectionFacts) -> ApiV1:
         client = Client(
             facts.settings,
-            make_budget(facts, task=self._task or _running_task()),
+            make_budget(facts, task=self._task or _running_task(), longest_wait=self._longest_wait),
             user_agent=f"airflow-provider-360learning/{__version__}",
             attempts=self._attempts,
             on_token=mask_secret,

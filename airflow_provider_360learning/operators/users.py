@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from .base import Learning360BaseOperator
@@ -30,7 +30,8 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param group_id: Group to join with ``role``. API v2 will require it.
     :param role: learner, coach, editor or admin, in all groups given here.
     :param mode: What happens to the person, see above.
-    :param password: Password of a new account.
+    :param password: Password of a new account. Give it by a template: what stands in the DAG file is stored with the
+        serialized DAG.
     :param other_group_ids: Further groups to join.
     :param primary_group_id: Primary group; one of the groups given here.
     :param job: Job title.
@@ -40,8 +41,11 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param custom: Additional information, often used for the id of the HR system.
     :param labels: Old tags of the user. v1 only.
     :param invitation_expires_after_days: Days until an invitation expires. v1 only.
-    :param if_exists: ``skip`` leaves somebody who exists as they are, ``update`` brings the fields given up to
-        date and makes sure of the groups, ``fail`` fails the task. With ``fail``, a task whose process died
+    :param password_must_be_changed: Whether the person must change ``password`` when they sign in. API v2 will require
+        it; v1 has no use for it.
+    :param if_exists: ``skip`` leaves somebody who exists as they are, ``update`` brings names, job, organization,
+        phone, language, ``custom`` and the primary group up to date where they are given and makes sure of the
+        groups, ``fail`` fails the task. With ``fail``, a task whose process died
         after the creation fails when it is retried: the person exists, and nobody can tell that it was this
         task who created them.
     """
@@ -67,6 +71,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         custom: str | None = None,
         labels: Sequence[str] = (),
         invitation_expires_after_days: int | None = None,
+        password_must_be_changed: bool | None = None,
         if_exists: str = "skip",
         **kwargs: Any,
     ) -> None:
@@ -94,9 +99,12 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     :param lang: Language code, such as ``en``.
     :param custom: Additional information.
     :param primary_group_id: Primary group; one that the user is in.
-    :param password: New password.
+    :param password: New password. Give it by a template: what stands in the DAG file is stored with the serialized
+        DAG.
+    :param password_must_be_changed: Whether the user must change it when they sign in. API v2 will require it; v1 has
+        no use for it.
     :param to_be_deactivated_at: When to deactivate the account: a moment in the future, with a time zone.
-    :param custom_fields: Custom field id to value.
+    :param custom_fields: Custom field id to value, a text or a date.
     """
 
     action: ClassVar[str] = "update_user"
@@ -115,8 +123,9 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
         custom: str | None = None,
         primary_group_id: str | None = None,
         password: str | None = None,
+        password_must_be_changed: bool | None = None,
         to_be_deactivated_at: datetime | str | None = None,
-        custom_fields: Mapping[str, str] | None = None,
+        custom_fields: Mapping[str, str | date] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

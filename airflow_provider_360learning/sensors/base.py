@@ -40,7 +40,8 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
     tolerated until the sensor's ``timeout``.
 
     :param learning360_conn_id: The connection to use.
-    :param deferrable: Wait in the triggerer; otherwise in the sensor's ``mode``.
+    :param deferrable: Wait in the triggerer, poking every ``poke_interval`` seconds (``exponential_backoff`` does not
+        count there); otherwise in the sensor's ``mode``.
     :param mode: ``reschedule`` or ``poke``, where the sensor is not deferrable.
     :param pool: Pool to run in; by default the one that all operators and sensors of this provider share.
     """

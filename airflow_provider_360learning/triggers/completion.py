@@ -96,7 +96,11 @@ class Learning360CompletionTrigger(BaseTrigger):
         while next_poke < self.deadline:
             await _sleep_until(next_poke)
             try:
-                verdict = await api.client.arun(question.ask(api), _threads)
+                # It may have to wait for its turn, but not beyond the end of the whole wait.
+                asking = api.client.arun(question.ask(api), _threads)
+                verdict = await asyncio.wait_for(asking, max(0.0, self.deadline - time.time()))
+            except TimeoutError:
+                break
             except Learning360Error as error:
                 failures += 1
                 if not error.transient or failures > MOST_CONSECUTIVE_FAILURES:

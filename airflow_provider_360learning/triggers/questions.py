@@ -208,7 +208,7 @@ class PathSessionCompletion:
         if isinstance(number, int) and number >= 1:
             return number
         if isinstance(number, float) and 0 < number <= 1:
-            # Rounded before it is rounded up: 0.1 * 30 is a little more than 3 to a computer.
+            # Rounded before it is rounded up: 0.07 * 100 is a little more than 7 to a computer.
             return max(1, math.ceil(round(number * audience, 9)))
         raise InvalidRequestError(
             f"required is {self.required!r}, but must be 'all', 'any', a whole number from 1, or a share such as 0.8"
@@ -221,6 +221,8 @@ class PathSessionCompletion:
         lost_for_good = self.if_unsuccessful == "fail" and self.status == "successful" and reachable < needed
         if lost_for_good and (self.users is not None or self.required == "all"):
             return f"{needed} learners must be successful, and only {reachable} still can"
+        if self.users is not None and not missing and reachable < max(1, needed):
+            return f"{max(1, needed)} of the users must be done, and only {reachable} are not deleted"
         return None
 
 

@@ -45,6 +45,8 @@ def run_once(airflow, logical_date):
         said=airflow.xcom(DAG_ID, run_id, "summary") or {},
         failed={task["task_id"] for task in tasks if task["state"] != "success"},
         journal=airflow.sandbox.control.journal(),
+        there=airflow.sandbox.control.state(),
+        was_deferred="as DEFERRED" in done.stdout + done.stderr,
         seconds=time.monotonic() - began,
     )
 

@@ -209,7 +209,7 @@ SCENARIOS: dict[str, tuple[str, list[dict[str, Any]], bool]] = {
     "asked_to_slow_down": (
         "",
         [
-            {"kind": "rate_limited", "retry_after": 0},
+            {"kind": "rate_limited", "retry_after": 1},
             {"kind": "status", "status": 503, "headers": {"Retry-After": "0"}},
             {"kind": "drop_before"},
         ],

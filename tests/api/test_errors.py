@@ -85,6 +85,8 @@ def test_documented_errors(operation, status, code):
         (429, None, RateLimitedError),
         (429, "user_not_found", RateLimitedError),
         (500, None, ServerError),
+        (408, None, ServerError),
+        (425, None, ServerError),
         (502, None, ServerError),
         (400, "an error occurred: 0123456789abcdef0123456789abcdef", ServerError),
         (500, "user_not_found", NotFoundError),
@@ -156,7 +158,12 @@ def test_any_body_of_an_error_can_be_read(sandbox, make_api, body):
         (Call("getUser", path={"user": "a@b.test"}), []),
         (Call("getUser", path={"user": "a@b.test"}), {"mail": "a@b.test"}),
         (Call("getUsersPathSessionStats", path={"session_id": "x"}), {}),
+        (Call("getUser", path={"user": "a@b.test"}), {"_id": ""}),
+        (Call("getUsersPathSessionStats", path={"session_id": "x"}), {"usersStats": {}}),
+        (Call("getUsersPathSessionStats", path={"session_id": "x"}), {"usersStats": ["x"]}),
         (Call("getGroups"), None),
+        (Call("getGroups"), {}),
+        (Call("getGroups"), [1]),
     ],
 )
 def test_a_success_without_what_is_used_is_unexpected(sandbox, make_api, call, body):

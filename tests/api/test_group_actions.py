@@ -40,6 +40,12 @@ def test_a_group_is_made_once(api, sent):
     assert len(sent("createGroup")) == 1
 
 
+@pytest.mark.parametrize(("given", "public"), [(True, True), ("True", True), ("false", False)])
+def test_a_template_renders_truth_to_text(api, given, public):
+    made = api.create_group("Lab", public=given)
+    assert api.get_group(made["group_id"])["public"] is public
+
+
 def test_a_group_that_exists_is_brought_up_to_date(api):
     made = api.create_group("Sales", public=False, custom="S1", if_exists="update")
     assert made == {"group_id": SALES_GROUP_ID, "name": "Sales", "outcome": "updated"}
@@ -166,6 +172,7 @@ def test_a_catalog_is_filled_and_emptied(api, group_id):
         ("create_group", {"name": " "}, "name is ' '"),
         ("create_group", {"name": "x", "parent_id": "y"}, "parent_id is 'y'"),
         ("create_group", {"name": "x", "if_exists": "y"}, "if_exists is 'y'"),
+        ("create_group", {"name": "x", "public": "maybe"}, "public is 'maybe'"),
         ("get_group", {"group_id": "x"}, "group_id is 'x'"),
         ("update_group", {"group_id": SALES_GROUP_ID}, "at least one field"),
         ("update_group", {"group_id": "x", "name": "y"}, "group_id is 'x'"),

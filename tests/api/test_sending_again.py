@@ -203,10 +203,19 @@ def test_it_ends_with_the_last_attempt(at_each_failure, make_api):
 
 
 def test_an_outage_says_when_to_come_back(sandbox, make_api):
-    sandbox.control.add_fault("getGroups", kind="status", status=503, headers={"Retry-After": "7"})
-    with pytest.raises(ServerError) as caught:
-        make_api(client={"attempts": 1}).list_groups()
-    assert caught.value.retry_after == 7
+    for said, kept in (("7", 7), ("86400", 300)):
+        sandbox.control.add_fault("getGroups", kind="status", status=503, headers={"Retry-After": said})
+        with pytest.raises(ServerError) as caught:
+            make_api(client={"attempts": 1}).list_groups()
+        assert caught.value.retry_after == kept
+
+
+def test_an_outage_is_waited_for_as_long_as_it_says(sandbox, api, sent):
+    """Longer than the wait of its own before a second attempt."""
+    sandbox.control.add_fault("getGroups", kind="status", status=503, headers={"Retry-After": "2"})
+    api.list_groups()
+    first, second = sent("getGroups")
+    assert second["arrived_at"] - first["arrived_at"] >= 2.0
 
 
 # What must not be sent twice is not: looking it up settles what happened, or nobody knows

@@ -209,6 +209,13 @@ def test_a_shorter_push_back_reopens_nothing(store):
     assert book(store, ALL).wait == pytest.approx(5, abs=0.1)
 
 
+def test_nor_does_the_push_back_of_another_route(store):
+    store.push_back([["all"]], 5.0, float)
+    for _ in range(2):
+        store.push_back([["creations"], ["all"]], 0.5, float)
+    assert book(store, ALL).wait == pytest.approx(5, abs=0.1)
+
+
 def test_push_backs_in_a_row_grow_and_are_forgotten():
     store = SqliteStore(":memory:")
 
@@ -301,24 +308,6 @@ os.kill(os.getpid(), 9)
     assert reservation.wait <= 0.5
     time.sleep(reservation.wait)
     assert book(store, Demand("all", 3, 0.5)).wait < 0.05
-
-
-def test_a_forked_process_opens_the_file_anew(tmp_path):
-    forks = """
-import os, sys
-from airflow_provider_360learning.api.stores import Demand, host_store
-store = host_store(sys.argv[1])
-demands = [Demand("all", 1, 1.0)]
-print(store.reserve(demands, longest_wait=60).moment, flush=True)
-child = os.fork()
-print(store.reserve(demands, longest_wait=60).moment, flush=True)
-if child:
-    os.waitpid(child, 0)
-    print(store.reserve(demands, longest_wait=60).moment, flush=True)
-"""
-    output, _ = run_python(forks, tmp_path).communicate(timeout=30)
-    first, *others = sorted(float(line) for line in output.split())
-    assert [moment - first for moment in others] == pytest.approx([1, 2, 3], abs=0.01)
 
 
 # Where the file lives

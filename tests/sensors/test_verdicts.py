@@ -68,7 +68,7 @@ def verdict(answer, **question):
         (rows(ana=DONE, ben=DONE, cat=OPEN), {"required": "0.6"}, True),
         (rows(ana=DONE, ben=OPEN), {"required": 1.0}, False),
         (rows(ana=OPEN), {"required": 0.001}, False),
-        (rows(**{f"n{i}": DONE if i < 3 else OPEN for i in range(30)}), {"required": 0.1}, True),
+        (rows(**{f"n{i}": DONE if i < 7 else OPEN for i in range(100)}), {"required": 0.07}, True),
         # Deleted users do not count
         (rows(ana=DONE, ben=OPEN | DELETED), {}, True),
         (rows(ana=DONE | DELETED, ben=OPEN), {"required": "any"}, False),
@@ -123,6 +123,10 @@ def test_when_a_path_session_is_complete(answer, question, is_complete):
             {"status": "successful", "if_unsuccessful": "fail", "users": (ANA, BEN), "required": "any"},
             "1 .* only 0 still can",
         ),
+        (rows(ana=DONE, ben=OPEN | DELETED), {"users": (ANA, BEN), "required": 2}, "2 .* only 1 are not deleted"),
+        (rows(ana=OPEN | DELETED), {"users": (ANA,)}, "1 .* only 0 are not deleted"),
+        (rows(ana=OPEN | DELETED), {"users": (ANA, BEN)}, None),
+        (rows(ana=OPEN | DELETED), {}, None),
         # Of everybody enrolled, more may still come
         (
             rows(ana=FAILED, ben=FAILED),

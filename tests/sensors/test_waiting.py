@@ -182,7 +182,7 @@ def test_a_success_in_between_forgets_the_failures(sandbox, poking, enrol):
     "fault",
     [
         {"kind": "status", "status": 503},
-        {"kind": "rate_limited", "retry_after": 0},
+        {"kind": "rate_limited", "retry_after": 1},
         {"kind": "drop_before"},
         {"kind": "garbage"},
     ],

@@ -9,7 +9,7 @@ from typing import Any
 from ..actions import Dialect, action
 from ..client import Call, Steps
 from ..errors import InvalidRequestError
-from ..values import check_id, check_ids, check_user, utc
+from ..values import answered_moment, check_id, check_ids, check_user, utc
 
 
 class CourseActions(Dialect):
@@ -112,7 +112,7 @@ class CourseActions(Dialect):
                 "score": attempt.get("score"),
                 "first_activity": attempt.get("firstActivity"),
                 "last_activity": attempt.get("lastActivity"),
-                "completed_at": attempt.get("completedAt") or None,
+                "completed_at": answered_moment("completedAt", attempt.get("completedAt")),
                 "time_spent_ms": attempt.get("globalTime"),
             }
             for attempt in answer["attempts"]

@@ -8,7 +8,7 @@ from typing import Any
 from ..actions import Dialect, action
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, NotFoundError, OutcomeUnknownError, RefusedError
-from ..values import check_choice, check_id, check_text, check_user
+from ..values import check_choice, check_flag, check_id, check_text, check_user
 from .users import IF_EXISTS, IF_MISSING, v1_role
 
 #: Keys of getGroup's member lists to the roles they stand for.
@@ -57,6 +57,7 @@ class GroupActions(Dialect):
         """
         check_text("name", name)
         check_choice("if_exists", if_exists, IF_EXISTS)
+        is_public = check_flag("public", public)
         if parent_id is not None:
             check_id("parent_id", parent_id)
         found = yield from self._find_group(name, parent_id)
@@ -64,13 +65,13 @@ class GroupActions(Dialect):
             if if_exists == "fail":
                 raise AlreadyExistsError(f"The group {name!r} exists already: {found}", operation="createGroup")
             if if_exists == "update":
-                yield from self.update_group.steps(found, public=public, custom=custom)
+                yield from self.update_group.steps(found, public=is_public, custom=custom)
             return {
                 "group_id": found,
                 "name": name,
                 "outcome": "updated" if if_exists == "update" else "exists",
             }
-        body = {"name": name, "public": public, "custom": custom, "parent": parent_id}
+        body = {"name": name, "public": is_public, "custom": custom, "parent": parent_id}
         try:
             answer = yield Call("createGroup", body=body)
         except OutcomeUnknownError:
@@ -126,7 +127,8 @@ class GroupActions(Dialect):
         """
         if parent_id is not None:
             check_id("parent_id", parent_id)
-        body = {"name": name, "public": public, "custom": custom, "parent": parent_id}
+        is_public = None if public is None else check_flag("public", public)
+        body = {"name": name, "public": is_public, "custom": custom, "parent": parent_id}
         if all(value is None for value in body.values()):
             raise InvalidRequestError("update_group needs at least one field to change. Nothing was sent.")
         yield Call("updateGroup", path={"group_id": check_id("group_id", group_id)}, body=body)
@@ -185,7 +187,7 @@ class GroupActions(Dialect):
         path = {"group_id": check_id("group_id", group_id), "user": check_user("user", user)}
         body = {
             "role": None if role is None else v1_role(role),
-            "deleteFromPrivateSubgroups": from_private_subgroups or None,
+            "deleteFromPrivateSubgroups": check_flag("from_private_subgroups", from_private_subgroups) or None,
         }
         try:
             yield Call("deleteUserFromGroup", path=path, body=body)

@@ -9,7 +9,7 @@ from typing import Any
 from ..actions import Dialect, action
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, OutcomeUnknownError, RefusedError
-from ..values import check_choice, check_id, check_ids, check_mail, check_text, check_users, is_id, utc
+from ..values import answered_moment, check_choice, check_id, check_ids, check_mail, check_text, check_users, is_id, utc
 from .users import neutral_user
 
 _SESSION_ID_KEYS = ("_id", "id", "sessionId")
@@ -248,14 +248,15 @@ def _not_empty(name: str, values: list[str]) -> list[str]:
 
 def _neutral_stats(item: dict[str, Any]) -> dict[str, Any]:
     seconds = item.get("totalTimeSpentInSeconds")
-    status = (item.get("detailedStatus") or {}).get("type")
+    detailed = item.get("detailedStatus")
+    status = detailed.get("type") if isinstance(detailed, dict) else detailed
     return {
         "user_id": item.get("_id"),
         "mail": item.get("mail"),
         "deleted": bool(item.get("deleted")),
         "progress": item.get("progress"),
         "score": item.get("score"),
-        "completed_at": item.get("completedAt") or None,
+        "completed_at": answered_moment("completedAt", item.get("completedAt")),
         "time_spent_ms": None if seconds is None else round(seconds * 1000),
         # Written with a capital in one place of the documentation.
         "status": status[:1].lower() + status[1:] if isinstance(status, str) else None,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from ..actions import Dialect, action
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, Learning360Error, NotFoundError, RefusedError
-from ..values import check_choice, check_id, check_ids, check_mail, check_user, is_id, utc
+from ..values import check_choice, check_id, check_ids, check_mail, check_texts, check_user, is_id, utc
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class UserActions(Dialect):
         custom: str | None = None,
         labels: Iterable[str] = (),
         invitation_expires_after_days: int | None = None,
+        password_must_be_changed: bool | None = None,
         if_exists: str = "skip",
     ) -> Steps[dict[str, Any]]:
         """
@@ -101,8 +102,11 @@ class UserActions(Dialect):
         :param custom: Additional information, often used for the id of the HR system.
         :param labels: Old tags of the user. v1 only.
         :param invitation_expires_after_days: Days until an invitation expires. v1 only.
-        :param if_exists: ``skip`` leaves somebody who exists as they are; ``update`` brings names, job and the
-            other fields given up to date and makes sure of the groups; ``fail`` raises.
+        :param password_must_be_changed: Whether the person must change ``password`` when they sign in. v2 requires
+            it with a password; v1 has no use for it.
+        :param if_exists: ``skip`` leaves somebody who exists as they are; ``update`` brings names, job, organization,
+            phone, language, ``custom`` and the primary group up to date where they are given, and makes sure of the
+            groups; ``fail`` raises.
         :returns: ``{"mail", "user_id", "outcome"}``. ``outcome`` is ``created``, ``invited``, ``exists``,
             ``updated`` or ``already_invited`` (an invitation of before is pending; v1 has no way to look one up,
             so ``user_id`` is ``None``).
@@ -139,7 +143,7 @@ class UserActions(Dialect):
             "sendCredentials": sends_credentials,
             "groups": groups or None,
             "roles": [v1_role(role)],
-            "labels": list(labels) or None,
+            "labels": check_texts("labels", labels) or None,
             "cancelTheInvitationAfterDays": invitation_expires_after_days,
         }
         try:
@@ -206,8 +210,9 @@ class UserActions(Dialect):
         custom: str | None = None,
         primary_group_id: str | None = None,
         password: str | None = None,
+        password_must_be_changed: bool | None = None,
         to_be_deactivated_at: datetime | str | None = None,
-        custom_fields: Mapping[str, str] | None = None,
+        custom_fields: Mapping[str, str | date] | None = None,
     ) -> Steps[dict[str, Any]]:
         """
         Change fields of a user (``updateUser``); what is not given stays.
@@ -216,7 +221,9 @@ class UserActions(Dialect):
         :param mail: New mail. That the user has it already is fine.
         :param custom: Additional information; that v1 takes it here is an assumption (creation does).
         :param to_be_deactivated_at: When to deactivate the account; in the future, with a time zone.
-        :param custom_fields: Custom field id to value.
+        :param password_must_be_changed: Whether the user must change ``password`` when they sign in. v2 requires it
+            with a password; v1 has no use for it.
+        :param custom_fields: Custom field id to value, a text or a date (v2 tells the two apart).
         :returns: ``{"user", "outcome": "updated"}``; ``outcome`` is ``invited`` where the new mail led to a new
             invitation.
         :raises NotFoundError: if there is no such user.
@@ -240,7 +247,7 @@ class UserActions(Dialect):
             "customFields": None
             if custom_fields is None
             else [
-                {"customField": check_id("custom_fields", field), "value": value}
+                {"customField": check_id("custom_fields", field), "value": str(value)}
                 for field, value in custom_fields.items()
             ],
         }
@@ -293,7 +300,7 @@ class UserActions(Dialect):
         return [
             {"group_id": item.get("group"), "role": names.get(role, role)}
             for item in items
-            for role in item.get("roles") or ()
+            for role in _several_roles(item.get("roles"))
         ]
 
     def _created(self, mail: str, status: str, user_id: str | None = None) -> Steps[dict[str, Any]]:
@@ -332,6 +339,11 @@ class UserActions(Dialect):
         except NotFoundError:
             return None
         return str(found["user_id"])
+
+
+def _several_roles(roles: Any) -> list[str]:
+    """Read the roles of one group; that they are a list is an assumption."""
+    return [roles] if isinstance(roles, str) else list(roles or ())
 
 
 def _v1_profile(profile: Mapping[str, str | None]) -> dict[str, str | None]:
