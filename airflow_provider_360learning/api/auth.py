@@ -38,10 +38,6 @@ class Auth(AuthBase):
         """What must never be seen in a log or an error."""
         return ()
 
-    def is_ready(self) -> bool:
-        """Tell whether a request can be sent without fetching anything first."""
-        return True
-
     def make_ready(self) -> None:
         """Fetch whatever is needed to send a request."""
 
@@ -154,10 +150,6 @@ class OAuth2Token(Auth):
     def secrets(self) -> tuple[str, ...]:
         """The API key and the tokens."""
         return (self._api_key, *self._values)
-
-    def is_ready(self) -> bool:
-        """Tell whether there is a token that is good for a while."""
-        return self._good_token() is not None
 
     def make_ready(self) -> None:
         """Fetch a token if there is none that is good for a while."""

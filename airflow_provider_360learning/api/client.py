@@ -257,6 +257,7 @@ class _Exchange:
         self._auth = Auth() if call.operation == GENERATE_TOKEN else client._auth
         self._path = self._build_path()
         self._request = self._build_request()
+        self._prepared = requests.PreparedRequest()
         self._deadline = time.monotonic() + self._budget.longest_wait
         self._failures = 0
         self._renewed_for: Learning360Error | None = None
@@ -298,7 +299,9 @@ class _Exchange:
                 left = max(0.0, self._deadline - time.monotonic())
                 reservation = self._budget.reserve(self._endpoint, left, replacing=reservation)
                 yield reservation.wait
-                if self._auth.is_ready() and self._budget.is_current(reservation):
+                # All work is done before the last look at the clock; a token that ended meanwhile costs the moment.
+                self._prepared = self._auth(self._client._transport.prepare(self._request))
+                if self._budget.is_current(reservation):
                     reservation = None  # it is used from here on
                     return
         finally:
@@ -314,7 +317,7 @@ class _Exchange:
 
     def _send(self) -> Any:
         self._budget.usage.requests += 1
-        prepared = self._auth(self._client._transport.prepare(self._request))
+        prepared = self._prepared
         try:
             response = self._client._transport.send(prepared)
             return self._decode(response)
