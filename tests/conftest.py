@@ -12,11 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.specifiers import SpecifierSet
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.sandbox.server import Sandbox
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
 BIN = Path(sys.executable).parent
@@ -107,3 +111,19 @@ def fresh_db(airflow_db: Path, tmp_path: Path) -> dict[str, str]:
     (home / "dags").mkdir(parents=True)
     shutil.copy(airflow_db, home / "airflow.db")
     return {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    """The server behind :func:`sandbox`."""
+    from airflow_provider_360learning.sandbox.server import Sandbox
+
+    with Sandbox(settings={"limits_enabled": False}) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    """A fresh demo company without limits."""
+    running_sandbox.control.reset()
+    return running_sandbox

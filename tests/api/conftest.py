@@ -1,4 +1,4 @@
-"""One sandbox for all tests of this folder, fresh for each of them, and the API in front of it."""
+"""The API in front of the sandbox."""
 
 from __future__ import annotations
 
@@ -16,19 +16,6 @@ from tests.api.support import FREE
 
 #: Makes the API of a sandbox or of a base URL.
 MakeApi = Callable[..., ApiV1]
-
-
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(settings={"limits_enabled": False}) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    """A fresh sandbox without limits."""
-    running_sandbox.control.reset()
-    return running_sandbox
 
 
 @pytest.fixture

@@ -1,28 +1,15 @@
-"""One sandbox for all tests of this folder, fresh for each of them, and connections to it."""
+"""Connections to the sandbox."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import FREE
-
-
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(settings={"limits_enabled": False}) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    """A fresh sandbox without limits."""
-    running_sandbox.control.reset()
-    return running_sandbox
 
 
 @pytest.fixture

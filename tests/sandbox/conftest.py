@@ -1,4 +1,4 @@
-"""One sandbox for all tests of this folder, fresh for each of them, and a small client to it."""
+"""A small client to the sandbox, which shares no code with the real one."""
 
 from __future__ import annotations
 
@@ -28,18 +28,6 @@ class Client:
 
     def close(self) -> None:
         self._session.close()
-
-
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(settings={"limits_enabled": False}) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.control.reset()
-    return running_sandbox
 
 
 @pytest.fixture
