@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +14,22 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_360learning.api.errors import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
-from .questions import from_dict
+from .questions import Verdict, from_dict
+from .sharing import SharedAnswers
 
 #: Consecutive failures of a poke that a later poke may mend, before the wait fails.
 MOST_CONSECUTIVE_FAILURES = 5
 
 # The loop's own threads are few and shared by all providers, so sending has some of its own.
 _threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="learning360")
+_answers: SharedAnswers[Verdict] = SharedAnswers()
 
 
 class Learning360CompletionTrigger(BaseTrigger):
     """
     Ask 360Learning a question until it is answered with yes.
+
+    Triggers of a process that ask the same question through the same connection share one request and its answer.
 
     Yields exactly one event: ``{"status", "message", …}`` with ``status`` ``complete``, ``impossible``,
     ``timeout``, ``error`` or ``interrupted`` (to wait anew may help), counts, and at most 20 of those still
@@ -97,7 +102,11 @@ class Learning360CompletionTrigger(BaseTrigger):
             await _sleep_until(next_poke)
             try:
                 # It may have to wait for its turn, but not beyond the end of the whole wait.
-                asking = api.client.arun(question.ask(api), _threads)
+                asking = _answers.get(
+                    (api.client, json.dumps(self.question, sort_keys=True)),
+                    lambda: api.client.arun(question.ask(api), _threads),
+                    self.poke_interval,
+                )
                 verdict = await asyncio.wait_for(asking, max(0.0, self.deadline - time.time()))
             except TimeoutError:
                 break

@@ -252,14 +252,16 @@ def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enr
     sandbox.control.advance(3600)
 
     async def wait_all(count):
-        await asyncio.gather(*(events_of(make_trigger(session_id)) for _ in range(count)))
+        # Different questions: the same one is asked once.
+        triggers = (make_trigger(session_id, required=f"0.{number + 1}") for number in range(count))
+        await asyncio.gather(*(events_of(trigger) for trigger in triggers))
 
-    asyncio.run(wait_all(10))
+    asyncio.run(wait_all(9))
     asyncio.run(wait_all(2))
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, connect_timeout=5))
     asyncio.run(wait_all(2))
     asked = operations(sandbox)
-    assert (asked.count("generateToken"), asked.count(POKE)) == (2, 14)
+    assert (asked.count("generateToken"), asked.count(POKE)) == (2, 13)
 
 
 def test_a_wait_that_is_cancelled_gives_its_place_in_the_queue_back(monkeypatch):
@@ -284,3 +286,48 @@ def test_a_wait_that_is_cancelled_gives_its_place_in_the_queue_back(monkeypatch)
         first, second = [entry for entry in slow.control.journal() if entry["method"] == "GET"]
         assert (first["operation"], second["operation"]) == ("getPathSessions", "getPaths")
         assert 1 <= second["arrived_at"] - first["arrived_at"] < 1.5
+
+
+# Sharing
+
+
+async def all_events_of(triggers):
+    return await asyncio.gather(*(events_of(trigger) for trigger in triggers))
+
+
+def test_waits_that_ask_the_same_question_share_one_request_an_interval(sandbox, session_id, enrol):
+    enrol(GRACE_MAIL)
+    triggers = [make_trigger(session_id, poke_interval=0.5, timeout=1.3) for _ in range(200)]
+    events = asyncio.run(all_events_of(triggers))
+    assert {event["status"] for (event,) in events} == {"timeout"}
+    assert operations(sandbox) == [POKE] * 3
+
+
+def test_waits_that_ask_different_questions_ask_for_themselves(sandbox, session_id, enrol):
+    enrol(GRACE_MAIL)
+    triggers = [make_trigger(session_id, poke_interval=5, timeout=0.5, min_enrolled=number) for number in (2, 3, 4)]
+    asyncio.run(all_events_of(triggers))
+    assert operations(sandbox) == [POKE] * 3
+
+
+def test_a_shared_failure_fails_nobody_early_and_everybody_at_the_right_time(sandbox, session_id, enrol):
+    enrol(GRACE_MAIL)
+    sandbox.control.add_fault(POKE, kind="status", status=503, count=100)
+    triggers = [make_trigger(session_id, poke_interval=0.1) for _ in range(50)]
+    events = asyncio.run(all_events_of(triggers))
+    assert {event["status"] for (event,) in events} == {"interrupted"}
+    assert 6 <= len(operations(sandbox)) <= 8, "five are tolerated, the sixth is not"
+
+
+def test_a_wait_that_is_cancelled_leaves_the_question_to_the_others(sandbox, session_id, enrol):
+    enrol(GRACE_MAIL)
+    sandbox.control.add_fault(POKE, kind="delay", seconds=0.5)
+
+    async def cancel_the_first():
+        first, second = (asyncio.create_task(events_of(make_trigger(session_id, timeout=1))) for _ in range(2))
+        await asyncio.sleep(0.2)
+        first.cancel()
+        return await second
+
+    (event,) = asyncio.run(cancel_the_first())
+    assert event["status"] == "complete" or event["enrolled"] == 1
