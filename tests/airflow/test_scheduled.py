@@ -52,6 +52,7 @@ def test_a_pool_in_default_args_wins_over_the_shared_one(stack):
     assert {task["pool"] for task in tasks} == {"x"}
 
 
+@pytest.mark.airflow(">=3", reason="the SequentialExecutor, the only one for SQLite there, runs one task at a time")
 def test_creations_run_while_more_waits_than_the_pool_has_slots_are_deferred(stack, platform):
     waits = stack.trigger("ten_waits")
 
