@@ -107,9 +107,12 @@ class AirflowStack:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
         # Each component leads a session: whatever is left in it is ours, even where its parent is gone.
+        left = []
         for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.append(psutil.Process(pid))
+                left[-1].kill()
+        psutil.wait_procs(left, timeout=_STOP_TIMEOUT)
         for process in self._processes.values():
             process.wait()
         self._processes.clear()
