@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from packaging.specifiers import SpecifierSet
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.sandbox.server import Sandbox
+    from tests.redis_server import RedisServer
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
 BIN = Path(sys.executable).parent
@@ -127,3 +129,26 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
     """A fresh demo company without limits."""
     running_sandbox.control.reset()
     return running_sandbox
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Start a Redis server, with the options of ``tests.redis_server.RedisServer``; it ends with the test."""
+    from tests.redis_server import RedisServer, RedisServerError
+
+    with ExitStack() as running:
+
+        def start(**options: object) -> RedisServer:
+            folder = Path(tempfile.mkdtemp(prefix="redis-", dir=tmp_path))
+            try:
+                return running.enter_context(RedisServer(folder, **options))  # type: ignore[arg-type]
+            except RedisServerError as error:
+                pytest.fail(str(error), pytrace=False)
+
+        yield start
+
+
+@pytest.fixture
+def redis_server(start_redis: Callable[..., RedisServer]) -> RedisServer:
+    """An empty Redis server, for one test."""
+    return start_redis()

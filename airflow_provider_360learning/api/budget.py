@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -57,8 +57,8 @@ class Share:
     The part of every limit that is this process's own, where no store is shared.
 
     :param part: 0 < part <= 1.
-    :param started: When the process started, on :func:`time.monotonic`. The first request waits for one share
-        interval from then: otherwise a row of short processes would each start with a burst.
+    :param started: When the process started to work with it, on :func:`time.monotonic`. The first request waits
+        for one share interval from then: otherwise a row of short processes would each start with a burst.
     """
 
     part: float
@@ -90,6 +90,7 @@ class Budget:
     :param longest_wait: Most seconds that one call waits for room.
     :param fallback: The share to work with where there is no shared store, or it cannot be reached.
     :param egress: Set apart hosts that leave through addresses of their own; empty: all leave through one.
+    :param come_back_after: Seconds after which a shared store that could not be used is tried again.
     """
 
     def __init__(
@@ -103,12 +104,17 @@ class Budget:
         guard: float = 0.05,
         longest_wait: float = 600.0,
         egress: str = "",
+        come_back_after: float = 10.0,
     ) -> None:
         self.usage = Usage()
         self.longest_wait = longest_wait
         # Where the reservations live, and the share of each limit to work with there; replaced together.
         self._source: Source = (store, None) if store else (process_store(), fallback)
-        self._falling_back = threading.Lock()
+        self._changing_source = threading.Lock()
+        self._shared = store
+        self._come_back_after = come_back_after
+        self._come_back_at: float | None = None
+        self._back_since = float("-inf")
         self._fallback = fallback
         self._origin = urlsplit(base_url).netloc.lower()
         self._owner = {Scope.COMPANY: company_id, Scope.ADDRESS: f"address {egress}".strip()}
@@ -125,13 +131,14 @@ class Budget:
         :param replacing: A reservation to give up in the same step.
         :raises RateLimitedError: if the moment is further away than ``longest_wait``.
         """
+        self._come_back()
 
         def book(store: Store, share: Share | None) -> Reservation:
             limits = self._limits(endpoint, share)
             return store.reserve(
                 [self._demand(limit) for limit in limits],
                 longest_wait=longest_wait,
-                not_within=share.not_within(limits) if share else 0.0,
+                not_within=share.not_within(limits) if share else self._still_unknown(limits),
                 replacing=replacing,
                 # A share says nothing about what was agreed with the vendor.
                 agree=share is None,
@@ -166,24 +173,28 @@ class Budget:
         """Give up a reservation whose request will not be sent."""
         self._ask(lambda store, share: store.release(reservation))
 
-    def push_back(self, endpoint: Endpoint, retry_after: float | None) -> float:
+    def push_back(self, endpoint: Endpoint, reservation: Reservation, retry_after: float | None) -> float:
         """
         Close the narrowest limit of a request that was answered 429, for all who share the store.
 
         A route with a limit of its own is closed first; at a second 429 in short order, the limits of the
-        company and the address as well.
+        company and the address as well. What is closed comes back slower: somebody else may be using a part of it.
 
         :param endpoint: The operation.
+        :param reservation: That of the request.
         :param retry_after: Seconds, if the answer said so.
         :returns: Seconds that it is closed for.
         """
         self.usage.refused += 1
-        keys = [self._key(limit) for limit in endpoint.limits]
-        levels = [keys[:1], keys[1:]] if endpoint.limit else [keys]
-
         # Zero seconds, or a date in the past, do not say when to come back.
         asked = min(retry_after, LONGEST_PUSH_BACK) if retry_after and retry_after > 0 else None
-        return self._ask(lambda store, share: store.push_back(levels, asked, _growing_delay))
+
+        def close(store: Store, share: Share | None) -> float:
+            demands = [self._demand(limit) for limit in self._limits(endpoint, share)]
+            levels = [demands[:1], demands[1:]] if endpoint.limit else [demands]
+            return store.push_back(reservation, levels, asked, _growing_delay)
+
+        return self._ask(close)
 
     def _limits(self, endpoint: Endpoint, share: Share | None) -> tuple[Limit, ...]:
         limits = tuple(
@@ -208,16 +219,38 @@ class Budget:
         return question(*self._source)
 
     def _fall_back(self, source: Source, error: StoreUnavailableError) -> None:
-        with self._falling_back:
+        with self._changing_source:
             if self._source is not source:  # another thread has done it
                 return
             log.warning(
                 "The shared rate budget cannot be used (%s). Going on with %.0f %% of each limit for this process "
-                "([learning360] budget = slots).",
+                "([learning360] budget = slots) until it can be.",
                 error,
                 100 * self._fallback.part,
             )
-            self._source = (process_store(), self._fallback)
+            # Whoever else has lost the store starts at the same moment: none of them with a burst.
+            self._source = (process_store(), replace(self._fallback, started=time.monotonic()))
+            self._come_back_at = time.monotonic() + self._come_back_after
+
+    def _come_back(self) -> None:
+        """Try a shared store again that could not be used."""
+        if self._shared is None or self._come_back_at is None or time.monotonic() < self._come_back_at:
+            return
+        with self._changing_source:
+            if self._come_back_at is None or time.monotonic() < self._come_back_at:  # another thread has done it
+                return
+            self._come_back_at = time.monotonic() + self._come_back_after
+            try:
+                self._shared.check()
+            except StoreUnavailableError:
+                return
+            self._source, self._come_back_at = (self._shared, None), None
+            self._back_since = time.monotonic()
+        log.info("The shared rate budget can be used again.")
+
+    def _still_unknown(self, limits: tuple[Limit, ...]) -> float:
+        """Seconds until the requests that the shared store was not told of are out of every window."""
+        return max(0.0, self._back_since + max(limit.per for limit in limits) + self._guard - time.monotonic())
 
     def _note(self, endpoint: Endpoint, reservation: Reservation) -> None:
         """Keep account of the wait, and say what the user should know about it."""

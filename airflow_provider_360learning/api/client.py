@@ -38,6 +38,7 @@ from .errors import (
     advice_for,
     class_for,
 )
+from .stores import Reservation
 from .transport import Transport
 from .wire import encode_form, error_of, fault_in, form_value, retry_after_of, segment, without_nones
 
@@ -116,6 +117,8 @@ class Client:
     :param attempts: How often a call is sent in all that fails and may be sent again; with 1, whoever asks again
         and again (a sensor) decides alone when.
     :param on_token: Told of each new token (to have it masked).
+    :param before_sending: Asked before each request is sent, its wait included: what it raises ends the call, and the
+        reserved place is given up.
     """
 
     def __init__(
@@ -126,12 +129,14 @@ class Client:
         user_agent: str = "airflow-provider-360learning",
         attempts: int = MOST_ATTEMPTS,
         on_token: Callable[[str], None] = lambda value: None,
+        before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         #: When a request may be sent.
         self.budget = budget
         self._user_agent = user_agent
         self._attempts = attempts
+        self._before_sending = before_sending
         self._transport = Transport(
             settings.base_url,
             (settings.connect_timeout, settings.read_timeout),
@@ -154,10 +159,9 @@ class Client:
         """
         outcome: Any = None
         while True:
-            try:
-                call = _advance(steps, outcome)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+            call, result = _advance(steps, outcome)
+            if call is None:
+                return result  # type: ignore[no-any-return]
             try:
                 outcome = self.call(call)
             except Learning360Error as error:
@@ -165,20 +169,19 @@ class Client:
 
     async def arun(self, steps: Steps[R], executor: Executor) -> R:
         """
-        Run an action on an event loop: waits are awaited, and only sending takes a thread.
+        Run an action on an event loop: waits are awaited, all work is done in threads.
 
         Calls that fail are not sent again: whoever polls does that.
 
         :param steps: The action.
-        :param executor: Threads to send in.
+        :param executor: Threads to send in, and to read answers in: one may list thousands of learners.
         :raises Learning360Error: as the calls and the action raise.
         """
         outcome: Any = None
         while True:
-            try:
-                call = _advance(steps, outcome)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+            call, result = await asyncio.get_running_loop().run_in_executor(executor, _advance, steps, outcome)
+            if call is None:
+                return result  # type: ignore[no-any-return]
             try:
                 outcome = await self.acall(call, executor)
             except Learning360Error as error:
@@ -258,6 +261,7 @@ class _Exchange:
         self._path = self._build_path()
         self._request = self._build_request()
         self._prepared = requests.PreparedRequest()
+        self._used: Reservation
         self._deadline = time.monotonic() + self._budget.longest_wait
         self._failures = 0
         self._renewed_for: Learning360Error | None = None
@@ -299,10 +303,11 @@ class _Exchange:
                 left = max(0.0, self._deadline - time.monotonic())
                 reservation = self._budget.reserve(self._endpoint, left, replacing=reservation)
                 yield reservation.wait
+                self._client._before_sending()
                 # All work is done before the last look at the clock; a token that ended meanwhile costs the moment.
                 self._prepared = self._auth(self._client._transport.prepare(self._request))
                 if self._budget.is_current(reservation):
-                    reservation = None  # it is used from here on
+                    self._used, reservation = reservation, None
                     return
         finally:
             if reservation is not None:
@@ -318,6 +323,8 @@ class _Exchange:
     def _send(self) -> Any:
         self._budget.usage.requests += 1
         prepared = self._prepared
+        # One that was accepted meanwhile may end as well: only a fresh one that is refused is not renewed again.
+        is_fresh, self._renewed_for = self._renewed_for is not None, None
         try:
             response = self._client._transport.send(prepared)
             return self._decode(response)
@@ -325,7 +332,7 @@ class _Exchange:
             self._complete(error)
             self._raise(error)
         except Learning360Error as error:
-            if error.code == "invalid_token" and not self._renewed_for and self._auth.renew(prepared):
+            if error.code == "invalid_token" and not is_fresh and self._auth.renew(prepared):
                 self._renewed_for = error
             self._raise(error)
 
@@ -439,7 +446,7 @@ class _Exchange:
         code, description = error_of(response)
         kind = class_for(response.status_code, code)
         if kind is RateLimitedError:
-            pushed_back = self._budget.push_back(self._endpoint, retry_after_of(response))
+            pushed_back = self._budget.push_back(self._endpoint, self._used, retry_after_of(response))
         error = kind(
             self._client.redact(advice_for(kind, response.status_code, code, description))[:LONGEST_QUOTE],
             status=response.status_code,
@@ -468,9 +475,12 @@ def _no_token(error: Learning360Error) -> AuthenticationError:
     return AuthenticationError(advice, operation=error.operation, status=error.status, code=error.code, url=error.url)
 
 
-def _advance(steps: Steps[Any], outcome: Any) -> Call:
-    """Hand an action the outcome of its last call and get the next call."""
-    return steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)
+def _advance(steps: Steps[Any], outcome: Any) -> tuple[Call | None, Any]:
+    """Hand an action the outcome of its last call and get the next call, or none and its result."""
+    try:
+        return (steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)), None
+    except StopIteration as end:  # which no future can carry out of a thread
+        return None, end.value
 
 
 @asynccontextmanager

@@ -1,5 +1,5 @@
 """
-Where reservations live: in this process or on this host (a file). Redis takes the next seat.
+Where reservations live: in this process or on this host (a file); ``redis_store.py`` has those of many hosts.
 
 A store books one moment against several limits at once, in one atomic step, and knows nothing of 360Learning.
 Moments are seconds of the store's own clock and never leave it: callers are told how long to wait.
@@ -8,6 +8,7 @@ Moments are seconds of the store's own clock and never leave it: callers are tol
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import secrets
 import sqlite3
@@ -15,16 +16,28 @@ import stat
 import tempfile
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: How long a limit that a process works with stays known to the others, in seconds. Short, so that a number that
 #: was stated by mistake does not outlive its correction by much.
 AGREEMENT_LIFE = 120.0
+#: A 429 within this many seconds after a push-back ended counts as "again", not as new trouble: a window and
+#: the time that an answer takes.
+STRIKE_MEMORY = 2.0
+#: What a push-back leaves of the pace of a limit: somebody else may be using a part of it.
+SLOWED_TO = 0.8
+#: The least that push-backs in a row leave of it.
+SLOWEST = 0.05
+#: The pace that comes back is this much times the square of the requests that the whole limit would have
+#: allowed since: hardly any at first, where the next 429 would be, and all of it after one or two hundred.
+REGAINED = 1e-5
+#: Reservations this long past, in seconds, are deleted.
+FORGOTTEN_AFTER = 120.0
 #: How long to wait for another process that holds the file, in seconds. It is held for well under 1 ms.
 LOCK_TIMEOUT = 20.0
 
@@ -84,6 +97,13 @@ class Reservation:
 class Store(Protocol):
     """What the budget needs of a place for reservations."""
 
+    def check(self) -> None:
+        """
+        Make sure that the store can be used.
+
+        :raises StoreUnavailableError: if not.
+        """
+
     def reserve(
         self,
         demands: Sequence[Demand],
@@ -99,7 +119,7 @@ class Store(Protocol):
         :param demands: The limits.
         :param longest_wait: Seconds; a later moment is not booked.
         :param not_within: Seconds that must pass first.
-        :param replacing: A reservation to give up in the same step.
+        :param replacing: A reservation against the same limits, to give up in the same step.
         :param agree: Work with the lowest number of calls that anybody states for a limit, and tell the others.
         :raises NoRoomError: if the moment is further away than ``longest_wait``.
         :raises StoreUnavailableError: if the store cannot be used.
@@ -111,18 +131,28 @@ class Store(Protocol):
     def lateness(self, reservation: Reservation) -> float | None:
         """Seconds since the reserved moment; ``None`` if a push-back has closed it meanwhile."""
 
-    def push_back(self, levels: Sequence[Sequence[str]], asked: float | None, growing: Callable[[int], float]) -> float:
+    def push_back(
+        self,
+        reservation: Reservation,
+        levels: Sequence[Sequence[Demand]],
+        asked: float | None,
+        growing: Callable[[int], float],
+    ) -> float:
         """
-        Close limits for a while after a 429: the first level, and all levels at a second one in short order.
+        Close limits for a while after a 429, and slow them down for a longer while.
 
-        :param levels: Keys, the narrowest level first.
+        The first level is closed, and all levels at a second 429 in short order. Answers to requests that were
+        sent before the limit was closed are no second one.
+
+        :param reservation: That of the request that was refused.
+        :param levels: The limits that the request counted against, the narrowest level first.
         :param asked: Seconds to close for, if the server said so.
         :param growing: Seconds to close for otherwise, given how many times in a row this was (1 for the first).
         :returns: Seconds that the limits are closed for.
         """
 
 
-def earliest(moments: Sequence[float], calls: int, window: float, start: float) -> float:
+def earliest(moments: Iterable[float], calls: int, window: float, start: float, until: float = float("inf")) -> float:
     """
     Find the first moment from ``start`` on that keeps every window at ``calls`` requests or fewer.
 
@@ -130,31 +160,111 @@ def earliest(moments: Sequence[float], calls: int, window: float, start: float) 
     further request out of the time from the last one's moment less a window to the first one's moment plus a
     window.
 
-    :param moments: Moments taken, in order.
+    :param moments: Moments taken, in order; those up to ``start - window`` may be missing.
     :param calls: Most requests in a window.
     :param window: Seconds.
     :param start: The first moment wanted.
+    :param until: Where to stop looking: what comes next is known.
     """
-    for first in range(bisect_right(moments, start - window), len(moments) - calls + 1):
-        closed_from = moments[first + calls - 1] - window
-        closed_until = moments[first] + window
-        if closed_from >= start:
+    neighbours: deque[float] = deque(maxlen=calls)
+    for moment in moments:
+        neighbours.append(moment)
+        if len(neighbours) < calls:
+            continue
+        closed_from, closed_until = neighbours[-1] - window, neighbours[0] + window
+        if closed_from >= start or start >= until:
             break
-        if closed_until > start and closed_from < moments[first]:
+        if closed_until > start and closed_from < neighbours[0]:
             start = closed_until
     return start
 
 
-_SCHEMA = """
+class LimitState(NamedTuple):
+    """
+    What a store knows of a limit besides its reservations.
+
+    :param closed_until: End of the last push-back.
+    :param strikes: Push-backs in a row for which the server did not say how long.
+    :param part: What the last push-back left of the pace; it comes back with time.
+    :param lowest: The lowest number of calls that anybody states.
+    :param lowest_until: How long that is believed.
+    :param full: ``(calls, window, from, until)``: a stretch known to have no room for such a demand, so that a
+        long queue is not read anew for each place at its end.
+    """
+
+    closed_until: float = float("-inf")
+    strikes: int = 0
+    part: float = 1.0
+    lowest: int = 0
+    lowest_until: float = float("-inf")
+    full_calls: int = 0
+    full_window: float = 0.0
+    full_from: float = 0.0
+    full_until: float = float("-inf")
+
+    def agreed(self, demand: Demand, now: float) -> LimitState:
+        """Take note of the calls that somebody states, where nobody stated fewer; seldom, to write little."""
+        if self.lowest_until > now and demand.calls > self.lowest:
+            return self
+        if self.lowest == demand.calls and self.lowest_until > now + AGREEMENT_LIFE / 2:
+            return self
+        return self._replace(lowest=demand.calls, lowest_until=now + AGREEMENT_LIFE)
+
+    def pace(self, demand: Demand, now: float) -> float:
+        """Tell which part of the limit is used at the moment."""
+        allowed = max(0.0, now - self.closed_until) * demand.calls / demand.window
+        return min(1.0, self.part + REGAINED * allowed**2)
+
+    def slowed(self, demand: Demand, now: float) -> Demand:
+        """Space requests evenly while a limit is slowed down: bursts would meet those of somebody else."""
+        pace = self.pace(demand, now)
+        return demand if pace == 1.0 else Demand(demand.key, 1, demand.window / (demand.calls * pace))
+
+    def pushed_back(self, demand: Demand, now: float, seconds: float, strikes: int) -> LimitState:
+        """Close and slow down."""
+        until = now + seconds
+        if until <= self.closed_until:  # a shorter push-back never reopens what a longer one closed
+            return self
+        part = self.part if now <= self.closed_until else max(SLOWEST, SLOWED_TO * self.pace(demand, now))
+        return self._replace(closed_until=until, strikes=strikes, part=part)
+
+    def is_full_for(self, demand: Demand, moment: float) -> bool:
+        """Tell whether there is known to be no room for a demand at a moment."""
+        return self._is_about(demand) and self.full_from <= moment < self.full_until
+
+    def full_ahead(self, demand: Demand, moment: float) -> float:
+        """Tell where the next stretch without room begins, as far as is known."""
+        ahead = self._is_about(demand) and moment < self.full_from < self.full_until
+        return self.full_from if ahead else float("inf")
+
+    def found_full(self, demand: Demand, begin: float, end: float, now: float) -> LimitState:
+        """Remember that there is no room from ``begin`` to ``end``; the stretch that begins first is kept."""
+        if self._is_about(demand) and self.full_until > now and self.full_from <= end:
+            if begin > self.full_until:
+                return self
+            begin, end = min(begin, self.full_from), max(end, self.full_until)
+        return self._replace(full_calls=demand.calls, full_window=demand.window, full_from=begin, full_until=end)
+
+    def given_up(self, moment: float) -> LimitState:
+        """Forget what is known to be full around a reservation that is given up; the longer side stays known."""
+        if not self.full_from - self.full_window < moment < self.full_until + self.full_window:
+            return self
+        if moment - self.full_from > self.full_until - moment:
+            return self._replace(full_until=moment - self.full_window)
+        return self._replace(full_from=moment + self.full_window)
+
+    def _is_about(self, demand: Demand) -> bool:
+        return (self.full_calls, self.full_window) == (demand.calls, demand.window)
+
+
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS reserved (key TEXT, moment REAL, token INTEGER, PRIMARY KEY (key, moment, token))
     WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS closed (key TEXT PRIMARY KEY, until REAL, strikes INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS agreed (key TEXT, calls INTEGER, until REAL, PRIMARY KEY (key, calls)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS limits (key TEXT PRIMARY KEY, {", ".join(LimitState._fields)}) WITHOUT ROWID;
 """
+_SAVE_STATE = f"INSERT OR REPLACE INTO limits VALUES (?{', ?' * len(LimitState._fields)})"
 
-#: A 429 within this many seconds after a push-back ended counts as "again", not as new trouble: a window and
-#: the time that an answer takes.
-STRIKE_MEMORY = 2.0
+States = dict[str, LimitState]
 
 
 class SqliteStore:
@@ -171,14 +281,10 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
-        self._agreed_until: dict[tuple[str, int], float] = {}
+        self._tidy_up_at = 0.0
 
     def check(self) -> None:
-        """
-        Make sure that the file can be used.
-
-        :raises StoreUnavailableError: if not.
-        """
+        """See :meth:`Store.check`."""
         with self._transaction():
             pass
 
@@ -194,14 +300,16 @@ class SqliteStore:
         """See :meth:`Store.reserve`."""
         with self._transaction() as db:
             if replacing:
-                self._delete(db, replacing)
+                self._give_up(db, replacing)
             now = time.monotonic()
-            demands, lowered = self._agree(db, demands, now) if agree else (demands, ())
-            moment, held_by = self._place(db, demands, now, now + not_within)
+            with self._states(db, [demand.key for demand in demands]) as states:
+                lowered = _agree(states, demands, now) if agree else ()
+                moment, held_by = self._place(db, states, _lower(demands, lowered), now, now + not_within)
             keys = tuple(demand.key for demand in demands)
             token = secrets.randbits(62)
             if has_room := moment - now <= longest_wait:
                 db.executemany("INSERT INTO reserved VALUES (?, ?, ?)", [(key, moment, token) for key in keys])
+            self._tidy_up(db, now, max(demand.window for demand in demands))
         if not has_room:
             raise NoRoomError(moment - now)
         return Reservation(max(0.0, moment - time.monotonic()), moment, token, keys, held_by, lowered)
@@ -209,104 +317,102 @@ class SqliteStore:
     def release(self, reservation: Reservation) -> None:
         """See :meth:`Store.release`."""
         with self._transaction() as db:
-            self._delete(db, reservation)
+            self._give_up(db, reservation)
 
     def lateness(self, reservation: Reservation) -> float | None:
         """See :meth:`Store.lateness`."""
+        marks = ", ".join("?" * len(reservation.keys))
         with self._transaction(write=False) as db:
             now = time.monotonic()
-            if self._closed_until(db, reservation.keys) > now:
-                return None
-        return now - reservation.moment
+            closed = db.execute(
+                f"SELECT 1 FROM limits WHERE key IN ({marks}) AND closed_until > ?", (*reservation.keys, now)
+            ).fetchone()
+        return None if closed else now - reservation.moment
 
-    def push_back(self, levels: Sequence[Sequence[str]], asked: float | None, growing: Callable[[int], float]) -> float:
+    def push_back(
+        self,
+        reservation: Reservation,
+        levels: Sequence[Sequence[Demand]],
+        asked: float | None,
+        growing: Callable[[int], float],
+    ) -> float:
         """See :meth:`Store.push_back`."""
-        with self._transaction() as db:
+        demands = [demand for level in levels for demand in level]
+        with self._transaction() as db, self._states(db, [demand.key for demand in demands]) as states:
             now = time.monotonic()
-            until, strikes = self._last_closure(db, levels[0])
-            if until > now:  # an answer to a request that was under way when the limit was closed
-                again, seconds = True, max(until - now, asked or 0.0)
+            last = max((states[demand.key] for demand in levels[0]), key=lambda state: state.closed_until)
+            again = now - last.closed_until < STRIKE_MEMORY
+            strikes = (last.strikes if again else 0) + (asked is None)
+            if reservation.moment < last.closed_until:  # sent before the limit was closed: nothing new
+                seconds, strikes, closing = max(last.closed_until - now, asked or 0.0), last.strikes, levels[0]
             else:
-                again = now - until < STRIKE_MEMORY
                 # Where the server says for how long, nothing grows: the next 429 that does not say starts small.
-                strikes = (strikes if again else 0) + (asked is None)
                 seconds = growing(strikes) if asked is None else asked
-            keys = [key for level in levels for key in level] if again else levels[0]
-            # A shorter push-back never reopens what a longer one closed.
-            db.executemany(
-                "INSERT INTO closed VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-                " until = max(until, excluded.until), strikes = excluded.strikes",
-                [(key, now + seconds, strikes) for key in keys],
-            )
-        return seconds
+                closing = demands if again else levels[0]
+            for demand in closing:
+                states[demand.key] = states[demand.key].pushed_back(demand, now, seconds, strikes)
+        return max(0.0, seconds)
 
     def _place(
-        self, db: sqlite3.Connection, demands: Sequence[Demand], now: float, start: float
+        self, db: sqlite3.Connection, states: States, demands: Sequence[Demand], now: float, start: float
     ) -> tuple[float, str | None]:
         """Find the moment that suits every limit, and the limit that pushed it the furthest."""
-        moment = max(start, self._closed_until(db, [demand.key for demand in demands]))
-        held_by = None if moment <= start else demands[0].key
-        taken = [self._moments(db, demand, now) for demand in demands]
-        settled = False
-        while not settled:
-            settled = True
-            for demand, moments in zip(demands, taken, strict=True):
-                later = earliest(moments, demand.calls, demand.window, moment)
-                if later > moment:
-                    moment, held_by, settled = later, demand.key, False
+        moment, held_by = start, None
+        for demand in demands:
+            if (closed_until := states[demand.key].closed_until) > moment:
+                moment, held_by = closed_until, demand.key
+        suited = 0
+        for demand in itertools.cycle(demands):
+            later = self._find_room(db, states, demand, now, moment)
+            if later > moment:
+                moment, held_by, suited = later, demand.key, 0
+            suited += 1
+            if suited == len(demands):
+                break
         return moment, held_by
 
     @staticmethod
-    def _moments(db: sqlite3.Connection, demand: Demand, now: float) -> list[float]:
-        db.execute("DELETE FROM reserved WHERE key = ? AND moment <= ?", (demand.key, now - demand.window))
-        rows = db.execute("SELECT moment FROM reserved WHERE key = ? ORDER BY moment", (demand.key,))
-        return [moment for (moment,) in rows]
+    def _find_room(db: sqlite3.Connection, states: States, demand: Demand, now: float, start: float) -> float:
+        """Find the first moment from ``start`` on that suits one limit."""
+        state = states[demand.key]
+        paced = state.slowed(demand, now)
+        moment, known_from = start, start
+        while moment >= known_from:
+            if state.is_full_for(paced, moment):
+                moment = state.full_until
+            known_from = state.full_ahead(paced, moment)
+            rows = db.execute(
+                "SELECT moment FROM reserved WHERE key = ? AND moment > ? ORDER BY moment",
+                (demand.key, moment - paced.window),
+            )
+            moment = earliest((taken for (taken,) in rows), paced.calls, paced.window, moment, known_from)
+        if moment > start:
+            states[demand.key] = state.found_full(paced, start, moment, now)
+        return moment
 
-    @staticmethod
-    def _delete(db: sqlite3.Connection, reservation: Reservation) -> None:
-        db.executemany(
+    @contextmanager
+    def _states(self, db: sqlite3.Connection, keys: Sequence[str]) -> Iterator[States]:
+        """Lend what is known of some limits; what is changed in it is written."""
+        marks = ", ".join("?" * len(keys))
+        rows = db.execute(f"SELECT * FROM limits WHERE key IN ({marks})", keys)
+        known = {key: LimitState(*state) for key, *state in rows}
+        states = {key: known.get(key, LimitState()) for key in keys}
+        yield states
+        db.executemany(_SAVE_STATE, [(key, *state) for key, state in states.items() if state is not known.get(key)])
+
+    def _give_up(self, db: sqlite3.Connection, reservation: Reservation) -> None:
+        deleted = db.executemany(
             "DELETE FROM reserved WHERE key = ? AND moment = ? AND token = ?",
             [(key, reservation.moment, reservation.token) for key in reservation.keys],
         )
+        if deleted.rowcount > 0:
+            with self._states(db, reservation.keys) as states:
+                states.update({key: state.given_up(reservation.moment) for key, state in states.items()})
 
-    @staticmethod
-    def _closed_until(db: sqlite3.Connection, keys: Sequence[str]) -> float:
-        marks = ", ".join("?" * len(keys))
-        (until,) = db.execute(f"SELECT max(until) FROM closed WHERE key IN ({marks})", keys).fetchone()
-        return float(until or 0.0)
-
-    @staticmethod
-    def _last_closure(db: sqlite3.Connection, keys: Sequence[str]) -> tuple[float, int]:
-        marks = ", ".join("?" * len(keys))
-        row = db.execute(
-            f"SELECT until, strikes FROM closed WHERE key IN ({marks}) ORDER BY until DESC LIMIT 1", keys
-        ).fetchone()
-        return row or (float("-inf"), 0)
-
-    def _agree(
-        self, db: sqlite3.Connection, demands: Sequence[Demand], now: float
-    ) -> tuple[Sequence[Demand], tuple[tuple[str, int], ...]]:
-        """
-        Take the lowest number of calls that anybody works with: two connections of a company may differ.
-
-        What a process works with is written anew every half life only, which keeps a reservation cheap.
-        """
-        for demand in demands:
-            stated = (demand.key, demand.calls)
-            if self._agreed_until.get(stated, 0.0) < now + AGREEMENT_LIFE / 2:
-                self._agreed_until[stated] = now + AGREEMENT_LIFE
-                db.execute("INSERT OR REPLACE INTO agreed VALUES (?, ?, ?)", (*stated, now + AGREEMENT_LIFE))
-        marks = ", ".join("?" * len(demands))
-        lowest = dict(
-            db.execute(
-                f"SELECT key, min(calls) FROM agreed WHERE key IN ({marks}) AND until > ? GROUP BY key",
-                (*[demand.key for demand in demands], now),
-            )
-        )
-        lowered = tuple((demand.key, lowest[demand.key]) for demand in demands if lowest[demand.key] < demand.calls)
-        if not lowered:
-            return demands, ()
-        return [Demand(demand.key, lowest[demand.key], demand.window) for demand in demands], lowered
+    def _tidy_up(self, db: sqlite3.Connection, now: float, window: float) -> None:
+        if now >= self._tidy_up_at:
+            self._tidy_up_at = now + FORGOTTEN_AFTER
+            db.execute("DELETE FROM reserved WHERE moment <= ?", (now - max(FORGOTTEN_AFTER, 2 * window),))
 
     @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
@@ -318,11 +424,9 @@ class SqliteStore:
                     yield db
                 except BaseException:
                     db.rollback()
-                    self._agreed_until.clear()  # what was stated in it is gone with it
                     raise
                 db.commit()
             except sqlite3.Error as error:
-                self._agreed_until.clear()
                 raise StoreUnavailableError(f"{self._path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
@@ -337,8 +441,20 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = OFF")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             self._connection, self._pid = connection, os.getpid()
-            self._agreed_until.clear()
         return self._connection
+
+
+def _agree(states: States, demands: Sequence[Demand], now: float) -> tuple[tuple[str, int], ...]:
+    """State the calls that are worked with; return where somebody states fewer: two connections may differ."""
+    for demand in demands:
+        states[demand.key] = states[demand.key].agreed(demand, now)
+    lowest = ((demand, states[demand.key].lowest) for demand in demands)
+    return tuple((demand.key, calls) for demand, calls in lowest if calls < demand.calls)
+
+
+def _lower(demands: Sequence[Demand], lowered: tuple[tuple[str, int], ...]) -> list[Demand]:
+    calls = dict(lowered)
+    return [Demand(demand.key, calls.get(demand.key, demand.calls), demand.window) for demand in demands]
 
 
 def default_state_dir() -> Path:

@@ -133,6 +133,15 @@ def test_a_token_is_renewed_at_once_when_the_server_says_so(sandbox, api, sent, 
     assert time.monotonic() - started < 0.4, "there is nothing to wait for"
 
 
+def test_a_token_that_was_renewed_and_ends_within_the_same_call_is_renewed_again(sandbox, api, sent):
+    api.list_groups()
+    refusal = {"error": "invalid_token", "error_description": "jwt expired"}
+    for status, body in ((401, refusal), (503, None), (401, refusal)):
+        sandbox.control.add_fault("getGroups", kind="status", status=status, body=body)
+    assert api.list_groups()
+    assert [entry["status"] for entry in sent("getGroups")] == [200, 401, 503, 401, 200]
+
+
 def test_a_write_that_was_refused_for_its_token_is_done_once(sandbox, api, sent):
     api.list_groups()
     sandbox.control.revoke_tokens()

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_360learning.api.budget import LONGEST_PUSH_BACK, Budget, Share
 from airflow_provider_360learning.api.endpoints import COMPANY_READS, COMPANY_WRITES, ENDPOINTS, IP_WRITES, Limit
 from airflow_provider_360learning.api.errors import RateLimitedError
-from airflow_provider_360learning.api.stores import SqliteStore, host_store
+from airflow_provider_360learning.api.stores import Reservation, SqliteStore, host_store
 
 CREATE, UPDATE, DELETE_GROUP = ENDPOINTS["createOrInviteUser"], ENDPOINTS["updateUser"], ENDPOINTS["deleteGroup"]
 READ, TOKEN = ENDPOINTS["getUsers"], ENDPOINTS["generateToken"]
@@ -42,6 +42,12 @@ def make(store, base_url):
 
 def waits(budget, endpoint, times):
     return [budget.reserve(endpoint, 600).wait for _ in range(times)]
+
+
+def refuse(budget, endpoint, retry_after=None):
+    """Push back after a request that was sent just now, and needed no room."""
+    sent = Reservation(wait=0.0, moment=time.monotonic(), token=0, keys=())
+    return budget.push_back(endpoint, sent, retry_after)
 
 
 def about(*seconds):
@@ -147,30 +153,31 @@ def test_no_room_within_the_longest_wait_says_when_there_will_be(make):
 @pytest.mark.parametrize("word", [None, 0.0])
 def test_a_push_back_without_a_word_of_the_server_is_a_second_or_so(make, word):
     """Zero seconds do not say when to come back."""
-    assert 1.0 <= make().push_back(CREATE, word) <= 1.5
+    assert 1.0 <= refuse(make(), CREATE, word) <= 1.5
 
 
 @pytest.mark.parametrize(("asked", "closed_for"), [(0.5, 0.5), (7.0, 7.0), (86_400.0, LONGEST_PUSH_BACK)])
 def test_the_servers_word_holds_up_to_a_cap(make, asked, closed_for):
     budget = make()
-    assert budget.push_back(UPDATE, asked) == closed_for
+    assert refuse(budget, UPDATE, asked) == closed_for
     assert waits(budget, UPDATE, 1) == about(closed_for)
 
 
 def test_the_narrowest_limit_is_closed_first_then_the_wider_ones(make):
     budget = make()
-    budget.push_back(CREATE, 5.0)
-    assert waits(budget, CREATE, 1) == about(5)
+    refuse(budget, CREATE, 0.1)
     assert waits(budget, UPDATE, 1) == [0]
-    budget.push_back(CREATE, 5.0)
-    assert waits(budget, UPDATE, 1) == about(5)
-    assert waits(budget, TOKEN, 1) == about(5)
+    time.sleep(0.12)
+    refuse(budget, CREATE, 5.0)
+    assert waits(budget, CREATE, 1) == about(5)
+    assert waits(budget, UPDATE, 1) == about(5.25), "slowed down as well"
+    assert waits(budget, TOKEN, 1) == about(5.125)
     assert waits(budget, READ, 1) == [0]
     assert budget.usage.refused == 2
 
 
 def test_a_push_back_holds_for_all_who_share_the_store(make):
-    make().push_back(UPDATE, 5.0)
+    refuse(make(), UPDATE, 5.0)
     assert waits(make(), UPDATE, 1) == about(5)
 
 
@@ -178,7 +185,7 @@ def test_a_reserved_moment_does_not_survive_a_push_back(make):
     budget = make()
     reservation = budget.reserve(UPDATE, 600)
     assert budget.is_current(reservation)
-    make().push_back(UPDATE, 5.0)
+    refuse(make(), UPDATE, 5.0)
     assert not budget.is_current(reservation)
 
 
@@ -265,9 +272,10 @@ def test_connections_of_one_process_share_its_share(make):
 
 
 def test_where_the_store_cannot_be_reached_the_share_is_left_with_one_warning(make, tmp_path, caplog):
+    """From that moment on, for nobody knows what the others have just sent."""
     (tmp_path / "file").write_text("")
     budget = make(store=SqliteStore(str(tmp_path / "file" / "budget.sqlite3")))
-    assert waits(budget, CREATE, 3) == about(0, 2.5, 5)
+    assert waits(budget, CREATE, 3) == about(2.5, 5, 7.5)
     assert len(caplog.records) == 1
     assert "Going on with 20 % of each limit" in caplog.text
 
@@ -279,10 +287,26 @@ def test_a_store_that_is_lost_on_the_way_leaves_the_share_too(make, tmp_path, ca
     (file,) = tmp_path.glob("*.sqlite3")
     file.write_bytes(b"damaged" * 2000)
     assert not budget.is_current(reservation), "it was made at a store that is lost, perhaps by another clock"
-    assert waits(budget, CREATE, 2) == about(0, 2.5)
+    assert waits(budget, CREATE, 2) == about(2.5, 5)
     budget.release(reservation)
-    budget.push_back(CREATE, 9.0)
+    budget.push_back(CREATE, reservation, 9.0)
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+
+def test_a_store_that_can_be_used_again_is_used_again(make, tmp_path, caplog):
+    """Not at once: the store knows nothing of what was sent in the meantime."""
+    in_the_way = tmp_path / "state"
+    in_the_way.write_text("")
+    budget = make(store=SqliteStore(str(in_the_way / "budget.sqlite3")), come_back_after=0.1)
+    assert waits(budget, CREATE, 2) == about(2.5, 5)
+    time.sleep(0.15)
+    assert waits(budget, CREATE, 1) == about(7.35), "still lost"
+    in_the_way.unlink()
+    in_the_way.mkdir()
+    time.sleep(0.15)
+    with caplog.at_level(logging.INFO):
+        assert waits(budget, CREATE, 3) == about(1, 1, 2)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 # What it tells

@@ -1,0 +1,172 @@
+"""
+Reservations in Redis, shared by all hosts that reach it.
+
+What a reservation means is said once more in ``redis_store.lua``, which runs within the server: the same tests hold
+for it and for the stores of ``stores.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any
+
+import redis
+
+from .stores import (
+    AGREEMENT_LIFE,
+    FORGOTTEN_AFTER,
+    REGAINED,
+    SLOWED_TO,
+    SLOWEST,
+    STRIKE_MEMORY,
+    Demand,
+    NoRoomError,
+    Reservation,
+    StoreUnavailableError,
+)
+
+#: How all keys begin. The braces keep them on one node of a cluster, where a script can reach them all.
+PREFIX = "learning360:{budget}"
+#: How long what is known of a limit outlives its last use, in seconds.
+STATE_LIFE = 3600.0
+#: How long a server that could not be reached is not asked again, in seconds: asking takes until its timeout.
+LEFT_ALONE_FOR = 5.0
+#: Push-backs in a row after which their length grows no more.
+MOST_STRIKES = 12
+
+_CONSTANTS = {
+    "agreement_life": AGREEMENT_LIFE,
+    "forgotten_after": FORGOTTEN_AFTER,
+    "regained": REGAINED,
+    "slowed_to": SLOWED_TO,
+    "slowest": SLOWEST,
+    "strike_memory": STRIKE_MEMORY,
+    "state_life": STATE_LIFE,
+}
+
+
+class RedisStore:
+    """
+    Reservations in Redis.
+
+    The clock is the server's. A trip to it is reckoned with: a moment is never nearer than the question whether
+    it still holds can get there, and a wait ends early enough to ask it.
+
+    :param client: The server, with timeouts.
+    :param name: What to call it in messages.
+    """
+
+    def __init__(self, client: redis.Redis, name: str) -> None:
+        self._name = name
+        self._script = client.register_script(files(__package__).joinpath("redis_store.lua").read_text())
+        self._trips: deque[float] = deque(maxlen=16)
+        self._left_alone_until = float("-inf")
+        self._problem = ""
+
+    def check(self) -> None:
+        """See :meth:`Store.check`."""
+        self._run("lateness", [], moment=0.0)
+
+    def reserve(
+        self,
+        demands: Sequence[Demand],
+        *,
+        longest_wait: float,
+        not_within: float = 0.0,
+        replacing: Reservation | None = None,
+        agree: bool = True,
+    ) -> Reservation:
+        """See :meth:`Store.reserve`."""
+        keys = tuple(demand.key for demand in demands)
+        token = secrets.randbits(62)
+        trip = min(self._trips, default=0.0)
+        moment, wait, held_by, lowest = self._run(
+            "reserve",
+            keys,
+            demands=_written(demands),
+            longest_wait=longest_wait,
+            not_within=max(not_within, trip),
+            replacing=str(replacing.token) if replacing else None,
+            agree=agree,
+            token=str(token),
+        )
+        if float(wait) > longest_wait:
+            raise NoRoomError(float(wait))
+        lowered = tuple(
+            (demand.key, int(calls)) for demand, calls in zip(demands, lowest, strict=True) if int(calls) < demand.calls
+        )
+        return Reservation(
+            max(0.0, round(float(wait) - trip, 6)),
+            float(moment),
+            token,
+            keys,
+            keys[held_by - 1] if held_by else None,
+            lowered,
+        )
+
+    def release(self, reservation: Reservation) -> None:
+        """See :meth:`Store.release`."""
+        self._run("release", reservation.keys, token=str(reservation.token))
+
+    def lateness(self, reservation: Reservation) -> float | None:
+        """See :meth:`Store.lateness`."""
+        answer = self._run("lateness", reservation.keys, moment=reservation.moment)
+        if answer is None:
+            return None
+        late = float(answer)
+        if late < 0:  # the trip was faster than the fastest so far
+            time.sleep(-late)
+        return max(0.0, late)
+
+    def push_back(
+        self,
+        reservation: Reservation,
+        levels: Sequence[Sequence[Demand]],
+        asked: float | None,
+        growing: Callable[[int], float],
+    ) -> float:
+        """See :meth:`Store.push_back`."""
+        demands = [demand for level in levels for demand in level]
+        seconds = self._run(
+            "push_back",
+            [demand.key for demand in demands],
+            demands=_written(demands),
+            narrowest=len(levels[0]),
+            moment=reservation.moment,
+            seconds=asked,
+            growing=[growing(strikes) for strikes in range(1, MOST_STRIKES + 1)],
+        )
+        return float(seconds)
+
+    def _run(self, command: str, keys: Sequence[str], **arguments: Any) -> Any:
+        """
+        Run a command of the script.
+
+        :param keys: Those of the limits.
+        :param arguments: What the command asks for; ``None`` is left out.
+        :raises StoreUnavailableError: if the server cannot be reached, or does not run it.
+        """
+        started = time.monotonic()
+        if started < self._left_alone_until:
+            raise StoreUnavailableError(self._problem)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            answer = self._script(
+                keys=[f"{PREFIX}:{kind}:{key}" for key in keys for kind in ("reserved", "limit")],
+                args=[command, json.dumps({**_CONSTANTS, **given})],
+            )
+        except (redis.RedisError, OSError) as error:
+            self._left_alone_until = time.monotonic() + LEFT_ALONE_FOR
+            self._problem = f"{self._name}: {error}"
+            raise StoreUnavailableError(self._problem) from error
+        self._trips.append(time.monotonic() - started)
+        return answer
+
+
+def _written(demands: Sequence[Demand]) -> list[dict[str, float]]:
+    return [{"calls": demand.calls, "window": demand.window} for demand in demands]

@@ -1,0 +1,115 @@
+"""A real Redis server of one's own for tests and benchmarks: on loopback, on a free port, nothing kept on disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.api.support import self_signed, unused_port
+
+HOST = "127.0.0.1"
+#: Seconds that the server may take to start and to end; it takes a tenth of one.
+PATIENCE = 30
+
+
+class RedisServerError(Exception):
+    """There is no server, or it did not start; the message says what to do."""
+
+
+class RedisServer:
+    """
+    A Redis server that runs from entering to leaving, and in between can be stopped, started and paused.
+
+    :param folder: For its configuration, log and certificate.
+    :param password: The password of the default user.
+    :param user: A line of Redis' ACL, such as ``ana on >secret ~learning360:* +@all``. Nobody else may do anything.
+    :param tls: Speak TLS alone, with the certificate ``certificate`` that vouches for itself.
+    :param client_certificates: Ask clients for a certificate as well (that one will do).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        password: str | None = None,
+        user: str | None = None,
+        tls: bool = False,
+        client_certificates: bool = False,
+    ) -> None:
+        self.host, self.port = HOST, unused_port()
+        self.certificate = self_signed(folder) if tls else None
+        self._password = password
+        self._log = folder / "redis.log"
+        self._configuration = folder / "redis.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        lines = ["save ''", "appendonly no", f"dir {json.dumps(str(folder))}", f"bind {HOST}", "protected-mode no"]
+        lines += [f"requirepass {json.dumps(password)}"] if password else []
+        lines += ["user default off", f"user {user}"] if user else []
+        lines += [f"tls-port {self.port}", "port 0"] if tls else [f"port {self.port}"]
+        lines += [f"tls-{kind}-file {json.dumps(str(self.certificate))}" for kind in ("cert", "key", "ca-cert") if tls]
+        lines += [f"tls-auth-clients {'yes' if client_certificates else 'no'}"] if tls else []
+        self._configuration.write_text("\n".join(lines))
+
+    def __enter__(self) -> RedisServer:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def connection(self, **extra: Any) -> dict[str, Any]:
+        """Describe an Airflow connection to it."""
+        tls = {"ssl": True, "ssl_ca_certs": str(self.certificate)} if self.certificate else {}
+        fields = {"conn_type": "redis", "host": self.host, "port": self.port, "password": self._password}
+        return {**fields, "extra": {**tls, **extra}}
+
+    def start(self) -> None:
+        """
+        Start it, empty, on the port that it always has.
+
+        :raises RedisServerError: if it is not installed, or did not start.
+        """
+        program = shutil.which("redis-server")
+        if not program:
+            raise RedisServerError("There is no redis-server on this machine: apt-get install redis-server")
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen([program, str(self._configuration)], stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE
+        while b"Ready to accept connections" not in self._log.read_bytes():
+            if not self.is_running or time.monotonic() > deadline:
+                self.stop()
+                raise RedisServerError(f"redis-server did not start:\n{self._log.read_text()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it, and all that it knows."""
+        if self._process and self.is_running:
+            self._process.send_signal(signal.SIGCONT)  # paused, it would not hear the next one
+            self._process.terminate()
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def pause(self) -> None:
+        """Let it take connections and say nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(number)
