@@ -13,9 +13,31 @@ from concurrent.futures import Executor
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from .client import Client, Steps
+from .errors import Learning360Error, OutcomeUnknownError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def settle(unknown: OutcomeUnknownError, look_up: Steps[str | None]) -> Steps[str]:
+    """
+    Look up what a call whose outcome is unknown may have made.
+
+    :param unknown: The error of that call.
+    :param look_up: Finds the id of what it should have made, if that is there.
+    :returns: The id.
+    :raises OutcomeUnknownError: the same error, if it is not there, or if the look-up failed for now: whoever reads
+        the error must learn that something may have been made.
+    """
+    try:
+        found = yield from look_up
+    except Learning360Error as error:
+        if not error.transient:
+            raise
+        raise unknown from error
+    if found is None:
+        raise unknown
+    return found
 
 
 class BoundAction(Generic[P, R]):

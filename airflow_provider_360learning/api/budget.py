@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: First push-back after a 429 that says nothing about when to come back, in seconds; doubled at each further one.
+#: First push-back after a 429 that says nothing about when to come back, in seconds.
 FIRST_PUSH_BACK = 1.0
+#: Each further one in a row is this much longer. Not double: limits that were pushed back are slowed down as well.
+LONGER_EACH_TIME = 1.5
 #: Longest push-back, also where ``Retry-After`` asks for more, in seconds.
 LONGEST_PUSH_BACK = 300.0
 #: Lateness that is always forgiven, in seconds: with a guard of zero, no request would ever be in time.
@@ -272,4 +274,4 @@ class Budget:
 
 
 def _growing_delay(times: int) -> float:
-    return min(FIRST_PUSH_BACK * 2.0 ** min(times - 1, 10) * random.uniform(1.0, 1.5), LONGEST_PUSH_BACK)
+    return min(FIRST_PUSH_BACK * LONGER_EACH_TIME ** min(times - 1, 20) * random.uniform(1.0, 1.5), LONGEST_PUSH_BACK)

@@ -37,7 +37,7 @@ STATE_LIFE = 3600.0
 #: How long a server that could not be reached is not asked again, in seconds: asking takes until its timeout.
 LEFT_ALONE_FOR = 5.0
 #: Push-backs in a row after which their length grows no more.
-MOST_STRIKES = 12
+MOST_STRIKES = 16
 
 _CONSTANTS = {
     "agreement_life": AGREEMENT_LIFE,

@@ -30,12 +30,12 @@ AGREEMENT_LIFE = 120.0
 #: the time that an answer takes.
 STRIKE_MEMORY = 2.0
 #: What a push-back leaves of the pace of a limit: somebody else may be using a part of it.
-SLOWED_TO = 0.8
+SLOWED_TO = 0.85
 #: The least that push-backs in a row leave of it.
 SLOWEST = 0.05
 #: The pace that comes back is this much times the square of the requests that the whole limit would have
-#: allowed since: hardly any at first, where the next 429 would be, and all of it after one or two hundred.
-REGAINED = 1e-5
+#: allowed since: hardly any at first, where the next 429 would be, and all of it after some hundred.
+REGAINED = 2e-6
 #: Reservations this long past, in seconds, are deleted.
 FORGOTTEN_AFTER = 120.0
 #: How long to wait for another process that holds the file, in seconds. It is held for well under 1 ms.

@@ -170,8 +170,8 @@ def test_the_narrowest_limit_is_closed_first_then_the_wider_ones(make):
     time.sleep(0.12)
     refuse(budget, CREATE, 5.0)
     assert waits(budget, CREATE, 1) == about(5)
-    assert waits(budget, UPDATE, 1) == about(5.25), "slowed down as well"
-    assert waits(budget, TOKEN, 1) == about(5.125)
+    assert waits(budget, UPDATE, 1) == about(5.24), "slowed down as well"
+    assert waits(budget, TOKEN, 1) == about(5.12)
     assert waits(budget, READ, 1) == [0]
     assert budget.usage.refused == 2
 

@@ -263,6 +263,15 @@ def test_a_session_that_did_not_come_into_being_is_not_sent_twice(sandbox, api, 
     assert named(sandbox, "sessions", "May") == []
 
 
+def test_an_outcome_that_cannot_be_looked_up_stays_unknown(sandbox, make_api):
+    api = make_api(client={"attempts": 1})
+    sandbox.control.add_fault("createGroup", kind="drop_after")
+    sandbox.control.add_fault("getGroups", kind="status", status=503, after=1)
+    with pytest.raises(OutcomeUnknownError, match="not known whether createGroup was done"):
+        api.create_group("Lab")
+    assert api.create_group("Lab")["outcome"] == "exists"
+
+
 def test_what_never_reached_the_server_is_no_unknown_outcome(make_api):
     """Nothing listens there: sending it again is safe, and so it is a plain failure."""
     api = make_api(f"http://127.0.0.1:{unused_port()}", auth="api_key_header", client={"attempts": 2})

@@ -262,10 +262,10 @@ def test_push_backs_in_a_row_grow_and_are_forgotten(store):
 
 
 def test_a_limit_comes_back_slower_and_evenly(store):
-    """Two a second, less a fifth: one in 0.625 s. A burst would meet those of whoever else uses the limit."""
+    """Two a second, less 15 %: one in 0.588 s. A burst would meet those of whoever else uses the limit."""
     push_back(store, [CREATIONS], asked=2.0)
     waits = [book(store, CREATIONS).wait for _ in range(4)]
-    assert waits == pytest.approx([2, 2.625, 3.25, 3.875], abs=0.1)
+    assert waits == pytest.approx([2, 2.588, 3.176, 3.765], abs=0.1)
 
 
 def test_it_is_slowed_down_once_for_what_was_under_way(store):
@@ -273,7 +273,7 @@ def test_it_is_slowed_down_once_for_what_was_under_way(store):
     for sent in under_way:
         push_back(store, [CREATIONS], asked=2.0, sent=sent)
     waits = [book(store, CREATIONS).wait for _ in range(2)]
-    assert waits[1] - waits[0] == pytest.approx(0.625, abs=0.01)
+    assert waits[1] - waits[0] == pytest.approx(0.588, abs=0.01)
 
 
 def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
@@ -289,16 +289,16 @@ def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
 
     spacings = [spacing() for _ in range(3)]
     assert spacings == sorted(spacings)
-    assert spacings[2] > 1.3 * spacings[0]
+    assert spacings[2] > 1.2 * spacings[0]
 
 
 def test_the_pace_comes_back(store):
-    """After as many requests as the limit allows in about a second, it is whole again."""
-    quick = Demand("quick", 150, 1.0)
+    """After as many requests as the limit allows in a second or two, it is whole again."""
+    quick = Demand("quick", 250, 1.0)
     push_back(store, [quick], asked=0.01)
     slow = [book(store, quick, not_within=0.02) for _ in range(2)]
-    assert slow[1].moment > slow[0].moment + 0.006
-    time.sleep(1.2)
+    assert slow[1].moment > slow[0].moment + 0.003
+    time.sleep(1.3)
     assert [book(store, quick).wait for _ in range(10)] == [0] * 10
 
 

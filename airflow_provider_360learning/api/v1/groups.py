@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..actions import Dialect, action
+from ..actions import Dialect, action, settle
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, NotFoundError, OutcomeUnknownError, RefusedError
 from ..values import check_choice, check_flag, check_id, check_text, check_user
@@ -53,7 +53,7 @@ class GroupActions(Dialect):
         :returns: ``{"group_id", "name", "outcome"}``, ``outcome`` being ``created``, ``exists`` or ``updated``.
         :raises AlreadyExistsError: with ``if_exists="fail"``.
         :raises RefusedError: if several groups have this name and parent: which one is meant cannot be told.
-        :raises OutcomeUnknownError: if the outcome is unknown and the group is not (yet) listed.
+        :raises OutcomeUnknownError: if the outcome is unknown, and the group is not (yet) listed or the listing fails.
         """
         check_text("name", name)
         check_choice("if_exists", if_exists, IF_EXISTS)
@@ -74,10 +74,8 @@ class GroupActions(Dialect):
         body = {"name": name, "public": is_public, "custom": custom, "parent": parent_id}
         try:
             answer = yield Call("createGroup", body=body)
-        except OutcomeUnknownError:
-            found = yield from self._find_group(name, parent_id)
-            if found is None:
-                raise
+        except OutcomeUnknownError as unknown:
+            found = yield from settle(unknown, self._find_group(name, parent_id))
             return {"group_id": found, "name": name, "outcome": "created"}
         return {"group_id": answer["id"], "name": name, "outcome": "created"}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..actions import Dialect, action
+from ..actions import Dialect, action, settle
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, OutcomeUnknownError, RefusedError
 from ..values import answered_moment, check_choice, check_id, check_ids, check_mail, check_text, check_users, is_id, utc
@@ -87,7 +87,8 @@ class PathActions(Dialect):
         :returns: ``{"session_id", "path_id", "name", "outcome"}``, ``outcome`` being ``created`` or ``exists``.
         :raises AlreadyExistsError: with ``if_exists="fail"``.
         :raises RefusedError: if several sessions fit: which one is meant cannot be told.
-        :raises OutcomeUnknownError: if the outcome is unknown and the session is not (yet) listed.
+        :raises OutcomeUnknownError: if the outcome is unknown, and the session is not (yet) listed or the listing
+            fails.
         """
         check_text("name", name)
         check_choice("if_exists", if_exists, ("skip", "fail"))
@@ -117,10 +118,8 @@ class PathActions(Dialect):
             return {"session_id": found, **result, "outcome": "exists"}
         try:
             answer = yield Call("createPathSession", path={"path_id": path_id}, body=body)
-        except OutcomeUnknownError:
-            found = yield from self._find_session(wanted)
-            if found is None:
-                raise
+        except OutcomeUnknownError as unknown:
+            found = yield from settle(unknown, self._find_session(wanted))
             return {"session_id": found, **result, "outcome": "created"}
         session_id = next(answer[key] for key in _SESSION_ID_KEYS if answer.get(key))
         return {"session_id": session_id, **result, "outcome": "created"}

@@ -1,0 +1,98 @@
+"""
+Beside a stranger: what our requests do when somebody else, who shares no budget with us, takes a part of a limit.
+
+``python -m tests.benchmarks.stranger``: the stranger sends updates at half of the company's writes, evenly or at
+random, whatever the answer is; four processes of ours update as fast as they may. The first third is not counted:
+it takes some refusals to find the pace. Figures are recomputed from the sandbox's journal.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import requests
+
+from airflow_provider_360learning.api.budget import Budget, Share
+from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.errors import RateLimitedError
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, API_KEY, COMPANY_ID, GRACE_MAIL
+from tests.benchmarks.support import Table, arguments, in_processes, open_store, passed, place_for, sandbox
+
+LIMIT = 5.0
+THEIRS = LIMIT / 2
+PROCESSES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a process of ours is to do."""
+
+    url: str
+    place: str
+    end: float
+
+
+def main() -> None:
+    """Print a row for each kind of stranger."""
+    seconds = 60.0 if arguments(__doc__).parse_args().quick else 180.0
+    print(f"{PROCESSES} processes, {seconds:.0f} s each, a stranger takes {THEIRS:g} of {LIMIT:g} writes a second")
+    table = Table({"The stranger sends": 19, "ours a second": 0, "of what is left": 0, "our 429s": 0, "of ours": 0})
+    for manner in ("not at all", "evenly", "at random"):
+        table.row(manner, *measure(manner, seconds))
+
+
+def measure(manner: str, seconds: float) -> tuple[str, ...]:
+    """Write beside a stranger for a while, and count in the journal."""
+    with sandbox(delay_before_ms=50, delay_after_ms=50) as server, place_for("host") as place:
+        end = time.monotonic() + seconds
+        stranger = threading.Thread(target=send_regardless, args=(server.url, manner, end))
+        stranger.start()
+        in_processes(update_until_the_end, [Plan(server.url, place, end)] * PROCESSES)
+        stranger.join()
+        journal = server.control.journal()
+    since = end - seconds * 2 / 3
+    counted = [entry for entry in journal if entry["arrived_at"] >= since]
+    # Told apart by whom they are about.
+    ours, theirs = (
+        [entry for entry in counted if quote(mail, safe="") in entry["path"]] for mail in (GRACE_MAIL, ADMIN_MAIL)
+    )
+    rate, taken = (len(passed(entries)) / (end - since) for entries in (ours, theirs))
+    refused = len(ours) - len(passed(ours))
+    return f"{rate:.2f}", f"{rate / (LIMIT - taken):.0%}", str(refused), f"{refused / len(ours):.1%}"
+
+
+def send_regardless(url: str, manner: str, end: float) -> None:
+    """Send updates as somebody who knows nothing of us, and does not listen to answers."""
+    key = {"company": COMPANY_ID, "apiKey": API_KEY}
+    chance = random.Random(360)
+    with requests.Session() as session:
+        moment = time.monotonic()
+        while manner != "not at all" and moment < end:
+            moment += 1 / THEIRS if manner == "evenly" else chance.expovariate(THEIRS)
+            time.sleep(max(0.0, moment - time.monotonic()))
+            session.put(
+                f"{url}/api/v1/users/{quote(ADMIN_MAIL, safe='')}", params=key, json={"job": "Admin"}, timeout=10
+            )
+
+
+def update_until_the_end(plan: Plan) -> None:
+    """Update as fast as the budget allows, as one process of ours."""
+    settings = Settings(plan.url, COMPANY_ID, API_KEY, auth="api_key_header")
+    store, share = open_store("host", plan.place), Share(0.2, time.monotonic())
+    budget = Budget(store, base_url=plan.url, company_id=COMPANY_ID, fallback=share)
+    api = ApiV1(Client(settings, budget))
+    while (left := plan.end - time.monotonic()) > 0:
+        budget.longest_wait = left
+        try:
+            api.update_user(GRACE_MAIL, job="Admiral")
+        except RateLimitedError:
+            return
+
+
+if __name__ == "__main__":
+    main()
