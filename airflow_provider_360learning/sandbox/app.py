@@ -171,7 +171,8 @@ class Api:
                 entry.auth = authenticate(self._company, request.headers, request.query_params)
             if incoming.match is None:
                 raise NoSuchRoute
-            fault = self._company.faults.take(incoming.operation, incoming.path)
+            body = incoming.body[1] if incoming.body else None
+            fault = self._company.faults.take(incoming.operation, incoming.path, body)
             if fault is None:
                 return self._work(incoming, incoming.match, entry)
             entry.fault = fault.kind
@@ -220,14 +221,17 @@ class Api:
         try:
             answer = self._work(incoming, match, entry)
         except ApiError:
-            if fault.kind == "drop_after":
-                raise _Dropped from None
+            await self._hold_back(fault)
             raise
+        await self._hold_back(fault)
+        return answer if fault.kind == "delay" else answer_of(fault)
+
+    async def _hold_back(self, fault: Fault) -> None:
+        """Let a fault happen to an answer, be it a refusal."""
         if fault.kind == "drop_after":
             raise _Dropped
         if fault.kind == "delay" and fault.when == "after":
             await _pass(fault.seconds)
-        return answer if fault.kind == "delay" else answer_of(fault)
 
 
 def _too_many_requests(body: object, retry_after: str | int | None) -> Answer:

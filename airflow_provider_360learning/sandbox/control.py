@@ -19,9 +19,12 @@ class SandboxControl:
         # The sandbox is on loopback: never through a proxy.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def journal(self) -> list[dict[str, Any]]:
-        """Return one entry for each API request, in order of arrival (fields: :class:`.journal.Entry`)."""
-        entries: list[dict[str, Any]] = self._call("GET", "/journal")
+    def journal(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return one entry for each API request, in order of arrival (fields: :class:`.journal.Entry`).
+
+        :param after: only those with a greater id: what is new since the last look.
+        """
+        entries: list[dict[str, Any]] = self._call("GET", f"/journal?after={after}")
         return entries
 
     def clear_journal(self) -> None:

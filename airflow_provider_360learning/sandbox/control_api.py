@@ -18,8 +18,8 @@ def control_router(company: Company) -> APIRouter:
     router = APIRouter(prefix="/_sandbox")
 
     @router.get("/journal")
-    async def journal() -> list[dict[str, Any]]:
-        return company.journal.plain()
+    async def journal(after: int = 0) -> list[dict[str, Any]]:
+        return company.journal.plain(after)
 
     @router.delete("/journal", status_code=204)
     async def clear_journal() -> None:

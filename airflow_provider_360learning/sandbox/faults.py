@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +27,7 @@ class Fault(BaseModel):
         - ``echo``: an error answer that repeats the request's headers and its URL.
     :param operation: the operation it is for; ``None`` for any.
     :param path_contains: only requests with this text in their path.
+    :param mentions: only requests with this text (a mail, a name) in their decoded path or body.
     :param after: how many matching requests pass unharmed first.
     :param count: how many are hit then.
     :param when: whether ``status`` and ``delay`` happen ``before`` or ``after`` the work.
@@ -35,6 +38,7 @@ class Fault(BaseModel):
     kind: Literal["status", "rate_limited", "delay", "drop_before", "drop_after", "garbage", "wrong_content", "echo"]
     operation: str | None = None
     path_contains: str = ""
+    mentions: str = ""
     after: int = Field(0, ge=0)
     count: int = Field(1, ge=1)
     when: Literal["before", "after"] = "before"
@@ -44,9 +48,12 @@ class Fault(BaseModel):
     seconds: float = Field(0, ge=0)
     retry_after: str | int | None = None
 
-    def matches(self, operation: str | None, path: str) -> bool:
-        """Tell whether a request is one that this fault is for."""
-        return self.operation in (None, operation) and self.path_contains in path
+    def matches(self, operation: str | None, path: str, text: str) -> bool:
+        """Tell whether a request is one that this fault is for.
+
+        :param text: all that the request says, decoded.
+        """
+        return self.operation in (None, operation) and self.path_contains in path and self.mentions in text
 
 
 class Faults:
@@ -63,10 +70,14 @@ class Faults:
         """Take all back."""
         self._faults.clear()
 
-    def take(self, operation: str | None, path: str) -> Fault | None:
-        """Return the fault that hits this request, and count it."""
+    def take(self, operation: str | None, path: str, body: object) -> Fault | None:
+        """Return the fault that hits this request, and count it.
+
+        :param body: the decoded body.
+        """
+        text = f"{unquote(path)}\n{json.dumps(body, ensure_ascii=False)}"
         for fault in self._faults:
-            if not fault.matches(operation, path):
+            if not fault.matches(operation, path, text):
                 continue
             if fault.after:
                 fault.after -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass, field, fields
 
 SECRET_KEYS = frozenset({"password", "apikey", "client_secret", "authorization", "x-apikey", "access_token"})
@@ -75,9 +76,13 @@ class Journal:
         """Forget all entries."""
         self._entries.clear()
 
-    def plain(self) -> list[dict[str, object]]:
-        """Return the entries as plain JSON."""
-        return [asdict(entry) for entry in self._entries]
+    def plain(self, after: int = 0) -> list[dict[str, object]]:
+        """Return the entries as plain JSON.
+
+        :param after: only those with a greater id.
+        """
+        first = bisect_right(self._entries, after, key=lambda entry: entry.id)
+        return [asdict(entry) for entry in self._entries[first:]]
 
 
 def _masked(value: object, secret: str) -> object:

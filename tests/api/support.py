@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import logging
 import select
 import socket
 import ssl
@@ -219,6 +220,22 @@ def self_signed(folder: Path, *names: str) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return file
+
+
+@contextmanager
+def once_a_call_waits(act: Callable[[], object]) -> Iterator[None]:
+    """Act as soon as the log says that a call waits for room."""
+    logger = logging.getLogger("airflow_provider_360learning.api.budget")
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: act()  # type: ignore[assignment,method-assign]
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def secrets_in(text: str, secrets: list[str]) -> list[str]:

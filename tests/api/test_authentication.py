@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_360learning.api.auth import Token
+from airflow_provider_360learning.api.client import FIRST_RETRY_WAIT
 from airflow_provider_360learning.api.errors import (
     AuthenticationError,
     NotFoundError,
@@ -89,9 +90,9 @@ def test_a_token_is_renewed_ahead_of_its_end(life, lead):
 
 
 def test_a_token_that_ends_soon_is_replaced_before_the_server_minds(sandbox, api, sent):
-    sandbox.control.settings(token_life=0.5)
+    sandbox.control.settings(token_life=1.5)
     api.list_groups()
-    time.sleep(0.46)
+    time.sleep(1.4)
     api.list_groups()
     assert [entry["status"] for entry in sent("getGroups")] == [200, 200]
     assert len(sent("generateToken")) == 2
@@ -118,19 +119,22 @@ def test_a_token_whose_life_makes_no_sense_is_not_asked_for_forever(make_api, ex
 @pytest.mark.parametrize("end_of_the_token", ["revoked", "expired"])
 def test_a_token_is_renewed_at_once_when_the_server_says_so(sandbox, api, sent, end_of_the_token):
     api.list_groups()
-    if end_of_the_token == "revoked":
-        sandbox.control.revoke_tokens()
-    else:
-        sandbox.control.advance(4000)
-    sandbox.control.clear_journal()
-    started = time.monotonic()
-    api.list_groups()
-    assert [(entry["operation"], entry["status"]) for entry in sent()] == [
-        ("getGroups", 401),
-        ("generateToken", 200),
-        ("getGroups", 200),
-    ]
-    assert time.monotonic() - started < 0.4, "there is nothing to wait for"
+    took = []
+    for _ in range(3):  # a busy machine gets three chances
+        if end_of_the_token == "revoked":
+            sandbox.control.revoke_tokens()
+        else:
+            sandbox.control.advance(4000)
+        sandbox.control.clear_journal()
+        started = time.monotonic()
+        api.list_groups()
+        took.append(time.monotonic() - started)
+        assert [(entry["operation"], entry["status"]) for entry in sent()] == [
+            ("getGroups", 401),
+            ("generateToken", 200),
+            ("getGroups", 200),
+        ]
+    assert min(took) < FIRST_RETRY_WAIT, "there is nothing to wait for"
 
 
 def test_a_token_that_was_renewed_and_ends_within_the_same_call_is_renewed_again(sandbox, api, sent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -242,7 +243,7 @@ def test_the_first_request_waits_for_a_share_interval_from_the_start_of_the_proc
     started = time.monotonic() - 1.0
     budget = make(store=None, fallback=Share(0.2, started))
     assert budget.reserve(CREATE, 600).wait == pytest.approx(1.5, abs=0.1)
-    assert "1.5 s on the first share interval" in str(budget.usage)
+    assert re.search(r"1\.[45] s on the first share interval", str(budget.usage))
 
 
 def test_who_has_all_slots_waits_for_nothing_more_than_a_window(make):
@@ -326,5 +327,6 @@ def test_the_usage_is_one_line(make):
     budget = make()
     waits(budget, DELETE_GROUP, 3)
     budget.usage.requests += 3
-    assert str(budget.usage) == "3 requests, waited 3.0 s on deleteGroup, 0 answers 429, 0 retries, 0 tokens"
+    line = r"3 requests, waited (2\.[89]|3\.0) s on deleteGroup, 0 answers 429, 0 retries, 0 tokens"
+    assert re.fullmatch(line, str(budget.usage))
     assert str(make().usage) == "0 requests, waited 0 s, 0 answers 429, 0 retries, 0 tokens"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from airflow_provider_360learning.api.endpoints import ENDPOINTS
 from airflow_provider_360learning.api.errors import RateLimitedError
 from airflow_provider_360learning.api.stores import host_store
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
+from tests.api.support import once_a_call_waits
 
 ROOT = Path(__file__).parents[2]
 NOBODYS_GROUP = "0" * 24
@@ -49,22 +49,6 @@ def next_place(make):
     for _ in range(30):
         next_place()
     return next_place
-
-
-@contextmanager
-def once_a_call_waits(act):
-    """Act as soon as the log says that a call waits for room."""
-    logger = logging.getLogger("airflow_provider_360learning.api.budget")
-    handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: act()
-    logger.addHandler(handler)
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def _may_not_wait_so_long(make):
@@ -137,13 +121,14 @@ ApiV1(Client(Settings(url, company_id, api_key, "api_key_header"), budget)).dele
 
 
 def test_each_request_is_asked_for_when_its_moment_has_come(sandbox, make_api, sent):
-    asked = []
-    api = make_api(client={"before_sending": lambda: asked.append(len(sent()))})
+    asked = {}
+    api = make_api(client={"before_sending": lambda: asked.update({len(sent()): time.monotonic()})})
     sandbox.control.add_fault("updateUser", kind="status", status=503)
     sandbox.control.add_fault("updateUser", kind="rate_limited", retry_after=1)
     api.update_user(GRACE_MAIL, job="Admiral")
     assert [entry["operation"] for entry in sent()] == ["generateToken", *["updateUser"] * 3]
-    assert sorted(set(asked)) == [0, 1, 2, 3]
+    assert list(asked) == [0, 1, 2, 3], "retries included, and the token"
+    assert asked[3] - asked[2] >= 1.0, "after the wait, not before"
 
 
 def test_what_is_raised_there_ends_the_call_and_leaves_no_place_taken(make, sent):

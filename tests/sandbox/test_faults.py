@@ -83,21 +83,29 @@ def test_a_status_without_a_body_is_the_usual_failure_or_empty(sandbox, client):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_delay_is_before_or_after_the_work(sandbox, client, when):
-    sandbox.control.add_fault("createGroup", kind="delay", seconds=0.3, when=when)
+    sandbox.control.add_fault("createGroup", kind="delay", seconds=1.5, when=when)
     start = time.monotonic()
     with pytest.raises(requests.ReadTimeout):
         requests.post(
             f"{sandbox.url}/api/v1/groups",
             json=BODY,
             headers={"X-company-id": COMPANY_ID, "X-apiKey": API_KEY},
-            timeout=0.1,
+            timeout=0.5,
         )
     assert len(groups_named_lab(sandbox)) == (1 if when == "after" else 0)
-    while not sandbox.control.journal()[0]["status"] and time.monotonic() < start + 5:
+    while not sandbox.control.journal()[0]["status"] and time.monotonic() < start + 30:
         time.sleep(0.02)
-    assert time.monotonic() - start >= 0.3
+    assert time.monotonic() - start >= 1.5
     # Whoever gave up waiting has still asked for it.
     assert len(groups_named_lab(sandbox)) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_refusal_is_delayed_like_any_answer(sandbox, client, when):
+    sandbox.control.add_fault("createGroup", kind="delay", seconds=0.2, when=when)
+    start = time.monotonic()
+    assert client("POST", "/groups", json={}).status_code == 400
+    assert time.monotonic() - start >= 0.2
 
 
 @pytest.mark.parametrize("retry_after", [None, 7, "Wed, 21 Oct 2026 07:28:00 GMT"])
@@ -145,6 +153,20 @@ def test_faults_are_chosen_by_operation_path_and_count(sandbox, client):
     assert client("GET", "/users").status_code == 200
     statuses = [ask(who) for who in ("grace.hopper", "admin", "grace.hopper", "grace.hopper", "grace.hopper")]
     assert statuses == [200, 200, 500, 500, 200]
+
+
+def test_a_fault_can_be_for_the_requests_that_mention_something(sandbox, client):
+    sandbox.control.add_fault(kind="status", status=500, mentions="José@acme.test", count=3)
+    user = {"mail": "José@acme.test", "password": "secret-1"}
+    answers = [
+        client("POST", "/users", json={"mail": "ana@acme.test"}),
+        client("GET", "/users/grace.hopper%40acme.test"),
+        client("POST", "/users", json=user),
+        client("POST", "/users", data=user),
+        client("GET", "/users/Jos%C3%A9%40acme.test"),
+        client("POST", "/users", json=user),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 500, 500, 500, 200]
 
 
 def test_faults_can_be_taken_back_and_wrong_ones_are_refused(sandbox, client):

@@ -61,6 +61,16 @@ def test_clearing_the_journal_keeps_counting(sandbox, client):
     assert [entry["id"] for entry in sandbox.control.journal()] == [2]
 
 
+def test_the_journal_tells_what_is_new_since_the_last_look(sandbox, client):
+    for _ in range(2):
+        client("GET", "/users")
+    sandbox.control.clear_journal()
+    for _ in range(3):
+        client("GET", "/users")
+    new = [[entry["id"] for entry in sandbox.control.journal(after=seen)] for seen in (0, 3, 5)]
+    assert new == [[3, 4, 5], [4, 5], []]
+
+
 def test_a_reset_starts_afresh(sandbox, client, add_user):
     fresh = sandbox.control.state()
     add_user("ana@acme.test")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..routing import OPERATIONS
-from . import courses, groups, paths, sessions, statistics, token, users
+from . import courses, external, groups, paths, sessions, statistics, token, users
 
-__all__ = ["OPERATIONS", "courses", "groups", "paths", "sessions", "statistics", "token", "users"]
+__all__ = ["OPERATIONS", "courses", "external", "groups", "paths", "sessions", "statistics", "token", "users"]
