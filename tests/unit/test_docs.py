@@ -38,3 +38,16 @@ def test_the_pages_name_every_setting_field_and_limit():
     assert [name for name in CONFIG_OPTIONS if f"| `{name}` |" not in limits] == []
     assert [name for name in LIMITS if f"`{name}`" not in limits] == []
     assert [name for name in EXTRA_FIELDS if f"| `{name}` |" not in connection] == []
+
+
+def test_every_test_that_a_page_names_exists():
+    named = [found for page in PAGES for found in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text())]
+    defined = {file: set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text(), re.MULTILINE)) for file, _ in named}
+    assert [f"{file}::{name}" for file, name in named if name not in defined[file]] == []
+
+
+def test_every_fault_of_the_field_has_a_test():
+    page = (ROOT / "docs/faults-of-the-field.md").read_text()
+    rows = re.findall(r"^\|(?!-)(?!.*\| The test \|$).*", page, re.MULTILINE)
+    assert len(rows) > 15
+    assert [row for row in rows if "::test_" not in row] == []
