@@ -2,15 +2,18 @@
 #   make demo    onboard new hires in real Airflow, against the sandbox
 #   make test    all tests, on the newest Airflow 3 and on 2.11 (make -j2 test: both at once)
 #   make lint    ruff and mypy
+#   make bench   all benchmarks, about 25 minutes on a machine that does nothing else
 # PYTHON=…       the Python to use; PYTEST_ARGS=… more for pytest, e.g. PYTEST_ARGS="-m 'not slow'"
+# BENCH_ARGS=…   more for the benchmarks: --quick, or names of some
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 AIRFLOW_3 ?= apache-airflow>=3.3,<4
 AIRFLOW_2 ?= apache-airflow>=2.11,<2.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3 test-2.11 lint clean
+.PHONY: help demo test test-3 test-2.11 redis-server lint bench clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -20,17 +23,24 @@ demo: .venv/.ready
 
 test: test-3 test-2.11
 
-test-3: .venv/.ready
+test-3: .venv/.ready redis-server
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 # What imports nothing of Airflow (tests/api, tests/sandbox) need not run once more.
-test-2.11: .venv-2.11/.ready
+test-2.11: .venv-2.11/.ready redis-server
 	.venv-2.11/bin/python -m pytest tests/unit tests/hooks tests/operators tests/sensors tests/airflow $(PYTEST_ARGS)
+
+# Debian's package, where it is missing; elsewhere, it is said what to do.
+redis-server:
+	@.ci/install-redis
 
 lint: .venv/.ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+bench: .venv/.bench-ready redis-server
+	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
 clean:
 	rm -rf .venv .venv-2.11 .demo .mypy_cache .pytest_cache .ruff_cache build dist
@@ -42,4 +52,8 @@ clean:
 # Airflow 2.11 does not run on Python 3.13.
 .venv-2.11/.ready: pyproject.toml .ci/make-env
 	.ci/make-env .venv-2.11 '$(AIRFLOW_2)' 12 test '$(PYTHON)' python3.12 python3.11
+	@touch $@
+
+.venv/.bench-ready: .venv/.ready
+	.ci/make-env .venv '$(AIRFLOW_3)' 13 bench '$(PYTHON)' python3.12 python3.13 python3.11
 	@touch $@

@@ -46,9 +46,8 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "string",
         "auto",
         "What keeps all tasks together within the rate limits. ``host``: a file shared by the processes of "
-        "one host. ``slots``: nothing shared, each task keeps to its share by pool slots. ``redis``: reserved "
-        "for a Redis server shared by all hosts; in this version the same as ``slots``. ``auto``: ``host`` "
-        "where all tasks surely run on one host, else ``slots``.",
+        "one host. ``redis``: a Redis server shared by all hosts. ``slots``: nothing shared, each task keeps to "
+        "its share by pool slots. ``auto``: ``host`` where all tasks surely run on one host, else ``slots``.",
     ),
     "state_dir": _option(
         "string",
@@ -60,7 +59,8 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "budget_redis_conn_id": _option(
         "string",
         "",
-        "Airflow connection to the Redis server of the budget ``redis`` (not used in this version).",
+        "Airflow connection (type ``redis``) to the server of the budget ``redis``. Needs the package's extra "
+        "``redis``.",
         example="redis_default",
     ),
     "window_guard_ms": _option(

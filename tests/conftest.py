@@ -143,7 +143,7 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
             try:
                 return running.enter_context(RedisServer(folder, **options))  # type: ignore[arg-type]
             except RedisServerError as error:
-                pytest.fail(str(error), pytrace=False)
+                raise pytest.fail.Exception(str(error), pytrace=False) from None
 
         yield start
 

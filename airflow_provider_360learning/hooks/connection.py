@@ -78,7 +78,7 @@ class _Reader:
         )
 
     def _check_extra(self) -> None:
-        if not isinstance(self._extra, Mapping) or (not self._extra and _is_broken(self._connection.extra)):
+        if is_no_object(self._connection, self._extra):
             raise self._wrong("extra", "must be a JSON object")
         for name in self._extra:
             if name not in EXTRA_FIELDS:
@@ -185,6 +185,16 @@ def _is_proxy(url: str) -> bool:
         return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def is_no_object(connection: Connection, extra: Any) -> bool:
+    """
+    Tell whether an extra is something else than a JSON object.
+
+    :param connection: The connection with the extra as it was written.
+    :param extra: The extra as Airflow decoded it: nothing, where it could not.
+    """
+    return not isinstance(extra, Mapping) or (not extra and _is_broken(connection.extra))
 
 
 def _is_broken(extra: str | None) -> bool:

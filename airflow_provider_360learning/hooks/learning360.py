@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from concurrent.futures import Executor
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
@@ -21,9 +21,13 @@ from airflow_provider_360learning.api.errors import (
     RateLimitedError,
 )
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.supervision import end_if_orphaned, is_supervised
 
-from .budget import make_budget
+from .budget import LookUp, look_up, make_budget
 from .connection import ConnectionFacts, read_connection
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +99,7 @@ class Learning360Hook(BaseHook):
         :raises InvalidConnectionError: if the connection is malformed; the message names the field.
         """
         connection = self.get_connection(self.learning360_conn_id)
-        return self._make_api(read_connection(connection, connection.extra_dejson))
+        return self._make_api(read_connection(connection, connection.extra_dejson), look_up)
 
     async def aget_api(self, executor: Executor) -> ApiV1:
         """
@@ -106,11 +110,14 @@ class Learning360Hook(BaseHook):
 
         :param executor: Threads to open files in: the shared budget's, and the certificates.
         """
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        loop = asyncio.get_running_loop()
 
-        connection = await get_async_connection(self.learning360_conn_id)
-        facts = read_connection(connection, await get_async_extra_dejson(connection))
-        return await asyncio.get_running_loop().run_in_executor(executor, self._shared_api, facts)
+        def look_up(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+            # From a thread of the executor: only the loop can ask Airflow for a connection, on every line of it.
+            return asyncio.run_coroutine_threadsafe(_alook_up(conn_id), loop).result()
+
+        facts = read_connection(*await _alook_up(self.learning360_conn_id))
+        return await loop.run_in_executor(executor, self._shared_api, facts, look_up)
 
     def get_conn(self) -> ApiV1:
         """Return :attr:`api`, under the name that Airflow's hooks have for it."""
@@ -143,28 +150,39 @@ class Learning360Hook(BaseHook):
             "The host answered something for a user who cannot exist: is the Base URL that of 360Learning?",
         )
 
-    def _shared_api(self, facts: ConnectionFacts) -> ApiV1:
+    def _shared_api(self, facts: ConnectionFacts, look_up: LookUp) -> ApiV1:
         key = (facts.settings, facts.api_version, frozenset(facts.limits.items()), self._attempts, self._longest_wait)
         with _sharing:
             if key not in _shared_apis:
-                _shared_apis[key] = self._make_api(facts)
+                _shared_apis[key] = self._make_api(facts, look_up)
             return _shared_apis[key]
 
-    def _make_api(self, facts: ConnectionFacts) -> ApiV1:
+    def _make_api(self, facts: ConnectionFacts, look_up: LookUp) -> ApiV1:
+        context = _running_context()
+        task = self._task or context.get("task")
+        more: dict[str, Any] = {"before_sending": end_if_orphaned} if is_supervised(context.get("ti")) else {}
         client = Client(
             facts.settings,
-            make_budget(facts, task=self._task or _running_task(), longest_wait=self._longest_wait),
+            make_budget(facts, task=task, longest_wait=self._longest_wait, look_up=look_up),
             user_agent=f"airflow-provider-360learning/{__version__}",
             attempts=self._attempts,
             on_token=mask_secret,
+            **more,
         )
         return ApiV1(client)
 
 
-def _running_task() -> Any:
+async def _alook_up(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+    from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+    connection = await get_async_connection(conn_id)
+    return connection, await get_async_extra_dejson(connection)
+
+
+def _running_context() -> Mapping[str, Any]:
     from airflow.providers.common.compat.sdk import get_current_context
 
     try:
-        return get_current_context().get("task")
+        return get_current_context()
     except Exception:  # outside a task, where each line of Airflow raises its own
-        return None
+        return {}

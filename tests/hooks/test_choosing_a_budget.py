@@ -66,20 +66,13 @@ def test_auto_is_slots_in_kubernetes_whatever_the_executor_says(surroundings, ex
 
 @pytest.mark.parametrize("kubernetes", [False, True])
 @pytest.mark.parametrize("executor", [*LOCAL, *SPREAD])
-@pytest.mark.parametrize("budget", ["host", "slots"])
+@pytest.mark.parametrize("budget", ["host", "redis", "slots"])
 def test_a_setting_holds_and_warns_where_it_does_not_fit(surroundings, budget, executor, kubernetes):
     surroundings(budget, executor, kubernetes)
     choice = choose_budget()
     assert (choice.kind, choice.reason) == (budget, f"[learning360] budget = {budget}")
-    fits = budget == "slots" or (executor in LOCAL and not kubernetes)
+    fits = budget != "host" or (executor in LOCAL and not kubernetes)
     assert (choice.warning is None) is fits
-
-
-def test_redis_is_not_there_yet(surroundings):
-    surroundings("redis")
-    choice = choose_budget()
-    assert choice.kind == "slots"
-    assert "redis" in choice.warning
 
 
 def test_a_setting_that_is_none_is_named(surroundings):
