@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -78,6 +79,9 @@ class Share:
 
 
 Source = tuple[Store, Share | None]
+
+# Shared stores that this process does without for now.
+_lost: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
 class Budget:
@@ -224,12 +228,15 @@ class Budget:
         with self._changing_source:
             if self._source is not source:  # another thread has done it
                 return
-            log.warning(
+            # Connections share a store: what one of them has said, the others need not say again.
+            log.log(
+                logging.DEBUG if source[0] in _lost else logging.WARNING,
                 "The shared rate budget cannot be used (%s). Going on with %.0f %% of each limit for this process "
                 "([learning360] budget = slots) until it can be.",
                 error,
                 100 * self._fallback.part,
             )
+            _lost.add(source[0])
             # Whoever else has lost the store starts at the same moment: none of them with a burst.
             self._source = (process_store(), replace(self._fallback, started=time.monotonic()))
             self._come_back_at = time.monotonic() + self._come_back_after
@@ -248,6 +255,7 @@ class Budget:
                 return
             self._source, self._come_back_at = (self._shared, None), None
             self._back_since = time.monotonic()
+            _lost.discard(self._shared)
         log.info("The shared rate budget can be used again.")
 
     def _still_unknown(self, limits: tuple[Limit, ...]) -> float:

@@ -13,9 +13,10 @@ import json
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from concurrent.futures import Executor
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus
@@ -278,19 +279,27 @@ class _Exchange:
 
     async def aonce(self, executor: Executor) -> Any:
         """Wait for the turn on the event loop and send in a thread."""
-        loop = asyncio.get_running_loop()
-        async with _aclosing(self._turn(), executor) as turn:
+        turn = self._turn()
 
-            def step() -> tuple[float | None, Any]:
-                # Sent by the same job that looked whether the moment holds: it must not queue for a thread first.
-                wait = next(turn, None)
-                return wait, None if wait is not None else self._send()
+        def step() -> tuple[float | None, Any]:
+            # Sent by the same job that looked whether the moment holds: it must not queue for a thread first.
+            wait = next(turn, None)
+            return wait, None if wait is not None else self._send()
 
-            while True:
-                wait, answer = await loop.run_in_executor(executor, step)
+        def give_up(job: Future[tuple[float | None, Any]]) -> None:
+            # Where the call is cancelled, the job may still run: its thread closes the turn then, else this one.
+            job.add_done_callback(lambda done: turn.close())
+
+        while True:
+            job = executor.submit(copy_context().run, step)  # by its context, Airflow finds a wait's own log
+            try:
+                wait, answer = await asyncio.wrap_future(job)
                 if wait is None:
                     return answer
                 await asyncio.sleep(wait)
+            except BaseException:
+                await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, give_up, job))
+                raise
 
     def _turn(self) -> Turn:
         """Yield the seconds to sleep until it is this request's turn; give up its place if it never comes."""
@@ -481,18 +490,3 @@ def _advance(steps: Steps[Any], outcome: Any) -> tuple[Call | None, Any]:
         return (steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)), None
     except StopIteration as end:  # which no future can carry out of a thread
         return None, end.value
-
-
-@asynccontextmanager
-async def _aclosing(turn: Turn, executor: Executor) -> AsyncIterator[Turn]:
-    """Close a turn in a thread: giving up a reservation takes a moment of I/O."""
-
-    def close() -> None:
-        # Cancelled while it runs in another thread, it ends (and gives up its place) by itself.
-        with suppress(ValueError):
-            turn.close()
-
-    try:
-        yield turn
-    finally:
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, close))

@@ -79,7 +79,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {name for name in top if not name.endswith(".dist-info")} == {"airflow_provider_360learning"}
     assert "airflow_provider_360learning/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
-    expected = (CHECKOUT / "airflow_provider_360learning").rglob("*.py")
+    expected = [*(CHECKOUT / "airflow_provider_360learning").rglob("*.py")]
+    expected += (CHECKOUT / "airflow_provider_360learning").rglob("*.lua")
     assert {str(path.relative_to(CHECKOUT)) for path in expected} <= set(names)
 
 

@@ -281,6 +281,14 @@ def test_where_the_store_cannot_be_reached_the_share_is_left_with_one_warning(ma
     assert "Going on with 20 % of each limit" in caplog.text
 
 
+def test_connections_that_share_a_store_say_once_that_it_is_lost(make, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    store = SqliteStore(str(tmp_path / "file" / "budget.sqlite3"))
+    for _ in range(3):
+        waits(make(store=store), CREATE, 1)
+    assert len(caplog.records) == 1
+
+
 def test_a_store_that_is_lost_on_the_way_leaves_the_share_too(make, tmp_path, caplog):
     store = host_store(str(tmp_path))
     budget = make(store=store)
