@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_360learning import config
+from airflow_provider_360learning.supervision import EndsWhenKilled
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_360learning.api.v1 import ApiV1
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 DEFAULT_CONN_ID = "learning360_default"
@@ -46,7 +46,7 @@ class InSharedPool:
         return partial
 
 
-class Learning360BaseOperator(InSharedPool, BaseOperator):
+class Learning360BaseOperator(EndsWhenKilled, InSharedPool, BaseOperator):
     """
     Runs one action of :attr:`Learning360Hook.api` with the operator's arguments, all of them templated.
 
@@ -90,30 +90,39 @@ class Learning360BaseOperator(InSharedPool, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the action and return its result: ids and outcome."""
-        with calling(self.hook, self.log) as api:
-            return getattr(api, self.action)(**{name: getattr(self, name) for name in self.arguments})
+        with telling_the_cost(self.hook, self.log), failing_for_good():
+            action = getattr(self.hook.api, self.action)
+            return action(**{name: getattr(self, name) for name in self.arguments})
 
 
 @contextmanager
-def calling(hook: Learning360Hook, log: Any) -> Iterator[ApiV1]:
+def telling_the_cost(hook: Learning360Hook, log: Any) -> Iterator[None]:
     """
-    Lend the API to a task: permanent errors fail it at once, and its log ends with what the calls cost.
+    End the log of a task with what its calls cost.
 
-    :param hook: The hook.
-    :param log: Where the last line goes.
+    :param hook: The hook that they go through.
+    :param log: Where the line goes.
+    """
+    try:
+        yield
+    finally:
+        if "api" in vars(hook):  # made at the first call
+            log.info("360Learning: %s", hook.api.client.usage)
+            hook.api.client.close()
+
+
+@contextmanager
+def failing_for_good() -> Iterator[None]:
+    """
+    Let permanent errors fail a task at once; the others reach Airflow's retries as they are.
+
     :raises AirflowFailException: in the place of an error that a later try cannot mend.
     """
     from airflow_provider_360learning.api.errors import Learning360Error
 
-    api = None
     try:
-        api = hook.api
-        yield api
+        yield
     except Learning360Error as error:
         if error.transient:
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-    finally:
-        if api is not None:
-            log.info("360Learning: %s", api.client.usage)
-            api.client.close()

@@ -18,7 +18,13 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.operators.base import DEFAULT_CONN_ID, InSharedPool, calling
+from airflow_provider_360learning.operators.base import (
+    DEFAULT_CONN_ID,
+    InSharedPool,
+    failing_for_good,
+    telling_the_cost,
+)
+from airflow_provider_360learning.supervision import EndsWhenKilled
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,7 +37,7 @@ DEFERRAL_GRACE = 60
 _FAILURES_KEY = "learning360_consecutive_failures"
 
 
-class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
+class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
     """
     Waits for 360Learning, by default without holding a worker or a pool slot (deferred).
 
@@ -72,28 +78,24 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
         """The hook of this sensor's connection."""
         from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
-        return Learning360Hook(self.learning360_conn_id, task=self, attempts=1)
+        # A poke that waits for room in the rate limits must not outlast the sensor itself.
+        longest_wait = min(config.max_rate_limit_wait(), self.timeout)
+        return Learning360Hook(self.learning360_conn_id, task=self, attempts=1, longest_wait=longest_wait)
 
     def execute(self, context: Context) -> Any:
         """Check the arguments, look once, and wait if there is something to wait for."""
-        if not self.deferrable:
-            return super().execute(context)
-        self._failures = 0
-        try:
-            seen = self.poke(context)
-        except AirflowFailException as error:
-            self._fail(error)
-        return seen.xcom_value if seen.is_done else self._defer()
+        with telling_the_cost(self.hook, self.log):
+            return self._look_and_defer(context) if self.deferrable else super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
         from airflow_provider_360learning.api.errors import Learning360Error
 
-        with calling(self.hook, self.log) as api:
+        with failing_for_good():
             question = self.question()
             question.check()
             try:
-                verdict = api.client.run(question.ask(api))
+                verdict = self.hook.api.client.run(question.ask(self.hook.api))
             except Learning360Error as error:
                 if not error.transient or not self._tolerates_another_failure(context):
                     raise
@@ -118,6 +120,14 @@ class Learning360BaseSensor(InSharedPool, BaseSensorOperator):
         if status == "interrupted":
             raise AirflowException(message)
         raise AirflowFailException(f"The trigger sent an event that is not known ({status!r}): not taken for success")
+
+    def _look_and_defer(self, context: Context) -> Any:
+        self._failures = 0
+        try:
+            seen = self.poke(context)
+        except AirflowFailException as error:
+            self._fail(error)
+        return seen.xcom_value if seen.is_done else self._defer()
 
     def _defer(self) -> NoReturn:
         from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger

@@ -12,6 +12,16 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 
 DAGS = Path(__file__).parent / "dags"
+#: A task whose supervisor is killed is tried again after ten seconds instead of five minutes.
+SOON_MISSED = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    # The same on Airflow 2
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "10",
+    "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "1",
+    "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
+}
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +39,7 @@ def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPath
     env = {
         "AIRFLOW_CONN_LEARNING360_DEFAULT": platform.connection_json(),
         "AIRFLOW__LEARNING360__STATE_DIR": str(home / "budget"),
+        **SOON_MISSED,
     }
     with AirflowStack(home, DAGS, env) as airflow:
         yield airflow

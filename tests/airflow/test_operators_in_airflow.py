@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import signal
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import pairwise
+from threading import Timer
 from typing import Any, NamedTuple
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 try:
     from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.exceptions import AirflowTaskTerminated
 except ImportError:  # Airflow 2
+    from airflow.exceptions import AirflowTaskTerminated
     from airflow.models.dagbag import DagBag
 
+from airflow_provider_360learning.api.endpoints import ENDPOINTS
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
@@ -26,6 +33,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 )
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
+from tests.api.support import once_a_call_waits
 from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests
 
 pytestmark = pytest.mark.slow
@@ -189,7 +197,60 @@ def test_the_retry_policy_waits_as_long_as_the_error_says(sandbox, run, monkeypa
     assert ended.state_and_tries("limited") == ("success", 2)
     assert ended.state_and_tries("missing") == ("failed", 1)
     first, second = (entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == "deleteGroup")
-    assert 2 <= second - first < 10
+    assert 2 <= second - first < 120, "not an hour"
+
+
+@pytest.mark.parametrize("ended_by", ["timeout", "kill"])
+def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, monkeypatch, capfd, ended_by):
+    waited = []
+
+    def end():
+        waited.append(True)
+        if ended_by == "timeout":
+            signal.setitimer(signal.ITIMER_REAL, 0.1)  # that of execution_timeout
+        else:
+            Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    with Sandbox() as limited:
+        monkeypatch.setenv("AIRFLOW_CONN_LIMITED", limited.connection_json(auth="api_key_header"))
+        budget = Learning360Hook("limited").api.client.budget
+        taken = [budget.reserve(ENDPOINTS["deleteGroup"], 600).moment for _ in range(60)]
+        # On Airflow 2, `dag.test()` ends with the task.
+        with once_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
+            run(
+                f"ended_by_{ended_by}",
+                f"""
+                Learning360DeleteGroupOperator(
+                    task_id="ended",
+                    group_id="{SALES_GROUP_ID}",
+                    learning360_conn_id="limited",
+                    execution_timeout={"timedelta(seconds=60)" if ended_by == "timeout" else None},
+                )
+                """,
+            )
+        after = budget.reserve(ENDPOINTS["deleteGroup"], 600).moment
+        assert limited.control.journal() == []
+    assert waited == [True]
+    assert ("AirflowTaskTimeout" in capfd.readouterr().out) is (ended_by == "timeout")
+    assert after - taken[-1] == pytest.approx(1.05, abs=0.1)
+
+
+def test_a_run_in_one_process_is_supervised_by_nobody(run):
+    """The end of the shell that it was started from says nothing."""
+    ended = run(
+        "unsupervised",
+        """
+        @task
+        def is_it():
+            from airflow.providers.common.compat.sdk import get_current_context
+            from airflow_provider_360learning.supervision import is_supervised
+
+            return is_supervised(get_current_context()["ti"])
+
+        is_it()
+        """,
+    )
+    assert ended.results["is_it"] is False
 
 
 # Sensors: every way to wait, through everything that can happen to it, in one DAG run

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -88,3 +89,15 @@ def test_a_write_whose_process_is_killed_is_done_once_and_its_task_ends_green(st
     assert sum(session["name"] == "Killed" for session in state["sessions"]) == 1
     assert sum(user["mail"] == "killed@acme.test" for user in state["users"]) == 1
     assert [len(_done(platform, operation)) for operation in operations] == [1, 1, 1]
+
+
+def test_an_attempt_whose_supervisor_is_killed_sends_nothing_beside_the_next_one(stack, platform):
+    """Airflow leaves its process running, which would write on for as long as it has something to write."""
+    run_id = stack.trigger("orphaned")
+    _until(lambda: _done(platform, "createOrInviteUser"))
+    (task,) = stack.task_instances("orphaned", run_id)
+    psutil.Process(task["pid"]).parent().kill()
+    assert stack.wait("orphaned", run_id, timeout=120) == "success"
+    sent = [entry["user"] for entry in platform.control.journal() if entry["operation"] == "createOrInviteUser"]
+    attempts = [mail.partition(".")[0] for mail in sent]
+    assert attempts == ["attempt-1"] * attempts.count("attempt-1") + ["attempt-2"] * 4

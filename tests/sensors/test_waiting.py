@@ -157,6 +157,14 @@ def test_five_failures_in_a_row_are_tolerated_while_poking(sandbox, poking, enro
     assert operations(sandbox) == [POKE] * 6
 
 
+def test_the_log_ends_with_what_all_pokes_cost(sandbox, poking, enrol, capfd):
+    enrol(GRACE_MAIL)
+    with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
+        poking().execute({})
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "360Learning: " in line]
+    assert f"{len(operations(sandbox))} requests, waited 0 s, 0 answers 429, 0 retries, 0 tokens" in line
+
+
 def test_the_sixth_failure_in_a_row_reaches_the_retries_of_airflow(sandbox, poking):
     sandbox.control.add_fault(POKE, kind="status", status=503, count=100)
     task = poking()

@@ -1,0 +1,94 @@
+"""A task process whose supervisor is killed, without Airflow: tests/airflow has the same with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_360learning.supervision import is_supervised
+
+ROOT = Path(__file__).parents[2]
+
+TASK = """
+import os
+from airflow_provider_360learning.supervision import end_if_orphaned
+
+print("started", flush=True)
+input()
+# here
+end_if_orphaned()
+print("goes on", flush=True)
+"""
+FORKS = "pid = os.fork()\nif pid: os._exit(os.waitpid(pid, 0)[1])"
+SUPERVISOR = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(20)"
+
+
+@contextmanager
+def started(*between, task=TASK):
+    """Start a supervisor and its task, perhaps with programs in between; yields the supervisor."""
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, *map(str, between), sys.executable, "-c", task],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with supervisor:
+        try:
+            assert supervisor.stdout.readline() == "started\n"
+            yield supervisor
+        finally:
+            supervisor.kill()
+
+
+def before_its_next_request(supervisor):
+    """Let the task come to its next request; returns what it says and what it logs."""
+    supervisor.stdin.write("\n")
+    supervisor.stdin.close()
+    said = supervisor.stdout.readline()
+    supervisor.kill()
+    return said, supervisor.stderr.read()
+
+
+@pytest.fixture
+def sudo(tmp_path):
+    """A program of that name which starts another one and waits for it."""
+    program = tmp_path / "sudo"
+    program.write_text('#!/bin/sh\n"$@"\nexit $?\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_a_task_whose_supervisor_is_gone_ends(sudo, levels):
+    """With ``run_as_user``, sudo stands between them, twice if it makes a terminal; it outlives the supervisor."""
+    with started(*[sudo] * levels) as supervisor:
+        supervisor.kill()
+        supervisor.wait()
+        said, logged = before_its_next_request(supervisor)
+    assert said == ""
+    assert "The process that supervised this attempt is gone" in logged
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_a_task_whose_supervisor_lives_goes_on(sudo, levels):
+    with started(*[sudo] * levels) as supervisor:
+        assert before_its_next_request(supervisor)[0] == "goes on\n"
+
+
+def test_a_process_that_a_task_forks_goes_on(tmp_path):
+    with started(task=TASK.replace("# here", FORKS)) as supervisor:
+        assert before_its_next_request(supervisor)[0] == "goes on\n"
+
+
+@pytest.mark.parametrize("task_instance", [None, SimpleNamespace(raw=False)], ids=["a script", "a test on Airflow 2"])
+def test_nobody_supervises_what_airflow_did_not_start(task_instance):
+    assert not is_supervised(task_instance)
