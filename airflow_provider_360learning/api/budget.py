@@ -159,7 +159,7 @@ class Budget:
                 operation=endpoint.operation,
                 retry_after=error.wait,
             ) from None
-        self._note(endpoint, reservation)
+        self._tell(endpoint, reservation, another=replacing is not None)
         return reservation
 
     def is_current(self, reservation: Reservation) -> bool:
@@ -169,6 +169,9 @@ class Budget:
         It does not if a 429 closed it meanwhile, or if we come so late that the request could arrive together
         with those of the next window.
         """
+        if reservation.wait:  # it is over
+            name = _held_by(reservation)
+            self.usage.waited[name] = self.usage.waited.get(name, 0.0) + reservation.wait
         source = self._source
         lateness = self._ask(lambda store, share: store.lateness(reservation))
         if self._source is not source:  # it was made at a store that is lost
@@ -262,13 +265,11 @@ class Budget:
         """Seconds until the requests that the shared store was not told of are out of every window."""
         return max(0.0, self._back_since + max(limit.per for limit in limits) + self._guard - time.monotonic())
 
-    def _note(self, endpoint: Endpoint, reservation: Reservation) -> None:
-        """Keep account of the wait, and say what the user should know about it."""
-        name = (reservation.held_by or "the first share interval").rpartition("|")[2]
-        if reservation.wait:
-            self.usage.waited[name] = self.usage.waited.get(name, 0.0) + reservation.wait
+    def _tell(self, endpoint: Endpoint, reservation: Reservation, *, another: bool) -> None:
+        """Say what the user should know about a reservation."""
         if reservation.wait >= LONG_WAIT:
-            log.info("%s waits %.0f s for room in the rate limit %s", endpoint.operation, reservation.wait, name)
+            waits = f"waits {'another ' if another else ''}{reservation.wait:.0f} s"
+            log.info("%s %s for room in the rate limit %s", endpoint.operation, waits, _held_by(reservation))
         for key, calls in reservation.lowered:
             limit = key.rpartition("|")[2]
             if limit not in self._warned:
@@ -279,6 +280,10 @@ class Budget:
                     calls,
                     limit,
                 )
+
+
+def _held_by(reservation: Reservation) -> str:
+    return (reservation.held_by or "the first share interval").rpartition("|")[2]
 
 
 def _growing_delay(times: int) -> float:

@@ -172,7 +172,7 @@ def test_the_narrowest_limit_is_closed_first_then_the_wider_ones(make):
     refuse(budget, CREATE, 5.0)
     assert waits(budget, CREATE, 1) == about(5)
     assert waits(budget, UPDATE, 1) == about(5.24), "slowed down as well"
-    assert waits(budget, TOKEN, 1) == about(5.12)
+    assert waits(budget, TOKEN, 1)[0] > 4.9
     assert waits(budget, READ, 1) == [0]
     assert budget.usage.refused == 2
 
@@ -183,7 +183,7 @@ def test_a_push_back_holds_for_all_who_share_the_store(make):
 
 
 def test_a_reserved_moment_does_not_survive_a_push_back(make):
-    budget = make()
+    budget = make(guard=10.0)
     reservation = budget.reserve(UPDATE, 600)
     assert budget.is_current(reservation)
     refuse(make(), UPDATE, 5.0)
@@ -242,7 +242,9 @@ def test_the_first_request_waits_for_a_share_interval_from_the_start_of_the_proc
     """Otherwise each of a row of short processes would begin with a burst."""
     started = time.monotonic() - 1.0
     budget = make(store=None, fallback=Share(0.2, started))
-    assert budget.reserve(CREATE, 600).wait == pytest.approx(1.5, abs=0.1)
+    reservation = budget.reserve(CREATE, 600)
+    assert reservation.wait == pytest.approx(1.5, abs=0.1)
+    budget.is_current(reservation)
     assert re.search(r"1\.[45] s on the first share interval", str(budget.usage))
 
 
@@ -324,16 +326,20 @@ def test_a_store_that_can_be_used_again_is_used_again(make, tmp_path, caplog):
 def test_a_long_wait_is_logged_and_a_short_one_is_not(make, caplog):
     budget = make()
     with caplog.at_level(logging.INFO):
-        waits(budget, DELETE_GROUP, 5)
+        waits(budget, DELETE_GROUP, 11)
         assert caplog.text == ""
-        waits(budget, DELETE_GROUP, 10)
-    assert "deleteGroup waits 1" in caplog.text
-    assert "for room in the rate limit deleteGroup" in caplog.text
+        reservation = budget.reserve(DELETE_GROUP, 600)
+        assert "deleteGroup waits 11 s for room in the rate limit deleteGroup" in caplog.text
+        budget.reserve(DELETE_GROUP, 600, replacing=reservation)
+        assert "deleteGroup waits another 11 s" in caplog.text
 
 
-def test_the_usage_is_one_line(make):
+def test_the_usage_is_one_line_and_counts_the_waits_that_are_over(make):
     budget = make()
-    waits(budget, DELETE_GROUP, 3)
+    reservations = [budget.reserve(DELETE_GROUP, 600) for _ in range(4)]
+    for reservation in reservations[:3]:
+        budget.is_current(reservation)
+    budget.release(reservations[3])
     budget.usage.requests += 3
     line = r"3 requests, waited (2\.[89]|3\.0) s on deleteGroup, 0 answers 429, 0 retries, 0 tokens"
     assert re.fullmatch(line, str(budget.usage))
