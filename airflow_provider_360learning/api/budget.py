@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -61,7 +62,7 @@ class Share:
 
     :param part: 0 < part <= 1.
     :param started: When the process started to work with it, on :func:`time.monotonic`. The first request waits
-        for one share interval from then: otherwise a row of short processes would each start with a burst.
+        for a window from then: otherwise a row of short processes would each start with a burst.
     """
 
     part: float
@@ -71,11 +72,6 @@ class Share:
         """Scale a limit down to the part: fewer calls while there is more than one, then a longer window."""
         calls = max(1, int(limit.calls * self.part))
         return Limit(limit.name, calls, limit.per * calls / (limit.calls * self.part), limit.scope)
-
-    def not_within(self, limits: tuple[Limit, ...]) -> float:
-        """Seconds that the first request still has to wait."""
-        interval = max(limit.per / limit.calls for limit in limits)
-        return max(0.0, self.started + interval - time.monotonic())
 
 
 Source = tuple[Store, Share | None]
@@ -144,7 +140,7 @@ class Budget:
             return store.reserve(
                 [self._demand(limit) for limit in limits],
                 longest_wait=longest_wait,
-                not_within=share.not_within(limits) if share else self._still_unknown(limits),
+                not_within=self._still_unknown(limits, share.started if share else self._back_since),
                 replacing=replacing,
                 # A share says nothing about what was agreed with the vendor.
                 agree=share is None,
@@ -153,8 +149,9 @@ class Budget:
         try:
             reservation = self._ask(book)
         except NoRoomError as error:
+            left = max(0.0, longest_wait)
             raise RateLimitedError(
-                f"The rate limit leaves no room for {error.wait:.0f} s, longer than the {longest_wait:.0f} s that "
+                f"The rate limit leaves no room for {error.wait:.0f} s, longer than the {left:.0f} s that "
                 "are left of the longest wait allowed ([learning360] max_rate_limit_wait)",
                 operation=endpoint.operation,
                 retry_after=error.wait,
@@ -173,14 +170,20 @@ class Budget:
             name = _held_by(reservation)
             self.usage.waited[name] = self.usage.waited.get(name, 0.0) + reservation.wait
         source = self._source
-        lateness = self._ask(lambda store, share: store.lateness(reservation))
-        if self._source is not source:  # it was made at a store that is lost
+        if reservation.store is not source[0]:
+            return False
+        try:
+            lateness = source[0].lateness(reservation)
+        except StoreUnavailableError as error:
+            self._fall_back(source, error)
             return False
         return lateness is not None and lateness <= max(self._guard / 2, FORGIVEN_LATENESS)
 
     def release(self, reservation: Reservation) -> None:
         """Give up a reservation whose request will not be sent."""
-        self._ask(lambda store, share: store.release(reservation))
+        if reservation.store:
+            with suppress(StoreUnavailableError):  # lost with its reservations
+                reservation.store.release(reservation)
 
     def push_back(self, endpoint: Endpoint, reservation: Reservation, retry_after: float | None) -> float:
         """
@@ -220,12 +223,14 @@ class Budget:
 
     def _ask(self, question: Callable[[Store, Share | None], T]) -> T:
         """Ask the store; where it cannot be used, go on with a share of each limit: never without any."""
-        source = self._source
-        try:
-            return question(*source)
-        except StoreUnavailableError as error:
-            self._fall_back(source, error)
-        return question(*self._source)
+        while True:
+            source = self._source
+            try:
+                return question(*source)
+            except StoreUnavailableError as error:
+                if source[0] is process_store():
+                    raise
+                self._fall_back(source, error)
 
     def _fall_back(self, source: Source, error: StoreUnavailableError) -> None:
         with self._changing_source:
@@ -261,9 +266,9 @@ class Budget:
             _lost.discard(self._shared)
         log.info("The shared rate budget can be used again.")
 
-    def _still_unknown(self, limits: tuple[Limit, ...]) -> float:
-        """Seconds until the requests that the shared store was not told of are out of every window."""
-        return max(0.0, self._back_since + max(limit.per for limit in limits) + self._guard - time.monotonic())
+    def _still_unknown(self, limits: tuple[Limit, ...], since: float) -> float:
+        """Seconds until the requests are out of every window that were sent before, and that the store knows not."""
+        return max(0.0, since + max(limit.per for limit in limits) + self._guard - time.monotonic())
 
     def _tell(self, endpoint: Endpoint, reservation: Reservation, *, another: bool) -> None:
         """Say what the user should know about a reservation."""
@@ -283,7 +288,7 @@ class Budget:
 
 
 def _held_by(reservation: Reservation) -> str:
-    return (reservation.held_by or "the first share interval").rpartition("|")[2]
+    return (reservation.held_by or "the first window").rpartition("|")[2]
 
 
 def _growing_delay(times: int) -> float:

@@ -51,6 +51,8 @@ R = TypeVar("R")
 MOST_ATTEMPTS = 4
 #: Wait before the next attempt, in seconds: doubling from the first, with jitter.
 FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT = 0.5, 20.0
+#: A connection that was idle for longer is looked after before it is used, in seconds.
+LONG_IDLE = 2.0
 #: How much of an answer's text goes into an error, in characters.
 LONGEST_QUOTE = 300
 
@@ -309,12 +311,18 @@ class _Exchange:
                 self._auth.make_ready()
                 prepared = self._client._transport.prepare(self._request)
                 self._connect(prepared)
-                left = max(0.0, self._deadline - time.monotonic())
+                left = self._deadline - time.monotonic()
+                # What has room at once is sent, however little time there is; but not tried for ever.
+                left = left if reservation else max(0.0, left)
                 reservation = self._budget.reserve(self._endpoint, left, replacing=reservation)
-                yield reservation.wait
+                due = time.monotonic() + reservation.wait
+                if reservation.wait > LONG_IDLE:
+                    yield reservation.wait - LONG_IDLE / 2
+                    self._connect(prepared)  # it may have been closed meanwhile
+                yield max(0.0, due - time.monotonic())
                 self._client._before_sending()
                 # All work is done before the last look at the clock; a token that ended meanwhile costs the moment.
-                self._prepared = self._auth(self._client._transport.prepare(self._request))
+                self._prepared = self._auth(prepared.copy())
                 if self._budget.is_current(reservation):
                     self._used, reservation = reservation, None
                     return

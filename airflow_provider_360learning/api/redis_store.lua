@@ -4,21 +4,18 @@
 -- ARGV[1]  the command, one of those at the end
 -- ARGV[2]  its arguments, and the constants of stores.py, as JSON
 
-local asked = cjson.decode(ARGV[2])
+local arguments = cjson.decode(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local NEVER = -math.huge
 local CHUNK = 100
 
-local INITIAL = {
-  closed_until = NEVER, strikes = 0, part = 1, lowest = 0, lowest_until = NEVER,
-  full_calls = 0, full_window = 0, full_from = 0, full_until = NEVER,
-}
+local INITIAL = { closed_until = NEVER, strikes = 0, part = 1, lowest = 0, lowest_until = NEVER }
 
 local NAMES = {}
 for name in pairs(INITIAL) do NAMES[#NAMES + 1] = name end
 
-local function text(number) return string.format('%.17g', number) end
+local function as_text(number) return string.format('%.17g', number) end
 local function reserved_key(index) return KEYS[2 * index - 1] end
 local function state_key(index) return KEYS[2 * index] end
 local function limits() return #KEYS / 2 end
@@ -35,11 +32,11 @@ local function save_state(index, state)
   local fields = {}
   for name, number in pairs(state) do
     fields[#fields + 1] = name
-    fields[#fields + 1] = text(number)
+    fields[#fields + 1] = as_text(number)
   end
   redis.call('HSET', state_key(index), unpack(fields))
   local closed_for = math.max(0, state.closed_until - now)
-  redis.call('EXPIRE', state_key(index), math.ceil(closed_for + asked.state_life))
+  redis.call('EXPIRE', state_key(index), math.ceil(closed_for + arguments.state_life))
 end
 
 -- A state that is saved only if something was changed in it.
@@ -56,13 +53,13 @@ end
 
 local function agree(state, demand)
   if state.lowest_until > now and demand.calls > state.lowest then return end
-  if state.lowest == demand.calls and state.lowest_until > now + asked.agreement_life / 2 then return end
-  state.lowest, state.lowest_until = demand.calls, now + asked.agreement_life
+  if state.lowest == demand.calls and state.lowest_until > now + arguments.agreement_life / 2 then return end
+  state.lowest, state.lowest_until = demand.calls, now + arguments.agreement_life
 end
 
 local function pace(state, demand)
   local allowed = math.max(0, now - state.closed_until) * demand.calls / demand.window
-  return math.min(1, state.part + asked.regained * allowed ^ 2)
+  return math.min(1, state.part + arguments.regained * allowed ^ 2)
 end
 
 local function slowed(state, demand)
@@ -75,45 +72,15 @@ local function push_back(state, demand, seconds, strikes)
   local closed_until = now + seconds
   if closed_until <= state.closed_until then return end
   if now > state.closed_until then
-    state.part = math.max(asked.slowest, asked.slowed_to * pace(state, demand))
+    state.part = math.max(arguments.slowest, arguments.slowed_to * pace(state, demand))
   end
   state.closed_until, state.strikes = closed_until, strikes
-end
-
--- Stretches that are known to have no room
-
-local function knows(state, demand)
-  return state.full_calls == demand.calls and state.full_window == demand.window
-end
-
-local function full_ahead(state, demand, moment)
-  local ahead = knows(state, demand) and moment < state.full_from and state.full_from < state.full_until
-  return ahead and state.full_from or math.huge
-end
-
-local function found_full(state, demand, begin, finish)
-  if knows(state, demand) and state.full_until > now and state.full_from <= finish then
-    if begin > state.full_until then return end
-    begin, finish = math.min(begin, state.full_from), math.max(finish, state.full_until)
-  end
-  state.full_calls, state.full_window = demand.calls, demand.window
-  state.full_from, state.full_until = begin, finish
-end
-
-local function forget_full_around(state, moment)
-  local from, finish, window = state.full_from, state.full_until, state.full_window
-  if not (from - window < moment and moment < finish + window) then return end
-  if moment - from > finish - moment then
-    state.full_until = moment - window
-  else
-    state.full_from = moment + window
-  end
 end
 
 -- Moments
 
 local function moments_after(index, moment)
-  local rank = redis.call('ZCOUNT', reserved_key(index), '-inf', text(moment))
+  local rank = redis.call('ZCOUNT', reserved_key(index), '-inf', as_text(moment))
   local chunk, at = {}, 0
   return function()
     if at >= #chunk then
@@ -125,34 +92,20 @@ local function moments_after(index, moment)
   end
 end
 
-local function earliest(index, demand, start, stop)
+local function earliest(index, demand, start)
   local neighbours, seen = {}, 0
   for moment in moments_after(index, start - demand.window) do
     seen = seen + 1
     neighbours[seen] = moment
     if seen >= demand.calls then
       local first = neighbours[seen - demand.calls + 1]
-      if moment - demand.window >= start or start >= stop then break end
+      if moment - demand.window >= start then break end
       if first + demand.window > start and moment - demand.window < first then
         start = first + demand.window
       end
     end
   end
   return start
-end
-
-local function find_room(index, state, demand, start)
-  local paced = slowed(state, demand)
-  local moment, known_from = start, start
-  while moment >= known_from do
-    if knows(state, paced) and state.full_from <= moment and moment < state.full_until then
-      moment = state.full_until
-    end
-    known_from = full_ahead(state, paced, moment)
-    moment = earliest(index, paced, moment, known_from)
-  end
-  if moment > start then found_full(state, paced, start, moment) end
-  return moment
 end
 
 -- The moment that suits every limit, and which limit pushed it the furthest (0 for none).
@@ -163,7 +116,7 @@ local function place(states, demands, start)
   end
   local suited, index = 0, 1
   while suited < limits() do
-    local later = find_room(index, states[index], demands[index], moment)
+    local later = earliest(index, slowed(states[index], demands[index]), moment)
     if later > moment then moment, held_by, suited = later, index, 0 end
     suited, index = suited + 1, index % limits() + 1
   end
@@ -171,77 +124,71 @@ local function place(states, demands, start)
 end
 
 local function give_up(token)
-  for index = 1, limits() do
-    local moment = redis.call('ZSCORE', reserved_key(index), token)
-    if moment then
-      redis.call('ZREM', reserved_key(index), token)
-      local state, save = open_state(index)
-      forget_full_around(state, tonumber(moment))
-      save()
-    end
-  end
+  for index = 1, limits() do redis.call('ZREM', reserved_key(index), token) end
 end
 
 local function book(index, moment, demand)
   local key = reserved_key(index)
-  redis.call('ZADD', key, text(moment), asked.token)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - math.max(asked.forgotten_after, 2 * demand.window)))
+  redis.call('ZADD', key, as_text(moment), arguments.token)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', as_text(now - math.max(arguments.forgotten_after, 2 * demand.window)))
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-  redis.call('EXPIRE', key, math.ceil(last - now + 2 * demand.window + asked.forgotten_after))
+  redis.call('EXPIRE', key, math.ceil(last - now + 2 * demand.window + arguments.forgotten_after))
 end
 
 local commands = {}
 
 function commands.reserve()
-  if asked.replacing then give_up(asked.replacing) end
+  if arguments.replacing then give_up(arguments.replacing) end
   local states, demands, lowest, saves = {}, {}, {}, {}
-  for index, demand in ipairs(asked.demands) do
+  for index, demand in ipairs(arguments.demands) do
     states[index], saves[index] = open_state(index)
     demands[index], lowest[index] = demand, tostring(demand.calls)
-    if asked.agree then
+    if arguments.agree then
       agree(states[index], demand)
       demands[index] = { calls = math.min(demand.calls, states[index].lowest), window = demand.window }
       lowest[index] = tostring(demands[index].calls)
     end
   end
-  local moment, held_by = place(states, demands, now + asked.not_within)
+  local moment, held_by = place(states, demands, now + arguments.not_within)
   for _, save in ipairs(saves) do save() end
-  if moment - now <= asked.longest_wait then
+  if moment - now <= arguments.longest_wait then
     for index, demand in ipairs(demands) do book(index, moment, demand) end
   end
-  return { text(moment), text(moment - now), held_by, lowest }
+  return { as_text(moment), as_text(moment - now), held_by, lowest }
 end
 
 function commands.release()
-  give_up(asked.token)
+  give_up(arguments.token)
 end
 
 function commands.lateness()
+  -- A server that lost its data has given the place to somebody else.
+  if not redis.call('ZSCORE', reserved_key(1), arguments.token) then return false end
   for index = 1, limits() do
     local closed_until = redis.call('HGET', state_key(index), 'closed_until')
     if closed_until and tonumber(closed_until) > now then return false end
   end
-  return text(now - asked.moment)
+  return as_text(now - arguments.moment)
 end
 
 function commands.push_back()
   local states, saves = {}, {}
   for index = 1, limits() do states[index], saves[index] = open_state(index) end
   local last = states[1]
-  for index = 2, asked.narrowest do
+  for index = 2, arguments.narrowest do
     if states[index].closed_until > last.closed_until then last = states[index] end
   end
-  local again = now - last.closed_until < asked.strike_memory
-  local strikes = (again and last.strikes or 0) + (asked.seconds and 0 or 1)
-  local seconds = asked.seconds or asked.growing[math.min(strikes, #asked.growing)]
-  local closing = again and limits() or asked.narrowest
-  if asked.moment < last.closed_until then
-    seconds, strikes = math.max(last.closed_until - now, asked.seconds or 0), last.strikes
-    closing = asked.narrowest
+  local again = now - last.closed_until < arguments.strike_memory
+  local strikes = (again and last.strikes or 0) + (arguments.seconds and 0 or 1)
+  local seconds = arguments.seconds or arguments.growing[math.min(strikes, #arguments.growing)]
+  local closing = again and limits() or arguments.narrowest
+  if arguments.moment < last.closed_until then
+    seconds, strikes = math.max(last.closed_until - now, arguments.seconds or 0), last.strikes
+    closing = arguments.narrowest
   end
-  for index = 1, closing do push_back(states[index], asked.demands[index], seconds, strikes) end
+  for index = 1, closing do push_back(states[index], arguments.demands[index], seconds, strikes) end
   for _, save in ipairs(saves) do save() end
-  return text(math.max(0, seconds))
+  return as_text(math.max(0, seconds))
 end
 
 return commands[ARGV[1]]()

@@ -36,6 +36,8 @@ PREFIX = "learning360:{budget}"
 STATE_LIFE = 3600.0
 #: How long a server that could not be reached is not asked again, in seconds: asking takes until its timeout.
 LEFT_ALONE_FOR = 5.0
+#: The moment of a request that was sent by another store's word, whose clock is another: as good as just now.
+NEVER_UNDER_WAY = 1e12
 #: Push-backs in a row after which their length grows no more.
 MOST_STRIKES = 16
 
@@ -70,7 +72,8 @@ class RedisStore:
 
     def check(self) -> None:
         """See :meth:`Store.check`."""
-        self._run("lateness", [], moment=0.0)
+        # By writing: a server that is full, or a replica, answers questions.
+        self.reserve([Demand("check", 1000, 1.0)], longest_wait=LEFT_ALONE_FOR, agree=False)
 
     def reserve(
         self,
@@ -89,24 +92,26 @@ class RedisStore:
             "reserve",
             keys,
             demands=_written(demands),
-            longest_wait=longest_wait,
+            longest_wait=longest_wait + trip,
             not_within=max(not_within, trip),
             replacing=str(replacing.token) if replacing else None,
             agree=agree,
             token=str(token),
         )
-        if float(wait) > longest_wait:
-            raise NoRoomError(float(wait))
+        to_wait = round(float(wait) - trip, 6)
+        if to_wait > longest_wait:
+            raise NoRoomError(to_wait)
         lowered = tuple(
             (demand.key, int(calls)) for demand, calls in zip(demands, lowest, strict=True) if int(calls) < demand.calls
         )
         return Reservation(
-            max(0.0, round(float(wait) - trip, 6)),
+            max(0.0, to_wait),
             float(moment),
             token,
             keys,
             keys[held_by - 1] if held_by else None,
             lowered,
+            self,
         )
 
     def release(self, reservation: Reservation) -> None:
@@ -115,10 +120,14 @@ class RedisStore:
 
     def lateness(self, reservation: Reservation) -> float | None:
         """See :meth:`Store.lateness`."""
-        answer = self._run("lateness", reservation.keys, moment=reservation.moment)
+        asked_at = time.monotonic()
+        answer = self._run("lateness", reservation.keys, moment=reservation.moment, token=str(reservation.token))
         if answer is None:
             return None
-        late = float(answer)
+        # As late as it may be by now: nobody knows which way of the trip took longer than usual.
+        late = float(answer) + time.monotonic() - asked_at - min(self._trips)
+        if late < -max(self._trips):  # the server's clock was set back
+            return None
         if late < 0:  # the trip was faster than the fastest so far
             time.sleep(-late)
         return max(0.0, late)
@@ -137,7 +146,7 @@ class RedisStore:
             [demand.key for demand in demands],
             demands=_written(demands),
             narrowest=len(levels[0]),
-            moment=reservation.moment,
+            moment=reservation.moment if reservation.store is self else NEVER_UNDER_WAY,
             seconds=asked,
             growing=[growing(strikes) for strikes in range(1, MOST_STRIKES + 1)],
         )

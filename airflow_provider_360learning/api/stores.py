@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -84,6 +84,7 @@ class Reservation:
     :param keys: The limits that it counts against.
     :param held_by: Key of the limit that made it wait the longest, if any.
     :param lowered: Limits for which another process works with a lower number of calls, and that number.
+    :param store: Where it was made; its moment means nothing elsewhere.
     """
 
     wait: float
@@ -92,6 +93,7 @@ class Reservation:
     keys: tuple[str, ...]
     held_by: str | None = None
     lowered: tuple[tuple[str, int], ...] = ()
+    store: Store | None = field(default=None, repr=False, compare=False)
 
 
 class Store(Protocol):
@@ -152,7 +154,7 @@ class Store(Protocol):
         """
 
 
-def earliest(moments: Iterable[float], calls: int, window: float, start: float, until: float = float("inf")) -> float:
+def earliest(moments: Iterable[float], calls: int, window: float, start: float) -> float:
     """
     Find the first moment from ``start`` on that keeps every window at ``calls`` requests or fewer.
 
@@ -164,7 +166,6 @@ def earliest(moments: Iterable[float], calls: int, window: float, start: float, 
     :param calls: Most requests in a window.
     :param window: Seconds.
     :param start: The first moment wanted.
-    :param until: Where to stop looking: what comes next is known.
     """
     neighbours: deque[float] = deque(maxlen=calls)
     for moment in moments:
@@ -172,7 +173,7 @@ def earliest(moments: Iterable[float], calls: int, window: float, start: float, 
         if len(neighbours) < calls:
             continue
         closed_from, closed_until = neighbours[-1] - window, neighbours[0] + window
-        if closed_from >= start or start >= until:
+        if closed_from >= start:
             break
         if closed_until > start and closed_from < neighbours[0]:
             start = closed_until
@@ -188,8 +189,6 @@ class LimitState(NamedTuple):
     :param part: What the last push-back left of the pace; it comes back with time.
     :param lowest: The lowest number of calls that anybody states.
     :param lowest_until: How long that is believed.
-    :param full: ``(calls, window, from, until)``: a stretch known to have no room for such a demand, so that a
-        long queue is not read anew for each place at its end.
     """
 
     closed_until: float = float("-inf")
@@ -197,10 +196,6 @@ class LimitState(NamedTuple):
     part: float = 1.0
     lowest: int = 0
     lowest_until: float = float("-inf")
-    full_calls: int = 0
-    full_window: float = 0.0
-    full_from: float = 0.0
-    full_until: float = float("-inf")
 
     def agreed(self, demand: Demand, now: float) -> LimitState:
         """Take note of the calls that somebody states, where nobody stated fewer; seldom, to write little."""
@@ -227,34 +222,6 @@ class LimitState(NamedTuple):
             return self
         part = self.part if now <= self.closed_until else max(SLOWEST, SLOWED_TO * self.pace(demand, now))
         return self._replace(closed_until=until, strikes=strikes, part=part)
-
-    def is_full_for(self, demand: Demand, moment: float) -> bool:
-        """Tell whether there is known to be no room for a demand at a moment."""
-        return self._is_about(demand) and self.full_from <= moment < self.full_until
-
-    def full_ahead(self, demand: Demand, moment: float) -> float:
-        """Tell where the next stretch without room begins, as far as is known."""
-        ahead = self._is_about(demand) and moment < self.full_from < self.full_until
-        return self.full_from if ahead else float("inf")
-
-    def found_full(self, demand: Demand, begin: float, end: float, now: float) -> LimitState:
-        """Remember that there is no room from ``begin`` to ``end``; the stretch that begins first is kept."""
-        if self._is_about(demand) and self.full_until > now and self.full_from <= end:
-            if begin > self.full_until:
-                return self
-            begin, end = min(begin, self.full_from), max(end, self.full_until)
-        return self._replace(full_calls=demand.calls, full_window=demand.window, full_from=begin, full_until=end)
-
-    def given_up(self, moment: float) -> LimitState:
-        """Forget what is known to be full around a reservation that is given up; the longer side stays known."""
-        if not self.full_from - self.full_window < moment < self.full_until + self.full_window:
-            return self
-        if moment - self.full_from > self.full_until - moment:
-            return self._replace(full_until=moment - self.full_window)
-        return self._replace(full_from=moment + self.full_window)
-
-    def _is_about(self, demand: Demand) -> bool:
-        return (self.full_calls, self.full_window) == (demand.calls, demand.window)
 
 
 _SCHEMA = f"""
@@ -312,7 +279,7 @@ class SqliteStore:
             self._tidy_up(db, now, max(demand.window for demand in demands))
         if not has_room:
             raise NoRoomError(moment - now)
-        return Reservation(max(0.0, moment - time.monotonic()), moment, token, keys, held_by, lowered)
+        return Reservation(max(0.0, moment - time.monotonic()), moment, token, keys, held_by, lowered, self)
 
     def release(self, reservation: Reservation) -> None:
         """See :meth:`Store.release`."""
@@ -323,11 +290,10 @@ class SqliteStore:
         """See :meth:`Store.lateness`."""
         marks = ", ".join("?" * len(reservation.keys))
         with self._transaction(write=False) as db:
-            now = time.monotonic()
-            closed = db.execute(
-                f"SELECT 1 FROM limits WHERE key IN ({marks}) AND closed_until > ?", (*reservation.keys, now)
-            ).fetchone()
-        return None if closed else now - reservation.moment
+            query = f"SELECT max(closed_until) FROM limits WHERE key IN ({marks})"
+            (closed_until,) = db.execute(query, reservation.keys).fetchone()
+        now = time.monotonic()  # afterwards: the file may have been held by another process
+        return None if (closed_until or 0.0) > now else now - reservation.moment
 
     def push_back(
         self,
@@ -343,7 +309,8 @@ class SqliteStore:
             last = max((states[demand.key] for demand in levels[0]), key=lambda state: state.closed_until)
             again = now - last.closed_until < STRIKE_MEMORY
             strikes = (last.strikes if again else 0) + (asked is None)
-            if reservation.moment < last.closed_until:  # sent before the limit was closed: nothing new
+            if reservation.store is self and reservation.moment < last.closed_until:
+                # Sent before the limit was closed: nothing new.
                 seconds, strikes, closing = max(last.closed_until - now, asked or 0.0), last.strikes, levels[0]
             else:
                 # Where the server says for how long, nothing grows: the next 429 that does not say starts small.
@@ -363,7 +330,7 @@ class SqliteStore:
                 moment, held_by = closed_until, demand.key
         suited = 0
         for demand in itertools.cycle(demands):
-            later = self._find_room(db, states, demand, now, moment)
+            later = self._find_room(db, states[demand.key], demand, now, moment)
             if later > moment:
                 moment, held_by, suited = later, demand.key, 0
             suited += 1
@@ -372,23 +339,14 @@ class SqliteStore:
         return moment, held_by
 
     @staticmethod
-    def _find_room(db: sqlite3.Connection, states: States, demand: Demand, now: float, start: float) -> float:
+    def _find_room(db: sqlite3.Connection, state: LimitState, demand: Demand, now: float, start: float) -> float:
         """Find the first moment from ``start`` on that suits one limit."""
-        state = states[demand.key]
         paced = state.slowed(demand, now)
-        moment, known_from = start, start
-        while moment >= known_from:
-            if state.is_full_for(paced, moment):
-                moment = state.full_until
-            known_from = state.full_ahead(paced, moment)
-            rows = db.execute(
-                "SELECT moment FROM reserved WHERE key = ? AND moment > ? ORDER BY moment",
-                (demand.key, moment - paced.window),
-            )
-            moment = earliest((taken for (taken,) in rows), paced.calls, paced.window, moment, known_from)
-        if moment > start:
-            states[demand.key] = state.found_full(paced, start, moment, now)
-        return moment
+        rows = db.execute(
+            "SELECT moment FROM reserved WHERE key = ? AND moment > ? ORDER BY moment",
+            (demand.key, start - paced.window),
+        )
+        return earliest((moment for (moment,) in rows), paced.calls, paced.window, start)
 
     @contextmanager
     def _states(self, db: sqlite3.Connection, keys: Sequence[str]) -> Iterator[States]:
@@ -400,14 +358,12 @@ class SqliteStore:
         yield states
         db.executemany(_SAVE_STATE, [(key, *state) for key, state in states.items() if state is not known.get(key)])
 
-    def _give_up(self, db: sqlite3.Connection, reservation: Reservation) -> None:
-        deleted = db.executemany(
+    @staticmethod
+    def _give_up(db: sqlite3.Connection, reservation: Reservation) -> None:
+        db.executemany(
             "DELETE FROM reserved WHERE key = ? AND moment = ? AND token = ?",
             [(key, reservation.moment, reservation.token) for key in reservation.keys],
         )
-        if deleted.rowcount > 0:
-            with self._states(db, reservation.keys) as states:
-                states.update({key: state.given_up(reservation.moment) for key, state in states.items()})
 
     def _tidy_up(self, db: sqlite3.Connection, now: float, window: float) -> None:
         if now >= self._tidy_up_at:
@@ -419,13 +375,13 @@ class SqliteStore:
         with self._lock:
             try:
                 db = self._open()
-                db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 try:
+                    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                     yield db
-                except BaseException:
+                    db.commit()
+                except BaseException:  # a signal in the middle as well: left open, it would lock everybody out
                     db.rollback()
                     raise
-                db.commit()
             except sqlite3.Error as error:
                 raise StoreUnavailableError(f"{self._path}: {error}") from error
 

@@ -238,14 +238,14 @@ def test_a_share_is_kept(make):
     assert waits(budget, UPDATE, 2) == about(1, 3.5)
 
 
-def test_the_first_request_waits_for_a_share_interval_from_the_start_of_the_process(make):
+def test_the_first_request_waits_for_a_window_from_the_start_of_the_process(make):
     """Otherwise each of a row of short processes would begin with a burst."""
     started = time.monotonic() - 1.0
     budget = make(store=None, fallback=Share(0.2, started))
     reservation = budget.reserve(CREATE, 600)
     assert reservation.wait == pytest.approx(1.5, abs=0.1)
     budget.is_current(reservation)
-    assert re.search(r"1\.[45] s on the first share interval", str(budget.usage))
+    assert re.search(r"1\.[45] s on the first window", str(budget.usage))
 
 
 def test_who_has_all_slots_waits_for_nothing_more_than_a_window(make):
@@ -318,6 +318,25 @@ def test_a_store_that_can_be_used_again_is_used_again(make, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         assert waits(budget, CREATE, 3) == about(1, 1, 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_moment_means_nothing_to_another_store(make):
+    """Another thread may have lost the store, or come back to it, while this one waited."""
+    elsewhere = make(store=SqliteStore(":memory:")).reserve(UPDATE, 600)
+    budget = make()
+    assert not budget.is_current(elsewhere)
+    budget.release(elsewhere)
+    assert refuse(budget, UPDATE, 5.0) == 5.0
+    assert budget.push_back(UPDATE, elsewhere, 7.0) == 7.0
+
+
+def test_who_loses_the_store_with_all_slots_begins_without_a_burst(make, tmp_path):
+    store = host_store(str(tmp_path))
+    budget = make(store=store, fallback=Share(1.0, started=0.0))
+    assert waits(budget, UPDATE, 5) == [0] * 5
+    (file,) = tmp_path.glob("*.sqlite3")
+    file.write_bytes(b"damaged" * 2000)
+    assert waits(budget, UPDATE, 5) == about(*[1] * 5)
 
 
 # What it tells

@@ -103,6 +103,14 @@ def test_429s_without_end_end_with_the_longest_wait(sandbox, make_api, sent):
     assert caught.value.retry_after == pytest.approx(1, abs=0.5)
 
 
+def test_who_is_always_late_gives_up_in_the_end(make_api, sent):
+    """As on a machine that is so busy that no moment is met."""
+    api = make_api(client={"before_sending": lambda: time.sleep(0.2)}, longest_wait=1.0)
+    with pytest.raises(RateLimitedError):
+        api.update_user(GRACE_MAIL, job="Admiral")
+    assert sent("updateUser") == []
+
+
 def test_who_asks_again_by_itself_is_told_of_a_429_at_once(sandbox, make_api, sent):
     """A sensor decides when; the push-back holds for it, too."""
     sandbox.control.add_fault("getGroups", kind="rate_limited", retry_after=60)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -182,6 +186,13 @@ def test_what_would_wait_too_long_is_not_booked(store):
     assert [book(store, ALL).wait for _ in range(3)] == [0, 0, 0]
 
 
+def test_what_has_room_needs_no_time_to_wait(store):
+    book(store, CREATIONS)
+    assert book(store, CREATIONS, longest_wait=0.0).wait == 0
+    with pytest.raises(NoRoomError):
+        book(store, CREATIONS, longest_wait=0.0)
+
+
 def test_some_seconds_can_be_let_pass_first(store):
     assert book(store, ALL, not_within=3.0).wait == pytest.approx(3, abs=0.1)
 
@@ -332,7 +343,7 @@ def test_threads_share_a_store(store):
     assert max(moments) - min(moments) == pytest.approx(9, abs=0.5)
 
 
-# A long queue: what is remembered of it
+# A long queue
 
 
 class Model:
@@ -352,8 +363,8 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_remembered_of_a_long_queue_changes_no_place(store, seed):
-    """The same places as without, whatever is booked, given up and replaced, with limits and guards that differ."""
+def test_each_place_is_that_of_a_model(store, seed):
+    """Whatever is booked, given up and replaced, with limits and guards that differ."""
     slow, fast = Demand("slow", 2, 1.0), Demand("all", 5, 1.0)
     kinds = [(slow, fast), (Demand("slow", 2, 1.02),), (fast,), (Demand("all", 5, 1.05),), (Demand("all", 3, 1.0),)]
     chance, model = random.Random(seed), Model()
@@ -430,6 +441,81 @@ os.kill(os.getpid(), 9)
     assert reservation.wait <= 0.5
     time.sleep(reservation.wait)
     assert book(store, Demand("all", 3, 0.5)).wait < 0.05
+
+
+# When the store is in trouble
+
+
+@contextmanager
+def held(folder, seconds):
+    """Hold the file of a host store for a while, as a process does that gets no CPU."""
+    (file,) = folder.glob("budget-*.sqlite3")
+    holding = threading.Event()
+
+    def hold():
+        with closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            holding.set()
+            time.sleep(seconds)
+            db.execute("ROLLBACK")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait()
+    yield
+    thread.join()
+
+
+def test_a_look_that_had_to_wait_for_the_file_is_late_itself(tmp_path):
+    store = host_store(str(tmp_path))
+    reservation = book(store, ALL)
+    with held(tmp_path, 0.3):
+        assert store.lateness(reservation) >= 0.29
+
+
+def test_a_signal_in_the_middle_locks_nobody_out(tmp_path):
+    """As the timeout of a task comes."""
+    store = host_store(str(tmp_path))
+
+    def interrupt(number, frame):
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with held(tmp_path, 0.3):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(InterruptedError):
+                book(store, ALL)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    book(store, ALL)
+    book(host_store(str(tmp_path)), ALL)
+
+
+def test_a_place_in_a_redis_that_lost_its_data_is_lost(redis_server):
+    """Others are given it anew."""
+    client = redis.Redis(redis_server.host, redis_server.port)
+    store = RedisStore(client, "redis")
+    reservation = book(store, ALL)
+    client.flushall()
+    assert store.lateness(reservation) is None
+    assert store.lateness(book(store, ALL)) is not None
+
+
+def test_a_redis_that_takes_no_writes_cannot_be_used(redis_server):
+    client = redis.Redis(redis_server.host, redis_server.port)
+    store = RedisStore(client, "the server")
+    store.check()
+    client.config_set("maxmemory", 1)
+    with pytest.raises(StoreUnavailableError, match=r"the server: .*maxmemory"):
+        store.check()
+
+
+def test_a_redis_whose_clock_was_set_back_makes_nobody_wait_for_it(redis_server):
+    """As far as a client can tell: its moment is in the future."""
+    store = RedisStore(redis.Redis(redis_server.host, redis_server.port), "redis")
+    ahead = book(store, ALL, not_within=30.0)
+    assert store.lateness(ahead) is None
 
 
 # Where the file lives
