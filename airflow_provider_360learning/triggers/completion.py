@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,12 +18,37 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from .questions import Verdict, from_dict
 from .sharing import SharedAnswers
 
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.client import Client
+    from airflow_provider_360learning.api.v1 import ApiV1
+
 #: Consecutive failures of a poke that a later poke may mend, before the wait fails.
 MOST_CONSECUTIVE_FAILURES = 5
 
+#: Seconds for which a connection that was read serves the waits that start: 2,000 of them start with a triggerer.
+CONNECTION_SERVES_FOR = 10.0
+#: Seconds between two waits that are told the same answer. They stay apart from then on, as each counts its interval
+#: from when it was told. A triggerer of Airflow 3.3 takes in about 200 lines of log a second, and then stands still.
+TOLD_APART = 0.01
+
 # The loop's own threads are few and shared by all providers, so sending has some of its own.
-_threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="learning360")
-_answers: SharedAnswers[Verdict] = SharedAnswers()
+_MOST_THREADS = 8
+_threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="learning360")
+
+
+class _Shared:
+    """What the waits on one event loop share."""
+
+    def __init__(self) -> None:
+        self.apis: SharedAnswers[ApiV1] = SharedAnswers(at_once=_MOST_THREADS)
+        # While some are sent, the next ones wait for their moment.
+        self.verdicts: defaultdict[Client, SharedAnswers[Verdict]] = defaultdict(
+            lambda: SharedAnswers(at_once=2 * _MOST_THREADS, apart=TOLD_APART)
+        )
+
+
+# A triggerer has one loop.
+_shared: defaultdict[asyncio.AbstractEventLoop, _Shared] = defaultdict(_Shared)
 
 
 class Learning360CompletionTrigger(BaseTrigger):
@@ -93,21 +119,27 @@ class Learning360CompletionTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
-        question = from_dict(self.question)
-        api = await Learning360Hook(self.learning360_conn_id, attempts=1).aget_api(_threads)
+        question, asked = from_dict(self.question), json.dumps(self.question, sort_keys=True)
+        shared = _shared[asyncio.get_running_loop()]
+        api = await shared.apis.get(
+            self.learning360_conn_id,
+            lambda: Learning360Hook(self.learning360_conn_id, attempts=1).aget_api(_threads),
+            CONNECTION_SERVES_FOR,
+        )
+        verdicts = shared.verdicts[api.client]
         failures = self.failures
         so_far: dict[str, Any] = {}
         next_poke = self.first_poke
         while next_poke < self.deadline:
             await _sleep_until(next_poke)
             try:
-                # It may have to wait for its turn, but not beyond the end of the whole wait.
-                asking = _answers.get(
-                    (api.client, json.dumps(self.question, sort_keys=True)),
+                verdict = await verdicts.get(
+                    asked,
                     lambda: api.client.arun(question.ask(api), _threads),
                     self.poke_interval,
+                    # It may have to wait for its turn, but not beyond the end of the whole wait.
+                    longest_wait=max(0.0, self.deadline - time.time()),
                 )
-                verdict = await asyncio.wait_for(asking, max(0.0, self.deadline - time.time()))
             except TimeoutError:
                 break
             except Learning360Error as error:
@@ -120,8 +152,8 @@ class Learning360CompletionTrigger(BaseTrigger):
                 # Counted from the answer: the request may have waited for its turn.
                 next_poke = time.time() + self.poke_interval
             failures = 0
-            so_far = verdict.as_result()
-            self.log.info("Seen: %s", so_far)
+            if so_far != (so_far := verdict.as_result()):
+                self.log.info("Seen: %s", so_far)
             if verdict.is_complete:
                 return {"status": "complete", "message": "complete", **so_far}
             if verdict.impossible:

@@ -11,21 +11,21 @@ from __future__ import annotations
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 import requests
 
-from airflow_provider_360learning.api.budget import Budget, Share
-from airflow_provider_360learning.api.client import Client, Settings
 from airflow_provider_360learning.api.errors import RateLimitedError
-from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, API_KEY, COMPANY_ID, GRACE_MAIL
-from tests.benchmarks.support import Table, arguments, in_processes, open_store, passed, place_for, sandbox
+from tests.benchmarks.support import Table, arguments, in_processes, make_api, open_store, passed, place_for, sandbox
 
 LIMIT = 5.0
 THEIRS = LIMIT / 2
 PROCESSES = 4
+MANNERS = ("not at all", "evenly", "at random")
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,11 @@ class Plan:
 def main() -> None:
     """Print a row for each kind of stranger."""
     seconds = 60.0 if arguments(__doc__).parse_args().quick else 180.0
-    print(f"{PROCESSES} processes, {seconds:.0f} s each, a stranger takes {THEIRS:g} of {LIMIT:g} writes a second")
+    print(f"{PROCESSES} processes, {seconds:.0f} s each, a stranger takes {THEIRS:g} of {LIMIT:g} writes a second\n")
     table = Table({"The stranger sends": 19, "ours a second": 0, "of what is left": 0, "our 429s": 0, "of ours": 0})
-    for manner in ("not at all", "evenly", "at random"):
-        table.row(manner, *measure(manner, seconds))
+    with ThreadPoolExecutor(len(MANNERS)) as pool:
+        for manner, cells in zip(MANNERS, pool.map(partial(measure, seconds=seconds), MANNERS), strict=True):
+            table.row(manner, *cells)
 
 
 def measure(manner: str, seconds: float) -> tuple[str, ...]:
@@ -82,12 +83,9 @@ def send_regardless(url: str, manner: str, end: float) -> None:
 
 def update_until_the_end(plan: Plan) -> None:
     """Update as fast as the budget allows, as one process of ours."""
-    settings = Settings(plan.url, COMPANY_ID, API_KEY, auth="api_key_header")
-    store, share = open_store("host", plan.place), Share(0.2, time.monotonic())
-    budget = Budget(store, base_url=plan.url, company_id=COMPANY_ID, fallback=share)
-    api = ApiV1(Client(settings, budget))
+    api = make_api(plan.url, open_store("host", plan.place))
     while (left := plan.end - time.monotonic()) > 0:
-        budget.longest_wait = left
+        api.client.budget.longest_wait = left
         try:
             api.update_user(GRACE_MAIL, job="Admiral")
         except RateLimitedError:

@@ -1,0 +1,202 @@
+"""What the benchmarks share: a sandbox and workers in processes of their own, counting in the journal, tables."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from airflow_provider_360learning.api.budget import Budget, Share
+from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.endpoints import READ_METHODS
+from airflow_provider_360learning.api.stores import SqliteStore, Store, host_store
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Entry = dict[str, Any]
+
+# A server that forks workers and has imported the client already: they start at once, as Airflow's tasks do.
+_WORKERS = multiprocessing.get_context("forkserver")
+_WORKERS.set_forkserver_preload(["airflow_provider_360learning.api.v1", "tests.benchmarks.support"])
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Make a parser with the one argument that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a shorter run, whose figures are rougher")
+    return parser
+
+
+# What is measured, in processes of its own
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running sandbox."""
+
+    url: str
+
+    @property
+    def control(self) -> SandboxControl:
+        return SandboxControl(self.url)
+
+    @property
+    def connection(self) -> str:
+        """An Airflow connection to it, as JSON."""
+        fields = {"conn_type": "learning360", "host": self.url, "login": COMPANY_ID, "password": API_KEY}
+        return json.dumps(fields | {"extra": {"auth": "api_key_header"}})
+
+
+@contextlib.contextmanager
+def sandbox(**settings: Any) -> Iterator[Server]:
+    """Run a sandbox in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        port_file = Path(folder) / "port"
+        command = [sys.executable, "-m", "airflow_provider_360learning.cli", "sandbox", "--port", "0"]
+        command += ["--port-file", str(port_file), "--settings", json.dumps(settings)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            try:
+                yield Server(_url_of(port_file))
+            finally:
+                process.terminate()
+
+
+def _url_of(port_file: Path) -> str:
+    for _ in range(400):
+        with contextlib.suppress(OSError, ValueError):
+            url = f"http://127.0.0.1:{int(port_file.read_text())}"
+            with urllib.request.urlopen(f"{url}/_sandbox/settings", timeout=2):
+                return url
+        time.sleep(0.05)
+    raise SystemExit("The sandbox did not start")
+
+
+def in_processes(function: Callable[[T], R], plans: Sequence[T]) -> list[R]:
+    """Call a function of a module for each plan, all at once, each in a fresh process."""
+    with ProcessPoolExecutor(len(plans), mp_context=_WORKERS) as pool:
+        return list(pool.map(function, plans))
+
+
+@contextlib.contextmanager
+def place_for(store: str) -> Iterator[str]:
+    """
+    Make the place where a store keeps its reservations.
+
+    :param store: memory, host or redis; the last runs a Redis server meanwhile.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if store != "redis":
+            yield folder
+            return
+        from tests.redis_server import RedisServer
+
+        with RedisServer(Path(folder)) as server:
+            yield f"redis://{server.host}:{server.port}"
+
+
+def open_store(store: str, place: str) -> Store:
+    """Open a store as each process does for itself."""
+    if store == "memory":
+        return SqliteStore(":memory:")
+    if store == "host":
+        return host_store(place)
+    from redis import Redis
+
+    from airflow_provider_360learning.api.redis_store import RedisStore
+
+    return RedisStore(Redis.from_url(place), place)
+
+
+def make_budget(store: Store, url: str, **more: Any) -> Budget:
+    """Make a budget as the hook makes it, without Airflow, which would take seconds to import for each process."""
+    return Budget(store, base_url=url, company_id=COMPANY_ID, fallback=Share(0.2, time.monotonic()), **more)
+
+
+def make_api(url: str, store: Store, **budget: Any) -> ApiV1:
+    """Make a client that keeps to a budget."""
+    settings = Settings(url, COMPANY_ID, API_KEY, auth="api_key_header")
+    return ApiV1(Client(settings, make_budget(store, url, **budget)))
+
+
+# Counting in the journal, with nothing of the sandbox's own limiter
+
+
+def counted(journal: Iterable[Entry], limit: str) -> list[Entry]:
+    """List the requests that count against a limit, in order of arrival, refused ones included."""
+    return sorted((entry for entry in journal if _counts(entry, limit)), key=lambda entry: entry["arrived_at"])
+
+
+def _counts(entry: Entry, limit: str) -> bool:
+    if not limit.startswith(("company_", "ip_")):
+        return bool(entry["operation"] == limit)
+    return entry["operation"] != "generateToken" and limit.endswith("reads") == (entry["method"] in READ_METHODS)
+
+
+def moments(entries: Iterable[Entry]) -> list[float]:
+    """List when requests arrived."""
+    return [entry["arrived_at"] for entry in entries]
+
+
+def passed(entries: Iterable[Entry]) -> list[Entry]:
+    """Leave out the requests that were answered 429."""
+    return [entry for entry in entries if entry["status"] != 429]
+
+
+def rate(arrivals: Sequence[float], calls: int) -> float:
+    """
+    Requests a second: from the mean time in which as many arrived as the limit allows in a second.
+
+    Dividing all requests by the whole time would count the first burst, which costs none, as speed.
+    """
+    spans = [later - earlier for earlier, later in zip(arrivals, arrivals[calls:], strict=False)]
+    return calls * len(spans) / sum(spans) if spans else 0.0
+
+
+def worst_second(arrivals: Sequence[float]) -> int:
+    """Count the most arrivals in any rolling second."""
+    most = first = 0
+    for last, moment in enumerate(arrivals):
+        while moment - arrivals[first] >= 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+# Showing it
+
+
+class Table:
+    """
+    A Markdown table that is printed row by row: a long run shows how far it is, and docs can have it as it is.
+
+    :param headings: Heading to width; the first column is words, the others are figures.
+    """
+
+    def __init__(self, headings: dict[str, int]) -> None:
+        self._widths = [max(width, len(heading)) for heading, width in headings.items()]
+        self.row(*headings)
+        print("|" + "|".join("-" * (width + 2 - bool(n)) + ":" * bool(n) for n, width in enumerate(self._widths)) + "|")
+
+    def row(self, *cells: object) -> None:
+        """Print a row."""
+        texts = [str(cell) for cell in cells]
+        padded = [
+            text.rjust(width) if n else text.ljust(width)
+            for n, (text, width) in enumerate(zip(texts, self._widths, strict=True))
+        ]
+        print(f"| {' | '.join(padded)} |", flush=True)
