@@ -200,7 +200,7 @@ def draw(journals: dict[tuple[str, str], list[Entry]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, len(LIMIT_OF), figsize=(10, 3.6), layout="constrained")
+    figure, panels = pyplot.subplots(1, len(LIMIT_OF), figsize=(10, 3.8), layout="constrained")
     for panel, (kind, limit) in zip(panels, LIMIT_OF.items(), strict=True):
         calls = LIMITS[limit].calls
         panel.axhline(calls, color="#555555", linestyle="--", linewidth=1)
@@ -212,7 +212,9 @@ def draw(journals: dict[tuple[str, str], list[Entry]]) -> None:
         panel.set(xlim=(0, None), ylim=(0, calls * 1.25))
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("requests a second that passed")
-    panels[-1].legend(frameon=False, loc="lower right")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize="small"
+    )
     figure.savefig(PICTURE, dpi=120)
     print(f"\nDrawn: {PICTURE}")
 

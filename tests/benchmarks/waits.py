@@ -13,13 +13,14 @@ import asyncio
 import gc
 import json
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ class Watching(BaseTrigger):
         super().__init__()
         self.report = report
         self._worst: dict[str, float] = {}
-        self._collecting_since = 0.0
+        self._collected = 0.0
+        self._collecting_since: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{MODULE}.Watching", {"report": self.report}
@@ -73,7 +75,7 @@ class Watching(BaseTrigger):
         gc.callbacks.append(self._on_collection)
         watchers = [asyncio.create_task(self._watch_turns()), asyncio.create_task(self._watch_threads())]
         while not any(watcher.done() for watcher in watchers):
-            self._worst = {"loop": 0.0, "thread": 0.0, "gc": 0.0}
+            self._worst = {"loop": 0.0, "loop without gc": 0.0, "thread": 0.0, "thread without gc": 0.0}
             await asyncio.sleep(1)
             line = {"at": time.time(), "triggers": _running_triggers(), **self._worst}
             await asyncio.to_thread(_append, self.report, line)
@@ -81,24 +83,31 @@ class Watching(BaseTrigger):
 
     async def _watch_turns(self) -> None:
         while True:
-            before = time.perf_counter()
+            due, collected = time.perf_counter() + 0.005, self._seconds_of_gc()
             await asyncio.sleep(0.005)
-            self._note("loop", time.perf_counter() - before - 0.005)
+            self._note("loop", time.perf_counter() - due, collected)
 
     async def _watch_threads(self) -> None:
         while True:
-            asked = time.perf_counter()
-            self._note("thread", await asyncio.to_thread(time.perf_counter) - asked)
+            asked, collected = time.perf_counter(), self._seconds_of_gc()
+            self._note("thread", await asyncio.to_thread(time.perf_counter) - asked, collected)
             await asyncio.sleep(0.05)
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             self._collecting_since = time.perf_counter()
         else:
-            self._note("gc", time.perf_counter() - self._collecting_since)
+            self._collected, self._collecting_since = self._seconds_of_gc(), None
 
-    def _note(self, kind: str, seconds: float) -> None:
-        self._worst[kind] = max(self._worst[kind], seconds)
+    def _seconds_of_gc(self) -> float:
+        # Another thread that collects may be told of the end only after this one has had its turn.
+        since = self._collecting_since
+        return self._collected + (time.perf_counter() - since if since else 0.0)
+
+    def _note(self, kind: str, late: float, collected: float) -> None:
+        self._worst[kind] = max(self._worst[kind], late)
+        late -= self._seconds_of_gc() - collected
+        self._worst[kind + " without gc"] = max(self._worst[kind + " without gc"], late)
 
 
 def _running_triggers() -> int:
@@ -233,10 +242,11 @@ class Figures:
     """What became of a row; seconds."""
 
     requests: int
-    late_at_the_start: float
-    loop_late: float
-    thread_late: float
-    collection: float
+    loop_at_the_start: float
+    loop: float
+    loop_without_gc: float
+    thread: float
+    thread_without_gc: float
 
 
 def main() -> None:
@@ -248,25 +258,28 @@ def main() -> None:
     if asked.insert:
         insert(Path(asked.insert))
         return
-    requests_heading = f"requests in {INTERVAL} s"
     table = Table(
-        {"Waits": 27, requests_heading: 0, "loop late, starting": 0, "loop late": 0, "thread late": 0, "longest GC": 0}
+        {"Waits": 27, f"requests in {INTERVAL} s": 0, "loop late, starting": 0}
+        | {"loop late": 0, "without GC": 0, "thread late": 0, "without GC ": 0}
     )
     measured = {}
     with prepared_home() as home:
         for row in QUICK if asked.quick else ROWS:
             if asked.only in str(row):
-                measured[row] = figures = measure(row, home)
-                seconds = (figures.late_at_the_start, figures.loop_late, figures.thread_late, figures.collection)
-                table.row(row, figures.requests, *(f"{1000 * each:.0f} ms" for each in seconds))
+                measured[row] = measure(row, home)
+                requests, *seconds = astuple(measured[row])
+                table.row(row, requests, *(f"{1000 * each:.0f} ms" for each in seconds))
     conclude(measured)
 
 
 def conclude(measured: dict[Row, Figures]) -> None:
     """Compare with the aim, and with waits that ask for themselves."""
     ours = {row: figures for row, figures in measured.items() if "question" in str(row)}
-    late = max(max(figures.loop_late, figures.thread_late) for figures in ours.values()) if ours else 0.0
-    print(f"\nAim: late by at most {1000 * AIM:.0f} ms while waiting; at most {1000 * late:.0f} ms on our questions.")
+    late = max((max(figures.loop_without_gc, figures.thread_without_gc) for figures in ours.values()), default=0.0)
+    print(
+        f"\nAim: while waiting, late by at most {1000 * AIM:.0f} ms. On our questions, at most {1000 * late:.0f} ms, "
+        "apart from the times when Python collects the garbage of the whole process."
+    )
     if {SHARED, NAIVE} <= set(measured):
         shared, naive = measured[SHARED].requests, measured[NAIVE].requests
         print(f"Requests of {MANY} waits on one question, shared to each for itself: {shared} to {naive}.")
@@ -286,12 +299,15 @@ def prepared_home() -> Iterator[Path]:
                 lambda: [task["state"] for task in stack.task_instances(DAG_ID, RUN_ID)] == ["deferred"],
                 "a task is deferred",
             )
-        shutil.copy(home / "airflow.db", home / "prepared.db")
+        with closing(sqlite3.connect(home / "airflow.db")) as database:
+            database.execute("VACUUM INTO ?", (str(home / "prepared.db"),))
         yield home
 
 
 def measure(row: Row, home: Path) -> Figures:
     """Let a triggerer run the waits of a row for an interval, and say what came of it."""
+    for left in home.glob("airflow.db*"):  # its journal as well
+        left.unlink()
     shutil.copy(home / "prepared.db", home / "airflow.db")
     shutil.rmtree(home / "logs", ignore_errors=True)
     _report(home).unlink(missing_ok=True)
@@ -321,10 +337,11 @@ def measure(row: Row, home: Path) -> Figures:
     waiting = [line for line in _lines(home) if started + 1 < line["at"]]
     return Figures(
         requests=sum(started < moment <= over for moment in moments),
-        late_at_the_start=_worst(starting, "loop"),
-        loop_late=_worst(waiting, "loop"),
-        thread_late=_worst(waiting, "thread"),
-        collection=_worst(waiting, "gc"),
+        loop_at_the_start=_worst(starting, "loop"),
+        loop=_worst(waiting, "loop"),
+        loop_without_gc=_worst(waiting, "loop without gc"),
+        thread=_worst(waiting, "thread"),
+        thread_without_gc=_worst(waiting, "thread without gc"),
     )
 
 

@@ -199,9 +199,9 @@ ids = [client.client_id()]
 child = os.fork()
 for turn in range(200):
     assert client.echo(f"{os.getpid()} {turn}") == f"{os.getpid()} {turn}".encode()
-print(client.client_id(), flush=True)
-if child:
+if child:  # one after the other: what two print at once may get mixed up
     assert os.waitpid(child, 0)[1] == 0
+print(client.client_id(), flush=True)
 """
 
 
