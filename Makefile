@@ -1,6 +1,6 @@
 # Needs Python 3.11 to 3.13 alone; uv makes the installation faster where it is there.
 #   make demo    onboard new hires in real Airflow, against the sandbox
-#   make test    all tests, on the newest Airflow 3 and on 2.11 (make -j2 test: both at once)
+#   make test    all tests, on the newest Airflow 3 and on 2.11, both at once: most of them wait most of the time
 #   make lint    ruff and mypy
 #   make bench   all benchmarks, about 25 minutes on a machine that does nothing else
 # PYTHON=…       the Python to use; PYTEST_ARGS=… more for pytest, e.g. PYTEST_ARGS="-m 'not slow'"
@@ -21,7 +21,9 @@ help:
 demo: .venv/.ready
 	.venv/bin/python -m demo.run
 
-test: test-3 test-2.11
+# Installed one after the other, so that both do not fight for the disk; then run side by side.
+test: .venv/.ready .venv-2.11/.ready redis-server
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-3 test-2.11
 
 test-3: .venv/.ready redis-server
 	.venv/bin/python -m pytest $(PYTEST_ARGS)

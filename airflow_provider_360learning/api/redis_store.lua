@@ -151,10 +151,12 @@ function commands.reserve()
   end
   local moment, held_by = place(states, demands, now + arguments.not_within)
   for _, save in ipairs(saves) do save() end
-  if moment - now <= arguments.longest_wait then
+  -- Seconds since 1970 leave a fraction of a microsecond to rounding.
+  local has_room = moment - now <= arguments.longest_wait + 1e-6
+  if has_room then
     for index, demand in ipairs(demands) do book(index, moment, demand) end
   end
-  return { as_text(moment), as_text(moment - now), held_by, lowest }
+  return { as_text(moment), as_text(moment - now), held_by, lowest, has_room and 1 or 0 }
 end
 
 function commands.release()

@@ -88,7 +88,7 @@ class RedisStore:
         keys = tuple(demand.key for demand in demands)
         token = secrets.randbits(62)
         trip = min(self._trips, default=0.0)
-        moment, wait, held_by, lowest = self._run(
+        moment, wait, held_by, lowest, has_room = self._run(
             "reserve",
             keys,
             demands=_written(demands),
@@ -99,7 +99,7 @@ class RedisStore:
             token=str(token),
         )
         to_wait = round(float(wait) - trip, 6)
-        if to_wait > longest_wait:
+        if not has_room:
             raise NoRoomError(to_wait)
         lowered = tuple(
             (demand.key, int(calls)) for demand, calls in zip(demands, lowest, strict=True) if int(calls) < demand.calls
