@@ -197,7 +197,7 @@ def main() -> None:
     """Print a row for each measurement, and whether the aims are met."""
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="length of a row")
-    parser.add_argument("--at-once", type=int, default=5, help="rows that run at the same time, mostly asleep")
+    parser.add_argument("--at-once", type=int, default=4, help="rows that run at the same time, mostly asleep")
     asked = parser.parse_args()
     rows, seconds = (QUICK, 15) if asked.quick else (ROWS, asked.seconds)
     table = Table(
