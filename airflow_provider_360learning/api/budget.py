@@ -123,6 +123,7 @@ class Budget:
         self._overrides = dict(overrides or {})
         self._guard = guard
         self._warned: set[str] = set()
+        self._known_demands: dict[tuple[str, float], tuple[Demand, ...]] = {}
 
     def reserve(self, endpoint: Endpoint, longest_wait: float, replacing: Reservation | None = None) -> Reservation:
         """
@@ -136,11 +137,11 @@ class Budget:
         self._come_back()
 
         def book(store: Store, share: Share | None) -> Reservation:
-            limits = self._limits(endpoint, share)
+            demands = self._demands(endpoint, share)
             return store.reserve(
-                [self._demand(limit) for limit in limits],
+                demands,
                 longest_wait=longest_wait,
-                not_within=self._still_unknown(limits, share.started if share else self._back_since),
+                not_within=self._still_unknown(demands, share.started if share else self._back_since),
                 replacing=replacing,
                 # A share says nothing about what was agreed with the vendor.
                 agree=share is None,
@@ -202,21 +203,25 @@ class Budget:
         asked = min(retry_after, LONGEST_PUSH_BACK) if retry_after and retry_after > 0 else None
 
         def close(store: Store, share: Share | None) -> float:
-            demands = [self._demand(limit) for limit in self._limits(endpoint, share)]
+            demands = self._demands(endpoint, share)
             levels = [demands[:1], demands[1:]] if endpoint.limit else [demands]
             return store.push_back(reservation, levels, asked, _growing_delay)
 
         return self._ask(close)
 
-    def _limits(self, endpoint: Endpoint, share: Share | None) -> tuple[Limit, ...]:
-        limits = tuple(
-            Limit(limit.name, self._overrides.get(limit.name, limit.calls), limit.per, limit.scope)
-            for limit in endpoint.limits
-        )
-        return tuple(share.of(limit) for limit in limits) if share else limits
-
-    def _demand(self, limit: Limit) -> Demand:
-        return Demand(self._key(limit), limit.calls, limit.per + self._guard)
+    def _demands(self, endpoint: Endpoint, share: Share | None) -> tuple[Demand, ...]:
+        """Say what a request demands of the store; always the same, so it is worked out once."""
+        key = (endpoint.operation, share.part if share else 1.0)
+        if key not in self._known_demands:
+            agreed = (
+                Limit(limit.name, self._overrides.get(limit.name, limit.calls), limit.per, limit.scope)
+                for limit in endpoint.limits
+            )
+            limits = (share.of(limit) if share else limit for limit in agreed)
+            self._known_demands[key] = tuple(
+                Demand(self._key(limit), limit.calls, limit.per + self._guard) for limit in limits
+            )
+        return self._known_demands[key]
 
     def _key(self, limit: Limit) -> str:
         return f"{self._origin}|{self._owner[limit.scope]}|{limit.name}"
@@ -266,9 +271,10 @@ class Budget:
             _lost.discard(self._shared)
         log.info("The shared rate budget can be used again.")
 
-    def _still_unknown(self, limits: tuple[Limit, ...], since: float) -> float:
+    @staticmethod
+    def _still_unknown(demands: tuple[Demand, ...], since: float) -> float:
         """Seconds until the requests are out of every window that were sent before, and that the store knows not."""
-        return max(0.0, since + max(limit.per for limit in limits) + self._guard - time.monotonic())
+        return max(0.0, since + max(demand.window for demand in demands) - time.monotonic())
 
     def _tell(self, endpoint: Endpoint, reservation: Reservation, *, another: bool) -> None:
         """Say what the user should know about a reservation."""

@@ -356,7 +356,8 @@ class SqliteStore:
         known = {key: LimitState(*state) for key, *state in rows}
         states = {key: known.get(key, LimitState()) for key in keys}
         yield states
-        db.executemany(_SAVE_STATE, [(key, *state) for key, state in states.items() if state is not known.get(key)])
+        if changed := [(key, *state) for key, state in states.items() if state is not known.get(key)]:
+            db.executemany(_SAVE_STATE, changed)
 
     @staticmethod
     def _give_up(db: sqlite3.Connection, reservation: Reservation) -> None:
@@ -408,7 +409,9 @@ def _agree(states: States, demands: Sequence[Demand], now: float) -> tuple[tuple
     return tuple((demand.key, calls) for demand, calls in lowest if calls < demand.calls)
 
 
-def _lower(demands: Sequence[Demand], lowered: tuple[tuple[str, int], ...]) -> list[Demand]:
+def _lower(demands: Sequence[Demand], lowered: tuple[tuple[str, int], ...]) -> Sequence[Demand]:
+    if not lowered:
+        return demands
     calls = dict(lowered)
     return [Demand(demand.key, calls.get(demand.key, demand.calls), demand.window) for demand in demands]
 
