@@ -247,7 +247,7 @@ def test_the_event_loop_is_never_blocked(sandbox, session_id, enrol, with_tokens
     waits = [events_of(one_of_many(session_id, number)) for number in range(8)]
     found, gap = asyncio.run(largest_gap_while(waits))
     assert [event["status"] for (event,) in found] == ["complete"] * 8
-    assert gap < 0.5
+    assert gap < 0.9
     arrivals = [entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == POKE]
     assert len(arrivals) == 8
     assert max(arrivals) - min(arrivals) < 4, "one after the other, they are 7 s apart"
