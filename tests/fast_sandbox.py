@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
+from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
+from airflow_provider_360learning.triggers.questions import PathSessionCompletion, to_dict
 
 UNLIMITED = dict.fromkeys(LIMITS, 1000)
 CONNECTION = "AIRFLOW_CONN_LEARNING360_DEFAULT"
@@ -39,6 +44,39 @@ def sandbox(fast_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 def with_tokens(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, but the connection authenticates with tokens."""
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, read_timeout=next(_timeouts)))
+
+
+def make_session(sandbox: Sandbox, *learners: str) -> str:
+    """Make a path session with these learners, of which the journal knows nothing, and return its id."""
+    api = Learning360Hook().api
+    made = api.create_path_session(
+        ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+    )
+    if learners:
+        api.enroll_users(made["session_id"], learners)
+    sandbox.control.clear_journal()
+    return str(made["session_id"])
+
+
+def make_trigger(
+    session_id: str,
+    *,
+    conn_id: str = "learning360_default",
+    poke_interval: float = 0.02,
+    first_poke: float = 0.0,
+    timeout: float = 20.0,
+    failures: int = 0,
+    **question: object,
+) -> Learning360CompletionTrigger:
+    """Make the trigger that waits until a path session is complete."""
+    return Learning360CompletionTrigger(
+        learning360_conn_id=conn_id,
+        question=to_dict(PathSessionCompletion(session_id=session_id, **question)),  # type: ignore[arg-type]
+        poke_interval=poke_interval,
+        first_poke=first_poke,
+        deadline=time.time() + timeout,
+        failures=failures,
+    )
 
 
 def operations(sandbox: Sandbox) -> list[str]:

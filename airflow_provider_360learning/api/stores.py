@@ -276,7 +276,7 @@ class SqliteStore:
             token = secrets.randbits(62)
             if has_room := moment - now <= longest_wait:
                 db.executemany("INSERT INTO reserved VALUES (?, ?, ?)", [(key, moment, token) for key in keys])
-            self._tidy_up(db, now, max(demand.window for demand in demands))
+            self._tidy_up(db, demands, now)
         if not has_room:
             raise NoRoomError(moment - now)
         return Reservation(max(0.0, moment - time.monotonic()), moment, token, keys, held_by, lowered, self)
@@ -366,10 +366,11 @@ class SqliteStore:
             [(key, reservation.moment, reservation.token) for key in reservation.keys],
         )
 
-    def _tidy_up(self, db: sqlite3.Connection, now: float, window: float) -> None:
+    def _tidy_up(self, db: sqlite3.Connection, demands: Sequence[Demand], now: float) -> None:
         if now >= self._tidy_up_at:
             self._tidy_up_at = now + FORGOTTEN_AFTER
-            db.execute("DELETE FROM reserved WHERE moment <= ?", (now - max(FORGOTTEN_AFTER, 2 * window),))
+            kept = max(FORGOTTEN_AFTER, *(2 * demand.window for demand in demands))
+            db.execute("DELETE FROM reserved WHERE moment <= ?", (now - kept,))
 
     @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:

@@ -46,10 +46,8 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.limits import DOCUMENTED
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
-from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
-from airflow_provider_360learning.triggers.questions import PathSessionCompletion, to_dict
 from tests.api.support import Answer, TinyServer
-from tests.fast_sandbox import CONNECTION, UNLIMITED, operations
+from tests.fast_sandbox import CONNECTION, UNLIMITED, make_trigger, operations
 
 ROOT = Path(__file__).parents[2]
 POKE = "getUsersPathSessionStats"
@@ -67,16 +65,6 @@ def connect(monkeypatch) -> Callable[..., None]:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({**fields, "extra": extra}))
 
     return connect
-
-
-def make_trigger(session_id=NOBODYS_ID, *, conn_id="learning360_default", poke_interval=0.1, timeout=20.0):
-    return Learning360CompletionTrigger(
-        learning360_conn_id=conn_id,
-        question=to_dict(PathSessionCompletion(session_id=session_id)),
-        poke_interval=poke_interval,
-        first_poke=0.0,
-        deadline=time.time() + timeout,
-    )
 
 
 async def event_of(trigger):
@@ -170,7 +158,7 @@ def test_a_deferred_wait_asks_once_an_interval_whatever_the_answer(connect, auth
     """A wait for each answer, at a server that has no other. With tokens, it is the token endpoint that says so."""
 
     async def wait_for_all(conn_ids):
-        triggers = [make_trigger(conn_id=conn_id, poke_interval=5, timeout=2) for conn_id in conn_ids]
+        triggers = [make_trigger(NOBODYS_ID, conn_id=conn_id, poke_interval=5, timeout=2) for conn_id in conn_ids]
         return await asyncio.gather(*map(event_of, triggers))
 
     with ExitStack() as stack:
@@ -191,7 +179,7 @@ def test_a_token_that_is_never_accepted_costs_one_new_token_and_no_more(connect)
 
     with TinyServer(respond) as server:
         connect(server.url, auth="oauth2")
-        assert asyncio.run(event_of(make_trigger(poke_interval=0.05, timeout=5)))["status"] == "error"
+        assert asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=0.05, timeout=5)))["status"] == "error"
     assert [request.method for request in server.requests] == ["POST", "GET"] * 2
 
 
@@ -298,7 +286,7 @@ def ask_in_a_script():
 
 
 def ask_in_the_triggerer():
-    asyncio.run(event_of(make_trigger(poke_interval=5, timeout=1)))
+    asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=5, timeout=1)))
 
 
 @pytest.mark.parametrize("auth", ["api_key_header", "oauth2"])
@@ -330,7 +318,7 @@ def test_connect_timeout_ends_each_poke_of_a_deferred_wait(connect):
     """Six that fail break the wait off; with the default of 10 s each, its own timeout would come first."""
     with full_server() as url:
         connect(url, connect_timeout=0.2, read_timeout=30)
-        event = asyncio.run(event_of(make_trigger(poke_interval=0.05, timeout=9)))
+        event = asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=0.05, timeout=9)))
     assert event["status"] == "interrupted"
     assert "connect_timeout" in event["message"]
 
@@ -343,7 +331,7 @@ def test_max_rate_limit_wait_ends_a_deferred_wait_without_another_request(connec
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.1")
     with TinyServer(closed_for_half_a_minute) as server:
         connect(server.url)
-        event = asyncio.run(event_of(make_trigger(poke_interval=0.05, timeout=9)))
+        event = asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=0.05, timeout=9)))
     assert event["status"] == "interrupted"
     assert "max_rate_limit_wait" in event["message"]
     assert len(server.requests) == 1
@@ -367,7 +355,7 @@ def test_a_wait_that_another_triggerer_takes_over_returns_what_it_saw(sandbox, s
     """Nothing is remembered but what stands in the database."""
 
     async def take_over():
-        first = make_trigger(session_id)
+        first = make_trigger(session_id, poke_interval=0.1)
         waiting = asyncio.create_task(event_of(first))
         while not operations(sandbox):
             await asyncio.sleep(0.02)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -71,19 +70,17 @@ def sandbox(**settings: Any) -> Iterator[Server]:
         command += ["--port-file", str(port_file), "--settings", json.dumps(settings)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
-                yield Server(_url_of(port_file))
+                yield Server(_url_of(port_file, process))
             finally:
                 process.terminate()
 
 
-def _url_of(port_file: Path) -> str:
-    for _ in range(400):
-        with contextlib.suppress(OSError, ValueError):
-            url = f"http://127.0.0.1:{int(port_file.read_text())}"
-            with urllib.request.urlopen(f"{url}/_sandbox/settings", timeout=2):
-                return url
+def _url_of(port_file: Path, process: subprocess.Popen[bytes]) -> str:
+    while not port_file.exists():
+        if process.poll() is not None:
+            raise RuntimeError("The sandbox did not start")
         time.sleep(0.05)
-    raise SystemExit("The sandbox did not start")
+    return f"http://127.0.0.1:{port_file.read_text()}"
 
 
 def in_processes(function: Callable[[T], R], plans: Sequence[T]) -> list[R]:

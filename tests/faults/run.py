@@ -7,13 +7,9 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,6 +23,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ROOT_GROUP_ID,
 )
 from airflow_provider_360learning.sandbox.limits import DOCUMENTED
+from tests.benchmarks.support import sandbox
 
 from .attempt import attempt
 from .judge import Entry, State, Try
@@ -45,6 +42,7 @@ from .plan import (
 
 #: The vendor's limits times this, for the sandbox and for the client: the run is about faults, not about pace.
 FASTER = 5
+_LIMITS = {name: figure * FASTER for name, figure in DOCUMENTED.items()}
 #: How many tries are under way at once.
 AT_ONCE = 12
 #: How often a piece of work is tried, killed tries included.
@@ -89,10 +87,11 @@ def run(plan: Plan, folder: Path) -> Record:
     :param plan: The plan.
     :param folder: Where to keep reports and logs.
     """
-    with _sandbox(plan, folder) as url:
-        control = SandboxControl(url)
-        session_id = _prepare(plan, url, control)
-        os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = _connection(url)
+    settings = {"limits": _LIMITS, "mails_of_other_companies": plan.taken_mails, "token_life": TOKEN_LIFE}
+    with sandbox(limits_enabled=False, **settings) as server:
+        control = server.control
+        session_id = _prepare(plan, server.url, control)
+        os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = _connection(server.url)
         began = time.monotonic()
         runner = _Runner(plan, folder, control, session_id)
         runner.work()
@@ -239,29 +238,6 @@ class _Reports:
 # The sandbox
 
 
-@contextmanager
-def _sandbox(plan: Plan, folder: Path) -> Iterator[str]:
-    """Run a sandbox in a process of its own."""
-    port_file = folder / "port"
-    settings = {
-        "limits_enabled": False,
-        "limits": {name: figure * FASTER for name, figure in DOCUMENTED.items()},
-        "mails_of_other_companies": plan.taken_mails,
-        "token_life": TOKEN_LIFE,
-    }
-    command = [sys.executable, "-m", "airflow_provider_360learning.cli", "sandbox", "--port", "0"]
-    command += ["--port-file", str(port_file), "--settings", json.dumps(settings)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            while not port_file.exists():
-                if server.poll() is not None:
-                    raise RuntimeError("The sandbox did not start")
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{int(port_file.read_text())}"
-        finally:
-            server.terminate()
-
-
 def _prepare(plan: Plan, url: str, control: SandboxControl) -> str:
     """Make the people and the session that the plan needs, ask for its faults, and return the session's id."""
     for mail in plan.people:
@@ -287,8 +263,7 @@ def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _connection(url: str) -> str:
-    limits = {name: figure * FASTER for name, figure in DOCUMENTED.items()}
-    extra = {"limits": limits, "read_timeout": READ_TIMEOUT}
+    extra = {"limits": _LIMITS, "read_timeout": READ_TIMEOUT}
     connection = {"conn_type": "learning360", "host": url, "login": COMPANY_ID, "password": API_KEY, "extra": extra}
     return json.dumps(connection)
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import fast_server, sandbox, with_tokens  # noqa: F401 - fixtures
+from tests.fast_sandbox import fast_server, make_session, sandbox, with_tokens  # noqa: F401 - fixtures
 
 
 @pytest.fixture
@@ -19,12 +18,8 @@ def api(sandbox: Sandbox):  # noqa: F811
 
 
 @pytest.fixture
-def session_id(sandbox: Sandbox, api) -> str:  # noqa: F811
-    made = api.create_path_session(
-        ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
-    )
-    sandbox.control.clear_journal()
-    return str(made["session_id"])
+def session_id(sandbox: Sandbox) -> str:  # noqa: F811
+    return make_session(sandbox)
 
 
 @pytest.fixture

@@ -14,24 +14,12 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
-from airflow_provider_360learning.triggers.questions import PathSessionCompletion, to_dict
 from airflow_provider_360learning.triggers.sharing import SERVES_FOR
-from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests, operations
+from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests, make_trigger, operations
 
 POKE = "getUsersPathSessionStats"
 #: Ends every wait, and so a test whose end must not depend on how fast the machine is.
 REFUSAL = {"kind": "status", "status": 401, "body": {"error": "invalid_company_id"}, "count": 100}
-
-
-def make_trigger(session_id, *, poke_interval=0.02, first_poke=0.0, timeout=20.0, failures=0, **question):
-    return Learning360CompletionTrigger(
-        learning360_conn_id="learning360_default",
-        question=to_dict(PathSessionCompletion(session_id=session_id, **question)),
-        poke_interval=poke_interval,
-        first_poke=first_poke,
-        deadline=time.time() + timeout,
-        failures=failures,
-    )
 
 
 async def events_of(trigger):
