@@ -2,7 +2,7 @@
 #   make demo    onboard new hires in real Airflow, against the sandbox
 #   make test    all tests, on the newest Airflow 3 and on 2.11, both at once: most of them wait most of the time
 #   make lint    ruff and mypy
-#   make bench   all benchmarks, about 25 minutes on a machine that does nothing else
+#   make bench   all benchmarks, about half an hour on a machine that does nothing else
 # PYTHON=…       the Python to use; PYTEST_ARGS=… more for pytest, e.g. PYTEST_ARGS="-m 'not slow'"
 # BENCH_ARGS=…   more for the benchmarks: --quick, or names of some
 
@@ -25,15 +25,18 @@ demo: .venv/.ready
 test: .venv/.ready .venv-2.11/.ready redis-server
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-3 test-2.11
 
-# Many tests measure time, which a machine that is busy with the others can spoil: what failed runs once more, when the rest is done.
+# Many tests measure time, which a machine that is busy with the others can spoil: what failed runs once more, when the
+# rest is done.
 once_more = $(1) -o cache_dir=$(2) $(PYTEST_ARGS) || $(1) -o cache_dir=$(2) --last-failed --last-failed-no-failures none
 
 test-3: .venv/.ready redis-server
 	$(call once_more,.venv/bin/python -m pytest,.venv/.pytest_cache)
 
 # What imports nothing of Airflow (tests/api, tests/sandbox) need not run once more.
+NEED_AIRFLOW = $(addprefix tests/,anchors faults unit hooks operators sensors airflow)
+
 test-2.11: .venv-2.11/.ready redis-server
-	$(call once_more,.venv-2.11/bin/python -m pytest tests/unit tests/hooks tests/operators tests/sensors tests/airflow,.venv-2.11/.pytest_cache)
+	$(call once_more,.venv-2.11/bin/python -m pytest $(NEED_AIRFLOW),.venv-2.11/.pytest_cache)
 
 # Debian's package, where it is missing; elsewhere, it is said what to do.
 redis-server:
