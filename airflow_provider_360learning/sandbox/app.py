@@ -11,11 +11,12 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from .auth import authenticate
@@ -28,8 +29,8 @@ from .limits import Refusal
 from .routes import OPERATIONS
 from .routing import Match, Router
 
-#: Closes the TCP connection of a client at once.
-Abort = Callable[[tuple[str, int]], None]
+#: Closes the TCP connection of a client as soon as all that was sent is out.
+Close = Callable[[tuple[str, int]], None]
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _PERSON_PARAMS = ("user_email", "userId_or_email", "userEmailOrId")
 
 
 class _Dropped(Exception):
-    """The connection shall be closed without an answer."""
+    """The connection shall be closed without an answer, or without the rest of it."""
 
 
 @dataclass
@@ -74,15 +75,15 @@ class _Incoming:
         return next((params[name] for name in _PERSON_PARAMS if name in params), mail and str(mail))
 
 
-def create_app(company: Company, abort: Abort) -> FastAPI:
+def create_app(company: Company, close: Close) -> FastAPI:
     """Build the application.
 
     :param company: what it serves.
-    :param abort: how it drops a connection.
+    :param close: how it drops a connection.
     """
     app = FastAPI(title="360Learning sandbox", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(control_router(company))
-    app.mount("/", Api(company, abort))
+    app.mount("/", Api(company, close))
     return app
 
 
@@ -94,9 +95,9 @@ def raw_path(request: Request) -> str:
 class Api:
     """The API as an ASGI application: the order of things for one request."""
 
-    def __init__(self, company: Company, abort: Abort) -> None:
+    def __init__(self, company: Company, close: Close) -> None:
         self._company = company
-        self._abort = abort
+        self._close = close
         self._router = Router(OPERATIONS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,14 +116,30 @@ class Api:
         try:
             answer = self._refuse(refusal) if refusal else await self._answer(incoming, entry)
         except _Dropped:
-            self._abort(scope["client"])
-            await receive()  # returns when the connection is gone
+            await self._drop(scope, receive)
             return
         await _pass(self._company.settings.delay_after_ms / 1000)
         entry.status, entry.error = answer.status, answer.error
         content = answer.content()
         headers = _USUAL_HEADERS | ({"Content-Type": _JSON} if content else {}) | answer.headers
-        await Response(content, answer.status, headers)(scope, receive, send)
+        if isinstance(content, bytes):
+            response = Response(content, answer.status, headers)
+        else:
+            response = StreamingResponse(self._in_turns(content, scope, receive), answer.status, headers)
+        await response(scope, receive, send)
+
+    async def _drop(self, scope: Scope, receive: Receive) -> None:
+        self._close(scope["client"])
+        await receive()  # returns when the connection is gone
+
+    async def _in_turns(self, content: Iterator[bytes], scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """Pass the parts of a body on as they are made."""
+        try:
+            for part in content:
+                yield part
+                await asyncio.sleep(0)  # others are served meanwhile
+        except _Dropped:
+            await self._drop(scope, receive)
 
     def _count(self, incoming: _Incoming) -> Refusal | None:
         company = self._company
@@ -224,6 +241,8 @@ class Api:
             await self._hold_back(fault)
             raise
         await self._hold_back(fault)
+        if fault.kind == "drop_midway":
+            return Answer(_cut(answer.content(), fault.sent_bytes), answer.status, answer.headers)
         return answer if fault.kind == "delay" else answer_of(fault)
 
     async def _hold_back(self, fault: Fault) -> None:
@@ -244,6 +263,16 @@ def _echo(request: Request, status: int) -> Answer:
     # Secrets first, where a client that shortens long errors does not lose them by luck.
     headers = dict(sorted(request.headers.items(), key=lambda header: header[0] not in SECRET_KEYS))
     return Answer({"error": f"{request.method} {url} {headers}"}, status)
+
+
+def _cut(content: bytes | Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Drop the connection after so many bytes of a body."""
+    for part in [content] if isinstance(content, bytes) else content:
+        yield part[:size]
+        size -= len(part)
+        if size <= 0:
+            break
+    raise _Dropped
 
 
 def _ip(request: Request) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -58,17 +58,20 @@ class NoSuchRoute(ApiError):
 class Answer:
     """What a route answers.
 
-    :param payload: the JSON; ``None`` for no body, bytes for one that is sent as it is.
+    :param payload: the JSON; ``None`` for no body, bytes for one that is sent as it is, an iterator of bytes for one
+        that is made while it is sent.
     """
 
     payload: object = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
-    def content(self) -> bytes:
+    def content(self) -> bytes | Iterator[bytes]:
         """Return the body as it is sent."""
-        if self.payload is None or isinstance(self.payload, bytes):
-            return self.payload or b""
+        if self.payload is None:
+            return b""
+        if isinstance(self.payload, bytes | Iterator):
+            return self.payload
         return json.dumps(self.payload, separators=(",", ":")).encode()
 
     @property

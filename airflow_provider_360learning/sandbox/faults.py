@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .calls import Answer
 
+Kind = (
+    Literal["status", "rate_limited", "delay", "garbage", "wrong_content", "echo"]
+    | Literal["drop_before", "drop_after", "drop_midway"]
+)
+
 
 class Fault(BaseModel):
     """Something that goes wrong with the next matching requests that got past the limits and authentication.
@@ -22,6 +27,8 @@ class Fault(BaseModel):
         - ``delay``: ``seconds`` pass, then all goes on as usual;
         - ``drop_before``: the connection is closed, the work is not done;
         - ``drop_after``: the work is done, then the connection is closed without an answer;
+        - ``drop_midway``: the work is done, and the connection is closed when ``sent_bytes`` of the answer's body
+          (all of it, where it is shorter) are out, but not its end;
         - ``garbage``: the work is done and answered with 200, but ``body`` is no JSON (by default cut short);
         - ``wrong_content``: the work is done and answered with 200, but with ``body`` (by default an HTML page);
         - ``echo``: an error answer that repeats the request's headers and its URL.
@@ -30,17 +37,19 @@ class Fault(BaseModel):
     :param mentions: only requests with this text (a mail, a name) in their decoded path or body.
     :param after: how many matching requests pass unharmed first.
     :param count: how many are hit then.
+    :param sent_bytes: see ``drop_midway``.
     :param when: whether ``status`` and ``delay`` happen ``before`` or ``after`` the work.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["status", "rate_limited", "delay", "drop_before", "drop_after", "garbage", "wrong_content", "echo"]
+    kind: Kind
     operation: str | None = None
     path_contains: str = ""
     mentions: str = ""
     after: int = Field(0, ge=0)
     count: int = Field(1, ge=1)
+    sent_bytes: int = Field(100, ge=0)
     when: Literal["before", "after"] = "before"
     status: int = 500
     body: object = None

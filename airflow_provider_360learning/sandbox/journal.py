@@ -21,7 +21,7 @@ class Entry:
     :param arrived_at: when it was counted, in monotonic seconds of this machine.
     :param wall_time: the same moment, seconds since the epoch.
     :param clock: the same moment on the sandbox's clock.
-    :param status: status of the answer; ``None`` if the connection was dropped, or while under way.
+    :param status: status of the answer; ``None`` if the connection was dropped before it, or while under way.
     :param done: whether the work was done (a refused, failed or dropped request did nothing).
     :param error: the error code of the answer.
     :param refused_by: the limits that had no room for it.

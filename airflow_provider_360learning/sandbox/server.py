@@ -35,10 +35,10 @@ _START_SECONDS = 10.0
 class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
     """The open connections by client address, so that one can be dropped in the middle of a request."""
 
-    def abort(self, client: tuple[str, int]) -> None:
-        """Close a connection at once, without an answer."""
+    def close(self, client: tuple[str, int]) -> None:
+        """Close a connection as soon as all that was sent is out."""
         if transport := self.get(client):
-            transport.abort()
+            transport.close()
 
     def protocol(self) -> type[asyncio.Protocol]:
         """Return uvicorn's protocol, made to enter its connections here."""
@@ -81,7 +81,7 @@ class Sandbox:
         connections = _Connections()
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(self._company, connections.abort),
+                create_app(self._company, connections.close),
                 http=connections.protocol(),
                 ws="none",
                 loop="asyncio",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -68,10 +69,34 @@ class Settings(BaseModel):
     :param unsuccessful_word: spelling of that status: the documentation has both.
     :param users_status_key: key of the counts: the documentation has both.
     :param deleted_users_in_counts: *assumption:* statistics count deleted users, too.
-    :param course_stats_cap: most attempts that a course statistic holds. There is a cap, its figure is not known.
+    :param course_stats_cap: the most that a course statistic holds. There is a cap, its figure is not known.
+    :param course_stats_cap_counts: *assumption:* the cap counts ``attempts``; or ``statistics``, one for each user and
+        course.
+    :param attempts_first: *assumption:* in course statistics, course and user stand before their attempts; ``True``:
+        they stand behind them, which is the same to JSON, and not to who reads it as a stream.
+
+    :param generated_attempts: how many made-up attempts getCoursesStats answers with, instead of the company's;
+        0: none. Nothing else knows of them, their courses and their users.
+    :param generated_courses: on how many courses they are.
+    :param generated_users: whose they are: of how many users.
+    :param generated_from: when the first one was completed; the others follow in equal steps.
+    :param generated_until: by when all are completed.
+
+    **External contents**
+
+    :param repeated_statistics: *assumption:* a statistic with the course, mail and first activity of an earlier one
+        is an ``update`` of the same attempt; or a ``new_attempt``.
+    :param faulty_statistics: *assumption:* a statistic with a fault, an unknown mail or an unknown course makes
+        its whole request a 400 (``refuse_batch``); or it is skipped, and the ``report`` says so.
+    :param external_reports: *assumption:* imports answer ``{"statistics": [{"externalId", "mail", "status"}, …],
+        "report": {"statisticsUpdated": …}}``, or the like for courses. The status is ``updated``; or else ``error``,
+        and the code is under ``error`` (``error``), or it is the code itself (``status``); or the answer is
+        that of ``acknowledgement`` (``none``).
 
     **Answers**
 
+    :param bounds: *assumption:* the two moments that a filter (``…After``, ``…Before``) gives belong to the period
+        (``inclusive``); or one of them does not, or neither.
     :param acknowledgement: *assumption:* answers of unknown shape are ``{}`` (``empty_object``);
         or ``{"status": "ok"}`` (``status``); or a 200 without a body (``empty_body``).
     """
@@ -116,9 +141,28 @@ class Settings(BaseModel):
     unsuccessful_word: Literal["unsuccessful", "Unsuccessful"] = "unsuccessful"
     users_status_key: Literal["usersStatus", "userStatus"] = "usersStatus"
     deleted_users_in_counts: bool = True
-    course_stats_cap: int | None = None
+    course_stats_cap: int | None = Field(None, ge=0)
+    course_stats_cap_counts: Literal["attempts", "statistics"] = "attempts"
+    attempts_first: bool = False
 
+    generated_attempts: int = Field(0, ge=0)
+    generated_courses: int = Field(100, ge=1)
+    generated_users: int = Field(5_000, ge=1)
+    generated_from: AwareDatetime = datetime(2026, 1, 1, tzinfo=UTC)
+    generated_until: AwareDatetime = datetime(2026, 2, 1, tzinfo=UTC)
+
+    repeated_statistics: Literal["update", "new_attempt"] = "update"
+    faulty_statistics: Literal["refuse_batch", "report"] = "refuse_batch"
+    external_reports: Literal["error", "status", "none"] = "error"
+
+    bounds: Literal["inclusive", "after_exclusive", "before_exclusive", "exclusive"] = "inclusive"
     acknowledgement: Literal["empty_object", "status", "empty_body"] = "empty_object"
+
+    @model_validator(mode="after")
+    def _generate_in_a_period(self) -> Settings:
+        if self.generated_until <= self.generated_from:
+            raise ValueError("generated_until must be later than generated_from")
+        return self
 
     def changed(self, changes: dict[str, object]) -> Settings:
         """Return these settings with some of them changed, checked as at the start."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from .clock import Clock
+from .external_contents import ExternalContents
 
 #: API v1's roles, and the member list of getGroup that each belongs to.
 ROLES = {"learner": "users", "coach": "coaches", "author": "authors", "admin": "admins"}
@@ -43,13 +44,15 @@ class Group:
 
 @dataclass
 class Course:
-    """A course. It never changes."""
+    """A course. Only those of other platforms ever change."""
 
     id: str
     name: str
     group: str
     author: str
     created_at: float
+    modified_at: float
+    archived: bool = False
 
 
 @dataclass
@@ -93,6 +96,7 @@ class World:
         self.courses: dict[str, Course] = {}
         self.paths: dict[str, Path] = {}
         self.sessions: dict[str, Session] = {}
+        self.external = ExternalContents()
         self.mails_sent: list[dict[str, str]] = []
         self._clock = clock
         self._ids = 0
@@ -219,7 +223,8 @@ class World:
 
     def add_course(self, name: str, *, group: str, author: str, id: str | None = None) -> Course:
         """Create a course."""
-        course = Course(id or self.new_id(), name, group, author, self._clock.now())
+        now = self._clock.now()
+        course = Course(id or self.new_id(), name, group, author, created_at=now, modified_at=now)
         self.courses[course.id] = course
         return course
 
@@ -238,6 +243,10 @@ class World:
     def sessions_of(self, path: Path) -> list[Session]:
         """Return a path's sessions."""
         return [session for session in self.sessions.values() if session.path == path.id]
+
+    def sessions_with(self, course: Course) -> list[Session]:
+        """Return the sessions of the paths with a course."""
+        return [session for session in self.sessions.values() if course.id in self.paths[session.path].courses]
 
     def delete_session(self, session: Session) -> None:
         """Delete a session, in catalogs too."""
@@ -270,6 +279,7 @@ class World:
                 for session in self.sessions.values()
                 for user, since in session.enrolled.items()
             ],
+            **self.external.plain(self.people),
             "mails_sent": self.mails_sent,
         }
 

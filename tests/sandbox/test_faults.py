@@ -57,6 +57,17 @@ def test_clients_see_a_connection_error(sandbox, client, kind):
     assert client("POST", "/groups", json=BODY).status_code == 200
 
 
+def test_a_connection_can_drop_when_the_answer_has_begun(sandbox):
+    sandbox.control.add_fault("createGroup", kind="drop_midway", sent_bytes=7)
+    head, _, body = raw_exchange(sandbox).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    # A chunk of seven bytes, and not the last chunk.
+    assert body == b'7\r\n{"statu\r\n'
+    assert len(groups_named_lab(sandbox)) == 1
+    (entry,) = sandbox.control.journal()
+    assert (entry["status"], entry["done"], entry["fault"]) == (200, True, "drop_midway")
+
+
 @pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
 def test_a_status_comes_instead_of_the_answer(sandbox, client, when, created):
     sandbox.control.add_fault(

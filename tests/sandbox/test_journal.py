@@ -91,7 +91,11 @@ def test_an_empty_company_has_a_root_group_and_an_administrator(sandbox):
     state = sandbox.control.state()
     sizes = {name: len(things) for name, things in state.items()}
     assert sizes == {"users": 1, "groups": 1, "memberships": 1} | dict.fromkeys(
-        ("invitations", "courses", "paths", "sessions", "enrolments", "mails_sent"), 0
+        (
+            *("invitations", "courses", "paths", "sessions", "enrolments"),
+            *("external_courses", "external_attempts", "mails_sent"),
+        ),
+        0,
     )
     with pytest.raises(ValueError, match="seed"):
         sandbox.control.reset(seed="other")

@@ -287,6 +287,8 @@ def test_who_completed_in_a_period(sandbox, client, add_session, add_user):
     sandbox.control.advance(100)
     assert listed(completedAfter=first) == [GRACE_ID, late]
     assert listed(completedBefore=first) == [GRACE_ID]
+    sandbox.control.settings(bounds="exclusive")
+    assert (listed(completedAfter=first), listed(completedBefore=first)) == ([late], [])
     wrong = client("GET", f"/paths/sessions/{session}/stats/users", params={"completedAfter": "soon"})
     assert wrong.status_code == 400
 

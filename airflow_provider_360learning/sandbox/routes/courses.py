@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..calls import Answer, ApiError, Call
-from ..clock import iso, parse_iso
+from ..calls import Answer, Call
+from ..clock import iso
+from ..periods import asked_period
 from ..routing import operation
 from ..world import Course
 
 
 @operation("getCourses", "GET", "/courses")
 def get_courses(call: Call) -> Answer:
-    """List all courses of the asked period. Courses are never modified here."""
-    fits = within(call, *(f"{event}{end}" for event in ("created", "modified") for end in ("After", "Before")))
-    courses = [each for each in call.world.courses.values() if fits(each.created_at)]
-    return Answer([_summary(each) | {"skills": [], "defaultLang": "en"} for each in courses])
+    """List all courses of the asked periods."""
+    created = asked_period(call, "createdAfter", "createdBefore")
+    modified = asked_period(call, "modifiedAfter", "modifiedBefore")
+    return Answer(
+        [
+            _summary(each) | {"skills": [], "defaultLang": "en"}
+            for each in call.world.courses.values()
+            if created.holds(iso(each.created_at)) and modified.holds(iso(each.modified_at))
+        ]
+    )
 
 
 @operation("getCourse", "GET", "/courses/{course_id}")
@@ -35,31 +40,14 @@ def get_course(call: Call) -> Answer:
     )
 
 
-def within(call: Call, *names: str) -> Callable[[float], bool]:
-    """Make a filter from those of the named query parameters that are given.
-
-    :param names: names that end with ``After`` or ``Before``. Whether the ends belong to the period is not
-        documented: here they do.
-    """
-    bounds = []
-    for name in names:
-        if name not in call.query:
-            continue
-        moment = parse_iso(call.query[name])
-        if moment is None:
-            raise ApiError(400, f"Request validation failed: {name} must be a valid ISO 8601 date string")
-        bounds.append((1 if name.endswith("After") else -1, moment))
-    return lambda value: all((value - bound) * sign >= 0 for sign, bound in bounds)
-
-
 def _summary(course: Course) -> dict[str, object]:
     return {
         "_id": course.id,
         "name": course.name,
         "author": course.author,
         "description": "",
-        "status": "published",
+        "status": "archived" if course.archived else "published",
         "lang": "en",
         "creationDate": iso(course.created_at),
-        "modificationDate": iso(course.created_at),
+        "modificationDate": iso(course.modified_at),
     }

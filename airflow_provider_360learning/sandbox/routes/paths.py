@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from ..calls import Answer, Call
 from ..clock import iso
+from ..periods import asked_period
 from ..routing import operation
 from ..world import Path
-from .courses import within
 
 
 @operation("getPaths", "GET", "/paths")
 def get_paths(call: Call) -> Answer:
     """List all paths."""
-    fits = within(call, "modifiedAfter")
-    return Answer([_plain(call, path) for path in call.world.paths.values() if fits(path.created_at)])
+    modified = asked_period(call, "modifiedAfter")
+    return Answer([_plain(call, path) for path in call.world.paths.values() if modified.holds(iso(path.created_at))])
 
 
 @operation("getPath", "GET", "/paths/{path_id}")

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from typing import Any
 
 from ..calls import Answer, ApiError, Call
-from ..clock import iso, parse_iso
+from ..cap import Room
+from ..clock import iso
+from ..generated import GeneratedAttempts
 from ..learners import Standing, standing
+from ..periods import ALWAYS, Period, asked_period
 from ..routing import operation
 from ..world import Course, Person, Session
-from .courses import within
 
+#: Filter to date of an attempt.
 _ATTEMPT_DATES = {"completedAt": "completedAt", "firstActivityAt": "firstActivity", "lastActivityAt": "lastActivity"}
+
+
+@operation("getCoursesStats", "GET", "/courses/stats")
+def get_courses_stats(call: Call) -> Answer:
+    """List the attempts on all courses, by course and user. Courses without any are left out: an assumption."""
+    entries, room = [], Room(call.settings)
+    if call.settings.generated_attempts:
+        return Answer(GeneratedAttempts(call.settings).answer(_asked_periods(call), room))
+    for course in call.world.courses.values():
+        stats = _course_stats(call, course, room)
+        if stats:
+            entries.append(_entry(call, course={"_id": course.id, "name": course.name}, stats=stats))
+    return Answer(entries)
 
 
 @operation("getCourseStats", "GET", "/courses/{course_id}/stats")
 def get_course_stats(call: Call) -> Answer:
     """List the attempts on a course, by user."""
     course = call.course(call.path["course_id"])
-    entries, room = [], call.settings.course_stats_cap
-    for person in call.world.people.values():
-        attempts = _attempts(call, course, person)[:room]
-        room = None if room is None else room - len(attempts)
-        if attempts:
-            entries.append({"attempts": attempts, "user": _user(person)})
-    return Answer(entries)
+    return Answer(_course_stats(call, course, Room(call.settings)))
 
 
 @operation("getUserCourseStats", "GET", "/courses/{course_id}/stats/{user_email}")
 def get_user_course_stats(call: Call) -> Answer:
     """List one user's attempts on a course. The shape is an assumption; no attempts make an empty list."""
     course, person = call.course(call.path["course_id"]), call.person(call.path["user_email"])
-    return Answer({"attempts": _attempts(call, course, person), "user": _user(person)})
+    return Answer({"attempts": _attempts(call, course, person, _asked_periods(call)), "user": _user(person)})
 
 
 @operation("getPathSessionStats", "GET", "/paths/sessions/{session_id}/stats")
@@ -68,15 +78,12 @@ def get_users_path_session_stats(call: Call) -> Answer:
     """Show each learner's progress in a session, if asked only of those who completed in a period."""
     # The error is documented for the counts; an assumption here.
     session = call.session(error="session_not_found")
-    bounds = ("completedAfter", "completedBefore")
-    fits, only_completed = within(call, *bounds), any(name in call.query for name in bounds)
+    completed = asked_period(call, "completedAfter", "completedBefore")
     return Answer(
         _head(call, session)
         | {
             "usersStats": [
-                _user_stats(call, each)
-                for each in _standings(call, session)
-                if not only_completed or _fits(_completed_at(each), fits)
+                _user_stats(call, each) for each in _standings(call, session) if completed.holds(_completed_at(each))
             ]
         }
     )
@@ -140,24 +147,42 @@ def _user(person: Person) -> dict[str, object]:
     return {"_id": person.id, "mail": person.mail}
 
 
-def _attempts(call: Call, course: Course, person: Person) -> list[dict[str, object]]:
-    """Return a user's attempts on a course in the asked period."""
-    filters = {
-        key: within(call, f"{name}After", f"{name}Before")
-        for name, key in _ATTEMPT_DATES.items()
-        if f"{name}After" in call.query or f"{name}Before" in call.query
+def _course_stats(call: Call, course: Course, room: Room) -> list[dict[str, Any]]:
+    """Return the attempts on a course in the asked period, by user."""
+    periods = _asked_periods(call)
+    learners = [id for session in call.world.sessions_with(course) for id in session.enrolled]
+    stats: list[dict[str, Any]] = []
+    for person_id in dict.fromkeys([*learners, *call.world.external.attempts(course.id)]):
+        person = call.world.people[person_id]
+        attempts = _attempts(call, course, person, periods)
+        if attempts := attempts[: room.take(len(attempts))]:
+            stats.append(_entry(call, user=_user(person), attempts=attempts))
+    return stats
+
+
+def _attempts(call: Call, course: Course, person: Person, periods: dict[str, Period]) -> list[dict[str, object]]:
+    """Return a user's attempts on a course in paths and those that other platforms report."""
+    in_paths = [
+        standing(session, person, call.now, call.settings).attempt(call.world.paths[session.path], course.id)
+        for session in call.world.sessions_with(course)
+        if person.id in session.enrolled
+    ]
+    reported = [attempt.plain() for attempt in call.world.external.attempts(course.id).get(person.id, ())]
+    return [
+        attempt
+        for attempt in [*filter(None, in_paths), *reported]
+        if all(period.holds(attempt.get(date)) for date, period in periods.items())
+    ]
+
+
+def _entry(call: Call, **parts: object) -> dict[str, Any]:
+    """Put attempts together with whose they are, in the order that is set."""
+    return dict(reversed(parts.items())) if call.settings.attempts_first else parts
+
+
+def _asked_periods(call: Call) -> dict[str, Period]:
+    return {
+        date: period
+        for name, date in _ATTEMPT_DATES.items()
+        if (period := asked_period(call, f"{name}After", f"{name}Before")) != ALWAYS
     }
-    attempts = []
-    for session in call.world.sessions.values():
-        path = call.world.paths[session.path]
-        if person.id not in session.enrolled or course.id not in path.courses:
-            continue
-        attempt = standing(session, person, call.now, call.settings).attempt(path, course.id)
-        if attempt and all(_fits(attempt.get(key), fits) for key, fits in filters.items()):
-            attempts.append(attempt)
-    return attempts
-
-
-def _fits(date: object, fits: Callable[[float], bool]) -> bool:
-    moment = parse_iso(date)
-    return moment is not None and fits(moment)
