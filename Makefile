@@ -25,9 +25,11 @@ demo: .venv/.ready
 test: .venv/.ready .venv-2.11/.ready redis-server
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-3 test-2.11
 
-# Many tests measure time, which a machine that is busy with the others can spoil: what failed runs once more, when the
-# rest is done.
-once_more = $(1) -o cache_dir=$(2) $(PYTEST_ARGS) || $(1) -o cache_dir=$(2) --last-failed --last-failed-no-failures none
+# Most tests wait most of the time, so that two workers do not take twice the processor. Many measure time, which a
+# machine that is busy with the others can spoil: what failed runs once more, alone, when the rest is done.
+WORKERS = -n 2 --dist loadgroup
+once_more = $(1) -o cache_dir=$(2) $(WORKERS) $(PYTEST_ARGS) \
+	|| $(1) -o cache_dir=$(2) --last-failed --last-failed-no-failures none
 
 test-3: .venv/.ready redis-server
 	$(call once_more,.venv/bin/python -m pytest,.venv/.pytest_cache)

@@ -1,0 +1,1 @@
+"""Rows in: read from a source, check, apply, account for each."""

@@ -1,0 +1,51 @@
+"""An object store to test against: fsspec's memory, which neither appends nor renames here, as real stores do not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+
+class StoreWithoutAppend(MemoryFileSystem):
+    """
+    Keeps objects in memory. Mode "ab" replaces an object, as it does with gcsfs.
+
+    `breaks` has the next uploads fail before anything is there.
+    """
+
+    breaks = False
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        return super()._open(path, mode.replace("a", "w"), **options)
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        if self.breaks:
+            raise ConnectionError("the upload broke")
+        super().put_file(lpath, rpath, **options)
+
+    def mv(self, *paths: str, **options: Any) -> None:
+        raise NotImplementedError("object stores do not rename")
+
+
+@pytest.fixture
+def object_store() -> Iterator[StoreWithoutAppend]:
+    """The store that `memory://` leads to; empty at first."""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    # Airflow moved `attach` between its versions, but always had it where its paths look stores up.
+    attach = sys.modules[ObjectStoragePath.__module__].attach  # type: ignore[attr-defined]
+    store = StoreWithoutAppend(skip_instance_cache=True)
+    attach("memory").fs = store
+    _empty(store)
+    yield store
+    _empty(store)
+
+
+def _empty(store: StoreWithoutAppend) -> None:
+    # fsspec has one memory for all stores of a process.
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]

@@ -1,0 +1,15 @@
+"""What tests of many rows share: a sandbox without limits, and the places where files lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fast_sandbox import fast_server, sandbox  # noqa: F401 - fixtures
+from tests.files.conftest import place  # noqa: F401 - a fixture
+from tests.files.object_store import object_store  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def results(place):  # noqa: F811 - the fixture
+    """A folder for results, of each kind in turn."""
+    return f"{place}/results"
