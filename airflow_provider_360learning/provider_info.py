@@ -101,7 +101,16 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks.learning360"),
-        "operators": _modules("operators.users", "operators.groups", "operators.courses", "operators.paths"),
+        "operators": _modules(
+            "operators.bulk",
+            "operators.courses",
+            "operators.exports",
+            "operators.external",
+            "operators.groups",
+            "operators.paths",
+            "operators.statistics",
+            "operators.users",
+        ),
         "sensors": _modules("sensors.courses", "sensors.paths"),
         "triggers": _modules("triggers.completion"),
         "connection-types": [connection_type_info(f"{PACKAGE}.hooks.learning360.Learning360Hook")],

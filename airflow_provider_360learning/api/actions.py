@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from .client import Client, Steps
@@ -40,17 +41,38 @@ def settle(unknown: OutcomeUnknownError, look_up: Steps[str | None]) -> Steps[st
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """
+    What is to be known of an action that changes something, by whoever applies it to many rows.
+
+    :param operation: Operation whose limit sets the pace.
+    :param key: Arguments that say what is changed: rows that differ in one of them change different things.
+    :param makes: Key of the result that holds the id of what was made, if anything is made.
+    :param together: Whether one call does several of what is changed.
+    :param in_order: How many of the first of these arguments two rows have in common that must not overtake each other.
+    """
+
+    operation: str
+    key: tuple[str, ...]
+    makes: str | None = None
+    together: bool = False
+    in_order: int = 1
+
+
 class BoundAction(Generic[P, R]):
     """
     An action of one client.
 
     :param client: Makes the calls.
     :param steps: The generator method, bound to its dialect.
+    :param write: What is to be known of it, if it changes something.
     """
 
-    def __init__(self, client: Client, steps: Callable[P, Steps[R]]) -> None:
+    def __init__(self, client: Client, steps: Callable[P, Steps[R]], write: Write | None = None) -> None:
         self._client = client
         self.steps = steps
+        self.write = write
         functools.update_wrapper(self, steps)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -67,6 +89,7 @@ class action(Generic[P, R]):
 
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[R]]) -> None:
         self._steps = steps
+        self.write: Write | None = None
         functools.update_wrapper(self, steps)  # type: ignore[arg-type]
 
     @overload
@@ -81,7 +104,17 @@ class action(Generic[P, R]):
         """Bind the action to its dialect, and so to its client; on the class, documentation looks at it."""
         if dialect is None:
             return self._steps
-        return BoundAction(dialect.client, self._steps.__get__(dialect, owner))
+        return BoundAction(dialect.client, self._steps.__get__(dialect, owner), self.write)
+
+
+def writes(operation: str, **facts: Any) -> Callable[[action[P, R]], action[P, R]]:
+    """Say of an action that it changes something; see :class:`Write` for what there is to say."""
+
+    def say(made: action[P, R]) -> action[P, R]:
+        made.write = Write(operation, **facts)
+        return made
+
+    return say
 
 
 class Dialect:

@@ -160,6 +160,20 @@ class Budget:
         self._tell(endpoint, reservation, another=replacing is not None)
         return reservation
 
+    def pace(self, endpoint: Endpoint) -> float:
+        """
+        Say how many requests a second the limits leave at most for an operation, if nobody else sends any.
+
+        :param endpoint: The operation.
+        """
+        return min(demand.calls / demand.window for demand in self._demands(endpoint, self._source[1]))
+
+    @property
+    def share(self) -> float:
+        """The part of every limit that this process works with: 1, where it shares them with the others."""
+        _, share = self._source
+        return share.part if share else 1.0
+
     def is_current(self, reservation: Reservation) -> bool:
         """
         Tell, at the reserved moment, whether it still holds.

@@ -40,7 +40,7 @@ from .errors import (
     class_for,
 )
 from .stores import Reservation
-from .transport import Transport
+from .transport import AnswerBody, Transport
 from .wire import encode_form, error_of, fault_in, form_value, retry_after_of, segment, without_nones
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,9 @@ class Call:
     :param path: Values of the path's segments, unencoded.
     :param query: Query parameters; ``None`` values are left out.
     :param body: Body; ``None`` values are left out.
+    :param read: Reads the answer, for one that is too long to be held whole: it is handed the body of a success, as it
+        comes in, and what it returns is the answer. It is called anew when the call is sent again, and raises
+        :class:`UnexpectedAnswerError` for what it cannot use.
     """
 
     operation: str
@@ -73,6 +76,7 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Not shown: it may hold passwords, and that of the token request holds the API key.
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    read: Callable[[AnswerBody], Any] | None = field(default=None, repr=False)
 
 
 #: An action in the making: yields calls, is sent their answers (or has their errors raised), returns a result.
@@ -152,6 +156,11 @@ class Client:
     def usage(self) -> Usage:
         """What the calls so far cost."""
         return self.budget.usage
+
+    @property
+    def company(self) -> str:
+        """Whose data this is: host and company ID."""
+        return f"{self._settings.base_url} {self._settings.company_id}"
 
     def run(self, steps: Steps[R]) -> R:
         """
@@ -343,8 +352,8 @@ class _Exchange:
         # One that was accepted meanwhile may end as well: only a fresh one that is refused is not renewed again.
         is_fresh, self._renewed_for = self._renewed_for is not None, None
         try:
-            response = self._client._transport.send(prepared)
-            return self._decode(response)
+            with closing(self._client._transport.send(prepared, stream=self._call.read is not None)) as response:
+                return self._decode(response)
         except TransportError as error:
             self._complete(error)
             self._raise(error)
@@ -440,11 +449,20 @@ class _Exchange:
     def _decode(self, response: requests.Response) -> Any:
         if response.status_code >= 300:
             self._refuse(response)
+        if self._call.read:
+            return self._read(response, self._call.read)
         answer = self._json(response)
         fault = fault_in(answer, self._endpoint)
         if fault:
             raise self._unusable(response, fault)
         return answer
+
+    def _read(self, response: requests.Response, read: Callable[[AnswerBody], Any]) -> Any:
+        try:
+            return read(AnswerBody(response))
+        except UnexpectedAnswerError as error:
+            error.status = response.status_code
+            raise self._complete(error) from None
 
     def _json(self, response: requests.Response) -> Any:
         if not response.content.strip():
@@ -465,12 +483,17 @@ class _Exchange:
         if kind is RateLimitedError:
             pushed_back = self._budget.push_back(self._endpoint, self._used, retry_after_of(response))
         error = kind(
-            self._client.redact(advice_for(kind, response.status_code, code, description))[:LONGEST_QUOTE],
+            self._redact(advice_for(kind, response.status_code, code, description))[:LONGEST_QUOTE],
             status=response.status_code,
-            code=self._client.redact(code)[:LONGEST_QUOTE] if code else None,
+            code=self._redact(code)[:LONGEST_QUOTE] if code else None,
             retry_after=pushed_back if kind is RateLimitedError else _capped(retry_after_of(response)),
         )
         raise self._complete(error)
+
+    def _redact(self, text: str) -> str:
+        """Replace the connection's secrets, and the password that this call sets."""
+        password = self._call.body.get("password")
+        return self._client.redact(text.replace(str(password), "***") if password else text)
 
     def _complete(self, error: Learning360Error) -> Learning360Error:
         """Say which call an error belongs to."""

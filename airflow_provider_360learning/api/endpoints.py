@@ -139,6 +139,7 @@ _TABLE = (
     Endpoint("deleteFromGroupCatalog", _DELETE, "/groups/{group_id}/catalog", _FORM),
     # Courses
     Endpoint("getCourses", _GET, "/courses", answer=_LIST),
+    Endpoint("getCoursesStats", _GET, "/courses/stats", answer=_LIST),
     Endpoint("getUserCourseStats", _GET, "/courses/{course_id}/stats/{user}", answer=_OBJECT, rows="attempts"),
     # Paths and their sessions
     Endpoint("getPaths", _GET, "/paths", answer=_LIST),
@@ -172,7 +173,26 @@ _TABLE = (
         answer=_OBJECT,
         needs=("detailedStatus", "status", "progress"),
     ),
-    # External contents
+    # External contents. Courses are known by the provider's id, so that importing them again changes nothing.
+    Endpoint(
+        "importExternalCourses",
+        _POST,
+        "/externalContents/groups/{group_id}/externalPlatforms/{external_platform}/courses",
+        _JSON,
+    ),
+    Endpoint(
+        "deleteExternalCourses",
+        _DELETE,
+        "/externalContents/groups/{group_id}/externalPlatforms/{external_platform}/courses",
+        _JSON,
+    ),
+    Endpoint(
+        "getExternalCourse",
+        _GET,
+        "/externalContents/groups/{group_id}/externalPlatforms/{external_platform}/courses/{external_id}",
+        answer=_OBJECT,
+        needs=("id",),
+    ),
     Endpoint(
         "importExternalCoursesStats",
         _POST,

@@ -67,7 +67,15 @@ class AlreadyExistsError(Learning360Error):
 
 
 class InvalidRequestError(Learning360Error, ValueError):
-    """An argument is wrong: either found before anything was sent, or said by 360Learning."""
+    """
+    An argument is wrong: either found before anything was sent, or said by 360Learning.
+
+    :param argument: Name of the argument, where it is known, e.g. ``other_group_ids[1]``.
+    """
+
+    def __init__(self, message: str, *, argument: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.argument = argument
 
 
 class RefusedError(Learning360Error):

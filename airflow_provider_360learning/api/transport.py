@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from .errors import TransportError
 
@@ -164,15 +164,19 @@ class Transport:
         """Open a connection ahead of time."""
         self._adapter.connect(request, **self._arguments)
 
-    def send(self, request: requests.PreparedRequest) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *, stream: bool = False) -> requests.Response:
         """
         Send a request and read the answer whole.
 
+        :param stream: Leave the body of a success to be read by :class:`AnswerBody`; the answer must be closed then.
         :raises TransportError: if either did not get through. It carries no text of the exception behind it,
             which may hold the URL with the key, and is raised outside its ``except`` for the same reason.
         """
         try:
-            return self._session.send(request, allow_redirects=False, **self._arguments)
+            response = self._session.send(request, allow_redirects=False, stream=stream, **self._arguments)
+            if response.status_code >= 300:
+                _ = response.content
+            return response
         except requests.RequestException as error:
             failure = _transport_error(error)
         except OSError:  # the one thing that requests does not wrap
@@ -187,6 +191,31 @@ class Transport:
         self._session.close()
 
 
+class AnswerBody:
+    """
+    The body of an answer that is still coming in.
+
+    :param response: The answer, sent for as a stream.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._raw = response.raw
+
+    def read(self, size: int) -> bytes:
+        """
+        Read so many more bytes, uncompressed; fewer only at the end.
+
+        :raises TransportError: if the answer breaks off; without texts of the exception behind it.
+        """
+        try:
+            return bytes(self._raw.read(size, decode_content=True))
+        except ReadTimeoutError:
+            failure = _read_timeout()
+        except (HTTPError, OSError) as error:
+            failure = _broken(error)
+        raise failure
+
+
 def _proxies(base_url: str, proxy: str | None) -> Mapping[str, str]:
     if is_loopback(base_url):
         return {}
@@ -195,6 +224,14 @@ def _proxies(base_url: str, proxy: str | None) -> Mapping[str, str]:
 
 def _connect_timeout() -> TransportError:
     return TransportError("The host did not answer within connect_timeout", sent=False)
+
+
+def _read_timeout() -> TransportError:
+    return TransportError("No answer within read_timeout")
+
+
+def _broken(error: Exception) -> TransportError:
+    return TransportError(f"The connection broke before the answer was whole ({type(error).__name__})")
 
 
 def _transport_error(error: requests.RequestException) -> TransportError:
@@ -215,12 +252,12 @@ def _transport_error(error: requests.RequestException) -> TransportError:
     if isinstance(error, requests.exceptions.ConnectTimeout) or not shook_hands:
         return _connect_timeout()
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return TransportError("No answer within read_timeout")
+        return _read_timeout()
     if causes & {"NameResolutionError", "gaierror"}:
         return TransportError("The host name cannot be resolved: check the connection's Base URL", sent=False)
     if "NewConnectionError" in causes:
         return TransportError("The host cannot be reached (no connection)", sent=False)
-    return TransportError(f"The connection broke before the answer was whole ({type(error).__name__})")
+    return _broken(error)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import pendulum
@@ -16,6 +19,40 @@ _ID = re.compile(r"[0-9a-fA-F]{24}")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+")
 #: Somebody who exists may have an address that nobody would be created with.
 _ODD_MAIL = re.compile(r"[^@\s]+( +[^@\s]+)*@[^@\s]+")
+
+# Where the faults of a whole row are gathered, instead of ending at the first.
+_gathered: ContextVar[list[InvalidRequestError] | None] = ContextVar("gathered", default=None)
+
+
+def faults_of(check: Callable[[], Any]) -> list[InvalidRequestError]:
+    """
+    Tell every wrong argument, where a check would end at the first.
+
+    :param check: Checks values with the functions of this module; an action is run up to its first call, which is not
+        made: all its checks come before that.
+    :returns: What is wrong, in the order of the checks; empty if nothing is.
+    """
+    found: list[InvalidRequestError] = []
+    before = _gathered.set(found)
+    try:
+        steps = check()
+        if isinstance(steps, Generator):
+            with closing(steps):
+                next(steps, None)
+    except InvalidRequestError as error:
+        found.append(error)
+    except Exception:
+        if not found:
+            raise
+        # A wrong value went on after it was noted, and further than values of its kind can go.
+    finally:
+        _gathered.reset(before)
+    return found
+
+
+def all_is_well() -> bool:
+    """Tell whether no fault was found so far, so that values can be held against each other."""
+    return not _gathered.get()
 
 
 def is_id(value: Any) -> bool:
@@ -126,8 +163,39 @@ def moment(name: str, value: datetime | str) -> pendulum.DateTime:
     except ValueError:
         read = None
     if not isinstance(read, datetime) or read.tzinfo is None:
-        raise InvalidRequestError(_complaint(name, value, expected))
+        refuse(name, value, expected)
+        return pendulum.instance(datetime.fromtimestamp(0, UTC))  # what comes of it is not used
     return pendulum.instance(read)
+
+
+def moment_or_epoch(name: str, value: datetime | str | float) -> pendulum.DateTime:
+    """
+    Read a moment, which may also be a number of seconds or milliseconds since 1970.
+
+    :param name: Name of the argument.
+    :param value: As :func:`moment` takes it, or a number: below 100,000,000,000 of seconds, above of milliseconds.
+        Numbers below 100,000,000 (March 1973) are none: they are rather dates such as 20261001.
+    :raises InvalidRequestError: if it is neither.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = 0.0
+    if 1e8 <= number < 1e14:
+        return pendulum.from_timestamp(number if number < 1e11 else number / 1000)
+    return moment(name, value)  # type: ignore[arg-type]
+
+
+def check_number(name: str, value: Any, least: float, most: float = float("inf")) -> float:
+    """
+    Return a number within bounds.
+
+    :raises InvalidRequestError: if it is none, or out of bounds.
+    """
+    expected = f"a number from {least:g} to {most:g}" if most < float("inf") else f"a number of at least {least:g}"
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and least <= value <= most
+    _checked(fits, name, value, expected)
+    return float(value) if fits else least
 
 
 def answered_moment(name: str, value: Any) -> str | None:
@@ -148,17 +216,31 @@ def answered_moment(name: str, value: Any) -> str | None:
     return utc(name, read if read.tzinfo else read.replace(tzinfo=UTC))
 
 
+def refuse(name: str, value: Any, expected: str) -> None:
+    """
+    Say that an argument is wrong: at once, or with the other faults of its row (see :func:`faults_in`).
+
+    :param name: Name of the argument.
+    :param value: Its value.
+    :param expected: What it must be.
+    :raises InvalidRequestError: where faults are not gathered.
+    """
+    shown = "given" if name == "password" and value is not None else repr(value)
+    error = InvalidRequestError(f"{name} is {shown}, but must be {expected}. Nothing was sent.", argument=name)
+    gathered = _gathered.get()
+    if gathered is None:
+        raise error
+    gathered.append(error)
+
+
 def _several(name: str, values: Iterable[Any]) -> Iterable[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidRequestError(_complaint(name, values, "a list"))
+        refuse(name, values, "a list")
+        return ()
     return values
 
 
 def _checked(fits: bool, name: str, value: Any, expected: str) -> str:
     if not fits:
-        raise InvalidRequestError(_complaint(name, value, expected))
+        refuse(name, value, expected)
     return str(value)
-
-
-def _complaint(name: str, value: Any, expected: str) -> str:
-    return f"{name} is {value!r}, but must be {expected}. Nothing was sent."

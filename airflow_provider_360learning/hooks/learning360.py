@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Executor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,7 @@ class Learning360Hook(BaseHook):
         of the limits. Found by itself within a task.
     :param attempts: How often a call is sent in all that fails and may be sent again.
     :param longest_wait: Most seconds that a call waits for room in the rate limits; by default as configured.
+    :param before_sending: Called before each request is sent, its wait included; what it raises ends the call.
 
     .. seealso:: https://360learning.readme.io/docs
     """
@@ -73,6 +74,7 @@ class Learning360Hook(BaseHook):
         task: Any = None,
         attempts: int = MOST_ATTEMPTS,
         longest_wait: float | None = None,
+        before_sending: Callable[[], None] = lambda: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,6 +82,7 @@ class Learning360Hook(BaseHook):
         self._task = task
         self._attempts = attempts
         self._longest_wait = longest_wait
+        self._before_sending = before_sending
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -160,14 +163,20 @@ class Learning360Hook(BaseHook):
     def _make_api(self, facts: ConnectionFacts, look_up: LookUp) -> ApiV1:
         context = _running_context()
         task = self._task or context.get("task")
-        more: dict[str, Any] = {"before_sending": end_if_orphaned} if is_supervised(context.get("ti")) else {}
+        supervised = is_supervised(context.get("ti"))
+
+        def before_sending() -> None:
+            if supervised:
+                end_if_orphaned()
+            self._before_sending()
+
         client = Client(
             facts.settings,
             make_budget(facts, task=task, longest_wait=self._longest_wait, look_up=look_up),
             user_agent=f"airflow-provider-360learning/{__version__}",
             attempts=self._attempts,
             on_token=mask_secret,
-            **more,
+            before_sending=before_sending,
         )
         return ApiV1(client)
 

@@ -30,8 +30,13 @@ class InSharedPool:
     Puts an operator in the shared pool also where it is mapped.
 
     Airflow's ``partial`` fills in defaults of its own and knows nothing of those that an operator's ``__init__``
-    sets. An explicit ``pool`` wins, then ``default_args``, then ``[learning360] pool``.
+    sets. An explicit ``pool`` wins, then ``default_args``, then :meth:`usual_pool`.
     """
+
+    @staticmethod
+    def usual_pool() -> str:
+        """Name the pool where the DAG names none."""
+        return config.pool()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -42,7 +47,7 @@ class InSharedPool:
             defaults = [getattr(scope, "default_args", None) or {} for scope in scopes]
             defaults.append(kwargs.get("default_args") or {})
             named = [default["pool"] for default in defaults if default.get("pool")]
-            partial.kwargs["pool"] = named[-1] if named else config.pool()
+            partial.kwargs["pool"] = named[-1] if named else cls.usual_pool()
         return partial
 
 
@@ -51,34 +56,35 @@ class Learning360BaseOperator(EndsWhenKilled, InSharedPool, BaseOperator):
     Runs one action of :attr:`Learning360Hook.api` with the operator's arguments, all of them templated.
 
     A subclass names its action, and its ``__init__`` has the action's arguments. Errors that a later try can
-    mend reach Airflow's retries; all others fail the task at once.
+    mend reach Airflow's retries; all others fail the task at once. The keyword arguments of a subclass's ``__init__``
+    are templated, together with those of the class that it derives from.
 
     :param learning360_conn_id: The connection to use.
     :param pool: Pool to run in; by default the one that all operators and sensors of this provider share.
     """
 
     #: Name of the action.
-    action: ClassVar[str]
-    #: The action's arguments: the keyword arguments of ``__init__``.
+    action: str
+    #: The keyword arguments of ``__init__``: in most operators those of the action.
     arguments: ClassVar[tuple[str, ...]] = ()
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#d5ecf7"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "action" in cls.__dict__:
+        if "__init__" in cls.__dict__:
             parameters = inspect.signature(cls.__init__).parameters.values()
-            cls.arguments = tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
+            cls.arguments += tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
             cls.template_fields = ("learning360_conn_id", *cls.arguments)
 
     def __init__(self, *, learning360_conn_id: str = DEFAULT_CONN_ID, pool: str | None = None, **kwargs: Any) -> None:
         # Results are small dicts: with their keys as XComs of their own, `.output["session_id"]` works.
-        super().__init__(pool=pool or config.pool(), **{"multiple_outputs": True, **kwargs})
+        super().__init__(pool=pool or self.usual_pool(), **{"multiple_outputs": True, **kwargs})
         self.learning360_conn_id = learning360_conn_id
 
     def _take(self, values: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` (its ``locals()``) as attributes, which is what Airflow templates."""
-        for name in self.arguments:
+        for name in values.keys() & set(self.arguments):
             setattr(self, name, values[name])
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from .base import Learning360BaseOperator
 
@@ -22,7 +22,7 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
     :param session_ids: Ids of path sessions.
     """
 
-    action: ClassVar[str] = "add_to_catalog"
+    action = "add_to_catalog"
 
     def __init__(
         self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
@@ -45,7 +45,7 @@ class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
     :param session_ids: Ids of path sessions.
     """
 
-    action: ClassVar[str] = "remove_from_catalog"
+    action = "remove_from_catalog"
 
     def __init__(
         self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any

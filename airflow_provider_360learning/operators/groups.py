@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from .base import Learning360BaseOperator
 
@@ -24,7 +24,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
         up to date, ``fail`` fails the task (also when it is retried after its process died).
     """
 
-    action: ClassVar[str] = "create_group"
+    action = "create_group"
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Learning360UpdateGroupOperator(Learning360BaseOperator):
     :param parent_id: Group to move it under.
     """
 
-    action: ClassVar[str] = "update_group"
+    action = "update_group"
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
         is retried after its process died).
     """
 
-    action: ClassVar[str] = "delete_group"
+    action = "delete_group"
 
     def __init__(self, *, group_id: str, if_missing: str = "skip", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -107,7 +107,7 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
     :param role: learner, coach, editor or admin.
     """
 
-    action: ClassVar[str] = "add_user_to_group"
+    action = "add_user_to_group"
 
     def __init__(self, *, group_id: str, user: str, role: str = "learner", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -130,7 +130,7 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
     :param from_private_subgroups: Also leave private subgroups. v1 only.
     """
 
-    action: ClassVar[str] = "remove_user_from_group"
+    action = "remove_user_from_group"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from .base import Learning360BaseOperator
 
@@ -30,7 +30,7 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
         when it is retried after its process died).
     """
 
-    action: ClassVar[str] = "create_path_session"
+    action = "create_path_session"
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Learning360EnrollUsersOperator(Learning360BaseOperator):
     :param path_id: Id of the path. API v2 will require it.
     """
 
-    action: ClassVar[str] = "enroll_users"
+    action = "enroll_users"
 
     def __init__(self, *, session_id: str, users: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -86,7 +86,7 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     :param path_id: Id of the path. API v2 will require it.
     """
 
-    action: ClassVar[str] = "enroll_groups"
+    action = "enroll_groups"
 
     def __init__(self, *, session_id: str, group_ids: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -107,7 +107,7 @@ class Learning360UnenrollUsersOperator(Learning360BaseOperator):
     :param path_id: Id of the path. API v2 will require it.
     """
 
-    action: ClassVar[str] = "unenroll_users"
+    action = "unenroll_users"
 
     def __init__(self, *, session_id: str, users: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

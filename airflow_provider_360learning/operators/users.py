@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from .base import Learning360BaseOperator
 
@@ -50,7 +50,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         task who created them.
     """
 
-    action: ClassVar[str] = "create_user"
+    action = "create_user"
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     :param custom_fields: Custom field id to value, a text or a date.
     """
 
-    action: ClassVar[str] = "update_user"
+    action = "update_user"
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class Learning360DeleteUserOperator(Learning360BaseOperator):
         is retried after its process died).
     """
 
-    action: ClassVar[str] = "delete_user"
+    action = "delete_user"
 
     def __init__(self, *, user: str, if_missing: str = "skip", **kwargs: Any) -> None:
         super().__init__(**kwargs)

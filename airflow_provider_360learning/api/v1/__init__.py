@@ -7,12 +7,13 @@ API v1: the actions of :mod:`..actions`, one module a subject.
 from __future__ import annotations
 
 from .courses import CourseActions
+from .external import ExternalActions
 from .groups import GroupActions
 from .paths import PathActions
 from .users import UserActions
 
 
-class ApiV1(UserActions, GroupActions, CourseActions, PathActions):
+class ApiV1(UserActions, GroupActions, CourseActions, PathActions, ExternalActions):
     """
     Everything that can be asked of 360Learning through API v1.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..actions import Dialect, action, settle
+from ..actions import Dialect, action, settle, writes
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, NotFoundError, OutcomeUnknownError, RefusedError
 from ..values import check_choice, check_flag, check_id, check_text, check_user
@@ -28,6 +28,7 @@ def _neutral_group(item: Mapping[str, Any]) -> dict[str, Any]:
 class GroupActions(Dialect):
     """Create, read, change and delete groups, and their members."""
 
+    @writes("createGroup", key=("name", "parent_id"), makes="group_id")
     @action
     def create_group(
         self,
@@ -106,6 +107,7 @@ class GroupActions(Dialect):
         ]
         return {**_neutral_group(item), "members": members}
 
+    @writes("updateGroup", key=("group_id",))
     @action
     def update_group(
         self,
@@ -132,6 +134,7 @@ class GroupActions(Dialect):
         yield Call("updateGroup", path={"group_id": check_id("group_id", group_id)}, body=body)
         return {"group_id": group_id, "outcome": "updated"}
 
+    @writes("deleteGroup", key=("group_id",))
     @action
     def delete_group(self, group_id: str, *, if_missing: str = "skip") -> Steps[dict[str, Any]]:
         """
@@ -152,6 +155,7 @@ class GroupActions(Dialect):
             return {"group_id": group_id, "outcome": outcome}
         return {"group_id": group_id, "outcome": "deleted"}
 
+    @writes("addUserToGroup", key=("user", "group_id", "role"))
     @action
     def add_user_to_group(self, group_id: str, user: str, *, role: str = "learner") -> Steps[dict[str, Any]]:
         """
@@ -166,6 +170,7 @@ class GroupActions(Dialect):
         yield Call("addUserToGroup", path=path, body={"role": v1_role(role)})
         return {"group_id": group_id, "user": user, "role": role, "outcome": "added"}
 
+    @writes("deleteUserFromGroup", key=("user", "group_id", "role"))
     @action
     def remove_user_from_group(
         self, group_id: str, user: str, *, role: str | None = None, from_private_subgroups: bool = False

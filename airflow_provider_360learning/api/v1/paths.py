@@ -6,10 +6,21 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..actions import Dialect, action, settle
+from ..actions import Dialect, action, settle, writes
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, OutcomeUnknownError, RefusedError
-from ..values import answered_moment, check_choice, check_id, check_ids, check_mail, check_text, check_users, is_id, utc
+from ..values import (
+    answered_moment,
+    check_choice,
+    check_id,
+    check_ids,
+    check_mail,
+    check_text,
+    check_users,
+    is_id,
+    refuse,
+    utc,
+)
 from .users import neutral_user
 
 _SESSION_ID_KEYS = ("_id", "id", "sessionId")
@@ -54,6 +65,7 @@ class PathActions(Dialect):
             for item in items
         ]
 
+    @writes("createPathSession", key=("name", "path_id", "group_id"), makes="session_id")
     @action
     def create_path_session(
         self,
@@ -93,10 +105,7 @@ class PathActions(Dialect):
         check_text("name", name)
         check_choice("if_exists", if_exists, ("skip", "fail"))
         if registration_validation != "disabled":
-            raise InvalidRequestError(
-                f"registration_validation is {registration_validation!r}, but API v1 creates sessions with "
-                "'disabled' only. Nothing was sent."
-            )
+            refuse("registration_validation", registration_validation, "disabled: API v1 creates no other sessions")
         wanted = {
             "path_id": check_id("path_id", path_id),
             "name": name,
@@ -124,6 +133,7 @@ class PathActions(Dialect):
         session_id = next(answer[key] for key in _SESSION_ID_KEYS if answer.get(key))
         return {"session_id": session_id, **result, "outcome": "created"}
 
+    @writes("addUsersToPathSession", key=("session_id", "users"))
     @action
     def enroll_users(
         self, session_id: str, users: Iterable[str], *, path_id: str | None = None
@@ -149,6 +159,7 @@ class PathActions(Dialect):
                 yield Call("addUsersToPathSession", path=path, body=body)
         return {"session_id": session_id, "outcome": "enrolled", "users": len(given)}
 
+    @writes("addGroupsToPathSession", key=("session_id", "group_ids"))
     @action
     def enroll_groups(
         self, session_id: str, group_ids: Iterable[str], *, path_id: str | None = None
@@ -166,6 +177,7 @@ class PathActions(Dialect):
         yield Call("addGroupsToPathSession", path=path, body={"groupIds": groups})
         return {"session_id": session_id, "outcome": "enrolled", "groups": len(groups)}
 
+    @writes("removeUsersFromPathSession", key=("session_id", "users"))
     @action
     def unenroll_users(
         self, session_id: str, users: Iterable[str], *, path_id: str | None = None
@@ -198,18 +210,33 @@ class PathActions(Dialect):
         return [neutral_user(item) for item in items]
 
     @action
-    def list_path_session_stats(self, session_id: str, *, path_id: str | None = None) -> Steps[list[dict[str, Any]]]:
+    def list_path_session_stats(
+        self,
+        session_id: str,
+        *,
+        path_id: str | None = None,
+        completed_after: datetime | str | None = None,
+        completed_before: datetime | str | None = None,
+    ) -> Steps[list[dict[str, Any]]]:
         """
         Read where each learner of a path session stands (``getUsersPathSessionStats``).
 
         :param session_id: Id of the session.
         :param path_id: Id of the path. v2 requires it.
-        :returns: A list of ``user_id``, ``mail``, ``deleted``, ``progress`` (0-100), ``score`` (0-100 or
-            ``None``), ``completed_at`` (ISO 8601 or ``None``), ``time_spent_ms``, ``status``: one of
-            awaitingCorrection, late, notYetStarted, onTime, sessionNotOpened, successful, toRetake, unsuccessful.
+        :param completed_after: Only learners who completed it after this moment. Whether the moments asked for belong
+            to the span is not known.
+        :param completed_before: Only learners who completed it before this moment.
+        :returns: A list of ``session_id``, ``path_id``, ``user_id``, ``mail``, ``deleted``, ``progress`` (0-100),
+            ``score`` (0-100 or ``None``), ``completed_at`` (ISO 8601 or ``None``), ``time_spent_ms``, ``status``: one
+            of awaitingCorrection, late, notYetStarted, onTime, sessionNotOpened, successful, toRetake, unsuccessful.
         """
-        answer = yield Call("getUsersPathSessionStats", path=_session(session_id, path_id))
-        return [_neutral_stats(item) for item in answer["usersStats"]]
+        query = {
+            "completedAfter": utc("completed_after", completed_after),
+            "completedBefore": utc("completed_before", completed_before),
+        }
+        answer = yield Call("getUsersPathSessionStats", path=_session(session_id, path_id), query=query)
+        session = {"session_id": session_id, "path_id": answer.get("pathId")}
+        return [session | _neutral_stats(item) for item in answer["usersStats"]]
 
     def _find_session(self, wanted: dict[str, str]) -> Steps[str | None]:
         sessions = yield from self.list_path_sessions.steps()
@@ -241,7 +268,7 @@ def _session(session_id: str, path_id: str | None) -> dict[str, str]:
 
 def _not_empty(name: str, values: list[str]) -> list[str]:
     if not values:
-        raise InvalidRequestError(f"{name} is empty. Nothing was sent.")
+        raise InvalidRequestError(f"{name} is empty. Nothing was sent.", argument=name)
     return values
 
 

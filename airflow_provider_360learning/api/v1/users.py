@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from ..actions import Dialect, action
+from ..actions import Dialect, action, writes
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, Learning360Error, NotFoundError, RefusedError
-from ..values import check_choice, check_id, check_ids, check_mail, check_texts, check_user, is_id, utc
+from ..values import check_choice, check_id, check_ids, check_mail, check_texts, check_user, is_id, refuse, utc
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,9 @@ def v1_role(role: str) -> str:
     :raises InvalidRequestError: for a role that only v2 has, and for anything else.
     """
     if role in _ROLES_OF_V2_ONLY:
-        raise InvalidRequestError(f"role is {role!r}, which API v1 does not know. Nothing was sent.")
-    return ROLES[check_choice("role", role, ROLES)]
+        refuse("role", role, f"one of {', '.join(ROLES)}: API v1 does not know it")
+        return role
+    return ROLES.get(check_choice("role", role, ROLES), role)
 
 
 def neutral_user(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def neutral_user(item: Mapping[str, Any]) -> dict[str, Any]:
 class UserActions(Dialect):
     """Create, read, change and delete users."""
 
+    @writes("createOrInviteUser", key=("mail",), makes="user_id")
     @action
     def create_user(
         self,
@@ -123,8 +125,8 @@ class UserActions(Dialect):
         groups = check_ids("group_id", [] if group_id is None else [group_id])
         groups += check_ids("other_group_ids", other_group_ids)
         if primary_group_id is not None and check_id("primary_group_id", primary_group_id) not in groups:
-            raise InvalidRequestError("primary_group_id must be one of group_id and other_group_ids. Nothing was sent.")
-        has_password, sends_credentials = MODES[mode]
+            refuse("primary_group_id", primary_group_id, "one of group_id and other_group_ids")
+        has_password, sends_credentials = MODES.get(mode, (password is not None, False))
         profile = {
             "first_name": first_name,
             "last_name": last_name,
@@ -195,6 +197,7 @@ class UserActions(Dialect):
         items = yield Call("getUsers", query={"deleted": deleted})
         return [neutral_user(item) for item in items]
 
+    @writes("updateUser", key=("user",))
     @action
     def update_user(
         self,
@@ -266,6 +269,7 @@ class UserActions(Dialect):
         status = answer.get("status") if isinstance(answer, dict) else None
         return {"user": user, "outcome": "invited" if status == "invitation_created" else "updated"}
 
+    @writes("deleteUser", key=("user",))
     @action
     def delete_user(self, user: str, *, if_missing: str = "skip") -> Steps[dict[str, Any]]:
         """
@@ -355,10 +359,10 @@ def _v1_profile(profile: Mapping[str, str | None]) -> dict[str, str | None]:
 def _password(mode: str, has_password: bool, password: str | None) -> str | None:
     if not has_password:
         if password is not None:
-            raise InvalidRequestError(f"mode {mode!r} takes no password. Nothing was sent.")
+            refuse("password", password, f"left out: mode {mode!r} takes no password")
         return None
     if password is None and mode == "create_active_and_mail_password":
-        raise InvalidRequestError(f"mode {mode!r} needs a password to mail. Nothing was sent.")
+        refuse("password", password, f"given: mode {mode!r} needs a password to mail")
     return password or secrets.token_urlsafe(24)
 
 
