@@ -34,6 +34,8 @@ MOST = 50_000
 FIRST_PART, FASTEST_GROWTH = 256, 4
 #: How full windows are that need no proof, so that most of them stay below what is proven.
 FULL = 0.8
+#: Where a larger answer is looked for, each span is so many times longer than the one before it.
+LOOK_BACK = 16
 #: Nothing happened on the platform before this moment.
 LONG_AGO = 1
 
@@ -178,7 +180,9 @@ class Reading:
         # It was cut, or something happened in between. Only in the first case is there nothing larger.
         if not self._has_more_than(answer.size):
             self.cap = answer.size
-            log.info("An answer seems to be cut: the cap is likely %s attempts. Asking for less", answer.size.attempts)
+            log.info(
+                "No answer is larger than %s attempts: this is likely the cap. Asking for less", answer.size.attempts
+            )
         return False
 
     def _has_more_than(self, size: Size) -> bool:
@@ -188,7 +192,7 @@ class Reading:
             self._noted(self._source.count(Window(start, end), enough=size))
             if start <= LONG_AGO:
                 break
-            start = max(LONG_AGO, end - FASTEST_GROWTH * (end - start))
+            start = max(LONG_AGO, end - LOOK_BACK * (end - start))
         return size.is_below(self.largest)
 
     def _noted(self, answer: Answer) -> Answer:

@@ -25,14 +25,23 @@ class Listing:
     """
     Where 360Learning says how things are.
 
-    :param read: Reads the listing.
+    :param read: Reads the listing: calls what it is given with all that is listed, and returns what that returns.
     :param key: Argument that says which of the listed is meant.
     :param names: Fields of the listed, by any of which it may be meant.
     """
 
-    read: Callable[[], Iterable[Mapping[str, Any]]]
+    read: Callable[[Callable[[Iterable[Mapping[str, Any]]], KeyTable]], KeyTable]
     key: str
     names: tuple[str, ...]
+
+    def index(self, items: Iterable[Mapping[str, Any]]) -> KeyTable:
+        """Make a table of what is listed, by each name that it may be meant by."""
+        table = KeyTable()
+        for item in items:
+            for name in self.names:
+                if item.get(name):
+                    table.put(str(item[name]).casefold(), json.dumps(dict(item), default=str))
+        return table
 
 
 class Changes:
@@ -62,7 +71,7 @@ class Changes:
     def read_listing(self) -> None:
         """Ask 360Learning how things are, if some row needs it."""
         if self._listing and self._needs_listing:
-            self._listed = _indexed(self._listing)
+            self._listed = self._listing.read(self._listing.index)
 
     def are_in(self, row: Checked) -> bool:
         """Tell whether a row may change something."""
@@ -123,15 +132,6 @@ class Changes:
 
 def _has_secrets(row: Checked) -> bool:
     return bool(SECRETS & row.arguments.keys())
-
-
-def _indexed(listing: Listing) -> KeyTable:
-    table = KeyTable()
-    for item in listing.read():
-        for name in listing.names:
-            if item.get(name):
-                table.put(str(item[name]).casefold(), json.dumps(dict(item), default=str))
-    return table
 
 
 def _digest(*parts: str) -> str:

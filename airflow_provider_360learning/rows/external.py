@@ -88,12 +88,17 @@ class KnownMails:
     def __call__(self, arguments: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """Say what is wrong with the mail of a row, if anything is."""
         if self._mails is None:
-            self._mails = KeyTable()
-            for user in self._api.list_users():
-                self._mails.put(str(user["mail"]).casefold(), "")
+            self._mails = self._api.read_users(_mails_of)
         mail = str(arguments["mail"])
         if self._mails.get(mail.casefold()) is None:
             yield "mail", f"mail is {mail!r}, which nobody in 360Learning has (who was invited must accept first)"
+
+
+def _mails_of(users: Iterable[Mapping[str, Any]]) -> KeyTable:
+    mails = KeyTable()
+    for user in users:
+        mails.put(str(user["mail"]).casefold(), "")
+    return mails
 
 
 def _columns(action: BoundAction[..., Any], takes: Any, also: KnownMails | None = None) -> Columns:

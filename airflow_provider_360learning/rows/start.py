@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 #: How often a request that failed is sent in all: a minute of failures is nothing for a run of hours.
 ATTEMPTS = 8
 
-#: Actions whose effect 360Learning lists: the listing, the argument that says which of the listed is meant, and the
+#: Actions whose effect 360Learning lists: how it is read, the argument that says which of the listed is meant, and the
 #: fields by which it may be meant.
-LISTINGS = {
-    "update_user": ("list_users", "user", ("user_id", "mail")),
-    "update_group": ("list_groups", "group_id", ("group_id",)),
+LISTINGS: dict[str, Callable[[ApiV1], Listing]] = {
+    "update_user": lambda api: Listing(api.read_users, "user", ("user_id", "mail")),
+    "update_group": lambda api: Listing(lambda take: take(api.list_groups()), "group_id", ("group_id",)),
 }
 
 
@@ -128,10 +128,7 @@ def _changes(order: Mapping[str, Any], api: ApiV1, work: Work, results: Any) -> 
     wanted = work.name.startswith("update_") if order["only_changes"] is None else order["only_changes"]
     if not check_flag("only_changes", wanted):
         return None
-    listing = None
-    if work.name in LISTINGS:
-        name, key, fields = LISTINGS[work.name]
-        listing = Listing(getattr(api, name), key, fields)
+    listing = LISTINGS[work.name](api) if work.name in LISTINGS else None
     remembered = storage_path(order["remembered"]) if order["remembered"] else results
     return Changes(remembered, f"{api.client.company}\n{work.name}\n{work.target}", listing, facts=work.are_facts)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ..actions import Dialect, action, writes
 from ..client import Call, Steps
 from ..errors import AlreadyExistsError, InvalidRequestError, Learning360Error, NotFoundError, RefusedError
+from ..json_stream import JsonStream, unusable
 from ..values import check_choice, check_id, check_ids, check_mail, check_texts, check_user, is_id, refuse, utc
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 #: Role names of API v2 to those of v1. That "author" became "editor" is likely, but nowhere stated (assumption).
 ROLES = {"learner": "learner", "coach": "coach", "editor": "author", "admin": "admin"}
@@ -197,6 +200,17 @@ class UserActions(Dialect):
         items = yield Call("getUsers", query={"deleted": deleted})
         return [neutral_user(item) for item in items]
 
+    @action
+    def read_users(self, take: Callable[[Iterator[dict[str, Any]]], R]) -> Steps[R]:
+        """
+        Read all users while the answer comes in (``getUsers``): a large company's need not be held at once.
+
+        :param take: Takes the users, as :meth:`list_users` has them. It is called anew, with all of them from the
+            first, when the answer breaks off and is asked for again.
+        :returns: What ``take`` returns.
+        """
+        return (yield Call("getUsers", read=lambda body: take(_users(JsonStream(body.read)))))  # type: ignore[no-any-return]
+
     @writes("updateUser", key=("user",))
     @action
     def update_user(
@@ -343,6 +357,14 @@ class UserActions(Dialect):
         except NotFoundError:
             return None
         return str(found["user_id"])
+
+
+def _users(answer: JsonStream) -> Iterator[dict[str, Any]]:
+    for item in answer.values():
+        if not isinstance(item, dict):
+            raise unusable("a list of objects was expected")
+        yield neutral_user(item)
+    answer.end()
 
 
 def _several_roles(roles: Any) -> list[str]:
