@@ -13,7 +13,7 @@ from airflow_provider_360learning.api.errors import InvalidRequestError
 from airflow_provider_360learning.api.values import utc
 
 from .moments import milliseconds_of
-from .windows import Window
+from .windows import LONG_AGO, Window
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def interval_of(
         raise InvalidRequestError(f"The interval from {first} to {after} is empty: {_ADVICE}")
     if span.end > 1000 * time.time():
         log.warning("The interval ends in the future, at %s: what happens until then is not in this export", after)
-    return Window(span.start - round(1000 * _seconds(overlap)), span.end)
+    return Window(max(LONG_AGO, span.start - round(1000 * _seconds(overlap))), span.end)
 
 
 def _milliseconds(name: str, value: datetime | str) -> int:

@@ -37,7 +37,7 @@ FULL = 0.8
 #: Where a larger answer is looked for, each span is so many times longer than the one before it.
 LOOK_BACK = 16
 #: Nothing happened on the platform before this moment.
-LONG_AGO = 1
+LONG_AGO = 0
 
 
 class IncompleteAnswerError(Learning360Error):

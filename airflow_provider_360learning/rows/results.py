@@ -96,6 +96,16 @@ class Parts:
         for number in range(1, parts + 1):
             yield from _results_in(self._part(self._results, number, "jsonl"))
 
+    def read_one(self, number: int) -> list[Result]:
+        """
+        Read one part.
+
+        :param number: Its number.
+        :returns: Nothing if it was never written.
+        """
+        part = self._part(self._results, number, "jsonl")
+        return list(_results_in(part)) if part.exists() else []
+
     def merge(self, parts: int, manifest: Mapping[str, Any]) -> dict[str, str | None]:
         """
         Merge the parts, write the manifest, and return where the merged files are.

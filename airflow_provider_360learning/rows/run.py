@@ -62,6 +62,10 @@ class RowsNotDoneError(RefusedError):
         self.summary = dict(summary)
 
 
+class UnaccountedRowError(Learning360Error):
+    """The results of a run lack a row."""
+
+
 class OutageError(Learning360Error):
     """Request after request failed for now: this attempt ends, and the next one goes on with the same rows."""
 
@@ -224,13 +228,21 @@ class Run:
                 )
             if found.finished:
                 return found
-            log.info("An earlier attempt came to row %s; going on from there", found.done)
-            self._counts.update(found.counts)
-            progress = found
+            progress = self._with_last_part(found)
+            log.info("An earlier attempt came to row %s; going on from there", progress.done)
+            self._counts.update(progress.counts)
         else:
             progress = Progress(run=secrets.token_hex(4), input=digest)
         self._say_what_to_expect(self._check.total - progress.done)
         return progress if self._options.dry_run else self._checkpoints.begin(progress)
+
+    def _with_last_part(self, progress: Progress) -> Progress:
+        """Count a part in that was written by an attempt that ended before it could say so."""
+        last = self._parts_of(progress).read_one(progress.parts + 1)
+        if not last or last[0].row != progress.done + 1:
+            return progress
+        counts = Counter(progress.counts) + Counter(result.outcome for result in last)
+        return replace(progress, parts=progress.parts + 1, counts=dict(counts), done=last[-1].row)
 
     def _parts_of(self, progress: Progress) -> Parts:
         return Parts(self._results, self._rejected, progress.run, self._source, self._secret_columns)
@@ -436,6 +448,7 @@ class Run:
     # The end
 
     def _finish(self, progress: Progress) -> dict[str, Any]:
+        self._check_parts(progress)
         summary: dict[str, Any] = {"rows": self._check.total, "outcomes": dict(sorted(self._counts.items()))}
         files = self._parts.merge(
             progress.parts,
@@ -456,6 +469,20 @@ class Run:
         log.info("%s rows: %s. Results: %s", f"{self._check.total:,}", summary["outcomes"], files["results"])
         self._judge(summary)
         return summary
+
+    def _check_parts(self, progress: Progress) -> None:
+        """Make sure that each row has its line: no attempt that slept through its lease has written over a part."""
+        row = 0
+        for row, result in enumerate(self._parts.read(progress.parts), 1):
+            if result.row != row:
+                break
+        else:
+            row += 1
+        if row != self._check.total + 1:
+            raise UnaccountedRowError(
+                f"The results do not hold row {row}: another attempt must have written over a part of them. What was "
+                "sent was sent; clear the task with restart=True to go through all rows again."
+            )
 
     def _tell_again(self, progress: Progress) -> dict[str, Any]:
         """Say what an attempt had done that was ended before Airflow knew."""
