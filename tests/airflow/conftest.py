@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_360learning.api.endpoints import LIMITS
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 
@@ -22,6 +23,8 @@ SOON_MISSED = {
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "1",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
 }
+#: Times the documented limits, as the connection ``faster`` says; the sandbox must be told so, too.
+FASTER = 10
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +41,7 @@ def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPath
     shutil.copy(airflow_db, home / "airflow.db")
     env = {
         "AIRFLOW_CONN_LEARNING360_DEFAULT": platform.connection_json(),
+        "AIRFLOW_CONN_FASTER": platform.connection_json(limits={name: FASTER * LIMITS[name].calls for name in LIMITS}),
         "AIRFLOW__LEARNING360__STATE_DIR": str(home / "budget"),
         **SOON_MISSED,
     }

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_360learning.api.endpoints import ENDPOINTS, PREFIX, Body, Limit, Scope
 
 DOCUMENTED = {
-    operation["operation"]: operation
+    operation["operation"].removesuffix(" (using external ID)"): operation
     for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text())
 }
 WORDS = {Body.FORM: "x-www-form-urlencoded", Body.JSON: "application/json"}

@@ -167,7 +167,11 @@ def test_statistics_of_a_session(sandbox, api, session_id):
     assert (after["status"], after["progress"]) == ("successful", 100)
     assert after["completed_at"].endswith("Z")
     assert after["time_spent_ms"] > 0
+    assert after["session_id"] == session_id
+    assert after["path_id"] == ONBOARDING_PATH_ID
     assert set(after) == {
+        "session_id",
+        "path_id",
         "user_id",
         "mail",
         "deleted",

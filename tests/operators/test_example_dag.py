@@ -1,4 +1,4 @@
-"""The example DAGs as Airflow parses them: without a network; and the shape of the onboarding."""
+"""The example DAGs as Airflow parses them: without a network, a disk, or the client; and their shapes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,52 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 
-#: Parses a folder in a process that may not connect anywhere, and prints what it found.
+#: Parses a folder in a process that may not connect anywhere, and prints what it found. Then it runs the files again,
+#: when Airflow has read all that it reads itself: now they may not touch the disk, either.
 CODE = """
-import json, sys
+import json, pathlib, runpy, sys
 
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
     from airflow.models.dagbag import DagBag
 
+NETWORK, DISK = ("socket.connect", "socket.getaddrinfo"), ("open", "os.listdir", "os.scandir", "os.mkdir")
+is_parsed = False
+
 def refuse(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo"):
+    if event in NETWORK:
         raise PermissionError("the network was asked for")
+    # A timetable of Airflow opens a file of its library whenever one is made.
+    if is_parsed and event in DISK and not (path := str(arguments[0])).endswith(".py") and sys.prefix not in path:
+        raise PermissionError(f"the disk was asked for {path}")
+
+def error_of(path):
+    try:
+        runpy.run_path(str(path))
+    except PermissionError as error:
+        return str(error)
 
 sys.addaudithook(refuse)
 bag = DagBag(sys.argv[1])
+files = sorted(pathlib.Path(sys.argv[1]).glob("*.py"))
+is_parsed = True
+errors = {**bag.import_errors, **{str(path): error for path in files if (error := error_of(path))}}
 dags = {
     dag.dag_id: {
+        "timetable": type(dag.timetable).__name__,
+        "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
         "pools": {task.task_id: task.pool for task in dag.tasks},
+        "rules": {task.task_id: str(getattr(task.trigger_rule, "value", task.trigger_rule)) for task in dag.tasks},
+        "in_order": sorted(task.task_id for task in dag.tasks if task.depends_on_past),
+        "one_at_a_time": sorted(task.task_id for task in dag.tasks if task.max_active_tis_per_dag == 1),
+        "reschedule": sorted(task.task_id for task in dag.tasks if getattr(task, "mode", "") == "reschedule"),
     }
     for dag in bag.dags.values()
 }
-print("\\n" + json.dumps({"errors": bag.import_errors, "dags": dags}))
+print("\\n" + json.dumps({"errors": errors, "dags": dags, "modules": sorted(sys.modules)}))
 """
 
 
@@ -60,9 +82,15 @@ def dag(parsed):
     return parsed["dags"]["onboarding_new_hires"]
 
 
-def test_every_example_is_parsed_without_errors_and_without_a_network(parsed):
+def test_every_example_is_parsed_without_errors_and_without_network_and_disk(parsed):
     assert parsed["errors"] == {}
     assert len(parsed["dags"]) == len(list(EXAMPLES.glob("*.py")))
+
+
+def test_no_example_imports_more_of_this_package_than_operators_and_sensors(parsed):
+    ours = [name.split(".") for name in parsed["modules"] if name.startswith("airflow_provider_360learning.")]
+    assert {"operators", "sensors"} <= {room for _, room, *_ in ours}
+    assert {room for _, room, *_ in ours} & {"api", "exports", "files", "hooks", "rows", "sandbox", "triggers"} == set()
 
 
 def test_a_dag_that_asks_the_network_would_be_found_out(tmp_path):
@@ -71,6 +99,12 @@ def test_a_dag_that_asks_the_network_would_be_found_out(tmp_path):
     )
     (error,) = parse(tmp_path)["errors"].values()
     assert "the network was asked for" in error
+
+
+def test_a_dag_that_reads_a_file_would_be_found_out(tmp_path):
+    (tmp_path / "reads.py").write_text("from airflow import DAG\nopen('/etc/hosts')\n")
+    (error,) = parse(tmp_path)["errors"].values()
+    assert "the disk was asked for /etc/hosts" in error
 
 
 def test_two_runs_never_overlap(dag):
@@ -112,3 +146,38 @@ def test_whatever_talks_to_360learning_through_an_operator_is_in_the_shared_pool
         "enrol",
         "wait_for_completion",
     }
+
+
+@pytest.mark.parametrize("dag_id", ["scheduled_statistics_import", "course_statistics_export"])
+def test_statistics_are_scheduled_by_intervals_not_moments(parsed, dag_id):
+    assert parsed["dags"][dag_id]["timetable"] == "CronDataIntervalTimetable"
+
+
+def test_months_are_caught_up_in_their_order_and_one_at_a_time(parsed):
+    dag = parsed["dags"]["scheduled_statistics_import"]
+    assert dag["catchup"]
+    assert dag["in_order"] == dag["one_at_a_time"] == ["import_courses", "import_statistics"]
+
+
+def test_the_wait_for_a_months_file_holds_no_worker(parsed):
+    assert parsed["dags"]["scheduled_statistics_import"]["reschedule"] == ["wait_for_file"]
+
+
+def test_rejects_are_told_whatever_came_of_the_import_and_do_not_hide_it(parsed):
+    dag = parsed["dags"]["scheduled_statistics_import"]
+    assert dag["tasks"] == {
+        "wait_for_file": ["import_courses"],
+        "import_courses": ["import_statistics"],
+        "import_statistics": ["month_is_done", "tell_about_rejects"],
+        "tell_about_rejects": ["month_is_done"],
+        "month_is_done": [],
+    }
+    assert dag["rules"]["tell_about_rejects"] == "all_done"
+    assert dag["rules"]["month_is_done"] == "all_success"
+
+
+def test_the_export_waits_in_the_default_pool_and_nights_are_loaded_one_at_a_time(parsed):
+    dag = parsed["dags"]["course_statistics_export"]
+    assert dag["tasks"] == {"export": ["load"], "load": []}
+    assert dag["pools"]["export"] == "default_pool"
+    assert dag["one_at_a_time"] == ["load"]

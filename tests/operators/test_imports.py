@@ -12,10 +12,17 @@ MODULES = [
     "operators.groups",
     "operators.courses",
     "operators.paths",
+    "operators.bulk",
+    "operators.external",
+    "operators.exports",
+    "operators.statistics",
     "sensors.courses",
     "sensors.paths",
 ]
-REFUSED = ["requests", "urllib3", "tenacity", "redis", "pendulum", "airflow_provider_360learning.api"]
+REFUSED = [
+    *("requests", "urllib3", "tenacity", "redis", "pendulum", "pyarrow"),
+    *(f"airflow_provider_360learning.{room}" for room in ("api", "files", "rows", "exports")),
+]
 
 #: A process that has imported Airflow, and the names that operators use of it, before anything is watched.
 PREPARE = """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.operators.groups import Learning360AddUserToGroupOperator
 from airflow_provider_360learning.operators.paths import Learning360EnrollUsersOperator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
@@ -81,3 +82,15 @@ def test_numbers_of_a_sensor_may_come_as_the_text_that_a_template_renders_to():
     question.check()
     assert question._needed(10) == 5
     assert question._min_enrolled == 3
+
+
+def test_a_query_may_stand_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "people.sql").write_text("SELECT mail FROM people WHERE hired = '{{ day }}' ORDER BY mail")
+    with DAG("queries", schedule=None, template_searchpath=[str(tmp_path)]):
+        task = Learning360BulkOperator(
+            task_id="one", action="create_user", sql="people.sql", sql_conn_id="hr", results="/data/{{ day }}"
+        )
+    task.resolve_template_files()
+    task.render_template_fields({"day": "2026-10-01"})
+    assert task.sql == "SELECT mail FROM people WHERE hired = '2026-10-01' ORDER BY mail"
+    assert task.results == "/data/2026-10-01"

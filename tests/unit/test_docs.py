@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.api.endpoints import ENDPOINTS, LIMITS
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.external import external_course, external_statistic
 from airflow_provider_360learning.connection_form import EXTRA_FIELDS
 from airflow_provider_360learning.provider_info import CONFIG_OPTIONS
+from airflow_provider_360learning.rows.checks import Fault
+from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, Result
+from airflow_provider_360learning.rows.run import WOULD_BE_SENT
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -51,3 +58,54 @@ def test_every_fault_of_the_field_has_a_test():
     rows = re.findall(r"^\|(?!-)(?!.*\| The test \|$).*", page, re.MULTILINE)
     assert len(rows) > 15
     assert [row for row in rows if "::test_" not in row] == []
+
+
+def table(page, heading):
+    """Read the cells of the table whose first column has this heading, the first below an anchor if one is named."""
+    text = (ROOT / page).read_text()
+    anchor, _, heading = heading.rpartition("/")
+    below = text.partition(f"## {anchor}\n")[2] if anchor else text
+    lines = below[below.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("heading", "takes"),
+    [
+        ("Statistics of other platforms/Column", external_statistic),
+        ("Courses of other platforms/Column", external_course),
+    ],
+)
+def test_the_columns_of_imports_are_those_that_the_code_takes(heading, takes):
+    documented = [(name.strip("`"), required == "yes") for name, required, _ in table("docs/bulk.md", heading)]
+    parameters = inspect.signature(takes).parameters.values()
+    assert documented == [(one.name, one.default is one.empty) for one in parameters]
+
+
+@pytest.mark.parametrize(("file", "line"), [("results.jsonl", Result), ("faults.jsonl", Fault)])
+def test_the_columns_of_what_a_run_leaves_behind_are_those_that_the_code_writes(file, line):
+    documented = [name.strip("`") for name, _ in table("docs/bulk.md", f"Column of `{file}`")]
+    assert documented == [field.name for field in dataclasses.fields(line)]
+
+
+def test_every_outcome_of_a_row_that_is_not_an_actions_own_is_explained():
+    explained = [name.strip("`") for name, _ in table("docs/bulk.md", "`outcome` | What became of the row")]
+    assert {*NOT_DONE, UNCHANGED, WOULD_BE_SENT} == set(explained[1:])
+
+
+def test_the_actions_for_many_rows_are_documented_with_their_keys_and_limits():
+    written = {name: found.write for kind in ApiV1.__mro__ for name, found in vars(kind).items() if _writes(found)}
+    expected = {
+        name: (list(write.key), min(limit.calls for limit in ENDPOINTS[write.operation].limits))
+        for name, write in written.items()
+        if not write.together
+    }
+    documented = {
+        name.strip("`"): (re.findall(r"`(\w+)`", key), int(most))
+        for name, key, most in table("docs/bulk.md", "`action`")
+    }
+    assert documented == expected
+
+
+def _writes(found):
+    return getattr(found, "write", None) is not None

@@ -1,0 +1,57 @@
+"""A DAG for the tests: one task creates many people, in attempts that can be told apart and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Context, dag
+
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from tests.killed_rows import DAG_ID, address_of
+from tests.loopback_hosts import leave_from
+from tests.shelf import set_up_shelf
+
+
+class NotedBulkOperator(Learning360BulkOperator):
+    """Leaves from an address that says which attempt it is, and notes its processes in a folder."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        conf, attempt = context["dag_run"].conf or {}, context["ti"].try_number
+        set_up_shelf(conf["shelf"])
+        shorten_leases(conf.get("lease"))
+        leave_from(address_of(attempt))
+        note = Path(conf["notes"], f"{attempt}.json")
+        unfinished = note.with_suffix(".new")
+        unfinished.write_text(json.dumps({"attempt": attempt, "task": os.getpid(), "supervisor": os.getppid()}))
+        unfinished.rename(note)
+        return super().execute(context)
+
+
+def shorten_leases(seconds: float | None) -> None:
+    """Let an attempt wait less for the one before, where a test has no time for it; in this process alone."""
+    if seconds is not None:
+        from airflow_provider_360learning.rows import checkpoints
+
+        checkpoints.LEASE, checkpoints.BEAT, checkpoints.CLOCKS_APART = seconds, seconds / 3, seconds / 6
+
+
+@dag(dag_id=DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def many_rows():
+    NotedBulkOperator(
+        task_id="create",
+        action="create_user",
+        learning360_conn_id="{{ dag_run.conf['connection'] }}",
+        rows="{{ dag_run.conf['rows'] }}",
+        results="{{ dag_run.conf['results'] }}",
+        # A mail goes out to each: nobody must get two.
+        common={"mode": "create_active_and_mail_generated_password"},
+        retries=20,
+        retry_delay=timedelta(seconds=1),
+    )
+
+
+many_rows()

@@ -1,0 +1,207 @@
+"""The example DAGs of statistics in real Airflow: each month is imported once, and nights end in a table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+from demo.airflow_stack import AirflowStack
+from demo.run import ROOT
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = ROOT / "dags_examples"
+IMPORT, EXPORT = "scheduled_statistics_import", "course_statistics_export"
+#: August, September and October, each by a run on some day of the month after it.
+MONTHS = ("2026-09-{:02}", "2026-10-{:02}", "2026-11-{:02}")
+HEADER, *SEPTEMBER = (EXAMPLES / "statistics/statistics-2026-09.csv").read_text().splitlines()
+
+#: Runs DAGs, one by one, in one process: to start Airflow takes longer than a run.
+CODE = """
+import inspect, json, sys
+from datetime import datetime, timezone
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+
+bag = DagBag()
+for line in sys.stdin:
+    dag_id, day = json.loads(line)
+    dag = bag.dags[dag_id]
+    moment = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
+    date = "logical_date" if "logical_date" in inspect.signature(dag.test).parameters else "execution_date"
+    run = dag.test(**{date: moment})
+    tasks = {task.task_id: str(task.state) for task in run.get_task_instances()}
+    print("\\nRAN " + json.dumps([str(run.state), tasks]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended, and what it logged."""
+
+    state: str
+    tasks: dict[str, str]
+    log: str
+
+
+class Runner:
+    """An Airflow of which no component runs, and a process in it that runs DAGs."""
+
+    def __init__(self, stack, sandbox, drop):
+        self.home, self.sandbox, self.drop = stack.home, sandbox, drop
+        self._process = subprocess.Popen(
+            [str(stack.bin_dir / "python"), "-W", "ignore", "-c", CODE],
+            env=stack.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, dag_id, day):
+        watchdog = threading.Timer(120, self._process.kill)
+        watchdog.start()
+        print(json.dumps([dag_id, day]), file=self._process.stdin, flush=True)
+        log = []
+        for line in self._process.stdout:
+            if line.startswith("RAN "):
+                watchdog.cancel()
+                return Ran(*json.loads(line[4:]), "".join(log))
+            log.append(line)
+        raise AssertionError("".join(log))
+
+    def end(self):
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        finally:
+            self._process.kill()
+            self._process.stdout.close()
+
+    def sent(self, operation):
+        return [entry["body"] for entry in self.sandbox.control.journal() if entry["operation"] == operation]
+
+    def table(self, sql):
+        with closing(sqlite3.connect(self.home / "warehouse.db")) as database:
+            return database.execute(sql).fetchall()
+
+
+@pytest.fixture(scope="module")
+def runner(airflow_db, tmp_path_factory):
+    home, drop = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("drop")
+    shutil.copy(airflow_db, home / "airflow.db")
+    with Sandbox(settings={"limits_enabled": False}) as sandbox:
+        env = {
+            "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
+            "AIRFLOW__LEARNING360__STATE_DIR": str(home / "budget"),
+            "STATISTICS_DROP": drop.as_uri(),
+        }
+        with AirflowStack(home, EXAMPLES, env, components=[]) as stack:
+            runner = Runner(stack, sandbox, drop)
+            try:
+                yield runner
+            finally:
+                runner.end()
+
+
+@pytest.fixture
+def airflow(runner):
+    """Nothing was imported yet, and the files of the example are there."""
+    runner.sandbox.control.reset()
+    runner.sandbox.control.clear_journal()
+    shutil.rmtree(runner.home / "statistics", ignore_errors=True)
+    shutil.copytree(EXAMPLES / "statistics", runner.drop, dirs_exist_ok=True)
+    return runner
+
+
+def test_three_months_are_caught_up_and_importing_them_again_sends_nothing(airflow):
+    first = [airflow.run(IMPORT, month.format(1)) for month in MONTHS]
+    assert [run.state for run in first] == ["success"] * 3, first
+    assert [len(body["statistics"]) for body in airflow.sent("importExternalCoursesStats")] == [2, 1, 3]
+    there = airflow.sandbox.control.state()
+    assert {(one["external_id"], one["mail"], one["progress"]) for one in there["external_attempts"]} == {
+        ("spreadsheets-1", "grace.hopper@acme.test", 100),  # 40 in August
+        ("spreadsheets-1", "admin@acme.test", 100),
+        ("fire-safety", "grace.hopper@acme.test", 100),
+        ("fire-safety", "admin@acme.test", 30),
+    }
+    assert [course["times_sent"] for course in there["external_courses"]] == [1, 1]
+
+    airflow.sandbox.control.clear_journal()
+    again = [airflow.run(IMPORT, month.format(15)) for month in MONTHS]
+    assert [run.state for run in again] == ["success"] * 3, again
+    assert airflow.sent("importExternalCoursesStats") == airflow.sent("importExternalCourses") == []
+    assert airflow.sandbox.control.state()["external_attempts"] == there["external_attempts"]
+
+
+def test_rejects_are_told_and_are_imported_once_they_are_corrected(airflow):
+    run = airflow.run(IMPORT, "2026-10-02")
+    rejected = airflow.home / "statistics/2026-09/rejected/rejected.csv"
+    assert "Not all of the 3 rows" in run.log
+    assert "(1 imported, 2 invalid)" in run.log
+    assert f"{rejected} has the others" in run.log
+    assert rejected.read_text().splitlines() == [HEADER, *SEPTEMBER[1:]]
+
+    airflow.sandbox.control.clear_journal()
+    corrected = [row.replace("nobody@", "admin@").replace(",140,", ",40,") for row in SEPTEMBER]
+    (airflow.drop / "statistics-2026-09.csv").write_text("\n".join([HEADER, *corrected]))
+    run = airflow.run(IMPORT, "2026-10-16")
+    assert "Not all of" not in run.log
+    (body,) = airflow.sent("importExternalCoursesStats")
+    assert [(one["mail"], one["progress"]) for one in body["statistics"]] == [
+        ("admin@acme.test", 100),
+        ("admin@acme.test", 40),
+    ]
+
+
+def test_a_red_import_is_told_and_makes_the_run_red(airflow):
+    (airflow.drop / "statistics-2026-09.csv").write_text(
+        "\n".join([HEADER, SEPTEMBER[0], SEPTEMBER[0].replace("spreadsheets-1", "unknown")])
+    )
+    run = airflow.run(IMPORT, "2026-10-03")
+    assert "Not all of the 2 rows" in run.log
+    assert "(1 imported, 1 refused)" in run.log
+    assert run.tasks["import_statistics"] == "failed"
+    assert run.tasks["tell_about_rejects"] == "success"
+    assert run.state == "failed"
+
+    (airflow.drop / "statistics-2026-09.csv").write_text("who,what\n1,2\n")
+    run = airflow.run(IMPORT, "2026-10-04")
+    assert "statistics-2026-09.csv was not imported" in run.log
+    assert run.state == "failed"
+
+
+def test_nights_end_in_a_table_and_running_them_again_changes_nothing(airflow):
+    airflow.sandbox.control.settings(
+        # Ten a day
+        generated_attempts=920,
+        generated_from="2026-08-01T00:00:00Z",
+        generated_until="2026-11-01T00:00:00Z",
+    )
+    whole = "SELECT * FROM course_statistics ORDER BY attempt_id"
+    a_day = "SELECT substr(completed_at, 1, 10), count(*), count(DISTINCT attempt_id) FROM course_statistics GROUP BY 1"
+
+    # The nights of 10 August, 10 September and 10 October, each with the day before it, and one next to another.
+    nights = ["2026-08-11", "2026-09-11", "2026-10-11", "2026-10-12"]
+    runs = [airflow.run(EXPORT, night) for night in nights]
+    assert [run.state for run in runs] == ["success"] * 4, runs
+    days = ["2026-08-09", "2026-08-10", "2026-09-09", "2026-09-10", "2026-10-09", "2026-10-10", "2026-10-11"]
+    assert airflow.table(a_day) == [(day, 10, 10) for day in days]
+    table = airflow.table(whole)
+
+    # The same nights at another hour, the last one first.
+    runs = [airflow.run(EXPORT, f"{night}T12:00") for night in reversed(nights)]
+    assert [run.state for run in runs] == ["success"] * 4, runs
+    assert airflow.table(whole) == table

@@ -1,0 +1,174 @@
+"""Actions on courses of other platforms, and on what learners did there."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_360learning.api.errors import InvalidRequestError, NotFoundError, OutcomeUnknownError
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_MAIL, ROOT_GROUP_ID
+from tests.api.support import Answer, TinyServer, with_token
+
+PLATFORM = "Courses & More/2"
+COURSE = {"external_id": "c/1", "title": "One", "launch_url": "https://courses.test/1", "language": "en"}
+STATISTIC = {
+    "external_id": "c/1",
+    "mail": GRACE_MAIL,
+    "progress": 40,
+    "time_spent_seconds": 60,
+    "first_activity": "2026-03-05T00:00:00Z",
+    "last_activity": "2026-03-06T00:00:00+01:00",
+}
+
+
+@pytest.fixture
+def library(api):
+    """The actions, with the group and the platform given."""
+
+    class Library:
+        def courses(self, *courses):
+            return api.import_external_courses(ROOT_GROUP_ID, PLATFORM, ADMIN_ID, courses)
+
+        def statistics(self, *statistics):
+            return api.import_external_course_stats(ROOT_GROUP_ID, PLATFORM, statistics)
+
+        def archive(self, *external_ids):
+            return api.archive_external_courses(ROOT_GROUP_ID, PLATFORM, external_ids)
+
+        def get(self, external_id):
+            return api.get_external_course(ROOT_GROUP_ID, PLATFORM, external_id)
+
+    return Library()
+
+
+def test_a_course_is_imported_read_and_archived(library, sent):
+    assert library.courses(COURSE) == [None]
+    found = library.get("c/1")
+    assert found == {
+        "course_id": found["course_id"],
+        "external_id": "c/1",
+        "title": "One",
+        "language": "en",
+        "archived": False,
+        "author_id": ADMIN_ID,
+        "launch_url": "https://courses.test/1",
+    }
+    assert library.archive("c/1") == {"outcome": "archived", "courses": 1}
+    assert library.get("c/1")["archived"] is True
+    library.courses(COURSE)
+    assert library.get("c/1")["archived"] is False
+    paths = {entry["path"] for entry in sent("importExternalCourses", "deleteExternalCourses")}
+    courses = f"/api/v1/externalContents/groups/{ROOT_GROUP_ID}/externalPlatforms/Courses%20%26%20More%2F2/courses"
+    assert paths == {courses}
+    assert {entry["path"] for entry in sent("getExternalCourse")} == {f"{courses}/c%2F1"}
+
+
+def test_an_unknown_course_is_not_found(library):
+    with pytest.raises(NotFoundError):
+        library.get("c/2")
+
+
+def test_statistics_are_imported_in_v1s_words(library, sandbox, sent):
+    library.courses(COURSE)
+    assert library.statistics(STATISTIC, {**STATISTIC, "progress": 100, "score": 80, "result": "success"}) == [
+        None,
+        None,
+    ]
+    (entry,) = sent("importExternalCoursesStats")
+    half, whole = entry["body"]["statistics"]
+    assert half == {
+        "externalId": "c/1",
+        "mail": GRACE_MAIL,
+        "progress": 40,
+        "globalTime": 60_000,
+        "firstActivity": "2026-03-05T00:00:00.000Z",
+        "lastActivity": "2026-03-05T23:00:00.000Z",
+    }
+    assert whole == {**half, "progress": 100, "score": 80, "result": "success", "completedAt": half["lastActivity"]}
+
+
+@pytest.mark.parametrize("shape", ["status", "error"])
+def test_what_was_not_taken_is_told_for_each(library, sandbox, shape):
+    sandbox.control.settings(faulty_statistics="report", external_reports=shape)
+    library.courses(COURSE)
+    told = library.statistics(
+        STATISTIC, {**STATISTIC, "external_id": "c/2"}, {**STATISTIC, "mail": "nobody@acme.test"}, STATISTIC
+    )
+    assert told == [None, "external_course_not_found", "user_not_found", None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (None, [None, None]),
+        ({}, [None, None]),
+        ([], [None, None]),
+        ({"report": {"statisticsUpdated": 2}}, [None, None]),
+        ({"statistics": [{"status": "updated"}, {"status": "updated"}]}, [None, None]),
+        ({"results": [{"error": "user_not_found"}, {"error": None}]}, ["user_not_found", None]),
+        ({"results": [{"status": "invalid argument"}, {}]}, ["invalid argument", None]),
+        ({"results": [{"error": "x"}]}, [None, None]),
+        ({"results": ["error", "error"]}, [None, None]),
+    ],
+)
+def test_a_report_is_read_whatever_its_key_is_and_passed_over_where_it_is_none(make_api, answer, told):
+    """Its keys are not documented."""
+    with TinyServer(with_token(lambda request: Answer(answer))) as server:
+        api = make_api(server.url)
+        assert api.import_external_course_stats(ROOT_GROUP_ID, PLATFORM, [STATISTIC, STATISTIC]) == told
+
+
+@pytest.mark.parametrize("count", [0, 21])
+def test_a_request_holds_one_to_twenty_statistics(library, sent, count):
+    with pytest.raises(InvalidRequestError, match=f"statistics holds {count}, but must hold 1 to 20"):
+        library.statistics(*[STATISTIC] * count)
+    assert sent() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "argument"),
+    [
+        ({"external_id": ""}, "external_id"),
+        ({"progress": 101}, "progress"),
+        ({"completed_at": "2026-03-05T12:00:00Z"}, "progress"),
+        ({"progress": 100, "completed_at": "2026-03-01T00:00:00Z"}, "completed_at"),
+        ({"last_activity": "2026-03-01T00:00:00Z"}, "last_activity"),
+        ({"time_spent_seconds": float("inf")}, "time_spent_seconds"),
+        ({"time_spent_seconds": float("nan")}, "time_spent_seconds"),
+    ],
+)
+def test_a_wrong_value_is_named_before_anything_is_sent(library, sent, change, argument):
+    with pytest.raises(InvalidRequestError) as raised:
+        library.statistics(STATISTIC | change)
+    assert raised.value.argument == argument
+    assert sent() == []
+
+
+def test_group_platform_and_ids_are_checked_before_anything_is_sent(api, library, sent):
+    for call in (
+        lambda: api.import_external_courses("Sales", PLATFORM, ADMIN_ID, [COURSE]),
+        lambda: api.import_external_courses(ROOT_GROUP_ID, " ", ADMIN_ID, [COURSE]),
+        lambda: api.import_external_courses(ROOT_GROUP_ID, PLATFORM, "Ada", [COURSE]),
+        lambda: api.import_external_courses(ROOT_GROUP_ID, PLATFORM, ADMIN_ID, [COURSE | {"launch_url": "x"}]),
+        lambda: library.archive(),
+        lambda: library.archive(" "),
+        lambda: library.get(""),
+    ):
+        with pytest.raises(InvalidRequestError, match="Nothing was sent"):
+            call()
+    assert sent() == []
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_statistics_are_never_sent_twice_by_themselves(library, sandbox, sent, kind):
+    library.courses(COURSE)
+    sandbox.control.add_fault("importExternalCoursesStats", kind=kind)
+    with pytest.raises(OutcomeUnknownError, match="not sent twice"):
+        library.statistics(STATISTIC)
+    assert len(sent("importExternalCoursesStats")) == 1
+
+
+def test_courses_are_sent_again_when_the_outcome_is_unknown(library, sandbox, sent):
+    sandbox.control.add_fault("importExternalCourses", kind="drop_after")
+    assert library.courses(COURSE) == [None]
+    assert len(sent("importExternalCourses")) == 2
+    assert len(sandbox.control.state()["external_courses"]) == 1

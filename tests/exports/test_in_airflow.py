@@ -1,0 +1,113 @@
+"""Exports in DAG runs of the installed Airflow: the data interval, mapped tasks, and the events of assets."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import textwrap
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow 2
+    from airflow.models.dagbag import DagBag
+
+from airflow_provider_360learning.files.formats import read
+from demo.airflow_stack import AirflowStack
+
+pytestmark = pytest.mark.slow
+
+HEADER = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG, Asset
+from airflow.timetables.interval import CronDataIntervalTimetable
+from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
+
+monthly = CronDataIntervalTimetable("@monthly", "UTC")
+with DAG({dag_id!r}, schedule=monthly, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+"""
+
+
+@pytest.fixture
+def run(airflow_home, airflow_db, sandbox, tmp_path):
+    """Run a DAG for the last whole month, given its id and the body of its ``with`` block; return what came of it."""
+    now = datetime.now(UTC)
+    sandbox.control.settings(
+        generated_attempts=2000,
+        generated_from=(now - timedelta(days=100)).isoformat(),
+        generated_until=now.isoformat(),
+    )
+    database = AirflowStack(airflow_home, airflow_home / "dags", components=[])
+
+    def run(dag_id, body):
+        file = airflow_home / "dags" / f"{dag_id}.py"
+        body = textwrap.dedent(body).replace("FOLDER", str(tmp_path))
+        file.write_text(HEADER.format(dag_id=dag_id) + textwrap.indent(body, "    "))
+        try:
+            bag = DagBag(str(file))
+            assert bag.import_errors == {}
+            if hasattr(bag, "sync_to_db"):  # Airflow 2 has no events of assets that it has not seen
+                bag.sync_to_db()
+            run_id = bag.dags[dag_id].test().run_id
+        finally:
+            file.unlink()
+        return [
+            (one["state"], one["pool"], database.xcom(dag_id, run_id, one["task_id"], one["map_index"]))
+            for one in database.task_instances(dag_id, run_id)
+        ]
+
+    return run
+
+
+def events_of(database, uri):
+    """The extras of an asset's events."""
+    with sqlite3.connect(database) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        kind = "asset" if "asset_event" in tables else "dataset"  # Airflow 2
+        rows = connection.execute(
+            f"SELECT {kind}_event.extra FROM {kind}_event JOIN {kind} ON {kind}.id = {kind}_id WHERE uri = ?", [uri]
+        )
+        return [json.loads(extra) for (extra,) in rows]
+
+
+def test_a_run_exports_its_data_interval_and_tells_its_assets(run, airflow_db, tmp_path):
+    ((state, pool, result),) = run(
+        "export_statistics",
+        """
+        Learning360ExportCourseStatisticsOperator(
+            task_id="export",
+            path="FOLDER/{{ data_interval_start | ds }}_{{ data_interval_end | ds }}.jsonl",
+            overlap=3600,
+            outlets=[Asset("x-test://attempts"), Asset("x-test://more")],
+        )
+        """,
+    )
+    assert (state, pool) == ("success", "default_pool")
+    (file,) = tmp_path.iterdir()
+    first, after = file.stem.split("_")
+    moments = [row["completed_at"] for _, _, row, _ in read(file)]
+    an_hour_earlier = datetime.fromisoformat(first) - timedelta(hours=1)
+    assert result["interval_start"] == f"{an_hour_earlier.isoformat()}.000Z" < min(moments)
+    assert result["interval_end"] == f"{after}T00:00:00.000Z" > max(moments)
+    assert 20 * 27 < len(moments) == result["rows"] < 20 * 32
+    assert (result["path"], result["highest_timestamp"], result["complete"]) == (str(file), max(moments), True)
+    for uri in ("x-test://attempts", "x-test://more"):
+        (extra,) = events_of(airflow_db, uri)
+        assert {**extra, **result} == extra
+
+
+def test_exports_can_be_mapped(run, tmp_path):
+    ended = run(
+        "export_mapped",
+        """
+        Learning360ExportCourseStatisticsOperator.partial(task_id="export", by="last_activity_at").expand(
+            path=["FOLDER/one", "FOLDER/two"]
+        )
+        """,
+    )
+    assert [(state, pool) for state, pool, _ in ended] == [("success", "default_pool")] * 2
+    assert len({result["rows"] for _, _, result in ended}) == 1
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["one", "two"]

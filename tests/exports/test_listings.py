@@ -1,0 +1,233 @@
+"""Exports of what is there: users, groups, who is in them, courses, paths, sessions, and how learners stand."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.exports.ordered import UNDER_WAY, in_order
+from airflow_provider_360learning.files.formats import read
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.operators.exports import (
+    Learning360ExportCoursesOperator,
+    Learning360ExportGroupsOperator,
+    Learning360ExportMembershipsOperator,
+    Learning360ExportPathSessionsOperator,
+    Learning360ExportPathsOperator,
+    Learning360ExportUsersOperator,
+)
+from airflow_provider_360learning.operators.statistics import Learning360ExportPathSessionStatisticsOperator
+from airflow_provider_360learning.sandbox.demo_company import (
+    GRACE_ID,
+    GRACE_MAIL,
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+)
+from airflow_provider_360learning.sandbox.server import Sandbox
+from tests.fast_sandbox import CONNECTION, make_session
+
+NOBODYS_ID = "f" * 24
+
+
+@pytest.fixture
+def export(sandbox, tmp_path):
+    """Export as JSON Lines, and return the result and the rows."""
+
+    def export(operator, **arguments):
+        result = operator(task_id="export", path=str(tmp_path / "rows.jsonl"), **arguments).execute({})
+        return result, [row for _, _, row, _ in read(result["path"])]
+
+    return export
+
+
+LISTINGS = {
+    "users": (Learning360ExportUsersOperator, "list_users"),
+    "groups": (Learning360ExportGroupsOperator, "list_groups"),
+    "courses": (Learning360ExportCoursesOperator, "list_courses"),
+    "paths": (Learning360ExportPathsOperator, "list_paths"),
+    "path_sessions": (Learning360ExportPathSessionsOperator, "list_path_sessions"),
+}
+
+
+@pytest.mark.parametrize("kind", LISTINGS)
+def test_all_that_is_listed_is_exported(sandbox, export, kind):
+    operator, action = LISTINGS[kind]
+    make_session(sandbox, GRACE_MAIL)
+    listed = getattr(Learning360Hook().api, action)()
+    result, rows = export(operator)
+    names = [column.name for column in COLUMNS[kind]]
+    assert rows == [{name: each[name] for name in names} for each in listed]
+    assert (result["rows"], result["interval_start"], result["complete"]) == (len(listed), None, True)
+    assert listed != []
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", LISTINGS)
+def test_every_kind_can_be_written_in_every_format(sandbox, tmp_path, kind, format):
+    make_session(sandbox, GRACE_MAIL)
+    result = LISTINGS[kind][0](task_id="export", path=str(tmp_path / f"rows.{format}")).execute({})
+    assert [list(row) for _, _, row, _ in read(result["path"])] == [[column.name for column in COLUMNS[kind]]] * result[
+        "rows"
+    ]
+
+
+def test_memberships_are_a_row_for_each_role_in_each_group(export):
+    api = Learning360Hook().api
+    api.add_user_to_group(SALES_GROUP_ID, GRACE_MAIL, role="editor")
+    _, rows = export(Learning360ExportMembershipsOperator)
+    expected = [
+        {"group_id": group["group_id"], "user_id": one["user_id"], "user_mail": one["mail"], "role": one["role"]}
+        for group in api.list_groups()
+        for one in api.get_group(group["group_id"])["members"]
+    ]
+    assert rows == expected
+    grace = {(row["group_id"], row["role"]) for row in rows if row["user_id"] == GRACE_ID}
+    assert {(SALES_GROUP_ID, "editor"), (ROOT_GROUP_ID, "learner")} <= grace
+
+
+def test_a_group_that_was_deleted_meanwhile_is_logged(sandbox, export, caplog):
+    missing = {"kind": "status", "status": 400, "body": {"error": "group_not_found"}}
+    sandbox.control.add_fault("getGroup", path_contains=SALES_GROUP_ID, **missing)
+    _, rows = export(Learning360ExportMembershipsOperator)
+    assert SALES_GROUP_ID not in {row["group_id"] for row in rows}
+    assert rows != []
+    assert f"Group {SALES_GROUP_ID} was deleted after it had been listed" in caplog.text
+
+
+# Path sessions
+
+
+@pytest.fixture
+def sessions(sandbox):
+    """Three sessions: two of Grace's, of which she completes the first, and one without learners."""
+    api = Learning360Hook().api
+    ids = [
+        api.create_path_session(ONBOARDING_PATH_ID, name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID)[
+            "session_id"
+        ]
+        for name in ("first", "second", "third")
+    ]
+    api.enroll_users(ids[0], [GRACE_MAIL])
+    sandbox.control.advance(3000)
+    api.enroll_users(ids[1], [GRACE_MAIL])
+    sandbox.control.advance(1000)
+    return ids
+
+
+def test_path_sessions_are_exported_as_they_stand(sandbox, export, sessions):
+    result, rows = export(Learning360ExportPathSessionStatisticsOperator, by=None)
+    assert [(row["session_id"], row["status"]) for row in rows] == [
+        (sessions[0], "successful"),
+        (sessions[1], "onTime"),
+    ]
+    assert rows[0]["time_spent_seconds"] == 2700
+    assert {
+        **rows[0],
+        "path_id": ONBOARDING_PATH_ID,
+        "user_id": GRACE_ID,
+        "user_mail": GRACE_MAIL,
+        "deleted": False,
+        "progress": 100,
+    } == rows[0]
+    assert list(rows[0]) == [column.name for column in COLUMNS["path_session_statistics"]]
+    assert (result["interval_start"], result["sessions"], result["deleted_meanwhile"]) == (None, 3, 0)
+
+
+@pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
+def test_path_sessions_are_exported_by_completion(sandbox, export, sessions, bounds):
+    sandbox.control.settings(bounds=bounds)
+    completed_at = export(Learning360ExportPathSessionStatisticsOperator, by=None)[1][0]["completed_at"]
+    long_ago, some_day = "2000-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
+    for start, end, found in [
+        (long_ago, some_day, sessions[:1]),
+        (completed_at, some_day, sessions[:1]),
+        (long_ago, completed_at, []),
+    ]:
+        result, rows = export(Learning360ExportPathSessionStatisticsOperator, start=start, end=end)
+        assert [row["session_id"] for row in rows] == found
+        assert (result["interval_start"], result["interval_end"]) == (start, end)
+        assert result["highest_timestamp"] == (completed_at if found else None)
+
+
+def test_only_some_sessions_can_be_asked_for(sandbox, export, sessions):
+    sandbox.control.clear_journal()
+    _, rows = export(Learning360ExportPathSessionStatisticsOperator, by=None, session_ids=[sessions[1]])
+    assert [row["session_id"] for row in rows] == [sessions[1]]
+    assert [entry["operation"] for entry in sandbox.control.journal()] == ["getUsersPathSessionStats"]
+
+
+def test_a_session_that_was_deleted_meanwhile_is_logged_and_counted(sandbox, export, sessions, caplog):
+    missing = {"kind": "status", "status": 404, "body": {"error": "session_not_found"}}
+    sandbox.control.add_fault("getUsersPathSessionStats", path_contains=sessions[0], **missing)
+    result, rows = export(Learning360ExportPathSessionStatisticsOperator, by=None)
+    assert [row["session_id"] for row in rows] == [sessions[1]]
+    assert (result["sessions"], result["deleted_meanwhile"]) == (2, 1)
+    assert f"Session {sessions[0]} was deleted after it had been listed" in caplog.text
+
+
+def test_a_session_that_was_asked_for_must_exist(sandbox, export, tmp_path):
+    with pytest.raises(AirflowFailException, match="session_not_found"):
+        export(Learning360ExportPathSessionStatisticsOperator, by=None, session_ids=[NOBODYS_ID])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_other_date_to_go_by(sandbox, export):
+    with pytest.raises(AirflowFailException, match="by is 'last_activity_at'"):
+        export(Learning360ExportPathSessionStatisticsOperator, by="last_activity_at")
+
+
+# Several requests at a time
+
+
+def test_what_comes_is_in_order_and_little_is_under_way():
+    begun, most = set(), []
+    lock = threading.Lock()
+
+    def work(number):
+        with lock:
+            begun.add(number)
+        time.sleep(0.002 * (number % 5))
+        return number
+
+    for number in in_order(work, range(100)):
+        most.append(max(begun) - number)
+        time.sleep(0.001)
+    assert sorted(begun) == list(range(100))
+    assert UNDER_WAY / 2 < max(most) < UNDER_WAY
+
+
+def test_the_first_error_ends_it():
+    done = []
+
+    def work(number):
+        time.sleep(0.01)
+        if number == 20:
+            raise ValueError("twenty")
+        done.append(number)
+        return number
+
+    with pytest.raises(ValueError, match="twenty"):
+        list(in_order(work, range(1000)))
+    assert len(done) < 20 + 2 * UNDER_WAY
+
+
+def test_the_read_limit_is_reached_at_any_latency(tmp_path, monkeypatch):
+    with Sandbox(settings={"delay_before_ms": 200, "delay_after_ms": 200, "limits_enabled": False}) as slow:
+        limits = dict.fromkeys([name for name in LIMITS if "reads" not in name], 1000)
+        monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits=limits))
+        groups = [{"_id": f"{number:024x}"} for number in range(30)]
+        slow.control.add_fault("getGroups", kind="wrong_content", body=groups)
+        slow.control.add_fault("getGroup", kind="wrong_content", body={}, count=30)
+        Learning360ExportMembershipsOperator(task_id="export", path=str(tmp_path / "rows.csv")).execute({})
+        arrivals = sorted(entry["arrived_at"] for entry in slow.control.journal() if entry["operation"] == "getGroup")
+    assert len(arrivals) == 30
+    # Ten requests take a second at the limit, and four if one waits for the other; the middle one of all such spans,
+    # since a busy machine delays some.
+    spans = [later - earlier for earlier, later in zip(arrivals, arrivals[10:], strict=False)]
+    assert sorted(spans)[len(spans) // 2] < 3.5

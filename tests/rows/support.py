@@ -1,0 +1,127 @@
+"""What tests of many rows share: running an operator, and reading what it left behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_360learning.files.storage import storage_path, write_whole
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.sandbox.server import Sandbox
+
+ROOT = Path(__file__).parents[2]
+#: Operations that change nothing.
+READS = {"getUsers", "getUser", "getGroups", "getGroup"}
+
+
+class ImpatientBulkOperator(Learning360BulkOperator):
+    """Sends what failed no second time, where the real one tries again for a minute."""
+
+    def _make_hook(self, **more: Any) -> Any:
+        return super()._make_hook(**{**more, "attempts": 1})
+
+
+def bulk(
+    action: str, rows: Any = None, *, results: Any, context: Any = None, impatient: bool = False, **arguments: Any
+) -> dict[str, Any]:
+    """Apply an action to rows, outside of Airflow, and return what the task would."""
+    kind = ImpatientBulkOperator if impatient else Learning360BulkOperator
+    operator = kind(task_id="bulk", action=action, rows=rows, results=str(results), **arguments)
+    return dict(operator.execute(context or {}))
+
+
+def people(count: int, start: int = 1, **more: Any) -> list[dict[str, Any]]:
+    """Make rows of people who are not in the company yet; they get an account."""
+    numbers = range(start, start + count)
+    return [{"mail": f"person{number}@acme.test", "mode": "create_active", **more} for number in numbers]
+
+
+def json_lines(path: Any) -> list[dict[str, Any]]:
+    """Read a JSON Lines file, anywhere."""
+    return [json.loads(line) for line in storage_path(path).read_text().splitlines()]
+
+
+def results_in(folder: Any) -> list[dict[str, Any]]:
+    """Read the merged results."""
+    return json_lines(storage_path(folder) / "results.jsonl")
+
+
+def outcomes_in(folder: Any) -> list[str]:
+    """Read the outcome of each row, in order."""
+    return [result["outcome"] for result in results_in(folder)]
+
+
+def faults_in(folder: Any) -> list[dict[str, Any]]:
+    """Read the report of faults."""
+    return json_lines(storage_path(folder) / "rejected" / "faults.jsonl")
+
+
+def manifest_in(folder: Any) -> dict[str, Any]:
+    """Read the manifest."""
+    manifest: dict[str, Any] = json.loads((storage_path(folder) / "manifest.json").read_text())
+    return manifest
+
+
+def files_in(folder: Any) -> dict[str, bytes]:
+    """Read every file below a folder, by its path there."""
+    root = storage_path(folder)
+    found: dict[str, bytes] = {}
+    for name in sorted(root.fs.find(root.path)) if root.exists() else []:
+        found[name.removeprefix(root.path).lstrip("/")] = root.fs.cat_file(name)
+    return found
+
+
+def writes(sandbox: Sandbox, after: int = 0) -> list[dict[str, Any]]:
+    """List the requests that were to change something."""
+    return [entry for entry in sandbox.control.journal(after) if entry["operation"] not in READS]
+
+
+def mails(sandbox: Sandbox) -> list[str]:
+    """List the mails of everybody who has an account."""
+    return [user["mail"] for user in sandbox.control.state()["users"]]
+
+
+def put(where: Any, text: str) -> str:
+    """Write a small text file, anywhere, and return its path."""
+    write_whole(where, text.encode())
+    return str(where)
+
+
+def put_json_lines(where: Any, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write a JSON Lines file, anywhere, and return its path."""
+    return put(where, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def put_parquet(where: Any, rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema | None = None) -> str:
+    """Write a Parquet file, anywhere, and return its path."""
+    with storage_path(where).open("wb") as file:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), file)
+    return str(where)
+
+
+def put_csv(where: Any, rows: Sequence[Mapping[str, Any]], separator: str = ",") -> str:
+    """Write a CSV file of values that need no quotation marks, anywhere, and return its path."""
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    return put(where, "".join(separator.join(cells) + "\n" for cells in lines))
+
+
+def put_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows to the table ``people`` of a SQLite database."""
+    columns = list(rows[0])
+    with sqlite3.connect(file) as database:
+        database.execute(f"CREATE TABLE people ({', '.join(columns)})")
+        places = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO people VALUES ({places})", [list(row.values()) for row in rows])
+    database.close()
+
+
+def path_of(place: str, *parts: str) -> ObjectStoragePath:
+    """Name a file in a place."""
+    return storage_path("/".join([place, *parts]))

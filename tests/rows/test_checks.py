@@ -1,0 +1,401 @@
+"""What is wrong with rows is found before the first one is sent: every fault, with its line, field and value."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
+from tests.rows.support import (
+    bulk,
+    faults_in,
+    mails,
+    outcomes_in,
+    people,
+    put,
+    put_json_lines,
+    put_parquet,
+    results_in,
+    writes,
+)
+
+FIELD_ID = "c" * 24
+DAYS = "invitation_expires_after_days"
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def refuse(sandbox, results):
+    """Expect that rows are refused before anything is sent, and return the report."""
+
+    def refuse(action, rows, **arguments):
+        with pytest.raises(AirflowFailException, match="Nothing was sent"):
+            bulk(action, rows, results=results, **arguments)
+        assert writes(sandbox) == []
+        return faults_in(results)
+
+    return refuse
+
+
+def sent_bodies(sandbox, operation):
+    return [entry["body"] for entry in writes(sandbox) if entry["operation"] == operation]
+
+
+# The report
+
+
+def test_every_fault_is_reported_with_its_row_line_field_and_value(tmp_path, refuse):
+    file = put(
+        tmp_path / "in.csv",
+        "mail,first_name,role\n"
+        "ana@acme.test,Ana,learner\n"
+        '"bo@acme.test","two\nlines",boss\n'
+        "cy,Cy,learner\n"
+        "di@acme.test,Di\n"
+        "\n"
+        "ana@acme.test,Ana again,learner\n",
+    )
+    assert [(one["row"], one["line"], one["field"], one["value"]) for one in refuse("create_user", file)] == [
+        (2, 3, "role", "boss"),
+        (3, 5, "mail", "cy"),
+        (4, 6, None, None),
+        (5, 8, "mail", "ana@acme.test"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "row", "field", "problem"),
+    [
+        ("create_user", {"mail": "ana"}, "mail", "'ana', but must be a mail address"),
+        ("create_user", {"mail": "a@x.test", "group_id": "Sales"}, "group_id[0]", "id of 24 hexadecimal characters"),
+        ("create_user", {"mail": "a@x.test", "other_group_ids": f"{ROOT_GROUP_ID};x"}, "other_group_ids[1]", "'x'"),
+        ("create_user", {"mail": "a@x.test", "other_group_ids": "[1,"}, "other_group_ids", "or a JSON array"),
+        ("create_user", {"mail": "a@x.test", "role": "boss"}, "role", "one of learner, coach, editor, admin"),
+        ("create_user", {"mail": "a@x.test", "mode": "summon"}, "mode", "one of invite"),
+        ("create_user", {"mail": "a@x.test", "password_must_be_changed": "yes"}, "password_must_be_changed", "true or"),
+        (
+            "create_user",
+            {"mail": "a@x.test", "invitation_expires_after_days": 2.5},
+            "invitation_expires_after_days",
+            "w",
+        ),
+        (
+            "create_user",
+            {"mail": "a@x.test", "invitation_expires_after_days": "x"},
+            "invitation_expires_after_days",
+            "w",
+        ),
+        ("create_user", {"mail": "a@x.test", "custom": ["4711"]}, "custom", "must be a text"),
+        ("create_user", {"mail": "a@x.test", "custom": True}, "custom", "must be a text"),
+        ("update_user", {"user": "Grace", "job": "x"}, "user", "a mail address or an id"),
+        ("update_user", {"user": GRACE_MAIL}, None, "at least one field"),
+        ("update_user", {"user": GRACE_MAIL, "custom_fields": "red"}, "custom_fields", "a JSON object"),
+        ("update_user", {"user": GRACE_MAIL, "custom_fields": {"colour": "red"}}, "custom_fields", "'colour'"),
+        (
+            "update_user",
+            {"user": GRACE_MAIL, "to_be_deactivated_at": "2027-01-01T00:00:00"},
+            "to_be_deactivated_at",
+            "a moment with a time zone",
+        ),
+        (
+            "update_user",
+            {"user": GRACE_MAIL, "to_be_deactivated_at": datetime.datetime(2027, 1, 1)},
+            "to_be_deactivated_at",
+            "a moment with a time zone",
+        ),
+        ("create_group", {"name": " "}, "name", "a text that is not empty"),
+        ("delete_group", {"group_id": 12}, "group_id", "'12'"),
+        ("add_user_to_group", {"group_id": SALES_GROUP_ID}, "user", "user is missing"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_must_be(refuse, action, row, field, problem):
+    (fault,) = refuse(action, [row])
+    column = field and field.partition("[")[0]
+    assert (fault["row"], fault["line"], fault["field"]) == (1, None, field)
+    assert fault["value"] == (str(row[column]) if column in row else None)
+    assert problem in fault["problem"]
+
+
+def test_all_faults_of_a_row_are_reported_at_once(refuse):
+    row = {"mail": "ana", "group_id": "Sales", "role": "boss", "mode": "summon", "if_exists": "shrug"}
+    assert [fault["field"] for fault in refuse("create_user", [row])] == [
+        "mail",
+        "mode",
+        "if_exists",
+        "group_id[0]",
+        "role",
+    ]
+
+
+def test_what_is_missing_is_reported_first_and_all_else_in_the_order_of_the_columns(refuse):
+    row = {"nickname": "A", "custom": [], "other_group_ids": 1, "password_must_be_changed": "yes", "age": 3}
+    fields = [fault["field"] for fault in refuse("create_user", [row])]
+    assert fields == ["mail", "nickname", "custom", "other_group_ids", "password_must_be_changed", "age"]
+
+
+def test_faults_among_values_that_all_rows_share_are_those_of_each_row(refuse):
+    faults = refuse("create_user", people(2), common={"group_id": "Sales"})
+    assert [(fault["row"], fault["field"]) for fault in faults] == [(1, "group_id[0]"), (2, "group_id[0]")]
+
+
+def test_the_log_tells_the_first_faults_and_the_report_has_all(refuse, caplog):
+    faults = refuse("create_user", [{"mail": f"nobody {number}"} for number in range(50)])
+    assert len(faults) == 50
+    told = [message for message in caplog.messages if message.startswith("row ")]
+    assert (told[0], len(told)) == ("row 1: mail is 'nobody 0', but must be a mail address.", 20)
+
+
+def test_the_error_says_how_many_rows_are_wrong_where_the_report_is_and_the_first_fault(sandbox, results):
+    with pytest.raises(AirflowFailException) as raised:
+        bulk("create_user", [*people(1), {"mail": "ana"}], results=results)
+    said = str(raised.value)
+    assert "1 of 2 rows of the list are wrong" in said
+    assert f"{results}/rejected/faults.jsonl" in said
+    assert "row 2: mail is 'ana'" in said
+    assert "on_invalid='skip'" in said
+
+
+def test_a_corrected_source_has_no_report_any_more(place, sandbox):
+    where = f"{place}/results"
+    with pytest.raises(AirflowFailException):
+        bulk("create_user", [{"mail": "ana"}], results=where)
+    assert len(faults_in(where)) == 1
+    bulk("create_user", people(1), results=where)
+    with pytest.raises(FileNotFoundError):
+        faults_in(where)
+
+
+# Columns
+
+
+def test_a_column_that_the_action_does_not_take_is_refused_with_those_that_it_takes(sandbox, tmp_path, results):
+    file = put(tmp_path / "in.csv", "mail,Vorname\nana@acme.test,Ana\n")
+    with pytest.raises(AirflowFailException, match=r"in\.csv has Vorname, .* takes mail, first_name, last_name"):
+        bulk("create_user", file, results=results)
+    with pytest.raises(AirflowFailException, match="common has Vorname"):
+        bulk("create_user", people(1), results=results, common={"Vorname": "Ana"})
+    assert writes(sandbox) == []
+
+
+def test_a_column_that_the_action_needs_is_missed_at_once(sandbox, tmp_path, results):
+    file = put(tmp_path / "in.csv", f"user\n{GRACE_MAIL}\n")
+    with pytest.raises(AirflowFailException, match=r"no column group_id, which add_user_to_group needs"):
+        bulk("add_user_to_group", file, results=results)
+    bulk("add_user_to_group", file, results=results, common={"group_id": SALES_GROUP_ID})
+    assert outcomes_in(results) == ["added"]
+
+
+def test_where_each_row_has_its_own_columns_each_is_checked(tmp_path, refuse):
+    rows = [*people(1), {"mail": "ana@acme.test", "nickname": "A"}, {"first_name": "Bo"}]
+    for source in (rows, put_json_lines(tmp_path / "in.jsonl", rows)):
+        faults = refuse("create_user", source)
+        assert [(fault["row"], fault["field"]) for fault in faults] == [(2, "nickname"), (3, "mail")]
+
+
+def test_the_value_of_a_column_that_nobody_knows_is_not_shown(refuse):
+    """It may be a password under another name."""
+    (fault,) = refuse("create_user", [{"mail": "ana@acme.test", "Kennwort": "planted-secret"}])
+    assert "planted-secret" not in str(fault)
+
+
+# Duplicates
+
+
+def test_a_second_row_about_the_same_is_a_fault_that_names_the_first(refuse):
+    rows = [*people(2), {"mail": "PERSON1@acme.test", "first_name": "Again"}]
+    (fault,) = refuse("create_user", rows)
+    assert (fault["row"], fault["field"], fault["value"]) == (3, "mail", "PERSON1@acme.test")
+    assert "in row 1 already" in fault["problem"]
+
+
+def test_rows_about_the_same_person_in_other_groups_are_no_duplicates(sandbox, results):
+    rows = [{"user": GRACE_MAIL, "group_id": group} for group in (ROOT_GROUP_ID, SALES_GROUP_ID)]
+    rows.append({"user": GRACE_MAIL, "group_id": SALES_GROUP_ID, "role": "coach"})
+    bulk("add_user_to_group", rows, results=results)
+    assert outcomes_in(results) == ["added"] * 3
+    with pytest.raises(AirflowFailException, match="in row 1 already"):
+        bulk("add_user_to_group", [*rows, rows[0]], results=results)
+
+
+def test_a_row_with_faults_does_not_make_a_later_one_a_duplicate(sandbox, results):
+    rows = [{"mail": "ana@acme.test", "role": "boss"}, {"mail": "ana@acme.test"}]
+    bulk("create_user", rows, results=results, on_invalid="skip")
+    assert outcomes_in(results) == ["invalid", "invited"]
+
+
+# Leaving rows out
+
+
+def test_rows_with_faults_can_be_left_out(sandbox, results):
+    rows = [*people(1), {"mail": "ana"}, *people(1, start=2)]
+    done = bulk("create_user", rows, results=results, on_invalid="skip")
+    assert done["outcomes"] == {"created": 2, "invalid": 1}
+    assert {"person1@acme.test", "person2@acme.test"} < set(mails(sandbox))
+    (left_out,) = [result for result in results_in(results) if result["outcome"] == "invalid"]
+    assert (left_out["row"], left_out["key"], left_out["error_code"]) == (2, "ana", "invalid")
+    assert "must be a mail address" in left_out["message"]
+    assert left_out["retryable"] is False
+
+
+# Kinds of values
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "field", "sent"),
+    [
+        ("other_group_ids", f"{ROOT_GROUP_ID}; {SALES_GROUP_ID}", "groups", [ROOT_GROUP_ID, SALES_GROUP_ID]),
+        ("other_group_ids", f'["{ROOT_GROUP_ID}"]', "groups", [ROOT_GROUP_ID]),
+        ("other_group_ids", [SALES_GROUP_ID], "groups", [SALES_GROUP_ID]),
+        ("labels", "new; IT;", "labels", ["new", "IT"]),
+        ("invitation_expires_after_days", "30", "cancelTheInvitationAfterDays", "30"),
+        ("invitation_expires_after_days", 30.0, "cancelTheInvitationAfterDays", "30"),
+        ("invitation_expires_after_days", decimal.Decimal("30"), "cancelTheInvitationAfterDays", "30"),
+        ("custom", 4711, "custom", "4711"),
+        ("custom", datetime.date(2026, 10, 1), "custom", "2026-10-01"),
+        ("password_must_be_changed", " TRUE ", None, None),
+    ],
+)
+def test_a_cell_becomes_what_the_action_takes(sandbox, results, column, cell, field, sent):
+    bulk("create_user", [{"mail": "ana@acme.test", column: cell}], results=results)
+    assert outcomes_in(results) == ["invited"]
+    (body,) = sent_bodies(sandbox, "createOrInviteUser")
+    assert body.get(field) == sent
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2027-01-01T01:00:00+01:00",
+        "2027-01-01T00:00:00Z",
+        datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC),
+    ],
+)
+def test_a_moment_is_sent_in_utc(sandbox, results, moment):
+    bulk("update_user", [{"user": GRACE_MAIL, "to_be_deactivated_at": moment}], results=results)
+    (body,) = sent_bodies(sandbox, "updateUser")
+    assert body["toDeactivateAt"] == "2027-01-01T00:00:00.000Z"
+
+
+def test_an_object_may_be_one_or_its_json(sandbox, results, tmp_path):
+    cell = f'"{{""{FIELD_ID}"": ""red""}}"'
+    put(tmp_path / "in.csv", f"user,custom_fields\n{GRACE_MAIL},{cell}\n")
+    bulk("update_user", tmp_path / "in.csv", results=results)
+    bulk("update_user", [{"user": GRACE_MAIL, "custom_fields": {FIELD_ID: "blue"}}], results=results)
+    sent = [body["customFields"][0]["value"] for body in sent_bodies(sandbox, "updateUser")]
+    assert sent == ["red", "blue"]
+
+
+def test_values_of_a_parquet_file_keep_their_kinds(sandbox, tmp_path, results):
+    moments = [datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2027, 2028)]
+    rows = [
+        {"user": GRACE_MAIL, "custom": 7, "to_be_deactivated_at": moments[0]},
+        {"user": ADMIN_MAIL, "custom": None, "to_be_deactivated_at": moments[1]},
+    ]
+    bulk("update_user", put_parquet(tmp_path / "in.parquet", rows), results=results)
+    assert {entry["user"]: entry["body"] for entry in writes(sandbox)} == {
+        GRACE_MAIL: {"custom": "7", "toDeactivateAt": "2027-01-01T00:00:00.000Z"},
+        ADMIN_MAIL: {"toDeactivateAt": "2028-01-01T00:00:00.000Z"},
+    }
+
+
+def test_an_empty_cell_is_no_value(sandbox, tmp_path, results):
+    put(tmp_path / "in.csv", "mail,first_name,group_id\nana@acme.test,,\n")
+    bulk("create_user", tmp_path / "in.csv", results=results)
+    (body,) = sent_bodies(sandbox, "createOrInviteUser")
+    assert "firstName" not in body
+    assert "groups" not in body
+
+
+# Columns of other names, and values that all rows share
+
+
+def test_columns_are_renamed_and_left_out(sandbox, tmp_path, results):
+    put(tmp_path / "in.csv", "E-Mail;Vorname;Bemerkung\nana@acme.test;Ana;?\n")
+    renames = {"E-Mail": "mail", "Vorname": "first_name", "Bemerkung": None}
+    bulk("create_user", tmp_path / "in.csv", results=results, columns=renames)
+    (body,) = sent_bodies(sandbox, "createOrInviteUser")
+    assert (body["mail"], body["firstName"]) == ("ana@acme.test", "Ana")
+
+
+def test_a_fault_names_the_argument_and_shows_the_value_of_a_renamed_column(tmp_path, refuse):
+    put(tmp_path / "in.csv", "E-Mail\nana\n")
+    (fault,) = refuse("create_user", tmp_path / "in.csv", columns={"E-Mail": "mail"})
+    assert (fault["field"], fault["value"]) == ("mail", "ana")
+
+
+def test_the_value_of_a_row_wins_over_the_one_that_all_share(sandbox, results):
+    rows = [{"mail": "ana@acme.test"}, {"mail": "bo@acme.test", "lang": "fr"}, {"mail": "cy@acme.test", "lang": None}]
+    bulk("create_user", rows, results=results, common={"lang": "de", "job": None})
+    sent = {body["mail"]: (body["lang"], body.get("job")) for body in sent_bodies(sandbox, "createOrInviteUser")}
+    assert sent == {"ana@acme.test": ("de", None), "bo@acme.test": ("fr", None), "cy@acme.test": ("de", None)}
+
+
+# What the operator itself is given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"action": "create_users"}, r"action is 'create_users', but must be one of .*create_user, "),
+        ({"action": "get_user"}, "action is 'get_user', but must be one of"),
+        ({"action": "import_external_course_stats"}, "but must be one of"),
+        ({"on_invalid": "shrug"}, "on_invalid is 'shrug', but must be one of fail, skip"),
+        ({"allow_empty": "perhaps"}, "allow_empty is 'perhaps', but must be True or False"),
+        ({"only_changes": "perhaps"}, "only_changes is 'perhaps'"),
+        ({"dry_run": 2}, "dry_run is 2"),
+        ({"max_failed": "few"}, "max_failed is 'few', but must be a number"),
+        ({"max_failed": -1}, "max_failed is -1"),
+        ({"max_failed": float("nan")}, "max_failed is nan"),
+        ({"results": "results"}, "not absolute"),
+        ({"rejected": "rejected"}, "not absolute"),
+        ({"columns": {"E-Mail": "mail"}}, "no column E-Mail"),
+        ({"rows": 7}, "rows is a int"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, results, arguments, said):
+    with pytest.raises(AirflowFailException, match=said):
+        bulk(**{"action": "create_user", "rows": people(1), "results": results, **arguments})
+    assert writes(sandbox) == []
+
+
+def test_every_write_for_one_row_is_an_action_for_many(sandbox, results):
+    with pytest.raises(AirflowFailException) as raised:
+        bulk("nothing", people(1), results=results)
+    listed = str(raised.value).partition("one of ")[2].partition(". ")[0].split(", ")
+    said_to_write = {name for name in dir(ApiV1) if getattr(vars_of(name), "write", None)}
+    of_several = {"import_external_courses", "import_external_course_stats"}
+    assert set(listed) == said_to_write - of_several
+    assert {"create_user", "update_user", "delete_user", "create_group", "add_user_to_group"} < set(listed)
+
+
+def vars_of(name):
+    """The descriptor of an action, which its class does not show."""
+    return next((vars(kind)[name] for kind in ApiV1.__mro__ if name in vars(kind)), None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "either rows or sql"),
+        ({"rows": [], "sql": "SELECT 1"}, "either rows or sql"),
+        ({"sql": "SELECT 1"}, "sql needs sql_conn_id"),
+    ],
+)
+def test_a_source_that_is_none_fails_when_the_dag_is_parsed(arguments, said):
+    with pytest.raises(AirflowException, match=said):
+        Learning360BulkOperator(task_id="bulk", action="create_user", results="/data", **arguments)
+
+
+def test_numbers_and_flags_may_come_as_the_text_that_a_template_renders_to(sandbox, results):
+    bulk(
+        "create_user", [], results=results, allow_empty="True", max_failed="0.5", dry_run="false", only_changes="False"
+    )

@@ -1,0 +1,158 @@
+"""Courses of other platforms: created or brought up to date, known by the provider's id."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.operators.external import Learning360ImportExternalCoursesOperator
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_ID, ROOT_GROUP_ID
+from tests.rows.support import faults_in, json_lines, outcomes_in, put_csv, writes
+
+PLATFORM = "Courses Example"
+
+
+@pytest.fixture
+def courses(tmp_path):
+    """Import courses, and return what the task does."""
+
+    def courses(rows, **arguments):
+        target = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "author_id": ADMIN_ID}
+        operator = Learning360ImportExternalCoursesOperator(
+            task_id="courses", rows=rows, **{**target, "results": str(tmp_path / "results"), **arguments}
+        )
+        return operator.execute({})
+
+    return courses
+
+
+def course(number, **more):
+    url = f"https://courses.test/{number}"
+    return {"external_id": f"c{number}", "title": f"Course {number}", "launch_url": url, "language": "en", **more}
+
+
+def imported(sandbox):
+    return {one["external_id"]: one for one in sandbox.control.state()["external_courses"]}
+
+
+def test_courses_are_created_and_brought_up_to_date(sandbox, courses, tmp_path):
+    more = {
+        "description": "<p>Hi</p>",
+        "authors": "Ana; Bo",
+        "alternative_languages": "fr;de",
+        "duration_minutes": 90.5,
+        "difficulty_level": "beginner",
+        "content_type": "video",
+    }
+    plain = dict.fromkeys(more, "")
+    done = courses(put_csv(tmp_path / "in.csv", [course(1, **more), course(2, **plain)]))
+    assert done["outcomes"] == {"imported": 2}
+    assert imported(sandbox)["c1"]["details"] == {
+        "externalId": "c1",
+        "title": "Course 1",
+        "launchUrl": "https://courses.test/1",
+        "language": "en",
+        "description": "<p>Hi</p>",
+        "authors": ["Ana", "Bo"],
+        "alternativeLanguages": ["fr", "de"],
+        "courseDuration": 90.5,
+        "difficultyLevel": "beginner",
+        "contentType": "video",
+    }
+    assert set(imported(sandbox)["c2"]["details"]) == {"externalId", "title", "launchUrl", "language"}
+    courses([course(2, title="Renamed")])
+    assert (imported(sandbox)["c2"]["title"], imported(sandbox)["c2"]["times_sent"]) == ("Renamed", 2)
+
+
+def test_twenty_courses_are_one_request(sandbox, courses):
+    courses([course(number) for number in range(50)])
+    assert sorted(len(entry["body"]["externalCourses"]) for entry in writes(sandbox)) == [10, 20, 20]
+    assert {entry["body"]["authorId"] for entry in writes(sandbox)} == {ADMIN_ID}
+    assert len(imported(sandbox)) == 50
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "problem"),
+    [
+        ({"external_id": " "}, "external_id", "a text that is not empty"),
+        ({"title": ""}, "title", "a text that is not empty"),
+        ({"language": " "}, "language", "a text that is not empty"),
+        ({"launch_url": "courses.test/1"}, "launch_url", "a URL"),
+        ({"thumbnail_url": "/1.png"}, "thumbnail_url", "a URL"),
+        ({"mobile_launch_url": "ftp://x"}, "mobile_launch_url", "a URL"),
+        ({"duration_minutes": -1}, "duration_minutes", "at least 0"),
+        ({"difficulty_level": "hard"}, "difficulty_level", "one of beginner"),
+        ({"authors": [" "]}, "authors[0]", "a text that is not empty"),
+    ],
+)
+def test_a_wrong_value_is_named_before_anything_is_sent(sandbox, courses, tmp_path, row, field, problem):
+    with pytest.raises(AirflowFailException):
+        courses([course(1, **row)])
+    (fault,) = faults_in(tmp_path / "results")
+    assert fault["field"] == field
+    assert problem in fault["problem"]
+    assert writes(sandbox) == []
+
+
+def test_the_same_course_twice_is_a_fault(sandbox, courses):
+    with pytest.raises(AirflowFailException, match="c1 is in row 1 already"):
+        courses([course(1), course(1, title="Again")])
+
+
+def test_a_course_that_360learning_refuses_is_found_and_the_others_imported(sandbox, courses, tmp_path):
+    rows = [course(number) for number in range(20)]
+    sandbox.control.add_fault(
+        "importExternalCourses",
+        kind="status",
+        status=400,
+        body={"error": "invalid argument : thumbnailUrl"},
+        mentions='"c7"',
+        count=6,
+    )
+    assert courses(rows, max_failed=1)["outcomes"] == {"imported": 19, "refused": 1}
+    assert json_lines(tmp_path / "results/rejected/rejected.jsonl") == [rows[7]]
+    assert set(imported(sandbox)) == {f"c{number}" for number in range(20)} - {"c7"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [({"group_id": "f" * 24}, "group_not_found"), ({"author_id": "f" * 24}, "user_not_found")],
+)
+def test_what_is_wrong_with_all_rows_ends_the_run_at_once(sandbox, courses, arguments, said):
+    with pytest.raises(AirflowFailException, match=said):
+        courses([course(number) for number in range(100)], **arguments)
+    assert len(writes(sandbox)) <= 5
+
+
+def test_an_author_who_is_none_of_the_group_ends_the_run_at_once(sandbox, courses):
+    with pytest.raises(AirflowFailException, match="authorId"):
+        courses([course(number) for number in range(100)], author_id=GRACE_ID)
+    assert len(writes(sandbox)) <= 5
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_a_request_whose_outcome_is_unknown_is_sent_again(sandbox, courses, kind):
+    """The same course is the same course."""
+    sandbox.control.add_fault("importExternalCourses", kind=kind)
+    assert courses([course(1), course(2)])["outcomes"] == {"imported": 2}
+    assert len(imported(sandbox)) == 2
+
+
+def test_only_changes_are_sent_where_they_are_asked_for(sandbox, courses, tmp_path):
+    courses([course(1), course(2)], only_changes=True)
+    courses([course(1), course(2, title="Renamed")], only_changes=True)
+    assert outcomes_in(tmp_path / "results") == ["unchanged", "imported"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"group_id": "Sales"}, "group_id is 'Sales'"),
+        ({"author_id": "Ana"}, "author_id is 'Ana'"),
+        ({"external_platform": ""}, "external_platform is ''"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, courses, arguments, said):
+    with pytest.raises(AirflowFailException, match=said):
+        courses([course(1)], **arguments)
+    assert writes(sandbox) == []

@@ -1,0 +1,148 @@
+"""Many rows in a DAG run of the installed Airflow: rows by XCom, further attempts, and what a red task tells."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow 2
+    from airflow.models.dagbag import DagBag
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+from demo.airflow_stack import AirflowStack
+from tests.conftest import AIRFLOW_VERSION
+from tests.fast_sandbox import CONNECTION, UNLIMITED
+from tests.rows.support import files_in, outcomes_in
+
+pytestmark = pytest.mark.slow
+
+HAS_TASK_STATE_STORE = tuple(map(int, AIRFLOW_VERSION.split(".")[:2])) >= (3, 3)
+
+DAG_FILE = """
+from datetime import datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG, task
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+
+
+class DiesAtTheEnd(Learning360BulkOperator):
+    def execute(self, context):
+        done = super().execute(context)
+        if context["ti"].try_number == 1:
+            raise RuntimeError("before Airflow knew")
+        return done
+
+
+def bulk(task_id, kind=Learning360BulkOperator, **arguments):
+    return kind(task_id=task_id, results=f"FOLDER/{task_id}", **arguments)
+
+
+with DAG(
+    "many_rows_in_one_task",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    default_args={"retry_delay": timedelta(0)},
+):
+    @task
+    def people():
+        return [{"mail": f"{name}@acme.test", "mode": "create_active"} for name in ("ana", "bo", "cy")]
+
+    @task
+    def person(name):
+        return {"mail": f"{name}@acme.test", "mode": "create_active"}
+
+    @task(trigger_rule="all_done")
+    def told(summary):
+        return summary
+
+    bulk("from_a_task", action="create_user", rows=people())
+    bulk("from_mapped_tasks", action="create_user", rows=person.expand(name=["di", "ed", "fay"]))
+    red = bulk("red", action="delete_user", rows=[{"user": "x@acme.test"}], common={"if_missing": "fail"}, retries=2)
+    told(red.output)
+    bulk("resumed", action="create_group", rows=[{"name": f"Lab {number}"} for number in range(12)], retries=1)
+    shops = [{"name": f"Shop {number}"} for number in range(3)]
+    bulk("died", DiesAtTheEnd, action="create_group", rows=shops, retries=1)
+"""
+
+
+class Finished:
+    """A DAG run that is over."""
+
+    def __init__(self, folder, journal, groups, tasks, results):
+        self.folder, self.journal, self.groups, self.tasks, self.results = folder, journal, groups, tasks, results
+
+    def state_and_tries(self, task_id):
+        return self.tasks[task_id]["state"], self.tasks[task_id]["try_number"]
+
+    def creations(self, name):
+        creations = [entry for entry in self.journal if entry["operation"] == "createGroup"]
+        return [entry for entry in creations if entry["body"]["name"].startswith(name)]
+
+
+@pytest.fixture(scope="module")
+def finished(airflow_home, airflow_db, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many-rows")
+    file = Path(airflow_home / "dags" / "many_rows_in_one_task.py")
+    file.write_text(DAG_FILE.replace("FOLDER", str(folder)))
+    with Sandbox(settings={"limits_enabled": False}) as sandbox, pytest.MonkeyPatch.context() as environment:
+        environment.setenv(CONNECTION, sandbox.connection_json(auth="api_key_header", limits=UNLIMITED))
+        # Nobody knows whether these groups were made; that it is so again and again ends the attempt.
+        sandbox.control.add_fault("createGroup", kind="drop_before", mentions="Lab", count=12)
+        try:
+            bag = DagBag(str(file))
+            assert bag.import_errors == {}
+            run_id = bag.dags["many_rows_in_one_task"].test().run_id
+        finally:
+            file.unlink()
+        groups = [group["name"] for group in sandbox.control.state()["groups"]]
+        journal = sandbox.control.journal()
+    database = AirflowStack(airflow_home, airflow_home / "dags", components=[])
+    tasks = {one["task_id"]: one for one in database.task_instances("many_rows_in_one_task", run_id)}
+    results = {name: database.xcom("many_rows_in_one_task", run_id, name, -1) for name in tasks}
+    return Finished(folder, journal, groups, tasks, results)
+
+
+@pytest.mark.parametrize("task_id", ["from_a_task", "from_mapped_tasks"])
+def test_rows_come_from_what_other_tasks_return(finished, task_id):
+    assert finished.state_and_tries(task_id) == ("success", 1)
+    assert outcomes_in(finished.folder / task_id) == ["created"] * 3
+    assert finished.results[task_id] == {
+        "rows": 3,
+        "outcomes": {"created": 3},
+        "results": f"{finished.folder}/{task_id}/results.jsonl",
+        "rejected": None,
+    }
+
+
+def test_a_red_task_is_not_tried_again_and_tells_its_successors_how_it_ended(finished):
+    assert finished.state_and_tries("red") == ("failed", 1)
+    assert finished.results["told"] == finished.results["red"]
+    assert finished.results["told"]["outcomes"] == {"refused": 1}
+
+
+def test_an_attempt_that_ends_early_is_followed_by_one_that_goes_on(finished):
+    assert finished.state_and_tries("resumed") == ("success", 2)
+    assert set(outcomes_in(finished.folder / "resumed")) <= {"created", "exists"}
+    assert len(outcomes_in(finished.folder / "resumed")) == 12
+    assert Counter(name for name in finished.groups if name.startswith("Lab")) == {f"Lab {n}": 1 for n in range(12)}
+
+
+def test_an_attempt_that_ended_when_all_was_done_is_followed_by_one_that_sends_nothing(finished):
+    assert finished.state_and_tries("died") == ("success", 2)
+    assert len(finished.creations("Shop")) == 3
+    assert finished.results["died"]["outcomes"] == {"created": 3}
+    assert outcomes_in(finished.folder / "died") == ["created"] * 3
+
+
+def test_the_progress_is_kept_by_airflow_where_it_can_be_and_else_beside_the_results(finished):
+    files = files_in(finished.folder / "died")
+    kept = [name for name in files if name.startswith("progress-")]
+    assert len(kept) == (0 if HAS_TASK_STATE_STORE else 1)
+    assert set(files) - set(kept) == {"results.jsonl", "manifest.json"}
+    for name in kept:
+        assert json.loads(files[name])["finished"] != ""

@@ -1,0 +1,329 @@
+"""What is left behind: one result a row, refused rows as they came, a manifest at last, and never a password."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.rows.results import Result
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL
+from tests.fast_sandbox import after_requests
+from tests.rows.support import (
+    bulk,
+    files_in,
+    json_lines,
+    mails,
+    manifest_in,
+    outcomes_in,
+    people,
+    put,
+    put_csv,
+    put_json_lines,
+    put_parquet,
+    put_table,
+    results_in,
+    writes,
+)
+
+REFUSED = "zoe@elsewhere.test"
+
+
+@pytest.fixture
+def sandbox(sandbox):
+    sandbox.control.settings(mails_of_other_companies=[REFUSED])
+    return sandbox
+
+
+# One line a row
+
+
+def test_each_row_has_one_line_with_all_that_is_known(sandbox, results):
+    sandbox.control.add_fault("deleteUser", kind="status", status=503, mentions=ADMIN_MAIL)
+    rows = [{"user": GRACE_MAIL}, {"user": "x@acme.test"}, {"user": ADMIN_MAIL}, {"user": "nobody"}]
+    with pytest.raises(AirflowFailException, match="2 of 4 rows were not done"):
+        bulk("delete_user", rows, results=results, common={"if_missing": "fail"}, on_invalid="skip", impatient=True)
+    lines = results_in(results)
+    messages = [line.pop("message") for line in lines]
+    nothing = {"id": None, "error_code": None, "retryable": False}
+    assert lines[:2] == [
+        {"row": 1, "key": GRACE_MAIL, "outcome": "deleted", **nothing},
+        {"row": 2, "key": "x@acme.test", "outcome": "refused", **nothing, "error_code": "user_not_found"},
+    ]
+    assert lines[2] | {"error_code": "…"} == {
+        **{"row": 3, "key": ADMIN_MAIL, "outcome": "failed"},
+        **{**nothing, "error_code": "…", "retryable": True},
+    }
+    assert lines[3] == {"row": 4, "key": "nobody", "outcome": "invalid", **nothing, "error_code": "invalid"}
+    assert messages[0] is None
+    assert "check the id or mail given" in messages[1]
+    assert "360Learning failed" in messages[2]
+    assert "must be a mail address or an id" in messages[3]
+    assert list(results_in(results)[0]) == list(Result.__dataclass_fields__), "the columns that docs/bulk.md lists"
+
+
+def test_results_keep_the_order_of_the_rows_whatever_the_order_of_the_answers(sandbox, results):
+    for number in range(1, 60, 7):
+        sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.2, mentions=f"person{number}@")
+    bulk("create_user", people(150), results=results)
+    assert [result["row"] for result in results_in(results)] == list(range(1, 151))
+    assert [result["key"] for result in results_in(results)] == [row["mail"] for row in people(150)]
+
+
+# Refused rows, as they came
+
+
+def test_refused_rows_of_a_csv_file_come_back_with_its_columns_and_separator(sandbox, place):
+    text = (
+        "E-Mail;Vorname;Art;Bemerkung\n"
+        "ana@acme.test;Ana;create_active;\n"
+        f'{REFUSED};"Zoë; the second";create_active;"says ""hi"""\n'
+        "bo@acme.test;Bo;create_active\n"
+        "cy;Cy;;\n"
+    )
+    renames = {"E-Mail": "mail", "Vorname": "first_name", "Art": "mode", "Bemerkung": None}
+    arguments = {"results": f"{place}/results", "columns": renames, "on_invalid": "skip", "max_failed": 1}
+    done = bulk("create_user", put(f"{place}/in.csv", text), **arguments)
+    lines = files_in(f"{place}/results")["rejected/rejected.csv"].decode().splitlines()
+    assert lines == [text.splitlines()[0], *text.splitlines()[2:]]
+    # and they can be given back as they are
+    again = bulk("create_user", done["rejected"], **arguments | {"results": f"{place}/again"})
+    assert (again["rows"], again["outcomes"]) == (3, {"invalid": 2, "refused": 1})
+
+
+def test_refused_rows_of_json_lines_keep_columns_of_their_own(sandbox, place):
+    rows = [{"mail": REFUSED, "labels": ["a", "b"]}, {"mail": "ana", "lang": "fr", "first_name": None}, *people(1)]
+    bulk(
+        "create_user", put_json_lines(f"{place}/in.jsonl", rows), results=f"{place}/r", on_invalid="skip", max_failed=1
+    )
+    assert json_lines(f"{place}/r/rejected/rejected.jsonl") == rows[:2]
+
+
+def test_refused_rows_of_a_parquet_file_keep_their_types(sandbox, tmp_path):
+    schema = pyarrow.schema(
+        [
+            ("user", pyarrow.string()),
+            ("custom", pyarrow.int32()),
+            ("to_be_deactivated_at", pyarrow.timestamp("us", "UTC")),
+            pyarrow.field("password", pyarrow.string(), nullable=False),
+        ]
+    )
+    moment = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
+    rows = [
+        {"user": user, "custom": 7, "to_be_deactivated_at": moment, "password": "planted-secret"}
+        for user in ("x@acme.test", GRACE_MAIL, "nobody")
+    ]
+    file = put_parquet(tmp_path / "in.parquet", rows, schema)
+    bulk("update_user", file, results=tmp_path / "r", on_invalid="skip", max_failed=1)
+    back = pyarrow.parquet.read_table(tmp_path / "r/rejected/rejected.parquet")
+    assert back.to_pylist() == [rows[0] | {"password": None}, rows[2] | {"password": None}]
+    assert back.schema.remove_metadata().types == schema.types
+
+
+def test_refused_rows_of_lists_and_queries_come_back_as_json_lines(sandbox, tmp_path, monkeypatch):
+    rows = [{"mail": REFUSED, "first_name": "Zoe"}, {"mail": "x", "first_name": "X"}]
+    put_table(tmp_path / "hr.db", rows)
+    monkeypatch.setenv("AIRFLOW_CONN_HR", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "hr.db")}))
+    for folder, source in (("list", {"rows": rows}), ("sql", {"sql": "SELECT * FROM people", "sql_conn_id": "hr"})):
+        bulk("create_user", **source, results=tmp_path / folder, on_invalid="skip", max_failed=1)
+        assert json_lines(tmp_path / folder / "rejected/rejected.jsonl") == rows
+
+
+def test_a_run_without_rejects_leaves_none_of_the_run_before(sandbox, results):
+    rows = [{"mail": REFUSED}]
+    bulk("create_user", rows, results=results, max_failed=1)
+    assert "rejected/rejected.jsonl" in files_in(results)
+    assert bulk("create_user", people(1), results=results)["rejected"] is None
+    assert set(files_in(results)) == {"manifest.json", "results.jsonl"}
+
+
+# The merged files, and the manifest
+
+
+def test_the_manifest_says_what_the_run_was_and_where_its_files_are(sandbox, results):
+    done = bulk("create_user", [*people(1), {"mail": REFUSED}], results=results, max_failed=1)
+    manifest = manifest_in(results)
+    when = datetime.datetime.fromisoformat(manifest.pop("finished_at"))
+    assert abs((datetime.datetime.now(datetime.UTC) - when).total_seconds()) < 300
+    assert len(manifest.pop("run")) == 8
+    assert len(manifest.pop("input")) == 64
+    assert manifest == {"action": "create_user", **done}
+
+
+def test_what_a_task_returns_is_small_however_many_rows_there_are(sandbox, tmp_path):
+    done = bulk("create_user", people(300), results=tmp_path)
+    assert len(json.dumps(done)) < 300
+
+
+def test_results_are_kept_in_parts_and_the_merged_files_stay_those_of_the_run_before_until_the_end(sandbox, results):
+    bulk("create_user", people(3), results=results)
+    before, meanwhile = files_in(results), []
+    sandbox.control.clear_journal()
+    sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.8, mentions="person220@")
+    with after_requests(sandbox, 220, "/users", lambda: meanwhile.append(files_in(results))):
+        bulk("create_user", people(220), results=results)
+    (seen,) = meanwhile
+    assert {name: seen[name] for name in before} == before
+    parts = sorted(name for name in seen if name.startswith("parts/"))
+    assert len({Path(part).parent for part in parts}) == 1, "the folder of this run"
+    rows = [json.loads(line)["row"] for part in parts for line in seen[part].splitlines()]
+    assert rows == list(range(1, len(rows) + 1))
+    assert len(rows) > 100
+    assert set(files_in(results)) == set(before), "parts are removed in the end"
+    assert len(results_in(results)) == 220
+
+
+def test_the_manifest_comes_last_and_what_is_missing_is_made_by_the_next_attempt(sandbox, tmp_path):
+    """Somebody has put a folder where a merged file shall be."""
+    obstacle = tmp_path / "rejected" / "rejected.jsonl"
+    (obstacle / "something").mkdir(parents=True)
+    rows = [*people(3), {"mail": REFUSED}]
+    with pytest.raises(OSError, match="rejected"):
+        bulk("create_user", rows, results=tmp_path, max_failed=1)
+    assert not (tmp_path / "manifest.json").exists()
+    sent = len(writes(sandbox))
+    (obstacle / "something").rmdir()
+    obstacle.rmdir()
+    state = tmp_path / "progress.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"until": 0}))  # half a minute later
+    bulk("create_user", rows, results=tmp_path, max_failed=1)
+    assert outcomes_in(tmp_path) == ["created"] * 3 + ["refused"]
+    assert len(writes(sandbox)) == sent
+    assert set(files_in(tmp_path)) == {"manifest.json", "results.jsonl", "rejected/rejected.jsonl"}
+
+
+# Passwords
+
+SECRET = "planted-Secret/1 %&"
+
+
+@pytest.fixture
+def everything(sandbox, tmp_path, caplog, capfd):
+    """Return what was written and said, meanwhile and at last, without the input."""
+    caplog.set_level("DEBUG")
+    seen = []
+
+    def look():
+        seen.append(files_in(tmp_path / "results"))
+
+    def everything():
+        look()
+        out, err = capfd.readouterr()
+        files = "\n".join(f"{name} {data.decode(errors='replace')}" for each in seen for name, data in each.items())
+        return "\n".join([files, caplog.text, out, err])
+
+    everything.meanwhile = lambda count: after_requests(sandbox, count, "/users", look)
+    return everything
+
+
+def is_in(text):
+    """Tell whether the secret stands somewhere, also as JSON or a URL would have it, or a part of it."""
+    return "planted" in text.lower()
+
+
+def sources_with_a_password(tmp_path):
+    fine = [row | {"password": SECRET} for row in people(60)]
+    faulty = [
+        {"mail": REFUSED, "mode": "create_active", "password": SECRET},
+        {"mail": "nobody", "mode": "create_active", "password": SECRET},
+        {"mail": "ivy@acme.test", "mode": "invite", "password": SECRET},
+    ]
+    rows = fine + faulty
+    renamed = [{**row, "Kennwort": row["password"]} for row in rows]
+    for row in renamed:
+        del row["password"]
+    csv = put_csv(tmp_path / "in.csv", renamed)
+    with open(csv, "a") as file:  # what can only be read in part
+        file.write(f'bo@acme.test,create_active,{SECRET},too many\ncy@acme.test,{SECRET}\n"di@acme.test,{SECRET}\n')
+    jsonl = put_json_lines(tmp_path / "in.jsonl", [*rows, {"mail": "ed@acme.test", "Password": SECRET}])
+    with open(jsonl, "a") as file:
+        file.write(f'{{"mail": "bo@acme.test", "password": "{SECRET}"\n["cy@acme.test", "{SECRET}"]\n')
+    return {
+        "list": (
+            [*rows, ["bo@acme.test", SECRET], f"cy@acme.test {SECRET}", {"mail": "di@acme.test", "password": [SECRET]}],
+            None,
+        ),
+        "csv": (csv, {"Kennwort": "password"}),
+        "jsonl": (jsonl, None),
+        "parquet": (put_parquet(tmp_path / "in.parquet", renamed), {"Kennwort": "password"}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["list", "csv", "jsonl", "parquet"])
+def test_a_password_is_never_written_anywhere(sandbox, tmp_path, everything, kind):
+    rows, columns = sources_with_a_password(tmp_path)[kind]
+    sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.4, mentions="person60@")
+    with everything.meanwhile(50):
+        bulk(
+            "create_user",
+            rows,
+            columns=columns,
+            results=tmp_path / "results",
+            on_invalid="skip",
+            max_failed=1,
+            only_changes=True,
+        )
+    outcomes = outcomes_in(tmp_path / "results")
+    assert (outcomes.count("created"), outcomes.count("refused")) == (60, 1)
+    assert outcomes.count("invalid") >= 2
+    assert not is_in(everything())
+    assert {"person1@acme.test", "person60@acme.test"} < set(mails(sandbox))
+    sent = [entry["body"]["password"] for entry in writes(sandbox)]
+    assert sent == ["***"] * len(sent), "which is how the journal masks one"
+
+
+@pytest.mark.parametrize(
+    ("status", "key"),
+    [(400, "error"), (400, "error_description"), (400, "message"), (403, "error"), (409, "error"), (503, "error")],
+)
+def test_a_password_that_an_answer_repeats_is_never_written_anywhere(sandbox, tmp_path, everything, status, key):
+    body = {"error": "invalid argument", key: f"invalid argument: {SECRET}"}
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=status, body=body)
+    bulk("create_user", people(1, password=SECRET), results=tmp_path / "results", max_failed=1)
+    assert not is_in(everything())
+
+
+def test_a_password_that_all_rows_share_is_never_written_anywhere(sandbox, tmp_path, everything):
+    body = {"error": f"invalid argument: {SECRET}"}
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=400, body=body)
+    rows = [*people(2), {"mail": "x"}]
+    common = {"password": SECRET}
+    bulk("create_user", rows, results=tmp_path / "results", common=common, on_invalid="skip", max_failed=1)
+    assert not is_in(everything())
+
+
+def test_a_password_is_not_in_the_error_that_ends_a_run(sandbox, tmp_path, everything):
+    rows = [*people(1, password=SECRET), {"mail": "x", "mode": "create_active", "password": SECRET}]
+    with pytest.raises(AirflowFailException) as invalid:
+        bulk("create_user", rows, results=tmp_path / "results")
+    sandbox.control.add_fault("createOrInviteUser", kind="echo")
+    with pytest.raises(AirflowFailException) as not_done:
+        bulk("create_user", rows[:1], results=tmp_path / "results", impatient=True)
+    assert not is_in(f"{invalid.value!r} {invalid.value.__cause__!r} {not_done.value!r} {not_done.value.__cause__!r}")
+    assert not is_in(everything())
+
+
+def test_an_empty_password_does_not_spoil_a_message(sandbox, tmp_path):
+    bulk("update_user", [{"user": "x@acme.test", "password": ""}], results=tmp_path, max_failed=1)
+    (result,) = results_in(tmp_path)
+    assert "***" not in (result["message"] or "")
+
+
+def test_the_columns_of_passwords_come_back_empty(sandbox, tmp_path):
+    rows = [{"mail": REFUSED, "mode": "create_active", "password": SECRET}]
+    bulk("create_user", put_csv(tmp_path / "in.csv", rows), results=tmp_path / "r", max_failed=1)
+    back = (tmp_path / "r/rejected/rejected.csv").read_text().splitlines()
+    assert back == ["mail,mode,password", f"{REFUSED},create_active,"]
+
+
+def test_nothing_about_a_row_is_shown_where_an_operator_or_its_rows_are_printed():
+    operator = Learning360BulkOperator(
+        task_id="bulk", action="create_user", rows=people(1, password=SECRET), results="/r"
+    )
+    assert not is_in(repr(operator))

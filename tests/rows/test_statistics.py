@@ -1,0 +1,433 @@
+"""What learners did elsewhere: twenty rows a request, everything said in full, each row accounted for."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.operators.statistics import Learning360ImportStatisticsOperator
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    ADMIN_MAIL,
+    GRACE_MAIL,
+    LINUS_MAIL,
+    ROOT_GROUP_ID,
+)
+from tests.fast_sandbox import operations
+from tests.rows.support import faults_in, files_in, outcomes_in, put_csv, put_parquet, put_table, results_in, writes
+
+PLATFORM = "Courses & More"
+IMPORT = "importExternalCoursesStats"
+
+
+@pytest.fixture
+def sandbox(sandbox):
+    """One that knows two courses of the platform."""
+    courses = [
+        {"external_id": name, "title": name, "launch_url": f"https://courses.test/{name}", "language": "en"}
+        for name in ("c1", "c2")
+    ]
+    Learning360Hook().api.import_external_courses(ROOT_GROUP_ID, PLATFORM, ADMIN_ID, courses)
+    sandbox.control.clear_journal()
+    return sandbox
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def statistics(results):
+    """Import statistics, and return what the task does."""
+
+    def statistics(rows, **arguments):
+        target = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "results": str(results)}
+        operator = Learning360ImportStatisticsOperator(task_id="statistics", rows=rows, **target | arguments)
+        return operator.execute({})
+
+    return statistics
+
+
+def statistic(number=0, **more):
+    """Make a row; each number is another attempt."""
+    return {
+        "external_id": "c1",
+        "mail": GRACE_MAIL,
+        "progress": 40,
+        "time_spent_seconds": 60,
+        "first_activity": f"2026-03-05T{number // 60:02}:{number % 60:02}:00Z",
+        "last_activity": "2026-03-06T00:00:00Z",
+        **more,
+    }
+
+
+def several(count, **more):
+    return [statistic(number, **more) for number in range(count)]
+
+
+def requests_of(sandbox):
+    return [entry["body"]["statistics"] for entry in writes(sandbox)]
+
+
+def attempts_in(sandbox):
+    return sandbox.control.state()["external_attempts"]
+
+
+# What is sent
+
+
+def test_twenty_rows_are_one_request_and_each_row_has_a_result(sandbox, statistics, results):
+    done = statistics(several(45))
+    assert done["outcomes"] == {"imported": 45}
+    assert sorted(map(len, requests_of(sandbox))) == [5, 20, 20]
+    assert len(attempts_in(sandbox)) == 45
+    assert [one["row"] for one in results_in(results)] == list(range(1, 46))
+    assert results_in(results)[1]["key"] == f"c1 / {GRACE_MAIL} / 2026-03-05T00:01:00Z"
+
+
+def test_everything_is_said_in_full(sandbox, statistics):
+    statistics([statistic(progress=100, score=87.5, result="success")])
+    (entry,) = writes(sandbox)
+    assert "/groups/64b1f0c2a9d3e40012ab0001/externalPlatforms/Courses%20%26%20More/courses/stats" in entry["path"]
+    assert entry["body"] == {
+        "statistics": [
+            {
+                "externalId": "c1",
+                "mail": GRACE_MAIL,
+                "progress": 100,
+                "score": 87.5,
+                "result": "success",
+                "globalTime": 60_000,
+                "firstActivity": "2026-03-05T00:00:00.000Z",
+                "lastActivity": "2026-03-06T00:00:00.000Z",
+                "completedAt": "2026-03-06T00:00:00.000Z",
+            }
+        ]
+    }
+
+
+MARCH_5 = 1_772_668_800
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-03-05T00:00:00Z",
+        "2026-03-05T01:00:00+01:00",
+        "2026-03-05T00:00:00.000000+00:00",
+        MARCH_5,
+        float(MARCH_5),
+        str(MARCH_5),
+        1000 * MARCH_5,
+        f"{1000 * MARCH_5}",
+        decimal.Decimal(MARCH_5),
+        datetime.datetime(2026, 3, 5, tzinfo=datetime.UTC),
+    ],
+    ids=str,
+)
+def test_times_are_iso_or_seconds_or_milliseconds_since_1970(sandbox, statistics, moment):
+    statistics([statistic(first_activity=moment)])
+    ((sent,),) = requests_of(sandbox)
+    assert sent["firstActivity"] == "2026-03-05T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(0.0004, None), (0.0016, 2), (90, 90_000), ("90.5", 90_500), (0, None)])
+def test_durations_are_sent_in_milliseconds_and_are_never_nothing(sandbox, statistics, seconds, sent):
+    if sent is None:
+        with pytest.raises(AirflowFailException, match="time_spent_seconds"):
+            statistics([statistic(time_spent_seconds=seconds)])
+    else:
+        statistics([statistic(time_spent_seconds=seconds)])
+        assert requests_of(sandbox)[0][0]["globalTime"] == sent
+
+
+@pytest.mark.parametrize(
+    ("row", "sent"),
+    [
+        ({"progress": 40}, None),
+        ({"progress": 100}, "2026-03-06T00:00:00.000Z"),
+        ({"progress": 100, "completed_at": "2026-03-05T12:00:00Z"}, "2026-03-05T12:00:00.000Z"),
+        ({"progress": 100, "completed_at": "2026-03-05T00:00:00Z"}, "2026-03-05T00:00:00.000Z"),
+    ],
+)
+def test_who_is_through_completed_at_a_moment_that_is_said(sandbox, statistics, row, sent):
+    statistics([statistic(**row)])
+    ((item,),) = requests_of(sandbox)
+    assert item.get("completedAt") == sent
+
+
+# Checks
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "problem"),
+    [
+        ({"external_id": " "}, "external_id", "a text that is not empty"),
+        ({"mail": "grace"}, "mail", "a mail address"),
+        ({"mail": "nobody@acme.test"}, "mail", "which nobody in 360Learning has"),
+        ({"mail": LINUS_MAIL}, "mail", "who was invited must accept first"),
+        ({"progress": -1}, "progress", "from 0 to 100"),
+        ({"progress": 101}, "progress", "from 0 to 100"),
+        ({"progress": 33.3}, "progress", "a whole number"),
+        ({"progress": "most"}, "progress", "a number"),
+        ({"progress": True}, "progress", "a number"),
+        ({"score": 100.5}, "score", "from 0 to 100"),
+        ({"score": "nan"}, "score", "a number"),
+        ({"result": "passed"}, "result", "one of success, failed"),
+        ({"time_spent_seconds": -3}, "time_spent_seconds", "at least 0.001"),
+        ({"first_activity": "2026-03-05T00:00:00"}, "first_activity", "with a time zone"),
+        ({"first_activity": 20260305}, "first_activity", "with a time zone"),
+        ({"first_activity": datetime.date(2026, 3, 5)}, "first_activity", "with a time zone"),
+        ({"last_activity": "soon"}, "last_activity", "with a time zone"),
+        ({"last_activity": "2026-03-04T00:00:00Z"}, "last_activity", "not before first_activity"),
+        ({"progress": 100, "completed_at": "2026-03-04T23:59:59Z"}, "completed_at", "from first_activity"),
+        ({"progress": 100, "completed_at": "2026-03-07T00:00:00Z"}, "completed_at", "to last_activity"),
+        ({"progress": 99, "completed_at": "2026-03-05T12:00:00Z"}, "progress", "100, since completed_at is given"),
+        ({"progress": 100, "last_activity": "soon", "completed_at": "2026-03-05T12:00:00Z"}, "last_activity", "zone"),
+    ],
+)
+def test_a_wrong_value_is_reported_once_before_anything_is_sent(sandbox, statistics, results, row, field, problem):
+    with pytest.raises(AirflowFailException):
+        statistics([statistic(**row)])
+    (fault,) = faults_in(results)
+    assert (fault["field"], fault["value"]) == (field, str(statistic(**row)[field]))
+    assert problem in fault["problem"]
+    assert writes(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    "column", ["external_id", "mail", "progress", "time_spent_seconds", "first_activity", "last_activity"]
+)
+def test_what_api_v2_requires_is_required(sandbox, statistics, results, column):
+    row = statistic()
+    del row[column]
+    with pytest.raises(AirflowFailException, match=f"{column} is missing"):
+        statistics([row])
+    assert operations(sandbox) in ([], ["getUsers"])
+
+
+def test_the_same_attempt_twice_in_a_file_is_a_fault_and_another_attempt_is_not(sandbox, statistics, results):
+    rows = [statistic(0), statistic(1), statistic(0, mail=ADMIN_MAIL), statistic(0, external_id="c2")]
+    with pytest.raises(AirflowFailException, match="in row 1 already"):
+        statistics([*rows, statistic(0, progress=50)])
+    assert [fault["row"] for fault in faults_in(results)] == [5]
+    assert statistics(rows)["outcomes"] == {"imported": 4}
+
+
+def test_mails_are_looked_up_in_one_listing_or_not_at_all(sandbox, statistics, results):
+    rows = [*several(30), statistic(40, mail="nobody@acme.test")]
+    with pytest.raises(AirflowFailException):
+        statistics(rows)
+    assert operations(sandbox) == ["getUsers"]
+    sandbox.control.clear_journal()
+    assert statistics(rows, check_mails=False, max_failed=1)["outcomes"] == {"imported": 30, "refused": 1}
+    assert "getUsers" not in operations(sandbox)
+    assert results_in(results)[30]["error_code"] == "user_not_found"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"group_id": "Sales"}, "group_id is 'Sales'"),
+        ({"external_platform": " "}, "external_platform is ' '"),
+        ({"check_mails": "perhaps"}, "check_mails is 'perhaps'"),
+        ({"resend_in_doubt": "perhaps"}, "resend_in_doubt is 'perhaps'"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, statistics, arguments, said):
+    with pytest.raises(AirflowFailException, match=said):
+        statistics(several(1), **arguments)
+    assert operations(sandbox) == []
+
+
+def test_statistics_come_from_files_and_queries(sandbox, statistics, tmp_path, monkeypatch):
+    rows = several(3)
+    put_table(tmp_path / "lms.db", rows)
+    monkeypatch.setenv("AIRFLOW_CONN_LMS", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "lms.db")}))
+    dated = [
+        row | {"first_activity": datetime.datetime(2026, 3, day, tzinfo=datetime.UTC)}
+        for day, row in enumerate(rows, 1)
+    ]
+    for number, source in enumerate(
+        [
+            {"rows": put_csv(tmp_path / "in.csv", rows, separator="\t")},
+            {"rows": put_parquet(tmp_path / "in.parquet", dated)},
+            {"rows": None, "sql": "SELECT * FROM people", "sql_conn_id": "lms"},
+        ]
+    ):
+        assert statistics(**source, results=str(tmp_path / str(number)))["outcomes"] == {"imported": 3}
+
+
+# Faults that only 360Learning knows of
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"faulty_statistics": "refuse_batch"},
+        {"faulty_statistics": "report", "external_reports": "status"},
+        {"faulty_statistics": "report", "external_reports": "error"},
+    ],
+    ids=lambda behaviour: "-".join(behaviour.values()),
+)
+def test_rows_that_360learning_does_not_take_are_found_and_the_others_imported(sandbox, statistics, results, behaviour):
+    """A refused request is sent in halves until the row is found; a report names it at once."""
+    sandbox.control.settings(**behaviour)
+    rows = several(50)
+    rows[7]["external_id"] = rows[33]["external_id"] = "unknown"
+    done = statistics(rows, max_failed=2)
+    assert done["outcomes"] == {"imported": 48, "refused": 2}
+    refused = [one for one in results_in(results) if one["outcome"] == "refused"]
+    assert [(one["row"], one["error_code"], one["retryable"]) for one in refused] == [
+        (8, "external_course_not_found", False),
+        (34, "external_course_not_found", False),
+    ]
+    assert len(attempts_in(sandbox)) == 48
+    assert {attempt["times_sent"] for attempt in attempts_in(sandbox)} == {1}
+    back = files_in(results)["rejected/rejected.jsonl"].decode().splitlines()
+    assert [json.loads(line) for line in back] == [rows[7], rows[33]]
+    if "external_reports" in behaviour:
+        assert len(writes(sandbox)) == 3
+
+
+def test_a_success_without_a_report_says_that_all_were_taken(sandbox, statistics):
+    sandbox.control.settings(external_reports="none", acknowledgement="empty_body")
+    assert statistics(several(3))["outcomes"] == {"imported": 3}
+
+
+def test_what_is_wrong_with_all_rows_ends_the_run_at_once(sandbox, statistics):
+    with pytest.raises(AirflowFailException, match="group_not_found"):
+        statistics(several(200), group_id="f" * 24)
+    assert len(writes(sandbox)) <= 3
+
+
+# What may have been taken
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_a_request_whose_outcome_is_unknown_is_reported_so_and_not_sent_again(sandbox, statistics, results, kind):
+    sandbox.control.add_fault(IMPORT, kind=kind, mentions="2026-03-05T00:25")
+    done = statistics(several(50), max_failed=20)
+    assert done["outcomes"] == {"imported": 30, "unknown": 20}
+    unknown = [one for one in results_in(results) if one["outcome"] == "unknown"]
+    assert [one["row"] for one in unknown] == list(range(21, 41))
+    assert {one["error_code"] for one in unknown} == {"OutcomeUnknownError"}
+    assert "resend_in_doubt=True" in unknown[0]["message"]
+    assert len(writes(sandbox)) == 3
+    assert len(attempts_in(sandbox)) == (50 if kind == "drop_after" else 30)
+    assert len(files_in(results)["rejected/rejected.jsonl"].splitlines()) == 20
+
+
+@pytest.mark.parametrize("repeated", ["update", "new_attempt"])
+def test_what_may_have_been_taken_can_be_sent_again(sandbox, statistics, repeated):
+    """Whether 360Learning takes that for another attempt, nobody knows."""
+    sandbox.control.settings(repeated_statistics=repeated)
+    sandbox.control.add_fault(IMPORT, kind="drop_after")
+    assert statistics(several(5), resend_in_doubt=True)["outcomes"] == {"imported": 5}
+    assert len(attempts_in(sandbox)) == (5 if repeated == "update" else 10)
+
+
+def test_a_request_that_is_sent_again_and_refused_is_halved_as_well(sandbox, statistics, results):
+    sandbox.control.add_fault(IMPORT, kind="drop_before")
+    rows = [statistic(0), statistic(1, external_id="unknown"), statistic(2)]
+    statistics(rows, resend_in_doubt=True, max_failed=1)
+    assert outcomes_in(results) == ["imported", "refused", "imported"]
+
+
+def vanish(sandbox, statistics, rows, **arguments):
+    """Leave what an attempt leaves that is killed at its first request: its rows are in doubt."""
+    wrong_key = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
+    sandbox.control.add_fault(IMPORT, **wrong_key, count=len(rows))
+    with pytest.raises(AirflowFailException, match="AuthenticationError"):
+        statistics(rows, **arguments)
+    sandbox.control.clear_faults()
+    sandbox.control.clear_journal()
+
+
+def test_rows_that_an_attempt_may_have_sent_that_was_ended_are_unknown_and_not_sent_again(sandbox, statistics, results):
+    rows = several(150)
+    vanish(sandbox, statistics, rows)
+    done = statistics(rows, max_failed=150)
+    assert done["outcomes"] == {"imported": 90, "unknown": 60}
+    assert outcomes_in(results) == ["unknown"] * 60 + ["imported"] * 90, "few: three requests"
+    assert "An earlier attempt ended while this may have been under way" in results_in(results)[0]["message"]
+    assert len(attempts_in(sandbox)) == 90
+
+
+def test_rows_that_an_attempt_may_have_sent_that_was_ended_can_be_sent_again(sandbox, statistics):
+    rows = several(30)
+    vanish(sandbox, statistics, rows)
+    assert statistics(rows, resend_in_doubt=True)["outcomes"] == {"imported": 30}
+
+
+def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
+    sandbox.control.add_fault(IMPORT, kind="drop_before")
+    with pytest.raises(AirflowFailException, match="3 of 3 rows were not done"):
+        statistics(several(3))
+    sandbox.control.clear_journal()
+    with pytest.raises(AirflowFailException, match="3 of 3 rows were not done"):
+        statistics(several(3), only_retryable=True)
+    assert writes(sandbox) == []
+    assert statistics(several(3), only_retryable=True, resend_in_doubt=True)["outcomes"] == {"imported": 3}
+    assert len(attempts_in(sandbox)) == 3
+
+
+# The same file again
+
+
+def test_a_file_that_is_imported_again_is_sent_again_unless_only_changes_are_asked_for(sandbox, statistics, results):
+    sandbox.control.settings(repeated_statistics="new_attempt")
+    remembering = {"only_changes": True}
+    statistics(several(30), **remembering)
+    again = statistics([*several(30), statistic(40)], **remembering)
+    assert again["outcomes"] == {"imported": 1, "unchanged": 30}
+    assert len(attempts_in(sandbox)) == 31
+    statistics(several(3))
+    assert len(attempts_in(sandbox)) == 34
+
+
+def test_what_is_unknown_is_not_sent_by_a_later_run_that_remembers_either(sandbox, statistics, results):
+    sandbox.control.add_fault(IMPORT, kind="drop_after")
+    arguments = {"only_changes": True, "max_failed": 3}
+    assert statistics(several(3), **arguments)["outcomes"] == {"unknown": 3}
+    assert statistics(several(3), **arguments)["outcomes"] == {"unknown": 3}
+    assert "An earlier run may have done it" in results_in(results)[0]["message"]
+    assert len(writes(sandbox)) == 1
+    assert statistics(several(3), **arguments, resend_in_doubt=True)["outcomes"] == {"imported": 3}
+    assert statistics(several(3), **arguments)["outcomes"] == {"unchanged": 3}
+
+
+def test_a_fact_is_remembered_also_where_a_later_one_has_the_same_key(sandbox, statistics):
+    first, later = statistic(progress=40), statistic(progress=60)
+    for rows in ([first], [later]):
+        assert statistics(rows, only_changes=True)["outcomes"] == {"imported": 1}
+    for rows in ([first], [later]):
+        assert statistics(rows, only_changes=True)["outcomes"] == {"unchanged": 1}
+
+
+def test_what_one_platform_has_accepted_says_nothing_about_another(sandbox, statistics):
+    statistics(several(2), only_changes=True)
+    with pytest.raises(AirflowFailException, match="2 of 2 rows were not done"):
+        statistics(several(2), only_changes=True, external_platform="Other")
+
+
+# Order
+
+
+def test_attempts_of_one_learner_on_one_course_are_sent_in_the_order_of_the_rows(sandbox, statistics):
+    sandbox.control.add_fault(IMPORT, kind="delay", seconds=0.3, mentions="2026-03-05T00:05")
+    statistics(several(60))
+    sent = [item["firstActivity"] for request in requests_of(sandbox) for item in request]
+    assert sent == sorted(sent)
+
+
+def test_a_dry_run_sends_nothing(sandbox, statistics, results):
+    assert statistics(several(25), dry_run=True)["outcomes"] == {"would_be_sent": 25}
+    assert writes(sandbox) == []
+    assert attempts_in(sandbox) == []
