@@ -235,9 +235,14 @@ class Client:
         """Close the connections."""
         self._transport.close()
 
-    def redact(self, text: str) -> str:
-        """Replace every secret of this connection in a text that came from outside."""
-        for secret in filter(None, {*self._auth.secrets, self._settings.api_key}):
+    def redact(self, text: str, *more: str) -> str:
+        """
+        Replace every secret of this connection in a text that came from outside.
+
+        :param text: The text.
+        :param more: Further secrets.
+        """
+        for secret in filter(None, {*self._auth.secrets, self._settings.api_key, *more}):
             for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
                 text = text.replace(form, "***")
         return text
@@ -492,8 +497,7 @@ class _Exchange:
 
     def _redact(self, text: str) -> str:
         """Replace the connection's secrets, and the password that this call sets."""
-        password = self._call.body.get("password")
-        return self._client.redact(text.replace(str(password), "***") if password else text)
+        return self._client.redact(text, str(self._call.body.get("password") or ""))
 
     def _complete(self, error: Learning360Error) -> Learning360Error:
         """Say which call an error belongs to."""

@@ -27,7 +27,6 @@ CHUNK = 1 << 18
 LONGEST_VALUE = 1 << 26
 
 _NOT_EXPECTED = "it is cut short, or not the JSON that was expected; is the Base URL that of 360Learning?"
-_AFTER_AN_ITEM = frozenset(",]")
 _AFTER_A_VALUE = frozenset(",:]} \t\r\n")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -63,15 +62,16 @@ class JsonStream:
         for _ in self._walk("[", "]"):
             yield self.value()
             # Of millions, nearly all are read here: those that stand close to the one before.
-            while self._text[self._at : self._at + 1] == ",":
-                try:
-                    value, end = self._scan(self._text, self._at + 1)
-                except (ValueError, RecursionError):
-                    break
-                if self._text[end : end + 1] not in _AFTER_AN_ITEM:
-                    break
-                self._at = end
-                yield value
+            text, at = self._text, self._at
+            try:
+                while text[at] == ",":
+                    value, end = self._scan(text, at + 1)
+                    if text[end] not in ",]":
+                        break
+                    self._at = at = end
+                    yield value
+            except (ValueError, IndexError, RecursionError):
+                pass
 
     def value(self) -> Any:
         """Read a whole value."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from functools import partial
 from math import inf
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
@@ -136,7 +135,7 @@ class _Attempts:
     def _take(self, window: Window, enough: Size | None, keep: bool, statistics: Iterable[list[Attempt]]) -> Answer:
         if keep:
             self.drop()  # what came before an answer broke
-        moment_of, write = attrgetter(self._date.column), self._rows.write
+        at, write = Attempt._fields.index(self._date.column), self._rows.write
         start, end = text_of(window.start), text_of(window.end)
         most_attempts, most_statistics = enough or (inf, inf)
         came = in_statistics = inside = 0
@@ -146,10 +145,13 @@ class _Attempts:
             came += len(attempts)
             in_statistics += 1
             for attempt in attempts:
-                moment = moment_of(attempt)
+                moment: Any = attempt[at]
                 if moment is not None and start <= moment < end:
                     inside += 1
-                    first, last = min(first, moment), max(last, moment)
+                    if moment < first:
+                        first = moment
+                    if moment > last:
+                        last = moment
                     if keep:
                         write(attempt)
             if came > most_attempts and in_statistics > most_statistics:

@@ -23,6 +23,7 @@ NAMES = {
     "reservations": "What a reservation costs",
     "waits": "What waits cost",
     "parsing": "What parsing costs",
+    "exports": "A million attempts exported",
     "bulk": "Many rows in one task",
 }
 

@@ -89,7 +89,8 @@ def test_what_is_kept_is_small_and_plain(keeper, vanished):
 
 
 def test_an_attempt_that_ended_properly_is_followed_at_once(attempt, vanished):
-    vanished.checkpoints.end(Progress("r1", "i1", done=30, begun=120), may_follow_at_once=True)
+    last = vanished.checkpoints.make(Progress("r1", "i1", done=30, begun=120))
+    vanished.checkpoints.end(last, may_follow_at_once=True)
     found = attempt.checkpoints.take_over()
     assert (found.done, found.begun, attempt.slept) == (30, 120, [])
 
