@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups when this is done
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares a running Airflow, and the tests of each file: workers take one group after another."""
     for item in items:
