@@ -27,7 +27,7 @@ test: .venv/.ready .venv-2.11/.ready redis-server
 
 # Most tests wait most of the time, so that two workers do not take twice the processor. Many measure time, which a
 # machine that is busy with the others can spoil: what failed runs once more, alone, when the rest is done.
-WORKERS = -n 2 --dist loadgroup
+WORKERS = -n 2 --dist loadfile
 once_more = $(1) -o cache_dir=$(2) $(WORKERS) $(PYTEST_ARGS) \
 	|| $(1) -o cache_dir=$(2) --last-failed --last-failed-no-failures none
 

@@ -55,14 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups when this is done
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a running Airflow, and the tests of each file: workers take one group after another."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "airflow" else str(item.path)))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests whose version marker does not fit the installed Airflow."""
     for marker in item.iter_markers("airflow"):
