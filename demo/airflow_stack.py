@@ -248,8 +248,10 @@ class AirflowStack:
         :param sql: a SELECT
         :param parameters: values for its question marks
         """
-        uri = f"{self.database.as_uri()}?mode=ro"
+        # Not "mode=ro", which fails while the last writer takes its write-ahead log away.
+        uri = f"{self.database.as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as database:
+            database.execute("PRAGMA query_only = ON")
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(sql, parameters)]
 
