@@ -65,7 +65,7 @@ def main() -> int:
     began = time.monotonic()
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir()
-    with Sandbox(settings={"learner_seconds": 5}) as sandbox:
+    with Sandbox(settings={"learner_seconds": 12}) as sandbox:
         print(f"A sandbox stands in for 360Learning at {sandbox.url}. Starting Airflow …", flush=True)
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
