@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 from airflow_provider_360learning.files.storage import opened, written_whole
 from airflow_provider_360learning.files.tables import KeyTable
 
-from .checks import SECRETS, Checked
+from .checks import SECRETS, Checked, digest_of
 
 #: File of what was accepted last: a digest of each key, and one of its row.
 ACCEPTED = "accepted.txt"
@@ -124,7 +123,8 @@ class Changes:
         return bool(there) and all(name in there and there[name] == value for name, value in asked.items())
 
     def _key(self, row: Checked) -> str:
-        return _digest(self._whose, row.key.casefold(), self._value(row) if self._facts else "")
+        parts = (self._whose, row.key.casefold(), self._value(row) if self._facts else "")
+        return digest_of(*parts)[:DIGEST_LENGTH]
 
     def _value(self, row: Checked) -> str:
         return row.digest().hex()[:DIGEST_LENGTH]
@@ -132,7 +132,3 @@ class Changes:
 
 def _has_secrets(row: Checked) -> bool:
     return bool(SECRETS & row.arguments.keys())
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGEST_LENGTH]

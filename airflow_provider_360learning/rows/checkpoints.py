@@ -12,11 +12,14 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from airflow_provider_360learning.files.storage import write_whole
+
+from .results import Result
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,7 @@ LEASE = 30.0
 BEAT = 10.0
 #: Seconds by which the clocks of two workers may differ.
 CLOCKS_APART = 5.0
+#: When the lease of an attempt ran out that has not begun.
 NEVER = float("-inf")
 
 
@@ -58,6 +62,15 @@ class Progress:
     finished: str = ""
     writer: str = ""
     until: float = 0.0
+
+    def with_part(self, results: Sequence[Result]) -> Progress:
+        """
+        Return how far the run has come with one more part.
+
+        :param results: What the part holds.
+        """
+        counts = Counter(self.counts) + Counter(result.outcome for result in results)
+        return replace(self, parts=self.parts + 1, counts=dict(counts), done=results[-1].row)
 
 
 class Keeper(Protocol):

@@ -72,6 +72,20 @@ class Checked:
         return hashlib.sha256(_canonical(_without_secrets(self.arguments or self.row.values))).digest()
 
 
+#: Says what else is wrong with the values of a row, as ``(argument, problem)``.
+Also = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
+
+
+def nothing_else(arguments: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Find nothing wrong."""
+    return ()
+
+
+def digest_of(*parts: str) -> str:
+    """Digest some texts, as hexadecimal text."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 class Columns:
     """
     The columns that rows may have: the arguments of a function that takes one row.
@@ -90,7 +104,7 @@ class Columns:
         takes: Callable[..., Any],
         write: Write,
         common: Mapping[str, Any],
-        also: Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] = lambda arguments: (),
+        also: Also = nothing_else,
     ) -> None:
         self._name = name
         self._takes = takes

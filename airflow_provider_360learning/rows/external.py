@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.external import MOST_STATISTICS, external_course, external_statistic
-from airflow_provider_360learning.api.values import check_id, check_text
+from airflow_provider_360learning.api.v1.external import (
+    MOST_STATISTICS,
+    external_course,
+    external_statistic,
+    platform_path,
+)
+from airflow_provider_360learning.api.values import check_id
 from airflow_provider_360learning.files.tables import KeyTable
 
-from .checks import Columns
-from .work import Together
+from .checks import Also, Columns, nothing_else
+from .work import Together, write_of
 
 #: Courses in one request. How many v1 takes is not known; what it takes of statistics is surely not too much.
 COURSES_A_REQUEST = MOST_STATISTICS
@@ -31,16 +36,14 @@ def statistics_work(
     :param resend_in_doubt: Whether what may have been taken is sent again.
     :raises InvalidRequestError: if an argument is wrong.
     """
-    check_id("group_id", group_id)
-    check_text("external_platform", external_platform)
     action = api.import_external_course_stats
-    return Together(
+    return _together(
         "import_statistics",
-        f"{group_id} {external_platform}",
-        _columns(action, external_statistic, KnownMails(api) if check_mails else None),
-        _write_of(action),
+        (group_id, external_platform),
+        action,
+        external_statistic,
         lambda statistics: action(group_id, external_platform, statistics),
-        outcome="imported",
+        also=KnownMails(api) if check_mails else nothing_else,
         rows_a_request=MOST_STATISTICS,
         of_all_rows={"group_not_found"},
         resend_in_doubt=resend_in_doubt,
@@ -57,17 +60,14 @@ def courses_work(api: ApiV1, group_id: str, external_platform: str, author_id: s
     :param author_id: Id of an author or admin of the group.
     :raises InvalidRequestError: if an argument is wrong.
     """
-    check_id("group_id", group_id)
     check_id("author_id", author_id)
-    check_text("external_platform", external_platform)
     action = api.import_external_courses
-    return Together(
+    return _together(
         "import_external_courses",
-        f"{group_id} {external_platform}",
-        _columns(action, external_course),
-        _write_of(action),
+        (group_id, external_platform),
+        action,
+        external_course,
         lambda courses: action(group_id, external_platform, author_id, courses),
-        outcome="imported",
         rows_a_request=COURSES_A_REQUEST,
         of_all_rows={"group_not_found", "user_not_found", "authorId"},  # no row names a user: it is the author
         resend_in_doubt=True,  # known by the provider's id, a course sent twice is the same course
@@ -101,10 +101,17 @@ def _mails_of(users: Iterable[Mapping[str, Any]]) -> KeyTable:
     return mails
 
 
-def _columns(action: BoundAction[..., Any], takes: Any, also: KnownMails | None = None) -> Columns:
-    more = {"also": also} if also else {}
-    return Columns(action.steps.__name__, takes, _write_of(action), {}, **more)
-
-
-def _write_of(action: BoundAction[..., Any]) -> Any:
-    return action.write
+def _together(
+    name: str,
+    target: tuple[str, str],
+    action: BoundAction[..., Any],
+    takes: Callable[..., Any],
+    send: Callable[[list[Mapping[str, Any]]], Sequence[str | None]],
+    *,
+    also: Also = nothing_else,
+    **more: Any,
+) -> Together:
+    platform_path(*target)  # a wrong one is named before anything is sent
+    write = write_of(action)
+    columns = Columns(action.steps.__name__, takes, write, {}, also)
+    return Together(name, " ".join(target), columns, write, send, outcome="imported", **more)

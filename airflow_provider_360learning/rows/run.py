@@ -7,7 +7,6 @@ one may have sent are in doubt until they are settled.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import secrets
@@ -27,7 +26,7 @@ from airflow_provider_360learning.files.storage import written_whole
 
 from .changes import Changes
 from .checkpoints import Checkpoints, Progress
-from .checks import Check, Checked, Fault
+from .checks import Check, Checked, Fault, digest_of
 from .in_order import Batch, InOrder, Latency
 from .progress import ProgressLog, duration
 from .results import INVALID, NOT_DONE, UNCHANGED, UNKNOWN, Parts, Result, read_manifest, read_results
@@ -210,8 +209,7 @@ class Run:
 
     def _begin_or_go_on(self) -> Progress:
         parts = (self._client.company, self._work.name, self._work.target, self._check.fingerprint)
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        self._input = digest
+        self._input = digest = digest_of(*parts)
         found = None if self._options.dry_run else self._checkpoints.take_over()
         if self._options.only_retryable:
             self._check_last_run()
@@ -241,8 +239,7 @@ class Run:
         last = self._parts_of(progress).read_one(progress.parts + 1)
         if not last or last[0].row != progress.done + 1:
             return progress
-        counts = Counter(progress.counts) + Counter(result.outcome for result in last)
-        return replace(progress, parts=progress.parts + 1, counts=dict(counts), done=last[-1].row)
+        return progress.with_part(last)
 
     def _parts_of(self, progress: Progress) -> Parts:
         return Parts(self._results, self._rejected, progress.run, self._source, self._secret_columns)
@@ -412,8 +409,7 @@ class Run:
             self._remember(row, result)
         for _ in ended:
             self._open.popleft()
-        counts = Counter(progress.counts) + Counter(result.outcome for _, result in rows)
-        return replace(progress, parts=progress.parts + 1, counts=dict(counts), done=rows[-1][0].row.number)
+        return progress.with_part([result for _, result in rows])
 
     def _remember(self, row: Checked, result: Result | None) -> None:
         if self._changes and result and result.is_done:
@@ -472,16 +468,15 @@ class Run:
 
     def _check_parts(self, progress: Progress) -> None:
         """Make sure that each row has its line: no attempt that slept through its lease has written over a part."""
-        row = 0
-        for row, result in enumerate(self._parts.read(progress.parts), 1):
-            if result.row != row:
+        following = 1
+        for result in self._parts.read(progress.parts):
+            if result.row != following:
                 break
-        else:
-            row += 1
-        if row != self._check.total + 1:
+            following += 1
+        if following != self._check.total + 1:
             raise UnaccountedRowError(
-                f"The results do not hold row {row}: another attempt must have written over a part of them. What was "
-                "sent was sent; clear the task with restart=True to go through all rows again."
+                f"The results do not hold row {following}: another attempt must have written over a part of them. What "
+                "was sent was sent; clear the task with restart=True to go through all rows again."
             )
 
     def _tell_again(self, progress: Progress) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
 from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.values import check_choice, check_flag
+from airflow_provider_360learning.api.values import check_choice, check_flag, check_number
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 from .changes import Changes, Listing
 from .checkpoints import Checkpoints, FileKeeper, Keeper, TaskStateKeeper
+from .checks import digest_of
 from .in_order import Latency
 from .results import secret_columns
 from .run import Options, Run
@@ -99,11 +99,11 @@ def keeper_of(context: Mapping[str, Any], results: Any) -> Keeper:
     """
     store, ti = context.get("task_state_store"), context.get("ti")
     if store is not None:
-        return TaskStateKeeper(store, f"learning360_{_digest(str(results))}")
+        return TaskStateKeeper(store, f"learning360_{digest_of(str(results))[:16]}")
     if ti is None:
         return FileKeeper(results / "progress.json")
     # Each run of the DAG goes on with its own, though the folder be the same.
-    owner = _digest(ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index))
+    owner = digest_of(ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index))[:16]
     return FileKeeper(results / f"progress-{owner}.json")
 
 
@@ -134,14 +134,6 @@ def _changes(order: Mapping[str, Any], api: ApiV1, work: Work, results: Any) -> 
 
 
 def _number(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if not number >= 0:
-        raise InvalidRequestError(f"{name} is {value!r}, but must be a number of at least 0. Nothing was sent.")
-    return number
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    with suppress(TypeError, ValueError):
+        value = float(value)
+    return check_number(name, value, 0)

@@ -68,7 +68,7 @@ class EachRow:
     rows_ahead = 100
 
     def __init__(self, action: BoundAction[..., Any], common: Mapping[str, Any]) -> None:
-        write = _write_of(action)
+        write = write_of(action)
         self.name = action.steps.__name__
         self.operation = write.operation
         self.columns = Columns(self.name, action.steps, write, common)
@@ -221,7 +221,8 @@ def _settled(row: Checked, outcome: str) -> Result:
     return Result(row.row.number, row.key, outcome, message="done by an earlier attempt of this run, which was ended")
 
 
-def _write_of(action: BoundAction[..., Any]) -> Write:
+def write_of(action: BoundAction[..., Any]) -> Write:
+    """Return what is to be known of an action that changes something."""
     if action.write is None:
         raise ValueError(f"{action.steps.__name__} changes nothing")
     return action.write

@@ -20,7 +20,9 @@ from ..values import (
     check_texts,
     moment_or_epoch,
     refuse,
+    utc,
 )
+from ..wire import without_nones
 
 #: Most statistics in one request (documented).
 MOST_STATISTICS = 20
@@ -84,9 +86,9 @@ def external_statistic(
         "score": None if score is None else check_number("score", score, 0, 100),
         "result": None if result is None else check_choice("result", result, RESULTS),
         "globalTime": max(1, round(spent * 1000)),
-        "firstActivity": _written(first),
-        "lastActivity": _written(last),
-        "completedAt": None if completed is None else _written(completed),
+        "firstActivity": utc("first_activity", first),
+        "lastActivity": utc("last_activity", last),
+        "completedAt": utc("completed_at", completed),
     }
 
 
@@ -167,9 +169,9 @@ class ExternalActions(Dialect):
         """
         body = {
             "authorId": check_id("author_id", author_id),
-            "externalCourses": [_given(external_course(**course)) for course in courses],
+            "externalCourses": [without_nones(external_course(**course)) for course in courses],
         }
-        answer = yield Call("importExternalCourses", path=_platform(group_id, external_platform), body=body)
+        answer = yield Call("importExternalCourses", path=platform_path(group_id, external_platform), body=body)
         return _faults_told(answer, len(body["externalCourses"]))
 
     @action
@@ -187,7 +189,7 @@ class ExternalActions(Dialect):
         ids = check_texts("external_ids", external_ids)
         if not ids:
             raise InvalidRequestError("external_ids is empty. Nothing was sent.", argument="external_ids")
-        path = _platform(group_id, external_platform)
+        path = platform_path(group_id, external_platform)
         yield Call("deleteExternalCourses", path=path, body={"externalIds": ids})
         return {"outcome": "archived", "courses": len(ids)}
 
@@ -201,7 +203,7 @@ class ExternalActions(Dialect):
         :param external_id: The provider's id.
         :returns: ``course_id``, ``external_id``, ``title``, ``language``, ``archived``, ``author_id``, ``launch_url``.
         """
-        path = {**_platform(group_id, external_platform), "external_id": check_text("external_id", external_id)}
+        path = {**platform_path(group_id, external_platform), "external_id": check_text("external_id", external_id)}
         item = yield Call("getExternalCourse", path=path)
         return {
             "course_id": item["id"],
@@ -229,18 +231,26 @@ class ExternalActions(Dialect):
         :returns: For each statistic what is wrong with it, or ``None``: see :func:`_faults_told`.
         :raises OutcomeUnknownError: if it is not known whether they were taken.
         """
-        items = [_given(external_statistic(**statistic)) for statistic in statistics]
+        items = [without_nones(external_statistic(**statistic)) for statistic in statistics]
         if not 1 <= len(items) <= MOST_STATISTICS:
             raise InvalidRequestError(
                 f"statistics holds {len(items)}, but must hold 1 to {MOST_STATISTICS}. Nothing was sent.",
                 argument="statistics",
             )
-        path = _platform(group_id, external_platform)
+        path = platform_path(group_id, external_platform)
         answer = yield Call("importExternalCoursesStats", path=path, body={"statistics": items})
         return _faults_told(answer, len(items))
 
 
-def _platform(group_id: str, external_platform: str) -> dict[str, str]:
+def platform_path(group_id: str, external_platform: str) -> dict[str, str]:
+    """
+    Check what says which courses are meant.
+
+    :param group_id: Group in whose library they are.
+    :param external_platform: Name of the provider.
+    :returns: The segments of a path.
+    :raises InvalidRequestError: if one is wrong; it is named.
+    """
     return {
         "group_id": check_id("group_id", group_id),
         "external_platform": check_text("external_platform", external_platform),
@@ -267,11 +277,3 @@ def _fault_told(item: Mapping[str, Any]) -> str | None:
         return str(item["error"])
     status = str(item.get("status") or "")
     return status if _FAILURE.search(status) else None
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _written(moment: Any) -> str:
-    return str(moment.in_timezone("UTC").format("YYYY-MM-DD[T]HH:mm:ss.SSS[Z]"))
