@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_360learning.provider_info import CONFIG_OPTIONS, CONFIG_SECTION
+from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, CONFIG_SECTION
 
 POOL = "learning360"
 AIRFLOW_DEFAULT_POOL = "default_pool"
-BUDGETS = ("auto", "host", "slots", "redis")
-EGRESSES = ("shared", "per_host")
+RATE_LIMITERS = ("auto", "host", "pool_slots", "redis")
+IP_LIMIT_SCOPES = ("shared", "per_host")
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -36,29 +36,29 @@ def create_pool() -> bool:
     return _read("create_pool", _boolean)
 
 
-def budget() -> str:
-    """What keeps all tasks together within the rate limits; one of ``BUDGETS``."""
-    return _read("budget", lambda text: _one_of(BUDGETS, text))
+def rate_limiter() -> str:
+    """What keeps all tasks together within the rate limits; one of ``RATE_LIMITERS``."""
+    return _read("rate_limiter", lambda text: _one_of(RATE_LIMITERS, text))
 
 
-def state_dir() -> str | None:
+def rate_limiter_dir() -> str | None:
     """The folder of the host budget's file, or None for the default one."""
-    return _read("state_dir", str) or None
+    return _read("rate_limiter_dir", str) or None
 
 
-def budget_redis_conn_id() -> str | None:
+def rate_limiter_conn_id() -> str | None:
     """The connection to the Redis server of the budget ``redis``, or None."""
-    return _read("budget_redis_conn_id", str) or None
+    return _read("rate_limiter_conn_id", str) or None
 
 
-def window_guard_ms() -> int:
+def rate_limit_margin_ms() -> int:
     """Milliseconds added to every rate limit window."""
-    return _read("window_guard_ms", lambda text: _at_least(0, int(text)))
+    return _read("rate_limit_margin_ms", lambda text: _at_least(0, int(text)))
 
 
-def egress() -> str:
-    """Whether all hosts share one outgoing IP address; one of ``EGRESSES``."""
-    return _read("egress", lambda text: _one_of(EGRESSES, text))
+def ip_limit_scope() -> str:
+    """Whether all hosts share one outgoing IP address; one of ``IP_LIMIT_SCOPES``."""
+    return _read("ip_limit_scope", lambda text: _one_of(IP_LIMIT_SCOPES, text))
 
 
 def max_rate_limit_wait() -> float:

@@ -22,7 +22,7 @@ class Learning360RetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide about a failure."""
-        from airflow_provider_360learning.api.errors import Learning360Error
+        from airflow_provider_360learning.exceptions import Learning360Error
 
         if not isinstance(exception, Learning360Error):
             return RetryDecision.default()

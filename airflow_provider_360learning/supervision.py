@@ -17,7 +17,7 @@ import psutil
 log = logging.getLogger(__name__)
 
 
-class EndsWhenKilled:
+class ExitOnKillMixin:
     """Ends an operator at once that is told to end, in the middle of a wait for room as well."""
 
     def on_kill(self) -> None:
@@ -63,7 +63,7 @@ def end_if_orphaned() -> None:
         return
     try:
         log.error(
-            "The process that supervised this attempt is gone, so Airflow has begun or will begin another one. "
+            "The process that supervised this attempt is gone, so Airflow has sent_up_to or will begin another one. "
             "This one ends here, before its next request to 360Learning."
         )
         logging.shutdown()  # logs that are kept elsewhere are uploaded now
@@ -84,7 +84,7 @@ def _ancestors() -> tuple[int, ...]:
 
 # A supervisor that dies before it is noted is not missed, so that is done as soon as possible. On Airflow 2, the
 # supervisor reads the DAG file and forks the task, which notes it at once. On Airflow 3, the task reads the file, and
-# until then must talk to its supervisor. Where the DAG file imports nothing of this package, it is the first hook.
+# until then must talk to its supervisor. StoragePath the DAG file imports nothing of this package, it is the first hook.
 _noted: tuple[int, ...] = ()
 
 

@@ -23,7 +23,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
 
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
-#: Where the files go: a folder that all workers see, or one in an object store.
+#: StoragePath the files go: a folder that all workers see, or one in an object store.
 EXPORTS = os.environ.get("COURSE_STATISTICS_EXPORTS", str(HOME / "exports"))
 #: A connection to any database that Airflow has a ``DbApiHook`` for.
 WAREHOUSE = "warehouse"
@@ -92,7 +92,7 @@ def course_statistics_export() -> None:
     # [START export]
     exported = Learning360ExportCourseStatisticsOperator(
         task_id="export",
-        path=f"{EXPORTS}/course-statistics-{{{{ data_interval_start | ds }}}}.jsonl",
+        output_path=f"{EXPORTS}/course-statistics-{{{{ data_interval_start | ds }}}}.jsonl",
         overlap=timedelta(days=1),
         outlets=[Asset("course_statistics")],
     )

@@ -1,5 +1,5 @@
 """
-Onboard new hires from a CSV file: groups, accounts, enrolment, and the wait until everybody has completed.
+Onboard new hires from a CSV file: groups, accounts, enrollment, and the wait until everybody has completed.
 
 Each row is validated before anything is sent, and a row that cannot be used stops nobody else: it is named by
 line and field, and ``refused_rows`` fails at the end, so that nobody overlooks it. Every task can run again: a
@@ -41,8 +41,8 @@ POKE_SECONDS = float(os.environ.get("ONBOARDING_POKE_SECONDS", "600"))
 @task
 def read_new_hires() -> dict[str, Any]:
     """Read and validate all rows, before anything is sent."""
-    from airflow_provider_360learning.api.errors import InvalidRequestError
     from airflow_provider_360learning.api.values import check_mail, check_text
+    from airflow_provider_360learning.exceptions import InvalidRequestError
 
     people: list[dict[str, str]] = []
     refused: list[dict[str, Any]] = []
@@ -114,14 +114,14 @@ def existing_users(wanted: list[dict[str, str]], accounts: list[dict[str, str]])
     return [
         {"user": account["mail"], "group_id": groups[account["mail"]]}
         for account in accounts
-        if account["outcome"] == "exists"
+        if account["outcome"] == "already_exists"
     ]
 
 
 @task
-def users_to_enrol(accounts: list[dict[str, str]]) -> list[str]:
+def users_to_enroll(accounts: list[dict[str, str]]) -> list[str]:
     """Pick everybody with an account; an invited person has none yet."""
-    users = [account["mail"] for account in accounts if account["outcome"] in ("created", "exists")]
+    users = [account["mail"] for account in accounts if account["outcome"] in ("created", "already_exists")]
     if not users:
         raise AirflowSkipException("Nobody has an account yet")
     return users
@@ -155,7 +155,7 @@ def summary(
         by_outcome.setdefault(account["outcome"], []).append(account["mail"])
     return {
         "created": by_outcome.get("created", []),
-        "existed": by_outcome.get("exists", []),
+        "existed": by_outcome.get("already_exists", []),
         "invited": [person["mail"] for person in waiting or []],
         "groups_created": [group["name"] for group in groups if group["outcome"] == "created"],
         "session": session["outcome"],
@@ -207,9 +207,9 @@ def onboarding_new_hires() -> None:
         session_start=path["now"],
         group_id=path["group_id"],
     )
-    users = users_to_enrol(accounts.output)
+    users = users_to_enroll(accounts.output)
     enrolled = Learning360EnrollUsersOperator(
-        task_id="enrol",
+        task_id="enroll",
         session_id=session.output["session_id"],
         users=users,
         path_id=path["path_id"],

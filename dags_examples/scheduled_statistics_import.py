@@ -23,7 +23,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow_provider_360learning.operators.external import Learning360ImportExternalCoursesOperator
 from airflow_provider_360learning.operators.statistics import Learning360ImportStatisticsOperator
 
-#: Where the provider drops its files, and where it is kept what became of their rows. Both may be in an object store
+#: StoragePath the provider drops its files, and where it is kept what became of their rows. Both may be in an object store
 #: (``s3://connection_id@bucket/statistics``); several workers must see the same folders.
 DROP = os.environ.get("STATISTICS_DROP", str(Path(__file__).with_name("statistics")))
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
@@ -46,7 +46,7 @@ class LogNotifier(BaseNotifier):
         self.text = text
 
     def notify(self, context: Any) -> None:
-        """Write the text."""
+        """WriteSpec the text."""
         self.log.warning("%s", self.text)
 
 
@@ -117,9 +117,9 @@ def scheduled_statistics_import() -> None:
         external_platform=EXTERNAL_PLATFORM,
         author_id=AUTHOR_ID,
         rows=f"{DROP}/courses.csv",
-        results=f"{KEPT}/{MONTH}/courses",
-        remembered=f"{KEPT}/courses",
-        only_changes=True,
+        results_path=f"{KEPT}/{MONTH}/courses",
+        state_path=f"{KEPT}/courses",
+        skip_unchanged=True,
         depends_on_past=True,
         max_active_tis_per_dag=1,
     )
@@ -129,10 +129,10 @@ def scheduled_statistics_import() -> None:
         group_id=GROUP_ID,
         external_platform=EXTERNAL_PLATFORM,
         rows=FILE,
-        results=f"{KEPT}/{MONTH}",
-        remembered=f"{KEPT}/remembered",
+        results_path=f"{KEPT}/{MONTH}",
+        state_path=f"{KEPT}/remembered",
         on_invalid="skip",
-        only_changes=True,
+        skip_unchanged=True,
         # What somebody began in one month goes on in the next: the older state must not come after the newer one. A
         # red month therefore keeps the next ones waiting; mark it as success to let them go on without it.
         depends_on_past=True,

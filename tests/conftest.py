@@ -39,7 +39,7 @@ def _own_environment() -> None:
         AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True",
-        AIRFLOW__LEARNING360__STATE_DIR=str(HOME / "state"),
+        AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(HOME / "state"),
     )
 
 

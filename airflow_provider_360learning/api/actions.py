@@ -13,14 +13,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from .client import Client, Steps
-from .errors import Learning360Error, OutcomeUnknownError
+from airflow_provider_360learning.api.client import ActionSteps, Client
+from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def settle(unknown: OutcomeUnknownError, look_up: Steps[str | None]) -> Steps[str]:
+def confirm_by_lookup(unknown: OutcomeUnknownError, look_up: ActionSteps[str | None]) -> ActionSteps[str]:
     """
     Look up what a call whose outcome is unknown may have made.
 
@@ -42,7 +42,7 @@ def settle(unknown: OutcomeUnknownError, look_up: Steps[str | None]) -> Steps[st
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class WriteSpec:
     """
     What is to be known of an action that changes something, by whoever applies it to many rows.
 
@@ -65,11 +65,11 @@ class BoundAction(Generic[P, R]):
     An action of one client.
 
     :param client: Makes the calls.
-    :param steps: The generator method, bound to its dialect.
+    :param steps: The generator method, bound to its adapter.
     :param write: What is to be known of it, if it changes something.
     """
 
-    def __init__(self, client: Client, steps: Callable[P, Steps[R]], write: Write | None = None) -> None:
+    def __init__(self, client: Client, steps: Callable[P, ActionSteps[R]], write: WriteSpec | None = None) -> None:
         self._client = client
         self.steps = steps
         self.write = write
@@ -87,37 +87,37 @@ class BoundAction(Generic[P, R]):
 class action(Generic[P, R]):
     """Make an action of a generator method."""
 
-    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[R]]) -> None:
+    def __init__(self, steps: Callable[Concatenate[Any, P], ActionSteps[R]]) -> None:
         self._steps = steps
-        self.write: Write | None = None
+        self.write: WriteSpec | None = None
         functools.update_wrapper(self, steps)  # type: ignore[arg-type]
 
     @overload
-    def __get__(self, dialect: None, owner: type) -> Callable[..., Steps[R]]: ...
+    def __get__(self, adapter: None, owner: type) -> Callable[..., ActionSteps[R]]: ...
 
     @overload
-    def __get__(self, dialect: Dialect, owner: type | None = None) -> BoundAction[P, R]: ...
+    def __get__(self, adapter: ApiAdapter, owner: type | None = None) -> BoundAction[P, R]: ...
 
     def __get__(
-        self, dialect: Dialect | None, owner: type | None = None
-    ) -> Callable[..., Steps[R]] | BoundAction[P, R]:
-        """Bind the action to its dialect, and so to its client; on the class, documentation looks at it."""
-        if dialect is None:
+        self, adapter: ApiAdapter | None, owner: type | None = None
+    ) -> Callable[..., ActionSteps[R]] | BoundAction[P, R]:
+        """Bind the action to its adapter, and so to its client; on the class, documentation looks at it."""
+        if adapter is None:
             return self._steps
-        return BoundAction(dialect.client, self._steps.__get__(dialect, owner), self.write)
+        return BoundAction(adapter.client, self._steps.__get__(adapter, owner), self.write)
 
 
 def writes(operation: str, **facts: Any) -> Callable[[action[P, R]], action[P, R]]:
-    """Say of an action that it changes something; see :class:`Write` for what there is to say."""
+    """Say of an action that it changes something; see :class:`WriteSpec` for what there is to say."""
 
     def say(made: action[P, R]) -> action[P, R]:
-        made.write = Write(operation, **facts)
+        made.write = WriteSpec(operation, **facts)
         return made
 
     return say
 
 
-class Dialect:
+class ApiAdapter:
     """
     The actions of one version of the API.
 

@@ -20,10 +20,10 @@ from urllib.parse import urlencode
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from .errors import UnexpectedAnswerError
+from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
 #: A token is renewed this long before its end, or a tenth of its life if that is shorter. In seconds.
-LONGEST_LEAD = 60.0
+MAX_LEAD = 60.0
 
 
 class Auth(AuthBase):
@@ -100,7 +100,7 @@ class Token:
     renew_at: float
 
     @classmethod
-    def from_answer(cls, answer: dict[str, Any], asked_at: float) -> Token:
+    def from_response(cls, answer: dict[str, Any], asked_at: float) -> Token:
         """
         Read the token endpoint's answer.
 
@@ -112,8 +112,8 @@ class Token:
         except (TypeError, ValueError):
             life = 0.0
         if not 0 < life < float("inf"):  # a token that is never good would be fetched again and again
-            raise UnexpectedAnswerError("The token endpoint's expires_in is no number of seconds above 0")
-        return cls(str(answer["access_token"]), asked_at + life - min(LONGEST_LEAD, life / 10))
+            raise UnexpectedResponseError("The token endpoint's expires_in is no number of seconds above 0")
+        return cls(str(answer["access_token"]), asked_at + life - min(MAX_LEAD, life / 10))
 
 
 class OAuth2Token(Auth):
@@ -122,7 +122,7 @@ class OAuth2Token(Auth):
 
     Threads that share it fetch one token, not one each.
 
-    :param fetch: Fetches a token from the token endpoint, as :meth:`Token.from_answer` reads it.
+    :param fetch: Fetches a token from the token endpoint, as :meth:`Token.from_response` reads it.
     :param api_key: The API key that the token is fetched with.
     :param on_token: Told of each new token's value (to have it masked).
     """
@@ -166,7 +166,7 @@ class OAuth2Token(Auth):
             if token := self._good_token():  # another thread fetched it while this one waited
                 return token
             asked_at = time.monotonic()
-            token = Token.from_answer(self._fetch(), asked_at)
+            token = Token.from_response(self._fetch(), asked_at)
             self._on_token(token.value)
             self._values.append(token.value)
             self._token = token

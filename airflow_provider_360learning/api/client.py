@@ -1,5 +1,5 @@
 """
-One call: authenticate, wait for room in the budget, send, retry where that can help, decode or raise.
+One call: authenticate, wait for room in the rate_limiter, send, retry where that can help, decode or raise.
 
 The client knows HTTP and the table of operations, and nothing of users or groups. Actions (``v1.py``) hand it
 :class:`Call` objects through generators, so that each action can be run in a thread that sleeps, or on an event
@@ -24,10 +24,21 @@ from urllib.parse import quote, quote_plus
 import requests
 import tenacity
 
-from .auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
-from .budget import LONGEST_PUSH_BACK, Budget, Usage
-from .endpoints import ENDPOINTS, GENERATE_TOKEN, PREFIX, TOKEN_PATH, Body
-from .errors import (
+from airflow_provider_360learning.api.auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
+from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Usage
+from airflow_provider_360learning.api.limiter.store import Reservation
+from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat
+from airflow_provider_360learning.api.transport import ResponseBody, Transport
+from airflow_provider_360learning.api.wire import (
+    encode_form,
+    error_of,
+    fault_in,
+    form_value,
+    retry_after_of,
+    segment,
+    without_nones,
+)
+from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     InvalidRequestError,
     Learning360Error,
@@ -35,26 +46,23 @@ from .errors import (
     RateLimitedError,
     ServerError,
     TransportError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
     advice_for,
     class_for,
 )
-from .stores import Reservation
-from .transport import AnswerBody, Transport
-from .wire import encode_form, error_of, fault_in, form_value, retry_after_of, segment, without_nones
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
 #: How often a call that failed (and may be sent again) is sent in all.
-MOST_ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 #: Wait before the next attempt, in seconds: doubling from the first, with jitter.
-FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT = 0.5, 20.0
+INITIAL_RETRY_WAIT, MAX_RETRY_WAIT = 0.5, 20.0
 #: A connection that was idle for longer is looked after before it is used, in seconds.
 LONG_IDLE = 2.0
 #: How much of an answer's text goes into an error, in characters.
-LONGEST_QUOTE = 300
+MAX_QUOTE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class Call:
     :param body: Body; ``None`` values are left out.
     :param read: Reads the answer, for one that is too long to be held whole: it is handed the body of a success, as it
         comes in, and what it returns is the answer. It is called anew when the call is sent again, and raises
-        :class:`UnexpectedAnswerError` for what it cannot use.
+        :class:`UnexpectedResponseError` for what it cannot use.
     """
 
     operation: str
@@ -76,21 +84,21 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Not shown: it may hold passwords, and that of the token request holds the API key.
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    read: Callable[[AnswerBody], Any] | None = field(default=None, repr=False)
+    read: Callable[[ResponseBody], Any] | None = field(default=None, repr=False)
 
 
 #: An action in the making: yields calls, is sent their answers (or has their errors raised), returns a result.
-Steps = Generator[Call, Any, R]
+ActionSteps = Generator[Call, Any, R]
 
 
 #: Yields seconds to sleep, until it is the request's turn.
-Turn = Generator[float, None, None]
+WaitSteps = Generator[float, None, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    Where and how to reach 360Learning.
+    StoragePath and how to reach 360Learning.
 
     :param base_url: Without a trailing slash.
     :param company_id: The company ID.
@@ -107,7 +115,7 @@ class Settings:
     company_id: str
     api_key: str = field(repr=False)
     auth: str = "oauth2"
-    token_path: str = TOKEN_PATH
+    token_path: str | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     ca_bundle: str | None = None
@@ -118,10 +126,10 @@ class Client:
     """
     Calls operations of the API.
 
-    :param settings: Where and how to reach 360Learning.
-    :param budget: When a request may be sent.
+    :param settings: StoragePath and how to reach 360Learning.
+    :param rate_limiter: When a request may be sent.
     :param user_agent: What the requests say they come from.
-    :param attempts: How often a call is sent in all that fails and may be sent again; with 1, whoever asks again
+    :param max_attempts: How often a call is sent in all that fails and may be sent again; with 1, whoever asks again
         and again (a sensor) decides alone when.
     :param on_token: Told of each new token (to have it masked).
     :param before_sending: Asked before each request is sent, its wait included: what it raises ends the call, and the
@@ -131,18 +139,21 @@ class Client:
     def __init__(
         self,
         settings: Settings,
-        budget: Budget,
+        spec: ApiSpec,
+        rate_limiter: RateLimiter,
         *,
         user_agent: str = "airflow-provider-360learning",
-        attempts: int = MOST_ATTEMPTS,
+        max_attempts: int = MAX_ATTEMPTS,
         on_token: Callable[[str], None] = lambda value: None,
         before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
+        #: The version of the API that it speaks.
+        self.spec = spec
         #: When a request may be sent.
-        self.budget = budget
+        self.rate_limiter = rate_limiter
         self._user_agent = user_agent
-        self._attempts = attempts
+        self._max_attempts = max_attempts
         self._before_sending = before_sending
         self._transport = Transport(
             settings.base_url,
@@ -155,14 +166,14 @@ class Client:
     @property
     def usage(self) -> Usage:
         """What the calls so far cost."""
-        return self.budget.usage
+        return self.rate_limiter.usage
 
     @property
     def company(self) -> str:
         """Whose data this is: host and company ID."""
         return f"{self._settings.base_url} {self._settings.company_id}"
 
-    def run(self, steps: Steps[R]) -> R:
+    def run(self, steps: ActionSteps[R]) -> R:
         """
         Run an action in this thread.
 
@@ -179,7 +190,7 @@ class Client:
             except Learning360Error as error:
                 outcome = error
 
-    async def arun(self, steps: Steps[R], executor: Executor) -> R:
+    async def arun(self, steps: ActionSteps[R], executor: Executor) -> R:
         """
         Run an action on an event loop: waits are awaited, all work is done in threads.
 
@@ -254,14 +265,14 @@ class Client:
         return (ApiKeyInQuery if self._settings.auth == "api_key_query" else ApiKeyInHeaders)(company_id, api_key)
 
     def _fetch_token(self) -> dict[str, Any]:
-        self.budget.usage.tokens += 1
+        self.rate_limiter.usage.tokens += 1
         body = {
             "grant_type": "client_credentials",
             "client_id": self._settings.company_id,
             "client_secret": self._settings.api_key,
         }
         try:
-            return self.call(Call(GENERATE_TOKEN, body=body))  # type: ignore[no-any-return]
+            return self.call(Call(self.spec.token_operation, body=body))  # type: ignore[no-any-return]
         except (AuthenticationError, InvalidRequestError) as error:
             raise _no_token(error) from None
 
@@ -272,14 +283,14 @@ class _Exchange:
     def __init__(self, client: Client, call: Call) -> None:
         self._client = client
         self._call = call
-        self._endpoint = ENDPOINTS[call.operation]
-        self._budget = client.budget
-        self._auth = Auth() if call.operation == GENERATE_TOKEN else client._auth
+        self._endpoint = client.spec.endpoints[call.operation]
+        self._rate_limiter = client.rate_limiter
+        self._auth = Auth() if call.operation == client.spec.token_operation else client._auth
         self._path = self._build_path()
         self._request = self._build_request()
         self._prepared = requests.PreparedRequest()
         self._used: Reservation
-        self._deadline = time.monotonic() + self._budget.longest_wait
+        self._deadline = time.monotonic() + self._rate_limiter.max_wait
         self._failures = 0
         self._renewed_for: Learning360Error | None = None
         self._outcome_unknown = False
@@ -303,7 +314,7 @@ class _Exchange:
             return wait, None if wait is not None else self._send()
 
         def give_up(job: Future[tuple[float | None, Any]]) -> None:
-            # Where the call is cancelled, the job may still run: its thread closes the turn then, else this one.
+            # StoragePath the call is cancelled, the job may still run: its thread closes the turn then, else this one.
             job.add_done_callback(lambda done: turn.close())
 
         while True:
@@ -317,7 +328,7 @@ class _Exchange:
                 await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, give_up, job))
                 raise
 
-    def _turn(self) -> Turn:
+    def _turn(self) -> WaitSteps:
         """Yield the seconds to sleep until it is this request's turn; give up its place if it never comes."""
         reservation = None
         try:
@@ -328,7 +339,7 @@ class _Exchange:
                 left = self._deadline - time.monotonic()
                 # What has room at once is sent, however little time there is; but not tried for ever.
                 left = left if reservation else max(0.0, left)
-                reservation = self._budget.reserve(self._endpoint, left, replacing=reservation)
+                reservation = self._rate_limiter.reserve(self._endpoint, left, replacing=reservation)
                 due = time.monotonic() + reservation.wait
                 if reservation.wait > LONG_IDLE:
                     yield reservation.wait - LONG_IDLE / 2
@@ -337,12 +348,12 @@ class _Exchange:
                 self._client._before_sending()
                 # All work is done before the last look at the clock; a token that ended meanwhile costs the moment.
                 self._prepared = self._auth(prepared.copy())
-                if self._budget.is_current(reservation):
+                if self._rate_limiter.is_current(reservation):
                     self._used, reservation = reservation, None
                     return
         finally:
             if reservation is not None:
-                self._budget.release(reservation)
+                self._rate_limiter.release(reservation)
 
     def _connect(self, prepared: requests.PreparedRequest) -> None:
         try:
@@ -352,7 +363,7 @@ class _Exchange:
             self._raise(error)
 
     def _send(self) -> Any:
-        self._budget.usage.requests += 1
+        self._rate_limiter.usage.requests += 1
         prepared = self._prepared
         # One that was accepted meanwhile may end as well: only a fresh one that is refused is not renewed again.
         is_fresh, self._renewed_for = self._renewed_for is not None, None
@@ -372,7 +383,7 @@ class _Exchange:
         error.after_unknown_outcome = self._outcome_unknown
         if self._leaves_outcome_unknown(error):
             self._outcome_unknown = True
-            if not self._endpoint.resend:
+            if not self._endpoint.may_resend:
                 raise OutcomeUnknownError(
                     f"It is not known whether {self._endpoint.operation} was done, and it is not sent twice: "
                     f"check in 360Learning. ({error.args[0]})",
@@ -388,7 +399,7 @@ class _Exchange:
             return False
         if isinstance(error, TransportError):
             return error.sent
-        return isinstance(error, ServerError | UnexpectedAnswerError)
+        return isinstance(error, ServerError | UnexpectedResponseError)
 
     # What happens between attempts, told to tenacity
 
@@ -398,12 +409,12 @@ class _Exchange:
             return False  # nor does a token that could not be fetched get a second round of attempts
         if isinstance(error, RateLimitedError):
             # Not its own retry: the budget is pushed back for everybody. No status: the budget has no room.
-            return error.status == 429 and self._client._attempts > 1 and time.monotonic() < self._deadline
+            return error.status == 429 and self._client._max_attempts > 1 and time.monotonic() < self._deadline
         if self.was_renewed_for(error):
             return True
-        if isinstance(error, ServerError | TransportError | UnexpectedAnswerError):
+        if isinstance(error, ServerError | TransportError | UnexpectedResponseError):
             self._failures += 1
-            return self._failures < self._client._attempts
+            return self._failures < self._client._max_attempts
         return False
 
     def was_renewed_for(self, error: BaseException) -> bool:
@@ -415,14 +426,14 @@ class _Exchange:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, RateLimitedError | AuthenticationError):
             return 0.0
-        grown = tenacity.wait_exponential(FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT)(state)
+        grown = tenacity.wait_exponential(INITIAL_RETRY_WAIT, MAX_RETRY_WAIT)(state)
         asked = error.retry_after if isinstance(error, Learning360Error) else None
-        return max(grown + random.uniform(0, FIRST_RETRY_WAIT), min(asked or 0.0, LONGEST_RETRY_WAIT))
+        return max(grown + random.uniform(0, INITIAL_RETRY_WAIT), min(asked or 0.0, MAX_RETRY_WAIT))
 
     def note_retry(self, state: tenacity.RetryCallState) -> None:
         """Leave a line in the log for each retry."""
         error = state.outcome.exception() if state.outcome else None
-        self._budget.usage.retries += 1
+        self._rate_limiter.usage.retries += 1
         if error is self._renewed_for:
             log.info("The token was not accepted any more; trying again with a new one")
         else:
@@ -432,24 +443,24 @@ class _Exchange:
 
     def _build_path(self) -> str:
         values = {name: segment(name, value, self._endpoint) for name, value in self._call.path.items()}
-        if self._call.operation == GENERATE_TOKEN:
-            return self._client._settings.token_path
-        return PREFIX + self._endpoint.path.format(**values)
+        if self._call.operation == self._client.spec.token_operation:
+            return self._client._settings.token_path or self._client.spec.token_path
+        return self._client.spec.path_prefix + self._endpoint.path.format(**values)
 
     def _build_request(self) -> requests.Request:
         body = without_nones(self._call.body)
         return requests.Request(
             self._endpoint.method,
             self._client._settings.base_url + self._path,
-            headers={"User-Agent": self._client._user_agent, "Accept": "application/json"},
+            headers={"User-Agent": self._client._user_agent, "Accept": "application/json", **self._client.spec.headers},
             params={name: form_value(value) for name, value in without_nones(self._call.query).items()},
-            json=body if self._endpoint.body is Body.JSON else None,
-            data=encode_form(body) if self._endpoint.body is Body.FORM else None,
+            json=body if self._endpoint.body is BodyFormat.JSON else None,
+            data=encode_form(body) if self._endpoint.body is BodyFormat.FORM else None,
             # Credentials are added when the request is sent; this keeps requests from looking elsewhere.
             auth=Auth(),
         )
 
-    # Reading the answer
+    # CompleteReader the answer
 
     def _decode(self, response: requests.Response) -> Any:
         if response.status_code >= 300:
@@ -462,10 +473,10 @@ class _Exchange:
             raise self._unusable(response, fault)
         return answer
 
-    def _read(self, response: requests.Response, read: Callable[[AnswerBody], Any]) -> Any:
+    def _read(self, response: requests.Response, read: Callable[[ResponseBody], Any]) -> Any:
         try:
-            return read(AnswerBody(response))
-        except UnexpectedAnswerError as error:
+            return read(ResponseBody(response))
+        except UnexpectedResponseError as error:
             error.status = response.status_code
             raise self._complete(error) from None
 
@@ -479,19 +490,19 @@ class _Exchange:
 
     def _unusable(self, response: requests.Response, fault: str) -> Learning360Error:
         return self._complete(
-            UnexpectedAnswerError(f"360Learning's answer cannot be used: {fault}", status=response.status_code)
+            UnexpectedResponseError(f"360Learning's answer cannot be used: {fault}", status=response.status_code)
         )
 
     def _refuse(self, response: requests.Response) -> NoReturn:
         code, description = error_of(response)
         kind = class_for(response.status_code, code)
         if kind is RateLimitedError:
-            pushed_back = self._budget.push_back(self._endpoint, self._used, retry_after_of(response))
+            backed_off = self._rate_limiter.back_off(self._endpoint, self._used, retry_after_of(response))
         error = kind(
-            self._redact(advice_for(kind, response.status_code, code, description))[:LONGEST_QUOTE],
+            self._redact(advice_for(kind, response.status_code, code, description))[:MAX_QUOTE],
             status=response.status_code,
-            code=self._redact(code)[:LONGEST_QUOTE] if code else None,
-            retry_after=pushed_back if kind is RateLimitedError else _capped(retry_after_of(response)),
+            code=self._redact(code)[:MAX_QUOTE] if code else None,
+            retry_after=backed_off if kind is RateLimitedError else _capped(retry_after_of(response)),
         )
         raise self._complete(error)
 
@@ -507,7 +518,7 @@ class _Exchange:
 
 
 def _capped(seconds: float | None) -> float | None:
-    return None if seconds is None else min(seconds, LONGEST_PUSH_BACK)
+    return None if seconds is None else min(seconds, MAX_BACK_OFF)
 
 
 def _no_token(error: Learning360Error) -> AuthenticationError:
@@ -519,7 +530,7 @@ def _no_token(error: Learning360Error) -> AuthenticationError:
     return AuthenticationError(advice, operation=error.operation, status=error.status, code=error.code, url=error.url)
 
 
-def _advance(steps: Steps[Any], outcome: Any) -> tuple[Call | None, Any]:
+def _advance(steps: ActionSteps[Any], outcome: Any) -> tuple[Call | None, Any]:
     """Hand an action the outcome of its last call and get the next call, or none and its result."""
     try:
         return (steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)), None

@@ -1,4 +1,4 @@
-"""The session that requests go through: proxies, TLS, connections opened ahead of time, and what can fail."""
+"""The session that requests go through: proxies, TLS, connections open_binary ahead of time, and what can fail."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
-from .errors import TransportError
+from airflow_provider_360learning.exceptions import TransportError
 
 #: Connections kept open by one session; more threads than that open one for each request.
-MOST_CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 
 
 def is_loopback(url: str) -> bool:
@@ -36,7 +36,7 @@ class PatientConnection(HTTPSConnection):
     Knows session tickets when it gets them.
 
     Servers of TLS 1.3 send tickets after the handshake. urllib3 takes an idle connection with something to read
-    for a closed one, and would throw away those that were opened ahead of time.
+    for a closed one, and would throw away those that were open_binary ahead of time.
     """
 
     @property
@@ -144,7 +144,7 @@ class Transport:
         ca_bundle: str | None = None,
         proxy: str | None = None,
     ) -> None:
-        self._adapter = ConnectingAdapter(pool_maxsize=MOST_CONNECTIONS)
+        self._adapter = ConnectingAdapter(pool_maxsize=MAX_CONNECTIONS)
         self._session = requests.Session()
         # What the environment says is read below, once, so that no .netrc and no rule of another host gets in.
         self._session.trust_env = False
@@ -168,7 +168,7 @@ class Transport:
         """
         Send a request and read the answer whole.
 
-        :param stream: Leave the body of a success to be read by :class:`AnswerBody`; the answer must be closed then.
+        :param stream: Leave the body of a success to be read by :class:`ResponseBody`; the answer must be closed then.
         :raises TransportError: if either did not get through. It carries no text of the exception behind it,
             which may hold the URL with the key, and is raised outside its ``except`` for the same reason.
         """
@@ -191,7 +191,7 @@ class Transport:
         self._session.close()
 
 
-class AnswerBody:
+class ResponseBody:
     """
     The body of an answer that is still coming in.
 

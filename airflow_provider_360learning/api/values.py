@@ -12,7 +12,7 @@ from typing import Any
 
 import pendulum
 
-from .errors import InvalidRequestError, UnexpectedAnswerError
+from airflow_provider_360learning.exceptions import InvalidRequestError, UnexpectedResponseError
 
 _ID = re.compile(r"[0-9a-fA-F]{24}")
 #: Deliberately generous: 360Learning itself makes addresses such as ``name#company@domain``.
@@ -20,11 +20,11 @@ _MAIL = re.compile(r"[^@\s]+@[^@\s]+")
 #: Somebody who exists may have an address that nobody would be created with.
 _ODD_MAIL = re.compile(r"[^@\s]+( +[^@\s]+)*@[^@\s]+")
 
-# Where the faults of a whole row are gathered, instead of ending at the first.
+# StoragePath the faults of a whole row are gathered, instead of ending at the first.
 _gathered: ContextVar[list[InvalidRequestError] | None] = ContextVar("gathered", default=None)
 
 
-def faults_of(check: Callable[[], Any]) -> list[InvalidRequestError]:
+def collect_errors(check: Callable[[], Any]) -> list[InvalidRequestError]:
     """
     Tell every wrong argument, where a check would end at the first.
 
@@ -138,7 +138,7 @@ def check_texts(name: str, values: Iterable[Any]) -> list[str]:
 
 def utc(name: str, value: datetime | str | None) -> str | None:
     """
-    Write a moment as v1 wants it: ``2022-05-16T22:00:00.000Z``.
+    WriteSpec a moment as v1 wants it: ``2022-05-16T22:00:00.000Z``.
 
     :param name: Name of the argument.
     :param value: A moment with a time zone, as a datetime or as ISO 8601 text.
@@ -205,14 +205,14 @@ def answered_moment(name: str, value: Any) -> str | None:
     :param name: Name of the field.
     :param value: ISO 8601 text, or nothing.
     :returns: ISO 8601 in UTC, or ``None``.
-    :raises UnexpectedAnswerError: if it is something else.
+    :raises UnexpectedResponseError: if it is something else.
     """
     if not value:
         return None
     try:
         read = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise UnexpectedAnswerError(f"360Learning's answer cannot be used: {name} is no moment") from None
+        raise UnexpectedResponseError(f"360Learning's answer cannot be used: {name} is no moment") from None
     return utc(name, read if read.tzinfo else read.replace(tzinfo=UTC))
 
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import requests
 
-from .endpoints import Answer, Endpoint
-from .errors import InvalidRequestError
+from airflow_provider_360learning.api.spec import Endpoint, ResponseShape
+from airflow_provider_360learning.exceptions import InvalidRequestError
 
 
 def segment(name: str, value: Any, endpoint: Endpoint) -> str:
@@ -33,7 +33,7 @@ def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def encode_form(values: Mapping[str, Any]) -> dict[str, str]:
     """
-    Write a body as v1's forms want it: arrays indexed (``groups[0]``), booleans as ``true`` and ``false``.
+    WriteSpec a body as v1's forms want it: arrays indexed (``groups[0]``), booleans as ``true`` and ``false``.
 
     :param values: The body.
     """
@@ -49,21 +49,21 @@ def encode_form(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def form_value(value: Any) -> str:
-    """Write one value as text; booleans are ``true`` and ``false``."""
+    """WriteSpec one value as text; booleans are ``true`` and ``false``."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def fault_in(answer: Any, endpoint: Endpoint) -> str | None:
     """Say what an answer lacks; only what is used is asked for."""
-    if endpoint.answer is Answer.LIST:
+    if endpoint.response is ResponseShape.LIST:
         return None if _is_list_of_objects(answer) else "a list of objects was expected"
-    if endpoint.answer is Answer.OBJECT:
+    if endpoint.response is ResponseShape.OBJECT:
         if not isinstance(answer, dict):
             return "an object was expected"
-        if endpoint.needs and all(answer.get(key) in (None, "") for key in endpoint.needs):
-            return f"it lacks {' or '.join(endpoint.needs)}"
-        if endpoint.rows and not _is_list_of_objects(answer.get(endpoint.rows)):
-            return f"{endpoint.rows} is no list of objects"
+        if endpoint.required_keys and all(answer.get(key) in (None, "") for key in endpoint.required_keys):
+            return f"it lacks {' or '.join(endpoint.required_keys)}"
+        if endpoint.rows_key and not _is_list_of_objects(answer.get(endpoint.rows_key)):
+            return f"{endpoint.rows_key} is no list of objects"
     return None
 
 

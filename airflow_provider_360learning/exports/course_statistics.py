@@ -11,17 +11,16 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.complete_reader import Answer, CompleteReader, Size, Window
 from airflow_provider_360learning.api.v1.courses import Attempt
 from airflow_provider_360learning.api.values import check_choice
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.exports.summary import outcome
+from airflow_provider_360learning.exports.timestamps import milliseconds_of, text_of
 from airflow_provider_360learning.files.formats import Format, RowWriter, open_rows
-from airflow_provider_360learning.files.storage import Where, storage_path
-
-from .columns import COLUMNS
-from .moments import milliseconds_of, text_of
-from .outcome import outcome
-from .windows import Answer, Reading, Size, Window
+from airflow_provider_360learning.files.storage import StoragePath, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two lines in the log.
 SECONDS_A_LINE = 10.0
 #: Most moments that are named.
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
 class _Date(NamedTuple):
@@ -50,29 +49,33 @@ _DATES = {
 
 def export_course_statistics(
     api: ApiV1,
-    where: Where,
+    where: StoragePath,
     span: Window,
     *,
-    by: str = "completed_at",
+    date_field: str = "completed_at",
     format: Format | None = None,
     allow_incomplete: bool = False,
 ) -> dict[str, Any]:
     """
-    Write the attempts of a span of time to a file.
+    WriteSpec the attempts of a span of time to a file.
 
     :param api: The actions.
     :param where: The file, which is replaced; by ``last_activity_at`` the folder to which a file is added.
     :param span: The span.
-    :param by: ``completed_at`` or ``last_activity_at``.
+    :param date_field: ``completed_at`` or ``last_activity_at``.
     :param format: By default as the name of the file says; in a folder, ``jsonl``.
     :param allow_incomplete: Go on where it cannot be proven that all attempts came.
     :returns: What there is to say about the file.
     :raises IncompleteAnswerError: where that cannot be proven.
     """
-    date = _DATES[check_choice("by", by, _DATES)]
-    path = storage_path(where) if by == "completed_at" else _new_file_in(storage_path(where), span, format or "jsonl")
+    date = _DATES[check_choice("date_field", date_field, _DATES)]
+    path = (
+        storage_path(where)
+        if date_field == "completed_at"
+        else _new_file_in(storage_path(where), span, format or "jsonl")
+    )
     with open_rows(path, COLUMNS["course_statistics"], format=format) as rows:
-        reading = Reading(_Attempts(api, rows, date), span, allow_incomplete=allow_incomplete)
+        reading = CompleteReader(_Attempts(api, rows, date), span, allow_incomplete=allow_incomplete)
         said_at = time.monotonic()
         for window in reading.windows():
             if time.monotonic() - said_at >= SECONDS_A_LINE:
@@ -86,7 +89,7 @@ def export_course_statistics(
         span,
         None if reading.highest is None else text_of(reading.highest),
         complete=not reading.incomplete,
-        incomplete_at=[text_of(window.start) for window in reading.incomplete[:MOST_NAMED]],
+        incomplete_at=[text_of(window.start) for window in reading.incomplete[:MAX_NAMED]],
         largest_answer=reading.largest.attempts,
         likely_cap=reading.cap and reading.cap.attempts,
     )
@@ -101,7 +104,7 @@ def _new_file_in(folder: ObjectStoragePath, span: Window, format: Format) -> Obj
 
 class _Attempts:
     """
-    Attempts from the API to a file, as :class:`~.windows.Reading` wants them.
+    Attempts from the API to a file, as :class:`~.windows.CompleteReader` wants them.
 
     :param api: The actions.
     :param rows: The file.

@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.api.v1.complete_reader import LONG_AGO, Window
 from airflow_provider_360learning.api.values import utc
-
-from .moments import milliseconds_of
-from .windows import LONG_AGO, Window
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exports.timestamps import milliseconds_of
 
 log = logging.getLogger(__name__)
 

@@ -7,24 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from airflow_provider_360learning.api.errors import NotFoundError
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.values import answered_moment
+from airflow_provider_360learning.exceptions import NotFoundError
+from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.exports.ordered_executor import in_order
+from airflow_provider_360learning.exports.summary import outcome
 from airflow_provider_360learning.files.formats import Column, Format, open_rows
-from airflow_provider_360learning.files.storage import Where
-
-from .columns import COLUMNS
-from .ordered import in_order
-from .outcome import outcome
+from airflow_provider_360learning.files.storage import StoragePath
 
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
 
-def export_listing(api: ApiV1, kind: str, where: Where, *, format: Format | None = None) -> dict[str, Any]:
+def export_listing(api: ApiV1, kind: str, where: StoragePath, *, format: Format | None = None) -> dict[str, Any]:
     """
-    Write all that there is of a kind to a file.
+    WriteSpec all that there is of a kind to a file.
 
     :param api: The actions.
     :param kind: One of :data:`LISTINGS`.

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from airflow_provider_360learning.api.errors import NotFoundError
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.complete_reader import Window
+from airflow_provider_360learning.exceptions import NotFoundError
+from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.exports.ordered_executor import in_order
+from airflow_provider_360learning.exports.summary import outcome
+from airflow_provider_360learning.exports.timestamps import text_of
 from airflow_provider_360learning.files.formats import Format, open_rows
-from airflow_provider_360learning.files.storage import Where
-
-from .columns import COLUMNS
-from .moments import text_of
-from .ordered import in_order
-from .outcome import outcome
-from .windows import Window
+from airflow_provider_360learning.files.storage import StoragePath
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +24,14 @@ Row = dict[str, Any]
 
 def export_path_session_statistics(
     api: ApiV1,
-    where: Where,
+    where: StoragePath,
     span: Window | None,
     *,
     session_ids: Iterable[str] | None = None,
     format: Format | None = None,
 ) -> dict[str, Any]:
     """
-    Write what the learners of path sessions did to a file, one request a session.
+    WriteSpec what the learners of path sessions did to a file, one request a session.
 
     :param api: The actions.
     :param where: The file, which is replaced.

@@ -8,9 +8,8 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
-
-from .storage import Where
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files.storage import StoragePath
 
 Kind: TypeAlias = Literal["text", "integer", "number", "flag", "moment"]
 
@@ -28,7 +27,7 @@ class Column:
     kind: Kind = "text"
 
 
-def checked_names(names: list[str], where: Where) -> list[str]:
+def checked_names(names: list[str], where: StoragePath) -> list[str]:
     """
     Return the names of columns, or say which is missing or there twice.
 
@@ -44,7 +43,7 @@ def checked_names(names: list[str], where: Where) -> list[str]:
     return names
 
 
-def other_columns(part: Where) -> InvalidRequestError:
+def other_columns(part: StoragePath) -> InvalidRequestError:
     """
     Say that a file cannot be merged with others.
 
@@ -61,7 +60,7 @@ def _number_text(value: float) -> str:
 
 def flag_text(value: bool) -> str:
     """
-    Write True or False as JSON does.
+    WriteSpec True or False as JSON does.
 
     :param value: One of the two; another is a ``TypeError``.
     """

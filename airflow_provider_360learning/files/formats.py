@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, Protocol, TypeAlias
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
-
-from . import csv_rows, json_rows, parquet_rows
-from .columns import Column, Kind, checked_names
-from .records import UNREAD, Record
-from .row_writer import Mark, RowWriter
-from .storage import Where, storage_path, written_whole
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files import csv, jsonl, parquet
+from airflow_provider_360learning.files.columns import Column, Kind, checked_names
+from airflow_provider_360learning.files.records import UNREAD, Record
+from airflow_provider_360learning.files.row_writer import Mark, RowWriter
+from airflow_provider_360learning.files.storage import StoragePath, atomic_writer, storage_path
 
 __all__ = [
     "UNREAD",
@@ -38,11 +37,11 @@ Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
 class _FormatModule(Protocol):
     """What the module of each format has; the functions below say what it does (``writer``: :func:`open_rows`)."""
 
-    def read(self, where: Where) -> Iterator[Record]: ...
+    def read(self, where: StoragePath) -> Iterator[Record]: ...
 
-    def columns_of(self, where: Where) -> list[str] | None: ...
+    def columns_of(self, where: StoragePath) -> list[str] | None: ...
 
-    def schema_of(self, where: Where) -> Any: ...
+    def schema_of(self, where: StoragePath) -> Any: ...
 
     def writer(self, binary: BinaryIO, columns: Sequence[Column]) -> RowWriter: ...
 
@@ -50,14 +49,14 @@ class _FormatModule(Protocol):
         self, binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], schema: Any
     ) -> None: ...
 
-    def concatenate(self, parts: Sequence[Where], binary: BinaryIO) -> None: ...
+    def concatenate(self, parts: Sequence[StoragePath], binary: BinaryIO) -> None: ...
 
 
-_MODULES: dict[Format, _FormatModule] = {"csv": csv_rows, "jsonl": json_rows, "parquet": parquet_rows}
+_MODULES: dict[Format, _FormatModule] = {"csv": csv, "jsonl": jsonl, "parquet": parquet}
 _SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
-def format_of(where: Where) -> Format:
+def format_of(where: StoragePath) -> Format:
     """
     Tell the format of a file by the end of its name.
 
@@ -73,7 +72,7 @@ def format_of(where: Where) -> Format:
         ) from None
 
 
-def read(where: Where) -> Iterator[Record]:
+def read(where: StoragePath) -> Iterator[Record]:
     """
     Read a file row by row; a row that cannot be read is one with a fault, and reading goes on.
 
@@ -84,7 +83,7 @@ def read(where: Where) -> Iterator[Record]:
     return _MODULES[format_of(where)].read(where)
 
 
-def columns_of(where: Where) -> list[str] | None:
+def columns_of(where: StoragePath) -> list[str] | None:
     """
     Tell the columns of a file; an empty CSV file has none.
 
@@ -94,7 +93,7 @@ def columns_of(where: Where) -> list[str] | None:
     return _MODULES[format_of(where)].columns_of(where)
 
 
-def schema_of(where: Where) -> Any:
+def schema_of(where: StoragePath) -> Any:
     """
     Read what it takes to write rows as a file has them; see :func:`write_dicts`.
 
@@ -105,16 +104,16 @@ def schema_of(where: Where) -> Any:
 
 
 @contextmanager
-def open_rows(where: Where, columns: Sequence[Column], *, format: Format | None = None) -> Iterator[RowWriter]:
+def open_rows(where: StoragePath, columns: Sequence[Column], *, format: Format | None = None) -> Iterator[RowWriter]:
     """
-    Write a file of rows, which appears when the block ends well, and otherwise not at all.
+    WriteSpec a file of rows, which appears when the block ends well, and otherwise not at all.
 
     :param where: Its path; what was there before is replaced.
     :param columns: Its columns.
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the end of the name says it.
     """
     module = _MODULES[format or format_of(where)]
-    with written_whole(where) as binary:
+    with atomic_writer(where) as binary:
         writer = module.writer(binary, columns)
         try:
             yield writer
@@ -123,9 +122,11 @@ def open_rows(where: Where, columns: Sequence[Column], *, format: Format | None 
             writer.release()
 
 
-def write_dicts(where: Where, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, schema: Any = None) -> None:
+def write_dicts(
+    where: StoragePath, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, schema: Any = None
+) -> None:
     """
-    Write a small file of rows as they were read, faulty ones included: what :func:`read` gave comes out the same.
+    WriteSpec a small file of rows as they were read, faulty ones included: what :func:`read` gave comes out the same.
 
     :param where: Its path; its name says the format.
     :param rows: The rows. In JSON Lines each keeps its own columns.
@@ -133,11 +134,11 @@ def write_dicts(where: Where, rows: Sequence[Mapping[str, Any]], columns: Sequen
     :param schema: The types of a Parquet file, the separator of a CSV file, as :func:`schema_of` gives them.
     """
     module = _MODULES[format_of(where)]
-    with written_whole(where) as binary:
+    with atomic_writer(where) as binary:
         module.write_dicts(binary, rows, columns, schema)
 
 
-def concatenate(parts: Sequence[Where], where: Where) -> None:
+def concatenate(parts: Sequence[StoragePath], where: StoragePath) -> None:
     """
     Merge files that this module wrote into one, which appears whole or not at all.
 
@@ -145,5 +146,5 @@ def concatenate(parts: Sequence[Where], where: Where) -> None:
     :param where: Path of the merged file.
     """
     module = _MODULES[format_of(where)]
-    with written_whole(where) as binary:
+    with atomic_writer(where) as binary:
         module.concatenate(parts, binary)

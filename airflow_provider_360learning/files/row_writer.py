@@ -6,9 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
-
-from .columns import Column, unfit
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files.columns import Column, unfit
 
 
 class Mark(NamedTuple):
@@ -22,7 +21,7 @@ class RowWriter(ABC):
     """
     Takes the rows of a file, and takes them back where an answer broke in the middle.
 
-    :param binary: Where the file goes.
+    :param binary: StoragePath the file goes.
     :param columns: Its columns.
     """
 
@@ -38,7 +37,7 @@ class RowWriter(ABC):
     @abstractmethod
     def write(self, values: Sequence[Any]) -> None:
         """
-        Write one row.
+        WriteSpec one row.
 
         :param values: Its values in the order of the columns; None is no value.
         """
@@ -57,7 +56,7 @@ class RowWriter(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """Write what is still to be written."""
+        """WriteSpec what is still to be written."""
 
     @abstractmethod
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""Where files lie, on this host or in an object store, and how they are written: whole or not at all."""
+"""StoragePath files lie, on this host or in an object store, and how they are written: whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 from uuid import uuid4
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 #: A path as people give it: ``/data/x.csv``, ``s3://connection@bucket/x.csv``, or Airflow's own object.
-Where: TypeAlias = "str | os.PathLike[str] | ObjectStoragePath"
+StoragePath: TypeAlias = "str | os.PathLike[str] | ObjectStoragePath"
 
 # `file://data/x` looks absolute and is not: it means the folder `data` of wherever the worker runs.
 _ABSOLUTE = re.compile(r"/|file:///|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _READ_AHEAD = 1 << 20
 
 
-def storage_path(where: Where) -> ObjectStoragePath:
+def storage_path(where: StoragePath) -> ObjectStoragePath:
     """
-    Turn what was given into Airflow's path, which knows its connection.
+    WaitSteps what was given into Airflow's path, which knows its connection.
 
     :param where: An absolute path on this host, a URL such as ``s3://connection@bucket/key``, or a path object.
     :raises InvalidRequestError: if it is empty or relative (the same text would mean another file on each worker), or
@@ -49,12 +49,12 @@ def storage_path(where: Where) -> ObjectStoragePath:
         raise _unreachable(text, error) from error
 
 
-def is_local(where: Where) -> bool:
+def is_local(where: StoragePath) -> bool:
     """Tell whether a file lies on this host's own file system."""
     return storage_path(where).protocol in ("", "file", "local")
 
 
-def opened(where: Where) -> BinaryIO:
+def open_binary(where: StoragePath) -> BinaryIO:
     """
     Open a file to read its bytes.
 
@@ -67,29 +67,29 @@ def opened(where: Where) -> BinaryIO:
 
 
 @contextmanager
-def written_whole(where: Where) -> Iterator[BinaryIO]:
+def atomic_writer(where: StoragePath) -> Iterator[BinaryIO]:
     """
-    Write a file that appears at its path at once when the block ends well, and otherwise not at all.
+    WriteSpec a file that appears at its path at once when the block ends well, and otherwise not at all.
 
     On this host it is written under a temporary name beside its place and renamed. For an object store it is written
     to a local temporary file (so there must be room) and uploaded as one object: stores cannot append. A process that
     is killed may leave the temporary file behind, but never a part of a file at the path.
 
-    :param where: Where the file shall be; what was there before is replaced.
+    :param where: StoragePath the file shall be; what was there before is replaced.
     """
     path = storage_path(where)
     with _renamed_into(path.path) if is_local(path) else _uploaded_to(path) as file:
         yield file
 
 
-def write_whole(where: Where, data: bytes) -> None:
+def write_atomic(where: StoragePath, data: bytes) -> None:
     """
-    Write a small file, whole or not at all; see :func:`written_whole`.
+    WriteSpec a small file, whole or not at all; see :func:`atomic_writer`.
 
-    :param where: Where the file shall be.
+    :param where: StoragePath the file shall be.
     :param data: All that it holds.
     """
-    with written_whole(where) as file:
+    with atomic_writer(where) as file:
         file.write(data)
 
 

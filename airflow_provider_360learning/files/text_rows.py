@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from .columns import Column, other_columns
-from .row_writer import Mark, RowWriter
-from .storage import Where, opened
+from airflow_provider_360learning.files.columns import Column, other_columns
+from airflow_provider_360learning.files.row_writer import Mark, RowWriter
+from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
 NO_UTF8_ADVICE = "is not UTF-8 text: save the file as UTF-8"
 _COPIED_AT_ONCE = 1 << 20
@@ -19,7 +19,7 @@ class TextWriter(RowWriter):
     """
     Writes text at once, and cuts it off at a mark.
 
-    :param binary: Where the file goes.
+    :param binary: StoragePath the file goes.
     :param columns: Its columns.
     """
 
@@ -53,7 +53,7 @@ class TextWriter(RowWriter):
         self._text.detach()  # or it would write to the closed file once more when it is collected
 
 
-def append_rows(part: Where, header: bytes, binary: BinaryIO) -> None:
+def append_rows(part: StoragePath, header: bytes, binary: BinaryIO) -> None:
     """
     Copy the rows of a file to the end of another.
 
@@ -62,7 +62,7 @@ def append_rows(part: Where, header: bytes, binary: BinaryIO) -> None:
     :param binary: The other.
     :raises InvalidRequestError: if it begins with something else.
     """
-    with opened(part) as rows:
+    with open_binary(part) as rows:
         if rows.read(len(header)) != header:
             raise other_columns(part)
         shutil.copyfileobj(rows, binary, _COPIED_AT_ONCE)

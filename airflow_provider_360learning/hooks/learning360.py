@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from airflow_provider_360learning import __version__, connection_form
-from airflow_provider_360learning.api.client import MOST_ATTEMPTS, Client
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning import __version__
+from airflow_provider_360learning.api.client import MAX_ATTEMPTS, Client
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.connections import form
+from airflow_provider_360learning.connections.learning360 import ConnectionFacts, read_connection
+from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     Learning360Error,
     NotFoundError,
     RateLimitedError,
 )
-from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.hooks.rate_limiter import LookUp, build_rate_limiter, look_up
 from airflow_provider_360learning.supervision import end_if_orphaned, is_supervised
-
-from .budget import LookUp, look_up, make_budget
-from .connection import ConnectionFacts, read_connection
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Most seconds that the connection test waits for room in the rate limits.
-LONGEST_WAIT_OF_A_TEST = 10.0
+MAX_WAIT_OF_A_TEST = 10.0
 #: A mail that cannot belong to anybody: ``.invalid`` is reserved for that (RFC 2606).
 NOBODY = "connection-test@nobody.invalid"
 
@@ -55,8 +56,8 @@ class Learning360Hook(BaseHook):
     :param learning360_conn_id: The connection to use.
     :param task: The running task, if there is one; its ``pool_slots`` count where each task keeps to its share
         of the limits. Found by itself within a task.
-    :param attempts: How often a call is sent in all that fails and may be sent again.
-    :param longest_wait: Most seconds that a call waits for room in the rate limits; by default as configured.
+    :param max_attempts: How often a call is sent in all that fails and may be sent again.
+    :param max_wait: Most seconds that a call waits for room in the rate limits; by default as configured.
     :param before_sending: Called before each request is sent, its wait included; what it raises ends the call.
 
     .. seealso:: https://360learning.readme.io/docs
@@ -64,35 +65,35 @@ class Learning360Hook(BaseHook):
 
     conn_name_attr = "learning360_conn_id"
     default_conn_name = "learning360_default"
-    conn_type = connection_form.CONNECTION_TYPE
-    hook_name = connection_form.HOOK_NAME
+    conn_type = form.CONNECTION_TYPE
+    hook_name = form.HOOK_NAME
 
     def __init__(
         self,
         learning360_conn_id: str = default_conn_name,
         *,
         task: Any = None,
-        attempts: int = MOST_ATTEMPTS,
-        longest_wait: float | None = None,
+        max_attempts: int = MAX_ATTEMPTS,
+        max_wait: float | None = None,
         before_sending: Callable[[], None] = lambda: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.learning360_conn_id = learning360_conn_id
         self._task = task
-        self._attempts = attempts
-        self._longest_wait = longest_wait
+        self._max_attempts = max_attempts
+        self._longest_wait = max_wait
         self._before_sending = before_sending
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Describe the standard fields of the connection form to Airflow before 3.2."""
-        return connection_form.ui_field_behaviour()
+        return form.ui_field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Describe the extra fields of the connection form to Airflow before 3.2."""
-        return connection_form.connection_form_widgets()
+        return form.connection_form_widgets()
 
     @cached_property
     def api(self) -> ApiV1:
@@ -104,7 +105,7 @@ class Learning360Hook(BaseHook):
         connection = self.get_connection(self.learning360_conn_id)
         return self._make_api(read_connection(connection, connection.extra_dejson), look_up)
 
-    async def aget_api(self, executor: Executor) -> ApiV1:
+    async def get_async_conn(self, executor: Executor) -> ApiV1:
         """
         Return the actions from an event loop (in a trigger).
 
@@ -134,7 +135,7 @@ class Learning360Hook(BaseHook):
         """
         try:
             # Whoever pressed the button is waiting.
-            hook = type(self)(self.learning360_conn_id, attempts=1, longest_wait=LONGEST_WAIT_OF_A_TEST)
+            hook = type(self)(self.learning360_conn_id, max_attempts=1, max_wait=MAX_WAIT_OF_A_TEST)
             hook.api.get_user(NOBODY)
         except NotFoundError as error:
             if error.code == "user_not_found":
@@ -154,7 +155,14 @@ class Learning360Hook(BaseHook):
         )
 
     def _shared_api(self, facts: ConnectionFacts, look_up: LookUp) -> ApiV1:
-        key = (facts.settings, facts.api_version, frozenset(facts.limits.items()), self._attempts, self._longest_wait)
+        key = (
+            facts.settings,
+            API_V1,
+            facts.api_version,
+            frozenset(facts.limits.items()),
+            self._max_attempts,
+            self._longest_wait,
+        )
         with _sharing:
             if key not in _shared_apis:
                 _shared_apis[key] = self._make_api(facts, look_up)
@@ -172,9 +180,10 @@ class Learning360Hook(BaseHook):
 
         client = Client(
             facts.settings,
-            make_budget(facts, task=task, longest_wait=self._longest_wait, look_up=look_up),
+            API_V1,
+            build_rate_limiter(facts, task=task, max_wait=self._longest_wait, look_up=look_up),
             user_agent=f"airflow-provider-360learning/{__version__}",
-            attempts=self._attempts,
+            max_attempts=self._max_attempts,
             on_token=mask_secret,
             before_sending=before_sending,
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.supervision import EndsWhenKilled
+from airflow_provider_360learning.supervision import ExitOnKillMixin
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "learning360_default"
 
 
-class InSharedPool:
+class SharedPoolMixin:
     """
     Puts an operator in the shared pool also where it is mapped.
 
     Airflow's ``partial`` fills in defaults of its own and knows nothing of those that an operator's ``__init__``
-    sets. An explicit ``pool`` wins, then ``default_args``, then :meth:`usual_pool`.
+    sets. An explicit ``pool`` wins, then ``default_args``, then :meth:`default_pool`.
     """
 
     @staticmethod
-    def usual_pool() -> str:
+    def default_pool() -> str:
         """Name the pool where the DAG names none."""
         return config.pool()
 
@@ -47,11 +47,11 @@ class InSharedPool:
             defaults = [getattr(scope, "default_args", None) or {} for scope in scopes]
             defaults.append(kwargs.get("default_args") or {})
             named = [default["pool"] for default in defaults if default.get("pool")]
-            partial.kwargs["pool"] = named[-1] if named else cls.usual_pool()
+            partial.kwargs["pool"] = named[-1] if named else cls.default_pool()
         return partial
 
 
-class Learning360BaseOperator(EndsWhenKilled, InSharedPool, BaseOperator):
+class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
     """
     Runs one action of :attr:`Learning360Hook.api` with the operator's arguments, all of them templated.
 
@@ -79,10 +79,10 @@ class Learning360BaseOperator(EndsWhenKilled, InSharedPool, BaseOperator):
 
     def __init__(self, *, learning360_conn_id: str = DEFAULT_CONN_ID, pool: str | None = None, **kwargs: Any) -> None:
         # Results are small dicts: with their keys as XComs of their own, `.output["session_id"]` works.
-        super().__init__(pool=pool or self.usual_pool(), **{"multiple_outputs": True, **kwargs})
+        super().__init__(pool=pool or self.default_pool(), **{"multiple_outputs": True, **kwargs})
         self.learning360_conn_id = learning360_conn_id
 
-    def _take(self, values: dict[str, Any]) -> None:
+    def _assign_arguments(self, values: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` (its ``locals()``) as attributes, which is what Airflow templates."""
         for name in values.keys() & set(self.arguments):
             setattr(self, name, values[name])
@@ -96,18 +96,18 @@ class Learning360BaseOperator(EndsWhenKilled, InSharedPool, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the action and return its result: ids and outcome."""
-        with telling_the_cost(self.hook, self.log), failing_for_good():
+        with log_api_usage(self.hook, self.log), fail_on_permanent_error():
             action = getattr(self.hook.api, self.action)
             return action(**{name: getattr(self, name) for name in self.arguments})
 
 
 @contextmanager
-def telling_the_cost(hook: Learning360Hook, log: Any) -> Iterator[None]:
+def log_api_usage(hook: Learning360Hook, log: Any) -> Iterator[None]:
     """
     End the log of a task with what its calls cost.
 
     :param hook: The hook that they go through.
-    :param log: Where the line goes.
+    :param log: StoragePath the line goes.
     """
     try:
         yield
@@ -118,13 +118,13 @@ def telling_the_cost(hook: Learning360Hook, log: Any) -> Iterator[None]:
 
 
 @contextmanager
-def failing_for_good() -> Iterator[None]:
+def fail_on_permanent_error() -> Iterator[None]:
     """
     Let permanent errors fail a task at once; the others reach Airflow's retries as they are.
 
     :raises AirflowFailException: in the place of an error that a later try cannot mend.
     """
-    from airflow_provider_360learning.api.errors import Learning360Error
+    from airflow_provider_360learning.exceptions import Learning360Error
 
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Learning360BaseOperator
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 
 class Learning360AddToCatalogOperator(Learning360BaseOperator):
@@ -28,7 +28,7 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
         self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
@@ -51,4 +51,4 @@ class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
         self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 from airflow_provider_360learning import config
-
-from .base import Learning360BaseOperator, failing_for_good, telling_the_cost
+from airflow_provider_360learning.operators.base import Learning360BaseOperator, fail_on_permanent_error, log_api_usage
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,32 +21,32 @@ class Learning360ExportOperator(Learning360BaseOperator):
 
     Returns ``{"path", "rows", "interval_start", "interval_end", "highest_timestamp", "complete"}``, and tells the same
     to the asset events of the task's outlets. It only reads, for a long time perhaps: so it runs in ``default_pool``,
-    and leaves the shared pool to those who write. Columns and types: docs/exports.md.
+    and leaves the shared pool to those who write. RowSchema and types: docs/exports.md.
 
-    :param path: Where the file shall be: anything that ``ObjectStoragePath`` takes.
+    :param output_path: StoragePath the file shall be: anything that ``ObjectStoragePath`` takes.
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the end of ``path`` says it.
     """
 
-    path: Any
+    output_path: Any
     format: str | None
 
-    def __init__(self, *, path: Any, format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, output_path: Any, format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
     @staticmethod
-    def usual_pool() -> str:
+    def default_pool() -> str:
         """Name the pool where the DAG names none."""
         return config.AIRFLOW_DEFAULT_POOL
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Write the file, and say what there is to say about it."""
+        """WriteSpec the file, and say what there is to say about it."""
         from airflow.providers.common.compat.sdk import Asset
 
         from airflow_provider_360learning.api.values import check_choice
         from airflow_provider_360learning.files.formats import Format
 
-        with telling_the_cost(self.hook, self.log), failing_for_good():
+        with log_api_usage(self.hook, self.log), fail_on_permanent_error():
             format = self.format and cast(Format, check_choice("format", self.format, get_args(Format)))
             result = self._export(self.hook.api, format or None, context)
         for outlet in self.outlets if "outlet_events" in context else ():
@@ -56,7 +55,7 @@ class Learning360ExportOperator(Learning360BaseOperator):
         return result
 
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the file."""
+        """WriteSpec the file."""
         raise NotImplementedError
 
 
@@ -69,7 +68,7 @@ class Learning360ListingExportOperator(Learning360ExportOperator):
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_360learning.exports.listings import export_listing
 
-        return export_listing(api, self.kind, self.path, format=format)
+        return export_listing(api, self.kind, self.output_path, format=format)
 
 
 class Learning360ExportUsersOperator(Learning360ListingExportOperator):

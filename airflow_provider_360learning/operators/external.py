@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .bulk import Learning360RowsOperator
+from airflow_provider_360learning.operators.bulk import Learning360RowsOperator
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.v1 import ApiV1
     from airflow_provider_360learning.rows.run import Options
-    from airflow_provider_360learning.rows.work import Work
+    from airflow_provider_360learning.rows.writers import RowWriter
 
 
 class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     """
     Create courses of another platform, or bring them up to date (``importExternalCourses``).
 
-    Columns: ``external_id``, ``title``, ``launch_url``, ``language``; and ``description`` (HTML),
+    RowSchema: ``external_id``, ``title``, ``launch_url``, ``language``; and ``description`` (HTML),
     ``mobile_launch_url``, ``thumbnail_url``, ``authors``, ``alternative_languages``, ``duration_minutes``,
     ``difficulty_level`` (beginner, intermediate, advanced), ``content_type``.
 
@@ -34,9 +34,9 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
 
     def __init__(self, *, group_id: str, external_platform: str, author_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
-    def _work(self, api: ApiV1, options: Options) -> Work:
+    def _work(self, api: ApiV1, options: Options) -> RowWriter:
         from airflow_provider_360learning.rows.external import courses_work
 
         return courses_work(api, self.group_id, self.external_platform, self.author_id)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Learning360BaseOperator
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 
 class Learning360CreateGroupOperator(Learning360BaseOperator):
     """
     Make sure of a group (``createGroup``), known by its name and parent.
 
-    Returns ``{"group_id", "name", "outcome"}``, ``outcome`` being ``created``, ``exists`` or ``updated``.
+    Returns ``{"group_id", "name", "outcome"}``, ``outcome`` being ``created``, ``already_exists`` or ``updated``.
 
     .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.create_group` and
         https://360learning.readme.io/docs
@@ -37,7 +37,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360UpdateGroupOperator(Learning360BaseOperator):
@@ -69,14 +69,14 @@ class Learning360UpdateGroupOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360DeleteGroupOperator(Learning360BaseOperator):
     """
     Delete a group **and all its subgroups** (``deleteGroup``).
 
-    Returns ``{"group_id", "outcome"}``, ``outcome`` being ``deleted`` or ``missing``.
+    Returns ``{"group_id", "outcome"}``, ``outcome`` being ``deleted`` or ``not_found``.
 
     .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.delete_group` and
         https://360learning.readme.io/docs
@@ -90,7 +90,7 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
 
     def __init__(self, *, group_id: str, if_missing: str = "skip", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360AddUserToGroupOperator(Learning360BaseOperator):
@@ -111,7 +111,7 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
 
     def __init__(self, *, group_id: str, user: str, role: str = "learner", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
@@ -127,7 +127,7 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
     :param group_id: Id of the group.
     :param user: Mail or id.
     :param role: The role to take away; by default all. API v2 removes one role at a time.
-    :param from_private_subgroups: Also leave private subgroups. v1 only.
+    :param from_private_subgroups: RowCheck leave private subgroups. v1 only.
     """
 
     action = "remove_user_from_group"
@@ -142,4 +142,4 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from .base import Learning360BaseOperator
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 
 class Learning360CreatePathSessionOperator(Learning360BaseOperator):
     """
     Make sure of a session of a path (``createPathSession``), known by its path, name and owner group.
 
-    Returns ``{"session_id", "path_id", "name", "outcome"}``, ``outcome`` being ``created`` or ``exists``.
+    Returns ``{"session_id", "path_id", "name", "outcome"}``, ``outcome`` being ``created`` or ``already_exists``.
 
     .. seealso:: :meth:`airflow_provider_360learning.api.v1.paths.PathActions.create_path_session` and
         https://360learning.readme.io/docs
@@ -47,12 +47,12 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360EnrollUsersOperator(Learning360BaseOperator):
     """
-    Enrol users in a path session (``addUsersToPathSession``); those enrolled already stay so.
+    Enroll users in a path session (``addUsersToPathSession``); those enrolled already stay so.
 
     Returns ``{"session_id", "outcome": "enrolled", "users"}``. What v1 answers about single users is not
     documented: a success says that 360Learning took the list.
@@ -69,12 +69,12 @@ class Learning360EnrollUsersOperator(Learning360BaseOperator):
 
     def __init__(self, *, session_id: str, users: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     """
-    Enrol groups in a path session (``addGroupsToPathSession``).
+    Enroll groups in a path session (``addGroupsToPathSession``).
 
     Returns ``{"session_id", "outcome": "enrolled", "groups"}``.
 
@@ -90,7 +90,7 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
 
     def __init__(self, *, session_id: str, group_ids: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360UnenrollUsersOperator(Learning360BaseOperator):
@@ -111,4 +111,4 @@ class Learning360UnenrollUsersOperator(Learning360BaseOperator):
 
     def __init__(self, *, session_id: str, users: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())

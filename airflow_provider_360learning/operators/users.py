@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from .base import Learning360BaseOperator
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 
 class Learning360CreateUserOperator(Learning360BaseOperator):
@@ -18,7 +18,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     knows), ``create_active_and_mail_password`` and ``create_active_and_mail_generated_password`` (an account at
     once, and a mail with the password; v1 only).
 
-    Returns ``{"mail", "user_id", "outcome"}``, ``outcome`` being ``created``, ``invited``, ``exists``,
+    Returns ``{"mail", "user_id", "outcome"}``, ``outcome`` being ``created``, ``invited``, ``already_exists``,
     ``updated`` or ``already_invited`` (a pending invitation of before: the person has yet to accept).
 
     .. seealso:: :meth:`airflow_provider_360learning.api.v1.users.UserActions.create_user` and
@@ -76,7 +76,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360UpdateUserOperator(Learning360BaseOperator):
@@ -129,14 +129,14 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())
 
 
 class Learning360DeleteUserOperator(Learning360BaseOperator):
     """
     Delete a user (``deleteUser``): no login any more; statistics stay.
 
-    Returns ``{"user", "outcome"}``, ``outcome`` being ``deleted`` or ``missing``.
+    Returns ``{"user", "outcome"}``, ``outcome`` being ``deleted`` or ``not_found``.
 
     .. seealso:: :meth:`airflow_provider_360learning.api.v1.users.UserActions.delete_user` and
         https://360learning.readme.io/docs
@@ -150,4 +150,4 @@ class Learning360DeleteUserOperator(Learning360BaseOperator):
 
     def __init__(self, *, user: str, if_missing: str = "skip", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._take(locals())
+        self._assign_arguments(locals())

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_360learning.files.storage import opened, written_whole
-from airflow_provider_360learning.files.tables import KeyTable
-
-from .checks import SECRETS, Checked, digest_of
+from airflow_provider_360learning.files.key_table import KeyTable
+from airflow_provider_360learning.files.storage import atomic_writer, open_binary
+from airflow_provider_360learning.rows.schema import SECRETS, CheckedRow, digest_of
 
 #: File of what was accepted last: a digest of each key, and one of its row.
 ACCEPTED = "accepted.txt"
@@ -22,7 +21,7 @@ DIGEST_LENGTH = 16
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
-    Where 360Learning says how things are.
+    StoragePath 360Learning says how things are.
 
     :param read: Reads the listing: calls what it is given with all that is listed, and returns what that returns.
     :param key: Argument that says which of the listed is meant.
@@ -47,9 +46,9 @@ class Changes:
     """
     Tells rows that change something from those that do not.
 
-    :param folder: Where it is remembered what was accepted, an ``ObjectStoragePath``.
+    :param folder: StoragePath it is remembered what was accepted, an ``ObjectStoragePath``.
     :param whose: Company and action: what one has accepted says nothing about another.
-    :param listing: Where 360Learning says how things are, if it lists what the action changes.
+    :param listing: StoragePath 360Learning says how things are, if it lists what the action changes.
     :param facts: Rows say what happened once: each is remembered, also where a later one has the same key.
     """
 
@@ -63,7 +62,7 @@ class Changes:
         self._needs_listing = False
         self._load()
 
-    def look_ahead(self, row: Checked) -> None:
+    def look_ahead(self, row: CheckedRow) -> None:
         """Note, before anything is sent, whether the listing is needed."""
         self._needs_listing = self._needs_listing or not (_has_secrets(row) or self._is_accepted(row))
 
@@ -72,27 +71,27 @@ class Changes:
         if self._listing and self._needs_listing:
             self._listed = self._listing.read(self._listing.index)
 
-    def are_in(self, row: Checked) -> bool:
+    def are_in(self, row: CheckedRow) -> bool:
         """Tell whether a row may change something."""
         # Nothing is kept of a password that another could be compared with.
         return _has_secrets(row) or not (self._is_accepted(row) or self._is_listed(row))
 
-    def accept(self, row: Checked) -> None:
+    def accept(self, row: CheckedRow) -> None:
         """Remember that this is how things are now."""
         self._accepted.put(self._key(row), self._value(row))
 
-    def doubt(self, row: Checked) -> None:
+    def doubt(self, row: CheckedRow) -> None:
         """Remember that this may be how things are now: a fact that may be known is not told again by itself."""
         if self._facts:
             self._accepted.put(self._key(row), IN_DOUBT + self._value(row))
 
-    def may_be_done(self, row: Checked) -> bool:
+    def may_be_done(self, row: CheckedRow) -> bool:
         """Tell whether a run before was not certain to have done this very row."""
         return self._accepted.get(self._key(row)) == IN_DOUBT + self._value(row)
 
     def keep(self) -> None:
-        """Write down what was accepted."""
-        with written_whole(self._file) as file:
+        """WriteSpec down what was accepted."""
+        with atomic_writer(self._file) as file:
             for key, value in self._accepted.items():
                 file.write(f"{key} {value}\n".encode())
 
@@ -104,17 +103,17 @@ class Changes:
 
     def _load(self) -> None:
         try:
-            with opened(self._file) as file:
+            with open_binary(self._file) as file:
                 for line in file:
                     key, _, value = line.decode().strip().partition(" ")
                     self._accepted.put(key, value)
         except FileNotFoundError:
             pass
 
-    def _is_accepted(self, row: Checked) -> bool:
+    def _is_accepted(self, row: CheckedRow) -> bool:
         return self._accepted.get(self._key(row)) == self._value(row)
 
-    def _is_listed(self, row: Checked) -> bool:
+    def _is_listed(self, row: CheckedRow) -> bool:
         if self._listing is None or self._listed is None:
             return False
         found = self._listed.get(str(row.arguments[self._listing.key]).casefold())
@@ -122,13 +121,13 @@ class Changes:
         asked = {name: value for name, value in row.arguments.items() if name != self._listing.key}
         return bool(there) and all(name in there and there[name] == value for name, value in asked.items())
 
-    def _key(self, row: Checked) -> str:
+    def _key(self, row: CheckedRow) -> str:
         parts = (self._whose, row.key.casefold(), self._value(row) if self._facts else "")
         return digest_of(*parts)[:DIGEST_LENGTH]
 
-    def _value(self, row: Checked) -> str:
+    def _value(self, row: CheckedRow) -> str:
         return row.digest().hex()[:DIGEST_LENGTH]
 
 
-def _has_secrets(row: Checked) -> bool:
+def _has_secrets(row: CheckedRow) -> bool:
     return bool(SECRETS & row.arguments.keys())

@@ -17,9 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
-from airflow_provider_360learning.files.storage import write_whole
-
-from .results import Result
+from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.rows.results import Result
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +28,11 @@ LEASE = 30.0
 BEAT = 10.0
 #: Seconds by which the clocks of two workers may differ.
 CLOCKS_APART = 5.0
-#: When the lease of an attempt ran out that has not begun.
+#: When the lease of an attempt ran out that has not sent_up_to.
 NEVER = float("-inf")
 
 
-class TakenOverError(Exception):
+class LeaseLostError(Exception):
     """Another attempt is writing, or may begin to: this one must send nothing more."""
 
 
@@ -45,7 +44,7 @@ class Progress:
     :param run: Name of the run, fresh for each that begins at the first row.
     :param input: Digest of the rows and of what decides what is done with them.
     :param done: Rows up to here have their result in a part.
-    :param begun: No row beyond this one was sent.
+    :param sent_up_to: No row beyond this one was sent.
     :param parts: Parts that are written.
     :param counts: Rows by outcome.
     :param finished: The go that came to the end, once all is done and merged: see :class:`Checkpoints`.
@@ -56,7 +55,7 @@ class Progress:
     run: str
     input: str
     done: int = 0
-    begun: int = 0
+    sent_up_to: int = 0
     parts: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     finished: str = ""
@@ -73,7 +72,7 @@ class Progress:
         return replace(self, parts=self.parts + 1, counts=dict(counts), done=results[-1].row)
 
 
-class Keeper(Protocol):
+class CheckpointStore(Protocol):
     """Keeps one small JSON object from one attempt to the next."""
 
     def load(self) -> dict[str, Any] | None:
@@ -86,7 +85,7 @@ class Keeper(Protocol):
         """Keep nothing any more."""
 
 
-class TaskStateKeeper:
+class TaskStateCheckpointStore:
     """
     Keeps it in Airflow's task state store (3.3 and later), which belongs to one task of one run.
 
@@ -112,7 +111,7 @@ class TaskStateKeeper:
         self._store.delete(self._key)
 
 
-class FileKeeper:
+class FileCheckpointStore:
     """
     Keeps it in a file.
 
@@ -132,7 +131,7 @@ class FileKeeper:
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep this instead."""
-        write_whole(self._path, json.dumps(state).encode())
+        write_atomic(self._path, json.dumps(state).encode())
 
     def forget(self) -> None:
         """Keep nothing any more."""
@@ -143,7 +142,7 @@ class Checkpoints:
     """
     The progress of one run, and the right of this attempt to go on with it.
 
-    :param keeper: Where it is kept.
+    :param keeper: StoragePath it is kept.
     :param go: What the attempts have in common that Airflow makes by itself: whoever clears the task begins another go.
         Empty where nobody makes further attempts.
     :param sleep: Waits so many seconds.
@@ -152,7 +151,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: CheckpointStore,
         go: str = "",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -170,7 +169,7 @@ class Checkpoints:
         """
         Wait until no other attempt may send any more, and return how far the last one came, if there was one.
 
-        :raises TakenOverError: if another attempt is at work.
+        :raises LeaseLostError: if another attempt is at work.
         """
         found = self._found = self._load()
         if found is not None and found.finished and found.finished != self._go:
@@ -189,7 +188,7 @@ class Checkpoints:
         """
         Make the first checkpoint of this attempt: from now on it is the one that may send.
 
-        :raises TakenOverError: if another attempt did so at the same moment.
+        :raises LeaseLostError: if another attempt did so at the same moment.
         """
         self._check_found()
         progress = self._save(progress)
@@ -201,12 +200,12 @@ class Checkpoints:
         """
         Keep the progress, and lend the right to send once more.
 
-        :raises TakenOverError: if another attempt has begun.
+        :raises LeaseLostError: if another attempt has sent_up_to.
         """
         had_run_out = not self.is_valid
         self._check_writer()
         progress = self._save(progress)
-        if had_run_out:  # in a slow query, say; another attempt may have begun this very moment
+        if had_run_out:  # in a slow query, say; another attempt may have sent_up_to this very moment
             self._check_again()
         return progress
 
@@ -243,26 +242,26 @@ class Checkpoints:
         """Send nothing more, in any thread."""
         self._stopped.set()
 
-    def may_send(self) -> None:
+    def ensure_lease(self) -> None:
         """
         Pass the fence, before each request. It stands from the first checkpoint on; what is read before is free.
 
-        :raises TakenOverError: if this attempt must not send any more.
+        :raises LeaseLostError: if this attempt must not send any more.
         """
         if self._stopped.is_set():
-            raise TakenOverError("This attempt has stopped.")
+            raise LeaseLostError("This attempt has stopped.")
         if self._ends != NEVER and not self.is_valid:
-            raise TakenOverError(
-                f"No checkpoint could be made for {LEASE:.0f} s, so that another attempt may have begun; this one ends "
+            raise LeaseLostError(
+                f"No checkpoint could be made for {LEASE:.0f} s, so that another attempt may have sent_up_to; this one ends "
                 "here, and the next goes on where it was."
             )
 
     def _check_found(self) -> None:
         if self._load() != self._found:
-            raise TakenOverError("Another attempt is at work on these rows: let it end, or stop it, and try again.")
+            raise LeaseLostError("Another attempt is at work on these rows: let it end, or stop it, and try again.")
 
     def _check_again(self) -> None:
-        """Look whether another attempt has begun, too, that had looked before this one began."""
+        """Look whether another attempt has sent_up_to, too, that had looked before this one began."""
         self._sleep(1.0)
         self._check_writer()
 
@@ -270,7 +269,7 @@ class Checkpoints:
         found = self._load()
         if found is None or found.writer != self._writer:
             self.stop()
-            raise TakenOverError("Another attempt has begun to send these rows; this one ends here.")
+            raise LeaseLostError("Another attempt has sent_up_to to send these rows; this one ends here.")
 
     def _load(self) -> Progress | None:
         state = self._keeper.load()

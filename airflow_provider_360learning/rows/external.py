@@ -8,32 +8,31 @@ from typing import Any
 from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.external import (
-    MOST_STATISTICS,
+    MAX_STATISTICS,
     external_course,
     external_statistic,
     platform_path,
 )
 from airflow_provider_360learning.api.values import check_id
-from airflow_provider_360learning.files.tables import KeyTable
-
-from .checks import Also, Columns, nothing_else
-from .work import Together, write_of
+from airflow_provider_360learning.files.key_table import KeyTable
+from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, no_further_checks
+from airflow_provider_360learning.rows.writers import BatchedWriter, write_of
 
 #: Courses in one request. How many v1 takes is not known; what it takes of statistics is surely not too much.
-COURSES_A_REQUEST = MOST_STATISTICS
+COURSES_A_REQUEST = MAX_STATISTICS
 
 
 def statistics_work(
-    api: ApiV1, group_id: str, external_platform: str, *, check_mails: bool, resend_in_doubt: bool
-) -> Together:
+    api: ApiV1, group_id: str, external_platform: str, *, verify_users_exist: bool, resend_unconfirmed: bool
+) -> BatchedWriter:
     """
     Import what learners did; see :class:`~...operators.statistics.Learning360ImportStatisticsOperator`.
 
     :param api: The actions.
     :param group_id: Group in whose library the courses are.
     :param external_platform: Name of the provider.
-    :param check_mails: Whether mails that nobody has are found before anything is sent.
-    :param resend_in_doubt: Whether what may have been taken is sent again.
+    :param verify_users_exist: Whether mails that nobody has are found before anything is sent.
+    :param resend_unconfirmed: Whether what may have been taken is sent again.
     :raises InvalidRequestError: if an argument is wrong.
     """
     action = api.import_external_course_stats
@@ -43,14 +42,14 @@ def statistics_work(
         action,
         external_statistic,
         lambda statistics: action(group_id, external_platform, statistics),
-        also=KnownMails(api) if check_mails else nothing_else,
-        rows_a_request=MOST_STATISTICS,
+        also=KnownMails(api) if verify_users_exist else no_further_checks,
+        rows_per_request=MAX_STATISTICS,
         of_all_rows={"group_not_found"},
-        resend_in_doubt=resend_in_doubt,
+        resend_unconfirmed=resend_unconfirmed,
     )
 
 
-def courses_work(api: ApiV1, group_id: str, external_platform: str, author_id: str) -> Together:
+def courses_work(api: ApiV1, group_id: str, external_platform: str, author_id: str) -> BatchedWriter:
     """
     Create or update courses; see :class:`~...operators.external.Learning360ImportExternalCoursesOperator`.
 
@@ -68,9 +67,9 @@ def courses_work(api: ApiV1, group_id: str, external_platform: str, author_id: s
         action,
         external_course,
         lambda courses: action(group_id, external_platform, author_id, courses),
-        rows_a_request=COURSES_A_REQUEST,
+        rows_per_request=COURSES_A_REQUEST,
         of_all_rows={"group_not_found", "user_not_found", "authorId"},  # no row names a user: it is the author
-        resend_in_doubt=True,  # known by the provider's id, a course sent twice is the same course
+        resend_unconfirmed=True,  # known by the provider's id, a course sent twice is the same course
     )
 
 
@@ -108,10 +107,10 @@ def _together(
     takes: Callable[..., Any],
     send: Callable[[list[Mapping[str, Any]]], Sequence[str | None]],
     *,
-    also: Also = nothing_else,
+    also: RowCheck = no_further_checks,
     **more: Any,
-) -> Together:
+) -> BatchedWriter:
     platform_path(*target)  # a wrong one is named before anything is sent
     write = write_of(action)
-    columns = Columns(action.steps.__name__, takes, write, {}, also)
-    return Together(name, " ".join(target), columns, write, send, outcome="imported", **more)
+    columns = RowSchema(action.steps.__name__, takes, write, {}, also)
+    return BatchedWriter(name, " ".join(target), columns, write, send, outcome="imported", **more)

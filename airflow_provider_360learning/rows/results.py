@@ -14,10 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_360learning.files.formats import UNREAD, concatenate, write_dicts
-from airflow_provider_360learning.files.storage import opened, write_whole
-
-from .checks import SECRETS, Checked, Columns
-from .sources import Source
+from airflow_provider_360learning.files.storage import open_binary, write_atomic
+from airflow_provider_360learning.rows.schema import SECRETS, CheckedRow, RowSchema
+from airflow_provider_360learning.rows.sources import Source
 
 RESULTS = "results.jsonl"
 MANIFEST = "manifest.json"
@@ -35,7 +34,7 @@ class Result:
 
     :param row: Number of the row, from 1.
     :param key: Whom or what it is about.
-    :param outcome: What was done (``created``, ``updated``, ``exists``, …), ``unchanged``, or why not: ``invalid``
+    :param outcome: What was done (``created``, ``updated``, ``already_exists``, …), ``unchanged``, or why not: ``invalid``
         (did not pass the checks), ``refused`` (360Learning says no), ``failed`` (it did not work for now),
         ``unknown`` (it may have been done).
     :param id: Id of what was made or found.
@@ -65,8 +64,8 @@ class Parts:
     :param results: Folder of the results, an ``ObjectStoragePath``.
     :param rejected: Folder of the rows that were not done.
     :param run: Name of the run.
-    :param source: Where the rows come from.
-    :param secret_columns: Columns of the source that are left empty.
+    :param source: StoragePath the rows come from.
+    :param secret_columns: RowSchema of the source that are left empty.
     """
 
     def __init__(self, results: Any, rejected: Any, run: str, source: Source, secret_columns: Sequence[str]) -> None:
@@ -77,15 +76,15 @@ class Parts:
         self._secret_columns = frozenset(name.casefold() for name in secret_columns)
         self._rejected_file = rejected / f"rejected.{source.format}"
 
-    def write(self, number: int, rows: Sequence[tuple[Checked, Result]]) -> None:
-        """Write one part, whole."""
+    def write(self, number: int, rows: Sequence[tuple[CheckedRow, Result]]) -> None:
+        """WriteSpec one part, whole."""
         lines = [json.dumps(asdict(result), ensure_ascii=False) + "\n" for _, result in rows]
         rejected = [self._without_secrets(checked.row.original) for checked, result in rows if not result.is_done]
         if rejected := [row for row in rejected if row]:
             columns = self._source.columns or list(dict.fromkeys(name for row in rejected for name in row))
             schema = self._source.reject_schema
             write_dicts(self._part(self._rejected, number, self._source.format), rejected, columns, schema=schema)
-        write_whole(self._part(self._results, number, "jsonl"), "".join(lines).encode())
+        write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
     def read(self, parts: int) -> Iterator[Result]:
         """
@@ -125,7 +124,7 @@ class Parts:
             "results": str(self._results / RESULTS),
             "rejected": str(self._rejected_file) if rejected else None,
         }
-        write_whole(self._results / MANIFEST, json.dumps({**manifest, **files}, indent=2).encode())
+        write_atomic(self._results / MANIFEST, json.dumps({**manifest, **files}, indent=2).encode())
         return files
 
     def clean_up(self, parts: int) -> None:
@@ -173,7 +172,7 @@ def read_manifest(folder: Any) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) else None
 
 
-def secret_columns(columns: Columns, renames: Mapping[str, str | None] | None) -> list[str]:
+def secret_columns(columns: RowSchema, renames: Mapping[str, str | None] | None) -> list[str]:
     """
     List the source's columns that hold secrets.
 
@@ -185,7 +184,7 @@ def secret_columns(columns: Columns, renames: Mapping[str, str | None] | None) -
 
 
 def _results_in(path: Any) -> Iterator[Result]:
-    with opened(path) as file:
+    with open_binary(path) as file:
         for line in file:
             yield Result(**json.loads(line))
 

@@ -20,33 +20,40 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_360learning.api.client import Client
-from airflow_provider_360learning.api.endpoints import ENDPOINTS
-from airflow_provider_360learning.api.errors import InvalidRequestError, Learning360Error, RefusedError
-from airflow_provider_360learning.files.storage import written_whole
-
-from .changes import Changes
-from .checkpoints import Checkpoints, Progress
-from .checks import Check, Checked, Fault, digest_of
-from .in_order import Batch, InOrder, Latency
-from .progress import ProgressLog, duration
-from .results import INVALID, NOT_DONE, UNCHANGED, UNKNOWN, Parts, Result, read_manifest, read_results
-from .sources import Source
-from .work import Work, unknown
+from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error, RefusedError
+from airflow_provider_360learning.files.storage import atomic_writer
+from airflow_provider_360learning.rows.changes import Changes
+from airflow_provider_360learning.rows.checkpoints import Checkpoints, Progress
+from airflow_provider_360learning.rows.ordered_executor import Batch, Latency, OrderedExecutor
+from airflow_provider_360learning.rows.progress_log import ProgressLog, duration
+from airflow_provider_360learning.rows.results import (
+    INVALID,
+    NOT_DONE,
+    UNCHANGED,
+    UNKNOWN,
+    Parts,
+    Result,
+    read_manifest,
+    read_results,
+)
+from airflow_provider_360learning.rows.schema import CheckedRow, RowChecker, RowError, digest_of
+from airflow_provider_360learning.rows.sources import Source
+from airflow_provider_360learning.rows.writers import RowWriter, unknown
 
 log = logging.getLogger(__name__)
 
 #: Rows together at most, where few of them are to be sent.
-MOST_ROWS_A_BATCH = 20
+MAX_ROWS_A_BATCH = 20
 #: Batches whose results are held in memory, at most.
-MOST_BATCHES_OPEN = 100
+MAX_BATCHES_OPEN = 100
 #: Requests that fail for now, one after the other, before the attempt ends: 360Learning is down.
-MOST_FAILURES_IN_A_ROW = 5
+MAX_FAILURES_IN_A_ROW = 5
 #: Faults that are told in the log; the report has all.
-MOST_FAULTS_TOLD = 20
+MAX_FAULTS_TOLD = 20
 #: Seconds that requests under way get to end, when the attempt must.
 LAST_WAIT = 2.0
 #: Outcome of a row that would be sent, were this not a dry run.
-WOULD_BE_SENT = "would_be_sent"
+WOULD_SEND = "would_send"
 
 
 class RowsNotDoneError(RefusedError):
@@ -78,19 +85,19 @@ class Options:
 
     :param skip_invalid: Leave rows out that do not pass the checks, instead of sending nothing.
     :param allow_empty: Take a source without rows for done.
-    :param max_failed: Most rows that may not be done for the task to be green: a number, or a share below 1.
-    :param only_retryable: Do only those rows of the last run again that can be retried.
-    :param resend_in_doubt: Of those, also the rows whose outcome is unknown.
-    :param restart: Forget an earlier attempt that did not come to its end.
+    :param max_failures: Most rows that may not be done for the task to be green: a number, or a share below 1.
+    :param retry_failed_only: Do only those rows of the last run again that can be retried.
+    :param resend_unconfirmed: Of those, also the rows whose outcome is unknown.
+    :param ignore_checkpoint: Forget an earlier attempt that did not come to its end.
     :param dry_run: Send nothing, and say what would be done.
     """
 
     skip_invalid: bool = False
     allow_empty: bool = False
-    max_failed: float = 0
-    only_retryable: bool = False
-    resend_in_doubt: bool = False
-    restart: bool = False
+    max_failures: float = 0
+    retry_failed_only: bool = False
+    resend_unconfirmed: bool = False
+    ignore_checkpoint: bool = False
     dry_run: bool = False
 
 
@@ -106,15 +113,15 @@ class Run:
     :param rejected: Folder of the rows that were not done, an ``ObjectStoragePath``.
     :param options: How it is done.
     :param changes: Which rows change something; by default all.
-    :param last_results: Folder of the results of the run before, for ``only_retryable``.
+    :param last_results: Folder of the results of the run before, for ``retry_failed_only``.
     :param latency: How long requests take.
-    :param secret_columns: Columns of the source that hold secrets.
+    :param secret_columns: RowSchema of the source that hold secrets.
     """
 
     def __init__(
         self,
         source: Source,
-        work: Work,
+        work: RowWriter,
         client: Client,
         checkpoints: Checkpoints,
         results: Any,
@@ -137,8 +144,8 @@ class Run:
         self._last_results = last_results
         self._latency = latency
         self._secret_columns = list(secret_columns)
-        self._check = Check(source, work.columns)
-        self._pace = client.budget.pace(ENDPOINTS[work.operation])
+        self._check = RowChecker(source, work.columns)
+        self._pace = client.rate_limiter.pace(client.spec.endpoints[work.operation])
         self._counts: Counter[str] = Counter()
         #: Begun in the order of the rows, and not kept in a part yet.
         self._open: deque[Batch] = deque()
@@ -151,14 +158,14 @@ class Run:
 
         :raises InvalidRequestError: if rows did not pass the checks; nothing was sent.
         :raises RowsNotDoneError: if more rows were not done than is allowed.
-        :raises TakenOverError: if another attempt is at work.
+        :raises LeaseLostError: if another attempt is at work.
         """
         try:
             self._check_all()
-            progress = self._begin_or_go_on()
+            progress = self._start_or_resume()
             self._parts = self._parts_of(progress)
             if progress.finished:
-                return self._tell_again(progress)
+                return self._replay_summary(progress)
             progress = self._send_all(progress)
             return self._finish(progress)
         finally:
@@ -177,14 +184,14 @@ class Run:
                 rows_with_faults += bool(row.faults)
                 if self._changes and not row.faults:
                     self._changes.look_ahead(row)
-            faults_file = self._rejected / "faults.jsonl"
+            faults_file = self._rejected / "errors.jsonl"
             if rows_with_faults:
                 report.seek(0)
-                with written_whole(faults_file) as file:
+                with atomic_writer(faults_file) as file:
                     file.writelines(line.encode() for line in report)
                 report.seek(0)
-                first = [Fault(**json.loads(line)) for line in islice(report, MOST_FAULTS_TOLD)]
-                self._complain(rows_with_faults, first, faults_file)
+                first = [RowError(**json.loads(line)) for line in islice(report, MAX_FAULTS_TOLD)]
+                self._report_errors(rows_with_faults, first, faults_file)
             else:
                 faults_file.unlink(missing_ok=True)
         if not self._check.total and not self._options.allow_empty:
@@ -195,7 +202,7 @@ class Run:
         if self._changes:
             self._changes.read_listing()
 
-    def _complain(self, rows: int, faults: list[Fault], report: Any) -> None:
+    def _report_errors(self, rows: int, faults: list[RowError], report: Any) -> None:
         for fault in faults:
             log.warning("%s", fault)
         said = f"{rows} of {self._check.total} rows of {self._source.name} are wrong: {report} names every fault"
@@ -207,14 +214,14 @@ class Run:
                 argument=faults[0].field,
             )
 
-    def _begin_or_go_on(self) -> Progress:
+    def _start_or_resume(self) -> Progress:
         parts = (self._client.company, self._work.name, self._work.target, self._check.fingerprint)
         self._input = digest = digest_of(*parts)
         found = None if self._options.dry_run else self._checkpoints.take_over()
-        if self._options.only_retryable:
+        if self._options.retry_failed_only:
             self._check_last_run()
             digest += " (only retryable)"
-        if found is not None and self._options.restart:
+        if found is not None and self._options.ignore_checkpoint:
             self._parts_of(found).clean_up(found.parts)
             found = None
         if found is not None:
@@ -222,7 +229,7 @@ class Run:
                 raise InvalidRequestError(
                     f"{self._source.name} (or what is to be done with it) changed since an earlier attempt, which had "
                     f"done {found.done} rows of it. Nothing was sent. Give the old input back to let that one come to "
-                    "its end, or begin anew with restart=True."
+                    "its end, or begin anew with ignore_checkpoint=True."
                 )
             if found.finished:
                 return found
@@ -248,13 +255,13 @@ class Run:
         last = read_manifest(self._last_results)
         if last is None or last.get("input") != self._input:
             raise InvalidRequestError(
-                f"only_retryable=True does rows of the last run again, but {self._last_results} has no results of "
+                f"retry_failed_only=True does rows of the last run again, but {self._last_results} has no results of "
                 "these rows. Nothing was sent."
             )
 
     def _say_what_to_expect(self, rows: int) -> None:
-        requests = -(-rows // self._work.rows_a_request)
-        share = self._client.budget.share
+        requests = -(-rows // self._work.rows_per_request)
+        share = self._client.rate_limiter.share
         log.info(
             "%s: %s rows, up to %s requests at %.2f a second (%s): about %s if all of them are sent and nobody else "
             "uses the limit%s",
@@ -266,7 +273,7 @@ class Run:
             duration(requests / self._pace),
             ""
             if share == 1
-            else f". That is {100 * share:.0f} % of the limit ([learning360] budget = slots): pool_slots of this task "
+            else f". That is {100 * share:.0f} % of the limit ([learning360] rate_limiter = pool_slots): pool_slots of this task "
             "decides how much of it it gets",
         )
 
@@ -275,11 +282,11 @@ class Run:
     def _send_all(self, progress: Progress) -> Progress:
         told = ProgressLog(self._check.total, progress.done, self._client.usage)
         batches = self._batches(progress)
-        with InOrder(self._work.apply, self._pace, self._latency) as in_order:
+        with OrderedExecutor(self._work.apply, self._pace, self._latency) as in_order:
             try:
                 following = next(batches, None)
                 while following or self._open:
-                    while following and in_order.has_room and self._may_begin(following, progress):
+                    while following and in_order.has_capacity and self._may_begin(following, progress):
                         self._begin(following, in_order)
                         following = next(batches, None)
                     if not in_order.is_idle:
@@ -296,53 +303,53 @@ class Run:
         """Read the rows that are left, with what need not be sent between those that are."""
         batch = Batch()
         earlier = self._earlier_results(progress)
-        most = max(MOST_ROWS_A_BATCH, 2 * self._work.rows_a_request)
+        most = max(MAX_ROWS_A_BATCH, 2 * self._work.rows_per_request)
         # What failed in the last run may have been done all the same; of facts, only those failed that were not sent.
-        again = self._options.only_retryable and not self._work.are_facts
-        for row in self._check.rows_again():
+        again = self._options.retry_failed_only and not self._work.append_only
+        for row in self._check.second_pass():
             number, known = row.row.number, next(earlier, None)
             if number <= progress.done:
                 self._remember(row, known)
                 continue
-            in_doubt = number <= progress.begun or again
-            if batch.rows and (batch.in_doubt != in_doubt or len(batch.rows) == most):
+            unconfirmed = number <= progress.sent_up_to or again
+            if batch.rows and (batch.unconfirmed != unconfirmed or len(batch.rows) == most):
                 yield batch
                 batch = Batch()
-            batch.in_doubt = in_doubt
+            batch.unconfirmed = unconfirmed
             batch.add(row, known or self._without_sending(row))
-            if len(batch.to_send) == self._work.rows_a_request:
+            if len(batch.to_send) == self._work.rows_per_request:
                 yield batch
                 batch = Batch()
         if batch.rows:
             yield batch
 
     def _earlier_results(self, progress: Progress) -> Iterator[Result | None]:
-        """Tell, row by row, what is known already: kept by this run, or, with only_retryable, by the one before."""
-        if self._options.only_retryable:
+        """Tell, row by row, what is known already: kept by this run, or, with retry_failed_only, by the one before."""
+        if self._options.retry_failed_only:
             for result in read_results(self._last_results):
-                again = result.retryable or (self._options.resend_in_doubt and result.outcome == UNKNOWN)
+                again = result.retryable or (self._options.resend_unconfirmed and result.outcome == UNKNOWN)
                 yield None if again else result
         elif progress.done and self._changes:
             yield from self._parts.read(progress.parts)
 
-    def _without_sending(self, row: Checked) -> Result | None:
+    def _without_sending(self, row: CheckedRow) -> Result | None:
         number = row.row.number
         if row.faults:
             said = "; ".join(fault.problem for fault in row.faults)
             return Result(number, row.key, INVALID, error_code="invalid", message=said)
         if self._changes and not self._changes.are_in(row):
             return Result(number, row.key, UNCHANGED)
-        if self._changes and self._changes.may_be_done(row) and not self._options.resend_in_doubt:
+        if self._changes and self._changes.may_be_done(row) and not self._options.resend_unconfirmed:
             return unknown(row, "An earlier run may have done it.")
-        return Result(number, row.key, WOULD_BE_SENT) if self._options.dry_run else None
+        return Result(number, row.key, WOULD_SEND) if self._options.dry_run else None
 
     def _may_begin(self, batch: Batch, progress: Progress) -> bool:
         """Whether the last checkpoint says that these rows may have been sent; and memory is bounded, too."""
         if not batch.to_send:
-            return len(self._open) < MOST_BATCHES_OPEN
-        return batch.rows[-1].row.number <= progress.begun
+            return len(self._open) < MAX_BATCHES_OPEN
+        return batch.rows[-1].row.number <= progress.sent_up_to
 
-    def _begin(self, batch: Batch, in_order: InOrder) -> None:
+    def _begin(self, batch: Batch, in_order: OrderedExecutor) -> None:
         self._open.append(batch)
         if batch.to_send:
             in_order.begin(batch)
@@ -360,7 +367,7 @@ class Run:
             self._failures_in_a_row.append(batch)
         else:
             self._failures_in_a_row.clear()
-        if len(self._failures_in_a_row) >= MOST_FAILURES_IN_A_ROW:
+        if len(self._failures_in_a_row) >= MAX_FAILURES_IN_A_ROW:
             raise self._outage()
 
     def _count(self, batch: Batch) -> None:
@@ -369,10 +376,10 @@ class Run:
 
     # Keeping
 
-    def _is_time_to_keep(self, following: Batch | None, in_order: InOrder, progress: Progress) -> bool:
+    def _is_time_to_keep(self, following: Batch | None, in_order: OrderedExecutor, progress: Progress) -> bool:
         if following is None and in_order.is_idle:
             return True
-        if following is None or not in_order.has_room or self._may_begin(following, progress):
+        if following is None or not in_order.has_capacity or self._may_begin(following, progress):
             return not self._options.dry_run and self._checkpoints.is_due
         # The next row is beyond what the last checkpoint allows. Not a checkpoint for each row, though.
         if in_order.is_idle and self._failures_in_a_row:
@@ -387,8 +394,8 @@ class Run:
                 return
             yield batch
 
-    def _keep(self, progress: Progress, following: Batch | None, in_order: InOrder) -> Progress:
-        """Write what is certain as a part, then say so; and which rows may be sent until the next time."""
+    def _keep(self, progress: Progress, following: Batch | None, in_order: OrderedExecutor) -> Progress:
+        """WriteSpec what is certain as a part, then say so; and which rows may be sent until the next time."""
         if not self._options.dry_run and not self._checkpoints.is_valid:
             progress = self._checkpoints.make(progress)  # another attempt may be writing parts of the same names
         progress = self._write_part(progress, everything=following is None and in_order.is_idle)
@@ -397,7 +404,7 @@ class Run:
         allowed = progress.done + self._work.rows_ahead
         if following is not None and in_order.is_idle:
             allowed = max(allowed, following.rows[-1].row.number)
-        return self._checkpoints.make(replace(progress, begun=max(progress.begun, allowed)))
+        return self._checkpoints.make(replace(progress, sent_up_to=max(progress.sent_up_to, allowed)))
 
     def _write_part(self, progress: Progress, everything: bool) -> Progress:
         ended = list(self._certain(everything))
@@ -411,13 +418,13 @@ class Run:
             self._open.popleft()
         return progress.with_part([result for _, result in rows])
 
-    def _remember(self, row: Checked, result: Result | None) -> None:
+    def _remember(self, row: CheckedRow, result: Result | None) -> None:
         if self._changes and result and result.is_done:
             self._changes.accept(row)
         elif self._changes and result and result.outcome == UNKNOWN:
             self._changes.doubt(row)
 
-    def _give_up(self, progress: Progress, in_order: InOrder) -> None:
+    def _give_up(self, progress: Progress, in_order: OrderedExecutor) -> None:
         """Keep what is certain, so that the next attempt has little in doubt and need not wait."""
         self._checkpoints.stop()
         if self._options.dry_run or not self._checkpoints.is_valid:
@@ -463,7 +470,7 @@ class Run:
         self._parts.clean_up(progress.parts)
         summary |= files
         log.info("%s rows: %s. Results: %s", f"{self._check.total:,}", summary["outcomes"], files["results"])
-        self._judge(summary)
+        self._check_failure_threshold(summary)
         return summary
 
     def _check_parts(self, progress: Progress) -> None:
@@ -476,28 +483,28 @@ class Run:
         if following != self._check.total + 1:
             raise UnaccountedRowError(
                 f"The results do not hold row {following}: another attempt must have written over a part of them. What "
-                "was sent was sent; clear the task with restart=True to go through all rows again."
+                "was sent was sent; clear the task with ignore_checkpoint=True to go through all rows again."
             )
 
-    def _tell_again(self, progress: Progress) -> dict[str, Any]:
+    def _replay_summary(self, progress: Progress) -> dict[str, Any]:
         """Say what an attempt had done that was ended before Airflow knew."""
         log.info("An earlier attempt has done all of it; nothing is sent again. Clear the task to have it done again.")
         self._parts.clean_up(progress.parts)
         manifest = read_manifest(self._results) or {}
         self._counts.update(progress.counts)
         summary = {name: manifest.get(name) for name in ("rows", "outcomes", "results", "rejected")}
-        self._judge(summary)
+        self._check_failure_threshold(summary)
         return summary
 
-    def _judge(self, summary: Mapping[str, Any]) -> None:
+    def _check_failure_threshold(self, summary: Mapping[str, Any]) -> None:
         """Decide whether the task is green. Rows that were left out on purpose do not count."""
         failed = sum(self._counts[outcome] for outcome in NOT_DONE - {INVALID})
-        most = self._options.max_failed
+        most = self._options.max_failures
         allowed = most * self._check.total if 0 < most < 1 else most
         if failed > allowed:
             raise RowsNotDoneError(
-                f"{failed} of {self._check.total} rows were not done (max_failed={most:g}): {summary['results']} says "
-                f"why each, {summary['rejected']} has them as they came. only_retryable=True does again what can be "
+                f"{failed} of {self._check.total} rows were not done (max_failures={most:g}): {summary['results']} says "
+                f"why each, {summary['rejected']} has them as they came. retry_failed_only=True does again what can be "
                 "done as it is.",
                 summary,
             )

@@ -1,4 +1,4 @@
-"""Where rows come from: a list, a file or a query, each read as a stream and as often as needed."""
+"""StoragePath rows come from: a list, a file or a query, each read as a stream and as often as needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itertools import chain
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.formats import (
     UNREAD,
     Format,
@@ -25,7 +25,7 @@ from airflow_provider_360learning.files.formats import (
     read,
     schema_of,
 )
-from airflow_provider_360learning.files.storage import Where, storage_path
+from airflow_provider_360learning.files.storage import StoragePath, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -150,7 +150,7 @@ class Source(ABC):
 
 
 def make_source(
-    rows: Where | Sequence[Any] | None = None,
+    rows: StoragePath | Sequence[Any] | None = None,
     *,
     sql: str | None = None,
     sql_conn_id: str | None = None,
@@ -165,7 +165,7 @@ def make_source(
     :param sql_conn_id: The connection of the query, of any type that Airflow can query.
     :param parameters: Parameters of the query, as its database driver takes them.
     :param columns: Names of columns in the source to the names of arguments (``{"E-Mail": "mail"}``), or to None for
-        a column to ignore. Columns that are not in it keep their names.
+        a column to ignore. RowSchema that are not in it keep their names.
     :raises InvalidRequestError: if that is not exactly one source.
     """
     renames = _checked_renames(columns or {})
@@ -220,7 +220,7 @@ class _List(Source):
 class _File(Source):
     """A CSV, JSON Lines or Parquet file."""
 
-    def __init__(self, where: Where, renames: Renames) -> None:
+    def __init__(self, where: StoragePath, renames: Renames) -> None:
         super().__init__(renames)
         self._path = storage_path(where)
         self.name = str(self._path)

@@ -11,15 +11,19 @@ from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.values import check_choice, check_flag, check_number
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-
-from .changes import Changes, Listing
-from .checkpoints import Checkpoints, FileKeeper, Keeper, TaskStateKeeper
-from .checks import digest_of
-from .in_order import Latency
-from .results import secret_columns
-from .run import Options, Run
-from .sources import make_source
-from .work import Work
+from airflow_provider_360learning.rows.changes import Changes, Listing
+from airflow_provider_360learning.rows.checkpoints import (
+    Checkpoints,
+    CheckpointStore,
+    FileCheckpointStore,
+    TaskStateCheckpointStore,
+)
+from airflow_provider_360learning.rows.ordered_executor import Latency
+from airflow_provider_360learning.rows.results import secret_columns
+from airflow_provider_360learning.rows.run import Options, Run
+from airflow_provider_360learning.rows.schema import digest_of
+from airflow_provider_360learning.rows.sources import make_source
+from airflow_provider_360learning.rows.writers import RowWriter
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +41,7 @@ LISTINGS: dict[str, Callable[[ApiV1], Listing]] = {
 def run_rows(
     order: Mapping[str, Any],
     make_hook: Callable[..., Learning360Hook],
-    make_work: Callable[[ApiV1, Options], Work],
+    make_work: Callable[[ApiV1, Options], RowWriter],
     context: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
@@ -53,22 +57,22 @@ def run_rows(
     :raises Learning360Error: as :meth:`Run.execute` does.
     """
     options = _options(order)
-    results = storage_path(order["results"])
-    rejected = storage_path(order["rejected"]) if order["rejected"] else results / "rejected"
+    results = storage_path(order["results_path"])
+    rejected = storage_path(order["rejected_path"]) if order["rejected_path"] else results / "rejected"
     source = make_source(
         order["rows"],
         sql=order["sql"],
         sql_conn_id=order["sql_conn_id"],
-        parameters=order["sql_parameters"],
-        columns=order["columns"],
+        parameters=order["parameters"],
+        columns=order["column_mapping"],
     )
-    checkpoints, latency = Checkpoints(keeper_of(context, results), _go_of(context)), Latency()
+    checkpoints, latency = Checkpoints(checkpoint_store(context, results), _go_of(context)), Latency()
 
     def before_sending() -> None:
-        checkpoints.may_send()
+        checkpoints.ensure_lease()
         latency.sending()
 
-    hook = make_hook(attempts=ATTEMPTS, before_sending=before_sending)
+    hook = make_hook(max_attempts=ATTEMPTS, before_sending=before_sending)
     work = make_work(hook.api, options)
     run = Run(
         source,
@@ -81,7 +85,7 @@ def run_rows(
         changes=_changes(order, hook.api, work, results),
         last_results=results,
         latency=latency,
-        secret_columns=secret_columns(work.columns, order["columns"]),
+        secret_columns=secret_columns(work.columns, order["column_mapping"]),
     )
     try:
         return run.execute()
@@ -90,7 +94,7 @@ def run_rows(
         hook.api.client.close()
 
 
-def keeper_of(context: Mapping[str, Any], results: Any) -> Keeper:
+def checkpoint_store(context: Mapping[str, Any], results: Any) -> CheckpointStore:
     """
     Say where checkpoints are kept: in Airflow's task state store (3.3 and later), else beside the results.
 
@@ -99,12 +103,12 @@ def keeper_of(context: Mapping[str, Any], results: Any) -> Keeper:
     """
     store, ti = context.get("task_state_store"), context.get("ti")
     if store is not None:
-        return TaskStateKeeper(store, f"learning360_{digest_of(str(results))[:16]}")
+        return TaskStateCheckpointStore(store, f"learning360_{digest_of(str(results))[:16]}")
     if ti is None:
-        return FileKeeper(results / "progress.json")
+        return FileCheckpointStore(results / "progress.json")
     # Each run of the DAG goes on with its own, though the folder be the same.
     owner = digest_of(ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index))[:16]
-    return FileKeeper(results / f"progress-{owner}.json")
+    return FileCheckpointStore(results / f"progress-{owner}.json")
 
 
 def _go_of(context: Mapping[str, Any]) -> str:
@@ -115,22 +119,22 @@ def _go_of(context: Mapping[str, Any]) -> str:
 
 def _options(order: Mapping[str, Any]) -> Options:
     """Read the switches; a template renders to text."""
-    flags = ("allow_empty", "only_retryable", "restart", "dry_run")
+    flags = ("allow_empty", "retry_failed_only", "ignore_checkpoint", "dry_run")
     return Options(
         skip_invalid=check_choice("on_invalid", order["on_invalid"], ("fail", "skip")) == "skip",
-        max_failed=_number("max_failed", order["max_failed"]),
-        resend_in_doubt=check_flag("resend_in_doubt", order.get("resend_in_doubt", False)),
+        max_failures=_number("max_failures", order["max_failures"]),
+        resend_unconfirmed=check_flag("resend_unconfirmed", order.get("resend_unconfirmed", False)),
         **{name: check_flag(name, order[name]) for name in flags},
     )
 
 
-def _changes(order: Mapping[str, Any], api: ApiV1, work: Work, results: Any) -> Changes | None:
-    wanted = work.name.startswith("update_") if order["only_changes"] is None else order["only_changes"]
-    if not check_flag("only_changes", wanted):
+def _changes(order: Mapping[str, Any], api: ApiV1, work: RowWriter, results: Any) -> Changes | None:
+    wanted = work.name.startswith("update_") if order["skip_unchanged"] is None else order["skip_unchanged"]
+    if not check_flag("skip_unchanged", wanted):
         return None
     listing = LISTINGS[work.name](api) if work.name in LISTINGS else None
-    remembered = storage_path(order["remembered"]) if order["remembered"] else results
-    return Changes(remembered, f"{api.client.company}\n{work.name}\n{work.target}", listing, facts=work.are_facts)
+    remembered = storage_path(order["state_path"]) if order["state_path"] else results
+    return Changes(remembered, f"{api.client.company}\n{work.name}\n{work.target}", listing, facts=work.append_only)
 
 
 def _number(name: str, value: Any) -> float:

@@ -19,15 +19,23 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from .auth import authenticate
-from .calls import Answer, ApiError, Call, NoSuchRoute, decode_body, is_id, usable_body
-from .company import Company
-from .control_api import control_router
-from .faults import Fault, answer_of
-from .journal import SECRET_KEYS, Entry
-from .limits import Refusal
-from .routes import OPERATIONS
-from .routing import Match, Router
+from airflow_provider_360learning.sandbox.auth import authenticate
+from airflow_provider_360learning.sandbox.calls import (
+    Answer,
+    ApiError,
+    Call,
+    NoSuchRoute,
+    decode_body,
+    is_id,
+    usable_body,
+)
+from airflow_provider_360learning.sandbox.company import Company
+from airflow_provider_360learning.sandbox.control_api import control_router
+from airflow_provider_360learning.sandbox.faults import Fault, answer_of
+from airflow_provider_360learning.sandbox.journal import SECRET_KEYS, Entry
+from airflow_provider_360learning.sandbox.limits import Refusal
+from airflow_provider_360learning.sandbox.routes import OPERATIONS
+from airflow_provider_360learning.sandbox.routing import Match, Router
 
 #: Closes the TCP connection of a client as soon as all that was sent is out.
 Close = Callable[[tuple[str, int]], None]
@@ -193,7 +201,7 @@ class Api:
             if fault is None:
                 return self._work(incoming, incoming.match, entry)
             entry.fault = fault.kind
-            return await self._suffer(fault, incoming, incoming.match, entry)
+            return await self._apply_fault(fault, incoming, incoming.match, entry)
         except ApiError as error:
             return Answer(error.payload(), error.status)
         except _Dropped:
@@ -223,7 +231,7 @@ class Api:
         entry.done = True
         return answer
 
-    async def _suffer(self, fault: Fault, incoming: _Incoming, match: Match, entry: Entry) -> Answer:
+    async def _apply_fault(self, fault: Fault, incoming: _Incoming, match: Match, entry: Entry) -> Answer:
         """Let a fault happen, and the work where the fault leaves it."""
         if fault.kind == "drop_before":
             raise _Dropped

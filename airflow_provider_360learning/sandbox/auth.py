@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 
-from .calls import ApiError
-from .company import Company
+from airflow_provider_360learning.sandbox.calls import ApiError
+from airflow_provider_360learning.sandbox.company import Company
 
 
 def authenticate(company: Company, headers: Mapping[str, str], query: Mapping[str, str]) -> str:

@@ -11,10 +11,10 @@ from email.parser import BytesParser
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl
 
-from .clock import Clock
-from .settings import Settings
-from .tokens import Tokens
-from .world import Course, Group, Path, Person, Session, World
+from airflow_provider_360learning.sandbox.clock import Clock
+from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state import Course, Group, Path, Person, Session, State
+from airflow_provider_360learning.sandbox.tokens import Tokens
 
 BodyFormat = Literal["json", "form", "multipart", "other"]
 
@@ -94,7 +94,7 @@ class Call:
     :param body: the decoded body.
     """
 
-    world: World
+    world: State
     settings: Settings
     clock: Clock
     tokens: Tokens

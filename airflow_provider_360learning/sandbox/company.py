@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 
-from .clock import Clock
-from .demo_company import API_KEY, COMPANY_ID, Seed, seed_world
-from .faults import Faults
-from .journal import Journal
-from .limits import Limits
-from .settings import Settings
-from .tokens import Tokens
-from .world import World
+from airflow_provider_360learning.sandbox.clock import Clock
+from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, Seed, seed_world
+from airflow_provider_360learning.sandbox.faults import Faults
+from airflow_provider_360learning.sandbox.journal import Journal
+from airflow_provider_360learning.sandbox.limits import Limits
+from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state import State
+from airflow_provider_360learning.sandbox.tokens import Tokens
 
 
 class Company:
@@ -36,7 +36,7 @@ class Company:
         self.limits = Limits()
         self.faults = Faults()
         self.journal = Journal()
-        self.world = World(self.clock)
+        self.world = State(self.clock)
         seed_world(self.world, seed)
         self._jitter = random.Random(self.settings.jitter_seed)
 

@@ -35,7 +35,7 @@ class SandboxControl:
         """Return all that exists in the company, and the mails that went out.
 
         Keys: ``users``, ``invitations``, ``groups``, ``memberships``, ``courses``, ``paths``, ``sessions``,
-        ``enrolments``, ``external_courses``, ``external_attempts`` and ``mails_sent``, each with a list.
+        ``enrollments``, ``external_courses``, ``external_attempts`` and ``mails_sent``, each with a list.
         """
         state: dict[str, Any] = self._call("GET", "/state")
         return state

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException
 from pydantic import ValidationError
 
-from .company import Company
-from .demo_company import Seed
-from .faults import Fault
-from .settings import Settings
+from airflow_provider_360learning.sandbox.company import Company
+from airflow_provider_360learning.sandbox.demo_company import Seed
+from airflow_provider_360learning.sandbox.faults import Fault
+from airflow_provider_360learning.sandbox.settings import Settings
 
 
 def control_router(company: Company) -> APIRouter:

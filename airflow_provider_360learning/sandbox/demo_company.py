@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from .world import World
+from airflow_provider_360learning.sandbox.state import State
 
 COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
 API_KEY = "5d1c9be2f0a84b7f9e63c0d2a7b841f3"
@@ -28,7 +28,7 @@ Seed = Literal["demo", "empty"]
 SEEDS: tuple[str, ...] = get_args(Seed)
 
 
-def seed_world(world: World, seed: Seed) -> None:
+def seed_world(world: State, seed: Seed) -> None:
     """Fill a new world.
 
     :param seed: ``demo`` for the whole company; ``empty`` for its root group and administrator alone.

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .clock import iso
+from airflow_provider_360learning.sandbox.clock import iso
 
 if TYPE_CHECKING:
-    from .world import Course, Person
+    from airflow_provider_360learning.sandbox.state import Course, Person
 
 #: Group, platform, and the platform's id of the course (assumption: another group makes it another course).
 Key = tuple[str, str, str]

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .calls import Answer
+from airflow_provider_360learning.sandbox.calls import Answer
 
 Kind = (
     Literal["status", "rate_limited", "delay", "garbage", "wrong_content", "echo"]

@@ -9,9 +9,9 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from .cap import Room
-from .periods import ALWAYS, Period, milliseconds
-from .settings import Settings
+from airflow_provider_360learning.sandbox.periods import ALWAYS, Period, milliseconds
+from airflow_provider_360learning.sandbox.result_cap import Room
+from airflow_provider_360learning.sandbox.settings import Settings
 
 DAY = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -1,13 +1,13 @@
-"""How far learners are: computed from the enrolment and the clock whenever somebody asks. Nothing runs."""
+"""How far learners are: computed from the enrollment and the clock whenever somebody asks. Nothing runs."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-from .clock import iso
-from .settings import Settings
-from .world import Path, Person, Session
+from airflow_provider_360learning.sandbox.clock import iso
+from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state import Path, Person, Session
 
 #: This part of ``learner_seconds`` passes before a learner begins.
 IDLE_SHARE = 0.25
@@ -101,7 +101,7 @@ class Standing:
 
 
 def standing(session: Session, person: Person, now: float, settings: Settings) -> Standing:
-    """Work out how far an enrolled learner is. The clock starts once both enrolment and session have."""
+    """Work out how far an enrolled learner is. The clock starts once both enrollment and session have."""
     # Who is only invited has not begun, and never will before accepting.
     enrolled_at = now if person.state == "invited" else session.enrolled[person.id]
     start = max(enrolled_at, session.start)

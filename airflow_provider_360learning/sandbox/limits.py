@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import NamedTuple
 
-from .settings import Settings
+from airflow_provider_360learning.sandbox.settings import Settings
 
 WINDOW_SECONDS = 1.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from .calls import ApiError, Call
-from .clock import parse_iso
+from airflow_provider_360learning.sandbox.calls import ApiError, Call
+from airflow_provider_360learning.sandbox.clock import parse_iso
 
 
 class Period(NamedTuple):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .server import Sandbox
+    from airflow_provider_360learning.sandbox.server import Sandbox
 
 
 @pytest.fixture(scope="session")
 def _learning360_server() -> Iterator[Sandbox]:
     try:
-        from .server import Sandbox
+        from airflow_provider_360learning.sandbox.server import Sandbox
     except ImportError as error:
         pytest.fail(str(error), pytrace=False)
     with Sandbox() as sandbox:

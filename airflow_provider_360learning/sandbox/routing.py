@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from .calls import Answer, BodyFormat, Call
+from airflow_provider_360learning.sandbox.calls import Answer, BodyFormat, Call
 
 Handler = Callable[[Call], Answer]
 

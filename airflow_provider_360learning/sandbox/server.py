@@ -18,16 +18,16 @@ try:
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from .app import create_app
+    from airflow_provider_360learning.sandbox.app import create_app
 except ImportError as error:
     raise ImportError(
         "The sandbox needs FastAPI and uvicorn: pip install 'airflow-provider-360learning[sandbox]'"
     ) from error
 
-from .company import Company
-from .control import SandboxControl
-from .demo_company import SEEDS, Seed
-from .settings import Settings
+from airflow_provider_360learning.sandbox.company import Company
+from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.demo_company import SEEDS, Seed
+from airflow_provider_360learning.sandbox.settings import Settings
 
 _START_SECONDS = 10.0
 

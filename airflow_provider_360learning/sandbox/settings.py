@@ -36,7 +36,7 @@ class Settings(BaseModel):
 
     :param send_credentials_default: *assumption:* what leaving out ``sendCredentials`` means. The documentation
         contradicts itself; ``False`` fits its table.
-    :param invited_user_routes: *assumption:* an invited mail is ``not_found`` in user routes and enrolments
+    :param invited_user_routes: *assumption:* an invited mail is ``not_found`` in user routes and enrollments
         before it accepts; with ``known`` it is found.
     :param deleted_user_answer: *assumption:* deleting somebody a second time is ``user_not_found``;
         or ``no_content``.
@@ -57,14 +57,14 @@ class Settings(BaseModel):
 
     :param session_id_key: *assumption:* key of the new session's id in createPathSession's answer.
     :param delete_session_status: *assumption:* status of deletePathSession's answer.
-    :param unknown_mail_in_enrolment: *assumption:* enrolling an unknown mail is ``user_not_found``, and nobody
+    :param unknown_mail_in_enrollment: *assumption:* enrolling an unknown mail is ``user_not_found``, and nobody
         of that request is enrolled; with ``ignore`` the others are.
     :param enrolled_groups_grow: *assumption:* who joins an enrolled group later is enrolled, too.
     :param non_root_sessions: ids of sessions that updatePathSession refuses as children of a nested path.
 
     **Learners and statistics**
 
-    :param learner_seconds: seconds from enrolment to completion, on the sandbox's clock.
+    :param learner_seconds: seconds from enrollment to completion, on the sandbox's clock.
     :param unsuccessful_mails: learners who complete without success.
     :param unsuccessful_word: spelling of that status: the documentation has both.
     :param users_status_key: key of the counts: the documentation has both.
@@ -132,7 +132,7 @@ class Settings(BaseModel):
 
     session_id_key: Literal["id", "_id", "sessionId"] = "id"
     delete_session_status: Literal[200, 204] = 204
-    unknown_mail_in_enrolment: Literal["user_not_found", "ignore"] = "user_not_found"
+    unknown_mail_in_enrollment: Literal["user_not_found", "ignore"] = "user_not_found"
     enrolled_groups_grow: bool = True
     non_root_sessions: list[str] = []
 

@@ -20,24 +20,24 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import (
     DEFAULT_CONN_ID,
-    InSharedPool,
-    failing_for_good,
-    telling_the_cost,
+    SharedPoolMixin,
+    fail_on_permanent_error,
+    log_api_usage,
 )
-from airflow_provider_360learning.supervision import EndsWhenKilled
+from airflow_provider_360learning.supervision import ExitOnKillMixin
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_360learning.completion.conditions import CompletionCondition
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-    from airflow_provider_360learning.triggers.questions import Question
 
 #: Longer than the trigger's own deadline by this much, so that the trigger's clear end comes first. In seconds.
 DEFERRAL_GRACE = 60
 _FAILURES_KEY = "learning360_consecutive_failures"
 
 
-class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
+class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator):
     """
     Waits for 360Learning, by default without holding a worker or a pool slot (deferred).
 
@@ -69,7 +69,7 @@ class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
         self.deferrable = deferrable
         self._failures = 0
 
-    def question(self) -> Question:
+    def question(self) -> CompletionCondition:
         """Return what is asked, from the sensor's arguments."""
         raise NotImplementedError
 
@@ -79,19 +79,19 @@ class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
         from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
         # A poke that waits for room in the rate limits must not outlast the sensor itself.
-        longest_wait = min(config.max_rate_limit_wait(), self.timeout)
-        return Learning360Hook(self.learning360_conn_id, task=self, attempts=1, longest_wait=longest_wait)
+        max_wait = min(config.max_rate_limit_wait(), self.timeout)
+        return Learning360Hook(self.learning360_conn_id, task=self, max_attempts=1, max_wait=max_wait)
 
     def execute(self, context: Context) -> Any:
-        """Check the arguments, look once, and wait if there is something to wait for."""
-        with telling_the_cost(self.hook, self.log):
+        """RowChecker the arguments, look once, and wait if there is something to wait for."""
+        with log_api_usage(self.hook, self.log):
             return self._look_and_defer(context) if self.deferrable else super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        from airflow_provider_360learning.api.errors import Learning360Error
+        from airflow_provider_360learning.exceptions import Learning360Error
 
-        with failing_for_good():
+        with fail_on_permanent_error():
             question = self.question()
             question.check()
             try:
@@ -111,13 +111,13 @@ class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
         """Resume after the trigger's event; anything but a known one fails."""
         event = dict(event or {})
         status, message = event.pop("status", None), event.pop("message", "")
-        if status == "complete":
+        if status == "success":
             return event
         if status == "timeout":
             self._fail(AirflowSensorTimeout(f"{message}: {event}"))
-        if status in ("impossible", "error"):
+        if status in ("failed", "error"):
             self._fail(AirflowFailException(message))
-        if status == "interrupted":
+        if status == "transient_error":
             raise AirflowException(message)
         raise AirflowFailException(f"The trigger sent an event that is not known ({status!r}): not taken for success")
 
@@ -130,8 +130,8 @@ class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
         return seen.xcom_value if seen.is_done else self._defer()
 
     def _defer(self) -> NoReturn:
+        from airflow_provider_360learning.completion.conditions import to_dict
         from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
-        from airflow_provider_360learning.triggers.questions import to_dict
 
         now = time.time()
         self.defer(
@@ -154,13 +154,13 @@ class Learning360BaseSensor(EndsWhenKilled, InSharedPool, BaseSensorOperator):
         raise error
 
     def _tolerates_another_failure(self, context: Context) -> bool:
-        from airflow_provider_360learning.triggers.completion import MOST_CONSECUTIVE_FAILURES
+        from airflow_provider_360learning.triggers.completion import MAX_CONSECUTIVE_FAILURES
 
         store = self._state_store(context)
         if store is None and self._pokes_in_new_processes:
             return True
         failures = (store.get(_FAILURES_KEY, 0) if store else self._failures) + 1
-        is_tolerated = failures <= MOST_CONSECUTIVE_FAILURES
+        is_tolerated = failures <= MAX_CONSECUTIVE_FAILURES
         # What is remembered outlives this try, and the next one starts afresh.
         self._remember_failures(failures if is_tolerated else 0, store)
         return is_tolerated

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .base import Learning360BaseSensor
+from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.triggers.questions import Question
+    from airflow_provider_360learning.completion.conditions import CompletionCondition
 
 
 class Learning360CourseCompletionSensor(Learning360BaseSensor):
@@ -45,9 +45,9 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         self.since = since
         self.min_score = min_score
 
-    def question(self) -> Question:
+    def question(self) -> CompletionCondition:
         """Return what is asked."""
-        from airflow_provider_360learning.triggers.questions import CourseCompletion
+        from airflow_provider_360learning.completion.conditions import CourseCompletion
 
         since = self.since.isoformat() if isinstance(self.since, datetime) else self.since
         return CourseCompletion(course_id=self.course_id, user=self.user, since=since, min_score=self.min_score)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .base import Learning360BaseSensor
+from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.triggers.questions import Question
+    from airflow_provider_360learning.completion.conditions import CompletionCondition
 
 
 class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
@@ -27,7 +27,7 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     :param required: ``all`` of them, ``any``, a number (1, 2, …) or a share (0.8, rounded up).
     :param status: ``completed`` (successful or not) or ``successful``.
     :param min_enrolled: Fewest enrolled users for everybody enrolled to be complete at all.
-    :param if_not_enrolled: What a user of ``users`` means who is not enrolled: ``wait`` (the enrolment may be on
+    :param if_not_enrolled: What a user of ``users`` means who is not enrolled: ``wait`` (the enrollment may be on
         its way), ``ignore`` (not waited for) or ``fail``.
     :param if_unsuccessful: What a final status of unsuccessful means where ``successful`` is waited for:
         ``wait`` (the learner may take it again) or ``fail`` (as soon as too few can still be successful).
@@ -68,10 +68,10 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         self.if_not_enrolled = if_not_enrolled
         self.if_unsuccessful = if_unsuccessful
 
-    def question(self) -> Question:
+    def question(self) -> CompletionCondition:
         """Return what is asked."""
         from airflow_provider_360learning.api.values import check_users
-        from airflow_provider_360learning.triggers.questions import PathSessionCompletion
+        from airflow_provider_360learning.completion.conditions import PathSessionCompletion
 
         return PathSessionCompletion(
             session_id=self.session_id,

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_360learning.api.errors import Learning360Error
+from airflow_provider_360learning.completion.conditions import CompletionStatus, from_dict
+from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-
-from .questions import Verdict, from_dict
-from .sharing import SharedAnswers
+from airflow_provider_360learning.triggers.shared_polls import SharedPolls
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.client import Client
     from airflow_provider_360learning.api.v1 import ApiV1
 
 #: Consecutive failures of a poke that a later poke may mend, before the wait fails.
-MOST_CONSECUTIVE_FAILURES = 5
+MAX_CONSECUTIVE_FAILURES = 5
 
 #: Seconds for which a connection that was read serves the waits that start: 2,000 of them start with a triggerer.
 CONNECTION_SERVES_FOR = 10.0
@@ -32,18 +31,18 @@ CONNECTION_SERVES_FOR = 10.0
 TOLD_APART = 0.01
 
 # The loop's own threads are few and shared by all providers, so sending has some of its own.
-_MOST_THREADS = 8
-_threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="learning360")
+_MAX_THREADS = 8
+_threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="learning360")
 
 
 class _Shared:
     """What the waits on one event loop share."""
 
     def __init__(self) -> None:
-        self.apis: SharedAnswers[ApiV1] = SharedAnswers(at_once=_MOST_THREADS)
+        self.apis: SharedPolls[ApiV1] = SharedPolls(at_once=_MAX_THREADS)
         # While some are sent, the next ones wait for their moment.
-        self.verdicts: defaultdict[Client, SharedAnswers[Verdict]] = defaultdict(
-            lambda: SharedAnswers(at_once=2 * _MOST_THREADS, apart=TOLD_APART)
+        self.verdicts: defaultdict[Client, SharedPolls[CompletionStatus]] = defaultdict(
+            lambda: SharedPolls(at_once=2 * _MAX_THREADS, apart=TOLD_APART)
         )
 
 
@@ -57,8 +56,8 @@ class Learning360CompletionTrigger(BaseTrigger):
 
     Triggers of a process that ask the same question through the same connection share one request and its answer.
 
-    Yields exactly one event: ``{"status", "message", …}`` with ``status`` ``complete``, ``impossible``,
-    ``timeout``, ``error`` or ``interrupted`` (to wait anew may help), counts, and at most 20 of those still
+    Yields exactly one event: ``{"status", "message", …}`` with ``status`` ``success``, ``failed``,
+    ``timeout``, ``error`` or ``transient_error`` (to wait anew may help), counts, and at most 20 of those still
     waited for.
 
     :param learning360_conn_id: The connection to use.
@@ -89,7 +88,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         self.failures = failures
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Write the trigger for the metadata database."""
+        """WriteSpec the trigger for the metadata database."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -107,13 +106,13 @@ class Learning360CompletionTrigger(BaseTrigger):
         try:
             event = await self._wait()
         except Learning360Error as error:
-            status = "interrupted" if error.transient else "error"
+            status = "transient_error" if error.transient else "error"
             event = {"status": status, "message": f"{type(error).__name__}: {error}"}
         except Exception as error:
             # Its text may hold anything; the triggerer's log has the traceback.
             self.log.exception("The wait for 360Learning failed")
             event = {
-                "status": "interrupted",
+                "status": "transient_error",
                 "message": f"The wait failed ({type(error).__name__}); see the triggerer's log",
             }
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
@@ -123,7 +122,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         shared = _shared[asyncio.get_running_loop()]
         api = await shared.apis.get(
             self.learning360_conn_id,
-            lambda: Learning360Hook(self.learning360_conn_id, attempts=1).aget_api(_threads),
+            lambda: Learning360Hook(self.learning360_conn_id, max_attempts=1).get_async_conn(_threads),
             CONNECTION_SERVES_FOR,
         )
         verdicts = shared.verdicts[api.client]
@@ -138,15 +137,15 @@ class Learning360CompletionTrigger(BaseTrigger):
                     lambda: api.client.arun(question.ask(api), _threads),
                     self.poke_interval,
                     # It may have to wait for its turn, but not beyond the end of the whole wait.
-                    longest_wait=max(0.0, self.deadline - time.time()),
+                    max_wait=max(0.0, self.deadline - time.time()),
                 )
             except TimeoutError:
                 break
             except Learning360Error as error:
                 failures += 1
-                if not error.transient or failures > MOST_CONSECUTIVE_FAILURES:
+                if not error.transient or failures > MAX_CONSECUTIVE_FAILURES:
                     raise
-                self.log.warning("Poke failed, %s of %s in a row: %s", failures, MOST_CONSECUTIVE_FAILURES, error)
+                self.log.warning("Poke failed, %s of %s in a row: %s", failures, MAX_CONSECUTIVE_FAILURES, error)
                 continue
             finally:
                 # Counted from the answer: the request may have waited for its turn.
@@ -155,9 +154,9 @@ class Learning360CompletionTrigger(BaseTrigger):
             if so_far != (so_far := verdict.as_result()):
                 self.log.info("Seen: %s", so_far)
             if verdict.is_complete:
-                return {"status": "complete", "message": "complete", **so_far}
+                return {"status": "success", "message": "complete", **so_far}
             if verdict.impossible:
-                return {"status": "impossible", "message": verdict.impossible, **so_far}
+                return {"status": "failed", "message": verdict.impossible, **so_far}
         await _sleep_until(self.deadline)
         return {"status": "timeout", "message": "The wait took longer than the sensor's timeout", **so_far}
 

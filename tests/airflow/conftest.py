@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 
@@ -41,8 +41,10 @@ def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPath
     shutil.copy(airflow_db, home / "airflow.db")
     env = {
         "AIRFLOW_CONN_LEARNING360_DEFAULT": platform.connection_json(),
-        "AIRFLOW_CONN_FASTER": platform.connection_json(limits={name: FASTER * LIMITS[name].calls for name in LIMITS}),
-        "AIRFLOW__LEARNING360__STATE_DIR": str(home / "budget"),
+        "AIRFLOW_CONN_FASTER": platform.connection_json(
+            limits={name: FASTER * API_V1.limits[name].requests for name in API_V1.limits}
+        ),
+        "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "budget"),
         **SOON_MISSED,
     }
     with AirflowStack(home, DAGS, env) as airflow:

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_360learning.sandbox.limits import DOCUMENTED
 from tests.airflow.conftest import FASTER
-from tests.killed_rows import KilledRun, Verdict
+from tests.kill_recovery import CompletionStatus, KilledRun
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def _fast_platform(platform):
 def test_what_was_done_when_a_process_is_killed_is_not_sent_again(stack, platform, tmp_path, victim, on_shelf):
     run = KilledRun(stack, platform.control, tmp_path, rows=100, on_shelf=on_shelf, connection="faster", lease=LEASE)
     evidence = run.kill([(60, victim)], timeout=150)
-    verdict = Verdict(evidence)
+    verdict = CompletionStatus(evidence)
     assert verdict.wrong() == []
     assert len(verdict.attempts) >= 2, "the process that was left alone went on"
     (kill,) = evidence.kills

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from airflow_provider_360learning.cli import COMMANDS
+from airflow_provider_360learning.cli.definition import COMMANDS
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_airflow_shows_the_plugin_with_its_listener(airflow_command, airflow_db)
 
 def test_airflow_shows_the_configuration(airflow_command, airflow_db):
     assert airflow_command("config", "get-value", "learning360", "max_rate_limit_wait").stdout.strip() == "600"
-    assert "AIRFLOW__LEARNING360__WINDOW_GUARD_MS" in airflow_command("config", "list", "--defaults").stdout
+    assert "AIRFLOW__LEARNING360__RATE_LIMIT_MARGIN_MS" in airflow_command("config", "list", "--defaults").stdout
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_pool_creates_the_pool_and_then_says_that_it_is_there(learning360):
 def test_check_fails_with_a_line_for_each_point(learning360):
     checked = learning360("check", "--conn-id", "mine", AIRFLOW_CONN_MINE=json.dumps(CONNECTION))
     assert checked.returncode == 1
-    assert _points(checked.stdout) == {"connection": "ok", "pool": "fail", "budget": "ok", "API": "fail"}
+    assert _points(checked.stdout) == {"connection": "ok", "pool": "fail", "rate limiter": "ok", "API": "fail"}
     assert "Pool 'learning360' does not exist" in checked.stdout
     assert CONNECTION["password"] not in checked.stdout + checked.stderr
 
@@ -112,7 +112,7 @@ def test_check_fails_with_a_line_for_each_point(learning360):
 def test_check_passes_where_all_is_well(learning360, learning360_sandbox):
     learning360("pool")
     checked = learning360("check")
-    assert _points(checked.stdout) == {"connection": "ok", "pool": "ok", "budget": "ok", "API": "ok"}
+    assert _points(checked.stdout) == {"connection": "ok", "pool": "ok", "rate limiter": "ok", "API": "ok"}
     assert checked.returncode == 0
     assert learning360_sandbox.api_key not in checked.stdout + checked.stderr
 

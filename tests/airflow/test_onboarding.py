@@ -25,7 +25,7 @@ def airflow(airflow_db, tmp_path):
     with Sandbox(settings={"learner_seconds": 3}) as sandbox:
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
-            "AIRFLOW__LEARNING360__STATE_DIR": str(tmp_path / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(tmp_path / "budget"),
             "ONBOARDING_POKE_SECONDS": "1",
         }
         with AirflowStack(tmp_path, ROOT / "dags_examples", env, components=[]) as stack:
@@ -60,4 +60,4 @@ def test_the_example_onboards_everybody_once_and_fails_for_the_refused_row_alone
     first = run_once(airflow, "2026-01-02")
     assert "\n".join(problems_of(first, NEW_ACCOUNTS, {GRACE}, "created")) == ""
     second = run_once(airflow, "2026-01-03")
-    assert "\n".join(problems_of(second, set(), NEW_ACCOUNTS | {GRACE}, "exists")) == ""
+    assert "\n".join(problems_of(second, set(), NEW_ACCOUNTS | {GRACE}, "already_exists")) == ""

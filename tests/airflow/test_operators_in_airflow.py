@@ -23,7 +23,7 @@ except ImportError:  # Airflow 2
     from airflow.exceptions import AirflowTaskTerminated
     from airflow.models.dagbag import DagBag
 
-from airflow_provider_360learning.api.endpoints import ENDPOINTS
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
@@ -34,7 +34,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from tests.api.support import once_a_call_waits
-from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests
 
 pytestmark = pytest.mark.slow
 
@@ -214,7 +214,7 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
     with Sandbox() as limited:
         monkeypatch.setenv("AIRFLOW_CONN_LIMITED", limited.connection_json(auth="api_key_header"))
         budget = Learning360Hook("limited").api.client.budget
-        taken = [budget.reserve(ENDPOINTS["deleteGroup"], 600).moment for _ in range(60)]
+        taken = [budget.reserve(API_V1.endpoints["deleteGroup"], 600).moment for _ in range(60)]
         # On Airflow 2, `dag.test()` ends with the task.
         with once_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
             run(
@@ -228,7 +228,7 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
                 )
                 """,
             )
-        after = budget.reserve(ENDPOINTS["deleteGroup"], 600).moment
+        after = budget.reserve(API_V1.endpoints["deleteGroup"], 600).moment
         assert limited.control.journal() == []
     assert waited == [True]
     assert ("AirflowTaskTimeout" in capfd.readouterr().out) is (ended_by == "timeout")
@@ -311,8 +311,8 @@ def waits(sandbox, run) -> Waits:
     with ExitStack() as watching:
         for mode in MODES:
             late = sessions[f"in_time_{mode}"]
-            enrol = partial(api.enroll_users, late, [GRACE_MAIL])
-            watching.enter_context(after_requests(sandbox, 2, f"{late}/stats", act=enrol))
+            enroll = partial(api.enroll_users, late, [GRACE_MAIL])
+            watching.enter_context(after_requests(sandbox, 2, f"{late}/stats", act=enroll))
         ended = run("waits", body)
     journal = [entry for entry in sandbox.control.journal() if entry["operation"] == POKE]
     pokes = {name: [entry for entry in journal if session in entry["path"]] for name, session in sessions.items()}

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import UNLIMITED
+from tests.unlimited_sandbox import UNLIMITED
 
 pytestmark = pytest.mark.slow
 
@@ -59,11 +59,11 @@ with DAG("secretive", schedule=None, start_date=datetime(2026, 1, 1)):
 
         @task(task_id=f"dropped_{way}")
         def dropped(way):
-            Learning360Hook(way, attempts=1).api.update_user(f"dropped.always.{way}@acme.test", job="Clerk")
+            Learning360Hook(way, max_attempts=1).api.update_user(f"dropped.always.{way}@acme.test", job="Clerk")
 
         @task(task_id=f"refused_{way}")
         def refused(way):
-            Learning360Hook(f"refused_{way}", attempts=2).api.update_user("nobody@acme.test", job="Clerk")
+            Learning360Hook(f"refused_{way}", max_attempts=2).api.update_user("nobody@acme.test", job="Clerk")
 
         dropped(way)
         refused(way)

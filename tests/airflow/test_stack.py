@@ -9,7 +9,7 @@ import urllib.request
 import psutil
 import pytest
 
-from airflow_provider_360learning import connection_form
+from airflow_provider_360learning.connections import form as connection_form
 from demo.airflow_stack import AirflowStack, StackError
 
 pytestmark = pytest.mark.slow

@@ -105,7 +105,7 @@ def runner(airflow_db, tmp_path_factory):
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
             "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
-            "AIRFLOW__LEARNING360__STATE_DIR": str(home / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "budget"),
             "STATISTICS_DROP": drop.as_uri(),
         }
         with AirflowStack(home, EXAMPLES, env, components=[]) as stack:

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import fast_server, make_session, sandbox  # noqa: F401 - fixtures
+from tests.unlimited_sandbox import make_session, sandbox, unlimited_server  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_360learning.api.budget import Budget, Share
 from airflow_provider_360learning.api.client import Client, Settings
-from airflow_provider_360learning.api.stores import SqliteStore, Store
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.store import SqliteStore, Store
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import FREE
 
@@ -31,21 +32,21 @@ def make_api(sandbox: Sandbox) -> Iterator[MakeApi]:
         *,
         store: Store | None = None,
         limits: dict[str, int] = FREE,
-        longest_wait: float = 600.0,
-        budget: Budget | None = None,
+        max_wait: float = 600.0,
+        rate_limiter: RateLimiter | None = None,
         client: dict[str, Any] | None = None,
         **settings: Any,
     ) -> ApiV1:
         facts = {"company_id": sandbox.company_id, "api_key": sandbox.api_key, "read_timeout": 5.0, **settings}
-        budget = budget or Budget(
+        rate_limiter = rate_limiter or RateLimiter(
             store or SqliteStore(":memory:"),
             base_url=base_url,
             company_id=facts["company_id"],
             overrides=limits,
-            longest_wait=longest_wait,
+            max_wait=max_wait,
             fallback=Share(1.0, started=0.0),
         )
-        made.append(Client(Settings(base_url, **facts), budget, **(client or {})))
+        made.append(Client(Settings(base_url, **facts), API_V1, rate_limiter, **(client or {})))
         return ApiV1(made[-1])
 
     yield make

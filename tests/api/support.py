@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.api.v1.spec import API_V1
 
 #: Limits that never make a request wait.
-FREE = dict.fromkeys(LIMITS, 1000)
+FREE = dict.fromkeys(API_V1.limits, 1000)
 
 
 @dataclass
@@ -225,7 +225,7 @@ def self_signed(folder: Path, *names: str) -> Path:
 @contextmanager
 def once_a_call_waits(act: Callable[[], object]) -> Iterator[None]:
     """Act as soon as the log says that a call waits for room."""
-    logger = logging.getLogger("airflow_provider_360learning.api.budget")
+    logger = logging.getLogger("airflow_provider_360learning.api.limiter.limiter")
     handler = logging.Handler(logging.INFO)
     handler.emit = lambda record: act()  # type: ignore[assignment,method-assign]
     logger.addHandler(handler)
@@ -248,7 +248,7 @@ def _quoted(secret: str) -> str:
 
 
 def everything_about(error: BaseException) -> str:
-    """Write all that a traceback of an error could show: texts and attributes of the whole chain."""
+    """WriteSpec all that a traceback of an error could show: texts and attributes of the whole chain."""
     texts, seen = [], set()
     todo: list[BaseException | None] = [error]
     while todo:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_360learning.api.auth import Token
-from airflow_provider_360learning.api.client import FIRST_RETRY_WAIT
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.api.client import INITIAL_RETRY_WAIT
+from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     NotFoundError,
     ServerError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
 from tests.api.support import TOKEN, Answer, TinyServer, with_token
 
@@ -85,7 +85,7 @@ def test_threads_that_share_a_client_fetch_one_token(sandbox, api, sent):
 )
 def test_a_token_is_renewed_ahead_of_its_end(life, lead):
     """By a minute, or a tenth of its life if that is shorter, counted from when it was asked for."""
-    token = Token.from_answer({"access_token": "t", "expires_in": life}, asked_at=1000.0)
+    token = Token.from_response({"access_token": "t", "expires_in": life}, asked_at=1000.0)
     assert token.renew_at == pytest.approx(1000 + float(life) - lead)
 
 
@@ -111,7 +111,7 @@ def test_the_life_of_a_token_may_be_text_or_number_or_unknown(make_api, expires_
 @pytest.mark.parametrize("expires_in", ["soon", 0, "-5", "nan", "inf", [], {}])
 def test_a_token_whose_life_makes_no_sense_is_not_asked_for_forever(make_api, expires_in):
     answer = Answer({"access_token": TOKEN, "expires_in": expires_in})
-    with TinyServer(lambda request: answer) as server, pytest.raises(UnexpectedAnswerError, match="expires_in"):
+    with TinyServer(lambda request: answer) as server, pytest.raises(UnexpectedResponseError, match="expires_in"):
         make_api(server.url).list_groups()
     assert len(server.requests) == 1
 
@@ -134,7 +134,7 @@ def test_a_token_is_renewed_at_once_when_the_server_says_so(sandbox, api, sent, 
             ("generateToken", 200),
             ("getGroups", 200),
         ]
-    assert min(took) < FIRST_RETRY_WAIT, "there is nothing to wait for"
+    assert min(took) < INITIAL_RETRY_WAIT, "there is nothing to wait for"
 
 
 def test_a_token_that_was_renewed_and_ends_within_the_same_call_is_renewed_again(sandbox, api, sent):
@@ -205,7 +205,7 @@ def test_whoever_masks_is_told_of_each_token(sandbox, make_api):
 def test_a_token_endpoint_that_is_down_is_asked_as_often_as_any(sandbox, make_api, sent):
     sandbox.control.add_fault("generateToken", kind="status", status=503, count=9)
     with pytest.raises(ServerError) as caught:
-        make_api(client={"attempts": 2}).list_groups()
+        make_api(client={"max_attempts": 2}).list_groups()
     assert caught.value.operation == "generateToken"
     assert len(sent()) == 2, "the call itself does not make another round of it"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api import errors
+from airflow_provider_360learning import exceptions as errors
 from airflow_provider_360learning.api.client import Call
-from airflow_provider_360learning.api.endpoints import ENDPOINTS
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     AuthenticationError,
     InvalidConnectionError,
@@ -23,7 +23,7 @@ from airflow_provider_360learning.api.errors import (
     RefusedError,
     ServerError,
     TransportError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
     class_for,
 )
 
@@ -55,7 +55,7 @@ ARGUMENTS = re.compile(
 def documented_errors():
     """List the errors that the operations of the table may meet: operation, status, code."""
     for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text()):
-        if operation["operation"] not in ENDPOINTS:
+        if operation["operation"] not in API_V1.endpoints:
             continue
         for error in operation["known_errors"]:
             bodies = [error["body"]] if error["body"].startswith("{") else error["body"].split(" | ")
@@ -102,7 +102,7 @@ def test_what_trying_again_can_help():
         RateLimitedError,
         ServerError,
         TransportError,
-        UnexpectedAnswerError,
+        UnexpectedResponseError,
         OutcomeUnknownError,
     }
     assert issubclass(InvalidRequestError, ValueError)
@@ -148,7 +148,7 @@ def test_any_body_of_an_error_can_be_read(sandbox, make_api, body):
     text = body.decode("latin-1")
     sandbox.control.add_fault("getGroups", kind="status", status=502, body=text)
     with pytest.raises(ServerError, match="HTTP 502"):
-        make_api(client={"attempts": 1}).list_groups()
+        make_api(client={"max_attempts": 1}).list_groups()
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_any_body_of_an_error_can_be_read(sandbox, make_api, body):
 def test_a_success_without_what_is_used_is_unexpected(sandbox, make_api, call, body):
     text = "" if body is None else json.dumps(body)
     sandbox.control.add_fault(call.operation, kind="status", status=200, body=text)
-    with pytest.raises(UnexpectedAnswerError):
-        make_api(client={"attempts": 1}).client.call(call)
+    with pytest.raises(UnexpectedResponseError):
+        make_api(client={"max_attempts": 1}).client.call(call)
 
 
 def test_one_of_several_keys_is_enough(sandbox, make_api):

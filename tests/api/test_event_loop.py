@@ -11,9 +11,9 @@ from contextvars import ContextVar
 import pytest
 
 from airflow_provider_360learning.api.client import Call
-from airflow_provider_360learning.api.endpoints import ENDPOINTS
-from airflow_provider_360learning.api.errors import AlreadyExistsError, RateLimitedError, ServerError
-from airflow_provider_360learning.api.stores import SqliteStore
+from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.exceptions import AlreadyExistsError, RateLimitedError, ServerError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, SALES_GROUP_ID
 from tests.api.support import once_a_call_waits
 
@@ -72,7 +72,7 @@ def test_a_long_wait_is_logged_in_the_context_of_who_waits(make_api, one_thread)
     seen = []
     api = make_api(limits={})
     for _ in range(20):
-        api.client.budget.reserve(ENDPOINTS["deleteGroup"], 600)
+        api.client.rate_limiter.reserve(API_V1.endpoints["deleteGroup"], 600)
 
     async def play():
         whose.set("mine")
@@ -122,7 +122,7 @@ def test_who_is_cancelled_while_its_place_is_being_booked_gives_it_up_too(make_a
     with ThreadPoolExecutor(2) as executor:
         error = asyncio.run(give_up(executor))
     assert isinstance(error, TimeoutError), "and the frames that it came through are still there"
-    assert api.client.budget.reserve(ENDPOINTS["deleteGroup"], 600).wait == 0
+    assert api.client.rate_limiter.reserve(API_V1.endpoints["deleteGroup"], 600).wait == 0
 
 
 def test_a_failure_is_told_at_once(sandbox, api, sent, one_thread):

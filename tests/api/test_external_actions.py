@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.api.errors import InvalidRequestError, NotFoundError, OutcomeUnknownError
+from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, OutcomeUnknownError
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_MAIL, ROOT_GROUP_ID
 from tests.api.support import Answer, TinyServer, with_token
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.endpoints import ENDPOINTS
-from airflow_provider_360learning.api.errors import RateLimitedError
-from airflow_provider_360learning.api.stores import host_store
+from airflow_provider_360learning.api.limiter.store import host_store
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from tests.api.support import once_a_call_waits
 
@@ -41,10 +41,10 @@ def make(make_api, tmp_path):
 @pytest.fixture
 def next_place(make):
     """Reserve the next moment for the deletion of a group, on the store's clock; 30 are taken."""
-    budget = make().client.budget
+    rate_limiter = make().client.rate_limiter
 
     def next_place():
-        return budget.reserve(ENDPOINTS["deleteGroup"], 600).moment
+        return rate_limiter.reserve(API_V1.endpoints["deleteGroup"], 600).moment
 
     for _ in range(30):
         next_place()
@@ -53,7 +53,7 @@ def next_place(make):
 
 def _may_not_wait_so_long(make):
     with pytest.raises(RateLimitedError):
-        make(longest_wait=5.0).delete_group(NOBODYS_GROUP)
+        make(max_wait=5.0).delete_group(NOBODYS_GROUP)
 
 
 def _is_interrupted_by_a_signal(make):
@@ -95,15 +95,16 @@ def test_who_gives_up_leaves_no_place_taken(make, next_place, sent, ends):
 def test_who_is_killed_leaves_the_one_place_taken_that_it_had(sandbox, next_place, sent, tmp_path):
     waits = """
 import logging, sys
-from airflow_provider_360learning.api.budget import Budget, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.client import Client, Settings
-from airflow_provider_360learning.api.stores import host_store
+from airflow_provider_360learning.api.limiter.store import host_store
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 folder, url, company_id, api_key = sys.argv[1:]
-budget = Budget(host_store(folder), base_url=url, company_id=company_id, fallback=Share(1.0, started=0.0))
-ApiV1(Client(Settings(url, company_id, api_key, "api_key_header"), budget)).delete_group("0" * 24)
+rate_limiter = RateLimiter(host_store(folder), base_url=url, company_id=company_id, fallback=Share(1.0, started=0.0))
+ApiV1(Client(Settings(url, company_id, api_key, "api_key_header"), API_V1, rate_limiter)).delete_group("0" * 24)
 """
     arguments = [str(tmp_path), sandbox.url, sandbox.company_id, sandbox.api_key]
     last = next_place()
@@ -138,5 +139,5 @@ def test_what_is_raised_there_ends_the_call_and_leaves_no_place_taken(make, sent
     with pytest.raises(Ended):
         make(client={"before_sending": refuse}).update_user(GRACE_MAIL, job="Admiral")
     assert sent() == []
-    budget = make().client.budget
-    assert [budget.reserve(ENDPOINTS["updateUser"], 600).wait for _ in range(5)] == [0] * 5
+    rate_limiter = make().client.rate_limiter
+    assert [rate_limiter.reserve(API_V1.endpoints["updateUser"], 600).wait for _ in range(5)] == [0] * 5

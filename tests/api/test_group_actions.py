@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_360learning.api.client import Call
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
     NotFoundError,
@@ -36,7 +36,7 @@ def test_a_group_is_made_once(api, sent):
         "custom": "L1",
         "members": [],
     }
-    assert api.create_group("Lab") == {**made, "outcome": "exists"}
+    assert api.create_group("Lab") == {**made, "outcome": "already_exists"}
     assert len(sent("createGroup")) == 1
 
 
@@ -63,7 +63,7 @@ def test_a_group_is_known_by_its_name_and_parent(api):
     """Without a parent, it stands below the root group."""
     below = api.create_group("Sales", parent_id=SALES_GROUP_ID)
     assert below["outcome"] == "created"
-    assert api.create_group("Sales", parent_id=SALES_GROUP_ID) == {**below, "outcome": "exists"}
+    assert api.create_group("Sales", parent_id=SALES_GROUP_ID) == {**below, "outcome": "already_exists"}
     assert api.create_group("Sales")["group_id"] == SALES_GROUP_ID
     assert api.create_group("Sales", parent_id=ROOT_GROUP_ID)["group_id"] == SALES_GROUP_ID
 
@@ -99,7 +99,7 @@ def test_a_group_is_changed(api, group_id):
 
 def test_a_group_is_deleted_once(api, group_id):
     assert api.delete_group(group_id) == {"group_id": group_id, "outcome": "deleted"}
-    assert api.delete_group(group_id) == {"group_id": group_id, "outcome": "missing"}
+    assert api.delete_group(group_id) == {"group_id": group_id, "outcome": "not_found"}
     with pytest.raises(NotFoundError):
         api.delete_group(group_id, if_missing="fail")
 

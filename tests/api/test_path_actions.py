@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_360learning.api.client import Call
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
     NotFoundError,
@@ -59,7 +59,7 @@ def test_a_session_is_made_once(api, sent):
         "sessionAdditionalInformation": "cohort 5",
         "instructorsMails": [ADMIN_MAIL],
     }
-    assert api.create_path_session(ONBOARDING_PATH_ID, **MAY) == {**made, "outcome": "exists"}
+    assert api.create_path_session(ONBOARDING_PATH_ID, **MAY) == {**made, "outcome": "already_exists"}
     assert len(sent("createPathSession")) == 1
     with pytest.raises(AlreadyExistsError, match=made["session_id"]):
         api.create_path_session(ONBOARDING_PATH_ID, **MAY, if_exists="fail")
@@ -143,7 +143,7 @@ def test_users_are_unenrolled_by_mail_whatever_was_given(api, sent, session_id):
     assert enrolled(api, session_id) == {ADMIN_MAIL}
 
 
-def test_enrolments_that_cannot_be(api, session_id):
+def test_enrollments_that_cannot_be(api, session_id):
     with pytest.raises(NotFoundError, match="path_session_not_found"):
         api.enroll_users(NOBODYS_ID, [GRACE_MAIL])
     with pytest.raises(NotFoundError, match="user_not_found"):

@@ -10,9 +10,9 @@ from email.utils import formatdate
 import pytest
 import requests
 
-from airflow_provider_360learning.api.errors import RateLimitedError
-from airflow_provider_360learning.api.stores import host_store
+from airflow_provider_360learning.api.limiter.store import host_store
 from airflow_provider_360learning.api.wire import retry_after_of
+from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import FREE
@@ -88,14 +88,14 @@ def test_a_429_leaves_no_doubt_about_the_outcome(sandbox, api, sent):
 def test_a_429_is_waited_for_no_longer_than_allowed(sandbox, make_api, sent):
     sandbox.control.add_fault("updateUser", kind="rate_limited", retry_after=86_400)
     with pytest.raises(RateLimitedError, match="max_rate_limit_wait") as caught:
-        make_api(longest_wait=2.0).update_user(GRACE_MAIL, job="Admiral")
+        make_api(max_wait=2.0).update_user(GRACE_MAIL, job="Admiral")
     assert caught.value.retry_after == pytest.approx(300, abs=1), "a day is more than one answer is trusted with"
     assert len(sent("updateUser")) == 1
 
 
 def test_429s_without_end_end_with_the_longest_wait(sandbox, make_api, sent):
     sandbox.control.add_fault("updateUser", kind="rate_limited", retry_after=1, count=10_000)
-    api = make_api(longest_wait=1.9)
+    api = make_api(max_wait=1.9)
     api.list_groups()
     with pytest.raises(RateLimitedError) as caught:
         api.update_user(GRACE_MAIL, job="Admiral")
@@ -105,7 +105,7 @@ def test_429s_without_end_end_with_the_longest_wait(sandbox, make_api, sent):
 
 def test_who_is_always_late_gives_up_in_the_end(make_api, sent):
     """As on a machine that is so busy that no moment is met."""
-    api = make_api(client={"before_sending": lambda: time.sleep(0.2)}, longest_wait=1.0)
+    api = make_api(client={"before_sending": lambda: time.sleep(0.2)}, max_wait=1.0)
     with pytest.raises(RateLimitedError):
         api.update_user(GRACE_MAIL, job="Admiral")
     assert sent("updateUser") == []
@@ -114,7 +114,7 @@ def test_who_is_always_late_gives_up_in_the_end(make_api, sent):
 def test_who_asks_again_by_itself_is_told_of_a_429_at_once(sandbox, make_api, sent):
     """A sensor decides when; the push-back holds for it, too."""
     sandbox.control.add_fault("getGroups", kind="rate_limited", retry_after=60)
-    api = make_api(client={"attempts": 1}, longest_wait=5.0)
+    api = make_api(client={"max_attempts": 1}, max_wait=5.0)
     with pytest.raises(RateLimitedError) as caught:
         api.list_groups()
     assert (caught.value.status, caught.value.retry_after) == (429, 60)

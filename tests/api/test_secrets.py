@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_360learning.api.auth import Token
 from airflow_provider_360learning.api.client import Call, Settings
-from airflow_provider_360learning.api.errors import InvalidRequestError, Learning360Error, RefusedError
+from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error, RefusedError
 from tests.api.support import Answer, TinyServer, everything_about, secrets_in, unused_port
 
 #: Looks different in each encoding.
@@ -59,7 +59,7 @@ def tokens():
     ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}".strip(),
 )
 def test_a_call_that_fails(sandbox, make_api, told, tokens, auth, fault):
-    api = make_api(auth=auth, read_timeout=0.2, client={"attempts": 1, "on_token": tokens.append})
+    api = make_api(auth=auth, read_timeout=0.2, client={"max_attempts": 1, "on_token": tokens.append})
     sandbox.control.add_fault("createGroup", **fault)
     with pytest.raises(Learning360Error) as caught:
         api.client.call(Call("createGroup", body={"name": "Lab", "public": False}))
@@ -79,7 +79,7 @@ def test_a_wrong_key_is_a_secret_all_the_same(make_api, told, auth):
 
 @every_way
 def test_a_refused_connection(sandbox, make_api, told, auth):
-    api = make_api(f"http://127.0.0.1:{unused_port()}", auth=auth, api_key=KEY, client={"attempts": 1})
+    api = make_api(f"http://127.0.0.1:{unused_port()}", auth=auth, api_key=KEY, client={"max_attempts": 1})
     with pytest.raises(Learning360Error) as caught:
         api.list_groups()
     assert secrets_in(told(caught.value), [KEY]) == []

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from airflow_provider_360learning.api.redis_store import RedisStore
-from airflow_provider_360learning.api.stores import (
-    STRIKE_MEMORY,
-    Demand,
-    NoRoomError,
+from airflow_provider_360learning.api.limiter.redis import RedisStore
+from airflow_provider_360learning.api.limiter.store import (
+    CONSECUTIVE_429_WINDOW,
+    NoCapacityError,
+    SharedLimit,
     SqliteStore,
     StoreUnavailableError,
     default_state_dir,
@@ -32,8 +32,8 @@ from airflow_provider_360learning.api.stores import (
 )
 
 ROOT = Path(__file__).parents[2]
-ALL = Demand("all", 5, 1.0)
-CREATIONS = Demand("creations", 2, 1.0)
+ALL = SharedLimit("all", 5, 1.0)
+CREATIONS = SharedLimit("creations", 2, 1.0)
 
 
 @pytest.fixture(params=["memory", "host", "redis"])
@@ -53,13 +53,13 @@ def store(make_store):
     return make_store()
 
 
-def book(store, *demands, longest_wait=600.0, **how):
-    return store.reserve(demands, longest_wait=longest_wait, **how)
+def book(store, *limits, max_wait=600.0, **how):
+    return store.reserve(limits, max_wait=max_wait, **how)
 
 
-def push_back(store, *levels, asked=None, growing=float, sent=None):
+def back_off(store, *levels, asked=None, growing=float, sent=None):
     """Push back, by default after a request that was sent just now."""
-    return store.push_back(sent or book(store, Demand("any", 1000, 1.0)), levels, asked, growing)
+    return store.back_off(sent or book(store, SharedLimit("any", 1000, 1.0)), levels, asked, growing)
 
 
 def most_in_a_window(moments, window):
@@ -78,7 +78,7 @@ def run_python(code, *arguments):
     )
 
 
-# Where the earliest moment is
+# StoragePath the earliest moment is
 
 
 def is_free(moments, calls, window, moment):
@@ -147,7 +147,7 @@ def test_who_takes_the_gaps_does_not_push_the_queue_back(store):
 
 
 def test_it_is_told_which_limit_held(store):
-    held = [book(store, CREATIONS, ALL).held_by for _ in range(3)]
+    held = [book(store, CREATIONS, ALL).limiting_key for _ in range(3)]
     assert held == [None, None, "creations"]
 
 
@@ -160,7 +160,7 @@ def test_what_is_released_is_free_again(store):
 
 def test_two_reservations_of_one_moment_are_told_apart(store):
     """Two gates that open at the same moment let two begin at the very same one."""
-    gates, both = (Demand("gate 1", 1, 1.0), Demand("gate 2", 1, 1.0)), Demand("both", 2, 1.0)
+    gates, both = (SharedLimit("gate 1", 1, 1.0), SharedLimit("gate 2", 1, 1.0)), SharedLimit("both", 2, 1.0)
     book(store, *gates)
     first, second = (book(store, gate, both) for gate in gates)
     assert first.moment == second.moment
@@ -179,19 +179,19 @@ def test_a_reservation_can_be_replaced_without_losing_its_place(store):
 def test_what_would_wait_too_long_is_not_booked(store):
     for _ in range(4):
         book(store, CREATIONS, ALL)
-    with pytest.raises(NoRoomError) as caught:
-        book(store, CREATIONS, ALL, longest_wait=1.5)
+    with pytest.raises(NoCapacityError) as caught:
+        book(store, CREATIONS, ALL, max_wait=1.5)
     assert caught.value.wait == pytest.approx(2, abs=0.1)
     assert book(store, CREATIONS, ALL).wait == pytest.approx(2, abs=0.1)
     assert [book(store, ALL).wait for _ in range(3)] == [0, 0, 0]
 
 
 def test_what_has_room_needs_no_time_to_wait(store):
-    a_minute = Demand("minute", 2, 60.0)
+    a_minute = SharedLimit("minute", 2, 60.0)
     book(store, a_minute)
-    assert book(store, a_minute, longest_wait=0.0).wait == 0
-    with pytest.raises(NoRoomError):
-        book(store, a_minute, longest_wait=0.0)
+    assert book(store, a_minute, max_wait=0.0).wait == 0
+    with pytest.raises(NoCapacityError):
+        book(store, a_minute, max_wait=0.0)
 
 
 def test_some_seconds_can_be_let_pass_first(store):
@@ -199,7 +199,7 @@ def test_some_seconds_can_be_let_pass_first(store):
 
 
 def test_what_is_over_counts_no_more(store):
-    short = Demand("short", 1, 0.1)
+    short = SharedLimit("short", 1, 0.1)
     for _ in range(3):
         reservation = book(store, short)
         time.sleep(reservation.wait)
@@ -210,7 +210,7 @@ def test_lateness_is_told_and_a_closed_moment_is_none(store):
     reservation = book(store, CREATIONS)
     time.sleep(0.05)
     assert 0.05 <= store.lateness(reservation) < 5
-    push_back(store, [CREATIONS], asked=5)
+    back_off(store, [CREATIONS], asked=5)
     assert store.lateness(reservation) is None
 
 
@@ -218,15 +218,15 @@ def test_lateness_is_told_and_a_closed_moment_is_none(store):
 
 
 def test_a_push_back_closes_the_first_level_only(store):
-    assert push_back(store, [CREATIONS], [ALL], asked=3.0) == 3.0
+    assert back_off(store, [CREATIONS], [ALL], asked=3.0) == 3.0
     assert book(store, CREATIONS, ALL).wait == pytest.approx(3, abs=0.1)
     assert book(store, ALL).wait == 0
 
 
 def test_a_second_one_in_short_order_closes_all_levels(store):
-    push_back(store, [CREATIONS], [ALL], asked=0.1)
+    back_off(store, [CREATIONS], [ALL], asked=0.1)
     time.sleep(0.12)
-    push_back(store, [CREATIONS], [ALL], asked=3.0)
+    back_off(store, [CREATIONS], [ALL], asked=3.0)
     assert book(store, ALL).wait == pytest.approx(3, abs=0.1)
 
 
@@ -234,7 +234,7 @@ def test_answers_to_requests_that_were_under_way_do_not_add_up(store):
     """They were sent before anybody knew: neither do they close more limits, nor for longer."""
     under_way = [book(store, CREATIONS, ALL) for _ in range(5)]
     closed_for = [
-        push_back(store, [CREATIONS], [ALL], growing=lambda times: 2.0 * times, sent=sent) for sent in under_way
+        back_off(store, [CREATIONS], [ALL], growing=lambda times: 2.0 * times, sent=sent) for sent in under_way
     ]
     assert closed_for == pytest.approx([2] * 5, abs=0.1)
     assert book(store, ALL).wait < 1.1
@@ -242,40 +242,40 @@ def test_answers_to_requests_that_were_under_way_do_not_add_up(store):
 
 def test_a_late_answer_to_what_was_under_way_closes_nothing(store):
     under_way = book(store, ALL)
-    push_back(store, [ALL], asked=0.1)
+    back_off(store, [ALL], asked=0.1)
     time.sleep(0.15)
-    assert push_back(store, [ALL], sent=under_way) == 0
+    assert back_off(store, [ALL], sent=under_way) == 0
     assert book(store, ALL).wait < 0.5
 
 
 def test_a_shorter_push_back_reopens_nothing(store):
-    push_back(store, [ALL], asked=5.0)
-    push_back(store, [ALL], asked=1.0)
+    back_off(store, [ALL], asked=5.0)
+    back_off(store, [ALL], asked=1.0)
     assert book(store, ALL).wait == pytest.approx(5, abs=0.1)
 
 
 def test_nor_does_the_push_back_of_another_route(store):
-    push_back(store, [ALL], asked=5.0)
-    push_back(store, [CREATIONS], [ALL], asked=0.1)
+    back_off(store, [ALL], asked=5.0)
+    back_off(store, [CREATIONS], [ALL], asked=0.1)
     time.sleep(0.12)
-    push_back(store, [CREATIONS], [ALL], asked=0.5)
+    back_off(store, [CREATIONS], [ALL], asked=0.5)
     assert book(store, ALL).wait == pytest.approx(5, abs=0.3)
 
 
 def test_push_backs_in_a_row_grow_and_are_forgotten(store):
     def next_one():
-        seconds = push_back(store, [ALL], growing=lambda times: 0.1 * times)
+        seconds = back_off(store, [ALL], growing=lambda times: 0.1 * times)
         time.sleep(seconds + 0.05)
         return seconds
 
     assert [next_one() for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
-    time.sleep(STRIKE_MEMORY)
+    time.sleep(CONSECUTIVE_429_WINDOW)
     assert next_one() == pytest.approx(0.1)
 
 
 def test_a_limit_comes_back_slower_and_evenly(store):
     """Two a second, less 15 %: one in 0.588 s. A burst would meet those of whoever else uses the limit."""
-    push_back(store, [CREATIONS], asked=2.0)
+    back_off(store, [CREATIONS], asked=2.0)
     waits = [book(store, CREATIONS).wait for _ in range(4)]
     assert waits == pytest.approx([2, 2.588, 3.176, 3.765], abs=0.1)
 
@@ -283,16 +283,16 @@ def test_a_limit_comes_back_slower_and_evenly(store):
 def test_it_is_slowed_down_once_for_what_was_under_way(store):
     under_way = [book(store, CREATIONS) for _ in range(3)]
     for sent in under_way:
-        push_back(store, [CREATIONS], asked=2.0, sent=sent)
+        back_off(store, [CREATIONS], asked=2.0, sent=sent)
     waits = [book(store, CREATIONS).wait for _ in range(2)]
     assert waits[1] - waits[0] == pytest.approx(0.588, abs=0.01)
 
 
 def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
-    fast = Demand("fast", 100, 1.0)
+    fast = SharedLimit("fast", 100, 1.0)
 
     def spacing():
-        push_back(store, [fast], asked=0.02)
+        back_off(store, [fast], asked=0.02)
         time.sleep(0.03)
         first, second = (book(store, fast, not_within=0.5) for _ in range(2))
         store.release(first)
@@ -306,8 +306,8 @@ def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
 
 def test_the_pace_comes_back(store):
     """After as many requests as the limit allows in a second or two, it is whole again."""
-    quick = Demand("quick", 250, 1.0)
-    push_back(store, [quick], asked=0.01)
+    quick = SharedLimit("quick", 250, 1.0)
+    back_off(store, [quick], asked=0.01)
     slow = [book(store, quick, not_within=0.02) for _ in range(2)]
     assert slow[1].moment > slow[0].moment + 0.003
     time.sleep(1.3)
@@ -315,7 +315,7 @@ def test_the_pace_comes_back(store):
 
 
 def test_a_slow_limit_does_not_hold_up_others(store):
-    push_back(store, [CREATIONS], [ALL], asked=0.0)
+    back_off(store, [CREATIONS], [ALL], asked=0.0)
     for _ in range(5):
         book(store, CREATIONS, ALL)
     assert book(store, ALL).wait == 0
@@ -325,7 +325,7 @@ def test_a_slow_limit_does_not_hold_up_others(store):
 
 
 def test_the_lower_of_two_limits_holds_for_both(store):
-    mine, theirs = Demand("all", 5, 1.0), Demand("all", 2, 1.0)
+    mine, theirs = SharedLimit("all", 5, 1.0), SharedLimit("all", 2, 1.0)
     assert book(store, mine).lowered == ()
     assert book(store, theirs).lowered == ()
     third = book(store, mine)
@@ -337,9 +337,9 @@ def test_the_lower_of_two_limits_holds_for_both(store):
 
 
 def test_threads_share_a_store(store):
-    demand = Demand("all", 10, 1.0)
+    limit = SharedLimit("all", 10, 1.0)
     with ThreadPoolExecutor(8) as threads:
-        moments = list(threads.map(lambda number: book(store, demand).moment, range(100)))
+        moments = list(threads.map(lambda number: book(store, limit).moment, range(100)))
     assert most_in_a_window(moments, 0.999) == 10
     assert max(moments) - min(moments) == pytest.approx(9, abs=0.5)
 
@@ -353,50 +353,56 @@ class Model:
     def __init__(self):
         self.booked = []
 
-    def place(self, demands, start):
+    def place(self, limits, start):
         moment = None
         while moment != start:
             moment = start
-            for demand in demands:
-                taken = sorted(one.moment for one in self.booked if demand.key in one.keys)
-                start = earliest(taken, demand.calls, demand.window, start)
+            for limit in limits:
+                taken = sorted(one.moment for one in self.booked if limit.key in one.keys)
+                start = earliest(taken, limit.requests, limit.window, start)
         return moment
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_each_place_is_that_of_a_model(store, seed):
     """Whatever is booked, given up and replaced, with limits and guards that differ."""
-    slow, fast = Demand("slow", 2, 1.0), Demand("all", 5, 1.0)
-    kinds = [(slow, fast), (Demand("slow", 2, 1.02),), (fast,), (Demand("all", 5, 1.05),), (Demand("all", 3, 1.0),)]
+    slow, fast = SharedLimit("slow", 2, 1.0), SharedLimit("all", 5, 1.0)
+    kinds = [
+        (slow, fast),
+        (SharedLimit("slow", 2, 1.02),),
+        (fast,),
+        (SharedLimit("all", 5, 1.05),),
+        (SharedLimit("all", 3, 1.0),),
+    ]
     chance, model = random.Random(seed), Model()
     clock = time.time if isinstance(store, RedisStore) else time.monotonic
     for _ in range(250):
-        demands, ahead, replaced = chance.choice(kinds), chance.choice([0.5, 0.5, 0.5, 15.0, 40.0]), None
+        limits, ahead, replaced = chance.choice(kinds), chance.choice([0.5, 0.5, 0.5, 15.0, 40.0]), None
         if model.booked and chance.random() < 0.3:
             given_up = model.booked.pop(chance.randrange(len(model.booked)))
-            if given_up.keys == tuple(demand.key for demand in demands):
+            if given_up.keys == tuple(limit.key for limit in limits):
                 replaced = given_up
             else:
                 store.release(given_up)
-        begun = clock()
-        reservation = book(store, *demands, not_within=ahead, replacing=replaced, agree=False)
-        soonest, latest = model.place(demands, begun + ahead), model.place(demands, clock() + ahead)
+        sent_up_to = clock()
+        reservation = book(store, *limits, not_within=ahead, replacing=replaced, agree=False)
+        soonest, latest = model.place(limits, sent_up_to + ahead), model.place(limits, clock() + ahead)
         assert soonest - 0.001 <= reservation.moment <= latest + 0.001
         model.booked.append(reservation)
 
 
 WORKER = """
 import sys, time
-from airflow_provider_360learning.api.stores import Demand, host_store
+from airflow_provider_360learning.api.limiter.store import SharedLimit, host_store
 if sys.argv[1] == "redis":
     import redis
-    from airflow_provider_360learning.api.redis_store import RedisStore
+    from airflow_provider_360learning.api.limiter.redis import RedisStore
     store = RedisStore(redis.Redis("127.0.0.1", int(sys.argv[2])), "redis")
 else:
     store = host_store(sys.argv[2])
 input()
 for number in range(15):
-    reservation = store.reserve([Demand("all", 10, 0.5)], longest_wait=60)
+    reservation = store.reserve([SharedLimit("all", 10, 0.5)], max_wait=60)
     time.sleep(reservation.wait)
     print(reservation.moment)
 """
@@ -430,18 +436,18 @@ def test_processes_share_a_limit(kind, tmp_path, request):
 def test_who_dies_with_reservations_blocks_others_for_a_window_only(tmp_path):
     dies = """
 import os, sys
-from airflow_provider_360learning.api.stores import Demand, host_store
+from airflow_provider_360learning.api.limiter.store import SharedLimit, host_store
 store = host_store(sys.argv[1])
 for number in range(3):
-    store.reserve([Demand("all", 3, 0.5)], longest_wait=60)
+    store.reserve([SharedLimit("all", 3, 0.5)], max_wait=60)
 os.kill(os.getpid(), 9)
 """
     assert run_python(dies, tmp_path).wait(timeout=30) == -9
     store = host_store(str(tmp_path))
-    reservation = book(store, Demand("all", 3, 0.5))
+    reservation = book(store, SharedLimit("all", 3, 0.5))
     assert reservation.wait <= 0.5
     time.sleep(reservation.wait)
-    assert book(store, Demand("all", 3, 0.5)).wait < 0.05
+    assert book(store, SharedLimit("all", 3, 0.5)).wait < 0.05
 
 
 # When the store is in trouble
@@ -519,7 +525,7 @@ def test_a_redis_whose_clock_was_set_back_makes_nobody_wait_for_it(redis_server)
     assert store.lateness(ahead) is None
 
 
-# Where the file lives
+# StoragePath the file lives
 
 
 def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path):

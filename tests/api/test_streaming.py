@@ -9,18 +9,18 @@ from itertools import chain
 
 import pytest
 
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.api.v1.courses import Attempt
+from airflow_provider_360learning.api.v1.json_stream import JsonStream
+from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     RefusedError,
     ServerError,
     TransportError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
-from airflow_provider_360learning.api.json_stream import JsonStream
-from airflow_provider_360learning.api.v1.courses import Attempt
 from tests.api.support import Answer, TinyServer, everything_about, secrets_in
 
-ONCE = {"client": {"attempts": 1}}
+ONCE = {"client": {"max_attempts": 1}}
 
 
 def attempt(number, **more):
@@ -171,16 +171,16 @@ BODY = LAYOUTS["dense"].encode()
 @pytest.mark.parametrize("length", [0, 100, len(BODY) - 1, len(BODY)])
 def test_an_answer_that_breaks_off_is_read_again_from_its_start(api_of, length):
     api = api_of(broken(BODY[:length]), Answer(BODY))
-    begun = []
+    sent_up_to = []
 
     def take(batches):
-        begun.append([])
+        sent_up_to.append([])
         for batch in batches:
-            begun[-1] += flat([batch])
-        return begun[-1]
+            sent_up_to[-1] += flat([batch])
+        return sent_up_to[-1]
 
     assert api.read_course_stats(take) == FLAT
-    assert len(begun) == 2
+    assert len(sent_up_to) == 2
     assert api.client.usage.retries == 1
 
 
@@ -222,7 +222,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("body", UNUSABLE.values(), ids=list(UNUSABLE))
 def test_what_cannot_be_used_is_an_error(api_of, body):
-    with pytest.raises(UnexpectedAnswerError, match="answer cannot be used") as caught:
+    with pytest.raises(UnexpectedResponseError, match="answer cannot be used") as caught:
         api_of(Answer(body), **ONCE).read_course_stats(flat)
     assert (caught.value.operation, caught.value.status) == ("getCoursesStats", 200)
     assert caught.value.transient
@@ -258,7 +258,7 @@ def test_an_error_that_breaks_off_is_a_broken_connection(api_of):
     "answer", [broken(BODY[:100]), Answer(b"<"), Answer(BODY[:50], headers={"Content-Length": "99"})]
 )
 def test_no_error_shows_the_key(api_of, sandbox, auth, answer):
-    with pytest.raises((TransportError, UnexpectedAnswerError)) as caught:
+    with pytest.raises((TransportError, UnexpectedResponseError)) as caught:
         api_of(answer, auth=auth, **ONCE).read_course_stats(flat)
     assert secrets_in(everything_about(caught.value), [sandbox.api_key]) == []
 

@@ -8,16 +8,16 @@ import time
 import pytest
 
 from airflow_provider_360learning.api.client import Call
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.transport import is_loopback
+from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
     RefusedError,
     TransportError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
-from airflow_provider_360learning.api.stores import SqliteStore
-from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.sandbox.demo_company import SALES_GROUP_ID
 from tests.api.support import (
     Answer,
@@ -30,7 +30,7 @@ from tests.api.support import (
     with_token,
 )
 
-ONCE = {"client": {"attempts": 1}}
+ONCE = {"client": {"max_attempts": 1}}
 #: A host that there is not: nothing leaves this machine but by mistake, and a mistake fails.
 ELSEWHERE = "learning.invalid"
 CREATE_GROUP = Call("createGroup", body={"name": "Lab", "public": False})
@@ -338,7 +338,7 @@ def test_threads_keep_their_connections(make_api):
             for thread in threads:
                 thread.join()
         assert len(server.requests) == 18
-        assert server.connections <= 7, "six at work, and at most one opened ahead of its turn"
+        assert server.connections <= 7, "six at work, and at most one open_binary ahead of its turn"
 
 
 def test_a_connection_that_the_server_closed_is_opened_anew(make_api):
@@ -377,6 +377,6 @@ def test_the_connection_is_open_before_the_turn_comes(make_api, tmp_path, tls):
 def test_an_answer_that_is_no_json_asks_about_the_base_url(make_api):
     with (
         TinyServer(lambda request: Answer(b"<html>Welcome</html>")) as server,
-        pytest.raises(UnexpectedAnswerError, match="is the Base URL that of 360Learning"),
+        pytest.raises(UnexpectedResponseError, match="is the Base URL that of 360Learning"),
     ):
         make_api(server.url, auth="api_key_header", **ONCE).list_groups()

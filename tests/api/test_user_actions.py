@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
     NotFoundError,
@@ -105,7 +105,7 @@ def test_a_person_with_everything(state, api, sent):
 
 def test_who_exists_is_left_alone(api, sent):
     made = api.create_user(GRACE_MAIL, first_name="Someone", job="Else")
-    assert made == {"mail": GRACE_MAIL, "user_id": GRACE_ID, "outcome": "exists"}
+    assert made == {"mail": GRACE_MAIL, "user_id": GRACE_ID, "outcome": "already_exists"}
     assert api.get_user(GRACE_ID)["first_name"] == "Grace"
 
 
@@ -310,7 +310,7 @@ def test_a_wrong_change_is_named_before_anything_is_sent(api, sent, arguments, c
 
 def test_a_user_is_deleted_once(api, state):
     assert api.delete_user(GRACE_MAIL) == {"user": GRACE_MAIL, "outcome": "deleted"}
-    assert api.delete_user(GRACE_MAIL) == {"user": GRACE_MAIL, "outcome": "missing"}
+    assert api.delete_user(GRACE_MAIL) == {"user": GRACE_MAIL, "outcome": "not_found"}
     with pytest.raises(NotFoundError, match="user_not_found"):
         api.delete_user(GRACE_MAIL, if_missing="fail")
     with pytest.raises(InvalidRequestError, match="if_missing"):

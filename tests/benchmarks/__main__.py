@@ -18,7 +18,7 @@ from tests.benchmarks.support import arguments
 NAMES = {
     "at_the_limit": "How close to the limits",
     "side_by_side": "Beside what one would write without it",
-    "stranger": "Beside somebody else's traffic",
+    "competing_client": "Beside somebody else's traffic",
     "slots": "Without shared state",
     "reservations": "What a reservation costs",
     "waits": "What waits cost",

@@ -3,7 +3,7 @@ How close to each limit several processes come, and whether they pass it.
 
 ``python -m tests.benchmarks.at_the_limit``: each row has a sandbox of its own, with half of the latency before the
 counting, and varies one thing of a base case: four processes that go on, 100 ms of latency, the budget ``host`` and a
-guard of 50 ms. Figures are recomputed from the sandbox's journal, refused requests included.
+margin of 50 ms. Figures are recomputed from the sandbox's journal, refused requests included.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from itertools import product
 from typing import Any
 
 from airflow_provider_360learning.api.client import Call
-from airflow_provider_360learning.api.endpoints import LIMITS
-from airflow_provider_360learning.api.stores import SqliteStore
+from airflow_provider_360learning.api.limiter.store import SqliteStore
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_ID,
     GRACE_MAIL,
@@ -123,7 +123,7 @@ class Row:
     :param latency: Milliseconds there and back.
     :param jitter: Milliseconds by which the way there is shorter or longer.
     :param cold: Each request from a process of its own, with a client and a connection of its own.
-    :param guard: Milliseconds.
+    :param margin: Milliseconds.
     """
 
     limit: str
@@ -131,18 +131,18 @@ class Row:
     latency: int = 100
     jitter: int = 0
     cold: bool = False
-    budget: str = "host"
-    guard: int = 50
+    rate_limiter: str = "host"
+    margin: int = 50
 
     @property
     def calls(self) -> int:
         """Requests a second that the limit allows."""
-        return LIMITS[self.limit].calls
+        return API_V1.limits[self.limit].requests
 
     @property
     def aim(self) -> float:
         """The share to reach, without a 429."""
-        return 0.94 if self.guard >= 50 else 0.97
+        return 0.94 if self.margin >= 50 else 0.97
 
 
 def case(limit: str, **change: Any) -> Row:
@@ -159,13 +159,13 @@ ONE_CHANGE: list[dict[str, Any]] = [
     {"budget": "redis"},
 ]
 ROWS = [
-    *(case(limit, **change) for limit, change in product(LOADS, ({}, {"jitter": 25}, {"guard": 20}))),
+    *(case(limit, **change) for limit, change in product(LOADS, ({}, {"jitter": 25}, {"margin": 20}))),
     *(case(limit, **change) for limit, change in product(("createOrInviteUser", "company_writes"), ONE_CHANGE)),
-    case("createOrInviteUser", processes=8, latency=500, guard=20, cold=True),
-    case("importExternalCoursesStats", processes=8, latency=500, jitter=25, budget="redis"),
-    case("company_writes", processes=8, latency=50, jitter=25, cold=True, budget="redis"),
+    case("createOrInviteUser", processes=8, latency=500, margin=20, cold=True),
+    case("importExternalCoursesStats", processes=8, latency=500, jitter=25, rate_limiter="redis"),
+    case("company_writes", processes=8, latency=50, jitter=25, cold=True, rate_limiter="redis"),
     case("ip_reads", processes=1, latency=500, jitter=25),
-    case("company_reads", budget="redis"),
+    case("company_reads", rate_limiter="redis"),
 ]
 QUICK = [row for row in ROWS if row == case(row.limit, jitter=row.jitter)]
 #: Requests a second of a limit from which on a row keeps the machine busy, and runs alone.
@@ -202,13 +202,13 @@ def main() -> None:
     rows, seconds = (QUICK, 15) if asked.quick else (ROWS, asked.seconds)
     table = Table(
         {"Limit": 26, "a second": 8, "processes": 9, "latency": 7, "jitter": 6, "connections": 11, "budget": 6}
-        | {"guard": 5, "requests": 8, "of the limit": 12, "most in 1 s": 11, "429s": 4}
+        | {"margin": 5, "requests": 8, "of the limit": 12, "most in 1 s": 11, "429s": 4}
     )
     measured = {}
     for row, figures in measure_all(rows, seconds, asked.at_once):
         table.row(
             *(row.limit, row.calls, row.processes, f"{row.latency} ms", f"±{row.jitter} ms"),
-            *("cold" if row.cold else "warm", row.budget, f"{row.guard} ms"),
+            *("cold" if row.cold else "warm", row.rate_limiter, f"{row.margin} ms"),
             *(figures.requests, f"{figures.share:.1%}", figures.worst, figures.refused),
         )
         measured[row] = figures
@@ -239,7 +239,7 @@ def measure(row: Row, seconds: int) -> Figures:
     load = LOADS[row.limit]
     # The statistics are of courses that nobody imported: reported, not refused.
     settings = {"limits_enabled": False, "limits": dict.fromkeys(load.lifted), "faulty_statistics": "report"}
-    with sandbox(**settings) as server, place_for(row.budget) as place:
+    with sandbox(**settings) as server, place_for(row.rate_limiter) as place:
         api = free_api(server.url)
         warm_up(api)
         things = load.prepare(api, seconds * row.calls)
@@ -289,10 +289,10 @@ def work(plan: Plan) -> None:
         leave_from(plan.address)
     api = make_api(
         plan.url,
-        open_store(row.budget, plan.place),
+        open_store(row.rate_limiter, plan.place),
         overrides=dict.fromkeys(load.lifted, FREE),
-        guard=row.guard / 1000,
-        egress=plan.address if load.addresses > 1 else "",
+        margin=row.margin / 1000,
+        ip_limit_scope=plan.address if load.addresses > 1 else "",
     )
     # Twice as many requests can be under way as there are when the limit is reached.
     under_way = row.calls * row.latency / 1000
@@ -303,7 +303,7 @@ def work(plan: Plan) -> None:
 
 def free_api(url: str) -> ApiV1:
     """Make a client that never waits."""
-    return make_api(url, SqliteStore(":memory:"), overrides=dict.fromkeys(LIMITS, FREE))
+    return make_api(url, SqliteStore(":memory:"), overrides=dict.fromkeys(API_V1.limits, FREE))
 
 
 if __name__ == "__main__":

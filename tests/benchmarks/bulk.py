@@ -25,7 +25,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, API_KEY, COMPANY_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.limits import DOCUMENTED
 from demo.airflow_stack import AirflowStack
@@ -43,7 +43,7 @@ from tests.benchmarks.support import (
     rate,
     sandbox,
 )
-from tests.killed_rows import KilledRun, Verdict, Victim
+from tests.kill_recovery import CompletionStatus, KilledRun, Victim
 
 ROOT = Path(__file__).parents[2]
 #: How many times the documented limits the sandbox allows, and the connection says, where the size asks for it.
@@ -74,7 +74,7 @@ def connection(server: Server, *, limits: bool) -> str:
     """Make an Airflow connection to a sandbox, which may tell of limits that are higher."""
     fields = json.loads(server.connection)
     if limits:
-        fields["extra"]["limits"] = {name: FASTER * limit.calls for name, limit in LIMITS.items()}
+        fields["extra"]["limits"] = {name: FASTER * limit.requests for name, limit in API_V1.limits.items()}
     return json.dumps(fields)
 
 
@@ -95,7 +95,7 @@ def kills(quick: bool, chance: random.Random) -> Iterator[str]:
         began = time.monotonic()
         with killed_run(rows, on_shelf) as run:
             evidence = run.kill(plan, timeout=1500)
-            verdict = Verdict(evidence)
+            verdict = CompletionStatus(evidence)
             wrong = verdict.wrong()
         first = min(entry["wall_time"] for entry in evidence.journal)
         table.row(
@@ -119,7 +119,7 @@ def killed_run(rows: int, on_shelf: bool) -> Iterator[KilledRun]:
         folder.mkdir()
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": connection(server, limits=True),
-            "AIRFLOW__LEARNING360__STATE_DIR": str(Path(place) / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(place) / "budget"),
             "PYTHONPATH": str(ROOT),
             **SOON_MISSED,
         }
@@ -145,16 +145,16 @@ class Plan:
         os.environ |= {
             "AIRFLOW_HOME": self.folder,
             "AIRFLOW_CONN_LEARNING360_DEFAULT": self.connection,
-            "AIRFLOW__LEARNING360__STATE_DIR": self.folder,
-            "AIRFLOW__LEARNING360__BUDGET": "host",
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": self.folder,
+            "AIRFLOW__LEARNING360__RATE_LIMITER": "host",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         }
 
 
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a CSV file."""
-    with file.open("w", newline="") as opened:
-        writer = csv.DictWriter(opened, rows[0])
+    """WriteSpec a CSV file."""
+    with file.open("w", newline="") as open_binary:
+        writer = csv.DictWriter(open_binary, rows[0])
         writer.writeheader()
         writer.writerows(rows)
 
@@ -179,7 +179,7 @@ AIM = 0.94
 
 def updates(quick: bool, chance: random.Random) -> Iterator[str]:
     """Update people with 400 ms of latency, with the same file once more, and as a loop would do it."""
-    rows, calls = 60 if quick else 300, LIMITS[UPDATES_LIMIT].calls
+    rows, calls = 60 if quick else 300, API_V1.limits[UPDATES_LIMIT].requests
     print(f"{rows} updates with 400 ms of latency; the limit is {calls} a second.\n")
     table = Table(
         {"By": 44, "writes": 6, "reads": 5, "429s": 4, "seconds": 7, "first to last": 13, "without the first burst": 23}
@@ -223,7 +223,7 @@ def update_by_operator(plan: Plan) -> None:
     from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 
     Learning360BulkOperator(
-        task_id="update", action="update_user", rows=plan.file, results=f"{plan.folder}/results"
+        task_id="update", action="update_user", rows=plan.file, results_path=f"{plan.folder}/results"
     ).execute({})
 
 
@@ -318,7 +318,7 @@ def statistics(quick: bool, chance: random.Random) -> Iterator[str]:
                 *(account.outcomes["imported"], account.outcomes["unknown"], account.taken_though_unknown),
                 *(account.taken_twice, len(account.wrong), len(account.sent) - len(passed(account.sent))),
                 f"{account.rows_a_second:.1f}",
-                f"{account.rows_a_second / (ROWS_A_REQUEST * LIMITS[STATISTICS_LIMIT].calls * way.times):.1%}",
+                f"{account.rows_a_second / (ROWS_A_REQUEST * API_V1.limits[STATISTICS_LIMIT].requests * way.times):.1%}",
             )
             yield from (f"{way}: {each}" for each in account.wrong[:5])
 
@@ -396,7 +396,7 @@ def import_courses_by_operator(plan: Plan) -> None:
         external_platform=PLATFORM,
         author_id=ADMIN_ID,
         rows=f"{plan.folder}/courses.csv",
-        results=f"{plan.folder}/results-of-courses",
+        results_path=f"{plan.folder}/results-of-courses",
     ).execute({})
 
 
@@ -410,9 +410,9 @@ def import_by_operator(plan: Plan) -> None:
         group_id=ROOT_GROUP_ID,
         external_platform=PLATFORM,
         rows=plan.file,
-        results=f"{plan.folder}/results",
-        resend_in_doubt=plan.resend,
-        max_failed=1e6,
+        results_path=f"{plan.folder}/results",
+        resend_unconfirmed=plan.resend,
+        max_failures=1e6,
     ).execute({})
 
 
@@ -455,7 +455,7 @@ class Account:
     @property
     def rows_a_second(self) -> float:
         """Rows that arrived in requests that passed."""
-        calls = LIMITS[STATISTICS_LIMIT].calls * self._way.times
+        calls = API_V1.limits[STATISTICS_LIMIT].requests * self._way.times
         return ROWS_A_REQUEST * rate(moments(passed(self.sent)), calls)
 
     def _settle(self, row: Mapping[str, Any], outcome: str) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import requests
 
-from airflow_provider_360learning.api.stores import SqliteStore
+from airflow_provider_360learning.api.limiter.store import SqliteStore
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID
 from tests.benchmarks.support import Table, arguments, in_processes, make_api, sandbox
 
@@ -114,9 +114,9 @@ def _status(name: str) -> int:
 
 def prepare_export() -> Callable[[Plan], int]:
     """Export as the operator does."""
+    from airflow_provider_360learning.api.v1.complete_reader import Window
     from airflow_provider_360learning.exports.course_statistics import export_course_statistics
-    from airflow_provider_360learning.exports.moments import milliseconds_of
-    from airflow_provider_360learning.exports.windows import Window
+    from airflow_provider_360learning.exports.timestamps import milliseconds_of
     from airflow_provider_360learning.files.storage import storage_path
 
     storage_path("/")
@@ -168,13 +168,13 @@ def flat(courses: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def write_jsonl(file: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write JSON Lines."""
+    """WriteSpec JSON Lines."""
     with file.open("w") as text:
         return sum(bool(text.write(json.dumps(row) + "\n")) for row in rows)
 
 
 def write_csv(file: Path, rows: Iterator[dict[str, Any]]) -> int:
-    """Write CSV."""
+    """WriteSpec CSV."""
     with file.open("w", newline="") as text:
         first = next(rows)
         writer = csv.DictWriter(text, first)
@@ -184,7 +184,7 @@ def write_csv(file: Path, rows: Iterator[dict[str, Any]]) -> int:
 
 
 def write_parquet(file: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write Parquet."""
+    """WriteSpec Parquet."""
     import pyarrow
     import pyarrow.parquet
 

@@ -13,11 +13,11 @@ from demo.airflow_stack import AirflowStack
 from tests.benchmarks.support import Server
 
 #: More than enough for the longest run.
-LONGEST_RUN = 900.0
+MAX_RUN = 900.0
 
 
 @contextlib.contextmanager
-def airflow(server: Server, *, creations: int, updates: int, budget: str = "host") -> Iterator[AirflowStack]:
+def airflow(server: Server, *, creations: int, updates: int, rate_limiter: str = "host") -> Iterator[AirflowStack]:
     """Run Airflow beside a sandbox, with so many mapped tasks in each of the DAGs."""
     keys = {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY}
     with tempfile.TemporaryDirectory() as home:
@@ -25,8 +25,8 @@ def airflow(server: Server, *, creations: int, updates: int, budget: str = "host
             "AIRFLOW_CONN_LEARNING360_DEFAULT": server.connection,
             "AIRFLOW_CONN_PLATFORM": json.dumps({"conn_type": "http", "host": server.url, "extra": keys}),
             "AIRFLOW__CORE__PARALLELISM": "6",
-            "AIRFLOW__LEARNING360__BUDGET": budget,
-            "AIRFLOW__LEARNING360__STATE_DIR": str(Path(home) / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER": rate_limiter,
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(home) / "budget"),
             "BENCHMARK_CREATIONS": str(creations),
             "BENCHMARK_UPDATES": str(updates),
         }
@@ -36,6 +36,6 @@ def airflow(server: Server, *, creations: int, updates: int, budget: str = "host
 
 def run_dag(stack: AirflowStack, dag_id: str) -> None:
     """Run a DAG to its end."""
-    state = stack.wait(dag_id, stack.trigger(dag_id), LONGEST_RUN)
+    state = stack.wait(dag_id, stack.trigger(dag_id), MAX_RUN)
     if state != "success":
         print(f"{dag_id}: {state}")

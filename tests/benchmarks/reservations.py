@@ -1,5 +1,5 @@
 """
-What a reservation costs: the time of ``Budget.reserve`` for each store, also behind a long queue.
+What a reservation costs: the time of ``RateLimiter.reserve`` for each store, also behind a long queue.
 
 ``python -m tests.benchmarks.reservations``: each process reserves for a creation (three limits in one step) and gives
 the place up again; the reservation alone is timed. A single process does so without a pause; each of eight pauses
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from itertools import chain, product
 from statistics import quantiles
 
-from airflow_provider_360learning.api.endpoints import ENDPOINTS
-from tests.benchmarks.support import Table, arguments, in_processes, make_budget, open_store, place_for
+from airflow_provider_360learning.api.v1.spec import API_V1
+from tests.benchmarks.support import Table, arguments, build_rate_limiter, in_processes, open_store, place_for
 
-CREATION = ENDPOINTS["createOrInviteUser"]
+CREATION = API_V1.endpoints["createOrInviteUser"]
 FOR_EVER = 1e9
 PAUSE = 0.02
 #: Microseconds.
@@ -63,15 +63,15 @@ def measure(store: str, queued: int, times: int) -> Iterator[tuple[int, list[flo
 
 def work(plan: Plan) -> list[float]:
     """Reserve as one process."""
-    budget = make_budget(open_store(plan.store, plan.place), "http://127.0.0.1")
+    rate_limiter = build_rate_limiter(open_store(plan.store, plan.place), "http://127.0.0.1")
     for _ in range(plan.queued):
-        budget.reserve(CREATION, FOR_EVER)
+        rate_limiter.reserve(CREATION, FOR_EVER)
     costs = []
     for _ in range(plan.times):
         began = time.perf_counter()
-        reservation = budget.reserve(CREATION, FOR_EVER)
+        reservation = rate_limiter.reserve(CREATION, FOR_EVER)
         costs.append((time.perf_counter() - began) * 1e6)
-        budget.release(reservation)
+        rate_limiter.release(reservation)
         if plan.pause:
             time.sleep(plan.pause)
     return costs

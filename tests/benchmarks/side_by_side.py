@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, GRACE_ID
 from tests.benchmarks.in_airflow import airflow, run_dag
 from tests.benchmarks.support import (
@@ -66,7 +66,7 @@ def main() -> None:
     for name, journal in journals_of(counts):
         for kind, limit in LIMIT_OF.items():
             entries = journals[name, kind] = counted(journal[kind], limit)
-            done, calls = moments(passed(entries)), LIMITS[limit].calls
+            done, calls = moments(passed(entries)), API_V1.limits[limit].requests
             a_second = rate(done, calls)
             shares[name, kind] = a_second / calls
             table.row(
@@ -99,15 +99,15 @@ def journals_of(counts: dict[str, int]) -> Iterator[tuple[str, dict[str, list[En
 
 # The contenders: each is made ready beside a sandbox, and then told what to write.
 
-Write = Callable[[str], object]
-Contender = Callable[[Server, dict[str, int]], contextlib.AbstractContextManager[Write]]
+WriteSpec = Callable[[str], object]
+Contender = Callable[[Server, dict[str, int]], contextlib.AbstractContextManager[WriteSpec]]
 
 
 def in_processes_of_its_own(work: Callable[[Plan], None], processes: int) -> Contender:
-    """Write in several processes, each with an equal part of the work."""
+    """WriteSpec in several processes, each with an equal part of the work."""
 
     @contextlib.contextmanager
-    def ready(server: Server, counts: dict[str, int]) -> Iterator[Write]:
+    def ready(server: Server, counts: dict[str, int]) -> Iterator[WriteSpec]:
         def write(kind: str) -> None:
             parts = [range(first, counts[kind], processes) for first in range(processes)]
             in_processes(work, [Plan(kind, part, server.connection, server.url, home) for part in parts])
@@ -119,10 +119,10 @@ def in_processes_of_its_own(work: Callable[[Plan], None], processes: int) -> Con
 
 
 def mapped(dags: str) -> Contender:
-    """Write in mapped tasks of a running Airflow."""
+    """WriteSpec in mapped tasks of a running Airflow."""
 
     @contextlib.contextmanager
-    def ready(server: Server, counts: dict[str, int]) -> Iterator[Write]:
+    def ready(server: Server, counts: dict[str, int]) -> Iterator[WriteSpec]:
         with airflow(server, **counts) as stack:
             yield lambda kind: run_dag(stack, f"{dags}_{kind}")
 
@@ -134,7 +134,7 @@ def run_operators(plan: Plan) -> None:
     os.environ |= {
         "AIRFLOW_HOME": plan.home,
         "AIRFLOW_CONN_LEARNING360_DEFAULT": plan.connection,
-        "AIRFLOW__LEARNING360__STATE_DIR": plan.home,
+        "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": plan.home,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
     }
     from airflow_provider_360learning.operators.users import (
@@ -202,7 +202,7 @@ def draw(journals: dict[tuple[str, str], list[Entry]]) -> None:
 
     figure, panels = pyplot.subplots(1, len(LIMIT_OF), figsize=(10, 3.8), layout="constrained")
     for panel, (kind, limit) in zip(panels, LIMIT_OF.items(), strict=True):
-        calls = LIMITS[limit].calls
+        calls = API_V1.limits[limit].requests
         panel.axhline(calls, color="#555555", linestyle="--", linewidth=1)
         panel.text(1, calls * 1.02, f"limit: {calls} a second", transform=panel.get_yaxis_transform(), ha="right")
         for name, color in COLORS.items():

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_360learning.api.budget import Budget, Share
 from airflow_provider_360learning.api.client import Client, Settings
-from airflow_provider_360learning.api.endpoints import READ_METHODS
-from airflow_provider_360learning.api.stores import SqliteStore, Store, host_store
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.store import SqliteStore, Store, host_store
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1, READ_METHODS
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID
 
@@ -66,7 +66,7 @@ def sandbox(**settings: Any) -> Iterator[Server]:
     """Run a sandbox in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
-        command = [sys.executable, "-m", "airflow_provider_360learning.cli", "sandbox", "--port", "0"]
+        command = [sys.executable, "-m", "airflow_provider_360learning.cli.definition", "sandbox", "--port", "0"]
         command += ["--port-file", str(port_file), "--settings", json.dumps(settings)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
@@ -114,20 +114,20 @@ def open_store(store: str, place: str) -> Store:
         return host_store(place)
     from redis import Redis
 
-    from airflow_provider_360learning.api.redis_store import RedisStore
+    from airflow_provider_360learning.api.limiter.redis import RedisStore
 
     return RedisStore(Redis.from_url(place), place)
 
 
-def make_budget(store: Store, url: str, **more: Any) -> Budget:
+def build_rate_limiter(store: Store, url: str, **more: Any) -> RateLimiter:
     """Make a budget as the hook makes it, without Airflow, which would take seconds to import for each process."""
-    return Budget(store, base_url=url, company_id=COMPANY_ID, fallback=Share(0.2, time.monotonic()), **more)
+    return RateLimiter(store, base_url=url, company_id=COMPANY_ID, fallback=Share(0.2, time.monotonic()), **more)
 
 
-def make_api(url: str, store: Store, **budget: Any) -> ApiV1:
-    """Make a client that keeps to a budget."""
+def make_api(url: str, store: Store, **rate_limiter: Any) -> ApiV1:
+    """Make a client that keeps to a rate_limiter."""
     settings = Settings(url, COMPANY_ID, API_KEY, auth="api_key_header")
-    return ApiV1(Client(settings, make_budget(store, url, **budget)))
+    return ApiV1(Client(settings, API_V1, build_rate_limiter(store, url, **rate_limiter)))
 
 
 # Counting in the journal, with nothing of the sandbox's own limiter

@@ -28,7 +28,7 @@ import requests
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_360learning.api.stores import SqliteStore
+from airflow_provider_360learning.api.limiter.store import SqliteStore
 from airflow_provider_360learning.sandbox.demo_company import (
     API_KEY,
     COMPANY_ID,
@@ -185,8 +185,8 @@ def on_different_questions(server: Server, session: str, number: int) -> BaseTri
 
 
 def _ours(session: str, min_enrolled: int, interval: int) -> BaseTrigger:
+    from airflow_provider_360learning.completion.conditions import PathSessionCompletion, to_dict
     from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
-    from airflow_provider_360learning.triggers.questions import PathSessionCompletion, to_dict
 
     return Learning360CompletionTrigger(
         learning360_conn_id="learning360_default",
@@ -313,8 +313,8 @@ def measure(row: Row, home: Path) -> Figures:
         "PYTHONPATH": str(ROOT),
         "AIRFLOW__TRIGGERER__CAPACITY": str(MANY + 10),
         "AIRFLOW__TRIGGERER__DEFAULT_CAPACITY": str(MANY + 10),
-        "AIRFLOW__LEARNING360__STATE_DIR": str(home / "state"),
-        "AIRFLOW__LEARNING360__BUDGET": "host",
+        "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "state"),
+        "AIRFLOW__LEARNING360__RATE_LIMITER": "host",
     }
     with sandbox(limits_enabled=row.limits, delay_before_ms=20, delay_after_ms=20, learner_seconds=36000) as server:
         session = make_session(server)
@@ -362,7 +362,7 @@ def start(triggers: list[BaseTrigger], stack: AirflowStack) -> None:
 
 
 def insert(plan: Path) -> None:
-    """Write triggers into the database, each with a copy of the one task; run in the stack's environment."""
+    """WriteSpec triggers into the database, each with a copy of the one task; run in the stack's environment."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import Trigger
     from airflow.utils.session import create_session

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.fast_sandbox import fast_server, sandbox  # noqa: F401 - fixtures
+from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fixtures

@@ -9,15 +9,15 @@ from itertools import chain
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.api.v1.complete_reader import Size, Window
 from airflow_provider_360learning.api.v1.courses import Attempt
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.course_statistics import _DATES, _Attempts
-from airflow_provider_360learning.exports.windows import Size, Window
 from airflow_provider_360learning.files.formats import columns_of, open_rows, read
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
-from tests.fast_sandbox import make_session
+from tests.unlimited_sandbox import make_session
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def export(tmp_path):
     def export(name="attempts.jsonl", **arguments):
         arguments = {"start": FROM, "end": UNTIL, **arguments}
         path = str(tmp_path / name)
-        return Learning360ExportCourseStatisticsOperator(task_id="export", path=path, **arguments).execute({})
+        return Learning360ExportCourseStatisticsOperator(task_id="export", output_path=path, **arguments).execute({})
 
     return export
 
@@ -84,14 +84,14 @@ def test_attempts_at_the_same_millisecond_stay_together(sandbox, attempts, expor
     """Twenty a millisecond, and windows that begin and end between any two."""
     everything = attempts(generated_until=iso(FROM + timedelta(milliseconds=100)))
     sandbox.control.settings(course_stats_cap=150, bounds=bounds)
-    result = export(end=FROM + timedelta(seconds=1))
+    result = export(interval_end=FROM + timedelta(seconds=1))
     assert Counter(rows_in(result["path"])) == Counter(everything)
 
 
 def test_an_interval_has_its_first_moment_and_not_its_last(attempts, export):
     everything = attempts()
     middle = sorted(one.completed_at for one in everything)[1000]
-    before, after = export("before.csv", end=middle), export("after.csv", start=middle)
+    before, after = export("before.csv", interval_end=middle), export("after.csv", interval_start=middle)
     assert (before["rows"], after["rows"]) == (1000, 1000)
     assert middle in {one.completed_at for one in rows_in(after["path"])}
 
@@ -125,7 +125,7 @@ def test_the_largest_answer_is_said_to_be_the_cap_if_answers_were_cut(sandbox, a
 
 
 def test_no_more_is_read_than_it_takes_to_know_that_there_is_more(tmp_path):
-    """Where only the size of an answer counts, it may be that of all attempts there ever were."""
+    """StoragePath only the size of an answer counts, it may be that of all attempts there ever were."""
     read_so_far = []
 
     class Api:
@@ -180,7 +180,7 @@ def test_a_rerun_replaces_the_file_by_an_equal_one(sandbox, attempts, export, tm
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
 def test_an_interval_without_attempts_is_a_file_without_rows(attempts, export, format):
     attempts()
-    result = export(f"empty.{format}", start="2027-01-01T00:00:00Z", end="2027-02-01T00:00:00Z")
+    result = export(f"empty.{format}", interval_start="2027-01-01T00:00:00Z", interval_end="2027-02-01T00:00:00Z")
     assert (result["rows"], result["highest_timestamp"], result["complete"]) == (0, None, True)
     assert list(read(result["path"])) == []
     assert columns_of(result["path"]) == (None if format == "jsonl" else list(Attempt._fields))
@@ -217,7 +217,9 @@ def test_the_format_can_be_said_where_the_name_does_not(attempts, export, tmp_pa
 
 def test_the_feed_has_what_changed_and_each_run_adds_to_it(attempts, export, tmp_path):
     everything = attempts()
-    first, second, third = (export("feed", by="last_activity_at", format=format) for format in (None, None, "csv"))
+    first, second, third = (
+        export("feed", date_field="last_activity_at", format=format) for format in (None, None, "csv")
+    )
     files = {first["path"], second["path"], third["path"]}
     assert files == {str(file) for file in (tmp_path / "feed").iterdir()}
     assert sorted(file.rsplit(".", 1)[1] for file in files) == ["csv", "jsonl", "jsonl"]
@@ -230,17 +232,17 @@ def test_the_feed_has_what_is_not_completed(sandbox, export):
     make_session(sandbox, GRACE_MAIL)
     now = datetime.fromtimestamp(sandbox.control.advance(1000), UTC)  # of the hour that learners need
     interval = {"start": now - timedelta(days=1), "end": now + timedelta(days=1)}
-    (begun,) = rows_in(export("feed", by="last_activity_at", **interval)["path"])
-    assert (begun.user_mail, begun.completed_at) == (GRACE_MAIL, None)
-    assert 0 < begun.progress < 100
+    (sent_up_to,) = rows_in(export("feed", date_field="last_activity_at", **interval)["path"])
+    assert (sent_up_to.user_mail, sent_up_to.completed_at) == (GRACE_MAIL, None)
+    assert 0 < sent_up_to.progress < 100
     assert export(**interval)["rows"] == 0
 
 
 def test_a_feed_needs_a_folder(attempts, export):
     with pytest.raises(AirflowFailException, match="a feed needs a folder"):
-        export("feed.jsonl", by="last_activity_at")
+        export("feed.jsonl", date_field="last_activity_at")
 
 
 def test_there_is_no_other_date_to_go_by(sandbox, export):
     with pytest.raises(AirflowFailException, match="by is 'first_activity_at'"):
-        export(by="first_activity_at")
+        export(date_field="first_activity_at")

@@ -79,7 +79,7 @@ def test_a_run_exports_its_data_interval_and_tells_its_assets(run, airflow_db, t
         """
         Learning360ExportCourseStatisticsOperator(
             task_id="export",
-            path="FOLDER/{{ data_interval_start | ds }}_{{ data_interval_end | ds }}.jsonl",
+            output_path="FOLDER/{{ data_interval_start | ds }}_{{ data_interval_end | ds }}.jsonl",
             overlap=3600,
             outlets=[Asset("x-test://attempts"), Asset("x-test://more")],
         )
@@ -103,8 +103,8 @@ def test_exports_can_be_mapped(run, tmp_path):
     ended = run(
         "export_mapped",
         """
-        Learning360ExportCourseStatisticsOperator.partial(task_id="export", by="last_activity_at").expand(
-            path=["FOLDER/one", "FOLDER/two"]
+        Learning360ExportCourseStatisticsOperator.partial(task_id="export", date_field="last_activity_at").expand(
+            output_path=["FOLDER/one", "FOLDER/two"]
         )
         """,
     )

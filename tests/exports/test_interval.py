@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pendulum
 import pytest
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.exports.interval import interval_of
-from airflow_provider_360learning.exports.moments import milliseconds_of, text_of
+from airflow_provider_360learning.exports.timestamps import milliseconds_of, text_of
 
 DAY = pendulum.datetime(2026, 10, 1)
 RUN = {"data_interval_start": DAY, "data_interval_end": DAY.add(days=1)}
 
 
-def texts(start=None, end=None, overlap=0, context=RUN):
-    span = interval_of(start, end, overlap, context)
+def texts(interval_start=None, interval_end=None, overlap=0, context=RUN):
+    span = interval_of(interval_start, interval_end, overlap, context)
     return text_of(span.start), text_of(span.end)
 
 
@@ -78,7 +78,7 @@ def test_moments_need_a_zone(start):
 def test_an_interval_that_is_not_over_is_warned_of(caplog):
     texts()
     assert caplog.text == ""
-    texts(end=datetime.now(UTC) + timedelta(hours=1))
+    texts(interval_end=datetime.now(UTC) + timedelta(hours=1))
     assert "The interval ends in the future" in caplog.text
 
 

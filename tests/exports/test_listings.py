@@ -8,9 +8,9 @@ import time
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.api.endpoints import LIMITS
+from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exports.columns import COLUMNS
-from airflow_provider_360learning.exports.ordered import UNDER_WAY, in_order
+from airflow_provider_360learning.exports.ordered_executor import UNDER_WAY, in_order
 from airflow_provider_360learning.files.formats import read
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.exports import (
@@ -30,7 +30,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SALES_GROUP_ID,
 )
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import CONNECTION, make_session
+from tests.unlimited_sandbox import CONNECTION, make_session
 
 NOBODYS_ID = "f" * 24
 
@@ -40,7 +40,7 @@ def export(sandbox, tmp_path):
     """Export as JSON Lines, and return the result and the rows."""
 
     def export(operator, **arguments):
-        result = operator(task_id="export", path=str(tmp_path / "rows.jsonl"), **arguments).execute({})
+        result = operator(task_id="export", output_path=str(tmp_path / "rows.jsonl"), **arguments).execute({})
         return result, [row for _, _, row, _ in read(result["path"])]
 
     return export
@@ -71,7 +71,7 @@ def test_all_that_is_listed_is_exported(sandbox, export, kind):
 @pytest.mark.parametrize("kind", LISTINGS)
 def test_every_kind_can_be_written_in_every_format(sandbox, tmp_path, kind, format):
     make_session(sandbox, GRACE_MAIL)
-    result = LISTINGS[kind][0](task_id="export", path=str(tmp_path / f"rows.{format}")).execute({})
+    result = LISTINGS[kind][0](task_id="export", output_path=str(tmp_path / f"rows.{format}")).execute({})
     assert [list(row) for _, _, row, _ in read(result["path"])] == [[column.name for column in COLUMNS[kind]]] * result[
         "rows"
     ]
@@ -121,7 +121,7 @@ def sessions(sandbox):
 
 
 def test_path_sessions_are_exported_as_they_stand(sandbox, export, sessions):
-    result, rows = export(Learning360ExportPathSessionStatisticsOperator, by=None)
+    result, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None)
     assert [(row["session_id"], row["status"]) for row in rows] == [
         (sessions[0], "successful"),
         (sessions[1], "onTime"),
@@ -142,14 +142,14 @@ def test_path_sessions_are_exported_as_they_stand(sandbox, export, sessions):
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 def test_path_sessions_are_exported_by_completion(sandbox, export, sessions, bounds):
     sandbox.control.settings(bounds=bounds)
-    completed_at = export(Learning360ExportPathSessionStatisticsOperator, by=None)[1][0]["completed_at"]
+    completed_at = export(Learning360ExportPathSessionStatisticsOperator, date_field=None)[1][0]["completed_at"]
     long_ago, some_day = "2000-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
     for start, end, found in [
         (long_ago, some_day, sessions[:1]),
         (completed_at, some_day, sessions[:1]),
         (long_ago, completed_at, []),
     ]:
-        result, rows = export(Learning360ExportPathSessionStatisticsOperator, start=start, end=end)
+        result, rows = export(Learning360ExportPathSessionStatisticsOperator, interval_start=start, interval_end=end)
         assert [row["session_id"] for row in rows] == found
         assert (result["interval_start"], result["interval_end"]) == (start, end)
         assert result["highest_timestamp"] == (completed_at if found else None)
@@ -157,7 +157,7 @@ def test_path_sessions_are_exported_by_completion(sandbox, export, sessions, bou
 
 def test_only_some_sessions_can_be_asked_for(sandbox, export, sessions):
     sandbox.control.clear_journal()
-    _, rows = export(Learning360ExportPathSessionStatisticsOperator, by=None, session_ids=[sessions[1]])
+    _, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None, session_ids=[sessions[1]])
     assert [row["session_id"] for row in rows] == [sessions[1]]
     assert [entry["operation"] for entry in sandbox.control.journal()] == ["getUsersPathSessionStats"]
 
@@ -165,7 +165,7 @@ def test_only_some_sessions_can_be_asked_for(sandbox, export, sessions):
 def test_a_session_that_was_deleted_meanwhile_is_logged_and_counted(sandbox, export, sessions, caplog):
     missing = {"kind": "status", "status": 404, "body": {"error": "session_not_found"}}
     sandbox.control.add_fault("getUsersPathSessionStats", path_contains=sessions[0], **missing)
-    result, rows = export(Learning360ExportPathSessionStatisticsOperator, by=None)
+    result, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None)
     assert [row["session_id"] for row in rows] == [sessions[1]]
     assert (result["sessions"], result["deleted_meanwhile"]) == (2, 1)
     assert f"Session {sessions[0]} was deleted after it had been listed" in caplog.text
@@ -173,32 +173,32 @@ def test_a_session_that_was_deleted_meanwhile_is_logged_and_counted(sandbox, exp
 
 def test_a_session_that_was_asked_for_must_exist(sandbox, export, tmp_path):
     with pytest.raises(AirflowFailException, match="session_not_found"):
-        export(Learning360ExportPathSessionStatisticsOperator, by=None, session_ids=[NOBODYS_ID])
+        export(Learning360ExportPathSessionStatisticsOperator, date_field=None, session_ids=[NOBODYS_ID])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_there_is_no_other_date_to_go_by(sandbox, export):
     with pytest.raises(AirflowFailException, match="by is 'last_activity_at'"):
-        export(Learning360ExportPathSessionStatisticsOperator, by="last_activity_at")
+        export(Learning360ExportPathSessionStatisticsOperator, date_field="last_activity_at")
 
 
 # Several requests at a time
 
 
 def test_what_comes_is_in_order_and_little_is_under_way():
-    begun, most = set(), []
+    sent_up_to, most = set(), []
     lock = threading.Lock()
 
     def work(number):
         with lock:
-            begun.add(number)
+            sent_up_to.add(number)
         time.sleep(0.002 * (number % 5))
         return number
 
     for number in in_order(work, range(100)):
-        most.append(max(begun) - number)
+        most.append(max(sent_up_to) - number)
         time.sleep(0.001)
-    assert sorted(begun) == list(range(100))
+    assert sorted(sent_up_to) == list(range(100))
     assert UNDER_WAY / 2 < max(most) < UNDER_WAY
 
 
@@ -219,12 +219,12 @@ def test_the_first_error_ends_it():
 
 def test_the_read_limit_is_reached_at_any_latency(tmp_path, monkeypatch):
     with Sandbox(settings={"delay_before_ms": 200, "delay_after_ms": 200, "limits_enabled": False}) as slow:
-        limits = dict.fromkeys([name for name in LIMITS if "reads" not in name], 1000)
+        limits = dict.fromkeys([name for name in API_V1.limits if "reads" not in name], 1000)
         monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits=limits))
         groups = [{"_id": f"{number:024x}"} for number in range(30)]
         slow.control.add_fault("getGroups", kind="wrong_content", body=groups)
         slow.control.add_fault("getGroup", kind="wrong_content", body={}, count=30)
-        Learning360ExportMembershipsOperator(task_id="export", path=str(tmp_path / "rows.csv")).execute({})
+        Learning360ExportMembershipsOperator(task_id="export", output_path=str(tmp_path / "rows.csv")).execute({})
         arrivals = sorted(entry["arrived_at"] for entry in slow.control.journal() if entry["operation"] == "getGroup")
     assert len(arrivals) == 30
     # Ten requests take a second at the limit, and four if one waits for the other; the middle one of all such spans,

@@ -39,16 +39,16 @@ def operator(request):
 def test_exports_run_in_the_default_pool(operator, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__POOL", "lms")
     with DAG("exports", schedule=None, start_date=datetime(2026, 1, 1)):
-        plain = operator(task_id="plain", path="/x.csv")
-        mapped = operator.partial(task_id="mapped").expand(path=["/x.csv"])
+        plain = operator(task_id="plain", output_path="/x.csv")
+        mapped = operator.partial(task_id="mapped").expand(output_path=["/x.csv"])
     assert (plain.pool, mapped.partial_kwargs["pool"]) == ("default_pool", "default_pool")
 
 
 def test_the_pool_that_the_dag_names_wins(operator):
     with DAG("exports", schedule=None, start_date=datetime(2026, 1, 1), default_args={"pool": "x"}):
-        plain = operator(task_id="plain", path="/x.csv")
-        mapped = operator.partial(task_id="mapped").expand(path=["/x.csv"])
-        named = operator.partial(task_id="named", pool="y").expand(path=["/x.csv"])
+        plain = operator(task_id="plain", output_path="/x.csv")
+        mapped = operator.partial(task_id="mapped").expand(output_path=["/x.csv"])
+        named = operator.partial(task_id="named", pool="y").expand(output_path=["/x.csv"])
     assert (plain.pool, mapped.partial_kwargs["pool"], named.partial_kwargs["pool"]) == ("x", "x", "y")
 
 
@@ -60,9 +60,9 @@ def test_all_arguments_are_templates(operator):
 def test_templates_are_rendered(sandbox, tmp_path):
     task = Learning360ExportCourseStatisticsOperator(
         task_id="one",
-        path="{{ folder }}/{{ name }}.csv",
-        start="{{ start }}",
-        end="2026-02-01 00:00:00+00:00",
+        output_path="{{ folder }}/{{ name }}.csv",
+        interval_start="{{ start }}",
+        interval_end="2026-02-01 00:00:00+00:00",
         overlap="{{ 60 * 60 }}",
         allow_incomplete="{{ 'false' }}",
     )
@@ -74,7 +74,7 @@ def test_templates_are_rendered(sandbox, tmp_path):
 
 def test_a_relative_path_is_refused(sandbox):
     with pytest.raises(Exception, match="is not absolute"):
-        Learning360ExportUsersOperator(task_id="one", path="users.csv").execute({})
+        Learning360ExportUsersOperator(task_id="one", output_path="users.csv").execute({})
 
 
 def test_the_docs_name_every_export(operator):

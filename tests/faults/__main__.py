@@ -51,8 +51,8 @@ def _own_environment(folder: Path) -> None:
     os.environ.update(
         AIRFLOW_HOME=str(folder / "airflow"),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__LEARNING360__BUDGET="host",
-        AIRFLOW__LEARNING360__STATE_DIR=str(folder / "budget"),
+        AIRFLOW__LEARNING360__RATE_LIMITER="host",
+        AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(folder / "budget"),
     )
 
 

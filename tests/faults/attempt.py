@@ -44,7 +44,7 @@ def attempt(operation: str, arguments: Mapping[str, Any], label: Mapping[str, An
     :param arguments: Its arguments.
     :param label: What the line begins with.
     :param reports: The file; what stands in it survives whatever is killed later.
-    :param log: Where everything goes that Airflow says.
+    :param log: StoragePath everything goes that Airflow says.
     """
     _redirect_output(log)
     report = {"end": "success", "result": None, "error": None, "message": None}

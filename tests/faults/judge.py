@@ -28,7 +28,7 @@ _NO_USABLE_ANSWER = frozenset({"garbage", "wrong_content"})
 _ROLES = {"editor": "author"}
 
 
-class Verdict(StrEnum):
+class CompletionStatus(StrEnum):
     """What came of a piece of work, or of a request that belongs to none."""
 
     DONE = "done"
@@ -90,7 +90,7 @@ class Finding:
     :param entries: Its writes in the journal.
     """
 
-    verdict: Verdict
+    verdict: CompletionStatus
     piece: Piece | None = None
     tries: Sequence[Try] = field(default=(), repr=False)
     entries: Sequence[Entry] = field(default=(), repr=False)
@@ -121,7 +121,7 @@ def _not_asked_for(plan: Plan, writes: Mapping[int | None, Sequence[Entry]]) -> 
     for number, entries in writes.items():
         for entry in entries:
             if entry["done"] and entry["operation"] not in ("generateToken", asked.get(number)):
-                yield Finding(Verdict.UNASKED, entries=[entry])
+                yield Finding(CompletionStatus.UNASKED, entries=[entry])
 
 
 @dataclass(frozen=True)
@@ -137,31 +137,31 @@ class _Case:
         """Reach a verdict."""
         return Finding(self._verdict(), self.piece, self.tries, self.writes)
 
-    def _verdict(self) -> Verdict:
+    def _verdict(self) -> CompletionStatus:
         if self._done_twice():
-            return Verdict.TWICE
+            return CompletionStatus.TWICE
         if self.piece.operation in ONCE_ONLY and any(map(self._sent_blindly, self.tries)):
-            return Verdict.BLIND
+            return CompletionStatus.BLIND
         if self.piece.operation in ONCE_ONLY and any(map(self._kept_unknown, self.tries)):
-            return Verdict.HIDDEN
+            return CompletionStatus.HIDDEN
         last = self.tries[-1] if self.tries else None
         if last is None or last.end != "success":
             return self._verdict_on_red(last)
-        return self._verdict_on_green() if self._is_right(last) else Verdict.FALSELY_GREEN
+        return self._verdict_on_green() if self._is_right(last) else CompletionStatus.FALSELY_GREEN
 
-    def _verdict_on_red(self, last: Try | None) -> Verdict:
+    def _verdict_on_red(self, last: Try | None) -> CompletionStatus:
         if last and last.end == "refused" and last.error == self.piece.refusal and not self._done:
-            return Verdict.REFUSED
+            return CompletionStatus.REFUSED
         if last and self.piece.operation in ONCE_ONLY and last.error == "OutcomeUnknownError":
-            return Verdict.UNKNOWN
-        return Verdict.LOST
+            return CompletionStatus.UNKNOWN
+        return CompletionStatus.LOST
 
-    def _verdict_on_green(self) -> Verdict:
+    def _verdict_on_green(self) -> CompletionStatus:
         if any(one.error == "OutcomeUnknownError" for one in self.tries):
-            return Verdict.UNKNOWN
+            return CompletionStatus.UNKNOWN
         if self.piece.operation in ONCE_ONLY and any(map(_is_unknown, self._sends)):
-            return Verdict.SETTLED
-        return Verdict.AGAIN if len(self._sends) > 1 else Verdict.DONE
+            return CompletionStatus.SETTLED
+        return CompletionStatus.AGAIN if len(self._sends) > 1 else CompletionStatus.DONE
 
     @cached_property
     def _sends(self) -> list[Entry]:
@@ -223,7 +223,7 @@ def _is_unknown(entry: Entry) -> bool:
 # What was asked for, as the state shows it.
 
 
-#: Where a result tells the id of what was made.
+#: StoragePath a result tells the id of what was made.
 _ID_KEYS = {"createGroup": "group_id", "createPathSession": "session_id"}
 
 
@@ -248,9 +248,9 @@ def _memberships(state: State, asked: Mapping[str, Any]) -> Iterator[str]:
             yield member["user"]
 
 
-def _enrolments(state: State, asked: Mapping[str, Any]) -> Iterator[str]:
+def _enrollments(state: State, asked: Mapping[str, Any]) -> Iterator[str]:
     (session,) = [session["id"] for session in state["sessions"] if session["name"] == SESSION_NAME]
-    enrolled = {one["mail"] for one in state["enrolments"] if one["session"] == session}
+    enrolled = {one["mail"] for one in state["enrollments"] if one["session"] == session}
     if enrolled.issuperset(asked["users"]):
         yield session
 
@@ -273,7 +273,7 @@ _FOUND_BY = {
     "createOrInviteUser": _users,
     "updateUser": _updated_users,
     "addUserToGroup": _memberships,
-    "addUsersToPathSession": _enrolments,
+    "addUsersToPathSession": _enrollments,
     "createGroup": _groups,
     "createPathSession": _sessions,
 }

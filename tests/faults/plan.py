@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID, SALES_GROUP_ID
 
 #: Stands for the id of the session that everybody is enrolled in: it is known when the sandbox runs.
-SESSION = "the session of all enrolments"
+SESSION = "the session of all enrollments"
 SESSION_NAME = "Everybody"
 NO_SUCH_ID = "f" * 24
 
@@ -31,7 +31,7 @@ HELD = READ_TIMEOUT - 0.3
 #: held or slow: nobody could see before that it will be.
 RETRY_DELAY = SLOW + 0.5
 
-#: All tokens end each time that so many pieces of work were begun.
+#: All tokens end each time that so many pieces of work were sent_up_to.
 WRITES_PER_TOKEN_END = 70
 #: An outage: so many requests in a row, whoever sends them, meet a 503.
 REQUESTS_OF_AN_OUTAGE = 20
@@ -76,7 +76,7 @@ KINDS = (
     Kind("killed at any moment", 0.01, None, kills=True),
 )
 
-#: What the first pieces meet: the look-up that would settle what came of it fails as often as it is sent.
+#: What the first pieces meet: the look-up that would confirm_by_lookup what came of it fails as often as it is sent.
 NO_LOOK_UP = Kind("dropped after the work, and no look-up", 0, {"kind": "drop_after"})
 _LOOK_UP_FAILS = {**_DOWN, "after": 1, "count": 8}
 

@@ -50,7 +50,7 @@ TRIES = 8
 #: How often the harness looks around, in seconds.
 GLANCE = 0.04
 #: A run that takes longer hangs, in seconds.
-LONGEST_RUN = 480.0
+MAX_RUN = 480.0
 #: Moves the sandbox's clock past the end of every token.
 TOKEN_LIFE = 3600.0
 
@@ -85,7 +85,7 @@ def run(plan: Plan, folder: Path) -> Record:
     The calling process must have no other threads: it forks one process for each try.
 
     :param plan: The plan.
-    :param folder: Where to keep reports and logs.
+    :param folder: StoragePath to keep reports and logs.
     """
     settings = {"limits": _LIMITS, "mails_of_other_companies": plan.taken_mails, "token_life": TOKEN_LIFE}
     with sandbox(limits_enabled=False, **settings) as server:
@@ -140,7 +140,7 @@ class _Runner:
 
     def work(self) -> None:
         """Try everything until it has an end."""
-        deadline = time.monotonic() + LONGEST_RUN
+        deadline = time.monotonic() + MAX_RUN
         while self._untried or self._again or self._running:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The run hangs at {[one.piece for one in self._running.values()]}")

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .judge import Entry, Finding, Verdict
+from .judge import CompletionStatus, Entry, Finding
 from .plan import OPERATIONS, Plan, piece_of
 from .run import AT_ONCE, FASTER, Record
 
 _COLUMNS = {
-    Verdict.DONE: "done",
-    Verdict.AGAIN: "again",
-    Verdict.SETTLED: "settled",
-    Verdict.UNKNOWN: "unknown",
-    Verdict.REFUSED: "refused",
+    CompletionStatus.DONE: "done",
+    CompletionStatus.AGAIN: "again",
+    CompletionStatus.SETTLED: "settled",
+    CompletionStatus.UNKNOWN: "unknown",
+    CompletionStatus.REFUSED: "refused",
 }
 
 
@@ -59,7 +59,7 @@ class Summary:
         return met
 
     def as_json(self) -> str:
-        """Write it for other programs."""
+        """WriteSpec it for other programs."""
         return json.dumps(
             {
                 "plan": self.plan.fingerprint,

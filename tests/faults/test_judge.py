@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.judge import Try, Verdict, judge
+from tests.faults.judge import CompletionStatus, Try, judge
 from tests.faults.plan import ROOT_GROUP_ID, Piece, Plan, mark
 
 MAIL = "w0000-a@faults.test"
@@ -33,7 +33,7 @@ class Story:
     journal: list[dict[str, Any]] = field(default_factory=list)
     state: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: (
-            {name: [] for name in ("users", "invitations", "groups", "memberships", "sessions", "enrolments")}
+            {name: [] for name in ("users", "invitations", "groups", "memberships", "sessions", "enrollments")}
             | {"mails_sent": []}
         )
     )
@@ -56,7 +56,7 @@ class Story:
         self.state[kind] += items
         return self
 
-    def verdicts(self) -> list[Verdict]:
+    def verdicts(self) -> list[CompletionStatus]:
         plan = Plan((self.piece,), outages=(), token_ends={}, elsewhere=())
         return [finding.verdict for finding in judge(plan, self.journal, self.state, self.tries)]
 
@@ -93,59 +93,68 @@ LOST_ANSWER = {"status": None, "fault": "drop_after"}
 LOST_REQUEST = {"status": None, "fault": "drop_before", "done": False}
 
 FINE = {
-    "done": (made().tried(GREEN).sent(), Verdict.DONE),
-    "refused with 429 first": (made().tried(GREEN).sent(done=False, status=429).sent(), Verdict.DONE),
-    "settled by a look-up": (made().tried(GREEN).sent(**LOST_ANSWER), Verdict.SETTLED),
-    "killed, and found by the next try": (made().tried(None).sent(fault="delay").tried(GREEN), Verdict.SETTLED),
+    "done": (made().tried(GREEN).sent(), CompletionStatus.DONE),
+    "refused with 429 first": (made().tried(GREEN).sent(done=False, status=429).sent(), CompletionStatus.DONE),
+    "settled by a look-up": (made().tried(GREEN).sent(**LOST_ANSWER), CompletionStatus.SETTLED),
+    "killed, and found by the next try": (
+        made().tried(None).sent(fault="delay").tried(GREEN),
+        CompletionStatus.SETTLED,
+    ),
     "unknown, and made by the next try": (
         made().tried(UNKNOWN).sent(**LOST_REQUEST).tried(GREEN).sent(),
-        Verdict.UNKNOWN,
+        CompletionStatus.UNKNOWN,
     ),
-    "unknown to the end": (made().tried(UNKNOWN).sent(**LOST_ANSWER), Verdict.UNKNOWN),
-    "refused": (story(NO_GROUP).tried(REFUSED).sent(done=False, status=400), Verdict.REFUSED),
+    "unknown to the end": (made().tried(UNKNOWN).sent(**LOST_ANSWER), CompletionStatus.UNKNOWN),
+    "refused": (story(NO_GROUP).tried(REFUSED).sent(done=False, status=400), CompletionStatus.REFUSED),
     "refused instead of garbage": (
         story(NO_GROUP).tried(REFUSED).sent(done=False, status=400, fault="garbage"),
-        Verdict.REFUSED,
+        CompletionStatus.REFUSED,
     ),
-    "updated": (updated().tried(GREEN).sent(), Verdict.DONE),
-    "updated twice": (updated().tried(GREEN).sent(**LOST_ANSWER).sent(), Verdict.AGAIN),
-    "invited": (invited().tried(GREEN).sent(), Verdict.DONE),
+    "updated": (updated().tried(GREEN).sent(), CompletionStatus.DONE),
+    "updated twice": (updated().tried(GREEN).sent(**LOST_ANSWER).sent(), CompletionStatus.AGAIN),
+    "invited": (invited().tried(GREEN).sent(), CompletionStatus.DONE),
 }
 
 WRONG = {
     "a group made by both tries": (
         story(GROUP, group("g1"), group("g2")).tried(UNKNOWN).sent(**LOST_ANSWER).tried(GREEN).sent(),
-        Verdict.TWICE,
+        CompletionStatus.TWICE,
     ),
-    "a group that is there twice": (story(GROUP, group("g1"), group("g2")).tried(GREEN).sent(), Verdict.TWICE),
-    "a second invitation": (invited(mails=2).tried(GREEN).sent(), Verdict.TWICE),
-    "green, and nothing was done": (story().tried(GREEN).sent(done=False), Verdict.FALSELY_GREEN),
-    "green, and nothing is there": (story().tried(GREEN).sent(), Verdict.FALSELY_GREEN),
-    "green, and another group is told": (story(GROUP, group("g7")).tried(GREEN).sent(), Verdict.FALSELY_GREEN),
-    "green, and no group is told": (made().tried({**GREEN, "result": None}).sent(), Verdict.FALSELY_GREEN),
-    "green, and elsewhere": (story(GROUP, group("g1", parent="other")).tried(GREEN).sent(), Verdict.FALSELY_GREEN),
-    "green, and another role": (invited(roles=("admin",)).tried(GREEN).sent(), Verdict.FALSELY_GREEN),
-    "green, and another job": (updated("Captain").tried(GREEN).sent(), Verdict.FALSELY_GREEN),
-    "green, although refused": (story(NO_GROUP).tried(GREEN).sent(done=False, status=400), Verdict.FALSELY_GREEN),
+    "a group that is there twice": (story(GROUP, group("g1"), group("g2")).tried(GREEN).sent(), CompletionStatus.TWICE),
+    "a second invitation": (invited(mails=2).tried(GREEN).sent(), CompletionStatus.TWICE),
+    "green, and nothing was done": (story().tried(GREEN).sent(done=False), CompletionStatus.FALSELY_GREEN),
+    "green, and nothing is there": (story().tried(GREEN).sent(), CompletionStatus.FALSELY_GREEN),
+    "green, and another group is told": (story(GROUP, group("g7")).tried(GREEN).sent(), CompletionStatus.FALSELY_GREEN),
+    "green, and no group is told": (made().tried({**GREEN, "result": None}).sent(), CompletionStatus.FALSELY_GREEN),
+    "green, and elsewhere": (
+        story(GROUP, group("g1", parent="other")).tried(GREEN).sent(),
+        CompletionStatus.FALSELY_GREEN,
+    ),
+    "green, and another role": (invited(roles=("admin",)).tried(GREEN).sent(), CompletionStatus.FALSELY_GREEN),
+    "green, and another job": (updated("Captain").tried(GREEN).sent(), CompletionStatus.FALSELY_GREEN),
+    "green, although refused": (
+        story(NO_GROUP).tried(GREEN).sent(done=False, status=400),
+        CompletionStatus.FALSELY_GREEN,
+    ),
     "an unknown outcome that nobody hears of": (
         made().tried(DOWN).sent(**LOST_ANSWER).tried(GREEN),
-        Verdict.HIDDEN,
+        CompletionStatus.HIDDEN,
     ),
     "a second send without a look, by luck without harm": (
         made().tried(GREEN).sent(**LOST_REQUEST).sent(),
-        Verdict.BLIND,
+        CompletionStatus.BLIND,
     ),
-    "never tried": (story(), Verdict.LOST),
-    "given up": (updated("Captain").tried(DOWN).sent(done=False, status=503), Verdict.LOST),
-    "refused without a reason": (updated().tried(REFUSED).sent(), Verdict.LOST),
+    "never tried": (story(), CompletionStatus.LOST),
+    "given up": (updated("Captain").tried(DOWN).sent(done=False, status=503), CompletionStatus.LOST),
+    "refused without a reason": (updated().tried(REFUSED).sent(), CompletionStatus.LOST),
     "refused for another reason": (
         story(NO_GROUP).tried({**REFUSED, "error": "AuthenticationError"}).sent(done=False, status=400),
-        Verdict.LOST,
+        CompletionStatus.LOST,
     ),
 }
 
 
-def named(cases: dict[str, tuple[Story, Verdict]]) -> pytest.MarkDecorator:
+def named(cases: dict[str, tuple[Story, CompletionStatus]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("told", "verdict"), cases.values(), ids=list(cases))
 
 
@@ -164,4 +173,4 @@ def test_what_is_wrong_is_called_so(told, verdict):
 @pytest.mark.parametrize("body", ["nobody's", f"another operation on {mark(0)}"])
 def test_a_write_that_nobody_asked_for_is_noticed(body):
     told = made().tried(GREEN).sent().sent(operation="deleteUser", body=body)
-    assert told.verdicts() == [Verdict.DONE, Verdict.UNASKED]
+    assert told.verdicts() == [CompletionStatus.DONE, CompletionStatus.UNASKED]

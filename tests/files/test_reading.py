@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.formats import (
     UNREAD,
     Column,
@@ -21,15 +21,15 @@ from airflow_provider_360learning.files.formats import (
     schema_of,
     write_dicts,
 )
-from airflow_provider_360learning.files.storage import opened, write_whole
+from airflow_provider_360learning.files.storage import open_binary, write_atomic
 
 
 @pytest.fixture
 def file(place):
-    """Write a file, give its path."""
+    """WriteSpec a file, give its path."""
 
     def write(name, data):
-        write_whole(f"{place}/{name}", data if isinstance(data, bytes) else data.encode())
+        write_atomic(f"{place}/{name}", data if isinstance(data, bytes) else data.encode())
         return f"{place}/{name}"
 
     return write
@@ -252,7 +252,7 @@ def test_rows_that_cannot_be_read_are_given_back_and_refused_again(file, place, 
 def test_rows_of_another_length_come_back_cell_by_cell(file, place):
     where = file("a.csv", 'a;b\n1;"x;y";z\n2\n')
     write_dicts(f"{place}/b.csv", [values for _, _, values, _ in read(where)], ["a", "b"], schema=schema_of(where))
-    with opened(f"{place}/b.csv") as again:
+    with open_binary(f"{place}/b.csv") as again:
         assert again.read() == b'a;b\r\n1;"x;y";z\r\n2\r\n'
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import (
+    atomic_writer,
     is_local,
-    opened,
+    open_binary,
     storage_path,
-    write_whole,
-    written_whole,
+    write_atomic,
 )
 
 
@@ -22,12 +22,12 @@ class Broken(Exception):
 
 
 def content(where):
-    with opened(where) as file:
+    with open_binary(where) as file:
         return file.read()
 
 
 def begin_and_break(where, breakdown):
-    with written_whole(where) as file:
+    with atomic_writer(where) as file:
         file.write(b"x" * 1_000_000)
         file.flush()
         raise breakdown
@@ -38,15 +38,15 @@ def files_below(folder):
 
 
 def test_a_file_is_there_when_its_block_ended_well(place):
-    with written_whole(f"{place}/new/folder/a.txt") as file:
+    with atomic_writer(f"{place}/new/folder/a.txt") as file:
         file.write(b"one ")
         file.write(b"two")
     assert content(f"{place}/new/folder/a.txt") == b"one two"
 
 
 def test_a_small_file_is_written_in_one_call(place):
-    write_whole(f"{place}/a.txt", b"first")
-    write_whole(f"{place}/a.txt", b"2nd")
+    write_atomic(f"{place}/a.txt", b"first")
+    write_atomic(f"{place}/a.txt", b"2nd")
     assert content(f"{place}/a.txt") == b"2nd"
 
 
@@ -59,15 +59,15 @@ def test_a_block_that_breaks_leaves_nothing(place, breakdown, tmp_path, object_s
 
 
 def test_a_block_that_breaks_leaves_the_file_that_was_there(place):
-    write_whole(f"{place}/a.txt", b"of yesterday")
+    write_atomic(f"{place}/a.txt", b"of yesterday")
     with pytest.raises(Broken):
         begin_and_break(f"{place}/a.txt", Broken)
     assert content(f"{place}/a.txt") == b"of yesterday"
 
 
 def test_the_old_file_is_there_until_the_new_one_is_whole(place):
-    write_whole(f"{place}/a.txt", b"old")
-    with written_whole(f"{place}/a.txt") as file:
+    write_atomic(f"{place}/a.txt", b"old")
+    with atomic_writer(f"{place}/a.txt") as file:
         file.write(b"new")
         file.flush()
         assert content(f"{place}/a.txt") == b"old"
@@ -76,7 +76,7 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(place):
 
 def test_while_it_is_written_a_local_file_is_hidden(tmp_path):
     """Whoever lists the folder for `*.csv` does not see it."""
-    with written_whole(tmp_path / "a.csv") as file:
+    with atomic_writer(tmp_path / "a.csv") as file:
         file.write(b"x")
         assert list(tmp_path.glob("*.csv")) == []
         assert [path.name[0] for path in tmp_path.iterdir()] == ["."]
@@ -86,32 +86,32 @@ def test_while_it_is_written_a_local_file_is_hidden(tmp_path):
 def test_an_upload_that_breaks_is_an_error_and_leaves_nothing(object_store):
     object_store.breaks = True
     with pytest.raises(ConnectionError):
-        write_whole("memory://bucket/a.txt", b"x")
+        write_atomic("memory://bucket/a.txt", b"x")
     assert object_store.find("") == []
 
 
 def test_no_temporary_file_is_left_after_an_upload(object_store, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    write_whole("memory://bucket/a.txt", b"x")
+    write_atomic("memory://bucket/a.txt", b"x")
     object_store.breaks = True
     with pytest.raises(ConnectionError):
-        write_whole("memory://bucket/a.txt", b"x")
+        write_atomic("memory://bucket/a.txt", b"x")
     assert files_below(tmp_path) == []
 
 
 def test_a_file_may_be_read_by_those_whom_the_umask_allows(tmp_path):
     before = os.umask(0o027)
     try:
-        write_whole(tmp_path / "a.txt", b"x")
+        write_atomic(tmp_path / "a.txt", b"x")
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_link_stays_and_leads_to_the_new_file(tmp_path):
-    write_whole(tmp_path / "data" / "a.txt", b"old")
+    write_atomic(tmp_path / "data" / "a.txt", b"old")
     (tmp_path / "a.txt").symlink_to(tmp_path / "data" / "a.txt")
-    write_whole(tmp_path / "a.txt", b"new")
+    write_atomic(tmp_path / "a.txt", b"new")
     assert (tmp_path / "a.txt").is_symlink()
     assert content(tmp_path / "data" / "a.txt") == b"new"
 
@@ -138,4 +138,4 @@ def test_paths_of_stores_keep_their_connection():
 @pytest.mark.parametrize("where", ["nosuch://bucket/x.csv", "memory://a_connection@bucket/x.csv"])
 def test_a_store_that_airflow_does_not_know_is_an_error_that_says_so(where):
     with pytest.raises(InvalidRequestError, match=r"x\.csv cannot be reached.*install the Airflow provider"):
-        write_whole(where, b"")
+        write_atomic(where, b"")

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.formats import (
     Column,
     columns_of,
@@ -21,7 +21,7 @@ from airflow_provider_360learning.files.formats import (
     schema_of,
     write_dicts,
 )
-from airflow_provider_360learning.files.storage import opened, storage_path, write_whole
+from airflow_provider_360learning.files.storage import open_binary, storage_path, write_atomic
 
 FORMATS = ["csv", "jsonl", "parquet"]
 COLUMNS = [
@@ -57,7 +57,7 @@ class Broken(Exception):
 
 
 def content(where):
-    with opened(where) as file:
+    with open_binary(where) as file:
         return file.read()
 
 
@@ -351,7 +351,7 @@ def test_merged_csv_has_one_header_even_over_two_lines(place):
 def test_parts_with_other_columns_are_not_merged(place, format):
     write(f"{place}/a.{format}", [["1"]], [Column("a")])
     write(f"{place}/b.{format}", [["1"]], [Column("b")])
-    write_whole(f"{place}/c.{format}", b"before")
+    write_atomic(f"{place}/c.{format}", b"before")
     with pytest.raises(InvalidRequestError, match=rf"b\.{format} has other columns than the first part"):
         concatenate([f"{place}/a.{format}", f"{place}/b.{format}"], f"{place}/c.{format}")
     assert content(f"{place}/c.{format}") == b"before"

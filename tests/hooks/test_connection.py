@@ -9,8 +9,8 @@ import pytest
 from airflow.models import Connection
 
 from airflow_provider_360learning.api.client import Settings
-from airflow_provider_360learning.api.errors import InvalidConnectionError
-from airflow_provider_360learning.hooks.connection import read_connection
+from airflow_provider_360learning.connections.learning360 import read_connection
+from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
 

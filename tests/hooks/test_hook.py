@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_360learning import __version__
-from airflow_provider_360learning.api.errors import TransportError
+from airflow_provider_360learning.exceptions import TransportError
 from airflow_provider_360learning.hooks.learning360 import NOBODY, Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
 from tests.api.support import (
@@ -62,12 +62,12 @@ def test_settings_of_the_connection_reach_the_requests(sandbox, connect):
     with silent_server() as address:
         connect(host=f"http://{address}", extra={"auth": "api_key_header", "read_timeout": "0.2"})
         with pytest.raises(TransportError, match="read_timeout"):
-            Learning360Hook(attempts=1).api.list_groups()
+            Learning360Hook(max_attempts=1).api.list_groups()
 
 
 def test_on_an_event_loop_all_who_wait_share_one_token(sandbox, connect):
     async def wait(executor):
-        api = await Learning360Hook().aget_api(executor)
+        api = await Learning360Hook().get_async_conn(executor)
         return await api.get_user.arun(executor, GRACE_MAIL)
 
     async def play(executor):

@@ -14,9 +14,9 @@ import pytest
 from airflow.models import Connection
 from redis.exceptions import AuthenticationError, RedisError, TimeoutError
 
-from airflow_provider_360learning.api.errors import InvalidConnectionError
-from airflow_provider_360learning.hooks.budget import look_up
-from airflow_provider_360learning.hooks.redis import make_client
+from airflow_provider_360learning.connections.redis import make_client
+from airflow_provider_360learning.exceptions import InvalidConnectionError
+from airflow_provider_360learning.hooks.rate_limiter import look_up
 from tests.api.support import silent_server
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +191,7 @@ def test_a_server_that_does_not_answer_holds_nobody_for_long(connect):
 FORKING = """
 import os, sys
 from types import SimpleNamespace
-from airflow_provider_360learning.hooks.redis import make_client
+from airflow_provider_360learning.connections.redis import make_client
 
 fields = dict(conn_id="budget", conn_type="redis", login=None, password=None, schema=None, extra=None)
 client, _ = make_client(SimpleNamespace(**fields, host="127.0.0.1", port=int(sys.argv[1])), {})
@@ -216,7 +216,7 @@ def test_without_the_package_it_says_what_to_install():
     code = (
         "import sys; from types import SimpleNamespace as Made\n"
         "sys.modules['redis'] = None\n"
-        "from airflow_provider_360learning.hooks.redis import make_client\n"
+        "from airflow_provider_360learning.connections.redis import make_client\n"
         "fields = dict(conn_id='budget', conn_type='redis', host='cache.test', port=None, schema=None, extra=None)\n"
         "make_client(Made(**fields, login=None, password=None), {})\n"
     )

@@ -9,10 +9,10 @@ import re
 import pytest
 
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.get_provider_info import get_provider_info
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.operators.exports import Learning360ExportOperator, Learning360ListingExportOperator
-from airflow_provider_360learning.provider_info import get_provider_info
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 
 LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")

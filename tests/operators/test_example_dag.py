@@ -124,8 +124,8 @@ def test_the_work_is_divided_as_the_documentation_says(dag):
         "waiting_for_acceptance",
         "find_path",
         "onboarding_session",
-        "users_to_enrol",
-        "enrol",
+        "users_to_enroll",
+        "enroll",
         "wait_for_completion",
         "summary",
         "refused_rows",
@@ -143,7 +143,7 @@ def test_whatever_talks_to_360learning_through_an_operator_is_in_the_shared_pool
         "create_accounts",
         "existing_users_join_their_group",
         "onboarding_session",
-        "enrol",
+        "enroll",
         "wait_for_completion",
     }
 

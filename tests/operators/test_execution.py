@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_360learning.api.errors import (
+from airflow_provider_360learning.exceptions import (
     OutcomeUnknownError,
     RateLimitedError,
 )
@@ -39,7 +39,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SALES_GROUP_ID,
     WELCOME_COURSE_ID,
 )
-from tests.fast_sandbox import CONNECTION, UNLIMITED, operations
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 NEW_MAIL = "ana.silva@acme.test"
 NOBODY_ID = "f" * 24
@@ -134,7 +134,7 @@ def test_create_group_returns_the_new_group(sandbox):
     assert made == {"group_id": made["group_id"], "name": "Research", "outcome": "created"}
     (group,) = [group for group in sandbox.control.state()["groups"] if group["name"] == "Research"]
     assert (group["id"], group["parent"]) == (made["group_id"], SALES_GROUP_ID)
-    assert run(Learning360CreateGroupOperator, name="Research", parent_id=SALES_GROUP_ID)["outcome"] == "exists"
+    assert run(Learning360CreateGroupOperator, name="Research", parent_id=SALES_GROUP_ID)["outcome"] == "already_exists"
 
 
 def test_create_path_session_returns_the_new_session(sandbox, session_id):
@@ -257,7 +257,7 @@ def test_what_another_try_may_mend_reaches_the_retries_of_airflow(sandbox):
     with pytest.raises(OutcomeUnknownError) as raised:
         run(Learning360CreateGroupOperator, name="Research")
     assert not isinstance(raised.value, AirflowException)
-    assert run(Learning360CreateGroupOperator, name="Research")["outcome"] == "exists"
+    assert run(Learning360CreateGroupOperator, name="Research")["outcome"] == "already_exists"
     assert [group["name"] for group in sandbox.control.state()["groups"]].count("Research") == 1
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_360learning.api import errors
-from airflow_provider_360learning.api.errors import Learning360Error
+from airflow_provider_360learning import exceptions as errors
+from airflow_provider_360learning.exceptions import Learning360Error
 
 pytestmark = pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
 

@@ -11,7 +11,7 @@ from airflow_provider_360learning.operators.paths import Learning360EnrollUsersO
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
-from tests.fast_sandbox import CONNECTION, UNLIMITED
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED
 
 
 def rendered(kind, context, **arguments):
@@ -88,7 +88,7 @@ def test_a_query_may_stand_in_a_file_of_its_own(tmp_path):
     (tmp_path / "people.sql").write_text("SELECT mail FROM people WHERE hired = '{{ day }}' ORDER BY mail")
     with DAG("queries", schedule=None, template_searchpath=[str(tmp_path)]):
         task = Learning360BulkOperator(
-            task_id="one", action="create_user", sql="people.sql", sql_conn_id="hr", results="/data/{{ day }}"
+            task_id="one", action="create_user", sql="people.sql", sql_conn_id="hr", results_path="/data/{{ day }}"
         )
     task.resolve_template_files()
     task.render_template_fields({"day": "2026-10-01"})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fast_sandbox import fast_server, sandbox  # noqa: F401 - fixtures
 from tests.files.conftest import place  # noqa: F401 - a fixture
 from tests.files.object_store import object_store  # noqa: F401 - a fixture
+from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_360learning.files.storage import storage_path, write_whole
+from airflow_provider_360learning.files.storage import storage_path, write_atomic
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.server import Sandbox
 
@@ -25,15 +25,15 @@ class ImpatientBulkOperator(Learning360BulkOperator):
     """Sends what failed no second time, where the real one tries again for a minute."""
 
     def _make_hook(self, **more: Any) -> Any:
-        return super()._make_hook(**{**more, "attempts": 1})
+        return super()._make_hook(**{**more, "max_attempts": 1})
 
 
 def bulk(
-    action: str, rows: Any = None, *, results: Any, context: Any = None, impatient: bool = False, **arguments: Any
+    action: str, rows: Any = None, *, results_path: Any, context: Any = None, impatient: bool = False, **arguments: Any
 ) -> dict[str, Any]:
     """Apply an action to rows, outside of Airflow, and return what the task would."""
     kind = ImpatientBulkOperator if impatient else Learning360BulkOperator
-    operator = kind(task_id="bulk", action=action, rows=rows, results=str(results), **arguments)
+    operator = kind(task_id="bulk", action=action, rows=rows, results_path=str(results_path), **arguments)
     return dict(operator.execute(context or {}))
 
 
@@ -60,7 +60,7 @@ def outcomes_in(folder: Any) -> list[str]:
 
 def faults_in(folder: Any) -> list[dict[str, Any]]:
     """Read the report of faults."""
-    return json_lines(storage_path(folder) / "rejected" / "faults.jsonl")
+    return json_lines(storage_path(folder) / "rejected" / "errors.jsonl")
 
 
 def manifest_in(folder: Any) -> dict[str, Any]:
@@ -89,31 +89,31 @@ def mails(sandbox: Sandbox) -> list[str]:
 
 
 def put(where: Any, text: str) -> str:
-    """Write a small text file, anywhere, and return its path."""
-    write_whole(where, text.encode())
+    """WriteSpec a small text file, anywhere, and return its path."""
+    write_atomic(where, text.encode())
     return str(where)
 
 
 def put_json_lines(where: Any, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write a JSON Lines file, anywhere, and return its path."""
+    """WriteSpec a JSON Lines file, anywhere, and return its path."""
     return put(where, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def put_parquet(where: Any, rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema | None = None) -> str:
-    """Write a Parquet file, anywhere, and return its path."""
+    """WriteSpec a Parquet file, anywhere, and return its path."""
     with storage_path(where).open("wb") as file:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), file)
     return str(where)
 
 
 def put_csv(where: Any, rows: Sequence[Mapping[str, Any]], separator: str = ",") -> str:
-    """Write a CSV file of values that need no quotation marks, anywhere, and return its path."""
+    """WriteSpec a CSV file of values that need no quotation marks, anywhere, and return its path."""
     lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
     return put(where, "".join(separator.join(cells) + "\n" for cells in lines))
 
 
 def put_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows to the table ``people`` of a SQLite database."""
+    """WriteSpec the rows to the table ``people`` of a SQLite database."""
     columns = list(rows[0])
     with sqlite3.connect(file) as database:
         database.execute(f"CREATE TABLE people ({', '.join(columns)})")

@@ -12,7 +12,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
-from tests.fast_sandbox import CONNECTION, UNLIMITED, operations
 from tests.rows.support import (
     bulk,
     faults_in,
@@ -31,6 +30,7 @@ from tests.rows.support import (
     results_in,
     writes,
 )
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 # Sources and stores
 
@@ -58,12 +58,14 @@ def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, sour
     rows = [*people(5, first_name="Ana"), {"mail": LINUS_MAIL, "mode": "invite", "first_name": "Linus"}]
     rows.append({"mail": "zoe@elsewhere.test", "mode": "create_active", "first_name": "Zoe"})
     sandbox.control.settings(mails_of_other_companies=["zoe@elsewhere.test"])
-    done = bulk("create_user", **source(sorted(rows, key=lambda row: row["mail"])), results=results, max_failed=1)
+    done = bulk(
+        "create_user", **source(sorted(rows, key=lambda row: row["mail"])), results_path=results, max_failures=1
+    )
     rejected = str(path_of(results, "rejected", f"rejected.{source.format}"))
     assert done == {
         "rows": 7,
         "outcomes": {"already_invited": 1, "created": 5, "refused": 1},
-        "results": str(path_of(results, "results.jsonl")),
+        "results_path": str(path_of(results, "results.jsonl")),
         "rejected": rejected,
     }
     assert [(result["row"], result["key"], result["outcome"]) for result in results_in(results)] == [
@@ -78,7 +80,7 @@ def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, sour
 
 def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):
     rows = [{"user": "nobody@acme.test", "job": "Clerk"}]
-    done = bulk("update_user", rows, results=f"{place}/results", rejected=f"{place}/back", max_failed=1)
+    done = bulk("update_user", rows, results_path=f"{place}/results", rejected_path=f"{place}/back", max_failures=1)
     assert done["rejected"] == str(path_of(place, "back", "rejected.jsonl"))
     assert json_lines(done["rejected"]) == rows
     assert sorted(files_in(f"{place}/results")) == ["accepted.txt", "manifest.json", "results.jsonl"]
@@ -90,9 +92,9 @@ def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):
         ("create_user", {"mail": "ana@acme.test"}, "invited"),
         ("update_user", {"user": GRACE_MAIL, "job": "Admiral"}, "updated"),
         ("delete_user", {"user": GRACE_MAIL}, "deleted"),
-        ("delete_user", {"user": "nobody@acme.test"}, "missing"),
+        ("delete_user", {"user": "nobody@acme.test"}, "not_found"),
         ("create_group", {"name": "Lab"}, "created"),
-        ("create_group", {"name": "Sales", "parent_id": "64b1f0c2a9d3e40012ab0001"}, "exists"),
+        ("create_group", {"name": "Sales", "parent_id": "64b1f0c2a9d3e40012ab0001"}, "already_exists"),
         ("update_group", {"group_id": SALES_GROUP_ID, "custom": "4711"}, "updated"),
         ("delete_group", {"group_id": SALES_GROUP_ID}, "deleted"),
         ("add_user_to_group", {"user": GRACE_MAIL, "group_id": SALES_GROUP_ID}, "added"),
@@ -100,12 +102,12 @@ def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):
     ],
 )
 def test_any_write_is_applied_and_the_outcome_is_the_actions(sandbox, tmp_path, action, row, outcome):
-    bulk(action, [row], results=tmp_path)
+    bulk(action, [row], results_path=tmp_path)
     assert outcomes_in(tmp_path) == [outcome]
 
 
 def test_the_id_of_what_was_made_stands_in_the_results(sandbox, tmp_path):
-    bulk("create_group", [{"name": "Lab"}, {"name": "Shop"}], results=tmp_path)
+    bulk("create_group", [{"name": "Lab"}, {"name": "Shop"}], results_path=tmp_path)
     made = {group["name"]: group["id"] for group in sandbox.control.state()["groups"]}
     assert [result["id"] for result in results_in(tmp_path)] == [made["Lab"], made["Shop"]]
 
@@ -113,7 +115,7 @@ def test_the_id_of_what_was_made_stands_in_the_results(sandbox, tmp_path):
 def test_the_connection_can_be_another_one(sandbox, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_CONN_SECOND_COMPANY", sandbox.connection_json(limits=UNLIMITED))
     monkeypatch.setenv(CONNECTION, "learning360://nobody")
-    bulk("create_user", people(1), results=tmp_path, learning360_conn_id="second_company")
+    bulk("create_user", people(1), results_path=tmp_path, learning360_conn_id="second_company")
     assert outcomes_in(tmp_path) == ["created"]
 
 
@@ -122,10 +124,10 @@ def test_arguments_are_templates(sandbox, tmp_path):
         task_id="bulk",
         action="{{ kind }}_user",
         rows="{{ folder }}/in.csv",
-        results="{{ folder }}/results",
-        columns={"E-Mail": "{{ 'mail' }}"},
-        common={"mode": "{{ mode }}"},
-        max_failed="{{ 3 * 4 }}",
+        results_path="{{ folder }}/results",
+        column_mapping={"E-Mail": "{{ 'mail' }}"},
+        defaults={"mode": "{{ mode }}"},
+        max_failures="{{ 3 * 4 }}",
         on_invalid="{{ 'skip' }}",
     )
     put(tmp_path / "in.csv", "E-Mail\nana@acme.test\nbo\n")
@@ -140,14 +142,14 @@ def test_arguments_are_templates(sandbox, tmp_path):
 def test_a_source_without_rows_sends_nothing_and_is_an_error(sandbox, tmp_path, text):
     file = put(tmp_path / "in.csv", text)
     with pytest.raises(AirflowFailException, match=r"in\.csv has no rows; nothing was sent"):
-        bulk("create_user", file, results=tmp_path / "results")
+        bulk("create_user", file, results_path=tmp_path / "results")
     assert operations(sandbox) == []
 
 
 @pytest.mark.parametrize("kind", ["list", "file"])
 def test_a_source_without_rows_may_be_fine(sandbox, results, tmp_path, kind):
     rows = [] if kind == "list" else put(tmp_path / "in.csv", "")
-    done = bulk("create_user", rows, results=results, allow_empty=True)
+    done = bulk("create_user", rows, results_path=results, allow_empty=True)
     file = str(path_of(results, "results.jsonl"))
     assert done == {"rows": 0, "outcomes": {}, "results": file, "rejected": None}
     assert results_in(results) == []
@@ -155,21 +157,24 @@ def test_a_source_without_rows_may_be_fine(sandbox, results, tmp_path, kind):
     assert operations(sandbox) == []
 
 
-@pytest.mark.parametrize(("max_failed", "green"), [(0, False), (1, False), (2, True), (0.25, False), (0.5, True)])
-def test_how_many_rows_may_fail_is_a_number_or_a_share(sandbox, tmp_path, max_failed, green):
+@pytest.mark.parametrize(("max_failures", "green"), [(0, False), (1, False), (2, True), (0.25, False), (0.5, True)])
+def test_how_many_rows_may_fail_is_a_number_or_a_share(sandbox, tmp_path, max_failures, green):
     rows = [{"user": GRACE_MAIL}, {"user": LINUS_MAIL}, {"user": "x@acme.test"}, {"user": "admin@acme.test"}]
-    arguments = {"results": tmp_path, "common": {"job": "Clerk"}, "max_failed": max_failed}
+    arguments = {"results_path": tmp_path, "defaults": {"job": "Clerk"}, "max_failures": max_failures}
     if green:
         assert bulk("update_user", rows, **arguments)["outcomes"] == {"refused": 2, "updated": 2}
     else:
-        with pytest.raises(AirflowFailException, match=rf"2 of 4 rows were not done \(max_failed={max_failed:g}\)"):
+        with pytest.raises(AirflowFailException, match=rf"2 of 4 rows were not done \(max_failures={max_failures:g}\)"):
             bulk("update_user", rows, **arguments)
     assert outcomes_in(tmp_path) == ["updated", "refused", "refused", "updated"]
 
 
 def test_rows_left_out_on_purpose_do_not_make_a_task_red(sandbox, tmp_path):
     rows = [*people(1), {"mail": "ana"}]
-    assert bulk("create_user", rows, results=tmp_path, on_invalid="skip")["outcomes"] == {"created": 1, "invalid": 1}
+    assert bulk("create_user", rows, results_path=tmp_path, on_invalid="skip")["outcomes"] == {
+        "created": 1,
+        "invalid": 1,
+    }
 
 
 def test_a_red_task_still_tells_its_successors_how_it_ended(sandbox, tmp_path):
@@ -180,15 +185,15 @@ def test_a_red_task_still_tells_its_successors_how_it_ended(sandbox, tmp_path):
         bulk(
             "delete_user",
             [{"user": "x@acme.test"}],
-            results=tmp_path,
-            common={"if_missing": "fail"},
+            results_path=tmp_path,
+            defaults={"if_missing": "fail"},
             context={"ti": ti},
         )
     assert pushed == {
         "return_value": {
             "rows": 1,
             "outcomes": {"refused": 1},
-            "results": f"{tmp_path}/results.jsonl",
+            "results_path": f"{tmp_path}/results.jsonl",
             "rejected": f"{tmp_path}/rejected/rejected.jsonl",
         }
     }
@@ -227,7 +232,7 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
     file, folder = put_csv(tmp_path / "in.csv", rows), tmp_path / "results"
 
     with pytest.raises(AirflowFailException, match=r"37 of 1000 rows of .*in\.csv are wrong"):
-        bulk("create_user", file, results=folder)
+        bulk("create_user", file, results_path=folder)
     assert operations(sandbox) == []
     faults = faults_in(folder)
     assert sorted({fault["row"] for fault in faults}) == [number + 1 for number in bad]
@@ -237,7 +242,7 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
         assert (fault["field"] or "").partition("[")[0] in {*wrong, "password"}
         assert fault["value"] in {*wrong.values(), None}
 
-    done = bulk("create_user", file, results=folder, on_invalid="skip")
+    done = bulk("create_user", file, results_path=folder, on_invalid="skip")
     assert done["outcomes"] == {"created": 963, "invalid": 37}
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 963
     assert faults_in(folder) == faults
@@ -247,7 +252,7 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
     assert lines == [",".join(rows[number].values()) for number in bad]
 
     corrected = [dict.fromkeys(columns, "") | row for row in people(37, start=2001)]
-    again = bulk("create_user", put_csv(tmp_path / "corrected.csv", corrected), results=tmp_path / "again")
+    again = bulk("create_user", put_csv(tmp_path / "corrected.csv", corrected), results_path=tmp_path / "again")
     assert again["outcomes"] == {"created": 37}
     assert again["rejected"] is None
 
@@ -255,13 +260,13 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
 # A dry run
 
 
-@pytest.mark.parametrize("only_changes", [True, False])
-def test_a_dry_run_sends_no_write_and_says_what_would_be_done(sandbox, results, only_changes):
+@pytest.mark.parametrize("skip_unchanged", [True, False])
+def test_a_dry_run_sends_no_write_and_says_what_would_be_done(sandbox, results, skip_unchanged):
     rows = [{"user": GRACE_MAIL, "first_name": "Grace"}, {"user": "admin@acme.test", "job": "Boss"}, {"user": "x"}]
-    arguments = {"results": results, "on_invalid": "skip", "only_changes": only_changes}
+    arguments = {"results_path": results, "on_invalid": "skip", "skip_unchanged": skip_unchanged}
     done = bulk("update_user", rows, **arguments, dry_run=True)
-    first = "unchanged" if only_changes else "would_be_sent"
-    assert outcomes_in(f"{results}/dry_run") == [first, "would_be_sent", "invalid"]
+    first = "unchanged" if skip_unchanged else "would_send"
+    assert outcomes_in(f"{results}/dry_run") == [first, "would_send", "invalid"]
     assert done["results"] == str(path_of(results, "dry_run", "results.jsonl"))
     assert writes(sandbox) == []
     folder = "rejected/dry_run"
@@ -269,26 +274,26 @@ def test_a_dry_run_sends_no_write_and_says_what_would_be_done(sandbox, results, 
         "dry_run/results.jsonl",
         "dry_run/manifest.json",
         f"{folder}/rejected.jsonl",
-        f"{folder}/faults.jsonl",
+        f"{folder}/errors.jsonl",
     }
 
 
 def test_a_dry_run_leaves_real_results_and_a_run_that_is_not_over_alone(sandbox, tmp_path):
     rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
-    bulk("update_user", rows, results=tmp_path)
+    bulk("update_user", rows, results_path=tmp_path)
     before = files_in(tmp_path)
     put(tmp_path / "progress.json", '{"run": "r", "input": "of other rows"}')
     before["progress.json"] = (tmp_path / "progress.json").read_bytes()
-    assert bulk("update_user", [*rows, {"user": "admin@acme.test", "job": "Boss"}], results=tmp_path, dry_run=True)[
-        "outcomes"
-    ] == {"unchanged": 1, "would_be_sent": 1}
+    assert bulk(
+        "update_user", [*rows, {"user": "admin@acme.test", "job": "Boss"}], results_path=tmp_path, dry_run=True
+    )["outcomes"] == {"unchanged": 1, "would_send": 1}
     after = files_in(tmp_path)
     assert {name: after[name] for name in before} == before
 
 
 def test_a_dry_run_finds_what_is_wrong(sandbox, tmp_path):
     with pytest.raises(AirflowFailException, match="1 of 1 rows"):
-        bulk("create_user", [{"mail": "ana"}], results=tmp_path, dry_run=True)
+        bulk("create_user", [{"mail": "ana"}], results_path=tmp_path, dry_run=True)
 
 
 # The log
@@ -296,38 +301,40 @@ def test_a_dry_run_finds_what_is_wrong(sandbox, tmp_path):
 
 def test_the_log_says_what_to_expect(sandbox, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(CONNECTION, sandbox.connection_json())
-    bulk("create_user", people(1000), results=tmp_path, dry_run=True)
+    bulk("create_user", people(1000), results_path=tmp_path, dry_run=True)
     said = "create_user: 1,000 rows, up to 1,000 requests at 1.90 a second (createOrInviteUser): about 9 min if all of "
     assert f"{said}them are sent and nobody else uses the limit" in caplog.messages
 
 
 def test_the_log_ends_with_the_counts_and_what_the_calls_cost(sandbox, tmp_path, caplog):
-    bulk("create_user", people(2), results=tmp_path)
+    bulk("create_user", people(2), results_path=tmp_path)
     assert caplog.messages[-2] == f"2 rows: {{'created': 2}}. Results: {tmp_path}/results.jsonl"
     assert caplog.messages[-1].startswith("360Learning: 2 requests, waited 0 s")
 
 
 def test_under_slots_the_log_says_the_share_and_how_to_get_more(sandbox, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("AIRFLOW__LEARNING360__BUDGET", "slots")
+    monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "pool_slots")
     monkeypatch.setenv(CONNECTION, sandbox.connection_json())
     # The budget is chosen once in a process, for each user that tasks run as.
     bulk(
         "update_user",
         [{"user": GRACE_MAIL}],
-        results=tmp_path,
-        common={"job": "x"},
+        results_path=tmp_path,
+        defaults={"job": "x"},
         dry_run=True,
         pool_slots=2,
         run_as_user="a",
     )
     (said,) = [message for message in caplog.messages if message.startswith("update_user: 1 rows")]
     assert "1 requests at 1.90 a second (updateUser)" in said
-    assert "That is 40 % of the limit ([learning360] budget = slots): pool_slots of this task decides" in said
+    assert (
+        "That is 40 % of the limit ([learning360] rate_limiter = pool_slots): pool_slots of this task decides" in said
+    )
 
 
 def test_the_log_says_every_now_and_then_how_far_it_is(sandbox, tmp_path, caplog):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1.1, mentions="person21@")
     sandbox.control.settings(mails_of_other_companies=["person1@acme.test"])
-    bulk("create_user", people(40), results=tmp_path, max_failed=1)
+    bulk("create_user", people(40), results_path=tmp_path, max_failures=1)
     (said,) = [message for message in caplog.messages if " of 40 rows (" in message]
     assert re.fullmatch(r"\d+ of 40 rows \(\d+ %\), \d+\.\d\d a second, \d+ s left, 1 not done, 0 answers 429", said)

@@ -8,8 +8,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_ID, GRACE_MAIL, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import CONNECTION, UNLIMITED, operations
 from tests.rows.support import bulk, files_in, outcomes_in, people, put_csv, writes
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def update(sandbox, results):
 
     def update(rows, **arguments):
         sandbox.control.clear_journal()
-        bulk("update_user", rows, **{"results": results, **arguments})
+        bulk("update_user", rows, **{"results_path": results, **arguments})
         return outcomes_in(arguments.get("results", results)), operations(sandbox)
 
     return update
@@ -45,7 +45,7 @@ def test_a_row_that_changed_is_sent_and_remembered(update):
 def test_rows_are_known_by_their_key_wherever_they_stand(update):
     update(JOBS)
     again = [{"user": "somebody@acme.test", "job": "x"}, *reversed(JOBS)]
-    assert update(again, max_failed=1)[0] == ["refused", "unchanged", "unchanged"]
+    assert update(again, max_failures=1)[0] == ["refused", "unchanged", "unchanged"]
 
 
 def test_the_case_of_a_mail_and_the_order_of_columns_make_no_difference(update):
@@ -56,8 +56,8 @@ def test_the_case_of_a_mail_and_the_order_of_columns_make_no_difference(update):
 
 def test_what_was_not_accepted_is_sent_again(update):
     rows = [*JOBS, {"user": "somebody@acme.test", "job": "Clerk"}]
-    assert update(rows, max_failed=1)[0] == ["updated", "updated", "refused"]
-    assert update(rows, max_failed=1) == (["unchanged", "unchanged", "refused"], ["getUsers", "updateUser"])
+    assert update(rows, max_failures=1)[0] == ["updated", "updated", "refused"]
+    assert update(rows, max_failures=1) == (["unchanged", "unchanged", "refused"], ["getUsers", "updateUser"])
 
 
 def test_what_360learning_lists_as_it_is_asked_for_is_not_sent(update):
@@ -79,9 +79,9 @@ def test_groups_are_compared_with_their_listing(sandbox, results):
     (sales,) = [group for group in sandbox.control.state()["groups"] if group["id"] == SALES_GROUP_ID]
     assert (sales["name"], sales["public"]) == ("Sales", True)
     sandbox.control.clear_journal()
-    bulk("update_group", [{"group_id": SALES_GROUP_ID, "name": "Sales"}], results=results)
+    bulk("update_group", [{"group_id": SALES_GROUP_ID, "name": "Sales"}], results_path=results)
     assert (outcomes_in(results), operations(sandbox)) == (["unchanged"], ["getGroups"])
-    bulk("update_group", [{"group_id": SALES_GROUP_ID, "name": "Sellers"}], results=results)
+    bulk("update_group", [{"group_id": SALES_GROUP_ID, "name": "Sellers"}], results_path=results)
     assert outcomes_in(results) == ["updated"]
 
 
@@ -90,7 +90,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_seen(update):
     update(JOBS)
     Learning360Hook().api.update_user(GRACE_MAIL, job="Retired")
     assert update(JOBS)[0] == ["unchanged", "unchanged"]
-    assert update(JOBS, only_changes=False)[0] == ["updated", "updated"]
+    assert update(JOBS, skip_unchanged=False)[0] == ["updated", "updated"]
 
 
 def test_a_row_with_a_password_is_always_sent(update):
@@ -103,25 +103,25 @@ def test_nothing_is_remembered_of_a_password_that_could_be_guessed_from(update, 
     kept = []
     for number in range(2):
         folder = f"{place}/{number}"
-        update([{"user": GRACE_MAIL, "job": "Admiral", "password": f"planted-secret-{number}"}], results=folder)
+        update([{"user": GRACE_MAIL, "job": "Admiral", "password": f"planted-secret-{number}"}], results_path=folder)
         kept.append(files_in(folder)["accepted.txt"])
     assert kept[0] == kept[1]
 
 
 def test_actions_that_are_no_updates_send_everything_unless_asked(sandbox, tmp_path):
     for _ in range(2):
-        bulk("create_user", people(2), results=tmp_path)
-    assert outcomes_in(tmp_path) == ["exists", "exists"]
+        bulk("create_user", people(2), results_path=tmp_path)
+    assert outcomes_in(tmp_path) == ["already_exists", "already_exists"]
     for folder in ("first", "second"):
-        bulk("create_user", people(2), results=tmp_path / folder, remembered=tmp_path, only_changes=True)
+        bulk("create_user", people(2), results_path=tmp_path / folder, state_path=tmp_path, skip_unchanged=True)
     assert outcomes_in(tmp_path / "second") == ["unchanged", "unchanged"]
 
 
 def test_what_was_accepted_can_be_remembered_apart_from_the_results_of_each_day(update, place):
     remembered = f"{place}/remembered"
-    first = update(JOBS, results=f"{place}/monday", remembered=remembered)
-    second = update(JOBS, results=f"{place}/tuesday", remembered=remembered)
-    third = update(JOBS, results=f"{place}/wednesday")
+    first = update(JOBS, results_path=f"{place}/monday", state_path=remembered)
+    second = update(JOBS, results_path=f"{place}/tuesday", state_path=remembered)
+    third = update(JOBS, results_path=f"{place}/wednesday")
     assert [outcomes[0] for outcomes, _ in (first, second, third)] == ["updated", "unchanged", "updated"]
     assert sorted(files_in(remembered)) == ["accepted.txt"]
 
@@ -136,10 +136,10 @@ def test_what_one_company_has_accepted_says_nothing_about_another(update, monkey
 
 def test_what_one_action_has_accepted_says_nothing_about_another(sandbox, results):
     rows = [{"user": GRACE_MAIL}]
-    bulk("update_user", rows, results=results, common={"job": "Admiral"})
-    bulk("delete_user", rows, results=results, only_changes=True)
+    bulk("update_user", rows, results_path=results, defaults={"job": "Admiral"})
+    bulk("delete_user", rows, results_path=results, skip_unchanged=True)
     assert outcomes_in(results) == ["deleted"]
-    bulk("update_user", rows, results=results, common={"job": "Admiral"}, max_failed=1)
+    bulk("update_user", rows, results_path=results, defaults={"job": "Admiral"}, max_failures=1)
     assert outcomes_in(results) == ["unchanged"], "that she is gone meanwhile, nobody has seen"
 
 
@@ -152,13 +152,13 @@ def test_what_is_remembered_holds_no_name_and_no_mail(update, results):
 
 def test_a_run_that_ends_early_remembers_what_was_done_when_it_goes_on(sandbox, tmp_path):
     rows = people(150)
-    bulk("create_user", rows, results=tmp_path / "created")
+    bulk("create_user", rows, results_path=tmp_path / "created")
     updates = [{"user": row["mail"], "job": "Clerk"} for row in rows]
     sandbox.control.add_fault("updateUser", kind="status", status=401, body={"error": "invalid_api_key"}, after=120)
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
-        bulk("update_user", updates, results=tmp_path)
-    bulk("update_user", updates, results=tmp_path)
+        bulk("update_user", updates, results_path=tmp_path)
+    bulk("update_user", updates, results_path=tmp_path)
     sandbox.control.clear_journal()
-    bulk("update_user", updates, results=tmp_path)
+    bulk("update_user", updates, results_path=tmp_path)
     assert outcomes_in(tmp_path) == ["unchanged"] * 150
     assert operations(sandbox) == []

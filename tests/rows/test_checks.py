@@ -39,7 +39,7 @@ def refuse(sandbox, results):
 
     def refuse(action, rows, **arguments):
         with pytest.raises(AirflowFailException, match="Nothing was sent"):
-            bulk(action, rows, results=results, **arguments)
+            bulk(action, rows, results_path=results, **arguments)
         assert writes(sandbox) == []
         return faults_in(results)
 
@@ -143,7 +143,7 @@ def test_what_is_missing_is_reported_first_and_all_else_in_the_order_of_the_colu
 
 
 def test_faults_among_values_that_all_rows_share_are_those_of_each_row(refuse):
-    faults = refuse("create_user", people(2), common={"group_id": "Sales"})
+    faults = refuse("create_user", people(2), defaults={"group_id": "Sales"})
     assert [(fault["row"], fault["field"]) for fault in faults] == [(1, "group_id[0]"), (2, "group_id[0]")]
 
 
@@ -156,10 +156,10 @@ def test_the_log_tells_the_first_faults_and_the_report_has_all(refuse, caplog):
 
 def test_the_error_says_how_many_rows_are_wrong_where_the_report_is_and_the_first_fault(sandbox, results):
     with pytest.raises(AirflowFailException) as raised:
-        bulk("create_user", [*people(1), {"mail": "ana"}], results=results)
+        bulk("create_user", [*people(1), {"mail": "ana"}], results_path=results)
     said = str(raised.value)
     assert "1 of 2 rows of the list are wrong" in said
-    assert f"{results}/rejected/faults.jsonl" in said
+    assert f"{results}/rejected/errors.jsonl" in said
     assert "row 2: mail is 'ana'" in said
     assert "on_invalid='skip'" in said
 
@@ -167,30 +167,30 @@ def test_the_error_says_how_many_rows_are_wrong_where_the_report_is_and_the_firs
 def test_a_corrected_source_has_no_report_any_more(place, sandbox):
     where = f"{place}/results"
     with pytest.raises(AirflowFailException):
-        bulk("create_user", [{"mail": "ana"}], results=where)
+        bulk("create_user", [{"mail": "ana"}], results_path=where)
     assert len(faults_in(where)) == 1
-    bulk("create_user", people(1), results=where)
+    bulk("create_user", people(1), results_path=where)
     with pytest.raises(FileNotFoundError):
         faults_in(where)
 
 
-# Columns
+# RowSchema
 
 
 def test_a_column_that_the_action_does_not_take_is_refused_with_those_that_it_takes(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", "mail,Vorname\nana@acme.test,Ana\n")
     with pytest.raises(AirflowFailException, match=r"in\.csv has Vorname, .* takes mail, first_name, last_name"):
-        bulk("create_user", file, results=results)
+        bulk("create_user", file, results_path=results)
     with pytest.raises(AirflowFailException, match="common has Vorname"):
-        bulk("create_user", people(1), results=results, common={"Vorname": "Ana"})
+        bulk("create_user", people(1), results_path=results, defaults={"Vorname": "Ana"})
     assert writes(sandbox) == []
 
 
 def test_a_column_that_the_action_needs_is_missed_at_once(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", f"user\n{GRACE_MAIL}\n")
     with pytest.raises(AirflowFailException, match=r"no column group_id, which add_user_to_group needs"):
-        bulk("add_user_to_group", file, results=results)
-    bulk("add_user_to_group", file, results=results, common={"group_id": SALES_GROUP_ID})
+        bulk("add_user_to_group", file, results_path=results)
+    bulk("add_user_to_group", file, results_path=results, defaults={"group_id": SALES_GROUP_ID})
     assert outcomes_in(results) == ["added"]
 
 
@@ -220,15 +220,15 @@ def test_a_second_row_about_the_same_is_a_fault_that_names_the_first(refuse):
 def test_rows_about_the_same_person_in_other_groups_are_no_duplicates(sandbox, results):
     rows = [{"user": GRACE_MAIL, "group_id": group} for group in (ROOT_GROUP_ID, SALES_GROUP_ID)]
     rows.append({"user": GRACE_MAIL, "group_id": SALES_GROUP_ID, "role": "coach"})
-    bulk("add_user_to_group", rows, results=results)
+    bulk("add_user_to_group", rows, results_path=results)
     assert outcomes_in(results) == ["added"] * 3
     with pytest.raises(AirflowFailException, match="in row 1 already"):
-        bulk("add_user_to_group", [*rows, rows[0]], results=results)
+        bulk("add_user_to_group", [*rows, rows[0]], results_path=results)
 
 
 def test_a_row_with_faults_does_not_make_a_later_one_a_duplicate(sandbox, results):
     rows = [{"mail": "ana@acme.test", "role": "boss"}, {"mail": "ana@acme.test"}]
-    bulk("create_user", rows, results=results, on_invalid="skip")
+    bulk("create_user", rows, results_path=results, on_invalid="skip")
     assert outcomes_in(results) == ["invalid", "invited"]
 
 
@@ -237,7 +237,7 @@ def test_a_row_with_faults_does_not_make_a_later_one_a_duplicate(sandbox, result
 
 def test_rows_with_faults_can_be_left_out(sandbox, results):
     rows = [*people(1), {"mail": "ana"}, *people(1, start=2)]
-    done = bulk("create_user", rows, results=results, on_invalid="skip")
+    done = bulk("create_user", rows, results_path=results, on_invalid="skip")
     assert done["outcomes"] == {"created": 2, "invalid": 1}
     assert {"person1@acme.test", "person2@acme.test"} < set(mails(sandbox))
     (left_out,) = [result for result in results_in(results) if result["outcome"] == "invalid"]
@@ -265,7 +265,7 @@ def test_rows_with_faults_can_be_left_out(sandbox, results):
     ],
 )
 def test_a_cell_becomes_what_the_action_takes(sandbox, results, column, cell, field, sent):
-    bulk("create_user", [{"mail": "ana@acme.test", column: cell}], results=results)
+    bulk("create_user", [{"mail": "ana@acme.test", column: cell}], results_path=results)
     assert outcomes_in(results) == ["invited"]
     (body,) = sent_bodies(sandbox, "createOrInviteUser")
     assert body.get(field) == sent
@@ -280,7 +280,7 @@ def test_a_cell_becomes_what_the_action_takes(sandbox, results, column, cell, fi
     ],
 )
 def test_a_moment_is_sent_in_utc(sandbox, results, moment):
-    bulk("update_user", [{"user": GRACE_MAIL, "to_be_deactivated_at": moment}], results=results)
+    bulk("update_user", [{"user": GRACE_MAIL, "to_be_deactivated_at": moment}], results_path=results)
     (body,) = sent_bodies(sandbox, "updateUser")
     assert body["toDeactivateAt"] == "2027-01-01T00:00:00.000Z"
 
@@ -288,8 +288,8 @@ def test_a_moment_is_sent_in_utc(sandbox, results, moment):
 def test_an_object_may_be_one_or_its_json(sandbox, results, tmp_path):
     cell = f'"{{""{FIELD_ID}"": ""red""}}"'
     put(tmp_path / "in.csv", f"user,custom_fields\n{GRACE_MAIL},{cell}\n")
-    bulk("update_user", tmp_path / "in.csv", results=results)
-    bulk("update_user", [{"user": GRACE_MAIL, "custom_fields": {FIELD_ID: "blue"}}], results=results)
+    bulk("update_user", tmp_path / "in.csv", results_path=results)
+    bulk("update_user", [{"user": GRACE_MAIL, "custom_fields": {FIELD_ID: "blue"}}], results_path=results)
     sent = [body["customFields"][0]["value"] for body in sent_bodies(sandbox, "updateUser")]
     assert sent == ["red", "blue"]
 
@@ -300,7 +300,7 @@ def test_values_of_a_parquet_file_keep_their_kinds(sandbox, tmp_path, results):
         {"user": GRACE_MAIL, "custom": 7, "to_be_deactivated_at": moments[0]},
         {"user": ADMIN_MAIL, "custom": None, "to_be_deactivated_at": moments[1]},
     ]
-    bulk("update_user", put_parquet(tmp_path / "in.parquet", rows), results=results)
+    bulk("update_user", put_parquet(tmp_path / "in.parquet", rows), results_path=results)
     assert {entry["user"]: entry["body"] for entry in writes(sandbox)} == {
         GRACE_MAIL: {"custom": "7", "toDeactivateAt": "2027-01-01T00:00:00.000Z"},
         ADMIN_MAIL: {"toDeactivateAt": "2028-01-01T00:00:00.000Z"},
@@ -309,32 +309,32 @@ def test_values_of_a_parquet_file_keep_their_kinds(sandbox, tmp_path, results):
 
 def test_an_empty_cell_is_no_value(sandbox, tmp_path, results):
     put(tmp_path / "in.csv", "mail,first_name,group_id\nana@acme.test,,\n")
-    bulk("create_user", tmp_path / "in.csv", results=results)
+    bulk("create_user", tmp_path / "in.csv", results_path=results)
     (body,) = sent_bodies(sandbox, "createOrInviteUser")
     assert "firstName" not in body
     assert "groups" not in body
 
 
-# Columns of other names, and values that all rows share
+# RowSchema of other names, and values that all rows share
 
 
 def test_columns_are_renamed_and_left_out(sandbox, tmp_path, results):
     put(tmp_path / "in.csv", "E-Mail;Vorname;Bemerkung\nana@acme.test;Ana;?\n")
     renames = {"E-Mail": "mail", "Vorname": "first_name", "Bemerkung": None}
-    bulk("create_user", tmp_path / "in.csv", results=results, columns=renames)
+    bulk("create_user", tmp_path / "in.csv", results_path=results, column_mapping=renames)
     (body,) = sent_bodies(sandbox, "createOrInviteUser")
     assert (body["mail"], body["firstName"]) == ("ana@acme.test", "Ana")
 
 
 def test_a_fault_names_the_argument_and_shows_the_value_of_a_renamed_column(tmp_path, refuse):
     put(tmp_path / "in.csv", "E-Mail\nana\n")
-    (fault,) = refuse("create_user", tmp_path / "in.csv", columns={"E-Mail": "mail"})
+    (fault,) = refuse("create_user", tmp_path / "in.csv", column_mapping={"E-Mail": "mail"})
     assert (fault["field"], fault["value"]) == ("mail", "ana")
 
 
 def test_the_value_of_a_row_wins_over_the_one_that_all_share(sandbox, results):
     rows = [{"mail": "ana@acme.test"}, {"mail": "bo@acme.test", "lang": "fr"}, {"mail": "cy@acme.test", "lang": None}]
-    bulk("create_user", rows, results=results, common={"lang": "de", "job": None})
+    bulk("create_user", rows, results_path=results, defaults={"lang": "de", "job": None})
     sent = {body["mail"]: (body["lang"], body.get("job")) for body in sent_bodies(sandbox, "createOrInviteUser")}
     assert sent == {"ana@acme.test": ("de", None), "bo@acme.test": ("fr", None), "cy@acme.test": ("de", None)}
 
@@ -350,26 +350,26 @@ def test_the_value_of_a_row_wins_over_the_one_that_all_share(sandbox, results):
         ({"action": "import_external_course_stats"}, "but must be one of"),
         ({"on_invalid": "shrug"}, "on_invalid is 'shrug', but must be one of fail, skip"),
         ({"allow_empty": "perhaps"}, "allow_empty is 'perhaps', but must be True or False"),
-        ({"only_changes": "perhaps"}, "only_changes is 'perhaps'"),
+        ({"skip_unchanged": "perhaps"}, "skip_unchanged is 'perhaps'"),
         ({"dry_run": 2}, "dry_run is 2"),
-        ({"max_failed": "few"}, "max_failed is 'few', but must be a number"),
-        ({"max_failed": -1}, "max_failed is -1"),
-        ({"max_failed": float("nan")}, "max_failed is nan"),
+        ({"max_failures": "few"}, "max_failures is 'few', but must be a number"),
+        ({"max_failures": -1}, "max_failures is -1"),
+        ({"max_failures": float("nan")}, "max_failures is nan"),
         ({"results": "results"}, "not absolute"),
-        ({"rejected": "rejected"}, "not absolute"),
-        ({"columns": {"E-Mail": "mail"}}, "no column E-Mail"),
+        ({"rejected_path": "rejected"}, "not absolute"),
+        ({"column_mapping": {"E-Mail": "mail"}}, "no column E-Mail"),
         ({"rows": 7}, "rows is a int"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, results, arguments, said):
     with pytest.raises(AirflowFailException, match=said):
-        bulk(**{"action": "create_user", "rows": people(1), "results": results, **arguments})
+        bulk(**{"action": "create_user", "rows": people(1), "results_path": results, **arguments})
     assert writes(sandbox) == []
 
 
 def test_every_write_for_one_row_is_an_action_for_many(sandbox, results):
     with pytest.raises(AirflowFailException) as raised:
-        bulk("nothing", people(1), results=results)
+        bulk("nothing", people(1), results_path=results)
     listed = str(raised.value).partition("one of ")[2].partition(". ")[0].split(", ")
     said_to_write = {name for name in dir(ApiV1) if getattr(vars_of(name), "write", None)}
     of_several = {"import_external_courses", "import_external_course_stats"}
@@ -392,10 +392,16 @@ def vars_of(name):
 )
 def test_a_source_that_is_none_fails_when_the_dag_is_parsed(arguments, said):
     with pytest.raises(AirflowException, match=said):
-        Learning360BulkOperator(task_id="bulk", action="create_user", results="/data", **arguments)
+        Learning360BulkOperator(task_id="bulk", action="create_user", results_path="/data", **arguments)
 
 
 def test_numbers_and_flags_may_come_as_the_text_that_a_template_renders_to(sandbox, results):
     bulk(
-        "create_user", [], results=results, allow_empty="True", max_failed="0.5", dry_run="false", only_changes="False"
+        "create_user",
+        [],
+        results_path=results,
+        allow_empty="True",
+        max_failures="0.5",
+        dry_run="false",
+        skip_unchanged="False",
     )

@@ -19,7 +19,7 @@ def courses(tmp_path):
     def courses(rows, **arguments):
         target = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "author_id": ADMIN_ID}
         operator = Learning360ImportExternalCoursesOperator(
-            task_id="courses", rows=rows, **{**target, "results": str(tmp_path / "results"), **arguments}
+            task_id="courses", rows=rows, **{**target, "results_path": str(tmp_path / "results"), **arguments}
         )
         return operator.execute({})
 
@@ -109,7 +109,7 @@ def test_a_course_that_360learning_refuses_is_found_and_the_others_imported(sand
         mentions='"c7"',
         count=6,
     )
-    assert courses(rows, max_failed=1)["outcomes"] == {"imported": 19, "refused": 1}
+    assert courses(rows, max_failures=1)["outcomes"] == {"imported": 19, "refused": 1}
     assert json_lines(tmp_path / "results/rejected/rejected.jsonl") == [rows[7]]
     assert set(imported(sandbox)) == {f"c{number}" for number in range(20)} - {"c7"}
 
@@ -139,8 +139,8 @@ def test_a_request_whose_outcome_is_unknown_is_sent_again(sandbox, courses, kind
 
 
 def test_only_changes_are_sent_where_they_are_asked_for(sandbox, courses, tmp_path):
-    courses([course(1), course(2)], only_changes=True)
-    courses([course(1), course(2, title="Renamed")], only_changes=True)
+    courses([course(1), course(2)], skip_unchanged=True)
+    courses([course(1), course(2, title="Renamed")], skip_unchanged=True)
     assert outcomes_in(tmp_path / "results") == ["unchanged", "imported"]
 
 

@@ -16,8 +16,8 @@ except ImportError:  # Airflow 2
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from tests.conftest import AIRFLOW_VERSION
-from tests.fast_sandbox import CONNECTION, UNLIMITED
 from tests.rows.support import files_in, outcomes_in
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ class DiesAtTheEnd(Learning360BulkOperator):
 
 
 def bulk(task_id, kind=Learning360BulkOperator, **arguments):
-    return kind(task_id=task_id, results=f"FOLDER/{task_id}", **arguments)
+    return kind(task_id=task_id, results_path=f"FOLDER/{task_id}", **arguments)
 
 
 with DAG(
@@ -62,7 +62,7 @@ with DAG(
 
     bulk("from_a_task", action="create_user", rows=people())
     bulk("from_mapped_tasks", action="create_user", rows=person.expand(name=["di", "ed", "fay"]))
-    red = bulk("red", action="delete_user", rows=[{"user": "x@acme.test"}], common={"if_missing": "fail"}, retries=2)
+    red = bulk("red", action="delete_user", rows=[{"user": "x@acme.test"}], defaults={"if_missing": "fail"}, retries=2)
     told(red.output)
     bulk("resumed", action="create_group", rows=[{"name": f"Lab {number}"} for number in range(12)], retries=1)
     shops = [{"name": f"Shop {number}"} for number in range(3)]
@@ -114,7 +114,7 @@ def test_rows_come_from_what_other_tasks_return(finished, task_id):
     assert finished.results[task_id] == {
         "rows": 3,
         "outcomes": {"created": 3},
-        "results": f"{finished.folder}/{task_id}/results.jsonl",
+        "results_path": f"{finished.folder}/{task_id}/results.jsonl",
         "rejected": None,
     }
 
@@ -127,7 +127,7 @@ def test_a_red_task_is_not_tried_again_and_tells_its_successors_how_it_ended(fin
 
 def test_an_attempt_that_ends_early_is_followed_by_one_that_goes_on(finished):
     assert finished.state_and_tries("resumed") == ("success", 2)
-    assert set(outcomes_in(finished.folder / "resumed")) <= {"created", "exists"}
+    assert set(outcomes_in(finished.folder / "resumed")) <= {"created", "already_exists"}
     assert len(outcomes_in(finished.folder / "resumed")) == 12
     assert Counter(name for name in finished.groups if name.startswith("Lab")) == {f"Lab {n}": 1 for n in range(12)}
 

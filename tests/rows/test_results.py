@@ -14,7 +14,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL
-from tests.fast_sandbox import after_requests
 from tests.rows.support import (
     bulk,
     files_in,
@@ -31,6 +30,7 @@ from tests.rows.support import (
     results_in,
     writes,
 )
+from tests.unlimited_sandbox import after_requests
 
 REFUSED = "zoe@elsewhere.test"
 
@@ -48,7 +48,14 @@ def test_each_row_has_one_line_with_all_that_is_known(sandbox, results):
     sandbox.control.add_fault("deleteUser", kind="status", status=503, mentions=ADMIN_MAIL)
     rows = [{"user": GRACE_MAIL}, {"user": "x@acme.test"}, {"user": ADMIN_MAIL}, {"user": "nobody"}]
     with pytest.raises(AirflowFailException, match="2 of 4 rows were not done"):
-        bulk("delete_user", rows, results=results, common={"if_missing": "fail"}, on_invalid="skip", impatient=True)
+        bulk(
+            "delete_user",
+            rows,
+            results_path=results,
+            defaults={"if_missing": "fail"},
+            on_invalid="skip",
+            impatient=True,
+        )
     lines = results_in(results)
     messages = [line.pop("message") for line in lines]
     nothing = {"id": None, "error_code": None, "retryable": False}
@@ -71,7 +78,7 @@ def test_each_row_has_one_line_with_all_that_is_known(sandbox, results):
 def test_results_keep_the_order_of_the_rows_whatever_the_order_of_the_answers(sandbox, results):
     for number in range(1, 60, 7):
         sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.2, mentions=f"person{number}@")
-    bulk("create_user", people(150), results=results)
+    bulk("create_user", people(150), results_path=results)
     assert [result["row"] for result in results_in(results)] == list(range(1, 151))
     assert [result["key"] for result in results_in(results)] == [row["mail"] for row in people(150)]
 
@@ -88,19 +95,23 @@ def test_refused_rows_of_a_csv_file_come_back_with_its_columns_and_separator(san
         "cy;Cy;;\n"
     )
     renames = {"E-Mail": "mail", "Vorname": "first_name", "Art": "mode", "Bemerkung": None}
-    arguments = {"results": f"{place}/results", "columns": renames, "on_invalid": "skip", "max_failed": 1}
+    arguments = {"results_path": f"{place}/results", "columns": renames, "on_invalid": "skip", "max_failures": 1}
     done = bulk("create_user", put(f"{place}/in.csv", text), **arguments)
     lines = files_in(f"{place}/results")["rejected/rejected.csv"].decode().splitlines()
     assert lines == [text.splitlines()[0], *text.splitlines()[2:]]
     # and they can be given back as they are
-    again = bulk("create_user", done["rejected"], **arguments | {"results": f"{place}/again"})
+    again = bulk("create_user", done["rejected"], **arguments | {"results_path": f"{place}/again"})
     assert (again["rows"], again["outcomes"]) == (3, {"invalid": 2, "refused": 1})
 
 
 def test_refused_rows_of_json_lines_keep_columns_of_their_own(sandbox, place):
     rows = [{"mail": REFUSED, "labels": ["a", "b"]}, {"mail": "ana", "lang": "fr", "first_name": None}, *people(1)]
     bulk(
-        "create_user", put_json_lines(f"{place}/in.jsonl", rows), results=f"{place}/r", on_invalid="skip", max_failed=1
+        "create_user",
+        put_json_lines(f"{place}/in.jsonl", rows),
+        results_path=f"{place}/r",
+        on_invalid="skip",
+        max_failures=1,
     )
     assert json_lines(f"{place}/r/rejected/rejected.jsonl") == rows[:2]
 
@@ -120,7 +131,7 @@ def test_refused_rows_of_a_parquet_file_keep_their_types(sandbox, tmp_path):
         for user in ("x@acme.test", GRACE_MAIL, "nobody")
     ]
     file = put_parquet(tmp_path / "in.parquet", rows, schema)
-    bulk("update_user", file, results=tmp_path / "r", on_invalid="skip", max_failed=1)
+    bulk("update_user", file, results_path=tmp_path / "r", on_invalid="skip", max_failures=1)
     back = pyarrow.parquet.read_table(tmp_path / "r/rejected/rejected.parquet")
     assert back.to_pylist() == [rows[0] | {"password": None}, rows[2] | {"password": None}]
     assert back.schema.remove_metadata().types == schema.types
@@ -131,15 +142,15 @@ def test_refused_rows_of_lists_and_queries_come_back_as_json_lines(sandbox, tmp_
     put_table(tmp_path / "hr.db", rows)
     monkeypatch.setenv("AIRFLOW_CONN_HR", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "hr.db")}))
     for folder, source in (("list", {"rows": rows}), ("sql", {"sql": "SELECT * FROM people", "sql_conn_id": "hr"})):
-        bulk("create_user", **source, results=tmp_path / folder, on_invalid="skip", max_failed=1)
+        bulk("create_user", **source, results_path=tmp_path / folder, on_invalid="skip", max_failures=1)
         assert json_lines(tmp_path / folder / "rejected/rejected.jsonl") == rows
 
 
 def test_a_run_without_rejects_leaves_none_of_the_run_before(sandbox, results):
     rows = [{"mail": REFUSED}]
-    bulk("create_user", rows, results=results, max_failed=1)
+    bulk("create_user", rows, results_path=results, max_failures=1)
     assert "rejected/rejected.jsonl" in files_in(results)
-    assert bulk("create_user", people(1), results=results)["rejected"] is None
+    assert bulk("create_user", people(1), results_path=results)["rejected"] is None
     assert set(files_in(results)) == {"manifest.json", "results.jsonl"}
 
 
@@ -147,7 +158,7 @@ def test_a_run_without_rejects_leaves_none_of_the_run_before(sandbox, results):
 
 
 def test_the_manifest_says_what_the_run_was_and_where_its_files_are(sandbox, results):
-    done = bulk("create_user", [*people(1), {"mail": REFUSED}], results=results, max_failed=1)
+    done = bulk("create_user", [*people(1), {"mail": REFUSED}], results_path=results, max_failures=1)
     manifest = manifest_in(results)
     when = datetime.datetime.fromisoformat(manifest.pop("finished_at"))
     assert abs((datetime.datetime.now(datetime.UTC) - when).total_seconds()) < 300
@@ -157,17 +168,17 @@ def test_the_manifest_says_what_the_run_was_and_where_its_files_are(sandbox, res
 
 
 def test_what_a_task_returns_is_small_however_many_rows_there_are(sandbox, tmp_path):
-    done = bulk("create_user", people(300), results=tmp_path)
+    done = bulk("create_user", people(300), results_path=tmp_path)
     assert len(json.dumps(done)) < 300
 
 
 def test_results_are_kept_in_parts_and_the_merged_files_stay_those_of_the_run_before_until_the_end(sandbox, results):
-    bulk("create_user", people(3), results=results)
+    bulk("create_user", people(3), results_path=results)
     before, meanwhile = files_in(results), []
     sandbox.control.clear_journal()
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.8, mentions="person220@")
     with after_requests(sandbox, 220, "/users", lambda: meanwhile.append(files_in(results))):
-        bulk("create_user", people(220), results=results)
+        bulk("create_user", people(220), results_path=results)
     (seen,) = meanwhile
     assert {name: seen[name] for name in before} == before
     parts = sorted(name for name in seen if name.startswith("parts/"))
@@ -185,14 +196,14 @@ def test_the_manifest_comes_last_and_what_is_missing_is_made_by_the_next_attempt
     (obstacle / "something").mkdir(parents=True)
     rows = [*people(3), {"mail": REFUSED}]
     with pytest.raises(OSError, match="rejected"):
-        bulk("create_user", rows, results=tmp_path, max_failed=1)
+        bulk("create_user", rows, results_path=tmp_path, max_failures=1)
     assert not (tmp_path / "manifest.json").exists()
     sent = len(writes(sandbox))
     (obstacle / "something").rmdir()
     obstacle.rmdir()
     state = tmp_path / "progress.json"
     state.write_text(json.dumps(json.loads(state.read_text()) | {"until": 0}))  # half a minute later
-    bulk("create_user", rows, results=tmp_path, max_failed=1)
+    bulk("create_user", rows, results_path=tmp_path, max_failures=1)
     assert outcomes_in(tmp_path) == ["created"] * 3 + ["refused"]
     assert len(writes(sandbox)) == sent
     assert set(files_in(tmp_path)) == {"manifest.json", "results.jsonl", "rejected/rejected.jsonl"}
@@ -263,11 +274,11 @@ def test_a_password_is_never_written_anywhere(sandbox, tmp_path, everything, kin
         bulk(
             "create_user",
             rows,
-            columns=columns,
-            results=tmp_path / "results",
+            column_mapping=columns,
+            results_path=tmp_path / "results",
             on_invalid="skip",
-            max_failed=1,
-            only_changes=True,
+            max_failures=1,
+            skip_unchanged=True,
         )
     outcomes = outcomes_in(tmp_path / "results")
     assert (outcomes.count("created"), outcomes.count("refused")) == (60, 1)
@@ -285,7 +296,7 @@ def test_a_password_is_never_written_anywhere(sandbox, tmp_path, everything, kin
 def test_a_password_that_an_answer_repeats_is_never_written_anywhere(sandbox, tmp_path, everything, status, key):
     body = {"error": "invalid argument", key: f"invalid argument: {SECRET}"}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=status, body=body)
-    bulk("create_user", people(1, password=SECRET), results=tmp_path / "results", max_failed=1)
+    bulk("create_user", people(1, password=SECRET), results_path=tmp_path / "results", max_failures=1)
     assert not is_in(everything())
 
 
@@ -294,36 +305,36 @@ def test_a_password_that_all_rows_share_is_never_written_anywhere(sandbox, tmp_p
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=400, body=body)
     rows = [*people(2), {"mail": "x"}]
     common = {"password": SECRET}
-    bulk("create_user", rows, results=tmp_path / "results", common=common, on_invalid="skip", max_failed=1)
+    bulk("create_user", rows, results_path=tmp_path / "results", defaults=common, on_invalid="skip", max_failures=1)
     assert not is_in(everything())
 
 
 def test_a_password_is_not_in_the_error_that_ends_a_run(sandbox, tmp_path, everything):
     rows = [*people(1, password=SECRET), {"mail": "x", "mode": "create_active", "password": SECRET}]
     with pytest.raises(AirflowFailException) as invalid:
-        bulk("create_user", rows, results=tmp_path / "results")
+        bulk("create_user", rows, results_path=tmp_path / "results")
     sandbox.control.add_fault("createOrInviteUser", kind="echo")
     with pytest.raises(AirflowFailException) as not_done:
-        bulk("create_user", rows[:1], results=tmp_path / "results", impatient=True)
+        bulk("create_user", rows[:1], results_path=tmp_path / "results", impatient=True)
     assert not is_in(f"{invalid.value!r} {invalid.value.__cause__!r} {not_done.value!r} {not_done.value.__cause__!r}")
     assert not is_in(everything())
 
 
 def test_an_empty_password_does_not_spoil_a_message(sandbox, tmp_path):
-    bulk("update_user", [{"user": "x@acme.test", "password": ""}], results=tmp_path, max_failed=1)
+    bulk("update_user", [{"user": "x@acme.test", "password": ""}], results_path=tmp_path, max_failures=1)
     (result,) = results_in(tmp_path)
     assert "***" not in (result["message"] or "")
 
 
 def test_the_columns_of_passwords_come_back_empty(sandbox, tmp_path):
     rows = [{"mail": REFUSED, "mode": "create_active", "password": SECRET}]
-    bulk("create_user", put_csv(tmp_path / "in.csv", rows), results=tmp_path / "r", max_failed=1)
+    bulk("create_user", put_csv(tmp_path / "in.csv", rows), results_path=tmp_path / "r", max_failures=1)
     back = (tmp_path / "r/rejected/rejected.csv").read_text().splitlines()
     assert back == ["mail,mode,password", f"{REFUSED},create_active,"]
 
 
 def test_nothing_about_a_row_is_shown_where_an_operator_or_its_rows_are_printed():
     operator = Learning360BulkOperator(
-        task_id="bulk", action="create_user", rows=people(1, password=SECRET), results="/r"
+        task_id="bulk", action="create_user", rows=people(1, password=SECRET), results_path="/r"
     )
     assert not is_in(repr(operator))

@@ -14,16 +14,15 @@ from contextlib import contextmanager
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.api.errors import RateLimitedError
+from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.rows.checkpoints import TakenOverError
+from airflow_provider_360learning.rows.checkpoints import LeaseLostError
 from airflow_provider_360learning.rows.run import OutageError, UnaccountedRowError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import Answer, TinyServer
 from tests.conftest import BIN
-from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests, operations
 from tests.rows.support import (
     ROOT,
     bulk,
@@ -35,6 +34,7 @@ from tests.rows.support import (
     results_in,
     writes,
 )
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests, operations
 
 WRONG_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
 
@@ -65,9 +65,9 @@ def half_a_minute_passes(folder):
 def vanish_in_doubt(sandbox, action, rows, folder, operation, **arguments):
     """Leave what an attempt leaves that is killed right after its first checkpoint: all of its rows are in doubt."""
     with ended_early(sandbox, operation, count=len(rows)):
-        bulk(action, rows, results=folder, **arguments)
+        bulk(action, rows, results_path=folder, **arguments)
     assert (state_of(folder)["done"], state_of(folder)["parts"]) == (0, 0)
-    assert state_of(folder)["begun"] >= len(rows)
+    assert state_of(folder)["sent_up_to"] >= len(rows)
     sandbox.control.clear_faults()
     sandbox.control.clear_journal()
 
@@ -82,18 +82,18 @@ def sent_mails(sandbox):
 def test_the_next_attempt_goes_on_after_what_is_kept(sandbox, results):
     rows = people(180)
     with ended_early(sandbox, "createOrInviteUser", after=120):
-        bulk("create_user", rows, results=results)
+        bulk("create_user", rows, results_path=results)
     state = state_of(results)
     assert 0 < state["done"] < 140
-    assert state["done"] <= state["begun"] <= state["done"] + 100 + 40
+    assert state["done"] <= state["sent_up_to"] <= state["done"] + 100 + 40
     assert state["until"] == 0
     first = set(sent_mails(sandbox))
     sandbox.control.clear_journal()
-    bulk("create_user", rows, results=results)
+    bulk("create_user", rows, results_path=results)
     again = sent_mails(sandbox)
     assert not {row["mail"] for row in rows[: state["done"]]} & set(again), "nothing is sent for rows that are done"
     assert len(again) == 180 - state["done"]
-    assert len(first & set(again)) <= state["begun"] - state["done"], "only what was in doubt"
+    assert len(first & set(again)) <= state["sent_up_to"] - state["done"], "only what was in doubt"
     assert [result["row"] for result in results_in(results)] == list(range(1, 181))
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 180
     assert set(files_in(results)) == {"results.jsonl", "manifest.json"}
@@ -102,12 +102,12 @@ def test_the_next_attempt_goes_on_after_what_is_kept(sandbox, results):
 def test_a_part_that_was_written_before_the_attempt_could_say_so_counts(sandbox, results):
     rows = people(60)
     with ended_early(sandbox, "createOrInviteUser", after=50):
-        bulk("create_user", rows, results=results)
+        bulk("create_user", rows, results_path=results)
     state = state_of(results)
     assert state["parts"] == 1
     change_state(results, parts=0, done=0, counts={})
     sandbox.control.clear_journal()
-    done = bulk("create_user", rows, results=results, common={})
+    done = bulk("create_user", rows, results_path=results, defaults={})
     assert len(writes(sandbox)) == 60 - state["done"]
     assert sum(done["outcomes"].values()) == 60
     assert [result["row"] for result in results_in(results)] == list(range(1, 61))
@@ -117,18 +117,18 @@ def test_rows_that_have_no_result_in_any_part_are_noticed(sandbox, tmp_path):
     """A part was cut short: no merged file may look as if it were whole."""
     rows = people(60)
     with ended_early(sandbox, "createOrInviteUser", after=50):
-        bulk("create_user", rows, results=tmp_path)
+        bulk("create_user", rows, results_path=tmp_path)
     (part,) = (tmp_path / "parts").glob("*/*.jsonl")
     part.write_text("".join(part.read_text().splitlines(keepends=True)[:-2]))
     with pytest.raises((UnaccountedRowError, AirflowFailException), match="do not hold row"):
-        bulk("create_user", rows, results=tmp_path)
+        bulk("create_user", rows, results_path=tmp_path)
     assert not (tmp_path / "results.jsonl").exists()
     assert not (tmp_path / "manifest.json").exists()
 
 
 def test_the_progress_is_small_however_many_rows_there_are(sandbox, tmp_path):
     with ended_early(sandbox, "createOrInviteUser", after=150):
-        bulk("create_user", people(200), results=tmp_path)
+        bulk("create_user", people(200), results_path=tmp_path)
     assert (tmp_path / "progress.json").stat().st_size < 400
 
 
@@ -139,7 +139,7 @@ def test_counts_and_rejects_of_all_attempts_are_put_together(sandbox, tmp_path):
     for number, mail in enumerate(elsewhere):
         rows[10 + 60 * number]["mail"] = mail
     rows[50]["mail"] = "nobody"
-    arguments = {"results": tmp_path, "on_invalid": "skip", "common": {"if_exists": "fail"}, "max_failed": 3}
+    arguments = {"results_path": tmp_path, "on_invalid": "skip", "defaults": {"if_exists": "fail"}, "max_failures": 3}
     with ended_early(sandbox, "createOrInviteUser", after=100):
         bulk("create_user", rows, **arguments)
     done = bulk("create_user", rows, **arguments)
@@ -151,15 +151,15 @@ def test_counts_and_rejects_of_all_attempts_are_put_together(sandbox, tmp_path):
 def test_a_finished_run_runs_again_from_the_first_row(sandbox, results):
     for _ in range(2):
         sandbox.control.clear_journal()
-        bulk("create_user", people(3), results=results)
+        bulk("create_user", people(3), results_path=results)
         assert len(writes(sandbox)) == 3
-    assert outcomes_in(results) == ["exists"] * 3
+    assert outcomes_in(results) == ["already_exists"] * 3
 
 
 def test_a_red_run_is_finished_too(sandbox, tmp_path):
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="1 of 1 rows were not done"):
-            bulk("delete_user", [{"user": "x@acme.test"}], results=tmp_path, common={"if_missing": "fail"})
+            bulk("delete_user", [{"user": "x@acme.test"}], results_path=tmp_path, defaults={"if_missing": "fail"})
     assert len(writes(sandbox)) == 2
 
 
@@ -168,11 +168,11 @@ def test_a_red_run_is_finished_too(sandbox, tmp_path):
 
 def test_somebody_whom_the_attempt_before_may_have_created_counts_as_created(sandbox, tmp_path):
     rows = people(4)
-    arguments = {"common": {"if_exists": "fail"}}
+    arguments = {"defaults": {"if_exists": "fail"}}
     vanish_in_doubt(sandbox, "create_user", rows, tmp_path, "createOrInviteUser", **arguments)
     for row in rows[:2]:  # so much, it had done
         Learning360Hook().api.create_user(**row)
-    bulk("create_user", rows, results=tmp_path, **arguments)
+    bulk("create_user", rows, results_path=tmp_path, **arguments)
     assert outcomes_in(tmp_path) == ["created"] * 4
     said = [result["message"] for result in results_in(tmp_path)]
     assert said == ["done by an earlier attempt of this run, which was ended"] * 2 + [None] * 2
@@ -180,7 +180,7 @@ def test_somebody_whom_the_attempt_before_may_have_created_counts_as_created(san
 
 def test_somebody_who_exists_is_refused_where_nothing_is_in_doubt(sandbox, tmp_path):
     rows = [*people(1), {"mail": GRACE_MAIL, "mode": "create_active"}]
-    bulk("create_user", rows, results=tmp_path, common={"if_exists": "fail"}, max_failed=1)
+    bulk("create_user", rows, results_path=tmp_path, defaults={"if_exists": "fail"}, max_failures=1)
     assert [(result["outcome"], result["error_code"]) for result in results_in(tmp_path)] == [
         ("created", None),
         ("refused", "user_already_exists"),
@@ -189,37 +189,37 @@ def test_somebody_who_exists_is_refused_where_nothing_is_in_doubt(sandbox, tmp_p
 
 def test_rows_that_no_attempt_before_may_have_sent_are_not_in_doubt(sandbox, tmp_path):
     rows = [*people(150), {"mail": GRACE_MAIL, "mode": "create_active"}]
-    arguments = {"common": {"if_exists": "fail"}, "max_failed": 1}
+    arguments = {"defaults": {"if_exists": "fail"}, "max_failures": 1}
     with ended_early(sandbox, "createOrInviteUser"):
-        bulk("create_user", rows, results=tmp_path, **arguments)
-    assert state_of(tmp_path)["begun"] < 151
-    bulk("create_user", rows, results=tmp_path, **arguments)
+        bulk("create_user", rows, results_path=tmp_path, **arguments)
+    assert state_of(tmp_path)["sent_up_to"] < 151
+    bulk("create_user", rows, results_path=tmp_path, **arguments)
     assert outcomes_in(tmp_path) == ["created"] * 150 + ["refused"]
 
 
 def test_a_group_that_the_attempt_before_may_have_made_is_looked_up(sandbox, tmp_path):
     rows = [{"name": f"Lab {number}"} for number in range(4)]
-    vanish_in_doubt(sandbox, "create_group", rows, tmp_path, "createGroup", common={"if_exists": "fail"})
+    vanish_in_doubt(sandbox, "create_group", rows, tmp_path, "createGroup", defaults={"if_exists": "fail"})
     Learning360Hook().api.create_group("Lab 1")
-    bulk("create_group", rows, results=tmp_path, common={"if_exists": "fail"})
+    bulk("create_group", rows, results_path=tmp_path, defaults={"if_exists": "fail"})
     assert outcomes_in(tmp_path) == ["created"] * 4
     names = Counter(group["name"] for group in sandbox.control.state()["groups"])
     assert {names[f"Lab {number}"] for number in range(4)} == {1}
 
 
 def test_somebody_whom_the_attempt_before_may_have_deleted_counts_as_deleted(sandbox, tmp_path):
-    bulk("create_user", people(3), results=f"{tmp_path}/created")
+    bulk("create_user", people(3), results_path=f"{tmp_path}/created")
     rows = [{"user": row["mail"]} for row in people(3)]
-    vanish_in_doubt(sandbox, "delete_user", rows, tmp_path, "deleteUser", common={"if_missing": "fail"})
+    vanish_in_doubt(sandbox, "delete_user", rows, tmp_path, "deleteUser", defaults={"if_missing": "fail"})
     Learning360Hook().api.delete_user(rows[0]["user"])
-    bulk("delete_user", rows, results=tmp_path, common={"if_missing": "fail"})
+    bulk("delete_user", rows, results_path=tmp_path, defaults={"if_missing": "fail"})
     assert outcomes_in(tmp_path) == ["deleted"] * 3
 
 
 def test_an_update_in_doubt_is_sent_again(sandbox, tmp_path):
     rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
     vanish_in_doubt(sandbox, "update_user", rows, tmp_path, "updateUser")
-    bulk("update_user", rows, results=tmp_path)
+    bulk("update_user", rows, results_path=tmp_path)
     assert outcomes_in(tmp_path) == ["updated"]
 
 
@@ -229,44 +229,46 @@ def test_an_update_in_doubt_is_sent_again(sandbox, tmp_path):
 def test_a_changed_input_is_refused_and_the_old_one_goes_on(sandbox, tmp_path):
     folder, rows = tmp_path / "results", people(3)
     with ended_early(sandbox, "createOrInviteUser", count=3):
-        bulk("create_user", put_csv(tmp_path / "in.csv", rows), results=folder)
+        bulk("create_user", put_csv(tmp_path / "in.csv", rows), results_path=folder)
     sandbox.control.clear_faults()
     sandbox.control.clear_journal()
     for changed, how in (
         (people(4), {}),
         (people(2), {}),
         (rows[::-1], {}),
-        (rows, {"common": {"role": "coach"}}),
+        (rows, {"defaults": {"role": "coach"}}),
         (rows, {"columns": {"mode": None}}),
     ):
         with pytest.raises(
             AirflowFailException, match=r"in\.csv .*changed since an earlier attempt, which had done 0 "
         ):
-            bulk("create_user", put_csv(tmp_path / "in.csv", changed), results=folder, **how)
+            bulk("create_user", put_csv(tmp_path / "in.csv", changed), results_path=folder, **how)
     assert operations(sandbox) == []
     renamed = [{"E-Mail": row["mail"], "mode": row["mode"]} for row in rows]
-    done = bulk("create_user", put_csv(tmp_path / "in.csv", renamed), results=folder, columns={"E-Mail": "mail"})
+    done = bulk(
+        "create_user", put_csv(tmp_path / "in.csv", renamed), results_path=folder, column_mapping={"E-Mail": "mail"}
+    )
     assert done["outcomes"] == {"created": 3}, "what is sent is the same"
 
 
 def test_another_company_or_action_does_not_go_on_with_a_run(sandbox, tmp_path, monkeypatch):
     with ended_early(sandbox, "deleteUser"):
-        bulk("delete_user", [{"user": GRACE_MAIL}], results=tmp_path)
+        bulk("delete_user", [{"user": GRACE_MAIL}], results_path=tmp_path)
     with pytest.raises(AirflowFailException, match="changed since an earlier attempt"):
-        bulk("update_user", [{"user": GRACE_MAIL}], results=tmp_path, common={"job": "x"})
+        bulk("update_user", [{"user": GRACE_MAIL}], results_path=tmp_path, defaults={"job": "x"})
     with Sandbox(settings={"limits_enabled": False}) as other:
         monkeypatch.setenv(CONNECTION, other.connection_json(auth="api_key_header", limits=UNLIMITED))
         with pytest.raises(AirflowFailException, match="changed since an earlier attempt"):
-            bulk("delete_user", [{"user": GRACE_MAIL}], results=tmp_path)
+            bulk("delete_user", [{"user": GRACE_MAIL}], results_path=tmp_path)
         assert writes(other) == []
 
 
 def test_restart_forgets_an_attempt_that_did_not_come_to_its_end(sandbox, tmp_path):
     with ended_early(sandbox, "createOrInviteUser", after=120):
-        bulk("create_user", people(150), results=tmp_path)
+        bulk("create_user", people(150), results_path=tmp_path)
     assert any("parts/" in name for name in files_in(tmp_path))
     sandbox.control.clear_journal()
-    bulk("create_user", people(3, start=1001), results=tmp_path, restart=True)
+    bulk("create_user", people(3, start=1001), results_path=tmp_path, ignore_checkpoint=True)
     assert outcomes_in(tmp_path) == ["created"] * 3
     assert len(writes(sandbox)) == 3
     assert set(files_in(tmp_path)) == {"results.jsonl", "manifest.json"}, "its parts are gone, too"
@@ -301,7 +303,7 @@ class ChangingRows(Sequence):
 )
 def test_rows_that_change_between_check_and_sending_are_not_sent(sandbox, tmp_path, second, said):
     with pytest.raises(AirflowFailException, match=said):
-        bulk("create_user", ChangingRows(people(3), second), results=tmp_path)
+        bulk("create_user", ChangingRows(people(3), second), results_path=tmp_path)
     assert writes(sandbox) == []
 
 
@@ -312,7 +314,7 @@ def test_a_file_that_changes_between_check_and_sending_is_not_sent(sandbox, tmp_
         pytest.raises(AirflowFailException, match="changed while it was read"),
         after_requests(sandbox, 1, "/users", lambda: put_csv(file, [{"user": GRACE_MAIL, "job": "Captain"}])),
     ):
-        bulk("update_user", file, results=tmp_path / "results")
+        bulk("update_user", file, results_path=tmp_path / "results")
     assert writes(sandbox) == []
 
 
@@ -323,13 +325,13 @@ def test_what_may_work_as_it_is_can_be_done_again_alone(sandbox, results):
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, mentions="person2@")
     sandbox.control.settings(mails_of_other_companies=["person3@acme.test"])
     rows = [*people(4), {"mail": "nobody"}]
-    arguments = {"results": results, "on_invalid": "skip"}
+    arguments = {"results_path": results, "on_invalid": "skip"}
     with pytest.raises(AirflowFailException, match="2 of 5 rows were not done"):
         bulk("create_user", rows, **arguments, impatient=True)
     first = results_in(results)
     assert [result["outcome"] for result in first] == ["created", "failed", "refused", "created", "invalid"]
     sandbox.control.clear_journal()
-    done = bulk("create_user", rows, **arguments, only_retryable=True, max_failed=1)
+    done = bulk("create_user", rows, **arguments, retry_failed_only=True, max_failures=1)
     assert sent_mails(sandbox) == ["person2@acme.test"]
     assert done["outcomes"] == {"created": 3, "invalid": 1, "refused": 1}
     second = results_in(results)
@@ -343,8 +345,8 @@ def test_only_retryable_goes_on_after_an_attempt_that_ended_early(sandbox, tmp_p
     rows = people(4)
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, count=4)
     with pytest.raises(AirflowFailException, match="4 of 4"):
-        bulk("create_user", rows, results=tmp_path, common={"if_exists": "fail"}, impatient=True)
-    again = {"results": tmp_path, "only_retryable": True, "common": {"if_exists": "fail"}}
+        bulk("create_user", rows, results_path=tmp_path, defaults={"if_exists": "fail"}, impatient=True)
+    again = {"results_path": tmp_path, "retry_failed_only": True, "defaults": {"if_exists": "fail"}}
     with ended_early(sandbox, "createOrInviteUser", count=2):
         bulk("create_user", rows, **again)
     sandbox.control.clear_faults()
@@ -352,23 +354,23 @@ def test_only_retryable_goes_on_after_an_attempt_that_ended_early(sandbox, tmp_p
 
 
 def test_what_failed_may_have_been_done_all_the_same(sandbox, tmp_path):
-    arguments = {"results": tmp_path, "common": {"if_exists": "fail"}}
+    arguments = {"results_path": tmp_path, "defaults": {"if_exists": "fail"}}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, when="after")
     with pytest.raises(AirflowFailException, match="1 of 1 rows were not done"):
         bulk("create_user", people(1), **arguments, impatient=True)
     assert outcomes_in(tmp_path) == ["failed"]
-    assert bulk("create_user", people(1), **arguments, only_retryable=True)["outcomes"] == {"created": 1}
+    assert bulk("create_user", people(1), **arguments, retry_failed_only=True)["outcomes"] == {"created": 1}
 
 
 def test_only_retryable_needs_the_results_of_the_same_rows(sandbox, results):
-    said = r"only_retryable=True .* has no results of these rows\. Nothing was sent"
+    said = r"retry_failed_only=True .* has no results of these rows\. Nothing was sent"
     with pytest.raises(AirflowFailException, match=said):
-        bulk("create_user", people(2), results=results, only_retryable=True)
-    bulk("create_user", people(2), results=results)
+        bulk("create_user", people(2), results_path=results, retry_failed_only=True)
+    bulk("create_user", people(2), results_path=results)
     sandbox.control.clear_journal()
     with pytest.raises(AirflowFailException, match=said):
-        bulk("create_user", people(3), results=results, only_retryable=True)
-    assert bulk("create_user", people(2), results=results, only_retryable=True)["outcomes"] == {"created": 2}
+        bulk("create_user", people(3), results_path=results, retry_failed_only=True)
+    assert bulk("create_user", people(2), results_path=results, retry_failed_only=True)["outcomes"] == {"created": 2}
     assert operations(sandbox) == []
 
 
@@ -377,7 +379,7 @@ def test_only_retryable_needs_the_results_of_the_same_rows(sandbox, results):
 
 def test_an_outage_ends_the_attempt_and_the_next_one_does_the_same_rows(sandbox, tmp_path):
     """They must not end as failed one by one, at the pace of the limit, while nobody is there."""
-    arguments = {"results": tmp_path, "common": {"if_exists": "fail"}}
+    arguments = {"results_path": tmp_path, "defaults": {"if_exists": "fail"}}
     bulk("create_user", people(20), **arguments)
     sandbox.control.clear_journal()
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, count=200)
@@ -404,15 +406,15 @@ def test_what_fails_while_an_outage_ends_the_attempt_is_done_by_the_next_one_as_
         extra = {"auth": "api_key_header", "limits": UNLIMITED}
         monkeypatch.setenv(CONNECTION, json.dumps(connection | {"extra": extra}))
         with pytest.raises(OutageError):
-            bulk("create_user", people(8), results=tmp_path, impatient=True)
+            bulk("create_user", people(8), results_path=tmp_path, impatient=True)
         is_down = False
-        assert bulk("create_user", people(8), results=tmp_path)["outcomes"] == {"created": 8}
+        assert bulk("create_user", people(8), results_path=tmp_path)["outcomes"] == {"created": 8}
 
 
 def test_a_few_failures_are_no_outage(sandbox, tmp_path):
     for number in (5, 25, 26, 27, 60):
         sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, mentions=f"person{number}@")
-    done = bulk("create_user", people(80), results=tmp_path, impatient=True, max_failed=5)
+    done = bulk("create_user", people(80), results_path=tmp_path, impatient=True, max_failures=5)
     assert done["outcomes"] == {"created": 75, "failed": 5}
     assert [one["row"] for one in results_in(tmp_path) if one["retryable"]] == [5, 25, 26, 27, 60]
 
@@ -423,10 +425,10 @@ def test_no_room_in_the_rate_limits_ends_the_attempt_and_the_next_one_goes_on(sa
         monkeypatch.setenv(CONNECTION, other.connection_json(auth="api_key_header", limits=UNLIMITED))
         other.control.add_fault("createOrInviteUser", kind="rate_limited", retry_after=1, after=10)
         with pytest.raises(RateLimitedError):
-            bulk("create_user", people(20), results=tmp_path)
+            bulk("create_user", people(20), results_path=tmp_path)
         monkeypatch.delenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT")
-        bulk("create_user", people(20), results=tmp_path)
-    assert set(outcomes_in(tmp_path)) <= {"created", "exists"}
+        bulk("create_user", people(20), results_path=tmp_path)
+    assert set(outcomes_in(tmp_path)) <= {"created", "already_exists"}
     assert len(outcomes_in(tmp_path)) == 20
 
 
@@ -441,7 +443,7 @@ def test_a_task_that_is_told_to_end_keeps_what_is_certain(sandbox, tmp_path):
     try:
         told = lambda: os.kill(os.getpid(), signal.SIGUSR1)  # noqa: E731
         with pytest.raises(ToldToEnd), after_requests(sandbox, 60, "/users", told):
-            bulk("create_user", people(600), results=tmp_path)
+            bulk("create_user", people(600), results_path=tmp_path)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert state_of(tmp_path)["until"] == 0
@@ -467,8 +469,8 @@ def test_an_attempt_that_was_taken_over_stops_and_leaves_the_checkpoint_alone(sa
 
     # It has to wait for this row, and then it is at a checkpoint.
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.8, mentions="person120@")
-    with pytest.raises(TakenOverError, match="this one ends here"), after_requests(sandbox, 120, "/users", take_over):
-        bulk("create_user", people(500), results=tmp_path)
+    with pytest.raises(LeaseLostError, match="this one ends here"), after_requests(sandbox, 120, "/users", take_over):
+        bulk("create_user", people(500), results_path=tmp_path)
     sent = len(writes(sandbox))
     assert sent < 350
     assert state_of(tmp_path) == seen[0]
@@ -481,14 +483,14 @@ def test_an_attempt_whose_checkpoint_fails_stops(sandbox, object_store):
         object_store.breaks = True
 
     with pytest.raises(ConnectionError, match="the upload broke"), after_requests(sandbox, 60, "/users", break_it):
-        bulk("create_user", people(250), results="memory://bucket/results")
+        bulk("create_user", people(250), results_path="memory://bucket/results")
     sent = len(writes(sandbox))
     assert sent < 250
     time.sleep(0.2)
     assert len(writes(sandbox)) == sent
     object_store.breaks = False
     half_a_minute_passes("memory://bucket/results")
-    bulk("create_user", people(250), results="memory://bucket/results")
+    bulk("create_user", people(250), results_path="memory://bucket/results")
     assert [result["row"] for result in results_in("memory://bucket/results")] == list(range(1, 251))
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 250
 
@@ -496,7 +498,7 @@ def test_an_attempt_whose_checkpoint_fails_stops(sandbox, object_store):
 def test_an_attempt_that_is_killed_is_followed_by_one_that_does_the_rest(sandbox, tmp_path):
     """Nobody is created twice, and nothing is sent for rows that are done."""
     rows = people(200)
-    order = {"action": "create_user", "rows": rows, "results": str(tmp_path), "common": {"if_exists": "fail"}}
+    order = {"action": "create_user", "rows": rows, "results_path": str(tmp_path), "defaults": {"if_exists": "fail"}}
     process = subprocess.Popen(
         [BIN / "python", "-m", "tests.rows.attempt", json.dumps(order)],
         cwd=ROOT,

@@ -13,9 +13,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from airflow_provider_360learning.api.errors import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.formats import read, write_dicts
-from airflow_provider_360learning.files.storage import storage_path, write_whole
+from airflow_provider_360learning.files.storage import storage_path, write_atomic
 from airflow_provider_360learning.rows.sources import Row, make_source
 from tests.files.object_store import object_store  # noqa: F401 - a fixture
 
@@ -117,7 +117,7 @@ def test_a_query_with_parameters(database):
 
 
 def test_a_file_in_an_object_store(object_store):  # noqa: F811
-    write_whole("memory://bucket/a.csv", b"mail\nanna@example.com\n")
+    write_atomic("memory://bucket/a.csv", b"mail\nanna@example.com\n")
     for where in ("memory://bucket/a.csv", storage_path("memory://bucket/a.csv")):
         assert values(make_source(where)) == [{"mail": "anna@example.com"}]
 

@@ -18,8 +18,8 @@ from airflow_provider_360learning.sandbox.demo_company import (
     LINUS_MAIL,
     ROOT_GROUP_ID,
 )
-from tests.fast_sandbox import operations
 from tests.rows.support import faults_in, files_in, outcomes_in, put_csv, put_parquet, put_table, results_in, writes
+from tests.unlimited_sandbox import operations
 
 PLATFORM = "Courses & More"
 IMPORT = "importExternalCoursesStats"
@@ -47,7 +47,7 @@ def statistics(results):
     """Import statistics, and return what the task does."""
 
     def statistics(rows, **arguments):
-        target = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "results": str(results)}
+        target = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "results_path": str(results)}
         operator = Learning360ImportStatisticsOperator(task_id="statistics", rows=rows, **target | arguments)
         return operator.execute({})
 
@@ -226,7 +226,7 @@ def test_mails_are_looked_up_in_one_listing_or_not_at_all(sandbox, statistics, r
         statistics(rows)
     assert operations(sandbox) == ["getUsers"]
     sandbox.control.clear_journal()
-    assert statistics(rows, check_mails=False, max_failed=1)["outcomes"] == {"imported": 30, "refused": 1}
+    assert statistics(rows, verify_users_exist=False, max_failures=1)["outcomes"] == {"imported": 30, "refused": 1}
     assert "getUsers" not in operations(sandbox)
     assert results_in(results)[30]["error_code"] == "user_not_found"
 
@@ -236,8 +236,8 @@ def test_mails_are_looked_up_in_one_listing_or_not_at_all(sandbox, statistics, r
     [
         ({"group_id": "Sales"}, "group_id is 'Sales'"),
         ({"external_platform": " "}, "external_platform is ' '"),
-        ({"check_mails": "perhaps"}, "check_mails is 'perhaps'"),
-        ({"resend_in_doubt": "perhaps"}, "resend_in_doubt is 'perhaps'"),
+        ({"verify_users_exist": "perhaps"}, "verify_users_exist is 'perhaps'"),
+        ({"resend_unconfirmed": "perhaps"}, "resend_unconfirmed is 'perhaps'"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, statistics, arguments, said):
@@ -261,7 +261,7 @@ def test_statistics_come_from_files_and_queries(sandbox, statistics, tmp_path, m
             {"rows": None, "sql": "SELECT * FROM people", "sql_conn_id": "lms"},
         ]
     ):
-        assert statistics(**source, results=str(tmp_path / str(number)))["outcomes"] == {"imported": 3}
+        assert statistics(**source, results_path=str(tmp_path / str(number)))["outcomes"] == {"imported": 3}
 
 
 # Faults that only 360Learning knows of
@@ -281,7 +281,7 @@ def test_rows_that_360learning_does_not_take_are_found_and_the_others_imported(s
     sandbox.control.settings(**behaviour)
     rows = several(50)
     rows[7]["external_id"] = rows[33]["external_id"] = "unknown"
-    done = statistics(rows, max_failed=2)
+    done = statistics(rows, max_failures=2)
     assert done["outcomes"] == {"imported": 48, "refused": 2}
     refused = [one for one in results_in(results) if one["outcome"] == "refused"]
     assert [(one["row"], one["error_code"], one["retryable"]) for one in refused] == [
@@ -313,12 +313,12 @@ def test_what_is_wrong_with_all_rows_ends_the_run_at_once(sandbox, statistics):
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
 def test_a_request_whose_outcome_is_unknown_is_reported_so_and_not_sent_again(sandbox, statistics, results, kind):
     sandbox.control.add_fault(IMPORT, kind=kind, mentions="2026-03-05T00:25")
-    done = statistics(several(50), max_failed=20)
+    done = statistics(several(50), max_failures=20)
     assert done["outcomes"] == {"imported": 30, "unknown": 20}
     unknown = [one for one in results_in(results) if one["outcome"] == "unknown"]
     assert [one["row"] for one in unknown] == list(range(21, 41))
     assert {one["error_code"] for one in unknown} == {"OutcomeUnknownError"}
-    assert "resend_in_doubt=True" in unknown[0]["message"]
+    assert "resend_unconfirmed=True" in unknown[0]["message"]
     assert len(writes(sandbox)) == 3
     assert len(attempts_in(sandbox)) == (50 if kind == "drop_after" else 30)
     assert len(files_in(results)["rejected/rejected.jsonl"].splitlines()) == 20
@@ -329,14 +329,14 @@ def test_what_may_have_been_taken_can_be_sent_again(sandbox, statistics, repeate
     """Whether 360Learning takes that for another attempt, nobody knows."""
     sandbox.control.settings(repeated_statistics=repeated)
     sandbox.control.add_fault(IMPORT, kind="drop_after")
-    assert statistics(several(5), resend_in_doubt=True)["outcomes"] == {"imported": 5}
+    assert statistics(several(5), resend_unconfirmed=True)["outcomes"] == {"imported": 5}
     assert len(attempts_in(sandbox)) == (5 if repeated == "update" else 10)
 
 
 def test_a_request_that_is_sent_again_and_refused_is_halved_as_well(sandbox, statistics, results):
     sandbox.control.add_fault(IMPORT, kind="drop_before")
     rows = [statistic(0), statistic(1, external_id="unknown"), statistic(2)]
-    statistics(rows, resend_in_doubt=True, max_failed=1)
+    statistics(rows, resend_unconfirmed=True, max_failures=1)
     assert outcomes_in(results) == ["imported", "refused", "imported"]
 
 
@@ -353,7 +353,7 @@ def vanish(sandbox, statistics, rows, **arguments):
 def test_rows_that_an_attempt_may_have_sent_that_was_ended_are_unknown_and_not_sent_again(sandbox, statistics, results):
     rows = several(150)
     vanish(sandbox, statistics, rows)
-    done = statistics(rows, max_failed=150)
+    done = statistics(rows, max_failures=150)
     assert done["outcomes"] == {"imported": 90, "unknown": 60}
     assert outcomes_in(results) == ["unknown"] * 60 + ["imported"] * 90, "few: three requests"
     assert "An earlier attempt ended while this may have been under way" in results_in(results)[0]["message"]
@@ -363,7 +363,7 @@ def test_rows_that_an_attempt_may_have_sent_that_was_ended_are_unknown_and_not_s
 def test_rows_that_an_attempt_may_have_sent_that_was_ended_can_be_sent_again(sandbox, statistics):
     rows = several(30)
     vanish(sandbox, statistics, rows)
-    assert statistics(rows, resend_in_doubt=True)["outcomes"] == {"imported": 30}
+    assert statistics(rows, resend_unconfirmed=True)["outcomes"] == {"imported": 30}
 
 
 def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
@@ -372,9 +372,9 @@ def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
         statistics(several(3))
     sandbox.control.clear_journal()
     with pytest.raises(AirflowFailException, match="3 of 3 rows were not done"):
-        statistics(several(3), only_retryable=True)
+        statistics(several(3), retry_failed_only=True)
     assert writes(sandbox) == []
-    assert statistics(several(3), only_retryable=True, resend_in_doubt=True)["outcomes"] == {"imported": 3}
+    assert statistics(several(3), retry_failed_only=True, resend_unconfirmed=True)["outcomes"] == {"imported": 3}
     assert len(attempts_in(sandbox)) == 3
 
 
@@ -383,7 +383,7 @@ def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
 
 def test_a_file_that_is_imported_again_is_sent_again_unless_only_changes_are_asked_for(sandbox, statistics, results):
     sandbox.control.settings(repeated_statistics="new_attempt")
-    remembering = {"only_changes": True}
+    remembering = {"skip_unchanged": True}
     statistics(several(30), **remembering)
     again = statistics([*several(30), statistic(40)], **remembering)
     assert again["outcomes"] == {"imported": 1, "unchanged": 30}
@@ -394,27 +394,27 @@ def test_a_file_that_is_imported_again_is_sent_again_unless_only_changes_are_ask
 
 def test_what_is_unknown_is_not_sent_by_a_later_run_that_remembers_either(sandbox, statistics, results):
     sandbox.control.add_fault(IMPORT, kind="drop_after")
-    arguments = {"only_changes": True, "max_failed": 3}
+    arguments = {"skip_unchanged": True, "max_failures": 3}
     assert statistics(several(3), **arguments)["outcomes"] == {"unknown": 3}
     assert statistics(several(3), **arguments)["outcomes"] == {"unknown": 3}
     assert "An earlier run may have done it" in results_in(results)[0]["message"]
     assert len(writes(sandbox)) == 1
-    assert statistics(several(3), **arguments, resend_in_doubt=True)["outcomes"] == {"imported": 3}
+    assert statistics(several(3), **arguments, resend_unconfirmed=True)["outcomes"] == {"imported": 3}
     assert statistics(several(3), **arguments)["outcomes"] == {"unchanged": 3}
 
 
 def test_a_fact_is_remembered_also_where_a_later_one_has_the_same_key(sandbox, statistics):
     first, later = statistic(progress=40), statistic(progress=60)
     for rows in ([first], [later]):
-        assert statistics(rows, only_changes=True)["outcomes"] == {"imported": 1}
+        assert statistics(rows, skip_unchanged=True)["outcomes"] == {"imported": 1}
     for rows in ([first], [later]):
-        assert statistics(rows, only_changes=True)["outcomes"] == {"unchanged": 1}
+        assert statistics(rows, skip_unchanged=True)["outcomes"] == {"unchanged": 1}
 
 
 def test_what_one_platform_has_accepted_says_nothing_about_another(sandbox, statistics):
-    statistics(several(2), only_changes=True)
+    statistics(several(2), skip_unchanged=True)
     with pytest.raises(AirflowFailException, match="2 of 2 rows were not done"):
-        statistics(several(2), only_changes=True, external_platform="Other")
+        statistics(several(2), skip_unchanged=True, external_platform="Other")
 
 
 # Order
@@ -428,6 +428,6 @@ def test_attempts_of_one_learner_on_one_course_are_sent_in_the_order_of_the_rows
 
 
 def test_a_dry_run_sends_nothing(sandbox, statistics, results):
-    assert statistics(several(25), dry_run=True)["outcomes"] == {"would_be_sent": 25}
+    assert statistics(several(25), dry_run=True)["outcomes"] == {"would_send": 25}
     assert writes(sandbox) == []
     assert attempts_in(sandbox) == []

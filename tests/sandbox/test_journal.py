@@ -92,7 +92,7 @@ def test_an_empty_company_has_a_root_group_and_an_administrator(sandbox):
     sizes = {name: len(things) for name, things in state.items()}
     assert sizes == {"users": 1, "groups": 1, "memberships": 1} | dict.fromkeys(
         (
-            *("invitations", "courses", "paths", "sessions", "enrolments"),
+            *("invitations", "courses", "paths", "sessions", "enrollments"),
             *("external_courses", "external_attempts", "mails_sent"),
         ),
         0,

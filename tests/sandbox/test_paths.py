@@ -1,4 +1,4 @@
-"""Paths, their sessions, enrolments, and learners who progress with the sandbox's clock."""
+"""Paths, their sessions, enrollments, and learners who progress with the sandbox's clock."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def test_enrolling_again_does_not_begin_again(sandbox, client, add_session, stat
 
 
 @pytest.mark.parametrize(("answer", "enrolled"), [("user_not_found", []), ("ignore", [GRACE_MAIL])])
-def test_unknown_mails_in_an_enrolment_can_be_switched(sandbox, client, add_session, answer, enrolled):
-    sandbox.control.settings(unknown_mail_in_enrolment=answer)
+def test_unknown_mails_in_an_enrollment_can_be_switched(sandbox, client, add_session, answer, enrolled):
+    sandbox.control.settings(unknown_mail_in_enrollment=answer)
     session = add_session()
     body = {"userEmails": [GRACE_MAIL, LINUS_MAIL, "nobody@acme.test"]}
     refused = client("PATCH", f"/paths/sessions/{session}/users", json=body)
@@ -198,8 +198,8 @@ def test_members_of_an_enrolled_group_are_enrolled(sandbox, client, add_session,
     assert client("PATCH", f"/paths/sessions/{session}/groups", json=body).status_code == 200
     add_user("late@acme.test", SALES_GROUP_ID)
     users = [user["mail"] for user in client("GET", f"/paths/sessions/{session}/users").json()]
-    enrolments = sandbox.control.state()["enrolments"]
-    assert [(each["session"], each["mail"]) for each in enrolments] == [(session, mail) for mail in users]
+    enrollments = sandbox.control.state()["enrollments"]
+    assert [(each["session"], each["mail"]) for each in enrollments] == [(session, mail) for mail in users]
     assert users == ["early@acme.test", *(["late@acme.test"] if grow else [])]
 
 
@@ -272,11 +272,11 @@ def test_some_learners_end_without_success(sandbox, client, add_session, stats):
 
 def test_who_completed_in_a_period(sandbox, client, add_session, add_user):
     session = add_session()
-    enrol = lambda user: client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [user]})  # noqa: E731
-    enrol(GRACE_ID)
+    enroll = lambda user: client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [user]})  # noqa: E731
+    enroll(GRACE_ID)
     sandbox.control.advance(100)
     late = add_user("late@acme.test")
-    enrol(late)
+    enroll(late)
     listed = lambda **query: [  # noqa: E731
         user["_id"]
         for user in client("GET", f"/paths/sessions/{session}/stats/users", params=query).json()["usersStats"]

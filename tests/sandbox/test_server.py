@@ -18,7 +18,7 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-MODULE = [sys.executable, "-m", "airflow_provider_360learning.cli", "sandbox"]
+MODULE = [sys.executable, "-m", "airflow_provider_360learning.cli.definition", "sandbox"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "localhost", "::1", ""])

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.fast_sandbox import fast_server, make_session, sandbox, with_tokens  # noqa: F401 - fixtures
+from tests.unlimited_sandbox import make_session, sandbox, unlimited_server, with_tokens  # noqa: F401 - fixtures
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def session_id(sandbox: Sandbox) -> str:  # noqa: F811
 
 
 @pytest.fixture
-def enrol(sandbox: Sandbox, api, session_id: str) -> Callable[..., None]:  # noqa: F811
-    """Enrol users in the session."""
+def enroll(sandbox: Sandbox, api, session_id: str) -> Callable[..., None]:  # noqa: F811
+    """Enroll users in the session."""
 
-    def enrol(*users: str) -> None:
+    def enroll(*users: str) -> None:
         api.enroll_users(session_id, users)
         sandbox.control.clear_journal()
 
-    return enrol
+    return enroll

@@ -14,8 +14,8 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
-from airflow_provider_360learning.triggers.sharing import SERVES_FOR
-from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests, make_trigger, operations
+from airflow_provider_360learning.triggers.shared_polls import SERVES_FOR
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests, make_trigger, operations
 
 POKE = "getUsersPathSessionStats"
 #: Ends every wait, and so a test whose end must not depend on how fast the machine is.
@@ -44,12 +44,12 @@ def test_a_trigger_comes_back_from_the_database_as_it_was(session_id):
     assert json.dumps(again.serialize()) == json.dumps(trigger.serialize())
 
 
-def test_it_waits_until_everybody_is_done(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_it_waits_until_everybody_is_done(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     with after_requests(sandbox, 2, session_id, act=lambda: sandbox.control.advance(3600)):
         event = event_of(make_trigger(session_id))
     assert event == {
-        "status": "complete",
+        "status": "success",
         "message": "complete",
         "enrolled": 1,
         "done": 1,
@@ -60,16 +60,16 @@ def test_it_waits_until_everybody_is_done(sandbox, session_id, enrol):
     assert len(operations(sandbox)) >= 3
 
 
-def test_it_does_not_look_before_its_time(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_it_does_not_look_before_its_time(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     first_poke = time.time() + 0.4
     event_of(make_trigger(session_id, first_poke=first_poke))
     assert sandbox.control.journal()[0]["wall_time"] >= first_poke - 0.01
 
 
-def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     faults = [
         {"kind": "status", "status": 503},
         {"kind": "status", "status": 503, "headers": {"Retry-After": "0"}},
@@ -99,21 +99,21 @@ def test_a_request_that_waited_for_its_turn_is_followed_after_a_whole_interval(s
     assert second - first >= 0.6
 
 
-def test_an_expired_token_is_renewed_once_at_once(sandbox, session_id, enrol, with_tokens):
+def test_an_expired_token_is_renewed_once_at_once(sandbox, session_id, enroll, with_tokens):
     """The one exception: what the server said was about the token, not about the question."""
-    enrol(GRACE_MAIL)
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     expired = {"status": 401, "body": {"error": "invalid_token", "error_description": "jwt expired"}}
     sandbox.control.add_fault(POKE, kind="status", **expired)
-    assert event_of(make_trigger(session_id, poke_interval=10))["status"] == "complete"
+    assert event_of(make_trigger(session_id, poke_interval=10))["status"] == "success"
     assert operations(sandbox) == ["generateToken", POKE] * 2
 
 
-def test_five_failures_in_a_row_are_tolerated(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_five_failures_in_a_row_are_tolerated(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POKE, kind="status", status=503, count=5)
-    assert event_of(make_trigger(session_id))["status"] == "complete"
+    assert event_of(make_trigger(session_id))["status"] == "success"
     assert operations(sandbox) == [POKE] * 6
 
 
@@ -122,7 +122,7 @@ def test_the_sixth_failure_in_a_row_breaks_the_wait_off(sandbox, session_id, bef
     """One of them may have been the sensor's own."""
     sandbox.control.add_fault(POKE, kind="status", status=503, count=9)
     event = event_of(make_trigger(session_id, failures=before))
-    assert event["status"] == "interrupted"
+    assert event["status"] == "transient_error"
     assert "ServerError" in event["message"]
     assert operations(sandbox) == [POKE] * (6 - before)
 
@@ -152,7 +152,7 @@ def test_a_wrong_key_ends_the_wait_at_once(sandbox, session_id, monkeypatch):
 
 def test_what_can_never_be_ends_the_wait(sandbox, session_id):
     event = event_of(make_trigger(session_id, users=(GRACE_MAIL,), if_not_enrolled="fail", required="any"))
-    assert (event["status"], event["enrolled"]) == ("impossible", 0)
+    assert (event["status"], event["enrolled"]) == ("failed", 0)
     assert GRACE_MAIL in event["message"]
 
 
@@ -160,14 +160,14 @@ def test_a_failure_that_nobody_foresaw_breaks_the_wait_off_without_its_text(sess
     trigger = make_trigger(session_id)
     trigger.question["subject"] = "secret"
     event = event_of(trigger)
-    assert event["status"] == "interrupted"
+    assert event["status"] == "transient_error"
     assert "KeyError" in event["message"]
     assert "secret" not in event["message"]
 
 
-def test_the_deadline_is_kept_and_says_how_far_it_was(sandbox, session_id, enrol):
+def test_the_deadline_is_kept_and_says_how_far_it_was(sandbox, session_id, enroll):
     """It comes long before the second look would."""
-    enrol(GRACE_MAIL)
+    enroll(GRACE_MAIL)
     started = time.time()
     event = event_of(make_trigger(session_id, poke_interval=60, timeout=1.5))
     assert 1.5 <= time.time() - started < 30
@@ -187,19 +187,19 @@ def test_an_answer_that_takes_too_long_is_not_waited_for_beyond_the_deadline(san
     assert [entry["status"] for entry in sandbox.control.journal()] == [None], "it is still being answered"
 
 
-def test_the_event_names_at_most_20(sandbox, api, session_id, enrol):
+def test_the_event_names_at_most_20(sandbox, api, session_id, enroll):
     mails = [f"n{number}@acme.test" for number in range(25)]
     for mail in mails:
         api.create_user(mail, mode="create_active")
-    enrol(*mails)
+    enroll(*mails)
     event = event_of(make_trigger(session_id, users=(*mails, GRACE_MAIL), if_not_enrolled="fail"))
-    assert (event["status"], event["enrolled"], len(event["pending"])) == ("impossible", 25, 20)
+    assert (event["status"], event["enrolled"], len(event["pending"])) == ("failed", 25, 20)
     assert len(json.dumps(event)) < 1000
 
 
-def test_the_log_says_what_was_seen_when_it_changes(sandbox, session_id, enrol, capfd):
+def test_the_log_says_what_was_seen_when_it_changes(sandbox, session_id, enroll, capfd):
     """Waits last for weeks."""
-    enrol(GRACE_MAIL)
+    enroll(GRACE_MAIL)
     with after_requests(sandbox, 5, session_id, act=lambda: sandbox.control.advance(3600)):
         event_of(make_trigger(session_id))
     assert len(operations(sandbox)) >= 6
@@ -227,22 +227,22 @@ def one_of_many(session_id, number, **how):
     return make_trigger(session_id, required=f"0.{number + 1}", **how)
 
 
-def test_the_event_loop_is_never_blocked(sandbox, session_id, enrol, with_tokens):
+def test_the_event_loop_is_never_blocked(sandbox, session_id, enroll, with_tokens):
     """The server takes a second for the token, and for each of eight questions: the loop would stand still so long."""
-    enrol(GRACE_MAIL)
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.settings(delay_before_ms=500, delay_after_ms=500)
     waits = [events_of(one_of_many(session_id, number)) for number in range(8)]
     found, gap = asyncio.run(largest_gap_while(waits))
-    assert [event["status"] for (event,) in found] == ["complete"] * 8
+    assert [event["status"] for (event,) in found] == ["success"] * 8
     assert gap < 0.9
     arrivals = [entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == POKE]
     assert len(arrivals) == 8
     assert max(arrivals) - min(arrivals) < 4, "one after the other, they are 7 s apart"
 
 
-def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enrol, with_tokens, monkeypatch):
-    enrol(GRACE_MAIL)
+def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enroll, with_tokens, monkeypatch):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
 
     async def wait_all(count):
@@ -256,9 +256,9 @@ def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enr
     assert (asked.count("generateToken"), asked.count(POKE)) == (2, 13)
 
 
-def test_waits_that_start_together_read_the_connection_once(sandbox, session_id, enrol, monkeypatch):
+def test_waits_that_start_together_read_the_connection_once(sandbox, session_id, enroll, monkeypatch):
     """Thousands start with a triggerer, and Airflow reads a connection through another process."""
-    enrol(GRACE_MAIL)
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
 
     async def take_it_away():
@@ -266,7 +266,7 @@ def test_waits_that_start_together_read_the_connection_once(sandbox, session_id,
         monkeypatch.delenv(CONNECTION)
         return first, await events_of(make_trigger(session_id))
 
-    assert [event["status"] for (event,) in asyncio.run(take_it_away())] == ["complete"] * 2
+    assert [event["status"] for (event,) in asyncio.run(take_it_away())] == ["success"] * 2
     assert "NotFound" in event_of(make_trigger(session_id))["message"], "in another triggerer"
 
 
@@ -310,8 +310,8 @@ async def all_events_of(triggers):
     return await asyncio.gather(*(events_of(trigger) for trigger in triggers))
 
 
-def test_a_thousand_waits_on_one_question_cost_one_request_an_interval(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_a_thousand_waits_on_one_question_cost_one_request_an_interval(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     first_poke = time.time() + 1
     triggers = [make_trigger(session_id, poke_interval=2, first_poke=first_poke, timeout=6) for _ in range(1000)]
     events = asyncio.run(all_events_of(triggers))
@@ -321,11 +321,11 @@ def test_a_thousand_waits_on_one_question_cost_one_request_an_interval(sandbox, 
     assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 2 * SERVES_FOR
 
 
-def test_waits_that_ask_different_questions_ask_for_themselves(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_waits_that_ask_different_questions_ask_for_themselves(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     events = asyncio.run(all_events_of(one_of_many(session_id, number) for number in range(3)))
-    assert {event["status"] for (event,) in events} == {"complete"}
+    assert {event["status"] for (event,) in events} == {"success"}
     assert operations(sandbox) == [POKE] * 3
 
 
@@ -335,7 +335,7 @@ def test_a_shared_failure_counts_once_for_each_wait(sandbox, session_id, capfd):
     first_poke = time.time() + 0.3
     triggers = [make_trigger(session_id, poke_interval=0.6, first_poke=first_poke) for _ in range(20)]
     events = asyncio.run(all_events_of(triggers))
-    assert {event["status"] for (event,) in events} == {"interrupted"}
+    assert {event["status"] for (event,) in events} == {"transient_error"}
     said = capfd.readouterr().out
     assert [said.count(f"Poke failed, {number} of 5 in a row") for number in range(1, 6)] == [20] * 5
     assert 6 <= len(operations(sandbox)) <= 8
@@ -355,7 +355,7 @@ def test_who_has_seen_more_failures_fails_sooner(sandbox, session_id):
         await asyncio.gather(*(wait(failures) for failures in (0, 2, 4)))
 
     asyncio.run(wait_all())
-    assert ended == [(4, "interrupted"), (2, "interrupted"), (0, "interrupted")]
+    assert ended == [(4, "transient_error"), (2, "transient_error"), (0, "transient_error")]
     assert 6 <= len(operations(sandbox)) <= 8
 
 
@@ -366,7 +366,7 @@ def test_who_joins_later_fails_later(sandbox, session_id):
         first = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=0.3)))
         await until(lambda: len(operations(sandbox)) == 4)
         second = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=0.3)))
-        await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([first, second], return_when=asyncio.INITIAL_COMPLETED)
         assert (first.done(), second.done()) == (True, False)
         await second
 
@@ -374,9 +374,9 @@ def test_who_joins_later_fails_later(sandbox, session_id):
     assert len(operations(sandbox)) >= 9, "the fourth to the ninth"
 
 
-def test_a_failure_is_counted_once_by_those_who_ask_more_often(sandbox, session_id, enrol):
+def test_a_failure_is_counted_once_by_those_who_ask_more_often(sandbox, session_id, enroll):
     """An answer serves for as long as the interval of whoever wants it, not of whoever asked."""
-    enrol(GRACE_MAIL)
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POKE, kind="status", status=503)
 
@@ -387,7 +387,7 @@ def test_a_failure_is_counted_once_by_those_who_ask_more_often(sandbox, session_
         slow.cancel()
         return event
 
-    assert asyncio.run(slow_and_fast())["status"] == "complete"
+    assert asyncio.run(slow_and_fast())["status"] == "success"
     assert operations(sandbox) == [POKE] * 2
 
 
@@ -400,9 +400,9 @@ def test_a_permanent_error_ends_all_waits_at_once(sandbox, session_id):
     assert operations(sandbox) == [POKE]
 
 
-def test_waits_on_one_question_end_each_at_its_own_deadline(sandbox, session_id, enrol):
-    """Also while the answer is under way; it then serves those who have more time."""
-    enrol(GRACE_MAIL)
+def test_waits_on_one_question_end_each_at_its_own_deadline(sandbox, session_id, enroll):
+    """RowCheck while the answer is under way; it then serves those who have more time."""
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POKE, kind="delay", seconds=3)
     started = time.time()
@@ -415,15 +415,15 @@ def test_waits_on_one_question_end_each_at_its_own_deadline(sandbox, session_id,
         return await asyncio.gather(*(wait(timeout) for timeout in (0.5, 1.0, 20.0)))
 
     (first, first_took), (second, second_took), (third, third_took) = asyncio.run(wait_all())
-    assert (first, second, third) == ("timeout", "timeout", "complete")
+    assert (first, second, third) == ("timeout", "timeout", "success")
     assert first_took >= 0.5
     assert second_took >= 1.0
     assert max(first_took, second_took) < 3 <= third_took
     assert operations(sandbox) == [POKE]
 
 
-def test_a_wait_that_is_cancelled_leaves_the_question_to_the_others(sandbox, session_id, enrol):
-    enrol(GRACE_MAIL)
+def test_a_wait_that_is_cancelled_leaves_the_question_to_the_others(sandbox, session_id, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POKE, kind="delay", seconds=0.5)
 
@@ -434,5 +434,5 @@ def test_a_wait_that_is_cancelled_leaves_the_question_to_the_others(sandbox, ses
         return await second
 
     (event,) = asyncio.run(cancel_the_first())
-    assert event["status"] == "complete"
+    assert event["status"] == "success"
     assert operations(sandbox) == [POKE]

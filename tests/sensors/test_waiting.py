@@ -14,10 +14,10 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_360learning.api.errors import ServerError
+from airflow_provider_360learning.exceptions import ServerError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
-from tests.fast_sandbox import CONNECTION, UNLIMITED, after_requests, operations
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests, operations
 
 POKE = "getUsersPathSessionStats"
 
@@ -56,8 +56,8 @@ def test_a_sensor_defers_unless_told_otherwise_and_reschedules_unless_told_other
     assert sensor().mode == "reschedule"
 
 
-def test_what_is_complete_at_the_first_look_needs_no_triggerer(sandbox, sensor, enrol):
-    enrol(GRACE_MAIL)
+def test_what_is_complete_at_the_first_look_needs_no_triggerer(sandbox, sensor, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     assert sensor().execute({})["done"] == 1
     assert operations(sandbox) == [POKE]
@@ -100,16 +100,16 @@ def test_a_lenient_sensor_skips_where_others_fail(sandbox, sensor, lenient):
 
 
 def test_a_complete_event_is_the_result_without_its_envelope(sensor):
-    event = {"status": "complete", "message": "complete", "enrolled": 3, "done": 3, "pending": []}
+    event = {"status": "success", "message": "complete", "enrolled": 3, "done": 3, "pending": []}
     assert sensor().execute_complete({}, event) == {"enrolled": 3, "done": 3, "pending": []}
-    assert event["status"] == "complete", "the event is Airflow's"
+    assert event["status"] == "success", "the event is Airflow's"
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
     [
         ("timeout", AirflowSensorTimeout),
-        ("impossible", AirflowFailException),
+        ("failed", AirflowFailException),
         ("error", AirflowFailException),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_timeout_says_how_far_it_was(sensor):
 
 def test_a_wait_that_broke_off_can_be_retried(sensor):
     with pytest.raises(AirflowException, match="because") as raised:
-        sensor().execute_complete({}, {"status": "interrupted", "message": "because"})
+        sensor().execute_complete({}, {"status": "transient_error", "message": "because"})
     assert not isinstance(raised.value, AirflowFailException | AirflowSensorTimeout)
 
 
@@ -142,23 +142,23 @@ def test_an_event_that_is_not_known_is_not_taken_for_success(sensor, event):
 # Poking
 
 
-def test_poking_goes_on_until_the_wait_is_over(sandbox, poking, enrol):
-    enrol(GRACE_MAIL)
+def test_poking_goes_on_until_the_wait_is_over(sandbox, poking, enroll):
+    enroll(GRACE_MAIL)
     with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
         assert poking().execute({})["done"] == 1
     assert len(operations(sandbox)) >= 3
 
 
-def test_five_failures_in_a_row_are_tolerated_while_poking(sandbox, poking, enrol):
-    enrol(GRACE_MAIL)
+def test_five_failures_in_a_row_are_tolerated_while_poking(sandbox, poking, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POKE, kind="status", status=503, count=5)
     assert poking().execute({})["done"] == 1
     assert operations(sandbox) == [POKE] * 6
 
 
-def test_the_log_ends_with_what_all_pokes_cost(sandbox, poking, enrol, capfd):
-    enrol(GRACE_MAIL)
+def test_the_log_ends_with_what_all_pokes_cost(sandbox, poking, enroll, capfd):
+    enroll(GRACE_MAIL)
     with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
         poking().execute({})
     (line,) = [line for line in capfd.readouterr().out.splitlines() if "360Learning: " in line]
@@ -176,8 +176,8 @@ def test_the_sixth_failure_in_a_row_reaches_the_retries_of_airflow(sandbox, poki
     assert operations(sandbox) == [POKE] * 12, "the next try starts anew"
 
 
-def test_a_success_in_between_forgets_the_failures(sandbox, poking, enrol):
-    enrol(GRACE_MAIL)
+def test_a_success_in_between_forgets_the_failures(sandbox, poking, enroll):
+    enroll(GRACE_MAIL)
     sandbox.control.add_fault(POKE, kind="status", status=503, count=5)
     sandbox.control.add_fault(POKE, kind="status", status=503, after=1, count=5)
     sandbox.control.add_fault(POKE, kind="status", status=404, body={"error": "session_not_found"}, after=2)
@@ -195,8 +195,8 @@ def test_a_success_in_between_forgets_the_failures(sandbox, poking, enrol):
         {"kind": "garbage"},
     ],
 )
-def test_a_poke_that_fails_is_not_repeated_before_its_time(sandbox, poking, enrol, fault):
-    enrol(GRACE_MAIL)
+def test_a_poke_that_fails_is_not_repeated_before_its_time(sandbox, poking, enroll, fault):
+    enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POKE, **fault)
     assert poking(poke_interval=0.5).execute({})["done"] == 1

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from airflow_provider_360learning import commands
+from airflow_provider_360learning.cli import commands
 
 CONNECTION = {
     "conn_type": "learning360",
@@ -20,7 +20,7 @@ CONNECTION = {
 
 @pytest.fixture
 def check(airflow_db, monkeypatch, capsys):
-    """Check a connection, given as a dict, and return the verdicts by point, and all that was printed."""
+    """RowChecker a connection, given as a dict, and return the verdicts by point, and all that was printed."""
 
     def run(connection=None):
         if connection is not None:
@@ -70,14 +70,14 @@ def test_it_finds_the_api_and_the_right_key(check, learning360_sandbox):
 
 
 def test_it_warns_of_a_budget_that_does_not_fit_the_executor(check, monkeypatch):
-    monkeypatch.setenv("AIRFLOW__LEARNING360__BUDGET", "host")
-    assert check()[0]["budget"] == "ok"
+    monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "host")
+    assert check()[0]["rate limiter"] == "ok"
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    assert check()[0]["budget"] == "warn"
+    assert check()[0]["rate limiter"] == "warn"
 
 
 def test_it_fails_on_a_bad_setting(check, monkeypatch):
-    monkeypatch.setenv("AIRFLOW__LEARNING360__BUDGET", "none")
+    monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "none")
     verdicts, printed = check()
-    assert verdicts["budget"] == "fail"
-    assert "[learning360] budget = 'none'" in printed
+    assert verdicts["rate limiter"] == "fail"
+    assert "[learning360] rate_limiter = 'none'" in printed

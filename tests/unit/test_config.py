@@ -13,10 +13,10 @@ from airflow_provider_360learning import config
         (config.pool, "learning360"),
         (config.pool_slots, 5),
         (config.create_pool, True),
-        (config.budget, "auto"),
-        (config.budget_redis_conn_id, None),
-        (config.window_guard_ms, 50),
-        (config.egress, "shared"),
+        (config.rate_limiter, "auto"),
+        (config.rate_limiter_conn_id, None),
+        (config.rate_limit_margin_ms, 50),
+        (config.ip_limit_scope, "shared"),
         (config.max_rate_limit_wait, 600.0),
     ],
 )
@@ -27,8 +27,8 @@ def test_defaults_hold_without_any_configuration(read, expected):
 
 
 def test_state_dir_is_none_by_default(monkeypatch):
-    monkeypatch.delenv("AIRFLOW__LEARNING360__STATE_DIR")
-    assert config.state_dir() is None
+    monkeypatch.delenv("AIRFLOW__LEARNING360__RATE_LIMITER_DIR")
+    assert config.rate_limiter_dir() is None
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_state_dir_is_none_by_default(monkeypatch):
         ("POOL", "other", config.pool, "other"),
         ("POOL_SLOTS", " 7 ", config.pool_slots, 7),
         ("CREATE_POOL", "false", config.create_pool, False),
-        ("BUDGET", "redis", config.budget, "redis"),
-        ("STATE_DIR", "/var/x", config.state_dir, "/var/x"),
-        ("BUDGET_REDIS_CONN_ID", "redis_default", config.budget_redis_conn_id, "redis_default"),
-        ("WINDOW_GUARD_MS", "0", config.window_guard_ms, 0),
-        ("EGRESS", "per_host", config.egress, "per_host"),
+        ("RATE_LIMITER", "redis", config.rate_limiter, "redis"),
+        ("RATE_LIMITER_DIR", "/var/x", config.rate_limiter_dir, "/var/x"),
+        ("RATE_LIMITER_CONN_ID", "redis_default", config.rate_limiter_conn_id, "redis_default"),
+        ("RATE_LIMIT_MARGIN_MS", "0", config.rate_limit_margin_ms, 0),
+        ("IP_LIMIT_SCOPE", "per_host", config.ip_limit_scope, "per_host"),
         ("MAX_RATE_LIMIT_WAIT", "1.5", config.max_rate_limit_wait, 1.5),
     ],
 )
@@ -56,9 +56,9 @@ def test_set_values_are_read_with_their_type(monkeypatch, option, text, read, ex
         ("pool_slots", "many", config.pool_slots),
         ("pool_slots", "0", config.pool_slots),
         ("create_pool", "maybe", config.create_pool),
-        ("budget", "database", config.budget),
-        ("window_guard_ms", "-1", config.window_guard_ms),
-        ("egress", "none", config.egress),
+        ("rate_limiter", "database", config.rate_limiter),
+        ("rate_limit_margin_ms", "-1", config.rate_limit_margin_ms),
+        ("ip_limit_scope", "none", config.ip_limit_scope),
         ("max_rate_limit_wait", "nan", config.max_rate_limit_wait),
     ],
 )

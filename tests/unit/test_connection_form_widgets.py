@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning import connection_form
+from airflow_provider_360learning.connections import form as connection_form
 
 pytest.importorskip("flask_appbuilder", reason="Airflow 3 has no flask_appbuilder of its own")
 

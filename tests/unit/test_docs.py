@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.endpoints import ENDPOINTS, LIMITS
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.external import external_course, external_statistic
-from airflow_provider_360learning.connection_form import EXTRA_FIELDS
-from airflow_provider_360learning.provider_info import CONFIG_OPTIONS
-from airflow_provider_360learning.rows.checks import Fault
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.connections.form import EXTRA_FIELDS
+from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, Result
-from airflow_provider_360learning.rows.run import WOULD_BE_SENT
+from airflow_provider_360learning.rows.run import WOULD_SEND
+from airflow_provider_360learning.rows.schema import RowError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,7 +43,7 @@ def test_every_link_to_a_file_leads_somewhere(page):
 def test_the_pages_name_every_setting_field_and_limit():
     limits, connection = (ROOT / "docs/limits.md").read_text(), (ROOT / "docs/connection.md").read_text()
     assert [name for name in CONFIG_OPTIONS if f"| `{name}` |" not in limits] == []
-    assert [name for name in LIMITS if f"`{name}`" not in limits] == []
+    assert [name for name in API_V1.limits if f"`{name}`" not in limits] == []
     assert [name for name in EXTRA_FIELDS if f"| `{name}` |" not in connection] == []
 
 
@@ -54,7 +54,7 @@ def test_every_test_that_a_page_names_exists():
 
 
 def test_every_fault_of_the_field_has_a_test():
-    page = (ROOT / "docs/faults-of-the-field.md").read_text()
+    page = (ROOT / "docs/known-provider-bugs.md").read_text()
     rows = re.findall(r"^\|(?!-)(?!.*\| The test \|$).*", page, re.MULTILINE)
     assert len(rows) > 15
     assert [row for row in rows if "::test_" not in row] == []
@@ -82,7 +82,7 @@ def test_the_columns_of_imports_are_those_that_the_code_takes(heading, takes):
     assert documented == [(one.name, one.default is one.empty) for one in parameters]
 
 
-@pytest.mark.parametrize(("file", "line"), [("results.jsonl", Result), ("faults.jsonl", Fault)])
+@pytest.mark.parametrize(("file", "line"), [("results.jsonl", Result), ("errors.jsonl", RowError)])
 def test_the_columns_of_what_a_run_leaves_behind_are_those_that_the_code_writes(file, line):
     documented = [name.strip("`") for name, _ in table("docs/bulk.md", f"Column of `{file}`")]
     assert documented == [field.name for field in dataclasses.fields(line)]
@@ -90,13 +90,13 @@ def test_the_columns_of_what_a_run_leaves_behind_are_those_that_the_code_writes(
 
 def test_every_outcome_of_a_row_that_is_not_an_actions_own_is_explained():
     explained = [name.strip("`") for name, _ in table("docs/bulk.md", "`outcome` | What became of the row")]
-    assert {*NOT_DONE, UNCHANGED, WOULD_BE_SENT} == set(explained[1:])
+    assert {*NOT_DONE, UNCHANGED, WOULD_SEND} == set(explained[1:])
 
 
 def test_the_actions_for_many_rows_are_documented_with_their_keys_and_limits():
     written = {name: found.write for kind in ApiV1.__mro__ for name, found in vars(kind).items() if _writes(found)}
     expected = {
-        name: (list(write.key), min(limit.calls for limit in ENDPOINTS[write.operation].limits))
+        name: (list(write.key), min(limit.requests for limit in API_V1.endpoints[write.operation].limits))
         for name, write in written.items()
         if not write.together
     }

@@ -14,7 +14,8 @@ import jsonschema
 import pytest
 
 import airflow_provider_360learning
-from airflow_provider_360learning import connection_form, provider_info
+from airflow_provider_360learning import get_provider_info as provider_info
+from airflow_provider_360learning.connections import form as connection_form
 
 INFO = provider_info.get_provider_info()
 
@@ -88,7 +89,7 @@ def test_what_is_secret_is_hidden_in_the_form():
     assert [name for name, f in fields.items() if f["schema"].get("format") == "password"] == ["proxy"]
 
 
-@pytest.mark.parametrize("module", ["provider_info", "connection_form", "cli"])
+@pytest.mark.parametrize("module", ["get_provider_info", "connections.form", "cli.definition"])
 def test_modules_that_airflow_imports_at_every_start_import_nothing_but_themselves(module):
     """They are imported by every command: neither Airflow nor a library may come with them."""
     code = (

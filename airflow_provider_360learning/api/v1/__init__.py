@@ -6,11 +6,11 @@ API v1: the actions of :mod:`..actions`, one module a subject.
 
 from __future__ import annotations
 
-from .courses import CourseActions
-from .external import ExternalActions
-from .groups import GroupActions
-from .paths import PathActions
-from .users import UserActions
+from airflow_provider_360learning.api.v1.courses import CourseActions
+from airflow_provider_360learning.api.v1.external import ExternalActions
+from airflow_provider_360learning.api.v1.groups import GroupActions
+from airflow_provider_360learning.api.v1.paths import PathActions
+from airflow_provider_360learning.api.v1.users import UserActions
 
 
 class ApiV1(UserActions, GroupActions, CourseActions, PathActions, ExternalActions):

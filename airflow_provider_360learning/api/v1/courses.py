@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from ..actions import Dialect, action, writes
-from ..client import Call, Steps
-from ..errors import InvalidRequestError
-from ..json_stream import JsonStream, unusable
-from ..values import answered_moment, check_id, check_ids, check_user, utc
+from airflow_provider_360learning.api.actions import ApiAdapter, action, writes
+from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
+from airflow_provider_360learning.api.values import answered_moment, check_id, check_ids, check_user, utc
+from airflow_provider_360learning.exceptions import InvalidRequestError
 
 R = TypeVar("R")
 
@@ -38,7 +38,7 @@ class Attempt(NamedTuple):
     time_spent_seconds: float | None
 
 
-class CourseActions(Dialect):
+class CourseActions(ApiAdapter):
     """List courses, change catalogs, read a user's attempts."""
 
     @action
@@ -49,7 +49,7 @@ class CourseActions(Dialect):
         created_before: datetime | str | None = None,
         modified_after: datetime | str | None = None,
         modified_before: datetime | str | None = None,
-    ) -> Steps[list[dict[str, Any]]]:
+    ) -> ActionSteps[list[dict[str, Any]]]:
         """
         List courses (``getCourses``), all of them or those of a span of time.
 
@@ -75,7 +75,7 @@ class CourseActions(Dialect):
         ]
 
     @action
-    def get_catalog(self, group_id: str) -> Steps[dict[str, Any]]:
+    def get_catalog(self, group_id: str) -> ActionSteps[dict[str, Any]]:
         """
         Read the catalog of a group (``getGroupCatalog``).
 
@@ -93,7 +93,7 @@ class CourseActions(Dialect):
     @action
     def add_to_catalog(
         self, group_id: str, *, course_ids: Iterable[str] = (), session_ids: Iterable[str] = ()
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Add courses and path sessions to the catalog of a group (``addToGroupCatalog``).
 
@@ -108,7 +108,7 @@ class CourseActions(Dialect):
     @action
     def remove_from_catalog(
         self, group_id: str, *, course_ids: Iterable[str] = (), session_ids: Iterable[str] = ()
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Take courses and path sessions out of the catalog of a group (``deleteFromGroupCatalog``).
 
@@ -130,7 +130,7 @@ class CourseActions(Dialect):
         first_activity_before: datetime | str | None = None,
         last_activity_after: datetime | str | None = None,
         last_activity_before: datetime | str | None = None,
-    ) -> Steps[R]:
+    ) -> ActionSteps[R]:
         """
         Read the attempts of all users at all courses (``getCoursesStats``) while the answer comes in.
 
@@ -153,7 +153,7 @@ class CourseActions(Dialect):
         return (yield call)  # type: ignore[no-any-return]
 
     @action
-    def get_user_course_stats(self, course_id: str, user: str) -> Steps[list[dict[str, Any]]]:
+    def get_user_course_stats(self, course_id: str, user: str) -> ActionSteps[list[dict[str, Any]]]:
         """
         Read the attempts of a user at a course (``getUserCourseStats``).
 
@@ -186,7 +186,7 @@ class CourseActions(Dialect):
         group_id: str,
         course_ids: Iterable[str],
         session_ids: Iterable[str],
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         courses, sessions = check_ids("course_ids", course_ids), check_ids("session_ids", session_ids)
         if not courses and not sessions:
             raise InvalidRequestError("course_ids and session_ids are both empty. Nothing was sent.")

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..actions import Dialect, action, writes
-from ..client import Call, Steps
-from ..errors import InvalidRequestError
-from ..values import (
+from airflow_provider_360learning.api.actions import ApiAdapter, action, writes
+from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.values import (
     all_is_well,
     check_choice,
     check_id,
@@ -22,10 +21,11 @@ from ..values import (
     refuse,
     utc,
 )
-from ..wire import without_nones
+from airflow_provider_360learning.api.wire import without_nones
+from airflow_provider_360learning.exceptions import InvalidRequestError
 
 #: Most statistics in one request (documented).
-MOST_STATISTICS = 20
+MAX_STATISTICS = 20
 RESULTS = ("success", "failed")
 _FAILURE = re.compile(r"error|fail|not.?found|invalid|missing|refus|reject|denied|unknown", re.IGNORECASE)
 DIFFICULTIES = ("beginner", "intermediate", "advanced")
@@ -43,7 +43,7 @@ def external_statistic(
     completed_at: datetime | str | None = None,
 ) -> dict[str, Any]:
     """
-    Check what a learner did in an external course, and write it as v1 wants it.
+    RowChecker what a learner did in an external course, and write it as v1 wants it.
 
     What API v2 requires is required. v1 would derive what is left out in ways that are not documented, so everything is
     said: without ``completed_at``, a progress of 100 was completed at the last activity, as v1 has it.
@@ -107,14 +107,14 @@ def external_course(
     content_type: str | None = None,
 ) -> dict[str, Any]:
     """
-    Check a course of another platform, and write it as v1 wants it.
+    RowChecker a course of another platform, and write it as v1 wants it.
 
     :param external_id: The provider's id of the course.
     :param title: Its title.
-    :param launch_url: Where it is started.
+    :param launch_url: StoragePath it is started.
     :param language: 360Learning's language code, such as ``en``.
     :param description: HTML.
-    :param mobile_launch_url: Where it is started on a phone; by default ``launch_url``.
+    :param mobile_launch_url: StoragePath it is started on a phone; by default ``launch_url``.
     :param thumbnail_url: Its picture.
     :param authors: Names.
     :param alternative_languages: Language codes.
@@ -150,14 +150,14 @@ def external_course(
     }
 
 
-class ExternalActions(Dialect):
+class ExternalActions(ApiAdapter):
     """Courses of other platforms, and what learners did there."""
 
     @writes("importExternalCourses", key=("external_id",), together=True)
     @action
     def import_external_courses(
         self, group_id: str, external_platform: str, author_id: str, courses: Iterable[Mapping[str, Any]]
-    ) -> Steps[list[str | None]]:
+    ) -> ActionSteps[list[str | None]]:
         """
         Create courses of another platform, or bring them up to date (``importExternalCourses``).
 
@@ -177,7 +177,7 @@ class ExternalActions(Dialect):
     @action
     def archive_external_courses(
         self, group_id: str, external_platform: str, external_ids: Iterable[str]
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Archive courses of another platform (``deleteExternalCourses``).
 
@@ -194,7 +194,9 @@ class ExternalActions(Dialect):
         return {"outcome": "archived", "courses": len(ids)}
 
     @action
-    def get_external_course(self, group_id: str, external_platform: str, external_id: str) -> Steps[dict[str, Any]]:
+    def get_external_course(
+        self, group_id: str, external_platform: str, external_id: str
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Read a course of another platform (``getExternalCourse``).
 
@@ -219,7 +221,7 @@ class ExternalActions(Dialect):
     @action
     def import_external_course_stats(
         self, group_id: str, external_platform: str, statistics: Iterable[Mapping[str, Any]]
-    ) -> Steps[list[str | None]]:
+    ) -> ActionSteps[list[str | None]]:
         """
         Import what learners did in courses of another platform (``importExternalCoursesStats``).
 
@@ -232,9 +234,9 @@ class ExternalActions(Dialect):
         :raises OutcomeUnknownError: if it is not known whether they were taken.
         """
         items = [without_nones(external_statistic(**statistic)) for statistic in statistics]
-        if not 1 <= len(items) <= MOST_STATISTICS:
+        if not 1 <= len(items) <= MAX_STATISTICS:
             raise InvalidRequestError(
-                f"statistics holds {len(items)}, but must hold 1 to {MOST_STATISTICS}. Nothing was sent.",
+                f"statistics holds {len(items)}, but must hold 1 to {MAX_STATISTICS}. Nothing was sent.",
                 argument="statistics",
             )
         path = platform_path(group_id, external_platform)
@@ -244,7 +246,7 @@ class ExternalActions(Dialect):
 
 def platform_path(group_id: str, external_platform: str) -> dict[str, str]:
     """
-    Check what says which courses are meant.
+    RowChecker what says which courses are meant.
 
     :param group_id: Group in whose library they are.
     :param external_platform: Name of the provider.
@@ -263,7 +265,7 @@ def _faults_told(answer: Any, count: int) -> list[str | None]:
 
     That it brings a status of each item is documented, its keys and words are not. Assumption: a list of as many
     objects as were sent is that report, in their order; one with a text under ``error``, or whose ``status`` speaks of
-    a failure, was not taken. Where there is no such list, a success says that all were.
+    a failure, was not taken. StoragePath there is no such list, a success says that all were.
     """
     if isinstance(answer, dict):
         for value in answer.values():

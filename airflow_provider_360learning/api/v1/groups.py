@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..actions import Dialect, action, settle, writes
-from ..client import Call, Steps
-from ..errors import AlreadyExistsError, InvalidRequestError, NotFoundError, OutcomeUnknownError, RefusedError
-from ..values import check_choice, check_flag, check_id, check_text, check_user
-from .users import IF_EXISTS, IF_MISSING, v1_role
+from airflow_provider_360learning.api.actions import ApiAdapter, action, confirm_by_lookup, writes
+from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.v1.users import IF_EXISTS, IF_MISSING, v1_role
+from airflow_provider_360learning.api.values import check_choice, check_flag, check_id, check_text, check_user
+from airflow_provider_360learning.exceptions import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 
 #: Keys of getGroup's member lists to the roles they stand for.
 _MEMBER_LISTS = {"users": "learner", "coaches": "coach", "authors": "editor", "admins": "admin"}
@@ -25,7 +31,7 @@ def _neutral_group(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class GroupActions(Dialect):
+class GroupActions(ApiAdapter):
     """Create, read, change and delete groups, and their members."""
 
     @writes("createGroup", key=("name", "parent_id"), makes="group_id")
@@ -38,7 +44,7 @@ class GroupActions(Dialect):
         public: bool = False,
         custom: str | None = None,
         if_exists: str = "skip",
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Make sure of a group (``createGroup``), known by its name and parent.
 
@@ -51,7 +57,7 @@ class GroupActions(Dialect):
         :param custom: Additional information.
         :param if_exists: ``skip`` leaves a group that exists as it is; ``update`` brings ``public`` and
             ``custom`` up to date; ``fail`` raises.
-        :returns: ``{"group_id", "name", "outcome"}``, ``outcome`` being ``created``, ``exists`` or ``updated``.
+        :returns: ``{"group_id", "name", "outcome"}``, ``outcome`` being ``created``, ``already_exists`` or ``updated``.
         :raises AlreadyExistsError: with ``if_exists="fail"``.
         :raises RefusedError: if several groups have this name and parent: which one is meant cannot be told.
         :raises OutcomeUnknownError: if the outcome is unknown, and the group is not (yet) listed or the listing fails.
@@ -70,18 +76,18 @@ class GroupActions(Dialect):
             return {
                 "group_id": found,
                 "name": name,
-                "outcome": "updated" if if_exists == "update" else "exists",
+                "outcome": "updated" if if_exists == "update" else "already_exists",
             }
         body = {"name": name, "public": is_public, "custom": custom, "parent": parent_id}
         try:
             answer = yield Call("createGroup", body=body)
         except OutcomeUnknownError as unknown:
-            found = yield from settle(unknown, self._find_group(name, parent_id))
+            found = yield from confirm_by_lookup(unknown, self._find_group(name, parent_id))
             return {"group_id": found, "name": name, "outcome": "created"}
         return {"group_id": answer["id"], "name": name, "outcome": "created"}
 
     @action
-    def list_groups(self) -> Steps[list[dict[str, Any]]]:
+    def list_groups(self) -> ActionSteps[list[dict[str, Any]]]:
         """
         List all groups (``getGroups``).
 
@@ -91,7 +97,7 @@ class GroupActions(Dialect):
         return [_neutral_group(item) for item in items]
 
     @action
-    def get_group(self, group_id: str) -> Steps[dict[str, Any]]:
+    def get_group(self, group_id: str) -> ActionSteps[dict[str, Any]]:
         """
         Read a group and its members (``getGroup``).
 
@@ -117,7 +123,7 @@ class GroupActions(Dialect):
         public: bool | None = None,
         custom: str | None = None,
         parent_id: str | None = None,
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Change a group (``updateGroup``); what is not given stays.
 
@@ -136,13 +142,13 @@ class GroupActions(Dialect):
 
     @writes("deleteGroup", key=("group_id",))
     @action
-    def delete_group(self, group_id: str, *, if_missing: str = "skip") -> Steps[dict[str, Any]]:
+    def delete_group(self, group_id: str, *, if_missing: str = "skip") -> ActionSteps[dict[str, Any]]:
         """
         Delete a group **and all its subgroups** (``deleteGroup``).
 
         :param group_id: Id of the group.
         :param if_missing: ``skip`` takes a group that does not exist for done; ``fail`` raises.
-        :returns: ``{"group_id", "outcome"}``, ``outcome`` being ``deleted`` or ``missing``.
+        :returns: ``{"group_id", "outcome"}``, ``outcome`` being ``deleted`` or ``not_found``.
         :raises RefusedError: for the root group, and where the group or a subgroup has an active integration.
         """
         check_choice("if_missing", if_missing, IF_MISSING)
@@ -151,13 +157,13 @@ class GroupActions(Dialect):
         except NotFoundError as error:
             if if_missing == "fail" and not error.after_unknown_outcome:
                 raise
-            outcome = "deleted" if error.after_unknown_outcome else "missing"
+            outcome = "deleted" if error.after_unknown_outcome else "not_found"
             return {"group_id": group_id, "outcome": outcome}
         return {"group_id": group_id, "outcome": "deleted"}
 
     @writes("addUserToGroup", key=("user", "group_id", "role"))
     @action
-    def add_user_to_group(self, group_id: str, user: str, *, role: str = "learner") -> Steps[dict[str, Any]]:
+    def add_user_to_group(self, group_id: str, user: str, *, role: str = "learner") -> ActionSteps[dict[str, Any]]:
         """
         Give a user a role in a group (``addUserToGroup``). That doing it again changes nothing is an assumption.
 
@@ -174,7 +180,7 @@ class GroupActions(Dialect):
     @action
     def remove_user_from_group(
         self, group_id: str, user: str, *, role: str | None = None, from_private_subgroups: bool = False
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Take a role, or all roles, of a user in a group away (``deleteUserFromGroup``).
 
@@ -184,7 +190,7 @@ class GroupActions(Dialect):
         :param group_id: Id of the group.
         :param user: Mail or id.
         :param role: The role to take away; by default all. v2 removes one role at a time.
-        :param from_private_subgroups: Also leave private subgroups. v1 only.
+        :param from_private_subgroups: RowCheck leave private subgroups. v1 only.
         :returns: ``{"group_id", "user", "outcome": "removed"}``.
         """
         path = {"group_id": check_id("group_id", group_id), "user": check_user("user", user)}
@@ -200,7 +206,7 @@ class GroupActions(Dialect):
                 raise
         return {"group_id": group_id, "user": user, "outcome": "removed"}
 
-    def _find_group(self, name: str, parent_id: str | None) -> Steps[str | None]:
+    def _find_group(self, name: str, parent_id: str | None) -> ActionSteps[str | None]:
         groups = yield from self.list_groups.steps()
         roots = {group["group_id"] for group in groups if group["parent_id"] is None}
         parents = roots if parent_id is None else {parent_id}

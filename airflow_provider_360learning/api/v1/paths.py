@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..actions import Dialect, action, settle, writes
-from ..client import Call, Steps
-from ..errors import AlreadyExistsError, InvalidRequestError, OutcomeUnknownError, RefusedError
-from ..values import (
+from airflow_provider_360learning.api.actions import ApiAdapter, action, confirm_by_lookup, writes
+from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.v1.users import neutral_user
+from airflow_provider_360learning.api.values import (
     answered_moment,
     check_choice,
     check_id,
@@ -21,16 +21,21 @@ from ..values import (
     refuse,
     utc,
 )
-from .users import neutral_user
+from airflow_provider_360learning.exceptions import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 
 _SESSION_ID_KEYS = ("_id", "id", "sessionId")
 
 
-class PathActions(Dialect):
-    """Sessions of paths: create them, enrol, unenrol, read what learners did."""
+class PathActions(ApiAdapter):
+    """Sessions of paths: create them, enroll, unenroll, read what learners did."""
 
     @action
-    def list_paths(self, *, modified_after: datetime | str | None = None) -> Steps[list[dict[str, Any]]]:
+    def list_paths(self, *, modified_after: datetime | str | None = None) -> ActionSteps[list[dict[str, Any]]]:
         """
         List paths (``getPaths``).
 
@@ -48,7 +53,7 @@ class PathActions(Dialect):
         ]
 
     @action
-    def list_path_sessions(self) -> Steps[list[dict[str, Any]]]:
+    def list_path_sessions(self) -> ActionSteps[list[dict[str, Any]]]:
         """
         List all sessions of all paths (``getPathSessions``).
 
@@ -79,7 +84,7 @@ class PathActions(Dialect):
         additional_information: str | None = None,
         registration_validation: str = "disabled",
         if_exists: str = "skip",
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Make sure of a session of a path (``createPathSession``), known by its path, name and owner group.
 
@@ -96,7 +101,7 @@ class PathActions(Dialect):
         :param registration_validation: Who validates registrations. v2 requires it; v1 creates sessions with
             ``disabled``, the only value that it takes here.
         :param if_exists: ``skip`` takes a session that exists as it is, dates included; ``fail`` raises.
-        :returns: ``{"session_id", "path_id", "name", "outcome"}``, ``outcome`` being ``created`` or ``exists``.
+        :returns: ``{"session_id", "path_id", "name", "outcome"}``, ``outcome`` being ``created`` or ``already_exists``.
         :raises AlreadyExistsError: with ``if_exists="fail"``.
         :raises RefusedError: if several sessions fit: which one is meant cannot be told.
         :raises OutcomeUnknownError: if the outcome is unknown, and the session is not (yet) listed or the listing
@@ -124,11 +129,11 @@ class PathActions(Dialect):
         if found is not None:
             if if_exists == "fail":
                 raise AlreadyExistsError(f"The session {name!r} exists already: {found}", operation="createPathSession")
-            return {"session_id": found, **result, "outcome": "exists"}
+            return {"session_id": found, **result, "outcome": "already_exists"}
         try:
             answer = yield Call("createPathSession", path={"path_id": path_id}, body=body)
         except OutcomeUnknownError as unknown:
-            found = yield from settle(unknown, self._find_session(wanted))
+            found = yield from confirm_by_lookup(unknown, self._find_session(wanted))
             return {"session_id": found, **result, "outcome": "created"}
         session_id = next(answer[key] for key in _SESSION_ID_KEYS if answer.get(key))
         return {"session_id": session_id, **result, "outcome": "created"}
@@ -137,9 +142,9 @@ class PathActions(Dialect):
     @action
     def enroll_users(
         self, session_id: str, users: Iterable[str], *, path_id: str | None = None
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
-        Enrol users in a path session (``addUsersToPathSession``); those enrolled already stay so.
+        Enroll users in a path session (``addUsersToPathSession``); those enrolled already stay so.
 
         What v1 answers about single users is not documented, so a success says that 360Learning took the list.
         Whoever is enrolled can be read with :meth:`list_path_session_users`.
@@ -163,9 +168,9 @@ class PathActions(Dialect):
     @action
     def enroll_groups(
         self, session_id: str, group_ids: Iterable[str], *, path_id: str | None = None
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
-        Enrol groups in a path session (``addGroupsToPathSession``).
+        Enroll groups in a path session (``addGroupsToPathSession``).
 
         :param session_id: Id of the session.
         :param group_ids: Ids of groups.
@@ -181,7 +186,7 @@ class PathActions(Dialect):
     @action
     def unenroll_users(
         self, session_id: str, users: Iterable[str], *, path_id: str | None = None
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Take users out of a path session (``removeUsersFromPathSession``, known from public code only).
 
@@ -198,7 +203,9 @@ class PathActions(Dialect):
         return {"session_id": session_id, "outcome": "unenrolled", "users": len(mails)}
 
     @action
-    def list_path_session_users(self, session_id: str, *, path_id: str | None = None) -> Steps[list[dict[str, Any]]]:
+    def list_path_session_users(
+        self, session_id: str, *, path_id: str | None = None
+    ) -> ActionSteps[list[dict[str, Any]]]:
         """
         List who is enrolled in a path session (``getPathSessionUsers``, known from public code only).
 
@@ -217,7 +224,7 @@ class PathActions(Dialect):
         path_id: str | None = None,
         completed_after: datetime | str | None = None,
         completed_before: datetime | str | None = None,
-    ) -> Steps[list[dict[str, Any]]]:
+    ) -> ActionSteps[list[dict[str, Any]]]:
         """
         Read where each learner of a path session stands (``getUsersPathSessionStats``).
 
@@ -238,7 +245,7 @@ class PathActions(Dialect):
         session = {"session_id": session_id, "path_id": answer.get("pathId")}
         return [session | _neutral_stats(item) for item in answer["usersStats"]]
 
-    def _find_session(self, wanted: dict[str, str]) -> Steps[str | None]:
+    def _find_session(self, wanted: dict[str, str]) -> ActionSteps[str | None]:
         sessions = yield from self.list_path_sessions.steps()
         found = [
             str(session["session_id"])
@@ -253,7 +260,7 @@ class PathActions(Dialect):
             )
         return found[0] if found else None
 
-    def _mail_of(self, user: str) -> Steps[str]:
+    def _mail_of(self, user: str) -> ActionSteps[str]:
         if not is_id(user):
             return user
         item = yield Call("getUser", path={"user": user})

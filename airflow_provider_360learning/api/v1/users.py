@@ -8,11 +8,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from ..actions import Dialect, action, writes
-from ..client import Call, Steps
-from ..errors import AlreadyExistsError, InvalidRequestError, Learning360Error, NotFoundError, RefusedError
-from ..json_stream import JsonStream, unusable
-from ..values import check_choice, check_id, check_ids, check_mail, check_texts, check_user, is_id, refuse, utc
+from airflow_provider_360learning.api.actions import ApiAdapter, action, writes
+from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
+from airflow_provider_360learning.api.values import (
+    check_choice,
+    check_id,
+    check_ids,
+    check_mail,
+    check_texts,
+    check_user,
+    is_id,
+    refuse,
+    utc,
+)
+from airflow_provider_360learning.exceptions import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    Learning360Error,
+    NotFoundError,
+    RefusedError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +76,7 @@ def neutral_user(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class UserActions(Dialect):
+class UserActions(ApiAdapter):
     """Create, read, change and delete users."""
 
     @writes("createOrInviteUser", key=("mail",), makes="user_id")
@@ -86,7 +102,7 @@ class UserActions(Dialect):
         invitation_expires_after_days: int | None = None,
         password_must_be_changed: bool | None = None,
         if_exists: str = "skip",
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Create or invite a user (``createOrInviteUser``).
 
@@ -112,7 +128,7 @@ class UserActions(Dialect):
         :param if_exists: ``skip`` leaves somebody who exists as they are; ``update`` brings names, job, organization,
             phone, language, ``custom`` and the primary group up to date where they are given, and makes sure of the
             groups; ``fail`` raises.
-        :returns: ``{"mail", "user_id", "outcome"}``. ``outcome`` is ``created``, ``invited``, ``exists``,
+        :returns: ``{"mail", "user_id", "outcome"}``. ``outcome`` is ``created``, ``invited``, ``already_exists``,
             ``updated`` or ``already_invited`` (an invitation of before is pending; v1 has no way to look one up,
             so ``user_id`` is ``None``).
         :raises AlreadyExistsError: with ``if_exists="fail"``, if somebody has the mail.
@@ -166,13 +182,13 @@ class UserActions(Dialect):
                 return _still_invited(mail, if_exists)
             if if_exists == "update":
                 return (yield from self._updated(mail, profile, groups, role))
-            return (yield from self._existing(mail, "exists"))
+            return (yield from self._existing(mail, "already_exists"))
         if (answer["status"] == "invitation_created") != (mode == "invite"):
             log.warning("%s was asked for, but 360Learning answered %s for %s", mode, answer["status"], mail)
         return (yield from self._created(mail, answer["status"], answer.get("_id")))
 
     @action
-    def get_user(self, user: str) -> Steps[dict[str, Any]]:
+    def get_user(self, user: str) -> ActionSteps[dict[str, Any]]:
         """
         Read a user (``getUser``).
 
@@ -190,7 +206,7 @@ class UserActions(Dialect):
         }
 
     @action
-    def list_users(self, *, deleted: bool | None = None) -> Steps[list[dict[str, Any]]]:
+    def list_users(self, *, deleted: bool | None = None) -> ActionSteps[list[dict[str, Any]]]:
         """
         List all users (``getUsers``); v1 has no filter by mail and no pages.
 
@@ -201,7 +217,7 @@ class UserActions(Dialect):
         return [neutral_user(item) for item in items]
 
     @action
-    def read_users(self, take: Callable[[Iterator[dict[str, Any]]], R]) -> Steps[R]:
+    def read_users(self, take: Callable[[Iterator[dict[str, Any]]], R]) -> ActionSteps[R]:
         """
         Read all users while the answer comes in (``getUsers``): a large company's need not be held at once.
 
@@ -230,7 +246,7 @@ class UserActions(Dialect):
         password_must_be_changed: bool | None = None,
         to_be_deactivated_at: datetime | str | None = None,
         custom_fields: Mapping[str, str | date] | None = None,
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         """
         Change fields of a user (``updateUser``); what is not given stays.
 
@@ -285,13 +301,13 @@ class UserActions(Dialect):
 
     @writes("deleteUser", key=("user",))
     @action
-    def delete_user(self, user: str, *, if_missing: str = "skip") -> Steps[dict[str, Any]]:
+    def delete_user(self, user: str, *, if_missing: str = "skip") -> ActionSteps[dict[str, Any]]:
         """
         Delete a user (``deleteUser``): no login any more; statistics stay.
 
         :param user: Mail or id.
         :param if_missing: ``skip`` takes a user who does not exist for done; ``fail`` raises.
-        :returns: ``{"user", "outcome"}``, ``outcome`` being ``deleted`` or ``missing``.
+        :returns: ``{"user", "outcome"}``, ``outcome`` being ``deleted`` or ``not_found``.
         :raises NotFoundError: with ``if_missing="fail"``.
         """
         check_choice("if_missing", if_missing, IF_MISSING)
@@ -302,11 +318,11 @@ class UserActions(Dialect):
                 return {"user": user, "outcome": "deleted"}
             if if_missing == "fail":
                 raise
-            return {"user": user, "outcome": "missing"}
+            return {"user": user, "outcome": "not_found"}
         return {"user": user, "outcome": "deleted"}
 
     @action
-    def list_user_roles(self, user: str) -> Steps[list[dict[str, Any]]]:
+    def list_user_roles(self, user: str) -> ActionSteps[list[dict[str, Any]]]:
         """
         List the groups of a user and the roles there (``getUserRoles``).
 
@@ -321,20 +337,20 @@ class UserActions(Dialect):
             for role in _several_roles(item.get("roles"))
         ]
 
-    def _created(self, mail: str, status: str, user_id: str | None = None) -> Steps[dict[str, Any]]:
+    def _created(self, mail: str, status: str, user_id: str | None = None) -> ActionSteps[dict[str, Any]]:
         if status == "invitation_created":
             return {"mail": mail, "user_id": user_id, "outcome": "invited"}
         if user_id is None:
             return (yield from self._existing(mail, "created"))
         return {"mail": mail, "user_id": user_id, "outcome": "created"}
 
-    def _existing(self, mail: str, outcome: str) -> Steps[dict[str, Any]]:
+    def _existing(self, mail: str, outcome: str) -> ActionSteps[dict[str, Any]]:
         found = yield from self.get_user.steps(mail)
         return {"mail": mail, "user_id": found["user_id"], "outcome": outcome}
 
     def _updated(
         self, mail: str, profile: Mapping[str, str | None], groups: Iterable[str], role: str
-    ) -> Steps[dict[str, Any]]:
+    ) -> ActionSteps[dict[str, Any]]:
         # Memberships first: v1 wants the primary group to be one of the user's groups.
         for group in groups:
             yield Call("addUserToGroup", path={"group_id": group, "user": mail}, body={"role": v1_role(role)})
@@ -342,7 +358,7 @@ class UserActions(Dialect):
             yield Call("updateUser", path={"user": mail}, body=_v1_profile(profile))
         return (yield from self._existing(mail, "updated"))
 
-    def _has_mail(self, user: str, mail: str, error: Learning360Error) -> Steps[bool]:
+    def _has_mail(self, user: str, mail: str, error: Learning360Error) -> ActionSteps[bool]:
         """Tell whether the mail that an update was refused for is this user's own."""
         owner = yield from self._id_of(mail)
         if owner is None or is_id(user):
@@ -351,7 +367,7 @@ class UserActions(Dialect):
         # A send whose outcome was not known has done it if the old mail leads nowhere and the new one to somebody.
         return before == owner or (before is None and error.after_unknown_outcome)
 
-    def _id_of(self, user: str) -> Steps[str | None]:
+    def _id_of(self, user: str) -> ActionSteps[str | None]:
         try:
             found = yield from self.get_user.steps(user)
         except NotFoundError:
@@ -373,7 +389,7 @@ def _several_roles(roles: Any) -> list[str]:
 
 
 def _v1_profile(profile: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Write the fields of a person with v1's names."""
+    """WriteSpec the fields of a person with v1's names."""
     names = {"first_name": "firstName", "last_name": "lastName", "primary_group_id": "primaryGroupId"}
     return {names.get(name, name): value for name, value in profile.items()}
 

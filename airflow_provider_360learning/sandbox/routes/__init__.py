@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from ..routing import OPERATIONS
-from . import courses, external, groups, paths, sessions, statistics, token, users
+from airflow_provider_360learning.sandbox.routes import (
+    courses,
+    external,
+    groups,
+    paths,
+    sessions,
+    statistics,
+    token,
+    users,
+)
+from airflow_provider_360learning.sandbox.routing import OPERATIONS
 
 __all__ = ["OPERATIONS", "courses", "external", "groups", "paths", "sessions", "statistics", "token", "users"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..calls import Answer, Call
-from ..clock import iso
-from ..periods import asked_period
-from ..routing import operation
-from ..world import Course
+from airflow_provider_360learning.sandbox.calls import Answer, Call
+from airflow_provider_360learning.sandbox.clock import iso
+from airflow_provider_360learning.sandbox.periods import asked_period
+from airflow_provider_360learning.sandbox.routing import operation
+from airflow_provider_360learning.sandbox.state import Course
 
 
 @operation("getCourses", "GET", "/courses")

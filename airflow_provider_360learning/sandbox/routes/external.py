@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from ..calls import Answer, ApiError, Call
-from ..clock import parse_iso
-from ..external_contents import ExternalCourse, Key, Statistic
-from ..routing import operation
-from ..world import Course, Group, Person
+from airflow_provider_360learning.sandbox.calls import Answer, ApiError, Call
+from airflow_provider_360learning.sandbox.clock import parse_iso
+from airflow_provider_360learning.sandbox.external_contents import ExternalCourse, Key, Statistic
+from airflow_provider_360learning.sandbox.routing import operation
+from airflow_provider_360learning.sandbox.state import Course, Group, Person
 
 _COURSES = "/externalContents/groups/{groupId}/externalPlatforms/{externalPlatform}/courses"
-_MOST_STATISTICS = 20
+_MAX_STATISTICS = 20
 _DONE = ("created", "updated", "archived")
 _UNKNOWN = "external_course_not_found"
 
@@ -158,7 +158,7 @@ def import_external_courses_stats(call: Call) -> Answer:
     """Store each statistic as an attempt on an external course, archived or not."""
     call.group(call.path["groupId"])
     items = _list(call, "statistics")
-    if len(items) > _MOST_STATISTICS:
+    if len(items) > _MAX_STATISTICS:
         raise ApiError(400, "invalid argument : statistics")
     attempts = [_attempt_or_error(call, item) for item in items]
     errors = [each for each in attempts if isinstance(each, ApiError)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..calls import NO_CONTENT, Answer, ApiError, Call
-from ..routing import operation
-from ..world import ROLES, Group
+from airflow_provider_360learning.sandbox.calls import NO_CONTENT, Answer, ApiError, Call
+from airflow_provider_360learning.sandbox.routing import operation
+from airflow_provider_360learning.sandbox.state import ROLES, Group
 
 
 @operation("getGroups", "GET", "/groups")
@@ -79,7 +79,7 @@ def delete_group(call: Call) -> Answer:
 def add_user_to_group(call: Call) -> Answer:
     """Give somebody a role in a group. That it may be held already is an assumption."""
     group, person = call.group(call.path["group_id"]), call.person(call.path["user_email"])
-    call.world.join(person, group.id, [_role(call) or "learner"], enrol=call.settings.enrolled_groups_grow)
+    call.world.join(person, group.id, [_role(call) or "learner"], enroll=call.settings.enrolled_groups_grow)
     return call.acknowledge()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..calls import Answer, ApiError, Call, is_id
-from ..clock import iso, parse_iso
-from ..routing import operation
-from ..world import Person, Session
+from airflow_provider_360learning.sandbox.calls import Answer, ApiError, Call, is_id
+from airflow_provider_360learning.sandbox.clock import iso, parse_iso
+from airflow_provider_360learning.sandbox.routing import operation
+from airflow_provider_360learning.sandbox.state import Person, Session
 
 
 @operation("getPathSessions", "GET", "/paths/sessions")
@@ -96,16 +96,16 @@ def get_path_session_users(call: Call) -> Answer:
 
 @operation("addUsersToPathSession", "PATCH", "/paths/sessions/{session_id}/users", bodies=("json", "form"))
 def add_users_to_path_session(call: Call) -> Answer:
-    """Enrol users, given by mail or by id."""
+    """Enroll users, given by mail or by id."""
     session = call.session()
     for person in _listed_people(call, "userEmails", "userIds"):
-        call.world.enrol(session, person)
+        call.world.enroll(session, person)
     return call.acknowledge()
 
 
 @operation("addGroupsToPathSession", "PATCH", "/paths/sessions/{session_id}/groups", bodies=("json", "form"))
 def add_groups_to_path_session(call: Call) -> Answer:
-    """Enrol groups: their own members, not those of groups below (assumption)."""
+    """Enroll groups: their own members, not those of groups below (assumption)."""
     session = call.session()
     groups = [call.group(each) for each in _required(call, "groupIds")]
     for group in groups:
@@ -113,13 +113,13 @@ def add_groups_to_path_session(call: Call) -> Answer:
             session.groups.append(group.id)
         for person in map(call.world.people.__getitem__, group.members):
             if call.visible(person):
-                call.world.enrol(session, person)
+                call.world.enroll(session, person)
     return call.acknowledge()
 
 
 @operation("removeUsersFromPathSession", "DELETE", "/paths/sessions/{session_id}/users", bodies=("json",))
 def remove_users_from_path_session(call: Call) -> Answer:
-    """End enrolments. That somebody listed need not be enrolled is an assumption."""
+    """End enrollments. That somebody listed need not be enrolled is an assumption."""
     session = call.session()
     for person in _listed_people(call, "userEmails"):
         session.enrolled.pop(person.id, None)
@@ -166,7 +166,7 @@ def _listed_people(call: Call, *names: str) -> list[Person]:
         try:
             people.append(call.person(mail_or_id))
         except ApiError:
-            if call.settings.unknown_mail_in_enrolment != "ignore":
+            if call.settings.unknown_mail_in_enrollment != "ignore":
                 raise
     return people
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..calls import Answer, ApiError, Call
-from ..cap import Room
-from ..clock import iso
-from ..generated import GeneratedAttempts
-from ..learners import Standing, standing
-from ..periods import ALWAYS, Period, asked_period
-from ..routing import operation
-from ..world import Course, Person, Session
+from airflow_provider_360learning.sandbox.calls import Answer, ApiError, Call
+from airflow_provider_360learning.sandbox.clock import iso
+from airflow_provider_360learning.sandbox.generated import GeneratedAttempts
+from airflow_provider_360learning.sandbox.learners import Standing, standing
+from airflow_provider_360learning.sandbox.periods import ALWAYS, Period, asked_period
+from airflow_provider_360learning.sandbox.result_cap import Room
+from airflow_provider_360learning.sandbox.routing import operation
+from airflow_provider_360learning.sandbox.state import Course, Person, Session
 
 #: Filter to date of an attempt.
 _ATTEMPT_DATES = {"completedAt": "completedAt", "firstActivityAt": "firstActivity", "lastActivityAt": "lastActivity"}

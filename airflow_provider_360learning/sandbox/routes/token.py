@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 
-from ..calls import Answer, ApiError, Call
-from ..routing import TOKEN_PATH, operation
+from airflow_provider_360learning.sandbox.calls import Answer, ApiError, Call
+from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, operation
 
 
 @operation("generateToken", "POST", TOKEN_PATH, bodies=("json",), base="")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..calls import NO_CONTENT, Answer, ApiError, Call, is_id
-from ..clock import parse_iso
-from ..routing import operation
-from ..world import ROLES, Person
+from airflow_provider_360learning.sandbox.calls import NO_CONTENT, Answer, ApiError, Call, is_id
+from airflow_provider_360learning.sandbox.clock import parse_iso
+from airflow_provider_360learning.sandbox.routing import operation
+from airflow_provider_360learning.sandbox.state import ROLES, Person
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
@@ -68,7 +68,7 @@ def create_or_invite_user(call: Call) -> Answer:
     if sent:
         call.world.mails_sent.append({"to": mail, "kind": sent})
     for group in groups:
-        call.world.join(person, group, roles, enrol=call.settings.enrolled_groups_grow)
+        call.world.join(person, group, roles, enroll=call.settings.enrolled_groups_grow)
     status = "invitation_created" if person.state == "invited" else "user_created"
     return Answer({"status": status, "_id": person.id})
 

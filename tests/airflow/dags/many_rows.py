@@ -11,9 +11,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Context, dag
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
-from tests.killed_rows import DAG_ID, address_of
+from tests.fake_object_store import set_up_shelf
+from tests.kill_recovery import DAG_ID, address_of
 from tests.loopback_hosts import leave_from
-from tests.shelf import set_up_shelf
 
 
 class NotedBulkOperator(Learning360BulkOperator):
@@ -21,7 +21,7 @@ class NotedBulkOperator(Learning360BulkOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         conf, attempt = context["dag_run"].conf or {}, context["ti"].try_number
-        set_up_shelf(conf["shelf"])
+        set_up_shelf(conf["fake_object_store"])
         shorten_leases(conf.get("lease"))
         leave_from(address_of(attempt))
         note = Path(conf["notes"], f"{attempt}.json")
@@ -46,9 +46,9 @@ def many_rows():
         action="create_user",
         learning360_conn_id="{{ dag_run.conf['connection'] }}",
         rows="{{ dag_run.conf['rows'] }}",
-        results="{{ dag_run.conf['results'] }}",
+        results_path="{{ dag_run.conf['results'] }}",
         # A mail goes out to each: nobody must get two.
-        common={"mode": "create_active_and_mail_generated_password"},
+        defaults={"mode": "create_active_and_mail_generated_password"},
         retries=20,
         retry_delay=timedelta(seconds=1),
     )

@@ -1,0 +1,1 @@
+"""The rate limiter: send times reserved against every limit that applies."""

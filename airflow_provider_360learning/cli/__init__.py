@@ -1,0 +1,1 @@
+"""The command line: declarations and what they run."""

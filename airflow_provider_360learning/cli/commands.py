@@ -1,0 +1,117 @@
+"""What the commands do. Imported when one runs; each ends with SystemExit where its status matters."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+
+def sandbox(args: argparse.Namespace) -> None:
+    """Serve the sandbox until interrupted.
+
+    :param args: ``host``, ``port``, ``port_file``, ``seed`` and ``settings``
+    """
+    try:
+        from airflow_provider_360learning.sandbox.server import serve
+
+        serve(args.host, args.port, args.settings, args.seed, args.port_file)
+    except (ImportError, OSError, ValueError) as error:
+        raise SystemExit(f"The sandbox does not start: {error}") from None
+
+
+def pool(_: argparse.Namespace) -> None:
+    """Create the pool if it is missing, and print how it stands."""
+    from airflow_provider_360learning.pool import ensure_pool
+
+    print(ensure_pool())
+
+
+def check(args: argparse.Namespace) -> None:
+    """Print one line for each point that the provider depends on; exit with 1 if one fails.
+
+    :param args: ``conn_id``
+    """
+    failed = False
+    for point, finding in _findings(args.conn_id):
+        print(f"{finding.verdict.value:<5} {point:<11} {finding.text}")
+        failed = failed or finding.verdict is Verdict.FAIL
+    raise SystemExit(1 if failed else 0)
+
+
+class Verdict(Enum):
+    """How a point of the check stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(NamedTuple):
+    """What the check found out about a point."""
+
+    verdict: Verdict
+    text: str
+
+
+def _findings(conn_id: str) -> Iterator[tuple[str, Finding]]:
+    connection = _guarded(lambda: _check_connection(conn_id))
+    yield "connection", connection
+    yield "pool", _guarded(_check_pool)
+    yield "rate limiter", _guarded(_check_rate_limiter)
+    if connection.verdict is Verdict.FAIL:
+        yield "API", Finding(Verdict.FAIL, "not asked: the connection cannot be used")
+    else:
+        yield "API", _guarded(lambda: _check_api(conn_id))
+
+
+def _guarded(look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except Exception as error:
+        return Finding(Verdict.FAIL, _first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _check_connection(conn_id: str) -> Finding:
+    from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+    hook = Learning360Hook(learning360_conn_id=conn_id)
+    _ = hook.api  # reads and checks the connection; sends nothing
+    return Finding(Verdict.OK, f"{conn_id} is well-formed")
+
+
+def _check_pool() -> Finding:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from airflow_provider_360learning import config
+    from airflow_provider_360learning.pool import inspect_pool
+
+    try:
+        report = inspect_pool()
+    except SQLAlchemyError as error:
+        reason = _first_line(error)
+        return Finding(Verdict.WARN, f"not checked: Airflow's database cannot be read from here ({reason})")
+    if report.slots is None or (report.has_other_size and report.name != config.AIRFLOW_DEFAULT_POOL):
+        return Finding(Verdict.FAIL, str(report))
+    return Finding(Verdict.WARN if report.differs else Verdict.OK, str(report))
+
+
+def _check_rate_limiter() -> Finding:
+    from airflow_provider_360learning.hooks.rate_limiter import active_rate_limiter
+
+    choice = active_rate_limiter()
+    if choice.warning:
+        return Finding(Verdict.WARN, f"{choice.kind}: {choice.warning}")
+    return Finding(Verdict.OK, f"{choice.kind}: {choice.reason}")
+
+
+def _check_api(conn_id: str) -> Finding:
+    from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+    works, message = Learning360Hook(learning360_conn_id=conn_id).test_connection()
+    return Finding(Verdict.OK if works else Verdict.FAIL, message)

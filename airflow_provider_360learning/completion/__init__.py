@@ -1,0 +1,1 @@
+"""When a wait is over: conditions and their status."""

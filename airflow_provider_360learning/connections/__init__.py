@@ -1,0 +1,1 @@
+"""Airflow connections, read and checked."""

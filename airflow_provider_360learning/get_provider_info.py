@@ -1,0 +1,124 @@
+"""Everything that Airflow is told about this package. Read on every start of Airflow: data only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_360learning.connections.form import connection_type_info
+
+PACKAGE = "airflow_provider_360learning"
+DISTRIBUTION = "airflow-provider-360learning"
+CONFIG_SECTION = "learning360"
+
+_INTEGRATION = "360Learning"
+
+
+def _option(type_: str, default: str, description: str, example: str | None = None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": type_,
+        "example": example,
+        "default": default,
+    }
+
+
+CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
+    "pool": _option(
+        "string",
+        "",
+        "Name of the pool that operators and sensors of this provider run in unless their DAG names "
+        "another. Empty means ``learning360``, or ``default_pool`` where ``create_pool`` is off.",
+        example="learning360",
+    ),
+    "pool_slots": _option(
+        "integer",
+        "5",
+        "Slots of the pool: how many tasks may talk to 360Learning at the same time. The pool is created "
+        "with this size, and the rate limiter ``pool_slots`` divides the limits by it. An existing pool keeps its size.",
+    ),
+    "create_pool": _option(
+        "boolean",
+        "True",
+        "Whether a starting scheduler, dag-processor or triggerer creates the pool where it is missing.",
+    ),
+    "rate_limiter": _option(
+        "string",
+        "auto",
+        "What keeps all tasks together within the rate limits. ``host``: a file shared by the processes of "
+        "one host. ``redis``: a Redis server shared by all hosts. ``pool_slots``: nothing shared, each task keeps to "
+        "its share by pool slots. ``auto``: ``host`` where all tasks surely run on one host, else ``pool_slots``.",
+    ),
+    "rate_limiter_dir": _option(
+        "string",
+        "",
+        "Folder for the file of the rate limiter ``host``, on a local disk. Empty means a folder of the user in "
+        "the local temporary directory.",
+        example="/var/lib/airflow-learning360",
+    ),
+    "rate_limiter_conn_id": _option(
+        "string",
+        "",
+        "Airflow connection (type ``redis``) to the server of the rate limiter ``redis``. Needs the package's extra "
+        "``redis``.",
+        example="redis_default",
+    ),
+    "rate_limit_margin_ms": _option(
+        "integer",
+        "50",
+        "Milliseconds added to every rate limit window, for the jitter between sending and being counted.",
+    ),
+    "ip_limit_scope": _option(
+        "string",
+        "shared",
+        "``shared``: all hosts reach 360Learning from one IP address and share its limits. ``per_host``: "
+        "each host has its own address.",
+    ),
+    "max_rate_limit_wait": _option(
+        "float",
+        "600",
+        "Longest time in seconds that one call waits for the rate limits before it fails.",
+    ),
+}
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    return [{"integration-name": _INTEGRATION, "python-modules": [f"{PACKAGE}.{name}" for name in names]}]
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the package to Airflow (entry point ``apache_airflow_provider``)."""
+    return {
+        "package-name": DISTRIBUTION,
+        "name": _INTEGRATION,
+        "description": "Orchestrated onboarding and scheduled statistics with the learning platform "
+        "`360Learning <https://360learning.com/>`__.",
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://360learning.com/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": _modules("hooks.learning360"),
+        "operators": _modules(
+            "operators.bulk",
+            "operators.courses",
+            "operators.exports",
+            "operators.external",
+            "operators.groups",
+            "operators.paths",
+            "operators.statistics",
+            "operators.users",
+        ),
+        "sensors": _modules("sensors.courses", "sensors.paths"),
+        "triggers": _modules("triggers.completion"),
+        "connection-types": [connection_type_info(f"{PACKAGE}.hooks.learning360.Learning360Hook")],
+        "cli": [f"{PACKAGE}.cli.definition.get_cli_commands"],
+        "config": {
+            CONFIG_SECTION: {
+                "description": "Settings of the provider for 360Learning.",
+                "options": CONFIG_OPTIONS,
+            }
+        },
+    }

@@ -1,0 +1,104 @@
+"""A sandbox without limits, and a connection to it: for tests that are not about how fast requests may be sent."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.completion.conditions import PathSessionCompletion, to_dict
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
+from airflow_provider_360learning.sandbox.server import Sandbox
+from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
+
+UNLIMITED = dict.fromkeys(API_V1.limits, 1000)
+CONNECTION = "AIRFLOW_CONN_LEARNING360_DEFAULT"
+
+# Triggers share what they know of a connection (its token), so that each test has one that differs a little.
+_timeouts = itertools.count(60)
+
+
+@pytest.fixture(scope="session")
+def unlimited_server() -> Iterator[Sandbox]:
+    """The server behind :func:`sandbox`; learners need an hour of the sandbox's time."""
+    with Sandbox(settings={"limits_enabled": False, "learner_seconds": 3600}) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(unlimited_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A fresh demo company, reached by the connection ``learning360_default``, with the key in the headers."""
+    unlimited_server.control.reset()
+    connection = unlimited_server.connection_json(auth="api_key_header", limits=UNLIMITED, read_timeout=next(_timeouts))
+    monkeypatch.setenv(CONNECTION, connection)
+    return unlimited_server
+
+
+@pytest.fixture
+def with_tokens(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, but the connection authenticates with tokens."""
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, read_timeout=next(_timeouts)))
+
+
+def make_session(sandbox: Sandbox, *learners: str) -> str:
+    """Make a path session with these learners, of which the journal knows nothing, and return its id."""
+    api = Learning360Hook().api
+    made = api.create_path_session(
+        ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+    )
+    if learners:
+        api.enroll_users(made["session_id"], learners)
+    sandbox.control.clear_journal()
+    return str(made["session_id"])
+
+
+def make_trigger(
+    session_id: str,
+    *,
+    conn_id: str = "learning360_default",
+    poke_interval: float = 0.02,
+    first_poke: float = 0.0,
+    timeout: float = 20.0,
+    failures: int = 0,
+    **question: object,
+) -> Learning360CompletionTrigger:
+    """Make the trigger that waits until a path session is complete."""
+    return Learning360CompletionTrigger(
+        learning360_conn_id=conn_id,
+        question=to_dict(PathSessionCompletion(session_id=session_id, **question)),  # type: ignore[arg-type]
+        poke_interval=poke_interval,
+        first_poke=first_poke,
+        deadline=time.time() + timeout,
+        failures=failures,
+    )
+
+
+def operations(sandbox: Sandbox) -> list[str]:
+    """Name the operations that the sandbox was asked for."""
+    return [entry["operation"] for entry in sandbox.control.journal()]
+
+
+@contextmanager
+def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callable[[], object]) -> Iterator[None]:
+    """Act, meanwhile and once, as soon as the sandbox has seen so many requests with this in their path."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            if sum(path_contains in entry["path"] for entry in sandbox.control.journal()) >= count:
+                act()
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
