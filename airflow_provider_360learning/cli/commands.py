@@ -35,7 +35,7 @@ def check(args: argparse.Namespace) -> None:
     """
     failed = False
     for point, finding in _findings(args.conn_id):
-        print(f"{finding.verdict.value:<5} {point:<11} {finding.text}")
+        print(f"{finding.verdict.value:<5} {point:<12} {finding.text}")
         failed = failed or finding.verdict is Verdict.FAIL
     raise SystemExit(1 if failed else 0)
 

@@ -41,8 +41,9 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "token_path": {
         "label": "Token path",
-        "description": "Path, below the base URL, that gives out access tokens (oauth2 only).",
-        "schema": {"type": ["string", "null"], "default": "/api/v2/oauth2/token"},
+        "description": "Path below the base URL that issues access tokens (oauth2 only). "
+        "By default the path of the API version.",
+        "schema": {"type": ["string", "null"]},
     },
     "connect_timeout": {
         "label": "Connect timeout (s)",

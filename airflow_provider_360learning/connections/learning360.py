@@ -125,8 +125,10 @@ class _Reader:
             raise self._wrong(f"extra.{field}", f"is {value!r}, but must be one of {', '.join(choices)}")
         return value
 
-    def _token_path(self) -> str:
+    def _token_path(self) -> str | None:
         path = self._text("token_path")
+        if not path:
+            return None
         # With a host in it, the path would send the API key somewhere else.
         if not path.startswith("/") or path.startswith("//") or urlsplit(path).query:
             raise self._wrong("extra.token_path", "must be a path such as /api/v2/oauth2/token")

@@ -82,7 +82,7 @@ class Learning360Hook(BaseHook):
         self.learning360_conn_id = learning360_conn_id
         self._task = task
         self._max_attempts = max_attempts
-        self._longest_wait = max_wait
+        self._max_wait = max_wait
         self._before_sending = before_sending
 
     @classmethod
@@ -157,11 +157,10 @@ class Learning360Hook(BaseHook):
     def _shared_api(self, facts: ConnectionFacts, look_up: LookUp) -> ApiV1:
         key = (
             facts.settings,
-            API_V1,
             facts.api_version,
             frozenset(facts.limits.items()),
             self._max_attempts,
-            self._longest_wait,
+            self._max_wait,
         )
         with _sharing:
             if key not in _shared_apis:
@@ -181,7 +180,7 @@ class Learning360Hook(BaseHook):
         client = Client(
             facts.settings,
             API_V1,
-            build_rate_limiter(facts, task=task, max_wait=self._longest_wait, look_up=look_up),
+            build_rate_limiter(facts, task=task, max_wait=self._max_wait, look_up=look_up),
             user_agent=f"airflow-provider-360learning/{__version__}",
             max_attempts=self._max_attempts,
             on_token=mask_secret,

@@ -121,10 +121,10 @@ def _shared_store(run_as_user: str | None, look_up: LookUp) -> Store | None:
     """Open the shared store once in a process; ``None`` where each process keeps to its share."""
     if run_as_user not in _shared_stores:
         choice = select_rate_limiter()
-        log.info("Rate rate_limiter: %s (%s)", choice.kind, choice.reason)
+        log.info("Rate limiter selected: backend=%s (%s)", choice.kind, choice.reason)
         choice, store = _settle(choice, run_as_user, look_up)
         if choice.warning:
-            log.warning("Rate rate_limiter: %s", choice.warning)
+            log.warning("Rate limiter: %s", choice.warning)
         _shared_stores[run_as_user] = store
     return _shared_stores[run_as_user]
 

@@ -108,14 +108,14 @@ def test_the_docs_name_all_that_a_user_of_the_server_needs(start_redis, monkeypa
 BEGINNING = """
 import asyncio, logging, sys
 from concurrent.futures import ThreadPoolExecutor
-from airflow_provider_360learning.api import rate_limiter, redis_store
+from airflow_provider_360learning.api.limiter import limiter, redis
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
 from tests.loopback_hosts import leave_from
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s", force=True)
 logging.getLogger("airflow_provider_360learning").setLevel(logging.INFO)
-rate_limiter.RateLimiter.__init__.__kwdefaults__["come_back_after"] = redis_store.LEFT_ALONE_FOR = 0.2  # seconds to wait here
+limiter.RateLimiter.__init__.__kwdefaults__["come_back_after"] = redis.LEFT_ALONE_FOR = 0.2  # seconds to wait here
 
 class Task:
     pool_slots = 5
@@ -159,7 +159,7 @@ class Worker:
         for line in self._process.stdout:
             if line == "done\n":
                 return lines
-            lines += [line.strip()] if "budget" in line else []
+            lines += [line.strip()] if "budget" in line or "Rate limiter" in line else []
         raise AssertionError(f"It ended in the middle of a step; it said {lines}")
 
     def step(self):
@@ -179,7 +179,7 @@ def test_a_process_finds_a_server_that_comes_up_later_and_loses_it_again(sandbox
     redis_server.stop()
     with Worker(ONE_READ_A_STEP, sandbox) as worker:
         chosen, warned = worker.step()
-        assert chosen == "INFO Rate rate_limiter: redis ([learning360] rate_limiter = redis)"
+        assert chosen == "INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"
         assert warned.startswith("WARNING The shared rate budget cannot be used")
         assert f"redis://127.0.0.1:{redis_server.port}/0: " in warned
         redis_server.start()
@@ -198,9 +198,9 @@ def test_a_setting_that_can_never_work_is_said_once_and_the_process_keeps_to_its
     redis_budget("redis://:the-password@127.0.0.1?db=one")
     with Worker(ONE_READ_A_STEP, sandbox) as worker:
         chosen, warned = worker.step()
-        assert chosen == "INFO Rate rate_limiter: redis ([learning360] rate_limiter = redis)"
+        assert chosen == "INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"
         problem = "connection 'cache', field extra.db: is 'one', but must be the number of a database"
-        assert warned == f"WARNING Rate rate_limiter: {problem}: using pool_slots"
+        assert warned == f"WARNING Rate limiter: {problem}: using pool_slots"
         assert worker.step() == []
 
 
@@ -222,7 +222,7 @@ for line in sys.stdin:
 def test_it_is_reached_from_an_event_loop(sandbox, redis_server, redis_budget):
     redis_budget(redis_server.connection())
     with Worker(FIVE_WAITS, sandbox) as worker:
-        assert worker.step() == ["INFO Rate rate_limiter: redis ([learning360] rate_limiter = redis)"]
+        assert worker.step() == ["INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"]
     assert keys_of(redis_server)
 
 

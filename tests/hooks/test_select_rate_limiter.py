@@ -116,12 +116,15 @@ def run(sandbox, **environment):
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    return [line for line in finished.stdout.splitlines() if "Rate budget" in line or "requests" in line]
+    return [line for line in finished.stdout.splitlines() if "Rate limiter" in line or "requests" in line]
 
 
 def test_the_first_call_says_which_budget_holds_and_why(sandbox, tmp_path):
     said, *usages = run(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path / "state"))
-    assert said == "INFO Rate rate_limiter: host ([learning360] rate_limiter = auto, and every task runs on this host)"
+    assert (
+        said
+        == "INFO Rate limiter selected: backend=host ([learning360] rate_limiter = auto, and every task runs on this host)"
+    )
     assert len(usages) == 2
     (file,) = (tmp_path / "state").glob("*.sqlite3")
     assert file.stat().st_size > 0
@@ -131,10 +134,9 @@ def test_without_a_usable_folder_each_task_keeps_to_its_share_with_one_warning(s
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "state"
     chosen, warned, *usages = run(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(folder))
-    assert chosen.startswith("INFO Rate rate_limiter: host")
+    assert chosen.startswith("INFO Rate limiter selected: backend=host")
     assert (
-        warned
-        == f"WARNING Rate rate_limiter: the state folder cannot be used ({folder}: Not a directory): using pool_slots"
+        warned == f"WARNING Rate limiter: the state folder cannot be used ({folder}: Not a directory): using pool_slots"
     )
     assert len(usages) == 2
     assert len(sandbox.control.journal()) == 2
@@ -146,6 +148,6 @@ def test_slots_shares_nothing(sandbox, tmp_path):
         AIRFLOW__LEARNING360__RATE_LIMITER="pool_slots",
         AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path / "state"),
     )
-    assert chosen == "INFO Rate rate_limiter: slots ([learning360] rate_limiter = pool_slots)"
+    assert chosen == "INFO Rate limiter selected: backend=pool_slots ([learning360] rate_limiter = pool_slots)"
     assert len(usages) == 2
     assert not (tmp_path / "state").exists()

@@ -28,7 +28,12 @@ def check(airflow_db, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             commands.check(argparse.Namespace(conn_id="mine"))
         printed = "".join(capsys.readouterr())
-        verdicts = {point: verdict for verdict, point in re.findall(r"^(ok|warn|fail) +(\S+) ", printed, re.MULTILINE)}
+        verdicts = {
+            point: verdict
+            for verdict, point in re.findall(
+                r"^(ok|warn|fail) +(connection|pool|rate limiter|API) ", printed, re.MULTILINE
+            )
+        }
         assert ended.value.code == (1 if "fail" in verdicts.values() else 0)
         return verdicts, printed
 
