@@ -1,12 +1,12 @@
 """
-Bring the attempts of all users at all courses into a table, every night.
+Load the course attempts of all users into a database table every night.
 
-Each run exports those that were completed in its data interval (and a little before: some arrive late) to a file, and
-then replaces exactly these in the table, in one transaction: whatever runs again ends in the same rows. Other DAGs can
-be scheduled on the asset, whose events say where the file is, and what is in it.
+Each run exports the attempts that were completed in its data interval, and in the day before it for late arrivals, to
+a file. The next task replaces exactly that interval in the table, in one transaction, so that a rerun ends with the
+same rows. Other DAGs can be scheduled on the asset; its events hold the path and the interval of the file.
 
-Runs as it stands against the sandbox (``airflow learning360 sandbox``), into SQLite; for a real platform, set the
-connection ``learning360_default``, and for another database ``warehouse``.
+The DAG runs without changes against the sandbox (``airflow learning360 sandbox``) and SQLite. For a real platform, set
+the connection ``learning360_default``; for another database, set the connection ``warehouse``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
 
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
-#: StoragePath the files go: a folder that all workers see, or one in an object store.
+#: Folder of the exported files: one that all workers can read, or one in an object store.
 EXPORTS = os.environ.get("COURSE_STATISTICS_EXPORTS", str(HOME / "exports"))
-#: A connection to any database that Airflow has a ``DbApiHook`` for.
+#: A connection to any database for which Airflow has a ``DbApiHook``.
 WAREHOUSE = "warehouse"
 TABLE = "course_statistics"
 COLUMNS = {
@@ -42,10 +42,10 @@ COLUMNS = {
     "completed_at": "TIMESTAMP WITH TIME ZONE",
     "time_spent_seconds": "DOUBLE PRECISION",
 }
-ROWS_AT_ONCE = 1000
+ROWS_PER_INSERT = 1000
 
 
-# Nights overlap: two of them at once would both insert what they share.
+# The intervals of two nights overlap: if they were loaded at the same time, both would insert the rows they share.
 # [START load]
 @task(max_active_tis_per_dag=1)
 def load(export: dict[str, Any]) -> int:
@@ -68,7 +68,7 @@ def load(export: dict[str, Any]) -> int:
             f"DELETE FROM {TABLE} WHERE completed_at >= {value} AND completed_at < {value}",
             (export["interval_start"], export["interval_end"]),
         )
-        while batch := list(islice(rows, ROWS_AT_ONCE)):
+        while batch := list(islice(rows, ROWS_PER_INSERT)):
             cursor.executemany(insert, batch)
         connection.commit()
     return export["rows"]
@@ -79,16 +79,16 @@ def load(export: dict[str, Any]) -> int:
 
 @dag(
     dag_id="course_statistics_export",
-    # On Airflow 3, "@daily" alone would mean a moment, not a day.
+    # On Airflow 3, a plain "@daily" has no data interval.
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=pendulum.datetime(2026, 8, 1, tz="UTC"),
-    catchup=False,  # past nights come by a backfill
+    catchup=False,  # use a backfill for past nights
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     tags=["360learning", "statistics"],
     doc_md=__doc__,
 )
 def course_statistics_export() -> None:
-    """Wire the tasks."""
+    """Define the tasks and their order."""
     # [START export]
     exported = Learning360ExportCourseStatisticsOperator(
         task_id="export",

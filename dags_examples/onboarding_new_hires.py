@@ -1,12 +1,12 @@
 """
-Onboard new hires from a CSV file: groups, accounts, enrollment, and the wait until everybody has completed.
+Onboard new hires from a CSV file: create groups and accounts, enroll the users, and wait for completion.
 
-Each row is validated before anything is sent, and a row that cannot be used stops nobody else: it is named by
-line and field, and ``refused_rows`` fails at the end, so that nobody overlooks it. Every task can run again: a
-second run of the same file creates nobody and nothing.
+All rows are validated before the first request. An invalid row does not stop the others: its line and field are
+logged, and the last task, ``fail_on_invalid_rows``, fails the DAG run. Every task can be retried or cleared; a second
+run with the same file creates nothing.
 
-Runs as it stands against the sandbox (``airflow learning360 sandbox``); for a real platform, set the connection
-``learning360_default`` and the names below.
+The DAG runs without changes against the sandbox (``airflow learning360 sandbox``). For a real platform, set the
+connection ``learning360_default`` and the names below.
 """
 
 from __future__ import annotations
@@ -34,52 +34,52 @@ from airflow_provider_360learning.sensors.paths import Learning360PathSessionCom
 NEW_HIRES = Path(os.environ.get("ONBOARDING_FILE", Path(__file__).with_name("new_hires.csv")))
 PATH_NAME = "Onboarding"
 SESSION_NAME = "Onboarding of new hires"
-#: How often to look who has completed, in seconds. People take days; the sandbox's learners take seconds.
+#: Seconds between two polls for completion. Real learners take days; those of the sandbox take seconds.
 POKE_SECONDS = float(os.environ.get("ONBOARDING_POKE_SECONDS", "600"))
 
 
 @task
 def read_new_hires() -> dict[str, Any]:
-    """Read and validate all rows, before anything is sent."""
+    """Read and validate all rows, before the first request."""
     from airflow_provider_360learning.api.values import check_mail, check_text
     from airflow_provider_360learning.exceptions import InvalidRequestError
 
     people: list[dict[str, str]] = []
-    refused: list[dict[str, Any]] = []
+    invalid: list[dict[str, Any]] = []
     checks = {"mail": check_mail, "first_name": check_text, "last_name": check_text, "department": check_text}
     with NEW_HIRES.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if missing := checks.keys() - set(rows.fieldnames or ()):
-            raise AirflowFailException(f"{NEW_HIRES}, line 1: there is no column {', '.join(sorted(missing))}")
+            raise AirflowFailException(f"{NEW_HIRES}, line 1: missing column {', '.join(sorted(missing))}")
         for row in rows:
-            faults = []
+            errors = []
             for field, check in checks.items():
                 try:
                     check(field, row[field])
                 except InvalidRequestError as error:
-                    faults.append({"line": rows.line_num, "field": field, "problem": str(error)})
+                    errors.append({"line": rows.line_num, "field": field, "problem": str(error)})
             if any(row["mail"] == person["mail"] for person in people):
-                faults.append({"line": rows.line_num, "field": "mail", "problem": f"{row['mail']} is there twice"})
-            refused += faults
-            if not faults:
+                errors.append({"line": rows.line_num, "field": "mail", "problem": f"{row['mail']} occurs twice"})
+            invalid += errors
+            if not errors:
                 people.append(row)
-    for fault in refused:
-        print(f"Line {fault['line']}, {fault['field']}: {fault['problem']}")
+    for error in invalid:
+        print(f"Line {error['line']}, {error['field']}: {error['problem']}")
     if not people:
-        raise AirflowFailException(f"{NEW_HIRES} holds nobody who can be onboarded; the rows are named above")
-    return {"people": people, "refused": refused}
+        raise AirflowFailException(f"{NEW_HIRES} has no valid row; the problems are logged above")
+    return {"people": people, "invalid": invalid}
 
 
 @task
 def departments(new_hires: dict[str, Any]) -> list[str]:
-    """List each department once: groups are created for departments, not for rows."""
+    """Return each department once, since groups are created per department, not per row."""
     return sorted({person["department"] for person in new_hires["people"]})
 
 
 # [START hook_in_a_task]
 @task
 def find_path() -> dict[str, str]:
-    """Look the onboarding path up by its name."""
+    """Look up the onboarding path by its name."""
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
     paths = [path for path in Learning360Hook().api.list_paths() if path["name"] == PATH_NAME]
@@ -93,7 +93,7 @@ def find_path() -> dict[str, str]:
 
 @task
 def accounts_to_create(new_hires: dict[str, Any], groups: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Say for each person which account to create."""
+    """Return the account to create for each new hire."""
     group_ids = {group["name"]: group["group_id"] for group in groups}
     return [
         {
@@ -109,7 +109,7 @@ def accounts_to_create(new_hires: dict[str, Any], groups: list[dict[str, str]]) 
 
 @task
 def existing_users(wanted: list[dict[str, str]], accounts: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Pick those who had an account before: they have yet to join their group."""
+    """Select the users who already had an account: they have not been added to their group yet."""
     groups = {account["mail"]: account["group_id"] for account in wanted}
     return [
         {"user": account["mail"], "group_id": groups[account["mail"]]}
@@ -120,22 +120,22 @@ def existing_users(wanted: list[dict[str, str]], accounts: list[dict[str, str]])
 
 @task
 def users_to_enroll(accounts: list[dict[str, str]]) -> list[str]:
-    """Pick everybody with an account; an invited person has none yet."""
+    """Select the users with an account. Invited people have none until they accept."""
     users = [account["mail"] for account in accounts if account["outcome"] in ("created", "already_exists")]
     if not users:
-        raise AirflowSkipException("Nobody has an account yet")
+        raise AirflowSkipException("None of the new hires has an account yet")
     return users
 
 
 @task
 def invited_people(accounts: list[dict[str, str]]) -> list[str]:
-    """Pick those whose invitation is pending."""
+    """Select the people whose invitation is pending."""
     return [account["mail"] for account in accounts if account["outcome"] in ("invited", "already_invited")]
 
 
 @task(map_index_template="{{ mail }}")
 def waiting_for_acceptance(mail: str) -> dict[str, str]:
-    """End an invited person's branch: the next run finds them once they have accepted."""
+    """End the branch of an invited person. The next run continues once the invitation is accepted."""
     return {"mail": mail, "state": "invited, waiting for acceptance"}
 
 
@@ -149,28 +149,28 @@ def summary(
     enrolled: list[str] | None,
     completion: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Say what was done, in names."""
+    """Return what the run did, by name."""
     by_outcome: dict[str, list[str]] = {}
     for account in accounts:
         by_outcome.setdefault(account["outcome"], []).append(account["mail"])
     return {
         "created": by_outcome.get("created", []),
-        "existed": by_outcome.get("already_exists", []),
+        "already_exists": by_outcome.get("already_exists", []),
         "invited": [person["mail"] for person in waiting or []],
         "groups_created": [group["name"] for group in groups if group["outcome"] == "created"],
         "session": session["outcome"],
         "enrolled": enrolled or [],
         "completed": completion["done"] if completion else 0,
-        "refused": new_hires["refused"],
+        "invalid": new_hires["invalid"],
     }
 
 
 @task(trigger_rule="all_done", retries=0)
-def refused_rows(new_hires: dict[str, Any], done: dict[str, Any]) -> None:
-    """Fail if rows were refused, and with it the run: nobody shall overlook them."""
-    if new_hires["refused"]:
-        lines = [f"line {fault['line']}, {fault['field']}: {fault['problem']}" for fault in new_hires["refused"]]
-        raise AirflowFailException("Rows to correct and run again: " + "; ".join(lines))
+def fail_on_invalid_rows(new_hires: dict[str, Any], done: dict[str, Any]) -> None:
+    """Fail the DAG run if rows were invalid, so that they are noticed."""
+    if new_hires["invalid"]:
+        lines = [f"line {error['line']}, {error['field']}: {error['problem']}" for error in new_hires["invalid"]]
+        raise AirflowFailException("Correct these rows and run the DAG again: " + "; ".join(lines))
 
 
 @dag(
@@ -178,14 +178,14 @@ def refused_rows(new_hires: dict[str, Any], done: dict[str, Any]) -> None:
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    # Two runs at once would look for the same groups before either has created them.
+    # Two runs at the same time would both look for a group before one of them has created it.
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
     tags=["360learning", "onboarding"],
     doc_md=__doc__,
 )
 def onboarding_new_hires() -> None:
-    """Wire the tasks."""
+    """Define the tasks and their order."""
     new_hires = read_new_hires()
     # [START mapped_operators]
     groups = Learning360CreateGroupOperator.partial(task_id="department_groups").expand(name=departments(new_hires))
@@ -219,14 +219,15 @@ def onboarding_new_hires() -> None:
         session_id=session.output["session_id"],
         users=users,
         path_id=path["path_id"],
+        deferrable=True,
         poke_interval=POKE_SECONDS,
         timeout=timedelta(days=30).total_seconds(),
     )
     # [END session_and_wait]
     enrolled >> completed
-    said = summary(new_hires, groups.output, accounts.output, waiting, session.output, users, completed.output)
-    joined >> said
-    refused_rows(new_hires, said)
+    done = summary(new_hires, groups.output, accounts.output, waiting, session.output, users, completed.output)
+    joined >> done
+    fail_on_invalid_rows(new_hires, done)
 
 
 onboarding_new_hires()

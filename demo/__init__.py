@@ -1,1 +1,1 @@
-"""The demonstration: real Airflow against the sandbox."""
+"""The demo: real Airflow against the sandbox."""

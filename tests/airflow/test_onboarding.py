@@ -46,10 +46,10 @@ def run_once(airflow, logical_date):
     print(done.stdout, done.stderr)  # seen where the test fails
     return Run(
         state=rows[0]["state"],
-        said=airflow.xcom(DAG_ID, run_id, "summary") or {},
+        summary=airflow.xcom(DAG_ID, run_id, "summary") or {},
         failed={task["task_id"] for task in tasks if task["state"] != "success"},
         journal=journal,
-        there=airflow.sandbox.control.state(),
+        sandbox_state=airflow.sandbox.control.state(),
         # In one process, 2.11 says nothing of a deferral; the trigger's look comes after the task's own.
         was_deferred=sum(entry["operation"] == "getUsersPathSessionStats" for entry in journal) > 1,
         seconds=time.monotonic() - began,

@@ -151,7 +151,7 @@ def test_rejects_are_told_and_are_imported_once_they_are_corrected(airflow):
     rejected = airflow.home / "statistics/2026-09/rejected/rejected.csv"
     assert "Not all of the 3 rows" in run.log
     assert "(1 imported, 2 invalid)" in run.log
-    assert f"{rejected} has the others" in run.log
+    assert f"The rejected rows are in {rejected}" in run.log
     assert rejected.read_text().splitlines() == [HEADER, *SEPTEMBER[1:]]
 
     airflow.sandbox.control.clear_journal()
@@ -174,7 +174,7 @@ def test_a_red_import_is_told_and_makes_the_run_red(airflow):
     assert "Not all of the 2 rows" in run.log
     assert "(1 imported, 1 refused)" in run.log
     assert run.tasks["import_statistics"] == "failed"
-    assert run.tasks["tell_about_rejects"] == "success"
+    assert run.tasks["notify_about_rejected_rows"] == "success"
     assert run.state == "failed"
 
     (airflow.drop / "statistics-2026-09.csv").write_text("who,what\n1,2\n")

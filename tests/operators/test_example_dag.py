@@ -1,4 +1,4 @@
-"""The example DAGs as Airflow parses them: without a network, a disk, or the client; and their shapes."""
+"""Parse the example DAGs without network, disk or client, and check their structure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 
-#: Parses a folder in a process that may not connect anywhere, and prints what it found. Then it runs the files again,
-#: when Airflow has read all that it reads itself: now they may not touch the disk, either.
+#: Parses a folder in a process that may not open connections, and prints the result. Then it runs the files again:
+#: Airflow has read its own files by now, so the DAG files may not read from the disk either.
 CODE = """
 import json, pathlib, runpy, sys
 
@@ -26,10 +26,10 @@ is_parsed = False
 
 def refuse(event, arguments):
     if event in NETWORK:
-        raise PermissionError("the network was asked for")
-    # A timetable of Airflow opens a file of its library whenever one is made.
+        raise PermissionError("network access")
+    # A timetable of Airflow opens a file of its library whenever it is created.
     if is_parsed and event in DISK and not (path := str(arguments[0])).endswith(".py") and sys.prefix not in path:
-        raise PermissionError(f"the disk was asked for {path}")
+        raise PermissionError(f"disk access to {path}")
 
 def error_of(path):
     try:
@@ -82,36 +82,36 @@ def dag(parsed):
     return parsed["dags"]["onboarding_new_hires"]
 
 
-def test_every_example_is_parsed_without_errors_and_without_network_and_disk(parsed):
+def test_examples_parse_without_errors_network_and_disk(parsed):
     assert parsed["errors"] == {}
     assert len(parsed["dags"]) == len(list(EXAMPLES.glob("*.py")))
 
 
-def test_no_example_imports_more_of_this_package_than_operators_and_sensors(parsed):
+def test_parsing_examples_imports_operators_and_sensors_only(parsed):
     ours = [name.split(".") for name in parsed["modules"] if name.startswith("airflow_provider_360learning.")]
     assert {"operators", "sensors"} <= {room for _, room, *_ in ours}
     assert {room for _, room, *_ in ours} & {"api", "exports", "files", "hooks", "rows", "sandbox", "triggers"} == set()
 
 
-def test_a_dag_that_asks_the_network_would_be_found_out(tmp_path):
-    (tmp_path / "asks.py").write_text(
+def test_detects_network_access(tmp_path):
+    (tmp_path / "connects.py").write_text(
         "import socket\nfrom airflow import DAG\nsocket.create_connection(('127.0.0.1', 9))\n"
     )
     (error,) = parse(tmp_path)["errors"].values()
-    assert "the network was asked for" in error
+    assert "network access" in error
 
 
-def test_a_dag_that_reads_a_file_would_be_found_out(tmp_path):
+def test_detects_disk_access(tmp_path):
     (tmp_path / "reads.py").write_text("from airflow import DAG\nopen('/etc/hosts')\n")
     (error,) = parse(tmp_path)["errors"].values()
-    assert "the disk was asked for /etc/hosts" in error
+    assert "disk access to /etc/hosts" in error
 
 
-def test_two_runs_never_overlap(dag):
+def test_onboarding_runs_do_not_overlap(dag):
     assert dag["max_active_runs"] == 1
 
 
-def test_the_work_is_divided_as_the_documentation_says(dag):
+def test_onboarding_has_the_documented_tasks(dag):
     assert set(dag["tasks"]) == {
         "read_new_hires",
         "departments",
@@ -128,15 +128,15 @@ def test_the_work_is_divided_as_the_documentation_says(dag):
         "enroll",
         "wait_for_completion",
         "summary",
-        "refused_rows",
+        "fail_on_invalid_rows",
     }
 
 
-def test_refused_rows_is_the_one_leaf_so_that_its_failure_is_the_runs(dag):
-    assert [task for task, downstream in dag["tasks"].items() if not downstream] == ["refused_rows"]
+def test_fail_on_invalid_rows_is_the_only_leaf_and_decides_the_state_of_the_run(dag):
+    assert [task for task, downstream in dag["tasks"].items() if not downstream] == ["fail_on_invalid_rows"]
 
 
-def test_whatever_talks_to_360learning_through_an_operator_is_in_the_shared_pool(dag):
+def test_operators_run_in_the_shared_pool(dag):
     shared = {task for task, pool in dag["pools"].items() if pool == "learning360"}
     assert shared >= {
         "department_groups",
@@ -149,34 +149,34 @@ def test_whatever_talks_to_360learning_through_an_operator_is_in_the_shared_pool
 
 
 @pytest.mark.parametrize("dag_id", ["scheduled_statistics_import", "course_statistics_export"])
-def test_statistics_are_scheduled_by_intervals_not_moments(parsed, dag_id):
+def test_statistics_are_scheduled_by_data_intervals(parsed, dag_id):
     assert parsed["dags"][dag_id]["timetable"] == "CronDataIntervalTimetable"
 
 
-def test_months_are_caught_up_in_their_order_and_one_at_a_time(parsed):
+def test_months_are_imported_in_order_and_one_at_a_time(parsed):
     dag = parsed["dags"]["scheduled_statistics_import"]
     assert dag["catchup"]
     assert dag["in_order"] == dag["one_at_a_time"] == ["import_courses", "import_statistics"]
 
 
-def test_the_wait_for_a_months_file_holds_no_worker(parsed):
+def test_waiting_for_a_file_holds_no_worker(parsed):
     assert parsed["dags"]["scheduled_statistics_import"]["reschedule"] == ["wait_for_file"]
 
 
-def test_rejects_are_told_whatever_came_of_the_import_and_do_not_hide_it(parsed):
+def test_rejected_rows_are_reported_after_success_and_failure(parsed):
     dag = parsed["dags"]["scheduled_statistics_import"]
     assert dag["tasks"] == {
         "wait_for_file": ["import_courses"],
         "import_courses": ["import_statistics"],
-        "import_statistics": ["month_is_done", "tell_about_rejects"],
-        "tell_about_rejects": ["month_is_done"],
+        "import_statistics": ["month_is_done", "notify_about_rejected_rows"],
+        "notify_about_rejected_rows": ["month_is_done"],
         "month_is_done": [],
     }
-    assert dag["rules"]["tell_about_rejects"] == "all_done"
+    assert dag["rules"]["notify_about_rejected_rows"] == "all_done"
     assert dag["rules"]["month_is_done"] == "all_success"
 
 
-def test_the_export_waits_in_the_default_pool_and_nights_are_loaded_one_at_a_time(parsed):
+def test_export_runs_in_the_default_pool_and_loads_one_night_at_a_time(parsed):
     dag = parsed["dags"]["course_statistics_export"]
     assert dag["tasks"] == {"export": ["load"], "load": []}
     assert dag["pools"]["export"] == "default_pool"
