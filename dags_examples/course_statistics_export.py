@@ -20,7 +20,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import Asset, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
+from airflow_provider_360learning.operators.exports import Learning360ExportCourseStatisticsOperator
 
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
 #: Folder of the exported files: one that all workers can read, or one in an object store.

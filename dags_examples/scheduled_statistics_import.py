@@ -20,8 +20,10 @@ import pendulum
 from airflow.providers.common.compat.sdk import BaseNotifier, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_360learning.operators.external import Learning360ImportExternalCoursesOperator
-from airflow_provider_360learning.operators.statistics import Learning360ImportStatisticsOperator
+from airflow_provider_360learning.operators.imports import (
+    Learning360ImportExternalCoursesOperator,
+    Learning360ImportStatisticsOperator,
+)
 
 #: Folder in which the provider puts its files, and folder of the results. Both may be in an object store
 #: (``s3://connection_id@bucket/statistics``); all workers must see the same folders.
@@ -78,7 +80,7 @@ def notify_about_rejected_rows(month: str, file: str, imported: dict[str, Any] |
     """Send a notification about rows that were not imported, whether the import succeeded or failed."""
     if imported is None:
         text = f"{file} was not imported. See the log of import_statistics, or of wait_for_file if it never arrived."
-    elif imported["rejected"] is None:
+    elif imported["rejected_path"] is None:
         return
     else:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in imported["outcomes"].items())

@@ -26,7 +26,7 @@ def statistics_work(
     api: ApiV1, group_id: str, external_platform: str, *, verify_users_exist: bool, resend_unconfirmed: bool
 ) -> BatchedWriter:
     """
-    Import what learners did; see :class:`~...operators.statistics.Learning360ImportStatisticsOperator`.
+    Import what learners did; see :class:`~...operators.imports.Learning360ImportStatisticsOperator`.
 
     :param api: The actions.
     :param group_id: Group in whose library the courses are.
@@ -51,7 +51,7 @@ def statistics_work(
 
 def courses_work(api: ApiV1, group_id: str, external_platform: str, author_id: str) -> BatchedWriter:
     """
-    Create or update courses; see :class:`~...operators.external.Learning360ImportExternalCoursesOperator`.
+    Create or update courses; see :class:`~...operators.imports.Learning360ImportExternalCoursesOperator`.
 
     :param api: The actions.
     :param group_id: Group whose library receives them.

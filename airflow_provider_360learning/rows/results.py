@@ -121,8 +121,8 @@ class Parts:
         else:
             self._rejected_file.unlink(missing_ok=True)  # that of a run before
         files = {
-            "results": str(self._results / RESULTS),
-            "rejected": str(self._rejected_file) if rejected else None,
+            "results_path": str(self._results / RESULTS),
+            "rejected_path": str(self._rejected_file) if rejected else None,
         }
         write_atomic(self._results / MANIFEST, json.dumps({**manifest, **files}, indent=2).encode())
         return files

@@ -469,7 +469,7 @@ class Run:
             self._checkpoints.finish(progress)
         self._parts.clean_up(progress.parts)
         summary |= files
-        log.info("%s rows: %s. Results: %s", f"{self._check.total:,}", summary["outcomes"], files["results"])
+        log.info("%s rows: %s. Results: %s", f"{self._check.total:,}", summary["outcomes"], files["results_path"])
         self._check_failure_threshold(summary)
         return summary
 
@@ -492,7 +492,7 @@ class Run:
         self._parts.clean_up(progress.parts)
         manifest = read_manifest(self._results) or {}
         self._counts.update(progress.counts)
-        summary = {name: manifest.get(name) for name in ("rows", "outcomes", "results", "rejected")}
+        summary = {name: manifest.get(name) for name in ("rows", "outcomes", "results_path", "rejected_path")}
         self._check_failure_threshold(summary)
         return summary
 
@@ -503,8 +503,8 @@ class Run:
         allowed = most * self._check.total if 0 < most < 1 else most
         if failed > allowed:
             raise RowsNotDoneError(
-                f"{failed} of {self._check.total} rows were not done (max_failures={most:g}): {summary['results']} says "
-                f"why each, {summary['rejected']} has them as they came. retry_failed_only=True does again what can be "
+                f"{failed} of {self._check.total} rows were not done (max_failures={most:g}): {summary['results_path']} says "
+                f"why each, {summary['rejected_path']} has them as they came. retry_failed_only=True does again what can be "
                 "done as it is.",
                 summary,
             )

@@ -388,7 +388,7 @@ def iso(moment: datetime) -> str:
 def import_courses_by_operator(plan: Plan) -> None:
     """Let the courses exist."""
     plan.prepare()
-    from airflow_provider_360learning.operators.external import Learning360ImportExternalCoursesOperator
+    from airflow_provider_360learning.operators.imports import Learning360ImportExternalCoursesOperator
 
     Learning360ImportExternalCoursesOperator(
         task_id="courses",
@@ -403,7 +403,7 @@ def import_courses_by_operator(plan: Plan) -> None:
 def import_by_operator(plan: Plan) -> None:
     """Execute the operator, as a task does; rows that are not done are looked at later."""
     plan.prepare()
-    from airflow_provider_360learning.operators.statistics import Learning360ImportStatisticsOperator
+    from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
 
     Learning360ImportStatisticsOperator(
         task_id="import",

@@ -15,7 +15,7 @@ from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.course_statistics import _DATES, _Attempts
 from airflow_provider_360learning.files.formats import columns_of, open_rows, read
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
+from airflow_provider_360learning.operators.exports import Learning360ExportCourseStatisticsOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from tests.unlimited_sandbox import make_session
 

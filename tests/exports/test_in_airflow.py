@@ -24,7 +24,7 @@ from datetime import datetime
 
 from airflow.providers.common.compat.sdk import DAG, Asset
 from airflow.timetables.interval import CronDataIntervalTimetable
-from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
+from airflow_provider_360learning.operators.exports import Learning360ExportCourseStatisticsOperator
 
 monthly = CronDataIntervalTimetable("@monthly", "UTC")
 with DAG({dag_id!r}, schedule=monthly, start_date=datetime(2026, 1, 1), catchup=False) as dag:

@@ -18,10 +18,10 @@ from airflow_provider_360learning.operators.exports import (
     Learning360ExportGroupsOperator,
     Learning360ExportMembershipsOperator,
     Learning360ExportPathSessionsOperator,
+    Learning360ExportPathSessionStatisticsOperator,
     Learning360ExportPathsOperator,
     Learning360ExportUsersOperator,
 )
-from airflow_provider_360learning.operators.statistics import Learning360ExportPathSessionStatisticsOperator
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_ID,
     GRACE_MAIL,

@@ -14,11 +14,11 @@ from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.listings import LISTINGS
 from airflow_provider_360learning.operators import exports, statistics
 from airflow_provider_360learning.operators.exports import (
+    Learning360ExportCourseStatisticsOperator,
     Learning360ExportOperator,
     Learning360ExportUsersOperator,
     Learning360ListingExportOperator,
 )
-from airflow_provider_360learning.operators.statistics import Learning360ExportCourseStatisticsOperator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exports.md").read_text()
 OPERATORS = [

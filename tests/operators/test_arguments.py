@@ -22,9 +22,12 @@ ISSUED = {
     "operators.courses": ["AddToCatalog", "RemoveFromCatalog"],
     "operators.paths": ["CreatePathSession", "EnrollUsers", "EnrollGroups", "UnenrollUsers"],
     "operators.bulk": ["Bulk"],
-    "operators.external": ["ImportExternalCourses"],
-    "operators.statistics": ["ImportStatistics", "ExportCourseStatistics", "ExportPathSessionStatistics"],
-    "operators.exports": [f"Export{kind}" for kind in LISTED],
+    "operators.exports": [
+        *(f"Export{kind}" for kind in LISTED),
+        "ExportCourseStatistics",
+        "ExportPathSessionStatistics",
+    ],
+    "operators.imports": ["ImportStatistics", "ImportExternalCourses"],
     "sensors.courses": ["CourseCompletion"],
     "sensors.paths": ["PathSessionCompletion"],
 }

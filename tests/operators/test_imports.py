@@ -13,9 +13,8 @@ MODULES = [
     "operators.courses",
     "operators.paths",
     "operators.bulk",
-    "operators.external",
+    "operators.imports",
     "operators.exports",
-    "operators.statistics",
     "sensors.courses",
     "sensors.paths",
 ]

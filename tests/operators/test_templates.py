@@ -93,4 +93,4 @@ def test_a_query_may_stand_in_a_file_of_its_own(tmp_path):
     task.resolve_template_files()
     task.render_template_fields({"day": "2026-10-01"})
     assert task.sql == "SELECT mail FROM people WHERE hired = '2026-10-01' ORDER BY mail"
-    assert task.results == "/data/2026-10-01"
+    assert task.results_path == "/data/2026-10-01"

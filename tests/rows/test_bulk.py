@@ -66,7 +66,7 @@ def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, sour
         "rows": 7,
         "outcomes": {"already_invited": 1, "created": 5, "refused": 1},
         "results_path": str(path_of(results, "results.jsonl")),
-        "rejected": rejected,
+        "rejected_path": rejected,
     }
     assert [(result["row"], result["key"], result["outcome"]) for result in results_in(results)] == [
         (1, LINUS_MAIL, "already_invited"),
@@ -81,8 +81,8 @@ def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, sour
 def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):
     rows = [{"user": "nobody@acme.test", "job": "Clerk"}]
     done = bulk("update_user", rows, results_path=f"{place}/results", rejected_path=f"{place}/back", max_failures=1)
-    assert done["rejected"] == str(path_of(place, "back", "rejected.jsonl"))
-    assert json_lines(done["rejected"]) == rows
+    assert done["rejected_path"] == str(path_of(place, "back", "rejected.jsonl"))
+    assert json_lines(done["rejected_path"]) == rows
     assert sorted(files_in(f"{place}/results")) == ["accepted.txt", "manifest.json", "results.jsonl"]
 
 
@@ -151,7 +151,7 @@ def test_a_source_without_rows_may_be_fine(sandbox, results, tmp_path, kind):
     rows = [] if kind == "list" else put(tmp_path / "in.csv", "")
     done = bulk("create_user", rows, results_path=results, allow_empty=True)
     file = str(path_of(results, "results.jsonl"))
-    assert done == {"rows": 0, "outcomes": {}, "results": file, "rejected": None}
+    assert done == {"rows": 0, "outcomes": {}, "results_path": file, "rejected_path": None}
     assert results_in(results) == []
     assert manifest_in(results)["rows"] == 0
     assert operations(sandbox) == []
@@ -194,7 +194,7 @@ def test_a_red_task_still_tells_its_successors_how_it_ended(sandbox, tmp_path):
             "rows": 1,
             "outcomes": {"refused": 1},
             "results_path": f"{tmp_path}/results.jsonl",
-            "rejected": f"{tmp_path}/rejected/rejected.jsonl",
+            "rejected_path": f"{tmp_path}/rejected/rejected.jsonl",
         }
     }
 
@@ -247,14 +247,14 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 963
     assert faults_in(folder) == faults
 
-    header, *lines = Path(done["rejected"]).read_text().splitlines()
+    header, *lines = Path(done["rejected_path"]).read_text().splitlines()
     assert header == ",".join(columns)
     assert lines == [",".join(rows[number].values()) for number in bad]
 
     corrected = [dict.fromkeys(columns, "") | row for row in people(37, start=2001)]
     again = bulk("create_user", put_csv(tmp_path / "corrected.csv", corrected), results_path=tmp_path / "again")
     assert again["outcomes"] == {"created": 37}
-    assert again["rejected"] is None
+    assert again["rejected_path"] is None
 
 
 # A dry run
@@ -267,7 +267,7 @@ def test_a_dry_run_sends_no_write_and_says_what_would_be_done(sandbox, results, 
     done = bulk("update_user", rows, **arguments, dry_run=True)
     first = "unchanged" if skip_unchanged else "would_send"
     assert outcomes_in(f"{results}/dry_run") == [first, "would_send", "invalid"]
-    assert done["results"] == str(path_of(results, "dry_run", "results.jsonl"))
+    assert done["results_path"] == str(path_of(results, "dry_run", "results.jsonl"))
     assert writes(sandbox) == []
     folder = "rejected/dry_run"
     assert set(files_in(results)) == {

@@ -19,7 +19,7 @@ def update(sandbox, results):
     def update(rows, **arguments):
         sandbox.control.clear_journal()
         bulk("update_user", rows, **{"results_path": results, **arguments})
-        return outcomes_in(arguments.get("results", results)), operations(sandbox)
+        return outcomes_in(arguments.get("results_path", results)), operations(sandbox)
 
     return update
 

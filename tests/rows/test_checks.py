@@ -355,7 +355,7 @@ def test_the_value_of_a_row_wins_over_the_one_that_all_share(sandbox, results):
         ({"max_failures": "few"}, "max_failures is 'few', but must be a number"),
         ({"max_failures": -1}, "max_failures is -1"),
         ({"max_failures": float("nan")}, "max_failures is nan"),
-        ({"results": "results"}, "not absolute"),
+        ({"results_path": "results"}, "not absolute"),
         ({"rejected_path": "rejected"}, "not absolute"),
         ({"column_mapping": {"E-Mail": "mail"}}, "no column E-Mail"),
         ({"rows": 7}, "rows is a int"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.operators.external import Learning360ImportExternalCoursesOperator
+from airflow_provider_360learning.operators.imports import Learning360ImportExternalCoursesOperator
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_ID, ROOT_GROUP_ID
 from tests.rows.support import faults_in, json_lines, outcomes_in, put_csv, writes
 

@@ -115,7 +115,7 @@ def test_rows_come_from_what_other_tasks_return(finished, task_id):
         "rows": 3,
         "outcomes": {"created": 3},
         "results_path": f"{finished.folder}/{task_id}/results.jsonl",
-        "rejected": None,
+        "rejected_path": None,
     }
 
 

@@ -95,12 +95,12 @@ def test_refused_rows_of_a_csv_file_come_back_with_its_columns_and_separator(san
         "cy;Cy;;\n"
     )
     renames = {"E-Mail": "mail", "Vorname": "first_name", "Art": "mode", "Bemerkung": None}
-    arguments = {"results_path": f"{place}/results", "columns": renames, "on_invalid": "skip", "max_failures": 1}
+    arguments = {"results_path": f"{place}/results", "column_mapping": renames, "on_invalid": "skip", "max_failures": 1}
     done = bulk("create_user", put(f"{place}/in.csv", text), **arguments)
     lines = files_in(f"{place}/results")["rejected/rejected.csv"].decode().splitlines()
     assert lines == [text.splitlines()[0], *text.splitlines()[2:]]
     # and they can be given back as they are
-    again = bulk("create_user", done["rejected"], **arguments | {"results_path": f"{place}/again"})
+    again = bulk("create_user", done["rejected_path"], **arguments | {"results_path": f"{place}/again"})
     assert (again["rows"], again["outcomes"]) == (3, {"invalid": 2, "refused": 1})
 
 
@@ -150,7 +150,7 @@ def test_a_run_without_rejects_leaves_none_of_the_run_before(sandbox, results):
     rows = [{"mail": REFUSED}]
     bulk("create_user", rows, results_path=results, max_failures=1)
     assert "rejected/rejected.jsonl" in files_in(results)
-    assert bulk("create_user", people(1), results_path=results)["rejected"] is None
+    assert bulk("create_user", people(1), results_path=results)["rejected_path"] is None
     assert set(files_in(results)) == {"manifest.json", "results.jsonl"}
 
 

@@ -237,7 +237,7 @@ def test_a_changed_input_is_refused_and_the_old_one_goes_on(sandbox, tmp_path):
         (people(2), {}),
         (rows[::-1], {}),
         (rows, {"defaults": {"role": "coach"}}),
-        (rows, {"columns": {"mode": None}}),
+        (rows, {"column_mapping": {"mode": None}}),
     ):
         with pytest.raises(
             AirflowFailException, match=r"in\.csv .*changed since an earlier attempt, which had done 0 "

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.operators.statistics import Learning360ImportStatisticsOperator
+from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
