@@ -8,30 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from typing import Any
 
 import psutil
 
 log = logging.getLogger(__name__)
-
-
-class ExitOnKillMixin:
-    """Ends an operator at once that is told to end, in the middle of a wait for room as well."""
-
-    def on_kill(self) -> None:
-        """
-        Leave, if Airflow does not see to it.
-
-        On SIGTERM, Airflow 3 goes on after this, and kills the process five seconds later; Airflow 2 raises an error
-        of its own. Both call this after a timeout, too, when the work has been left already.
-        """
-        from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-        from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-
-        if AIRFLOW_V_3_0_PLUS and not isinstance(sys.exception(), AirflowTaskTimeout):
-            raise SystemExit(128 + signal.SIGTERM)  # by Airflow's rules, the task may be tried again
 
 
 def is_supervised(task_instance: Any) -> bool:

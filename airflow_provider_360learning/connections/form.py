@@ -10,6 +10,7 @@ from typing import Any
 
 CONNECTION_TYPE = "learning360"
 HOOK_NAME = "360Learning"
+DEFAULT_CONN_ID = "learning360_default"
 EU_BASE_URL = "https://app.360learning.com"
 US_BASE_URL = "https://app.us.360learning.com"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class Learning360Hook(BaseHook):
     """
 
     conn_name_attr = "learning360_conn_id"
-    default_conn_name = "learning360_default"
+    default_conn_name = form.DEFAULT_CONN_ID
     conn_type = form.CONNECTION_TYPE
     hook_name = form.HOOK_NAME
 
@@ -104,6 +105,16 @@ class Learning360Hook(BaseHook):
         """
         connection = self.get_connection(self.learning360_conn_id)
         return self._make_api(read_connection(connection, connection.extra_dejson), look_up)
+
+    @contextmanager
+    def log_api_usage(self) -> Iterator[None]:
+        """At the end of the block, log what its requests cost, and close their connections."""
+        try:
+            yield
+        finally:
+            if "api" in vars(self):  # built by the first request
+                log.info("360Learning API usage: %s", self.api.client.usage)
+                self.api.client.close()
 
     async def get_async_conn(self, executor: Executor) -> ApiV1:
         """

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_360learning.operators.base import Learning360BaseOperator, fail_on_permanent_error
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

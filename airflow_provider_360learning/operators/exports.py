@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.operators.base import Learning360BaseOperator, fail_on_permanent_error, log_api_usage
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -48,7 +49,7 @@ class Learning360ExportOperator(Learning360BaseOperator):
         from airflow_provider_360learning.api.values import check_choice
         from airflow_provider_360learning.files.formats import Format
 
-        with log_api_usage(self.hook, self.log), fail_on_permanent_error():
+        with self.hook.log_api_usage(), fail_on_permanent_error():
             format = self.format and cast(Format, check_choice("format", self.format, get_args(Format)))
             result = self._export(self.hook.api, format or None, context)
         for outlet in self.outlets if "outlet_events" in context else ():

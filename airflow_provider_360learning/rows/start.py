@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,8 +23,6 @@ from airflow_provider_360learning.rows.run import Options, Run
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sources import make_source
 from airflow_provider_360learning.rows.writers import RowWriter
-
-log = logging.getLogger(__name__)
 
 #: How often a request that failed is sent in all: a minute of failures is nothing for a run of hours.
 ATTEMPTS = 8
@@ -87,11 +84,8 @@ def run_rows(
         latency=latency,
         secret_columns=secret_columns(work.columns, order["column_mapping"]),
     )
-    try:
+    with hook.log_api_usage():
         return run.execute()
-    finally:
-        log.info("360Learning: %s", hook.api.client.usage)
-        hook.api.client.close()
 
 
 def checkpoint_store(context: Mapping[str, Any], results: Any) -> CheckpointStore:

@@ -18,13 +18,8 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.operators.base import (
-    DEFAULT_CONN_ID,
-    SharedPoolMixin,
-    fail_on_permanent_error,
-    log_api_usage,
-)
-from airflow_provider_360learning.supervision import ExitOnKillMixin
+from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
+from airflow_provider_360learning.task_mixins import ExitOnKillMixin, SharedPoolMixin, fail_on_permanent_error
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -84,7 +79,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
 
     def execute(self, context: Context) -> Any:
         """RowChecker the arguments, look once, and wait if there is something to wait for."""
-        with log_api_usage(self.hook, self.log):
+        with self.hook.log_api_usage():
             return self._look_and_defer(context) if self.deferrable else super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:

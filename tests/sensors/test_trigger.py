@@ -366,7 +366,7 @@ def test_who_joins_later_fails_later(sandbox, session_id):
         first = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=0.3)))
         await until(lambda: len(operations(sandbox)) == 4)
         second = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=0.3)))
-        await asyncio.wait([first, second], return_when=asyncio.INITIAL_COMPLETED)
+        await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
         assert (first.done(), second.done()) == (True, False)
         await second
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
 
@@ -133,7 +134,7 @@ def test_a_wait_that_broke_off_can_be_retried(sensor):
     assert not isinstance(raised.value, AirflowFailException | AirflowSensorTimeout)
 
 
-@pytest.mark.parametrize("event", [None, {}, {"status": "success"}, {"status": None, "done": 1}])
+@pytest.mark.parametrize("event", [None, {}, {"status": "complete"}, {"status": None, "done": 1}])
 def test_an_event_that_is_not_known_is_not_taken_for_success(sensor, event):
     with pytest.raises(AirflowFailException, match="not taken for success"):
         sensor().execute_complete({}, event)
@@ -157,12 +158,13 @@ def test_five_failures_in_a_row_are_tolerated_while_poking(sandbox, poking, enro
     assert operations(sandbox) == [POKE] * 6
 
 
-def test_the_log_ends_with_what_all_pokes_cost(sandbox, poking, enroll, capfd):
+def test_logs_the_api_usage_of_all_pokes_at_the_end(sandbox, poking, enroll, caplog):
+    caplog.set_level(logging.INFO)
     enroll(GRACE_MAIL)
     with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
         poking().execute({})
-    (line,) = [line for line in capfd.readouterr().out.splitlines() if "360Learning: " in line]
-    assert f"{len(operations(sandbox))} requests, waited 0 s, 0 answers 429, 0 retries, 0 tokens" in line
+    (line,) = [line for line in caplog.messages if "360Learning API usage: " in line]
+    assert line.startswith(f"360Learning API usage: {len(operations(sandbox))} requests")
 
 
 def test_the_sixth_failure_in_a_row_reaches_the_retries_of_airflow(sandbox, poking):
