@@ -13,7 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from airflow_provider_360learning.api.client import ActionSteps, Client
+from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
 P = ParamSpec("P")

@@ -1,8 +1,7 @@
 """
-Credentials to headers, and the life of a token.
+How requests authenticate, and the lifetime of an access token.
 
-Each way is a :class:`requests.auth.AuthBase`: anything else is silently replaced by a ``.netrc`` entry for the
-host.
+Each way is a :class:`requests.auth.AuthBase`: anything else is silently replaced by a ``.netrc`` entry for the host.
 """
 
 from __future__ import annotations
@@ -14,20 +13,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlencode
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
+from airflow_provider_360learning.api.types import JsonObject
 from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
-#: A token is renewed this long before its end, or a tenth of its life if that is shorter. In seconds.
-MAX_LEAD = 60.0
+#: Maximum number of seconds before its end at which a token is renewed; a tenth of its lifetime if that is shorter.
+MAX_RENEWAL_LEAD = 60.0
+#: Lifetime of a token whose response does not state one, in seconds (documented).
+DEFAULT_LIFETIME = "3600"
 
 
 class Auth(AuthBase):
-    """How one request proves who it comes from. This one proves nothing (the token request itself)."""
+    """Authentication of a request. This one adds nothing (the token request itself)."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the credentials to a prepared request."""
@@ -35,17 +36,18 @@ class Auth(AuthBase):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be seen in a log or an error."""
+        """Values that must never appear in a log or an error."""
         return ()
 
     def make_ready(self) -> None:
-        """Fetch whatever is needed to send a request."""
+        """Fetch what is needed to send a request."""
 
     def renew(self, request: PreparedRequest) -> bool:
         """
-        Give up what the server did not accept on a request.
+        Discard the credentials that the server did not accept.
 
-        :returns: Whether sending again with something new makes sense.
+        :param request: The request that was not accepted.
+        :returns: Whether to send the request again with new credentials.
         """
         return False
 
@@ -54,8 +56,8 @@ class ApiKeyInHeaders(Auth):
     """
     The API key in the headers ``X-company-id`` and ``X-apiKey``.
 
-    :param company_id: The company ID.
-    :param api_key: The API key.
+    :param company_id: Company ID.
+    :param api_key: API key.
     """
 
     def __init__(self, company_id: str, api_key: str) -> None:
@@ -92,7 +94,7 @@ class Token:
     """
     An access token.
 
-    :param value: What goes into the header.
+    :param value: Value for the ``Authorization`` header.
     :param renew_at: When to fetch the next one, on :func:`time.monotonic`.
     """
 
@@ -100,36 +102,37 @@ class Token:
     renew_at: float
 
     @classmethod
-    def from_response(cls, answer: dict[str, Any], asked_at: float) -> Token:
+    def from_response(cls, body: JsonObject, requested_at: float) -> Token:
         """
-        Read the token endpoint's answer.
+        Read the response of the token endpoint.
 
-        :param answer: ``{access_token, expires_in}``; ``expires_in`` is documented as a string of seconds.
-        :param asked_at: When the request was sent, on :func:`time.monotonic`: its life counts from then.
+        :param body: ``{access_token, expires_in}``; ``expires_in`` is documented as a string of seconds.
+        :param requested_at: When the request was sent, on :func:`time.monotonic`: the lifetime counts from then.
+        :raises UnexpectedResponseError: if ``expires_in`` is not a number of seconds above 0.
         """
         try:
-            life = float(answer.get("expires_in", "3600"))
-        except (TypeError, ValueError):
-            life = 0.0
-        if not 0 < life < float("inf"):  # a token that is never good would be fetched again and again
-            raise UnexpectedResponseError("The token endpoint's expires_in is no number of seconds above 0")
-        return cls(str(answer["access_token"]), asked_at + life - min(MAX_LEAD, life / 10))
+            lifetime = float(str(body.get("expires_in", DEFAULT_LIFETIME)))
+        except ValueError:
+            lifetime = 0.0
+        if not 0 < lifetime < float("inf"):  # a token that is never valid would be fetched for each request
+            raise UnexpectedResponseError("The token endpoint's expires_in is not a number of seconds above 0")
+        return cls(str(body["access_token"]), requested_at + lifetime - min(MAX_RENEWAL_LEAD, lifetime / 10))
 
 
 class OAuth2Token(Auth):
     """
-    A bearer token, fetched when first needed and renewed ahead of its end.
+    A bearer token, fetched when first needed and renewed before it expires.
 
     Threads that share it fetch one token, not one each.
 
-    :param fetch: Fetches a token from the token endpoint, as :meth:`Token.from_response` reads it.
+    :param fetch: Fetches the token endpoint's response.
     :param api_key: The API key that the token is fetched with.
-    :param on_token: Told of each new token's value (to have it masked).
+    :param on_token: Called with the value of each new token (to mask it in logs).
     """
 
     def __init__(
         self,
-        fetch: Callable[[], dict[str, Any]],
+        fetch: Callable[[], JsonObject],
         api_key: str,
         on_token: Callable[[str], None] = lambda value: None,
     ) -> None:
@@ -138,7 +141,7 @@ class OAuth2Token(Auth):
         self._on_token = on_token
         self._lock = threading.Lock()
         self._token: Token | None = None
-        #: The last tokens: an answer may still speak of one that was replaced while the request was under way.
+        #: The last tokens: a response may still quote one that was replaced while its request was being sent.
         self._values: deque[str] = deque(maxlen=4)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -152,37 +155,41 @@ class OAuth2Token(Auth):
         return (self._api_key, *self._values)
 
     def make_ready(self) -> None:
-        """Fetch a token if there is none that is good for a while."""
+        """Fetch a token unless there is a valid one."""
         self._current()
 
-    def _good_token(self) -> Token | None:
-        token = self._token  # read once: another thread may take it away
+    def _valid_token(self) -> Token | None:
+        token = self._token  # read once: another thread may remove it
         return token if token and time.monotonic() < token.renew_at else None
 
     def _current(self) -> Token:
-        if token := self._good_token():
+        if token := self._valid_token():
             return token
         with self._lock:
-            if token := self._good_token():  # another thread fetched it while this one waited
+            if token := self._valid_token():  # another thread fetched it while this one waited
                 return token
-            asked_at = time.monotonic()
-            token = Token.from_response(self._fetch(), asked_at)
+            requested_at = time.monotonic()
+            token = Token.from_response(self._fetch(), requested_at)
             self._on_token(token.value)
             self._values.append(token.value)
             self._token = token
             return token
 
     def renew(self, request: PreparedRequest) -> bool:
-        """Forget the token of a refused request, unless another thread has renewed it already."""
-        refused = request.headers.get("Authorization")
+        """
+        Discard the token of a request that was not accepted, unless another thread has renewed it already.
+
+        :param request: The request.
+        """
+        rejected = request.headers.get("Authorization")
         with self._lock:
-            if self._token and refused == f"Bearer {self._token.value}":
+            if self._token and rejected == f"Bearer {self._token.value}":
                 self._token = None
         return True
 
 
 class _HideKeys(logging.Filter):
-    """urllib3 logs the path and query of each request at DEBUG."""
+    """Filter for urllib3, which logs the path and query of each request at DEBUG."""
 
     _KEY = re.compile(r"(apiKey=)[^&\s\"]+")
 

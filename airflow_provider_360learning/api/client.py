@@ -1,139 +1,65 @@
 """
-One call: authenticate, wait for room in the rate_limiter, send, retry where that can help, decode or raise.
+One call: authenticate, reserve a send time, send, retry where that is safe and useful, decode or raise.
 
-The client knows HTTP and the table of operations, and nothing of users or groups. Actions (``v1.py``) hand it
-:class:`Call` objects through generators, so that each action can be run in a thread that sleeps, or on an event
-loop that does not.
+The client knows HTTP and the operations of its :class:`~.spec.ApiSpec`, and nothing of users or groups. Actions hand
+it :class:`~.types.Call` objects through generators, so that the same action can run in a thread that sleeps, or on an
+event loop that does not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import random
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus
 
 import requests
 import tenacity
 
+from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
 from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Usage
 from airflow_provider_360learning.api.limiter.store import Reservation
-from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat
-from airflow_provider_360learning.api.transport import ResponseBody, Transport
-from airflow_provider_360learning.api.wire import (
-    encode_form,
-    error_of,
-    fault_in,
-    form_value,
-    retry_after_of,
-    segment,
-    without_nones,
-)
+from airflow_provider_360learning.api.request import build_path, build_request
+from airflow_provider_360learning.api.response import ResponseBody, parse_json, retry_after_seconds, shape_mismatch
+from airflow_provider_360learning.api.spec import ApiSpec, ReportedError
+from airflow_provider_360learning.api.transport import Transport
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, Settings, WaitSteps
 from airflow_provider_360learning.exceptions import (
-    AuthenticationError,
-    InvalidRequestError,
     Learning360Error,
-    OutcomeUnknownError,
     RateLimitedError,
-    ServerError,
     TransportError,
     UnexpectedResponseError,
-    advice_for,
-    class_for,
 )
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-#: How often a call that failed (and may be sent again) is sent in all.
-MAX_ATTEMPTS = 4
-#: Wait before the next attempt, in seconds: doubling from the first, with jitter.
-INITIAL_RETRY_WAIT, MAX_RETRY_WAIT = 0.5, 20.0
-#: A connection that was idle for longer is looked after before it is used, in seconds.
+#: A connection that was idle for longer is checked before it is used, in seconds.
 LONG_IDLE = 2.0
-#: How much of an answer's text goes into an error, in characters.
+#: Maximum number of characters of a response's text in an error.
 MAX_QUOTE = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    A call to be made.
-
-    :param operation: Name in the table of operations.
-    :param path: Values of the path's segments, unencoded.
-    :param query: Query parameters; ``None`` values are left out.
-    :param body: Body; ``None`` values are left out.
-    :param read: Reads the answer, for one that is too long to be held whole: it is handed the body of a success, as it
-        comes in, and what it returns is the answer. It is called anew when the call is sent again, and raises
-        :class:`UnexpectedResponseError` for what it cannot use.
-    """
-
-    operation: str
-    path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    #: Not shown: it may hold passwords, and that of the token request holds the API key.
-    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    read: Callable[[ResponseBody], Any] | None = field(default=None, repr=False)
-
-
-#: An action in the making: yields calls, is sent their answers (or has their errors raised), returns a result.
-ActionSteps = Generator[Call, Any, R]
-
-
-#: Yields seconds to sleep, until it is the request's turn.
-WaitSteps = Generator[float, None, None]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """
-    StoragePath and how to reach 360Learning.
-
-    :param base_url: Without a trailing slash.
-    :param company_id: The company ID.
-    :param api_key: The API key.
-    :param auth: ``oauth2``, ``api_key_header`` or ``api_key_query``.
-    :param token_path: Path of the token endpoint.
-    :param connect_timeout: Seconds.
-    :param read_timeout: Seconds.
-    :param ca_bundle: Path of certificates to trust, instead of the usual ones.
-    :param proxy: URL of a proxy, instead of the one in the environment.
-    """
-
-    base_url: str
-    company_id: str
-    api_key: str = field(repr=False)
-    auth: str = "oauth2"
-    token_path: str | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    ca_bundle: str | None = None
-    proxy: str | None = field(default=None, repr=False)
 
 
 class Client:
     """
-    Calls operations of the API.
+    Calls operations of one version of the API.
 
-    :param settings: StoragePath and how to reach 360Learning.
-    :param rate_limiter: When a request may be sent.
-    :param user_agent: What the requests say they come from.
-    :param max_attempts: How often a call is sent in all that fails and may be sent again; with 1, whoever asks again
-        and again (a sensor) decides alone when.
-    :param on_token: Told of each new token (to have it masked).
-    :param before_sending: Asked before each request is sent, its wait included: what it raises ends the call, and the
-        reserved place is given up.
+    :param settings: Address and credentials of 360Learning.
+    :param spec: The API version.
+    :param rate_limiter: Reserves the send times of requests.
+    :param user_agent: Value of the ``User-Agent`` header.
+    :param max_attempts: Maximum number of times that a failing call is sent. With 1, a caller that polls (a sensor)
+        decides alone when to retry.
+    :param on_token: Called with each new token (to mask it in logs).
+    :param before_sending: Called before each request, after its wait. What it raises ends the call, and the
+        reservation is released.
     """
 
     def __init__(
@@ -143,44 +69,45 @@ class Client:
         rate_limiter: RateLimiter,
         *,
         user_agent: str = "airflow-provider-360learning",
-        max_attempts: int = MAX_ATTEMPTS,
+        max_attempts: int = retry.MAX_ATTEMPTS,
         on_token: Callable[[str], None] = lambda value: None,
         before_sending: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings = settings
-        #: The version of the API that it speaks.
+        self.settings = settings
+        #: The API version.
         self.spec = spec
-        #: When a request may be sent.
+        #: Reserves the send times of requests.
         self.rate_limiter = rate_limiter
-        self._user_agent = user_agent
-        self._max_attempts = max_attempts
-        self._before_sending = before_sending
-        self._transport = Transport(
+        self.user_agent = user_agent
+        self.max_attempts = max_attempts
+        self.before_sending = before_sending
+        self.transport = Transport(
             settings.base_url,
             (settings.connect_timeout, settings.read_timeout),
             ca_bundle=settings.ca_bundle,
             proxy=settings.proxy,
         )
-        self._auth = self._choose_auth(on_token)
+        self.auth = self._choose_auth(on_token)
 
     @property
     def usage(self) -> Usage:
-        """What the calls so far cost."""
+        """The requests and waits of this client so far."""
         return self.rate_limiter.usage
 
     @property
     def company(self) -> str:
-        """Whose data this is: host and company ID."""
-        return f"{self._settings.base_url} {self._settings.company_id}"
+        """Base URL and company ID, which identify the data that this client works on."""
+        return f"{self.settings.base_url} {self.settings.company_id}"
 
     def run(self, steps: ActionSteps[R]) -> R:
         """
         Run an action in this thread.
 
         :param steps: The action.
+        :returns: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
-        outcome: Any = None
+        outcome: object = None
         while True:
             call, result = _advance(steps, outcome)
             if call is None:
@@ -194,13 +121,14 @@ class Client:
         """
         Run an action on an event loop: waits are awaited, all work is done in threads.
 
-        Calls that fail are not sent again: whoever polls does that.
+        Calls that fail are not retried, because the caller polls.
 
         :param steps: The action.
-        :param executor: Threads to send in, and to read answers in: one may list thousands of learners.
+        :param executor: Threads to send in, and to process responses in: one may list thousands of learners.
+        :returns: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
-        outcome: Any = None
+        outcome: object = None
         while True:
             call, result = await asyncio.get_running_loop().run_in_executor(executor, _advance, steps, outcome)
             if call is None:
@@ -210,25 +138,26 @@ class Client:
             except Learning360Error as error:
                 outcome = error
 
+    # Any: the type of a response depends on the operation.
     def call(self, call: Call) -> Any:
         """
-        Make a call and return its decoded answer (``None`` for an empty one).
+        Make a call and return its decoded response (``None`` for an empty one).
 
         :param call: The call.
-        :raises Learning360Error: one of the family, after the retries that can help.
+        :raises Learning360Error: one of the family, after the retries.
         """
         exchange = _Exchange(self, call)
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(exchange.may_try_again),
-            wait=exchange.wait_before_next,
-            before_sleep=exchange.note_retry,
+            retry=tenacity.retry_if_exception(exchange.may_retry),
+            wait=retry.seconds_before_retry,
+            before_sleep=exchange.log_retry,
             reraise=True,
         )
-        return retrying(exchange.once)
+        return retrying(exchange.attempt)
 
     async def acall(self, call: Call, executor: Executor) -> Any:
         """
-        Make a call from an event loop, once (and once more where the token had to be renewed).
+        Make a call from an event loop: once, and once more if the token had to be renewed.
 
         :param call: The call.
         :param executor: Threads to send in.
@@ -236,45 +165,42 @@ class Client:
         """
         exchange = _Exchange(self, call)
         try:
-            return await exchange.aonce(executor)
+            return await exchange.aattempt(executor)
         except Learning360Error as error:
-            if not exchange.was_renewed_for(error):
+            if not exchange.token_was_renewed_for(error):
                 raise
-        return await exchange.aonce(executor)
+        return await exchange.aattempt(executor)
 
     def close(self) -> None:
         """Close the connections."""
-        self._transport.close()
+        self.transport.close()
 
     def redact(self, text: str, *more: str) -> str:
         """
-        Replace every secret of this connection in a text that came from outside.
+        Replace every secret of this connection in a text from outside.
 
         :param text: The text.
         :param more: Further secrets.
         """
-        for secret in filter(None, {*self._auth.secrets, self._settings.api_key, *more}):
+        for secret in filter(None, {*self.auth.secrets, self.settings.api_key, *more}):
             for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
                 text = text.replace(form, "***")
         return text
 
     def _choose_auth(self, on_token: Callable[[str], None]) -> Auth:
-        company_id, api_key = self._settings.company_id, self._settings.api_key
-        if self._settings.auth == "oauth2":
+        company_id, api_key = self.settings.company_id, self.settings.api_key
+        if self.settings.auth == "oauth2":
             return OAuth2Token(self._fetch_token, api_key, on_token)
-        return (ApiKeyInQuery if self._settings.auth == "api_key_query" else ApiKeyInHeaders)(company_id, api_key)
+        return (ApiKeyInQuery if self.settings.auth == "api_key_query" else ApiKeyInHeaders)(company_id, api_key)
 
-    def _fetch_token(self) -> dict[str, Any]:
-        self.rate_limiter.usage.tokens += 1
+    def _fetch_token(self) -> JsonObject:
+        self.usage.tokens += 1
         body = {
             "grant_type": "client_credentials",
-            "client_id": self._settings.company_id,
-            "client_secret": self._settings.api_key,
+            "client_id": self.settings.company_id,
+            "client_secret": self.settings.api_key,
         }
-        try:
-            return self.call(Call(self.spec.token_operation, body=body))  # type: ignore[no-any-return]
-        except (AuthenticationError, InvalidRequestError) as error:
-            raise _no_token(error) from None
+        return self.call(Call(self.spec.token_operation, body=body))  # type: ignore[no-any-return]
 
 
 class _Exchange:
@@ -285,9 +211,10 @@ class _Exchange:
         self._call = call
         self._endpoint = client.spec.endpoints[call.operation]
         self._rate_limiter = client.rate_limiter
-        self._auth = Auth() if call.operation == client.spec.token_operation else client._auth
-        self._path = self._build_path()
-        self._request = self._build_request()
+        self._auth = Auth() if call.operation == client.spec.token_operation else client.auth
+        self._path = build_path(call, client.spec, client.settings)
+        self._request = build_request(call, self._path, client.spec, client.settings, client.user_agent)
+        #: The request of the current attempt, with its credentials, and the reservation that it used.
         self._prepared = requests.PreparedRequest()
         self._used: Reservation
         self._deadline = time.monotonic() + self._rate_limiter.max_wait
@@ -297,47 +224,51 @@ class _Exchange:
 
     # One attempt, in a thread or on an event loop
 
-    def once(self) -> Any:
-        """Wait for the turn and send."""
-        with closing(self._turn()) as turn:
-            for wait in turn:
-                time.sleep(wait)
+    def attempt(self) -> Any:
+        """Wait until the request may be sent, and send it."""
+        with closing(self._wait()) as waits:
+            for seconds in waits:
+                time.sleep(seconds)
             return self._send()
 
-    async def aonce(self, executor: Executor) -> Any:
-        """Wait for the turn on the event loop and send in a thread."""
-        turn = self._turn()
+    async def aattempt(self, executor: Executor) -> Any:
+        """
+        Wait on the event loop until the request may be sent, and send it in a thread.
+
+        :param executor: The threads.
+        """
+        waits = self._wait()
 
         def step() -> tuple[float | None, Any]:
-            # Sent by the same job that looked whether the moment holds: it must not queue for a thread first.
-            wait = next(turn, None)
-            return wait, None if wait is not None else self._send()
+            # Sent by the same job that checked the reservation: it must not queue for a thread first.
+            seconds = next(waits, None)
+            return seconds, None if seconds is not None else self._send()
 
-        def give_up(job: Future[tuple[float | None, Any]]) -> None:
-            # StoragePath the call is cancelled, the job may still run: its thread closes the turn then, else this one.
-            job.add_done_callback(lambda done: turn.close())
+        def release(job: Future[tuple[float | None, Any]]) -> None:
+            # When the call is cancelled, the job may still run: then its thread closes the waits, else this one.
+            job.add_done_callback(lambda done: waits.close())
 
         while True:
-            job = executor.submit(copy_context().run, step)  # by its context, Airflow finds a wait's own log
+            job = executor.submit(copy_context().run, step)  # Airflow finds the log of a wait by its context
             try:
-                wait, answer = await asyncio.wrap_future(job)
-                if wait is None:
-                    return answer
-                await asyncio.sleep(wait)
+                seconds, response = await asyncio.wrap_future(job)
+                if seconds is None:
+                    return response
+                await asyncio.sleep(seconds)
             except BaseException:
-                await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, give_up, job))
+                await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, release, job))
                 raise
 
-    def _turn(self) -> WaitSteps:
-        """Yield the seconds to sleep until it is this request's turn; give up its place if it never comes."""
+    def _wait(self) -> WaitSteps:
+        """Yield the seconds to sleep before the request may be sent; release the reservation if it is not used."""
         reservation = None
         try:
             while True:
                 self._auth.make_ready()
-                prepared = self._client._transport.prepare(self._request)
+                prepared = self._client.transport.prepare(self._request)
                 self._connect(prepared)
                 left = self._deadline - time.monotonic()
-                # What has room at once is sent, however little time there is; but not tried for ever.
+                # A request that can be sent at once is sent, however little time is left; but not tried forever.
                 left = left if reservation else max(0.0, left)
                 reservation = self._rate_limiter.reserve(self._endpoint, left, replacing=reservation)
                 due = time.monotonic() + reservation.wait
@@ -345,8 +276,8 @@ class _Exchange:
                     yield reservation.wait - LONG_IDLE / 2
                     self._connect(prepared)  # it may have been closed meanwhile
                 yield max(0.0, due - time.monotonic())
-                self._client._before_sending()
-                # All work is done before the last look at the clock; a token that ended meanwhile costs the moment.
+                self._client.before_sending()
+                # All work is done before the last check; a token that expired meanwhile costs the reservation.
                 self._prepared = self._auth(prepared.copy())
                 if self._rate_limiter.is_current(reservation):
                     self._used, reservation = reservation, None
@@ -357,121 +288,91 @@ class _Exchange:
 
     def _connect(self, prepared: requests.PreparedRequest) -> None:
         try:
-            self._client._transport.connect(prepared)
+            self._client.transport.connect(prepared)
         except TransportError as error:
-            self._complete(error)
-            self._raise(error)
+            self._raise(self._complete(error))
 
     def _send(self) -> Any:
         self._rate_limiter.usage.requests += 1
         prepared = self._prepared
-        # One that was accepted meanwhile may end as well: only a fresh one that is refused is not renewed again.
-        is_fresh, self._renewed_for = self._renewed_for is not None, None
+        # A token that was accepted before may expire as well: only a new one that is rejected is not renewed again.
+        is_new_token, self._renewed_for = self._renewed_for is not None, None
         try:
-            with closing(self._client._transport.send(prepared, stream=self._call.read is not None)) as response:
+            with closing(self._client.transport.send(prepared, stream=self._call.read is not None)) as response:
                 return self._decode(response)
         except TransportError as error:
-            self._complete(error)
-            self._raise(error)
+            self._raise(self._complete(error))
         except Learning360Error as error:
-            if error.code == "invalid_token" and not is_fresh and self._auth.renew(prepared):
+            is_rejected = error.code in self._client.spec.rejected_token_codes
+            if is_rejected and not is_new_token and self._auth.renew(prepared):
                 self._renewed_for = error
             self._raise(error)
 
     def _raise(self, error: Learning360Error) -> NoReturn:
-        """Raise an error of an attempt, or what it means for an operation that must not be sent twice."""
+        """Raise the error of an attempt, or its meaning for an operation that must not be sent twice."""
         error.after_unknown_outcome = self._outcome_unknown
-        if self._leaves_outcome_unknown(error):
+        if retry.leaves_outcome_unknown(error, self._endpoint):
             self._outcome_unknown = True
             if not self._endpoint.may_resend:
-                raise OutcomeUnknownError(
-                    f"It is not known whether {self._endpoint.operation} was done, and it is not sent twice: "
-                    f"check in 360Learning. ({error.args[0]})",
-                    operation=error.operation,
-                    status=error.status,
-                    code=error.code,
-                    url=error.url,
-                ) from None
+                raise retry.outcome_unknown(error, self._endpoint) from None
         raise error
 
-    def _leaves_outcome_unknown(self, error: Learning360Error) -> bool:
-        if self._endpoint.is_read:
-            return False
-        if isinstance(error, TransportError):
-            return error.sent
-        return isinstance(error, ServerError | UnexpectedResponseError)
+    # Between attempts, called by tenacity
 
-    # What happens between attempts, told to tenacity
+    def may_retry(self, error: BaseException) -> bool:
+        """
+        Return whether another attempt is useful and safe.
 
-    def may_try_again(self, error: BaseException) -> bool:
-        """Decide whether another attempt can help, and cannot harm."""
+        :param error: The error of the last attempt.
+        """
         if not isinstance(error, Learning360Error) or error.operation != self._endpoint.operation:
-            return False  # nor does a token that could not be fetched get a second round of attempts
+            return False  # a token that could not be fetched has had its own attempts
         if isinstance(error, RateLimitedError):
-            # Not its own retry: the budget is pushed back for everybody. No status: the budget has no room.
-            return error.status == 429 and self._client._max_attempts > 1 and time.monotonic() < self._deadline
-        if self.was_renewed_for(error):
+            # Not counted as a failure: the rate limiter backs off for all who share it.
+            may_wait = self._client.max_attempts > 1 and time.monotonic() < self._deadline
+            return retry.was_throttled(error) and may_wait
+        if self.token_was_renewed_for(error):
             return True
-        if isinstance(error, ServerError | TransportError | UnexpectedResponseError):
+        if retry.is_failure(error):
             self._failures += 1
-            return self._failures < self._client._max_attempts
+            return self._failures < self._client.max_attempts
         return False
 
-    def was_renewed_for(self, error: BaseException) -> bool:
-        """Tell whether the token was renewed because of this very error."""
+    def token_was_renewed_for(self, error: BaseException) -> bool:
+        """
+        Return whether the token was renewed because of an error.
+
+        :param error: The error.
+        """
         return error is self._renewed_for
 
-    def wait_before_next(self, state: tenacity.RetryCallState) -> float:
-        """Seconds until the next attempt; where the budget or a new token is all it takes, none."""
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, RateLimitedError | AuthenticationError):
-            return 0.0
-        grown = tenacity.wait_exponential(INITIAL_RETRY_WAIT, MAX_RETRY_WAIT)(state)
-        asked = error.retry_after if isinstance(error, Learning360Error) else None
-        return max(grown + random.uniform(0, INITIAL_RETRY_WAIT), min(asked or 0.0, MAX_RETRY_WAIT))
+    def log_retry(self, state: tenacity.RetryCallState) -> None:
+        """
+        Log each retry.
 
-    def note_retry(self, state: tenacity.RetryCallState) -> None:
-        """Leave a line in the log for each retry."""
-        error = state.outcome.exception() if state.outcome else None
+        :param state: The state of the attempts.
+        """
+        error = retry.error_of(state)
         self._rate_limiter.usage.retries += 1
         if error is self._renewed_for:
-            log.info("The token was not accepted any more; trying again with a new one")
+            log.info("The access token is not accepted any more; retrying with a new one")
         else:
-            log.warning("%s Trying again.", error)
+            log.warning("Request failed: %s; retrying", error)
 
-    # Building the request
-
-    def _build_path(self) -> str:
-        values = {name: segment(name, value, self._endpoint) for name, value in self._call.path.items()}
-        if self._call.operation == self._client.spec.token_operation:
-            return self._client._settings.token_path or self._client.spec.token_path
-        return self._client.spec.path_prefix + self._endpoint.path.format(**values)
-
-    def _build_request(self) -> requests.Request:
-        body = without_nones(self._call.body)
-        return requests.Request(
-            self._endpoint.method,
-            self._client._settings.base_url + self._path,
-            headers={"User-Agent": self._client._user_agent, "Accept": "application/json", **self._client.spec.headers},
-            params={name: form_value(value) for name, value in without_nones(self._call.query).items()},
-            json=body if self._endpoint.body is BodyFormat.JSON else None,
-            data=encode_form(body) if self._endpoint.body is BodyFormat.FORM else None,
-            # Credentials are added when the request is sent; this keeps requests from looking elsewhere.
-            auth=Auth(),
-        )
-
-    # CompleteReader the answer
+    # Decoding the response
 
     def _decode(self, response: requests.Response) -> Any:
-        if response.status_code >= 300:
-            self._refuse(response)
-        if self._call.read:
+        is_success = response.status_code < 300
+        if is_success and self._call.read:
             return self._read(response, self._call.read)
-        answer = self._json(response)
-        fault = fault_in(answer, self._endpoint)
-        if fault:
-            raise self._unusable(response, fault)
-        return answer
+        try:
+            body = parse_json(response)
+        except ValueError:
+            if is_success:
+                raise self._unusable(response, "it is not JSON; is the Base URL that of 360Learning?") from None
+            body = None
+        self._check(response, body)
+        return body
 
     def _read(self, response: requests.Response, read: Callable[[ResponseBody], Any]) -> Any:
         try:
@@ -480,58 +381,44 @@ class _Exchange:
             error.status = response.status_code
             raise self._complete(error) from None
 
-    def _json(self, response: requests.Response) -> Any:
-        if not response.content.strip():
-            return None
-        try:
-            return json.loads(response.content)
-        except ValueError:
-            raise self._unusable(response, "it is not JSON; is the Base URL that of 360Learning?") from None
+    def _check(self, response: requests.Response, body: JsonValue) -> None:
+        """Raise what a response reports, or what it lacks."""
+        reported = self._client.spec.parse_error(self._endpoint.operation, response.status_code, body)
+        if reported:
+            raise self._reported(response, reported)
+        if mismatch := shape_mismatch(body, self._endpoint):
+            raise self._unusable(response, mismatch)
 
-    def _unusable(self, response: requests.Response, fault: str) -> Learning360Error:
-        return self._complete(
-            UnexpectedResponseError(f"360Learning's answer cannot be used: {fault}", status=response.status_code)
-        )
+    def _unusable(self, response: requests.Response, problem: str) -> Learning360Error:
+        message = f"360Learning's response cannot be used: {problem}"
+        return self._complete(UnexpectedResponseError(message, status=response.status_code))
 
-    def _refuse(self, response: requests.Response) -> NoReturn:
-        code, description = error_of(response)
-        kind = class_for(response.status_code, code)
-        if kind is RateLimitedError:
-            backed_off = self._rate_limiter.back_off(self._endpoint, self._used, retry_after_of(response))
-        error = kind(
-            self._redact(advice_for(kind, response.status_code, code, description))[:MAX_QUOTE],
+    def _reported(self, response: requests.Response, reported: ReportedError) -> Learning360Error:
+        """Return the error that a response reports; a 429 backs off for all who share the rate limiter."""
+        retry_after = retry_after_seconds(response)
+        if reported.error_class is RateLimitedError:
+            retry_after = self._rate_limiter.back_off(self._endpoint, self._used, retry_after)
+        error = reported.error_class(
+            self._redact(reported.message)[:MAX_QUOTE],
             status=response.status_code,
-            code=self._redact(code)[:MAX_QUOTE] if code else None,
-            retry_after=backed_off if kind is RateLimitedError else _capped(retry_after_of(response)),
+            code=self._redact(reported.code)[:MAX_QUOTE] if reported.code else None,
+            retry_after=None if retry_after is None else min(retry_after, MAX_BACK_OFF),
         )
-        raise self._complete(error)
+        return self._complete(error)
 
     def _redact(self, text: str) -> str:
         """Replace the connection's secrets, and the password that this call sets."""
         return self._client.redact(text, str(self._call.body.get("password") or ""))
 
     def _complete(self, error: Learning360Error) -> Learning360Error:
-        """Say which call an error belongs to."""
+        """Add the call to its error."""
         error.operation = self._endpoint.operation
         error.url = f"{self._endpoint.method} {self._path}"
         return error
 
 
-def _capped(seconds: float | None) -> float | None:
-    return None if seconds is None else min(seconds, MAX_BACK_OFF)
-
-
-def _no_token(error: Learning360Error) -> AuthenticationError:
-    """Say why there is no token: only the token endpoint's own words speak of the credentials."""
-    if error.code in ("invalid_client", "invalid_request"):
-        advice = advice_for(AuthenticationError, 401, error.code, None)
-    else:
-        advice = f"No token was given out: check the connection's Base URL and token path ({error.args[0]})"
-    return AuthenticationError(advice, operation=error.operation, status=error.status, code=error.code, url=error.url)
-
-
-def _advance(steps: ActionSteps[Any], outcome: Any) -> tuple[Call | None, Any]:
-    """Hand an action the outcome of its last call and get the next call, or none and its result."""
+def _advance(steps: ActionSteps[Any], outcome: object) -> tuple[Call | None, Any]:
+    """Give an action the outcome of its last call and return the next call, or none and its result."""
     try:
         return (steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)), None
     except StopIteration as end:  # which no future can carry out of a thread

@@ -1,17 +1,20 @@
 """
-What one version of the API is, as data: its operations, its limits, and how it writes requests and errors.
+One version of the API as data: its operations, its limits, and how it encodes requests and reports errors.
 
-The client gets an :class:`ApiSpec` and knows no version by name; each version's room (``v1``) holds its own.
+The client is given an :class:`ApiSpec` and knows no version by name. Each version's package (``v1``) has its own.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-#: Methods of requests that change nothing, and that count against the limits of reads.
+from airflow_provider_360learning.api.types import JsonObject, JsonValue
+from airflow_provider_360learning.exceptions import Learning360Error
+
+#: Methods that change nothing. Such requests count against the limits of reads.
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -23,7 +26,7 @@ class LimitScope(enum.Enum):
 
 
 class BodyFormat(enum.Enum):
-    """How the body of a request is written."""
+    """How the body of a request is encoded."""
 
     NONE = "none"
     FORM = "form"
@@ -31,12 +34,23 @@ class BodyFormat(enum.Enum):
 
 
 class ResponseShape(enum.Enum):
-    """What a successful response must hold to be accepted."""
+    """What a successful response must contain to be accepted."""
 
-    #: Nothing is read from it: empty, or any JSON.
+    #: Nothing is read from it: empty, or any JSON that reports no error.
     ACKNOWLEDGEMENT = "acknowledgement"
     OBJECT = "object"
     LIST = "list"
+
+
+class Evidence(enum.Enum):
+    """The strongest evidence that an operation exists with this method and path."""
+
+    #: Seen in recordings of the production system.
+    RECORDED = "recorded"
+    #: Described by the vendor.
+    DOCUMENTED = "documented"
+    #: Found only in the code of other public clients.
+    ASSUMED = "assumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +75,17 @@ class Endpoint:
     """
     One operation of the API.
 
-    :param operation: The vendor's name of it.
+    :param operation: The vendor's name of the operation.
     :param method: HTTP method.
     :param path: Path below the version's prefix, with its segments in braces.
     :param limits: Every limit that a request counts against, the narrowest first.
     :param body: Format of the request body.
-    :param response: What a successful response must hold.
-    :param required_keys: Keys of an ``OBJECT`` response of which at least one must be there.
-    :param rows_key: Key of an ``OBJECT`` response that must hold a list of objects.
+    :param response: What a successful response must contain.
+    :param required_keys: Keys of an ``OBJECT`` response, at least one of which must be present.
+    :param rows_key: Key of an ``OBJECT`` response that must contain a list of objects.
     :param may_resend: Whether it may be sent again when its outcome is unknown: sending it twice leaves the same state
-        as sending it once, or the second response says that it was done.
+        as sending it once, or the second response says that it was already done.
+    :param evidence: Why we believe that the operation exists.
     """
 
     operation: str
@@ -82,6 +97,7 @@ class Endpoint:
     required_keys: tuple[str, ...] = ()
     rows_key: str | None = None
     may_resend: bool = True
+    evidence: Evidence = Evidence.DOCUMENTED
 
     @property
     def is_read(self) -> bool:
@@ -94,16 +110,37 @@ class Endpoint:
         return self.limits[0].name == self.operation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class ReportedError:
+    """
+    An error that a response reports.
+
+    :param error_class: Class of the error to raise.
+    :param message: What happened and what to do next; it may quote the response.
+    :param code: The vendor's error code, if the response has one.
+    """
+
+    error_class: type[Learning360Error]
+    message: str
+    code: str | None = None
+
+
+# Compared by identity: there is one object per version.
+@dataclass(frozen=True, eq=False)
 class ApiSpec:
     """
     One version of the API.
 
-    :param name: Its name, as the connection's ``api_version`` has it.
-    :param path_prefix: Path under the base URL that its operations stand below.
+    :param name: Its name, as in the connection's ``api_version``.
+    :param path_prefix: Path under the base URL that precedes the paths of its operations.
     :param endpoints: Its operations by name.
     :param token_operation: The operation that returns access tokens.
-    :param token_path: Path of that operation under the base URL, where the connection states none.
+    :param token_path: Default path of that operation under the base URL.
+    :param encode_form: Encodes the body of a form.
+    :param encode_query: Encodes query parameters.
+    :param parse_error: Reads the error that a response reports, from operation, HTTP status and decoded body
+        (``None`` if it is empty or not JSON). Returns ``None`` if a success status reports no error.
+    :param rejected_token_codes: Error codes after which a new access token is fetched.
     :param headers: Headers of every request.
     """
 
@@ -112,9 +149,13 @@ class ApiSpec:
     endpoints: Mapping[str, Endpoint]
     token_operation: str
     token_path: str
+    encode_form: Callable[[JsonObject], dict[str, str]]
+    encode_query: Callable[[JsonObject], dict[str, str]]
+    parse_error: Callable[[str, int, JsonValue], ReportedError | None]
+    rejected_token_codes: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def limits(self) -> Mapping[str, WindowLimit]:
-        """Its rate limits by name: what a connection's ``limits`` may override."""
+        """Its rate limits by name: those that a connection's ``limits`` may override."""
         return {limit.name: limit for endpoint in self.endpoints.values() for limit in endpoint.limits}

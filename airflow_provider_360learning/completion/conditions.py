@@ -15,7 +15,7 @@ from airflow_provider_360learning.api.values import check_choice, check_id, chec
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.api.client import ActionSteps
+    from airflow_provider_360learning.api.types import ActionSteps
     from airflow_provider_360learning.api.v1 import ApiV1
 
 #: Most ids in a verdict: it goes through the metadata database.

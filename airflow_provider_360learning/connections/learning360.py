@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
 
-from airflow_provider_360learning.api.client import Settings
 from airflow_provider_360learning.api.transport import is_loopback
+from airflow_provider_360learning.api.types import AuthMethod, Settings
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.connections.form import EU_BASE_URL, EXTRA_FIELDS, default_of
 from airflow_provider_360learning.exceptions import InvalidConnectionError
@@ -61,7 +61,7 @@ class _Reader:
                 base_url=self._base_url(),
                 company_id=self._required("login", "Company ID"),
                 api_key=self._required("password", "API key"),
-                auth=self._choice("auth"),
+                auth=cast("AuthMethod", self._choice("auth")),
                 token_path=self._token_path(),
                 connect_timeout=self._seconds("connect_timeout"),
                 read_timeout=self._seconds("read_timeout"),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_360learning import __version__
-from airflow_provider_360learning.api.client import MAX_ATTEMPTS, Client
+from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.retry import MAX_ATTEMPTS
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.connections import form

@@ -75,7 +75,7 @@ with DAG("talkative", schedule=None, start_date=datetime(2026, 1, 1)):
         def tell(way):
             api = Learning360Hook(way).api
             api.list_groups()
-            key, *token = api.client._auth.secrets
+            key, *token = api.client.auth.secrets
             print("planted key", key)
             print("planted token", *token)
 
@@ -187,7 +187,7 @@ def test_everything_that_was_to_go_wrong_went_wrong(output):
         assert set(states.values()) == {"failed"}
     text = written.text["secretive"]
     assert "DEBUG" in text.upper()
-    for said in ("broke before the answer was whole", "cannot be reached", "invalid_api_key", "invalid_client"):
+    for said in ("broke before the response was complete", "cannot be reached", "invalid_api_key", "invalid_client"):
         assert said in text
     # Echoed: the headers came back, with stars for the secrets.
     assert "Bearer ***" in text

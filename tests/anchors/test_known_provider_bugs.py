@@ -427,7 +427,8 @@ def test_the_sandbox_counts_a_creation_in_its_route_and_company_and_address(one_
 WORKER = """
 import sys
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.limiter.store import host_store
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.store import SqliteStore, Store
+from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.server import Sandbox

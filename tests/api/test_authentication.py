@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_360learning.api.auth import Token
-from airflow_provider_360learning.api.client import INITIAL_RETRY_WAIT
+from airflow_provider_360learning.api.retry import INITIAL_RETRY_WAIT
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     NotFoundError,
@@ -85,7 +85,7 @@ def test_threads_that_share_a_client_fetch_one_token(sandbox, api, sent):
 )
 def test_a_token_is_renewed_ahead_of_its_end(life, lead):
     """By a minute, or a tenth of its life if that is shorter, counted from when it was asked for."""
-    token = Token.from_response({"access_token": "t", "expires_in": life}, asked_at=1000.0)
+    token = Token.from_response({"access_token": "t", "expires_in": life}, requested_at=1000.0)
     assert token.renew_at == pytest.approx(1000 + float(life) - lead)
 
 
@@ -168,7 +168,7 @@ def test_a_token_is_renewed_once_only(make_api, description):
     refusal = Answer({"error": "invalid_token", "error_description": description}, 401)
     with (
         TinyServer(with_token(lambda request: refusal)) as server,
-        pytest.raises(AuthenticationError, match="even a fresh one"),
+        pytest.raises(AuthenticationError, match="even a new one"),
     ):
         make_api(server.url).list_groups()
     assert [request.target.rpartition("/")[2] for request in server.requests] == ["token", "groups"] * 2
@@ -224,10 +224,10 @@ def test_a_token_request_is_sent_again_after_a_failure(sandbox, api, sent):
     [
         ("oauth2", {"api_key": "0" * 32}, r"does not accept the API key: check .*API key \(password\)"),
         ("oauth2", {"company_id": "0" * 24}, r"does not accept the company ID: check .*Company ID \(login\)"),
-        ("api_key_header", {"api_key": "0" * 32}, r"the API key is missing, wrong or revoked: .*\(password\)"),
-        ("api_key_header", {"company_id": "0" * 24}, r"the company ID is wrong: check .*\(login\)"),
-        ("api_key_query", {"api_key": "0" * 32}, r"the API key is missing, wrong or revoked: .*\(password\)"),
-        ("api_key_query", {"company_id": "0" * 24}, r"the company ID is wrong: check .*\(login\)"),
+        ("api_key_header", {"api_key": "0" * 32}, r"the API key is missing, invalid or revoked: .*\(password\)"),
+        ("api_key_header", {"company_id": "0" * 24}, r"the company ID is invalid: check .*\(login\)"),
+        ("api_key_query", {"api_key": "0" * 32}, r"the API key is missing, invalid or revoked: .*\(password\)"),
+        ("api_key_query", {"company_id": "0" * 24}, r"the company ID is invalid: check .*\(login\)"),
     ],
 )
 def test_wrong_credentials_are_told_apart(make_api, sent, auth, wrong, advice):
@@ -240,16 +240,16 @@ def test_wrong_credentials_are_told_apart(make_api, sent, auth, wrong, advice):
 @pytest.mark.parametrize(
     ("code", "description", "advice"),
     [
-        ("missing_company_id", None, r"saw no company ID or access token: set .*Company ID \(login\)"),
-        ("invalid_company_id", None, r"the company ID is wrong: check .*Company ID \(login\)"),
-        ("invalid_api_key", None, r"the API key is missing, wrong or revoked: check .*API key \(password\)"),
+        ("missing_company_id", None, r"found no company ID or access token: set .*Company ID \(login\)"),
+        ("invalid_company_id", None, r"the company ID is invalid: check .*Company ID \(login\)"),
+        ("invalid_api_key", None, r"the API key is missing, invalid or revoked: check .*API key \(password\)"),
         (
             "invalid_token",
             "invalid signature",
-            r"malformed or false, even a fresh one: check .*Base URL and token path",
+            r"malformed or forged, even a new one: check .*Base URL and token path",
         ),
-        ("invalid_token", "jwt expired", r"expired, even a fresh one: check the clock of 360Learning's host"),
-        ("unauthorized", None, r"the API key is missing or wrong: check .*API key \(password\)"),
+        ("invalid_token", "jwt expired", r"expired, even a new one: check the clock of 360Learning's host"),
+        ("unauthorized", None, r"the API key is missing or invalid: check .*API key \(password\)"),
         ("something_new", None, r"check the connection's Company ID \(login\) and API key \(password\)"),
         (None, None, r"check the connection's Company ID \(login\) and API key \(password\)"),
     ],

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from airflow_provider_360learning.api.client import Call
 from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import AlreadyExistsError, RateLimitedError, ServerError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, SALES_GROUP_ID

@@ -96,7 +96,8 @@ def test_who_is_killed_leaves_the_one_place_taken_that_it_had(sandbox, next_plac
     waits = """
 import logging, sys
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.limiter.store import host_store
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.api.client import Call
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,

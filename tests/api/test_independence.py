@@ -29,4 +29,4 @@ def test_it_imports_nothing_but_itself():
     ).stdout.split()
     assert "airflow_provider_360learning.api.v1.users" in loaded
     outside = [name for name in loaded if not name.startswith("airflow_provider_360learning.api")]
-    assert outside == ["airflow_provider_360learning"]
+    assert outside == ["airflow_provider_360learning", "airflow_provider_360learning.exceptions"]

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from airflow_provider_360learning.api.limiter.store import host_store
-from airflow_provider_360learning.api.wire import retry_after_of
+from airflow_provider_360learning.api.response import retry_after_seconds
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sandbox.server import Sandbox
@@ -47,7 +47,7 @@ def most_in_a_second(entries):
 def test_retry_after_is_read_as_seconds_or_as_a_date(headers, seconds):
     answer = requests.Response()
     answer.headers.update(headers)
-    read = retry_after_of(answer)
+    read = retry_after_seconds(answer)
     assert read == seconds
 
 
@@ -55,7 +55,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(headers, seconds):
 def test_a_date_is_held_against_our_clock_where_the_answer_has_none(more):
     answer = requests.Response()
     answer.headers.update({"Retry-After": formatdate(time.time() + 3600, usegmt=True), **more})
-    assert retry_after_of(answer) == pytest.approx(3600, abs=60)
+    assert retry_after_seconds(answer) == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])

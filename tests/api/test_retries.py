@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_360learning.api.client import Call
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -186,8 +186,8 @@ def test_a_read_is_sent_again(api, fail, sent, caplog):
     with caplog.at_level(logging.WARNING):
         assert api.get_user(GRACE_MAIL)["user_id"] == GRACE_ID
     assert len(sent("getUser")) == 2
-    assert "The connection broke before the answer was whole" in caplog.text
-    assert "Trying again" in caplog.text
+    assert "The connection broke before the response was complete" in caplog.text
+    assert "retrying" in caplog.text
 
 
 def test_it_ends_with_the_last_attempt(at_each_failure, make_api):
@@ -235,7 +235,7 @@ def test_a_group_that_came_into_being_is_found(sandbox, api, fail, sent, failure
 @each_not_done
 def test_a_group_that_did_not_come_into_being_is_not_sent_twice(sandbox, api, fail, sent, failure):
     fail("createGroup", failure)
-    with pytest.raises(OutcomeUnknownError, match=r"not known whether createGroup was done.*check in 360Learning"):
+    with pytest.raises(OutcomeUnknownError, match=r"not known whether createGroup was applied.*check in 360Learning"):
         api.create_group("Lab")
     assert len(sent("createGroup")) == 1
     assert named(sandbox, "groups", "Lab") == []
@@ -271,7 +271,7 @@ def test_an_outcome_that_cannot_be_looked_up_stays_unknown(sandbox, make_api):
     may = {"path_id": path["path_id"], "name": "May", "session_start": "2026-05-01T00:00:00Z"}
     sandbox.control.add_fault("createPathSession", kind="drop_after")
     sandbox.control.add_fault("getPathSessions", kind="status", status=503, after=1)
-    with pytest.raises(OutcomeUnknownError, match="not known whether createPathSession was done"):
+    with pytest.raises(OutcomeUnknownError, match="not known whether createPathSession was applied"):
         api.create_path_session(**may, group_id=path["group_id"])
     assert api.create_path_session(**may, group_id=path["group_id"])["outcome"] == "already_exists"
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_360learning.api.auth import Token
-from airflow_provider_360learning.api.client import Call, Settings
+from airflow_provider_360learning.api.types import Call, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error, RefusedError
 from tests.api.support import Answer, TinyServer, everything_about, secrets_in, unused_port
 

@@ -185,7 +185,7 @@ def test_an_answer_that_breaks_off_is_read_again_from_its_start(api_of, length):
 
 
 def test_a_connection_that_breaks_is_said_so(api_of):
-    with pytest.raises(TransportError, match="broke before the answer was whole") as caught:
+    with pytest.raises(TransportError, match="broke before the response was complete") as caught:
         api_of(broken(BODY[:100]), **ONCE).read_course_stats(flat)
     assert caught.value.operation == "getCoursesStats"
     assert caught.value.sent
@@ -249,7 +249,7 @@ def test_errors_are_read_as_usual(api_of, answer, error):
 def test_an_error_that_breaks_off_is_a_broken_connection(api_of):
     refused = broken(b'{"error":')
     refused.status = 400
-    with pytest.raises(TransportError, match="broke before the answer was whole"):
+    with pytest.raises(TransportError, match="broke before the response was complete"):
         api_of(refused, **ONCE).read_course_stats(flat)
 
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from airflow_provider_360learning.api.client import Call
 from airflow_provider_360learning.api.limiter.store import SqliteStore
 from airflow_provider_360learning.api.transport import is_loopback
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -235,7 +235,7 @@ def test_the_bundle_of_the_environment_is_accepted(make_api, tls_server, monkeyp
 def test_the_certificate_of_another_host_is_refused(make_api, tls_server):
     server, certificate = tls_server
     url = server.url.replace("127.0.0.1", "localhost")
-    with pytest.raises(TransportError, match="another host's"):
+    with pytest.raises(TransportError, match="belongs to another host"):
         make_api(url, ca_bundle=str(certificate), **ONCE).list_groups()
     assert server.requests == []
 
@@ -295,7 +295,7 @@ def test_odd_mails_reach_the_right_route(api, sent, mail):
 @pytest.mark.parametrize("user", ["", " ", ".", "..", "...", None])
 @pytest.mark.parametrize("operation", ["getUser", "deleteUser"])
 def test_what_would_lead_to_another_route_is_refused_before_anything_is_sent(api, sent, operation, user):
-    with pytest.raises(InvalidRequestError, match=r"user is .* Nothing was sent") as caught:
+    with pytest.raises(InvalidRequestError, match=r"user is .*, but \w+ needs an id") as caught:
         api.client.call(Call(operation, path={"user": user}))
     assert caught.value.operation == operation
     assert sent() == []

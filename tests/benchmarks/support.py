@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_360learning.api.client import Client, Settings
+from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.store import SqliteStore, Store, host_store
+from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1, READ_METHODS
 from airflow_provider_360learning.sandbox.control import SandboxControl

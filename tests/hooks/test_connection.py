@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from airflow.models import Connection
 
-from airflow_provider_360learning.api.client import Settings
+from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.connections.learning360 import read_connection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook

@@ -130,7 +130,7 @@ def test_a_host_without_an_address(connect, auth):
 def test_a_host_that_says_nothing(connect):
     with silent_server() as address:
         connect(host=f"http://{address}", extra={"read_timeout": 0.2})
-        fails_with("No answer within read_timeout")
+        fails_with("No response within read_timeout")
 
 
 @every_way

@@ -69,7 +69,7 @@ def test_each_row_has_one_line_with_all_that_is_known(sandbox, results):
     }
     assert lines[3] == {"row": 4, "key": "nobody", "outcome": "invalid", **nothing, "error_code": "invalid"}
     assert messages[0] is None
-    assert "check the id or mail given" in messages[1]
+    assert "check the id or email address" in messages[1]
     assert "360Learning failed" in messages[2]
     assert "must be a mail address or an id" in messages[3]
     assert list(results_in(results)[0]) == list(Result.__dataclass_fields__), "the columns that docs/bulk.md lists"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action, writes
-from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.values import answered_moment, check_id, check_ids, check_user, utc
 from airflow_provider_360learning.exceptions import InvalidRequestError

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action, writes
-from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.request import without_nones
+from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.values import (
     all_is_well,
     check_choice,
@@ -21,7 +22,6 @@ from airflow_provider_360learning.api.values import (
     refuse,
     utc,
 )
-from airflow_provider_360learning.api.wire import without_nones
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 #: Most statistics in one request (documented).

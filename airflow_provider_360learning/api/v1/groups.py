@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action, confirm_by_lookup, writes
-from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v1.users import IF_EXISTS, IF_MISSING, v1_role
 from airflow_provider_360learning.api.values import check_choice, check_flag, check_id, check_text, check_user
 from airflow_provider_360learning.exceptions import (

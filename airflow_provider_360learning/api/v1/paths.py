@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action, confirm_by_lookup, writes
-from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.api.values import (
     answered_moment,

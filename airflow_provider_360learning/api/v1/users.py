@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action, writes
-from airflow_provider_360learning.api.client import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.values import (
     check_choice,

@@ -1,0 +1,108 @@
+"""
+Connections that are opened before their request is due.
+
+A TLS handshake takes longer than the margin of a rate limit window: requests that were sent at equal intervals would
+otherwise arrive in bursts.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
+
+
+class TicketTolerantConnection(HTTPSConnection):
+    """
+    A connection that stays usable when session tickets arrive.
+
+    TLS 1.3 servers send tickets after the handshake. urllib3 takes an idle connection with something to read for a
+    closed one, and would discard those that were opened ahead of time.
+    """
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request can be sent."""
+        return super().is_connected or (isinstance(self.sock, ssl.SSLSocket) and _has_only_tickets(self.sock))
+
+
+class TicketTolerantPool(HTTPSConnectionPool):
+    """Connections that stay usable when session tickets arrive."""
+
+    ConnectionCls = TicketTolerantConnection
+
+
+_POOLS = {"http": HTTPConnectionPool, "https": TicketTolerantPool}
+
+
+def _has_only_tickets(sock: ssl.SSLSocket) -> bool:
+    """Read what has arrived and return whether it was nothing but tickets."""
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.settimeout(timeout)
+    return False  # the end of the connection, or a response without a request
+
+
+class PreconnectingAdapter(HTTPAdapter):
+    """An adapter that can open a connection before its request is sent."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Set the pools of direct connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """Set the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def connect(self, request: requests.PreparedRequest, **send_arguments: Any) -> bool:
+        """
+        Ensure that an open connection is ready for a request.
+
+        Other failures than a timeout are left to the request itself. A host that does not answer is reported, because
+        a second attempt would take just as long.
+
+        :param request: The request that is due soon.
+        :param send_arguments: The arguments that :meth:`send` will be given.
+        :returns: Whether the host answered within the timeout.
+        """
+        try:
+            self._open(request, **send_arguments)
+        # urllib3 has no public way to do this: where it is built differently, the request connects as usual.
+        except Exception as error:
+            # Only a timeout itself: other failures, such as a refused connection, derive from it.
+            return type(error) is not ConnectTimeoutError
+        return True
+
+    def _open(self, request: requests.PreparedRequest, **send_arguments: Any) -> None:
+        pool: Any = self.get_connection_with_tls_context(
+            request, send_arguments["verify"], proxies=send_arguments["proxies"], cert=None
+        )
+        connection = pool._get_conn(timeout=0)
+        try:
+            if connection.is_closed:
+                connection.timeout = send_arguments["timeout"][0]
+                if pool.proxy is not None:
+                    pool._prepare_proxy(connection)
+                if connection.is_closed:
+                    connection.connect()
+        except BaseException:
+            # Half open, it would pass for an open one: the request would be sent before, or without, TLS.
+            connection.close()
+            raise
+        finally:
+            pool._put_conn(connection)

@@ -1,0 +1,73 @@
+"""From a call to an HTTP request: path, query, headers and body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from airflow_provider_360learning.api.auth import Auth
+from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint
+from airflow_provider_360learning.api.types import Call, Settings
+from airflow_provider_360learning.exceptions import InvalidRequestError
+
+
+def build_path(call: Call, spec: ApiSpec, settings: Settings) -> str:
+    """
+    Return the path of a call under the base URL.
+
+    :raises InvalidRequestError: if a segment is empty or consists of dots.
+    """
+    if call.operation == spec.token_operation:
+        return settings.token_path or spec.token_path
+    endpoint = spec.endpoints[call.operation]
+    segments = {name: encode_segment(name, value, endpoint) for name, value in call.path.items()}
+    return spec.path_prefix + endpoint.path.format(**segments)
+
+
+def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user_agent: str) -> requests.Request:
+    """
+    Return the request of a call, without its credentials.
+
+    :param call: The call.
+    :param path: Its path, from :func:`build_path`.
+    :param spec: The API version.
+    :param settings: The connection.
+    :param user_agent: Value of the ``User-Agent`` header.
+    """
+    endpoint, body = spec.endpoints[call.operation], without_nones(call.body)
+    return requests.Request(
+        endpoint.method,
+        settings.base_url + path,
+        headers={"User-Agent": user_agent, "Accept": "application/json", **spec.headers},
+        params=spec.encode_query(without_nones(call.query)),
+        json=body if endpoint.body is BodyFormat.JSON else None,
+        data=spec.encode_form(body) if endpoint.body is BodyFormat.FORM else None,
+        # Credentials are added when the request is sent; this keeps requests from looking elsewhere.
+        auth=Auth(),
+    )
+
+
+def encode_segment(name: str, value: object, endpoint: Endpoint) -> str:
+    """
+    Percent-encode one path segment.
+
+    :param name: Name of the segment.
+    :param value: Its value.
+    :param endpoint: The operation.
+    :raises InvalidRequestError: for an empty segment, or one of dots, which would lead to another route.
+    """
+    text = str(value).strip() if value is not None else ""
+    if not text.strip("."):
+        raise InvalidRequestError(
+            f"{name} is {value!r}, but {endpoint.operation} needs an id (or an email address, for a user)",
+            operation=endpoint.operation,
+        )
+    return quote(text, safe="")
+
+
+def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body or a query without its ``None`` values."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,77 @@
+"""Types that all modules of the API layer share: JSON values, calls and the settings of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.response import ResponseBody
+
+R = TypeVar("R")
+
+#: A value that JSON can express.
+JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonObject: TypeAlias = "Mapping[str, JsonValue]"
+
+#: How requests authenticate.
+AuthMethod = Literal["oauth2", "api_key_header", "api_key_query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    One call of an operation.
+
+    :param operation: Name of the operation in the version's :class:`~.spec.ApiSpec`.
+    :param path: Values of the path's segments, not encoded.
+    :param query: Query parameters; ``None`` values are left out.
+    :param body: Body; ``None`` values are left out.
+    :param read: Reader for a response that is too long to be held in memory. It gets the body of a successful response
+        while that arrives, and what it returns is the result of the call. It is called again when the call is retried,
+        and raises :class:`UnexpectedResponseError` for a body that it cannot use.
+    """
+
+    operation: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    # Any: bodies are built in several steps, whose values mypy would only know as objects.
+    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Hidden from ``repr``: it may contain passwords, and that of the token request contains the API key.
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    read: Callable[[ResponseBody], Any] | None = field(default=None, repr=False)
+
+
+#: An action as a generator: it yields calls, receives their responses (or their errors) and returns a result.
+#: ``Any``, because the type of a response depends on the call.
+ActionSteps = Generator[Call, Any, R]
+
+#: Yields the seconds to sleep before a request may be sent.
+WaitSteps = Generator[float, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Address and credentials of 360Learning.
+
+    :param base_url: Base URL without a trailing slash.
+    :param company_id: Company ID.
+    :param api_key: API key.
+    :param auth: How requests authenticate.
+    :param token_path: Path of the token endpoint; by default that of the API version.
+    :param connect_timeout: Seconds.
+    :param read_timeout: Seconds.
+    :param ca_bundle: Path of certificates to trust, instead of the default ones.
+    :param proxy: URL of a proxy, instead of the one in the environment.
+    """
+
+    base_url: str
+    company_id: str
+    api_key: str = field(repr=False)
+    auth: AuthMethod = "oauth2"
+    token_path: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    ca_bundle: str | None = None
+    proxy: str | None = field(default=None, repr=False)
