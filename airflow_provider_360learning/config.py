@@ -1,12 +1,15 @@
-"""The section ``[learning360]`` of the Airflow configuration, read with types and checked.
+"""
+The section ``[learning360]`` of the Airflow configuration, read with types and checked.
 
-The defaults of the provider info are passed as fallbacks: Airflow 2.11 does not look them up itself.
+The defaults of the provider info are passed as fallbacks, because Airflow 2.11 does not look them up itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Literal, TypeVar, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -14,56 +17,61 @@ from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, CONFI
 
 POOL = "learning360"
 AIRFLOW_DEFAULT_POOL = "default_pool"
-RATE_LIMITERS = ("auto", "host", "pool_slots", "redis")
-IP_LIMIT_SCOPES = ("shared", "per_host")
+
+#: What ``rate_limiter`` can be set to.
+RateLimiterSetting = Literal["auto", "host", "redis", "pool_slots"]
+#: What ``ip_limit_scope`` can be set to.
+IpLimitScope = Literal["shared", "per_host"]
 
 T = TypeVar("T")
-N = TypeVar("N", int, float)
+
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 def pool() -> str:
-    """The pool of operators and sensors whose DAG names none."""
+    """Return the pool of operators and sensors whose DAG names none."""
     return _read("pool", str) or (POOL if create_pool() else AIRFLOW_DEFAULT_POOL)
 
 
 def pool_slots() -> int:
-    """The size that the pool is created with."""
-    return _read("pool_slots", lambda text: _at_least(1, int(text)))
+    """Return the size with which the pool is created."""
+    return _read("pool_slots", partial(_integer, 1))
 
 
 def create_pool() -> bool:
-    """Whether a starting Airflow component creates the pool where it is missing."""
+    """Return whether a starting Airflow component creates a missing pool."""
     return _read("create_pool", _boolean)
 
 
-def rate_limiter() -> str:
-    """What keeps all tasks together within the rate limits; one of ``RATE_LIMITERS``."""
-    return _read("rate_limiter", lambda text: _one_of(RATE_LIMITERS, text))
+def rate_limiter() -> RateLimiterSetting:
+    """Return the setting that selects the backend of the rate limiter."""
+    return _read("rate_limiter", partial(_one_of, get_args(RateLimiterSetting)))
 
 
 def rate_limiter_dir() -> str | None:
-    """The folder of the host budget's file, or None for the default one."""
+    """Return the folder for the file of the backend ``host``, or ``None`` for the default one."""
     return _read("rate_limiter_dir", str) or None
 
 
 def rate_limiter_conn_id() -> str | None:
-    """The connection to the Redis server of the budget ``redis``, or None."""
+    """Return the id of the connection to the Redis server of the backend ``redis``, or ``None``."""
     return _read("rate_limiter_conn_id", str) or None
 
 
 def rate_limit_margin_ms() -> int:
-    """Milliseconds added to every rate limit window."""
-    return _read("rate_limit_margin_ms", lambda text: _at_least(0, int(text)))
+    """Return the milliseconds that are added to every window of a rate limit."""
+    return _read("rate_limit_margin_ms", partial(_integer, 0))
 
 
-def ip_limit_scope() -> str:
-    """Whether all hosts share one outgoing IP address; one of ``IP_LIMIT_SCOPES``."""
-    return _read("ip_limit_scope", lambda text: _one_of(IP_LIMIT_SCOPES, text))
+def ip_limit_scope() -> IpLimitScope:
+    """Return whether all hosts share one outgoing IP address."""
+    return _read("ip_limit_scope", partial(_one_of, get_args(IpLimitScope)))
 
 
 def max_rate_limit_wait() -> float:
-    """The longest time in seconds that one call waits for the rate limits."""
-    return _read("max_rate_limit_wait", lambda text: _at_least(0.0, float(text)))
+    """Return the maximum number of seconds that one call waits for the rate limits."""
+    return _read("max_rate_limit_wait", _seconds)
 
 
 def _read(option: str, parse: Callable[[str], T]) -> T:
@@ -82,13 +90,20 @@ def _boolean(text: str) -> bool:
     raise ValueError("expected True or False")
 
 
-def _at_least(minimum: N, number: N) -> N:
-    if not number >= minimum:  # written this way round, NaN fails too
-        raise ValueError(f"must be at least {minimum}")
-    return number
+def _integer(minimum: int, text: str) -> int:
+    if not _INTEGER.fullmatch(text) or int(text) < minimum:
+        raise ValueError(f"expected an integer of at least {minimum}")
+    return int(text)
 
 
-def _one_of(choices: tuple[str, ...], text: str) -> str:
-    if text not in choices:
-        raise ValueError(f"expected one of {', '.join(choices)}")
-    return text
+def _seconds(text: str) -> float:
+    if not _NUMBER.fullmatch(text) or float(text) < 0:
+        raise ValueError("expected a number of seconds, 0 or more")
+    return float(text)
+
+
+def _one_of(choices: tuple[T, ...], text: str) -> T:
+    for choice in choices:
+        if choice == text:
+            return choice
+    raise ValueError(f"expected one of {', '.join(map(str, choices))}")

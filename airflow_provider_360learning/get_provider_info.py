@@ -1,4 +1,4 @@
-"""Everything that Airflow is told about this package. Read on every start of Airflow: data only."""
+"""The description of this package for Airflow. Airflow reads it at every start, so it is data only."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "pool": _option(
         "string",
         "",
-        "Name of the pool that operators and sensors of this provider run in unless their DAG names "
-        "another. Empty means ``learning360``, or ``default_pool`` where ``create_pool`` is off.",
+        "Pool of operators and sensors of this provider whose DAG names no other. Empty means ``learning360``, "
+        "or ``default_pool`` where ``create_pool`` is off.",
         example="learning360",
     ),
     "pool_slots": _option(
         "integer",
         "5",
-        "Slots of the pool: how many tasks may talk to 360Learning at the same time. The pool is created "
+        "Slots of the pool: the maximum number of tasks that send requests at the same time. The pool is created "
         "with this size, and the rate limiter ``pool_slots`` divides the limits by it. An existing pool keeps its size.",
     ),
     "create_pool": _option(
         "boolean",
         "True",
-        "Whether a starting scheduler, dag-processor or triggerer creates the pool where it is missing.",
+        "Whether a starting scheduler, dag-processor or triggerer creates a missing pool.",
     ),
     "rate_limiter": _option(
         "string",
         "auto",
-        "What keeps all tasks together within the rate limits. ``host``: a file shared by the processes of "
-        "one host. ``redis``: a Redis server shared by all hosts. ``pool_slots``: nothing shared, each task keeps to "
-        "its share by pool slots. ``auto``: ``host`` where all tasks surely run on one host, else ``pool_slots``.",
+        "Backend of the rate limiter. ``host``: a file shared by all processes of one host. ``redis``: a Redis "
+        "server shared by all hosts. ``pool_slots``: no shared state, each task has a share of the limits by its pool "
+        "slots. ``auto``: ``host`` if the executor runs all tasks on one host, else ``pool_slots``.",
     ),
     "rate_limiter_dir": _option(
         "string",
@@ -66,18 +66,19 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "rate_limit_margin_ms": _option(
         "integer",
         "50",
-        "Milliseconds added to every rate limit window, for the jitter between sending and being counted.",
+        "Milliseconds added to every window of a rate limit, for the jitter between sending a request and 360Learning "
+        "counting it.",
     ),
     "ip_limit_scope": _option(
         "string",
         "shared",
-        "``shared``: all hosts reach 360Learning from one IP address and share its limits. ``per_host``: "
-        "each host has its own address.",
+        "``shared``: all hosts send from one IP address and share the limits per address. ``per_host``: each host has "
+        "an IP address of its own.",
     ),
     "max_rate_limit_wait": _option(
         "float",
         "600",
-        "Longest time in seconds that one call waits for the rate limits before it fails.",
+        "Maximum number of seconds that one call waits for the rate limits before it fails.",
     ),
 }
 
@@ -87,7 +88,7 @@ def _modules(*names: str) -> list[dict[str, Any]]:
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the package to Airflow (entry point ``apache_airflow_provider``)."""
+    """Return the description of the package (entry point ``apache_airflow_provider``)."""
     return {
         "package-name": DISTRIBUTION,
         "name": _INTEGRATION,

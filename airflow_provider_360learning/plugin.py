@@ -1,6 +1,7 @@
-"""Airflow plugin that makes sure of the shared pool when Airflow starts.
+"""
+Airflow plugin that creates the shared pool when Airflow starts, if it is missing.
 
-Airflow loads it in every process, tasks and web server included: it does nothing outside of its hook.
+Airflow loads the plugin in every process, tasks and web server included: outside its hook it does nothing.
 """
 
 from __future__ import annotations
@@ -16,27 +17,28 @@ _COMPONENTS = ("scheduler", "dag-processor", "triggerer")
 
 
 class PoolListener:
-    """Creates the pool once in a process tree: forked children inherit that it was done."""
+    """Create the pool once per process tree: forked children inherit that it was done."""
 
     def __init__(self) -> None:
         self._done = False
 
     @hookimpl
     def on_starting(self, component: object) -> None:
-        """Make sure of the pool, and raise nothing: on Airflow 2.11 that would end the scheduler.
+        """
+        Create the pool if it is missing, and never raise: on Airflow 2.11 an error would end the scheduler.
 
-        :param component: what starts: a ``Job``, or a marker for a task process
+        :param component: What starts: a ``Job``, or a marker for a task process.
         """
         if self._done or sys.argv[1:2] not in ([name] for name in _COMPONENTS):
             return
         self._done = True
         try:
-            _make_sure_of_pool(component)
+            _ensure_pool(component)
         except Exception:
-            log.exception("Could not make sure of the pool of the 360Learning provider; going on without")
+            log.exception("Pool of the 360Learning provider not checked; starting without it")
 
 
-def _make_sure_of_pool(component: object) -> None:
+def _ensure_pool(component: object) -> None:
     from airflow.jobs.job import Job
 
     from airflow_provider_360learning import config
@@ -49,7 +51,7 @@ def _make_sure_of_pool(component: object) -> None:
 
 
 class Learning360Plugin(AirflowPlugin):
-    """Registers the listener (entry point ``airflow.plugins``)."""
+    """Register the listener (entry point ``airflow.plugins``)."""
 
     name = "learning360"
     listeners = [PoolListener()]  # noqa: RUF012 - Airflow's own declaration

@@ -1,4 +1,5 @@
-"""The shared pool: created where it is missing, never changed where it exists.
+"""
+The shared pool: created if it is missing, never changed if it exists.
 
 For processes that may use the metadata database: Airflow's own components and its command line.
 """
@@ -9,18 +10,21 @@ from dataclasses import dataclass
 
 from airflow_provider_360learning import config
 
-DESCRIPTION = "Tasks that talk to 360Learning (made by airflow-provider-360learning)"
+DESCRIPTION = "Tasks that send requests to 360Learning (created by airflow-provider-360learning)"
+
+_COMMAND = "`airflow learning360 pool` (before Airflow 3.2: `airflow-learning360 pool`)"
 
 
 @dataclass(frozen=True)
 class PoolReport:
-    """How the pool stands.
+    """
+    State of the pool, compared with the configuration.
 
-    :param name: its name
-    :param slots: its size, None where the pool does not exist
-    :param expected_slots: the configured size
-    :param include_deferred: whether waiting sensors hold slots of it
-    :param created: whether it was made just now
+    :param name: Its name.
+    :param slots: Its size, or ``None`` if it does not exist.
+    :param expected_slots: The configured size.
+    :param include_deferred: Whether deferred sensors occupy slots.
+    :param created: Whether it has just been created.
     """
 
     name: str
@@ -31,33 +35,30 @@ class PoolReport:
 
     @property
     def has_other_size(self) -> bool:
-        """Whether the pool exists with another size than the configured one."""
+        """Whether the pool exists with a size other than the configured one."""
         return self.slots not in (None, self.expected_slots)
 
     @property
     def differs(self) -> bool:
-        """Whether the pool exists otherwise than it would have been created."""
+        """Whether the pool exists with other settings than it would be created with."""
         return self.has_other_size or self.include_deferred
 
     def __str__(self) -> str:
         if self.slots is None:
-            return f"Pool {self.name!r} does not exist: tasks in it would wait for ever. Create it with {_COMMAND}"
+            return f"Pool {self.name!r} does not exist: its tasks would never be scheduled. Create it with {_COMMAND}"
         text = f"Pool {self.name!r} {'created' if self.created else 'exists'} with {self.slots} slots"
         if self.has_other_size:
             text += (
                 f", but [learning360] pool_slots is {self.expected_slots}: change one of them, "
-                "tasks share the rate limits out by that number"
+                "because a task's share of the rate limits is computed from that number"
             )
         if self.include_deferred:
-            text += ", and it counts deferred tasks: waiting sensors hold slots of it"
+            text += ", and it includes deferred tasks: waiting sensors occupy slots"
         return text
 
 
-_COMMAND = "`airflow learning360 pool` (before Airflow 3.2: `airflow-learning360 pool`)"
-
-
 def inspect_pool() -> PoolReport:
-    """Look the pool up and change nothing."""
+    """Return the state of the pool and change nothing."""
     from airflow.models.pool import Pool
     from airflow.utils.session import create_session
 
@@ -70,7 +71,7 @@ def inspect_pool() -> PoolReport:
 
 
 def ensure_pool() -> PoolReport:
-    """Create the pool if it is missing. One that exists, or that another process was quicker to make, is kept."""
+    """Create the pool if it is missing; keep one that exists or that another process creates at the same time."""
     from airflow.models.pool import Pool
     from airflow.utils.session import create_session
     from sqlalchemy.exc import IntegrityError

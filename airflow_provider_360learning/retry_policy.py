@@ -1,4 +1,4 @@
-"""A ready retry policy for Airflow 3.3 and later: ``retry_policy=Learning360RetryPolicy()``."""
+"""A retry policy for Airflow 3.3 and later: ``retry_policy=Learning360RetryPolicy()``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 class Learning360RetryPolicy(RetryPolicy):
     """
-    Retry when the error says that it makes sense, as late as it says, and never otherwise.
+    Retry transient errors of this package after the delay that they suggest, and fail on permanent ones.
 
-    Errors of other packages are left to the task's own settings. ``retries`` bounds it all.
+    Errors of other packages follow the task's own settings. ``retries`` limits the number of attempts in every case.
     """
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide about a failure."""
+        """Decide whether and when a failed task is retried."""
         from airflow_provider_360learning.exceptions import Learning360Error
 
         if not isinstance(exception, Learning360Error):

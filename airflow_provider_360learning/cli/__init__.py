@@ -1,1 +1,1 @@
-"""The command line: declarations and what they run."""
+"""The command line: declarations, and the functions that run them."""

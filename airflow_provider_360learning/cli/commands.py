@@ -1,4 +1,4 @@
-"""What the commands do. Imported when one runs; each ends with SystemExit where its status matters."""
+"""The functions behind the commands, imported when one runs; :class:`SystemExit` carries a command's exit status."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from typing import NamedTuple
 
 
 def sandbox(args: argparse.Namespace) -> None:
-    """Serve the sandbox until interrupted.
+    """
+    Serve the sandbox until interrupted.
 
-    :param args: ``host``, ``port``, ``port_file``, ``seed`` and ``settings``
+    :param args: ``host``, ``port``, ``port_file``, ``seed`` and ``settings``.
     """
     try:
         from airflow_provider_360learning.sandbox.server import serve
 
         serve(args.host, args.port, args.settings, args.seed, args.port_file)
     except (ImportError, OSError, ValueError) as error:
-        raise SystemExit(f"The sandbox does not start: {error}") from None
+        raise SystemExit(f"Sandbox not started: {error}") from None
 
 
 def pool(_: argparse.Namespace) -> None:
-    """Create the pool if it is missing, and print how it stands."""
+    """Create the pool if it is missing, and print its state."""
     from airflow_provider_360learning.pool import ensure_pool
 
     print(ensure_pool())
 
 
 def check(args: argparse.Namespace) -> None:
-    """Print one line for each point that the provider depends on; exit with 1 if one fails.
+    """
+    Print one line per part of the deployment that the provider needs; exit with status 1 if one of them fails.
 
-    :param args: ``conn_id``
+    :param args: ``conn_id``.
     """
     failed = False
-    for point, finding in _findings(args.conn_id):
-        print(f"{finding.verdict.value:<5} {point:<12} {finding.text}")
+    for part, finding in _findings(args.conn_id):
+        print(f"{finding.verdict.value:<5} {part:<12} {finding.text}")
         failed = failed or finding.verdict is Verdict.FAIL
     raise SystemExit(1 if failed else 0)
 
 
 class Verdict(Enum):
-    """How a point of the check stands."""
+    """Result of one part of the check."""
 
     OK = "ok"
     WARN = "warn"
@@ -49,7 +51,12 @@ class Verdict(Enum):
 
 
 class Finding(NamedTuple):
-    """What the check found out about a point."""
+    """
+    What the check found out about one part.
+
+    :param verdict: The result.
+    :param text: The reason, in one line.
+    """
 
     verdict: Verdict
     text: str
@@ -61,15 +68,15 @@ def _findings(conn_id: str) -> Iterator[tuple[str, Finding]]:
     yield "pool", _guarded(_check_pool)
     yield "rate limiter", _guarded(_check_rate_limiter)
     if connection.verdict is Verdict.FAIL:
-        yield "API", Finding(Verdict.FAIL, "not asked: the connection cannot be used")
+        yield "API", Finding(Verdict.FAIL, "not checked, because the connection is invalid")
     else:
         yield "API", _guarded(lambda: _check_api(conn_id))
 
 
-def _guarded(look: Callable[[], Finding]) -> Finding:
+def _guarded(examine: Callable[[], Finding]) -> Finding:
     try:
-        return look()
-    except Exception as error:
+        return examine()
+    except Exception as error:  # the other parts are still checked
         return Finding(Verdict.FAIL, _first_line(error))
 
 
@@ -81,8 +88,8 @@ def _check_connection(conn_id: str) -> Finding:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
     hook = Learning360Hook(learning360_conn_id=conn_id)
-    _ = hook.api  # reads and checks the connection; sends nothing
-    return Finding(Verdict.OK, f"{conn_id} is well-formed")
+    _ = hook.api  # reads and validates the connection; sends nothing
+    return Finding(Verdict.OK, f"{conn_id!r} is valid")
 
 
 def _check_pool() -> Finding:
@@ -95,7 +102,7 @@ def _check_pool() -> Finding:
         report = inspect_pool()
     except SQLAlchemyError as error:
         reason = _first_line(error)
-        return Finding(Verdict.WARN, f"not checked: Airflow's database cannot be read from here ({reason})")
+        return Finding(Verdict.WARN, f"not checked, because Airflow's database cannot be read from here ({reason})")
     if report.slots is None or (report.has_other_size and report.name != config.AIRFLOW_DEFAULT_POOL):
         return Finding(Verdict.FAIL, str(report))
     return Finding(Verdict.WARN if report.differs else Verdict.OK, str(report))
@@ -106,8 +113,8 @@ def _check_rate_limiter() -> Finding:
 
     choice = active_rate_limiter()
     if choice.warning:
-        return Finding(Verdict.WARN, f"{choice.kind}: {choice.warning}")
-    return Finding(Verdict.OK, f"{choice.kind}: {choice.reason}")
+        return Finding(Verdict.WARN, f"backend {choice.backend}: {choice.warning}")
+    return Finding(Verdict.OK, f"backend {choice.backend}: {choice.reason}")
 
 
 def _check_api(conn_id: str) -> Finding:

@@ -1,15 +1,18 @@
-"""The command line: ``airflow learning360 …`` (Airflow 3.2 and later) and ``airflow-learning360 …``.
+"""
+Declarations of the commands ``airflow learning360 …`` (Airflow 3.2 and later) and ``airflow-learning360 …``.
 
-Declarations only, since Airflow imports this module at every command; :mod:`.commands` does the work.
+Airflow imports this module at every command, so :mod:`.commands`, which runs them, is imported when one runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import GroupCommand
@@ -17,18 +20,29 @@ if TYPE_CHECKING:
 GROUP = "learning360"
 PROGRAM = "airflow-learning360"
 _HELP = "Tools of the provider for 360Learning"
-_WORK = "airflow_provider_360learning.cli.commands"
+_COMMANDS_MODULE = "airflow_provider_360learning.cli.commands"
 
 
 class Option(NamedTuple):
-    """An option of a command: its flag and how argparse takes it."""
+    """
+    An option of a command.
+
+    :param flag: Such as ``--port``.
+    :param settings: Keyword arguments of :meth:`argparse.ArgumentParser.add_argument`, whose values have many types.
+    """
 
     flag: str
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
 
 
 class Command(NamedTuple):
-    """A command; the function of its name in :mod:`.commands` runs it."""
+    """
+    A command, run by the function of its name in :mod:`.commands`.
+
+    :param name: Its name.
+    :param help: One line of help.
+    :param options: Its options.
+    """
 
     name: str
     help: str
@@ -38,17 +52,17 @@ class Command(NamedTuple):
 COMMANDS = (
     Command(
         "sandbox",
-        "Run a stand-in 360Learning on this machine, to develop and test against",
+        "Run a local server that stands in for 360Learning, for development and tests",
         (
             Option(
                 "--host",
-                {"default": "127.0.0.1", "help": "Address to listen on, of 127.0.0.0/8 (%(default)s)"},
+                {"default": "127.0.0.1", "help": "Address to listen on, in 127.0.0.0/8 (%(default)s)"},
             ),
             Option(
                 "--port",
                 {"type": int, "default": 3600, "help": "Port to listen on, 0 for a free one (%(default)s)"},
             ),
-            Option("--port-file", {"help": "File to write the port to when ready"}),
+            Option("--port-file", {"help": "File to which the port is written when the server is ready"}),
             Option(
                 "--seed",
                 {"choices": ["demo", "empty"], "default": "demo", "help": "Company to start with (%(default)s)"},
@@ -61,27 +75,27 @@ COMMANDS = (
     ),
     Command(
         "check",
-        "RowChecker connection, pool, rate budget and the way to the API; the exit status is 1 if one fails",
+        "Check connection, pool, rate limiter and access to the API; exit with status 1 if one of them fails",
         (
             Option(
                 "--conn-id",
-                {"default": "learning360_default", "help": "Connection to check (%(default)s)"},
+                {"default": DEFAULT_CONN_ID, "help": "Connection to check (%(default)s)"},
             ),
         ),
     ),
-    Command("pool", "Create the shared pool if it is missing, and say how it stands"),
+    Command("pool", "Create the shared pool if it is missing, and print its state"),
 )
 
 
 def get_cli_commands() -> list[GroupCommand]:
-    """Give the commands to Airflow (key ``cli`` of the provider info)."""
+    """Return the commands for Airflow (key ``cli`` of the provider info)."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
     subcommands = [
         ActionCommand(
             name=command.name,
             help=command.help,
-            func=lazy_load_command(f"{_WORK}.{command.name}"),
+            func=lazy_load_command(f"{_COMMANDS_MODULE}.{command.name}"),
             args=[Arg((option.flag,), **option.settings) for option in command.options],  # type: ignore[no-untyped-call]
         )
         for command in COMMANDS
@@ -90,9 +104,10 @@ def get_cli_commands() -> list[GroupCommand]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the console script.
+    """
+    Run the console script.
 
-    :param argv: the arguments, by default those of the process
+    :param argv: The arguments; by default those of the process.
     """
     parser = argparse.ArgumentParser(prog=PROGRAM, description=_HELP)
     subparsers = parser.add_subparsers(dest="command", required=True)
@@ -101,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for option in command.options:
             subparser.add_argument(option.flag, **option.settings)
     args = parser.parse_args(argv)
-    getattr(import_module(_WORK), args.command)(args)
+    getattr(import_module(_COMMANDS_MODULE), args.command)(args)
 
 
 if __name__ == "__main__":

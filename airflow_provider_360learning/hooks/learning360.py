@@ -27,7 +27,7 @@ from airflow_provider_360learning.exceptions import (
     RateLimitedError,
 )
 from airflow_provider_360learning.hooks.rate_limiter import LookUp, build_rate_limiter, look_up
-from airflow_provider_360learning.supervision import end_if_orphaned, is_supervised
+from airflow_provider_360learning.supervision import exit_if_orphaned, is_supervised
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -186,7 +186,7 @@ class Learning360Hook(BaseHook):
 
         def before_sending() -> None:
             if supervised:
-                end_if_orphaned()
+                exit_if_orphaned()
             self._before_sending()
 
         client = Client(

@@ -168,7 +168,7 @@ def _check(airflow_command, env):
 
 def _points(text):
     """What the check says of each point; Airflow itself may print other lines around."""
-    found = re.findall(r"^(ok|warn|fail) +(\S+) ", text, re.MULTILINE)
+    found = re.findall(r"^(ok|warn|fail) +(connection|pool|rate limiter|API) ", text, re.MULTILINE)
     return {point: verdict for verdict, point in found}
 
 

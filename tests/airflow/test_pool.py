@@ -109,7 +109,7 @@ def test_an_existing_pool_is_kept_as_it_is(fresh_db):
     ("slots", "include_deferred", "said"),
     [
         (3, 0, "exists with 3 slots, but [learning360] pool_slots is 5"),
-        (5, 1, "it counts deferred tasks"),
+        (5, 1, "it includes deferred tasks"),
     ],
 )
 def test_a_pool_that_differs_is_reported_and_kept(fresh_db, slots, include_deferred, said):
@@ -122,13 +122,13 @@ def test_a_pool_that_differs_is_reported_and_kept(fresh_db, slots, include_defer
 
 def test_a_bad_setting_is_logged_and_stops_nobody(fresh_db):
     output = start_job({**fresh_db, "AIRFLOW__LEARNING360__POOL_SLOTS": "x"}, ["scheduler"])
-    assert "Could not make sure of the pool" in output
+    assert "Pool of the 360Learning provider not checked" in output
     assert "[learning360] pool_slots = 'x'" in output
 
 
 def test_a_database_without_tables_is_logged_and_stops_nobody(tmp_path):
     output = start_job({"AIRFLOW_HOME": str(tmp_path)}, ["scheduler"])
-    assert "Could not make sure of the pool" in output
+    assert "Pool of the 360Learning provider not checked" in output
     assert "no such table: slot_pool" in output
 
 

@@ -81,7 +81,7 @@ def test_a_failing_hook_leaves_the_scheduler_running_and_nothing_is_left_behind(
     too_large = {"AIRFLOW__LEARNING360__POOL_SLOTS": str(2**80)}
     with AirflowStack(tmp_path, tmp_path / "dags", env=too_large, components=["scheduler"]) as airflow:
         log = airflow.component_log("scheduler")
-        assert "Could not make sure of the pool" in log
+        assert "Pool of the 360Learning provider not checked" in log
         assert "OverflowError" in log
         assert airflow.is_running("scheduler")
         assert "learning360" not in airflow.pools()
