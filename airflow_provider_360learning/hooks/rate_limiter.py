@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.limiter.store import Store, StoreUnavailableError, host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
+from airflow_provider_360learning.api.limiter.store import Store, StoreUnavailableError
 from airflow_provider_360learning.connections.learning360 import ConnectionFacts
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 

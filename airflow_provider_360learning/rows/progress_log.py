@@ -55,5 +55,5 @@ class ProgressLog:
             rate,
             duration((self._total - done) / rate),
             sum(counts[outcome] for outcome in NOT_DONE),
-            self._usage.refused,
+            self._usage.throttled,
         )

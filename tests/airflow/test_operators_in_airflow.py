@@ -213,8 +213,8 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
 
     with Sandbox() as limited:
         monkeypatch.setenv("AIRFLOW_CONN_LIMITED", limited.connection_json(auth="api_key_header"))
-        budget = Learning360Hook("limited").api.client.budget
-        taken = [budget.reserve(API_V1.endpoints["deleteGroup"], 600).moment for _ in range(60)]
+        budget = Learning360Hook("limited").api.client.rate_limiter
+        taken = [budget.reserve(API_V1.endpoints["deleteGroup"], 600).time for _ in range(60)]
         # On Airflow 2, `dag.test()` ends with the task.
         with once_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
             run(
@@ -228,7 +228,7 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
                 )
                 """,
             )
-        after = budget.reserve(API_V1.endpoints["deleteGroup"], 600).moment
+        after = budget.reserve(API_V1.endpoints["deleteGroup"], 600).time
         assert limited.control.journal() == []
     assert waited == [True]
     assert ("AirflowTaskTimeout" in capfd.readouterr().out) is (ended_by == "timeout")

@@ -429,13 +429,13 @@ import sys
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.types import Settings
-from airflow_provider_360learning.api.limiter.store import host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
 
 folder, url, company_id, api_key, name = sys.argv[1:]
 rate_limiter = RateLimiter(
-    host_store(folder), base_url=url, company_id=company_id, guard=0.5, fallback=Share(0.001, started=0.0)
+    host_store(folder), base_url=url, company_id=company_id, margin=0.5, fallback=Share(0.001, started=0.0)
 )
 api = ApiV1(Client(Settings(url, company_id, api_key, auth="api_key_header"), API_V1, rate_limiter))
 for number in range(2):

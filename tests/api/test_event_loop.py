@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import AlreadyExistsError, RateLimitedError, ServerError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.store import host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
@@ -44,7 +44,7 @@ def next_place(make):
     rate_limiter = make().client.rate_limiter
 
     def next_place():
-        return rate_limiter.reserve(API_V1.endpoints["deleteGroup"], 600).moment
+        return rate_limiter.reserve(API_V1.endpoints["deleteGroup"], 600).time
 
     for _ in range(30):
         next_place()
@@ -98,7 +98,7 @@ import logging, sys
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.types import Settings
-from airflow_provider_360learning.api.limiter.store import host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
 
@@ -112,7 +112,7 @@ ApiV1(Client(Settings(url, company_id, api_key, "api_key_header"), API_V1, rate_
     with subprocess.Popen(
         [sys.executable, "-c", waits, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as one:
-        assert "waits" in one.stdout.readline()
+        assert "waiting" in one.stdout.readline()
         one.kill()
     places = [next_place(), next_place()]
     assert [place - last for place in places] == pytest.approx([2 * WINDOW, 3 * WINDOW], abs=0.1)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Share
-from airflow_provider_360learning.api.limiter.store import Reservation, SqliteStore, host_store
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
+from airflow_provider_360learning.api.limiter.store import Reservation
 from airflow_provider_360learning.api.spec import WindowLimit
 from airflow_provider_360learning.api.v1.spec import API_V1, COMPANY_READS, COMPANY_WRITES, IP_WRITES
 from airflow_provider_360learning.exceptions import RateLimitedError
@@ -54,7 +57,7 @@ def waits(rate_limiter, endpoint, times):
 
 def refuse(rate_limiter, endpoint, retry_after=None):
     """Push back after a request that was sent just now, and needed no room."""
-    sent = Reservation(wait=0.0, moment=time.monotonic(), token=0, keys=())
+    sent = Reservation(wait=0.0, time=time.monotonic(), token=0, keys=())
     return rate_limiter.back_off(endpoint, sent, retry_after)
 
 
@@ -136,16 +139,6 @@ def test_hosts_with_an_address_of_their_own_share_the_limits_of_the_company_alon
     assert waits(make(ip_limit_scope="worker-1"), UPDATE, 1) == about(1)
 
 
-def test_the_lower_of_two_agreed_limits_holds_with_one_warning(make, caplog):
-    higher, lower = make(overrides={"company_writes": 8}), make(overrides={"company_writes": 3})
-    waits(higher, UPDATE, 1)
-    waits(lower, UPDATE, 1)
-    assert caplog.text == ""
-    assert waits(higher, UPDATE, 3) == about(0, 1, 1)
-    assert len(caplog.records) == 1
-    assert "states 3 calls for the limit company_writes" in caplog.text
-
-
 def test_no_room_within_the_longest_wait_says_when_there_will_be(make):
     rate_limiter = make()
     waits(rate_limiter, DELETE_GROUP, 5)
@@ -181,7 +174,7 @@ def test_the_narrowest_limit_is_closed_first_then_the_wider_ones(make):
     assert waits(rate_limiter, UPDATE, 1) == about(5.24), "slowed down as well"
     assert waits(rate_limiter, TOKEN, 1)[0] > 4.9
     assert waits(rate_limiter, READ, 1) == [0]
-    assert rate_limiter.usage.refused == 2
+    assert rate_limiter.usage.throttled == 2
 
 
 def test_a_push_back_holds_for_all_who_share_the_store(make):
@@ -252,7 +245,7 @@ def test_the_first_request_waits_for_a_window_from_the_start_of_the_process(make
     reservation = rate_limiter.reserve(CREATE, 600)
     assert reservation.wait == pytest.approx(1.5, abs=0.1)
     rate_limiter.is_current(reservation)
-    assert re.search(r"1\.[45] s on the first window", str(rate_limiter.usage))
+    assert re.search(r"waited=1\.[45]s \(startup\)", str(rate_limiter.usage))
 
 
 def test_who_has_all_slots_waits_for_nothing_more_than_a_window(make):
@@ -260,18 +253,11 @@ def test_who_has_all_slots_waits_for_nothing_more_than_a_window(make):
     assert waits(rate_limiter, CREATE, 3) == about(0, 0, 1)
 
 
-def test_a_share_says_nothing_about_what_was_agreed(make, caplog):
-    """Two tasks of one process may have different numbers of slots."""
-    waits(make(store=None, fallback=Share(0.2, started=0.0)), UPDATE, 1)
-    assert waits(make(store=None, fallback=Share(0.8, started=0.0)), UPDATE, 4) == about(0, 0, 0, 1)
-    assert caplog.text == ""
-
-
 def test_threads_that_lose_the_store_together_fall_back_once(make, tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    rate_limiter = make(store=SqliteStore(str(tmp_path / "file" / "budget.sqlite3")))
+    rate_limiter = make(store=SqliteStore(str(tmp_path / "file" / "rate-limits.sqlite3")))
     with ThreadPoolExecutor(8) as threads:
-        booked = sorted(threads.map(lambda number: rate_limiter.reserve(CREATE, 600).moment, range(8)))
+        booked = sorted(threads.map(lambda number: rate_limiter.reserve(CREATE, 600).time, range(8)))
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
     assert [moment - booked[0] for moment in booked] == about(*(2.5 * number for number in range(8)))
 
@@ -284,18 +270,29 @@ def test_connections_of_one_process_share_its_share(make):
 def test_where_the_store_cannot_be_reached_the_share_is_left_with_one_warning(make, tmp_path, caplog):
     """From that moment on, for nobody knows what the others have just sent."""
     (tmp_path / "file").write_text("")
-    rate_limiter = make(store=SqliteStore(str(tmp_path / "file" / "budget.sqlite3")))
+    rate_limiter = make(store=SqliteStore(str(tmp_path / "file" / "rate-limits.sqlite3")))
     assert waits(rate_limiter, CREATE, 3) == about(2.5, 5, 7.5)
     assert len(caplog.records) == 1
-    assert "Going on with 20 % of each limit" in caplog.text
+    assert "using 20 % of each limit in this process" in caplog.text
 
 
 def test_connections_that_share_a_store_say_once_that_it_is_lost(make, tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    store = SqliteStore(str(tmp_path / "file" / "budget.sqlite3"))
+    store = SqliteStore(str(tmp_path / "file" / "rate-limits.sqlite3"))
     for _ in range(3):
         waits(make(store=store), CREATE, 1)
     assert len(caplog.records) == 1
+
+
+def test_uses_its_share_with_one_warning_if_the_store_has_another_format(make, tmp_path, caplog):
+    path = tmp_path / "rate-limits.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 2")
+    rate_limiter = make(store=SqliteStore(str(path)))
+    assert waits(rate_limiter, CREATE, 3) == about(2.5, 5, 7.5)
+    (record,) = caplog.records
+    assert "has format version 2" in record.message
+    assert "using 20 % of each limit in this process" in record.message
 
 
 def test_a_store_that_is_lost_on_the_way_leaves_the_share_too(make, tmp_path, caplog):
@@ -315,7 +312,7 @@ def test_a_store_that_can_be_used_again_is_used_again(make, tmp_path, caplog):
     """Not at once: the store knows nothing of what was sent in the meantime."""
     in_the_way = tmp_path / "state"
     in_the_way.write_text("")
-    rate_limiter = make(store=SqliteStore(str(in_the_way / "budget.sqlite3")), come_back_after=0.1)
+    rate_limiter = make(store=SqliteStore(str(in_the_way / "rate-limits.sqlite3")), store_retry_interval=0.1)
     assert waits(rate_limiter, CREATE, 2) == about(2.5, 5)
     time.sleep(0.15)
     assert waits(rate_limiter, CREATE, 1) == about(7.35), "still lost"
@@ -355,9 +352,9 @@ def test_a_long_wait_is_logged_and_a_short_one_is_not(make, caplog):
         waits(rate_limiter, DELETE_GROUP, 11)
         assert caplog.text == ""
         reservation = rate_limiter.reserve(DELETE_GROUP, 600)
-        assert "deleteGroup waits 11 s for room in the rate limit deleteGroup" in caplog.text
+        assert "Rate limit deleteGroup reached; waiting 11 s" in caplog.text
         rate_limiter.reserve(DELETE_GROUP, 600, replacing=reservation)
-        assert "deleteGroup waits another 11 s" in caplog.text
+        assert "Rate limit deleteGroup reached; waiting another 11 s" in caplog.text
 
 
 def test_the_usage_is_one_line_and_counts_the_waits_that_are_over(make):
@@ -367,6 +364,6 @@ def test_the_usage_is_one_line_and_counts_the_waits_that_are_over(make):
         rate_limiter.is_current(reservation)
     rate_limiter.release(reservations[3])
     rate_limiter.usage.requests += 3
-    line = r"3 requests, waited (2\.[89]|3\.0) s on deleteGroup, 0 answers 429, 0 retries, 0 tokens"
+    line = r"requests=3 throttled=0 retries=0 tokens=0 waited=(2\.[89]|3\.0)s \(deleteGroup\)"
     assert re.fullmatch(line, str(rate_limiter.usage))
-    assert str(make().usage) == "0 requests, waited 0 s, 0 answers 429, 0 retries, 0 tokens"
+    assert str(make().usage) == "requests=0 throttled=0 retries=0 tokens=0 waited=0.0s"

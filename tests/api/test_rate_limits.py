@@ -10,7 +10,7 @@ from email.utils import formatdate
 import pytest
 import requests
 
-from airflow_provider_360learning.api.limiter.store import host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.response import retry_after_seconds
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
@@ -67,7 +67,7 @@ def test_a_429_is_waited_for_as_long_as_it_says(sandbox, api, sent, form):
     first, second = sent("updateUser")
     assert (first["status"], second["status"]) == (429, 200)
     assert 1.0 <= second["arrived_at"] - first["arrived_at"] < 8, "dates are whole seconds"
-    assert (api.client.usage.refused, api.client.usage.retries) == (1, 1)
+    assert (api.client.usage.throttled, api.client.usage.retries) == (1, 1)
 
 
 def test_a_429_that_does_not_say_for_how_long(sandbox, api, sent):
@@ -130,7 +130,7 @@ def test_a_429_pushes_everybody_back_who_shares_the_store(sandbox, make_api, sen
     sandbox.control.add_fault("createOrInviteUser", kind="rate_limited", retry_after=2)
     with ThreadPoolExecutor(1) as thread:
         first = thread.submit(refused.create_user, "ana@acme.test")
-        while not refused.client.usage.refused:
+        while not refused.client.usage.throttled:
             time.sleep(0.01)
         time.sleep(0.1)  # it is being told to the store
         other.update_user(GRACE_MAIL, job="Admiral")
@@ -166,7 +166,7 @@ def test_threads_keep_to_all_limits_and_updates_pass_waiting_creations(make_api)
             assert {one.result()["outcome"] for one in creations} == {"invited"}
             assert {one.result()["outcome"] for one in updates} == {"updated"}
         journal = [entry for entry in sandbox.control.journal() if entry["operation"] != "generateToken"]
-    assert api.client.usage.refused == 0
+    assert api.client.usage.throttled == 0
     created = [entry for entry in journal if entry["operation"] == "createOrInviteUser"]
     updated = [entry for entry in journal if entry["operation"] == "updateUser"]
     assert most_in_a_second(created) == 2
@@ -183,4 +183,4 @@ def test_a_limit_set_too_high_is_seen(make_api):
         with ThreadPoolExecutor(3) as threads:
             list(threads.map(api.create_user, [f"user-{number}@acme.test" for number in range(3)]))
         assert most_in_a_second([e for e in sandbox.control.journal() if e["operation"] == "createOrInviteUser"]) > 2
-    assert api.client.usage.refused >= 1
+    assert api.client.usage.throttled >= 1

@@ -19,16 +19,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from airflow_provider_360learning.api.limiter.redis import RedisStore
+from airflow_provider_360learning.api.limiter.redis import FORMAT_KEY, RedisStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, default_state_dir, host_store
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
     NoCapacityError,
     SharedLimit,
-    SqliteStore,
     StoreUnavailableError,
-    default_state_dir,
-    earliest,
-    host_store,
+    earliest_time,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -57,9 +55,9 @@ def book(store, *limits, max_wait=600.0, **how):
     return store.reserve(limits, max_wait=max_wait, **how)
 
 
-def back_off(store, *levels, asked=None, growing=float, sent=None):
+def back_off(store, *levels, retry_after=None, delay_for=float, sent=None):
     """Push back, by default after a request that was sent just now."""
-    return store.back_off(sent or book(store, SharedLimit("any", 1000, 1.0)), levels, asked, growing)
+    return store.back_off(sent or book(store, SharedLimit("any", 1000, 1.0)), levels, retry_after, delay_for)
 
 
 def most_in_a_window(moments, window):
@@ -96,13 +94,13 @@ def test_the_earliest_moment_is_that_of_a_model_that_tries_them_all(seed):
         moments = sorted(chance.randint(0, 30) for _ in range(chance.randint(0, 9)))
         start = chance.randint(0, 32)
         by_trial = next(moment for moment in itertools.count(start) if is_free(moments, calls, window, moment))
-        assert earliest(moments, calls, window, start) == by_trial, (moments, calls, window, start)
+        assert earliest_time(moments, calls, window, start) == by_trial, (moments, calls, window, start)
 
 
 def test_a_row_of_earliest_moments_keeps_to_the_limit_and_wastes_nothing():
     chance, moments = random.Random(1), []
     for _ in range(200):
-        moment = earliest(moments, 3, 1.0, chance.choice([0.0, 5.0, 20.0]))
+        moment = earliest_time(moments, 3, 1.0, chance.choice([0.0, 5.0, 20.0]))
         moments = sorted([*moments, moment])
     assert most_in_a_window(moments, 1.0) == 3
     assert sum(0 <= moment < 60 for moment in moments) >= 175
@@ -118,13 +116,13 @@ def test_the_first_calls_of_a_window_go_at_once(store):
 
 
 def test_calls_with_the_same_limits_go_in_turn(store):
-    moments = [book(store, CREATIONS, ALL).moment for _ in range(20)]
+    moments = [book(store, CREATIONS, ALL).time for _ in range(20)]
     assert moments == sorted(moments)
 
 
 def test_every_limit_is_kept_at_once(store):
-    creations = [book(store, CREATIONS, ALL).moment for _ in range(10)]
-    updates = [book(store, ALL).moment for _ in range(20)]
+    creations = [book(store, CREATIONS, ALL).time for _ in range(10)]
+    updates = [book(store, ALL).time for _ in range(20)]
     assert most_in_a_window(creations, 0.999) == 2
     assert most_in_a_window(creations + updates, 0.999) == 5
 
@@ -143,7 +141,7 @@ def test_who_takes_the_gaps_does_not_push_the_queue_back(store):
     queued = [book(store, CREATIONS, ALL) for _ in range(6)]
     for _ in range(9):
         book(store, ALL)
-    assert book(store, CREATIONS, ALL).moment - queued[-1].moment == pytest.approx(1, abs=0.05)
+    assert book(store, CREATIONS, ALL).time - queued[-1].time == pytest.approx(1, abs=0.05)
 
 
 def test_it_is_told_which_limit_held(store):
@@ -163,11 +161,11 @@ def test_two_reservations_of_one_moment_are_told_apart(store):
     gates, both = (SharedLimit("gate 1", 1, 1.0), SharedLimit("gate 2", 1, 1.0)), SharedLimit("both", 2, 1.0)
     book(store, *gates)
     first, second = (book(store, gate, both) for gate in gates)
-    assert first.moment == second.moment
+    assert first.time == second.time
     store.release(first)
     store.release(first)
-    assert book(store, gates[0], both).moment == second.moment
-    assert book(store, both).moment == pytest.approx(second.moment + 1, abs=0.001)
+    assert book(store, gates[0], both).time == second.time
+    assert book(store, both).time == pytest.approx(second.time + 1, abs=0.001)
 
 
 def test_a_reservation_can_be_replaced_without_losing_its_place(store):
@@ -195,7 +193,7 @@ def test_what_has_room_needs_no_time_to_wait(store):
 
 
 def test_some_seconds_can_be_let_pass_first(store):
-    assert book(store, ALL, not_within=3.0).wait == pytest.approx(3, abs=0.1)
+    assert book(store, ALL, min_wait=3.0).wait == pytest.approx(3, abs=0.1)
 
 
 def test_what_is_over_counts_no_more(store):
@@ -210,7 +208,7 @@ def test_lateness_is_told_and_a_closed_moment_is_none(store):
     reservation = book(store, CREATIONS)
     time.sleep(0.05)
     assert 0.05 <= store.lateness(reservation) < 5
-    back_off(store, [CREATIONS], asked=5)
+    back_off(store, [CREATIONS], retry_after=5)
     assert store.lateness(reservation) is None
 
 
@@ -218,15 +216,15 @@ def test_lateness_is_told_and_a_closed_moment_is_none(store):
 
 
 def test_a_push_back_closes_the_first_level_only(store):
-    assert back_off(store, [CREATIONS], [ALL], asked=3.0) == 3.0
+    assert back_off(store, [CREATIONS], [ALL], retry_after=3.0) == 3.0
     assert book(store, CREATIONS, ALL).wait == pytest.approx(3, abs=0.1)
     assert book(store, ALL).wait == 0
 
 
 def test_a_second_one_in_short_order_closes_all_levels(store):
-    back_off(store, [CREATIONS], [ALL], asked=0.1)
+    back_off(store, [CREATIONS], [ALL], retry_after=0.1)
     time.sleep(0.12)
-    back_off(store, [CREATIONS], [ALL], asked=3.0)
+    back_off(store, [CREATIONS], [ALL], retry_after=3.0)
     assert book(store, ALL).wait == pytest.approx(3, abs=0.1)
 
 
@@ -234,7 +232,7 @@ def test_answers_to_requests_that_were_under_way_do_not_add_up(store):
     """They were sent before anybody knew: neither do they close more limits, nor for longer."""
     under_way = [book(store, CREATIONS, ALL) for _ in range(5)]
     closed_for = [
-        back_off(store, [CREATIONS], [ALL], growing=lambda times: 2.0 * times, sent=sent) for sent in under_way
+        back_off(store, [CREATIONS], [ALL], delay_for=lambda times: 2.0 * times, sent=sent) for sent in under_way
     ]
     assert closed_for == pytest.approx([2] * 5, abs=0.1)
     assert book(store, ALL).wait < 1.1
@@ -242,29 +240,29 @@ def test_answers_to_requests_that_were_under_way_do_not_add_up(store):
 
 def test_a_late_answer_to_what_was_under_way_closes_nothing(store):
     under_way = book(store, ALL)
-    back_off(store, [ALL], asked=0.1)
+    back_off(store, [ALL], retry_after=0.1)
     time.sleep(0.15)
     assert back_off(store, [ALL], sent=under_way) == 0
     assert book(store, ALL).wait < 0.5
 
 
 def test_a_shorter_push_back_reopens_nothing(store):
-    back_off(store, [ALL], asked=5.0)
-    back_off(store, [ALL], asked=1.0)
+    back_off(store, [ALL], retry_after=5.0)
+    back_off(store, [ALL], retry_after=1.0)
     assert book(store, ALL).wait == pytest.approx(5, abs=0.1)
 
 
 def test_nor_does_the_push_back_of_another_route(store):
-    back_off(store, [ALL], asked=5.0)
-    back_off(store, [CREATIONS], [ALL], asked=0.1)
+    back_off(store, [ALL], retry_after=5.0)
+    back_off(store, [CREATIONS], [ALL], retry_after=0.1)
     time.sleep(0.12)
-    back_off(store, [CREATIONS], [ALL], asked=0.5)
+    back_off(store, [CREATIONS], [ALL], retry_after=0.5)
     assert book(store, ALL).wait == pytest.approx(5, abs=0.3)
 
 
 def test_push_backs_in_a_row_grow_and_are_forgotten(store):
     def next_one():
-        seconds = back_off(store, [ALL], growing=lambda times: 0.1 * times)
+        seconds = back_off(store, [ALL], delay_for=lambda times: 0.1 * times)
         time.sleep(seconds + 0.05)
         return seconds
 
@@ -275,7 +273,7 @@ def test_push_backs_in_a_row_grow_and_are_forgotten(store):
 
 def test_a_limit_comes_back_slower_and_evenly(store):
     """Two a second, less 15 %: one in 0.588 s. A burst would meet those of whoever else uses the limit."""
-    back_off(store, [CREATIONS], asked=2.0)
+    back_off(store, [CREATIONS], retry_after=2.0)
     waits = [book(store, CREATIONS).wait for _ in range(4)]
     assert waits == pytest.approx([2, 2.588, 3.176, 3.765], abs=0.1)
 
@@ -283,7 +281,7 @@ def test_a_limit_comes_back_slower_and_evenly(store):
 def test_it_is_slowed_down_once_for_what_was_under_way(store):
     under_way = [book(store, CREATIONS) for _ in range(3)]
     for sent in under_way:
-        back_off(store, [CREATIONS], asked=2.0, sent=sent)
+        back_off(store, [CREATIONS], retry_after=2.0, sent=sent)
     waits = [book(store, CREATIONS).wait for _ in range(2)]
     assert waits[1] - waits[0] == pytest.approx(0.588, abs=0.01)
 
@@ -292,12 +290,12 @@ def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
     fast = SharedLimit("fast", 100, 1.0)
 
     def spacing():
-        back_off(store, [fast], asked=0.02)
+        back_off(store, [fast], retry_after=0.02)
         time.sleep(0.03)
-        first, second = (book(store, fast, not_within=0.5) for _ in range(2))
+        first, second = (book(store, fast, min_wait=0.5) for _ in range(2))
         store.release(first)
         store.release(second)
-        return second.moment - first.moment
+        return second.time - first.time
 
     spacings = [spacing() for _ in range(3)]
     assert spacings == sorted(spacings)
@@ -307,30 +305,18 @@ def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
 def test_the_pace_comes_back(store):
     """After as many requests as the limit allows in a second or two, it is whole again."""
     quick = SharedLimit("quick", 250, 1.0)
-    back_off(store, [quick], asked=0.01)
-    slow = [book(store, quick, not_within=0.02) for _ in range(2)]
-    assert slow[1].moment > slow[0].moment + 0.003
+    back_off(store, [quick], retry_after=0.01)
+    slow = [book(store, quick, min_wait=0.02) for _ in range(2)]
+    assert slow[1].time > slow[0].time + 0.003
     time.sleep(1.3)
     assert [book(store, quick).wait for _ in range(10)] == [0] * 10
 
 
 def test_a_slow_limit_does_not_hold_up_others(store):
-    back_off(store, [CREATIONS], [ALL], asked=0.0)
+    back_off(store, [CREATIONS], [ALL], retry_after=0.0)
     for _ in range(5):
         book(store, CREATIONS, ALL)
     assert book(store, ALL).wait == 0
-
-
-# Different opinions about a limit
-
-
-def test_the_lower_of_two_limits_holds_for_both(store):
-    mine, theirs = SharedLimit("all", 5, 1.0), SharedLimit("all", 2, 1.0)
-    assert book(store, mine).lowered == ()
-    assert book(store, theirs).lowered == ()
-    third = book(store, mine)
-    assert third.lowered == (("all", 2),)
-    assert third.wait == pytest.approx(1, abs=0.1)
 
 
 # Several threads, several processes
@@ -339,7 +325,7 @@ def test_the_lower_of_two_limits_holds_for_both(store):
 def test_threads_share_a_store(store):
     limit = SharedLimit("all", 10, 1.0)
     with ThreadPoolExecutor(8) as threads:
-        moments = list(threads.map(lambda number: book(store, limit).moment, range(100)))
+        moments = list(threads.map(lambda number: book(store, limit).time, range(100)))
     assert most_in_a_window(moments, 0.999) == 10
     assert max(moments) - min(moments) == pytest.approx(9, abs=0.5)
 
@@ -358,8 +344,8 @@ class Model:
         while moment != start:
             moment = start
             for limit in limits:
-                taken = sorted(one.moment for one in self.booked if limit.key in one.keys)
-                start = earliest(taken, limit.requests, limit.window, start)
+                taken = sorted(one.time for one in self.booked if limit.key in one.keys)
+                start = earliest_time(taken, limit.requests, limit.window, start)
         return moment
 
 
@@ -385,15 +371,16 @@ def test_each_place_is_that_of_a_model(store, seed):
             else:
                 store.release(given_up)
         sent_up_to = clock()
-        reservation = book(store, *limits, not_within=ahead, replacing=replaced, agree=False)
+        reservation = book(store, *limits, min_wait=ahead, replacing=replaced)
         soonest, latest = model.place(limits, sent_up_to + ahead), model.place(limits, clock() + ahead)
-        assert soonest - 0.001 <= reservation.moment <= latest + 0.001
+        assert soonest - 0.001 <= reservation.time <= latest + 0.001
         model.booked.append(reservation)
 
 
 WORKER = """
 import sys, time
-from airflow_provider_360learning.api.limiter.store import SharedLimit, host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
+from airflow_provider_360learning.api.limiter.store import SharedLimit
 if sys.argv[1] == "redis":
     import redis
     from airflow_provider_360learning.api.limiter.redis import RedisStore
@@ -404,7 +391,7 @@ input()
 for number in range(15):
     reservation = store.reserve([SharedLimit("all", 10, 0.5)], max_wait=60)
     time.sleep(reservation.wait)
-    print(reservation.moment)
+    print(reservation.time)
 """
 
 
@@ -436,7 +423,8 @@ def test_processes_share_a_limit(kind, tmp_path, request):
 def test_who_dies_with_reservations_blocks_others_for_a_window_only(tmp_path):
     dies = """
 import os, sys
-from airflow_provider_360learning.api.limiter.store import SharedLimit, host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
+from airflow_provider_360learning.api.limiter.store import SharedLimit
 store = host_store(sys.argv[1])
 for number in range(3):
     store.reserve([SharedLimit("all", 3, 0.5)], max_wait=60)
@@ -456,7 +444,7 @@ os.kill(os.getpid(), 9)
 @contextmanager
 def held(folder, seconds):
     """Hold the file of a host store for a while, as a process does that gets no CPU."""
-    (file,) = folder.glob("budget-*.sqlite3")
+    (file,) = folder.glob("rate-limits-*.sqlite3")
     holding = threading.Event()
 
     def hold():
@@ -521,7 +509,7 @@ def test_a_redis_that_takes_no_writes_cannot_be_used(redis_server):
 def test_a_redis_whose_clock_was_set_back_makes_nobody_wait_for_it(redis_server):
     """As far as a client can tell: its moment is in the future."""
     store = RedisStore(redis.Redis(redis_server.host, redis_server.port), "redis")
-    ahead = book(store, ALL, not_within=30.0)
+    ahead = book(store, ALL, min_wait=30.0)
     assert store.lateness(ahead) is None
 
 
@@ -537,10 +525,50 @@ def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path):
 
 def test_a_damaged_file_is_said_so(tmp_path):
     host_store(str(tmp_path))
-    (file,) = tmp_path.glob("budget-*.sqlite3")
+    (file,) = tmp_path.glob("rate-limits-*.sqlite3")
     file.write_bytes(b"not a database, but as long as one" * 100)
-    with pytest.raises(StoreUnavailableError, match=r"budget-.*not a database"):
+    with pytest.raises(StoreUnavailableError, match=r"rate-limits-.*not a database"):
         host_store(str(tmp_path))
+
+
+def test_refuses_a_file_of_another_format_version(tmp_path):
+    host_store(str(tmp_path))
+    (file,) = tmp_path.glob("rate-limits-*.sqlite3")
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA user_version = 2")
+    problem = rf"{file.name}: has format version 2, .* uses format version 1\. .*delete the file"
+    with pytest.raises(StoreUnavailableError, match=problem):
+        host_store(str(tmp_path))
+
+
+def test_refuses_a_file_with_other_columns(tmp_path):
+    """A further column once raised ``TypeError`` at the first request."""
+    host_store(str(tmp_path))
+    (file,) = tmp_path.glob("rate-limits-*.sqlite3")
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("ALTER TABLE limits ADD COLUMN lowest INTEGER")
+    with pytest.raises(StoreUnavailableError, match=r"has other tables, .*delete the file"):
+        host_store(str(tmp_path))
+
+
+def test_uses_a_file_again_after_it_was_deleted_because_of_its_format(tmp_path):
+    store = SqliteStore(str(tmp_path / "limits.sqlite3"))
+    with closing(sqlite3.connect(tmp_path / "limits.sqlite3")) as db:
+        db.execute("CREATE TABLE reserved (key TEXT)")
+    with pytest.raises(StoreUnavailableError, match="format version 0"):
+        store.check()
+    (tmp_path / "limits.sqlite3").unlink()
+    book(store, ALL)
+
+
+def test_refuses_a_redis_that_another_format_version_uses(redis_server):
+    client = redis.Redis(redis_server.host, redis_server.port)
+    book(RedisStore(client, "redis"), ALL)
+    assert client.get(FORMAT_KEY) == b"1"
+    assert 0 < client.ttl(FORMAT_KEY) <= 120, "two minutes after the last use, another version may begin"
+    client.set(FORMAT_KEY, "2")
+    with pytest.raises(StoreUnavailableError, match=r"redis: .*\(format version 2, here 1\)\. Run one version"):
+        RedisStore(client, "redis").check()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (

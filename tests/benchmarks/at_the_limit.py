@@ -16,7 +16,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1

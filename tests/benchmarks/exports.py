@@ -22,7 +22,7 @@ from typing import Any
 
 import requests
 
-from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID
 from tests.benchmarks.support import Table, arguments, in_processes, make_api, sandbox
 

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.limiter.store import SqliteStore, Store, host_store
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
+from airflow_provider_360learning.api.limiter.store import Store
 from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1, READ_METHODS

@@ -28,7 +28,7 @@ import requests
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_360learning.api.limiter.store import SqliteStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.sandbox.demo_company import (
     API_KEY,
     COMPANY_ID,

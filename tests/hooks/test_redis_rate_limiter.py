@@ -115,7 +115,7 @@ from tests.loopback_hosts import leave_from
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s", force=True)
 logging.getLogger("airflow_provider_360learning").setLevel(logging.INFO)
-limiter.RateLimiter.__init__.__kwdefaults__["come_back_after"] = redis.LEFT_ALONE_FOR = 0.2  # seconds to wait here
+limiter.RateLimiter.__init__.__kwdefaults__["store_retry_interval"] = redis.UNREACHABLE_PAUSE = 0.2  # seconds to wait here
 
 class Task:
     pool_slots = 5
@@ -159,7 +159,7 @@ class Worker:
         for line in self._process.stdout:
             if line == "done\n":
                 return lines
-            lines += [line.strip()] if "budget" in line or "Rate limiter" in line else []
+            lines += [line.strip()] if "rate limiter" in line.lower() else []
         raise AssertionError(f"It ended in the middle of a step; it said {lines}")
 
     def step(self):
@@ -180,17 +180,17 @@ def test_a_process_finds_a_server_that_comes_up_later_and_loses_it_again(sandbox
     with Worker(ONE_READ_A_STEP, sandbox) as worker:
         chosen, warned = worker.step()
         assert chosen == "INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"
-        assert warned.startswith("WARNING The shared rate budget cannot be used")
+        assert warned.startswith("WARNING Shared rate limiter unavailable: ")
         assert f"redis://127.0.0.1:{redis_server.port}/0: " in warned
         redis_server.start()
         while not (said := worker.step()):
             pass
-        assert said == ["INFO The shared rate budget can be used again."]
+        assert said == ["INFO Shared rate limiter available again; using it."]
         assert worker.step() == []
         assert keys_of(redis_server)
         redis_server.stop()
         (warned,) = worker.step()
-        assert warned.startswith("WARNING The shared rate budget cannot be used")
+        assert warned.startswith("WARNING Shared rate limiter unavailable: ")
     assert {entry["status"] for entry in sandbox.control.journal()} == {200}
 
 

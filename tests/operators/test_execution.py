@@ -168,7 +168,7 @@ def test_the_connection_can_be_another_one(sandbox, monkeypatch):
 def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
     caplog.set_level(logging.INFO)
     run(Learning360DeleteUserOperator, user=GRACE_MAIL)
-    assert caplog.messages[-1].startswith("360Learning API usage: 2 requests, waited 0 s")
+    assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
 # Wrong values

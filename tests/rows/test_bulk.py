@@ -309,7 +309,7 @@ def test_the_log_says_what_to_expect(sandbox, tmp_path, monkeypatch, caplog):
 def test_the_log_ends_with_the_counts_and_what_the_calls_cost(sandbox, tmp_path, caplog):
     bulk("create_user", people(2), results_path=tmp_path)
     assert caplog.messages[-2] == f"2 rows: {{'created': 2}}. Results: {tmp_path}/results.jsonl"
-    assert caplog.messages[-1].startswith("360Learning API usage: 2 requests, waited 0 s")
+    assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
 def test_under_slots_the_log_says_the_share_and_how_to_get_more(sandbox, tmp_path, monkeypatch, caplog):

@@ -164,7 +164,7 @@ def test_logs_the_api_usage_of_all_pokes_at_the_end(sandbox, poking, enroll, cap
     with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
         poking().execute({})
     (line,) = [line for line in caplog.messages if "360Learning API usage: " in line]
-    assert line.startswith(f"360Learning API usage: {len(operations(sandbox))} requests")
+    assert line.startswith(f"360Learning API usage: requests={len(operations(sandbox))} ")
 
 
 def test_the_sixth_failure_in_a_row_reaches_the_retries_of_airflow(sandbox, poking):

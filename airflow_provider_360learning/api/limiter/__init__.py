@@ -1,1 +1,1 @@
-"""The rate limiter: send times reserved against every limit that applies."""
+"""The rate limiter: reserves send times against every limit that applies."""

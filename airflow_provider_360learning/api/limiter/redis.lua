@@ -1,30 +1,31 @@
--- What SqliteStore and LimitState of stores.py do, within Redis: atomic, and on the server's clock.
+-- SqliteStore and LimitState of sqlite.py and store.py, within Redis: atomic, and on the server's clock.
 --
--- KEYS     of each limit two: its reservations (a sorted set of tokens by moment), and its state (a hash)
+-- KEYS[1]  the format version
+-- KEYS     then two per limit: its reservations (a sorted set of tokens by time), and its state (a hash)
 -- ARGV[1]  the command, one of those at the end
--- ARGV[2]  its arguments, and the constants of stores.py, as JSON
+-- ARGV[2]  its arguments, and the constants of store.py, as JSON
 
 local arguments = cjson.decode(ARGV[2])
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1e6
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1e6
 local NEVER = -math.huge
 local CHUNK = 100
 
-local INITIAL = { closed_until = NEVER, consecutive_429s = 0, part = 1, lowest = 0, lowest_until = NEVER }
+local INITIAL = { closed_until = NEVER, consecutive_429s = 0, pace = 1 }
 
 local NAMES = {}
 for name in pairs(INITIAL) do NAMES[#NAMES + 1] = name end
 
 local function as_text(number) return string.format('%.17g', number) end
-local function reserved_key(index) return KEYS[2 * index - 1] end
-local function state_key(index) return KEYS[2 * index] end
-local function limit_count() return #KEYS / 2 end
+local function reservations_key(index) return KEYS[2 * index] end
+local function state_key(index) return KEYS[2 * index + 1] end
+local function limit_count() return (#KEYS - 1) / 2 end
 
 -- States
 
 local function load_state(index)
-  local state, known = {}, redis.call('HMGET', state_key(index), unpack(NAMES))
-  for at, name in ipairs(NAMES) do state[name] = tonumber(known[at] or nil) or INITIAL[name] end
+  local state, stored = {}, redis.call('HMGET', state_key(index), unpack(NAMES))
+  for at, name in ipairs(NAMES) do state[name] = tonumber(stored[at] or nil) or INITIAL[name] end
   return state
 end
 
@@ -36,55 +37,38 @@ local function save_state(index, state)
   end
   redis.call('HSET', state_key(index), unpack(fields))
   local closed_for = math.max(0, state.closed_until - now)
-  redis.call('EXPIRE', state_key(index), math.ceil(closed_for + arguments.state_life))
+  redis.call('EXPIRE', state_key(index), math.ceil(closed_for + arguments.state_lifetime))
 end
 
--- A state that is saved only if something was changed in it.
-local function open_state(index)
-  local known, changed = load_state(index), {}
-  local state = setmetatable({}, {
-    __index = known,
-    __newindex = function(_, name, number)
-      if known[name] ~= number then known[name], changed[1] = number, true end
-    end,
-  })
-  return state, function() if changed[1] then save_state(index, known) end end
-end
-
-local function agree(state, limit)
-  if state.lowest_until > now and limit.requests > state.lowest then return end
-  if state.lowest == limit.requests and state.lowest_until > now + arguments.agreement_life / 2 then return end
-  state.lowest, state.lowest_until = limit.requests, now + arguments.agreement_life
-end
-
-local function pace(state, limit)
+local function current_pace(state, limit)
   local allowed = math.max(0, now - state.closed_until) * limit.requests / limit.window
-  return math.min(1, state.part + arguments.regained * allowed ^ 2)
+  return math.min(1, state.pace + arguments.pace_recovery * allowed ^ 2)
 end
 
-local function slowed(state, limit)
-  local part = pace(state, limit)
-  if part == 1 then return limit end
-  return { requests = 1, window = limit.window / (limit.requests * part) }
+local function paced(state, limit)
+  local pace = current_pace(state, limit)
+  if pace == 1 then return limit end
+  return { requests = 1, window = limit.window / (limit.requests * pace) }
 end
 
-local function back_off(state, limit, seconds, consecutive_429s)
+local function back_off(index, state, limit, seconds, consecutive_429s)
   local closed_until = now + seconds
   if closed_until <= state.closed_until then return end
   if now > state.closed_until then
-    state.part = math.max(arguments.slowest, arguments.slowed_to * pace(state, limit))
+    state.pace = math.max(arguments.min_pace, arguments.pace_after_back_off * current_pace(state, limit))
   end
   state.closed_until, state.consecutive_429s = closed_until, consecutive_429s
+  save_state(index, state)
 end
 
--- Moments
+-- Reservations
 
-local function moments_after(index, moment)
-  local rank = redis.call('ZCOUNT', reserved_key(index), '-inf', as_text(moment))
+local function times_after(index, start)
+  local rank = redis.call('ZCOUNT', reservations_key(index), '-inf', as_text(start))
   local chunk, at = {}, 0
   return function()
     if at >= #chunk then
-      chunk = redis.call('ZRANGE', reserved_key(index), rank, rank + CHUNK - 1, 'WITHSCORES')
+      chunk = redis.call('ZRANGE', reservations_key(index), rank, rank + CHUNK - 1, 'WITHSCORES')
       rank, at = rank + CHUNK, 0
     end
     at = at + 2
@@ -92,15 +76,15 @@ local function moments_after(index, moment)
   end
 end
 
-local function earliest(index, limit, start)
-  local neighbours, seen = {}, 0
-  for moment in moments_after(index, start - limit.window) do
+local function earliest_time(index, limit, start)
+  local neighbors, seen = {}, 0
+  for reserved in times_after(index, start - limit.window) do
     seen = seen + 1
-    neighbours[seen] = moment
+    neighbors[seen] = reserved
     if seen >= limit.requests then
-      local first = neighbours[seen - limit.requests + 1]
-      if moment - limit.window >= start then break end
-      if first + limit.window > start and moment - limit.window < first then
+      local first = neighbors[seen - limit.requests + 1]
+      if reserved - limit.window >= start then break end
+      if first + limit.window > start and reserved - limit.window < first then
         start = first + limit.window
       end
     end
@@ -108,89 +92,92 @@ local function earliest(index, limit, start)
   return start
 end
 
--- The moment that suits every limit, and which limit pushed it the furthest (0 for none).
+-- The time that suits every limit, and the limit that postponed it the furthest (0 for none).
 local function place(states, limits, start)
-  local moment, limiting_key = start, 0
+  local send_time, limiting_index = start, 0
   for index, state in ipairs(states) do
-    if state.closed_until > moment then moment, limiting_key = state.closed_until, index end
+    if state.closed_until > send_time then send_time, limiting_index = state.closed_until, index end
   end
   local suited, index = 0, 1
   while suited < limit_count() do
-    local later = earliest(index, slowed(states[index], limits[index]), moment)
-    if later > moment then moment, limiting_key, suited = later, index, 0 end
+    local later = earliest_time(index, paced(states[index], limits[index]), send_time)
+    if later > send_time then send_time, limiting_index, suited = later, index, 0 end
     suited, index = suited + 1, index % limit_count() + 1
   end
-  return moment, limiting_key
+  return send_time, limiting_index
 end
 
-local function give_up(token)
-  for index = 1, limit_count() do redis.call('ZREM', reserved_key(index), token) end
+local function delete(token)
+  for index = 1, limit_count() do redis.call('ZREM', reservations_key(index), token) end
 end
 
-local function book(index, moment, limit)
-  local key = reserved_key(index)
-  redis.call('ZADD', key, as_text(moment), arguments.token)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', as_text(now - math.max(arguments.forgotten_after, 2 * limit.window)))
+local function insert(index, send_time, limit)
+  local key = reservations_key(index)
+  local lifetime = math.max(arguments.reservation_lifetime, 2 * limit.window)
+  redis.call('ZADD', key, as_text(send_time), arguments.token)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', as_text(now - lifetime))
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-  redis.call('EXPIRE', key, math.ceil(last - now + 2 * limit.window + arguments.forgotten_after))
+  redis.call('EXPIRE', key, math.ceil(last - now + 2 * limit.window + arguments.reservation_lifetime))
 end
 
 local commands = {}
 
 function commands.reserve()
-  if arguments.replacing then give_up(arguments.replacing) end
-  local states, limits, lowest, saves = {}, {}, {}, {}
-  for index, limit in ipairs(arguments.limits) do
-    states[index], saves[index] = open_state(index)
-    limits[index], lowest[index] = limit, tostring(limit.requests)
-    if arguments.agree then
-      agree(states[index], limit)
-      limits[index] = { requests = math.min(limit.requests, states[index].lowest), window = limit.window }
-      lowest[index] = tostring(limits[index].requests)
-    end
-  end
-  local moment, limiting_key = place(states, limits, now + arguments.not_within)
-  for _, save in ipairs(saves) do save() end
+  redis.call('SET', KEYS[1], arguments.format_version, 'EX', arguments.reservation_lifetime)
+  if arguments.replacing then delete(arguments.replacing) end
+  local states = {}
+  for index = 1, limit_count() do states[index] = load_state(index) end
+  local send_time, limiting_index = place(states, arguments.limits, now + arguments.min_wait)
   -- Seconds since 1970 leave a fraction of a microsecond to rounding.
-  local has_capacity = moment - now <= arguments.max_wait + 1e-6
+  local has_capacity = send_time - now <= arguments.max_wait + 1e-6
   if has_capacity then
-    for index, limit in ipairs(limits) do book(index, moment, limit) end
+    for index, limit in ipairs(arguments.limits) do insert(index, send_time, limit) end
   end
-  return { as_text(moment), as_text(moment - now), limiting_key, lowest, has_capacity and 1 or 0 }
+  return { as_text(send_time), as_text(send_time - now), limiting_index, has_capacity and 1 or 0 }
 end
 
 function commands.release()
-  give_up(arguments.token)
+  delete(arguments.token)
 end
 
 function commands.lateness()
-  -- A server that lost its data has given the place to somebody else.
-  if not redis.call('ZSCORE', reserved_key(1), arguments.token) then return false end
+  -- A server that lost its data has given the place to another request.
+  if not redis.call('ZSCORE', reservations_key(1), arguments.token) then return false end
   for index = 1, limit_count() do
     local closed_until = redis.call('HGET', state_key(index), 'closed_until')
     if closed_until and tonumber(closed_until) > now then return false end
   end
-  return as_text(now - arguments.moment)
+  return as_text(now - arguments.time)
 end
 
 function commands.back_off()
-  local states, saves = {}, {}
-  for index = 1, limit_count() do states[index], saves[index] = open_state(index) end
+  local states = {}
+  for index = 1, limit_count() do states[index] = load_state(index) end
   local last = states[1]
   for index = 2, arguments.narrowest do
     if states[index].closed_until > last.closed_until then last = states[index] end
   end
-  local again = now - last.closed_until < arguments.strike_memory
-  local consecutive_429s = (again and last.consecutive_429s or 0) + (arguments.seconds and 0 or 1)
-  local seconds = arguments.seconds or arguments.growing[math.min(consecutive_429s, #arguments.growing)]
-  local closing = again and limit_count() or arguments.narrowest
-  if arguments.moment < last.closed_until then
-    seconds, consecutive_429s = math.max(last.closed_until - now, arguments.seconds or 0), last.consecutive_429s
+  local last_closed_until, count = last.closed_until, last.consecutive_429s
+  local is_consecutive = now - last_closed_until < arguments.consecutive_429_window
+  local seconds, closing
+  if arguments.time < last_closed_until then
+    -- Sent before the limit was closed: it adds nothing.
+    seconds = math.max(last_closed_until - now, arguments.retry_after or 0)
     closing = arguments.narrowest
+  else
+    count = (is_consecutive and count or 0) + (arguments.retry_after and 0 or 1)
+    seconds = arguments.retry_after or arguments.delays[math.min(count, #arguments.delays)]
+    closing = is_consecutive and limit_count() or arguments.narrowest
   end
-  for index = 1, closing do back_off(states[index], arguments.limits[index], seconds, consecutive_429s) end
-  for _, save in ipairs(saves) do save() end
+  for index = 1, closing do back_off(index, states[index], arguments.limits[index], seconds, count) end
   return as_text(math.max(0, seconds))
 end
 
+local found = redis.call('GET', KEYS[1])
+if found and found ~= arguments.format_version then
+  return redis.error_reply(
+    'ERR another version of the provider uses this server (format version ' .. found .. ', here '
+      .. arguments.format_version .. '). Run one version of the provider on all hosts'
+  )
+end
 return commands[ARGV[1]]()

@@ -1,0 +1,275 @@
+"""Reservations in SQLite: of this process (in memory), or of all processes of a host (a file)."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import secrets
+import sqlite3
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from airflow_provider_360learning.api.limiter.store import (
+    CONSECUTIVE_429_WINDOW,
+    FORMAT_VERSION,
+    RESERVATION_LIFETIME,
+    LimitState,
+    NoCapacityError,
+    Reservation,
+    SharedLimit,
+    StoreUnavailableError,
+    earliest_time,
+)
+
+#: Seconds to wait for another process that holds the file. It is held for well under 1 ms.
+LOCK_TIMEOUT = 20.0
+
+#: As SQLite reports it, by the names of the tables.
+_SCHEMA = [
+    "CREATE TABLE limits (key TEXT PRIMARY KEY, closed_until REAL, consecutive_429s INTEGER, pace REAL) WITHOUT ROWID",
+    "CREATE TABLE reservations (key TEXT, time REAL, token INTEGER, PRIMARY KEY (key, time, token)) WITHOUT ROWID",
+]
+
+States = dict[str, LimitState]
+
+
+class SqliteStore:
+    """
+    Reservations in SQLite, shared by all that open the same file (or only by this process, in memory).
+
+    The default clock is the machine's monotonic one, which all processes of a host share and which cannot be set.
+
+    :param path: The file, or ``:memory:``.
+    :param clock: Returns the time in seconds.
+    """
+
+    def __init__(self, path: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+        self._next_cleanup = float("-inf")
+
+    def check(self) -> None:
+        """See :meth:`Store.check`."""
+        with self._transaction():
+            pass
+
+    def reserve(
+        self,
+        limits: Sequence[SharedLimit],
+        *,
+        max_wait: float,
+        min_wait: float = 0.0,
+        replacing: Reservation | None = None,
+    ) -> Reservation:
+        """See :meth:`Store.reserve`."""
+        keys = tuple(limit.key for limit in limits)
+        token = secrets.randbits(62)
+        with self._transaction() as db:
+            if replacing:
+                self._delete(db, replacing)
+            now = self._clock()
+            send_time, limiting_key = self._place(db, self._load(db, keys), limits, now, now + min_wait)
+            if has_capacity := send_time - now <= max_wait:
+                rows = [(key, send_time, token) for key in keys]
+                db.executemany("INSERT INTO reservations (key, time, token) VALUES (?, ?, ?)", rows)
+            self._clean_up(db, limits, now)
+        if not has_capacity:
+            raise NoCapacityError(send_time - now)
+        return Reservation(max(0.0, send_time - self._clock()), send_time, token, keys, limiting_key, self)
+
+    def release(self, reservation: Reservation) -> None:
+        """See :meth:`Store.release`."""
+        with self._transaction() as db:
+            self._delete(db, reservation)
+
+    def lateness(self, reservation: Reservation) -> float | None:
+        """See :meth:`Store.lateness`."""
+        marks = ", ".join("?" * len(reservation.keys))
+        with self._transaction(write=False) as db:
+            query = f"SELECT max(closed_until) FROM limits WHERE key IN ({marks})"
+            (closed_until,) = db.execute(query, reservation.keys).fetchone()
+        now = self._clock()  # afterwards: another process may have held the file
+        return None if (closed_until or 0.0) > now else now - reservation.time
+
+    def back_off(
+        self,
+        reservation: Reservation,
+        levels: Sequence[Sequence[SharedLimit]],
+        retry_after: float | None,
+        delay_for: Callable[[int], float],
+    ) -> float:
+        """See :meth:`Store.back_off`."""
+        limits = [limit for level in levels for limit in level]
+        with self._transaction() as db:
+            states = self._load(db, [limit.key for limit in limits])
+            now = self._clock()
+            last = max((states[limit.key] for limit in levels[0]), key=lambda state: state.closed_until)
+            is_consecutive = now - last.closed_until < CONSECUTIVE_429_WINDOW
+            if reservation.store is self and reservation.time < last.closed_until:
+                # Sent before the limit was closed: it adds nothing.
+                count, closing = last.consecutive_429s, levels[0]
+                seconds = max(last.closed_until - now, retry_after or 0.0)
+            else:
+                # After a Retry-After nothing grows: the next 429 without one starts small.
+                count = (last.consecutive_429s if is_consecutive else 0) + (retry_after is None)
+                closing = limits if is_consecutive else levels[0]
+                seconds = delay_for(count) if retry_after is None else retry_after
+            self._save(db, {each.key: states[each.key].backed_off(each, now, seconds, count) for each in closing})
+        return max(0.0, seconds)
+
+    def _place(
+        self, db: sqlite3.Connection, states: States, limits: Sequence[SharedLimit], now: float, start: float
+    ) -> tuple[float, str | None]:
+        """Return the time that suits every limit, and the limit that postponed it the furthest."""
+        send_time, limiting_key = start, None
+        for limit in limits:
+            if (closed_until := states[limit.key].closed_until) > send_time:
+                send_time, limiting_key = closed_until, limit.key
+        suited = 0
+        for limit in itertools.cycle(limits):
+            later = self._earliest(db, states[limit.key].paced(limit, now), send_time)
+            if later > send_time:
+                send_time, limiting_key, suited = later, limit.key, 0
+            suited += 1
+            if suited == len(limits):
+                break
+        return send_time, limiting_key
+
+    @staticmethod
+    def _earliest(db: sqlite3.Connection, limit: SharedLimit, start: float) -> float:
+        """Return the first time from ``start`` on that suits one limit."""
+        rows = db.execute(
+            "SELECT time FROM reservations WHERE key = ? AND time > ? ORDER BY time",
+            (limit.key, start - limit.window),
+        )
+        return earliest_time((reserved for (reserved,) in rows), limit.requests, limit.window, start)
+
+    @staticmethod
+    def _load(db: sqlite3.Connection, keys: Sequence[str]) -> States:
+        marks = ", ".join("?" * len(keys))
+        rows = db.execute(f"SELECT key, {', '.join(LimitState._fields)} FROM limits WHERE key IN ({marks})", keys)
+        stored = {key: LimitState(*state) for key, *state in rows}
+        return {key: stored.get(key, LimitState()) for key in keys}
+
+    @staticmethod
+    def _save(db: sqlite3.Connection, states: States) -> None:
+        columns = ("key", *LimitState._fields)
+        db.executemany(
+            f"INSERT OR REPLACE INTO limits ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            [(key, *state) for key, state in states.items()],
+        )
+
+    @staticmethod
+    def _delete(db: sqlite3.Connection, reservation: Reservation) -> None:
+        db.executemany(
+            "DELETE FROM reservations WHERE key = ? AND time = ? AND token = ?",
+            [(key, reservation.time, reservation.token) for key in reservation.keys],
+        )
+
+    def _clean_up(self, db: sqlite3.Connection, limits: Sequence[SharedLimit], now: float) -> None:
+        if now >= self._next_cleanup:
+            self._next_cleanup = now + RESERVATION_LIFETIME
+            lifetime = max(RESERVATION_LIFETIME, *(2 * limit.window for limit in limits))
+            db.execute("DELETE FROM reservations WHERE time <= ?", (now - lifetime,))
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                db = self._open()
+                try:
+                    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                    yield db
+                    db.commit()
+                except BaseException:  # a signal in the middle as well: left open, it would lock out all others
+                    db.rollback()
+                    raise
+            except sqlite3.Error as error:
+                raise StoreUnavailableError(f"{self._path}: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        # A connection must not be carried over a fork.
+        if self._connection is None or self._pid != os.getpid():
+            connection = sqlite3.connect(
+                self._path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            try:
+                # Not WAL: switching to it, and closing its last connection, locks others out without their timeout.
+                connection.execute("PRAGMA journal_mode = PERSIST")
+                # Reservations live for seconds: a machine that loses power has nothing to lose here.
+                connection.execute("PRAGMA synchronous = OFF")
+                self._prepare_schema(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._pid = connection, os.getpid()
+        return self._connection
+
+    def _prepare_schema(self, connection: sqlite3.Connection) -> None:
+        """Create the tables in a new file, and refuse a file with other ones."""
+        connection.execute("BEGIN IMMEDIATE")
+        tables = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY name")]
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if not tables and version == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        elif (version, tables) != (FORMAT_VERSION, _SCHEMA):
+            problem = f"format version {version}" if version != FORMAT_VERSION else "other tables"
+            raise StoreUnavailableError(
+                f"{self._path}: has {problem}, but this version of the provider uses format version {FORMAT_VERSION}. "
+                "Run one version of the provider on this host; to start over, stop its tasks and delete the file"
+            )
+        connection.commit()
+
+
+def default_state_dir() -> Path:
+    """Return the per-user folder in the local temporary directory."""
+    return Path(tempfile.gettempdir()) / f"learning360-{os.getuid()}"
+
+
+def host_store(rate_limiter_dir: str | None = None) -> SqliteStore:
+    """
+    Open the store that all processes of this host share.
+
+    :param rate_limiter_dir: Folder of the file, on a local disk (SQLite's locks do not hold on network file systems).
+    :raises StoreUnavailableError: if the folder or the file cannot be used, or the folder belongs to another user.
+    """
+    folder = Path(rate_limiter_dir) if rate_limiter_dir else default_state_dir()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat(follow_symlinks=False)
+    except OSError as error:
+        raise StoreUnavailableError(f"{folder}: {error.strerror}") from error
+    is_private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+    if not rate_limiter_dir and not is_private:
+        raise StoreUnavailableError(f"{folder}: is not a private folder of this user")
+    store = SqliteStore(str(folder / f"rate-limits-{_boot_id()}.sqlite3"))
+    store.check()
+    return store
+
+
+def _boot_id() -> str:
+    """Return an id of this boot of the machine: the monotonic clock restarts with each."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux: the time of the boot, give or take a clock that was set
+        boot = str(round((time.time() - time.monotonic()) / 60))
+    return hashlib.sha256(boot.encode()).hexdigest()[:16]
+
+
+_process_store = SqliteStore(":memory:")
+
+
+def process_store() -> SqliteStore:
+    """Return the store of this process, the same one at each call."""
+    return _process_store
