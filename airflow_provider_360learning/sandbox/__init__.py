@@ -1,5 +1,6 @@
-"""A stand-in for 360Learning's API v1, to develop and test against without a tenant.
+"""A local server that stands in for 360Learning, for development and tests without a company of one's own.
 
-It listens on loopback only, and it is its own statement of the documented facts: it imports nothing of the client.
-What the documentation leaves open is an assumption, and a setting (see :mod:`.settings`).
+It listens on loopback only. One neutral company (:mod:`.state`) stands behind the API versions (:mod:`.v1`). The
+sandbox imports nothing of the client, so that an error in one is not hidden by the same error in the other. What the
+documentation leaves open is an assumption, and a setting (:mod:`.settings`).
 """

@@ -1,6 +1,6 @@
-"""The application: control routes under ``/_sandbox``, and the API at every other path.
+"""The application: control routes under ``/_sandbox``, and the API versions at every other path.
 
-One API request goes: way in -> arrival (journal, limits) -> authentication -> fault -> route -> way back.
+An API request passes: way in -> arrival (journal, limits) -> authentication -> fault -> route -> way back.
 """
 
 from __future__ import annotations
@@ -9,90 +9,109 @@ import asyncio
 import email.utils
 import logging
 import math
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
+from starlette import responses
 from starlette.requests import ClientDisconnect
-from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_360learning.sandbox.auth import authenticate
-from airflow_provider_360learning.sandbox.calls import (
-    Answer,
-    ApiError,
-    Call,
-    NoSuchRoute,
-    decode_body,
-    is_id,
-    usable_body,
-)
-from airflow_provider_360learning.sandbox.company import Company
-from airflow_provider_360learning.sandbox.control_api import control_router
-from airflow_provider_360learning.sandbox.faults import Fault, answer_of
+from airflow_provider_360learning.sandbox.company import Company, Fact, control_router
+from airflow_provider_360learning.sandbox.faults import Fault
 from airflow_provider_360learning.sandbox.journal import SECRET_KEYS, Entry
-from airflow_provider_360learning.sandbox.limits import Refusal
-from airflow_provider_360learning.sandbox.routes import OPERATIONS
-from airflow_provider_360learning.sandbox.routing import Match, Router
+from airflow_provider_360learning.sandbox.limits import Excess
+from airflow_provider_360learning.sandbox.routing import (
+    Body,
+    Exchange,
+    Match,
+    Refusal,
+    Response,
+    Route,
+    Router,
+    Version,
+    decode_body,
+)
+from airflow_provider_360learning.sandbox.settings import Settings
 
-#: Closes the TCP connection of a client as soon as all that was sent is out.
+#: Closes the TCP connection of a client as soon as everything is sent.
 Close = Callable[[tuple[str, int]], None]
 
 _log = logging.getLogger(__name__)
 
-#: Recorded from the real API.
-_USUAL_HEADERS = {"Cache-Control": "no-cache, no-store, private", "Access-Control-Allow-Origin": "*"}
+#: Recorded in production.
+_HEADERS = {"Cache-Control": "no-cache, no-store, private", "Access-Control-Allow-Origin": "*"}
 _JSON = "application/json; charset=utf-8"
 
-_PERSON_PARAMS = ("user_email", "userId_or_email", "userEmailOrId")
 
-
-class _Dropped(Exception):
-    """The connection shall be closed without an answer, or without the rest of it."""
+class _DroppedError(Exception):
+    """The connection is to be closed without a response, or before its end."""
 
 
 @dataclass
 class _Incoming:
     """One API request on its way through the sandbox.
 
-    :param body: the decoded body with its format; ``None`` where there is none.
     :param arrived_at: when it was counted, in monotonic seconds.
     """
 
     request: Request
-    match: Match | None
-    body: tuple[str, object] | None
+    match: Match
+    body: Body | None
     arrived_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def operation(self) -> str | None:
-        return self.match.operation.name if self.match else None
 
     @property
     def path(self) -> str:
         return raw_path(self.request)
 
     @property
-    def person(self) -> str | None:
-        """Whom it is about."""
-        params = self.match.params if self.match else {}
-        body = self.body[1] if self.body else None
-        mail = body.get("mail") if isinstance(body, dict) else None
-        return next((params[name] for name in _PERSON_PARAMS if name in params), mail and str(mail))
+    def address(self) -> str:
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def fields(self) -> object:
+        return self.body.value if self.body else None
+
+    @property
+    def user(self) -> str | None:
+        """Email address or id of the user it is about."""
+        for name, value in self.match.params.items():
+            if "user" in name.lower():
+                return value
+        mail = self.fields.get("mail") if isinstance(self.fields, dict) else None
+        return mail and str(mail)
 
 
-def create_app(company: Company, close: Close) -> FastAPI:
+def create_app(company: Company, versions: tuple[Version, ...], close: Close) -> FastAPI:
     """Build the application.
 
     :param company: what it serves.
-    :param close: how it drops a connection.
+    :param versions: the API versions in front of it.
+    :param close: drops a connection.
     """
     app = FastAPI(title="360Learning sandbox", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(control_router(company))
-    app.mount("/", Api(company, close))
+    app.include_router(control_router(company, facts(versions)))
+    app.mount("/", Api(company, versions, close))
     return app
+
+
+def facts(versions: tuple[Version, ...]) -> list[Fact]:
+    """Return how each route, limit and setting is known."""
+    known: list[Fact] = []
+    for version in versions:
+        for route in version.routes:
+            name = f"{version.name} {route.operation}"
+            known.append(Fact(kind="route", name=name, evidence=route.evidence, note=route.assumes))
+        for limit in version.limits:
+            note = f"{limit.requests} requests per {limit.seconds:g} s"
+            known.append(Fact(kind="limit", name=f"{version.name} {limit.name}", evidence=limit.evidence, note=note))
+    for name, setting in Settings.model_fields.items():
+        extra = setting.json_schema_extra
+        evidence = extra.get("evidence") if isinstance(extra, dict) else None
+        note = setting.description or ""
+        known.append(Fact(kind="setting", name=name, evidence=str(evidence or "none"), note=note))
+    return known
 
 
 def raw_path(request: Request) -> str:
@@ -101,190 +120,196 @@ def raw_path(request: Request) -> str:
 
 
 class Api:
-    """The API as an ASGI application: the order of things for one request."""
+    """The API versions as one ASGI application."""
 
-    def __init__(self, company: Company, close: Close) -> None:
+    def __init__(self, company: Company, versions: tuple[Version, ...], close: Close) -> None:
         self._company = company
         self._close = close
-        self._router = Router(OPERATIONS)
+        self._router = Router(versions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope, receive)
         try:
-            raw = await request.body()
+            incoming = await self._receive(request)
         except ClientDisconnect:
-            return  # it never arrived as a whole
-        match = self._router.match(request.method, raw_path(request), self._company.settings.token_path)
-        body = decode_body(request.headers.get("content-type", ""), raw) if raw else None
-        await _pass(self._company.travel_seconds())
-        incoming = _Incoming(request, match, body)
-        refusal = self._count(incoming)
-        entry = self._record(incoming, refusal)
+            return  # the request never arrived as a whole
+        excess = self._count(incoming)
+        entry = self._record(incoming, excess)
         try:
-            answer = self._refuse(refusal) if refusal else await self._answer(incoming, entry)
-        except _Dropped:
+            response = self._refuse(incoming, excess) if excess else await self._respond(incoming, entry)
+        except _DroppedError:
             await self._drop(scope, receive)
             return
         await _pass(self._company.settings.delay_after_ms / 1000)
-        entry.status, entry.error = answer.status, answer.error
-        content = answer.content()
-        headers = _USUAL_HEADERS | ({"Content-Type": _JSON} if content else {}) | answer.headers
+        entry.status, entry.error = response.status, response.error
+        content = response.content()
+        headers = _HEADERS | ({"Content-Type": _JSON} if content else {}) | response.headers
         if isinstance(content, bytes):
-            response = Response(content, answer.status, headers)
+            sent = responses.Response(content, response.status, headers)
         else:
-            response = StreamingResponse(self._in_turns(content, scope, receive), answer.status, headers)
-        await response(scope, receive, send)
+            sent = responses.StreamingResponse(self._streamed(content, scope, receive), response.status, headers)
+        await sent(scope, receive, send)
+
+    async def _receive(self, request: Request) -> _Incoming:
+        """Read a request, which then takes its time to arrive."""
+        settings = self._company.settings
+        raw = await request.body()
+        match = self._router.match(request.method, raw_path(request), settings.token_path)
+        content_type, brackets = request.headers.get("content-type", ""), settings.form_arrays != "indexed"
+        body = decode_body(content_type, raw, empty_brackets=brackets) if raw else None
+        await _pass(self._company.request_latency())
+        return _Incoming(request, match, body)
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
         self._close(scope["client"])
-        await receive()  # returns when the connection is gone
+        await receive()  # returns when the connection is closed
 
-    async def _in_turns(self, content: Iterator[bytes], scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
-        """Pass the parts of a body on as they are made."""
+    async def _streamed(self, content: Iterator[bytes], scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """Yield the parts of a body while they are produced."""
         try:
             for part in content:
                 yield part
-                await asyncio.sleep(0)  # others are served meanwhile
-        except _Dropped:
+                await asyncio.sleep(0)  # other requests are served in between
+        except _DroppedError:
             await self._drop(scope, receive)
 
-    def _count(self, incoming: _Incoming) -> Refusal | None:
-        company = self._company
-        if incoming.operation == "generateToken" and not company.settings.token_requests_count:
+    def _count(self, incoming: _Incoming) -> Excess | None:
+        company, match, settings = self._company, incoming.match, self._company.settings
+        if not settings.limits_enabled or (match.issues_token and not settings.token_requests_count):
             return None
-        return company.limits.arrive(
-            company.settings,
-            method=incoming.request.method,
-            operation=incoming.operation,
-            ip=_ip(incoming.request),
+        return company.windows.arrive(
+            [limit for limit in match.version.limits if limit.counts(incoming.request.method, match.operation)],
+            settings.limits,
+            version=match.version.name,
+            address=incoming.address,
             at=incoming.arrived_at,
+            count_refused=settings.refused_requests_count,
         )
 
-    def _record(self, incoming: _Incoming, refusal: Refusal | None) -> Entry:
+    def _record(self, incoming: _Incoming, excess: Excess | None) -> Entry:
         company, request = self._company, incoming.request
         entry = Entry(
             id=company.journal.next_id(),
-            operation=incoming.operation,
+            operation=incoming.match.operation,
             method=request.method,
             path=incoming.path,
             query=dict(request.query_params),
-            ip=_ip(request),
+            ip=incoming.address,
             arrived_at=incoming.arrived_at,
             wall_time=time.time() - (time.monotonic() - incoming.arrived_at),
             clock=company.clock.now(),
-            refused_by=refusal.limits if refusal else [],
-            body=incoming.body[1] if incoming.body else None,
-            user=incoming.person,
+            refused_by=excess.limits if excess else [],
+            body=incoming.fields,
+            user=incoming.user,
         )
         return company.journal.add(entry.without_secrets(company.api_key))
 
-    def _refuse(self, refusal: Refusal) -> Answer:
-        settings = self._company.settings
+    def _refuse(self, incoming: _Incoming, excess: Excess) -> Response:
         retry_after = {
-            "seconds": str(math.ceil(refusal.seconds)),
-            "date": email.utils.formatdate(math.ceil(time.time() + refusal.seconds), usegmt=True),
+            "seconds": str(math.ceil(excess.seconds)),
+            "date": email.utils.formatdate(math.ceil(time.time() + excess.seconds), usegmt=True),
             None: None,
-        }[settings.retry_after]
-        return _too_many_requests(settings.rate_limit_body, retry_after)
+        }[self._company.settings.retry_after]
+        return self._too_many_requests(incoming, retry_after)
 
-    async def _answer(self, incoming: _Incoming, entry: Entry) -> Answer:
-        """Answer a request that the limits let pass."""
-        request = incoming.request
+    def _too_many_requests(self, incoming: _Incoming, retry_after: str | int | None) -> Response:
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        return Response(incoming.match.version.excess_body(self._company.settings), 429, headers)
+
+    async def _respond(self, incoming: _Incoming, entry: Entry) -> Response:
+        """Respond to a request that the limits let pass."""
+        request, match = incoming.request, incoming.match
         try:
-            if incoming.operation != "generateToken":
-                entry.auth = authenticate(self._company, request.headers, request.query_params)
-            if incoming.match is None:
-                raise NoSuchRoute
-            body = incoming.body[1] if incoming.body else None
-            fault = self._company.faults.take(incoming.operation, incoming.path, body)
+            if not match.issues_token:
+                entry.auth = match.version.authenticate(self._company, request.headers, request.query_params)
+            if match.route is None:
+                return match.version.not_found()
+            fault = self._company.faults.take(match.operation, incoming.path, incoming.fields)
             if fault is None:
-                return self._work(incoming, incoming.match, entry)
+                return self._work(incoming, match.route, entry)
             entry.fault = fault.kind
-            return await self._apply_fault(fault, incoming, incoming.match, entry)
-        except ApiError as error:
-            return Answer(error.payload(), error.status)
-        except _Dropped:
+            return await self._apply_fault(fault, incoming, match.route, entry)
+        except Refusal as refusal:
+            return refusal.response
+        except _DroppedError:
             raise
         except Exception:
-            _log.exception("The sandbox failed at %s %s.", request.method, entry.path)
-            return Answer({"error": f"an error occurred: {secrets.token_hex(16)}"}, 500)
+            _log.exception("Sandbox failed; responding with 500: %s %s", request.method, entry.path)
+            return match.version.server_error(500, "error")
 
-    def _work(self, incoming: _Incoming, match: Match, entry: Entry) -> Answer:
+    def _work(self, incoming: _Incoming, route: Route, entry: Entry) -> Response:
         """Let the route do its work."""
-        operation, company = match.operation, self._company
-        ids = [value for name, value in match.params.items() if name.endswith("_id")]
-        if not operation.lenient_ids and not all(map(is_id, ids)):
-            raise NoSuchRoute
-        call = Call(
-            world=company.world,
-            settings=company.settings,
-            clock=company.clock,
-            tokens=company.tokens,
-            company_id=company.id,
-            api_key=company.api_key,
-            path=match.params,
-            query=incoming.request.query_params,
-            body=usable_body(incoming.body, operation.bodies),
-        )
-        answer = operation.handler(call)
+        request = incoming.request
+        exchange = Exchange(self._company, incoming.match.params, request.query_params, request.headers, incoming.body)
+        response = route.handler(exchange)
         entry.done = True
-        return answer
+        return response
 
-    async def _apply_fault(self, fault: Fault, incoming: _Incoming, match: Match, entry: Entry) -> Answer:
-        """Let a fault happen, and the work where the fault leaves it."""
+    async def _apply_fault(self, fault: Fault, incoming: _Incoming, route: Route, entry: Entry) -> Response:
+        """Let a fault happen, and do the work unless the fault prevents it."""
         if fault.kind == "drop_before":
-            raise _Dropped
+            raise _DroppedError
         if fault.kind == "rate_limited":
-            return _too_many_requests(self._company.settings.rate_limit_body, fault.retry_after)
+            return self._too_many_requests(incoming, fault.retry_after)
         if fault.kind == "echo":
             return _echo(incoming.request, fault.status)
-        if fault.kind == "status" and fault.when == "before":
-            return answer_of(fault)
+        if fault.kind in ("status", "server_error") and fault.when == "before":
+            return _fault_response(fault, incoming.match.version)
         if fault.kind == "delay" and fault.when == "before":
             await _pass(fault.seconds)
         try:
-            answer = self._work(incoming, match, entry)
-        except ApiError:
+            response = self._work(incoming, route, entry)
+        except Refusal:
             await self._hold_back(fault)
             raise
         await self._hold_back(fault)
         if fault.kind == "drop_midway":
-            return Answer(_cut(answer.content(), fault.sent_bytes), answer.status, answer.headers)
-        return answer if fault.kind == "delay" else answer_of(fault)
+            return Response(_cut(response.content(), fault.sent_bytes), response.status, response.headers)
+        return response if fault.kind == "delay" else _fault_response(fault, incoming.match.version)
 
     async def _hold_back(self, fault: Fault) -> None:
-        """Let a fault happen to an answer, be it a refusal."""
+        """Drop or delay the response to work that was done or refused."""
         if fault.kind == "drop_after":
-            raise _Dropped
+            raise _DroppedError
         if fault.kind == "delay" and fault.when == "after":
             await _pass(fault.seconds)
 
 
-def _too_many_requests(body: object, retry_after: str | int | None) -> Answer:
-    return Answer(body, 429, {} if retry_after is None else {"Retry-After": str(retry_after)})
+def _fault_response(fault: Fault, version: Version) -> Response:
+    """Return the response that replaces the real one."""
+    if fault.kind == "garbage":
+        return Response(str(fault.body or '{"status": "use').encode())
+    if fault.kind == "wrong_content":
+        return _html("<html><body>Hello</body></html>", 200) if fault.body is None else Response(fault.body)
+    if fault.kind == "server_error" or (fault.body is None and fault.status >= 400):
+        failure = version.server_error(fault.status, fault.key)
+        return Response(failure.payload, fault.status, fault.headers)
+    if isinstance(fault.body, str):
+        return _html(fault.body, fault.status, fault.headers)
+    return Response(fault.body, fault.status, fault.headers)
 
 
-def _echo(request: Request, status: int) -> Answer:
-    """Repeat what a careless server might repeat in its error, secrets and all."""
+def _html(body: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(body.encode(), status, {"Content-Type": "text/html"} | (headers or {}))
+
+
+def _echo(request: Request, status: int) -> Response:
+    """Return an error that repeats the request, secrets included, as a careless server might."""
     url = f"{raw_path(request)}?{bytes(request.scope['query_string']).decode('latin-1')}"
-    # Secrets first, where a client that shortens long errors does not lose them by luck.
+    # Secrets first, so that they are not lost by chance in a client that shortens long errors.
     headers = dict(sorted(request.headers.items(), key=lambda header: header[0] not in SECRET_KEYS))
-    return Answer({"error": f"{request.method} {url} {headers}"}, status)
+    return Response({"error": f"{request.method} {url} {headers}"}, status)
 
 
 def _cut(content: bytes | Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Drop the connection after so many bytes of a body."""
+    """Yield the first bytes of a body, then drop the connection."""
     for part in [content] if isinstance(content, bytes) else content:
         yield part[:size]
         size -= len(part)
         if size <= 0:
             break
-    raise _Dropped
-
-
-def _ip(request: Request) -> str:
-    return request.client.host if request.client else ""
+    raise _DroppedError
 
 
 async def _pass(seconds: float) -> None:

@@ -1,46 +1,145 @@
-"""Everything that one running sandbox holds: it can be started afresh, which is what a reset does."""
+"""What one running sandbox holds, and the routes that control it."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, HTTPException
+from pydantic import ValidationError
 
 from airflow_provider_360learning.sandbox.clock import Clock
-from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, Seed, seed_world
-from airflow_provider_360learning.sandbox.faults import Faults
+from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, Seed, seed_state
+from airflow_provider_360learning.sandbox.faults import Fault, Faults
 from airflow_provider_360learning.sandbox.journal import Journal
-from airflow_provider_360learning.sandbox.limits import Limits
+from airflow_provider_360learning.sandbox.limits import Windows
 from airflow_provider_360learning.sandbox.settings import Settings
-from airflow_provider_360learning.sandbox.state import State
+from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus
+from airflow_provider_360learning.sandbox.state.state import State
 from airflow_provider_360learning.sandbox.tokens import Tokens
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A route, a limit or a setting, and how its behavior is known.
+
+    :param evidence: ``documented``, ``recorded``, ``client``, ``assumed``, or ``none`` for a switch of the sandbox.
+    """
+
+    kind: Literal["route", "limit", "setting"]
+    name: str
+    evidence: str
+    note: str
+
+
 class Company:
-    """The one company of a sandbox. Any other company id is a wrong one.
+    """The one company of a sandbox. Any other company id is invalid.
 
     :param settings: what the sandbox was started with, and returns to at a reset.
-    :param seed: see :func:`.demo_company.seed_world`.
+    :param seed: see :func:`.demo_company.seed_state`.
     """
 
     id = COMPANY_ID
     api_key = API_KEY
 
     def __init__(self, settings: Settings, seed: Seed) -> None:
-        self._first_settings = settings
+        self._initial_settings = settings
         self.reset(seed)
 
     def reset(self, seed: Seed) -> None:
-        """Start afresh: first settings, seeded world, present time; no tokens, arrivals, faults, entries."""
-        self.settings = self._first_settings
+        """Start over: initial settings, seeded state, current time; no tokens, arrivals, faults, journal entries."""
+        self.settings = self._initial_settings
         self.clock = Clock()
         self.tokens = Tokens()
-        self.limits = Limits()
+        self.windows = Windows()
         self.faults = Faults()
         self.journal = Journal()
-        self.world = State(self.clock)
-        seed_world(self.world, seed)
+        self.state = State(self.clock)
+        seed_state(self.state, seed)
         self._jitter = random.Random(self.settings.jitter_seed)
 
-    def travel_seconds(self) -> float:
-        """Return how long the next request is on its way before it arrives."""
+    def request_latency(self) -> float:
+        """Return the seconds until the next request arrives."""
         jitter = self._jitter.uniform(-1, 1) * self.settings.jitter_ms
         return max(0.0, self.settings.delay_before_ms + jitter) / 1000
+
+
+def control_router(company: Company, facts: list[Fact]) -> APIRouter:
+    """Build the control routes, which are neither journaled nor limited nor delayed.
+
+    :param facts: what the routes, limits and settings are based on.
+    """
+    router = APIRouter(prefix="/_sandbox")
+
+    @router.get("/journal")
+    async def journal(after: int = 0) -> list[dict[str, object]]:
+        return company.journal.as_list(after)
+
+    @router.delete("/journal", status_code=204)
+    async def clear_journal() -> None:
+        company.journal.clear()
+
+    @router.get("/state")
+    async def state() -> dict[str, list[dict[str, object]]]:
+        return company.state.as_dict()
+
+    @router.get("/evidence")
+    async def evidence() -> list[Fact]:
+        return facts
+
+    @router.get("/settings")
+    async def settings() -> Settings:
+        return company.settings
+
+    @router.patch("/settings")
+    async def change_settings(changes: Annotated[dict[str, object], Body()]) -> Settings:
+        try:
+            company.settings = company.settings.changed(changes)
+        except ValidationError as error:
+            raise HTTPException(422, str(error)) from error
+        return company.settings
+
+    @router.post("/clock")
+    async def advance(seconds: Annotated[float, Body(embed=True)]) -> float:
+        company.clock.advance(seconds)
+        return company.clock.now()
+
+    @router.post("/faults", status_code=204)
+    async def add_fault(fault: Fault) -> None:
+        company.faults.add(fault)
+
+    @router.delete("/faults", status_code=204)
+    async def clear_faults() -> None:
+        company.faults.clear()
+
+    @router.delete("/tokens", status_code=204)
+    async def revoke_tokens() -> None:
+        company.tokens.revoke_all()
+
+    @router.post("/invitations/accepted", status_code=204)
+    async def accept_invitation(mail: Annotated[str, Body(embed=True)]) -> None:
+        company.state.accept(_person(company, mail, "invited"))
+
+    @router.post("/logins", status_code=204)
+    async def log_in(mail: Annotated[str, Body(embed=True)]) -> None:
+        _person(company, mail, "active").last_login_at = company.clock.now()
+
+    @router.post("/passwords/checks")
+    async def check_password(
+        mail: Annotated[str, Body(embed=True)], password: Annotated[str, Body(embed=True)]
+    ) -> bool:
+        return _person(company, mail, "active").password == password
+
+    @router.post("/reset", status_code=204)
+    async def reset(seed: Annotated[Seed, Body(embed=True)]) -> None:
+        company.reset(seed)
+
+    return router
+
+
+def _person(company: Company, mail: str, status: PersonStatus) -> Person:
+    person = company.state.find(mail)
+    if person is None or person.status != status:
+        raise HTTPException(404, f"There is no {status} user {mail}.")
+    return person

@@ -1,4 +1,4 @@
-"""The remote control of a running sandbox, for tests. Needs nothing but the standard library."""
+"""The client of a running sandbox's control routes, for tests. It needs nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 
 
 class SandboxControl:
-    """What tests can ask of a sandbox behind the API's back.
+    """Controls a sandbox from a test, past its API.
 
     :param url: where the sandbox listens.
     """
 
     def __init__(self, url: str) -> None:
         self._url = f"{url.rstrip('/')}/_sandbox"
-        # The sandbox is on loopback: never through a proxy.
+        # The sandbox is on loopback, which no proxy can reach.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def journal(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return one entry for each API request, in order of arrival (fields: :class:`.journal.Entry`).
+        """Return one entry per API request, in order of arrival (fields: :class:`.journal.Entry`).
 
-        :param after: only those with a greater id: what is new since the last look.
+        :param after: only entries with a greater id.
         """
         entries: list[dict[str, Any]] = self._call("GET", f"/journal?after={after}")
         return entries
 
     def clear_journal(self) -> None:
-        """Forget all entries."""
+        """Remove all entries of the journal."""
         self._call("DELETE", "/journal")
 
     def state(self) -> dict[str, Any]:
-        """Return all that exists in the company, and the mails that went out.
+        """Return everything that exists in the company, and the emails that were sent.
 
         Keys: ``users``, ``invitations``, ``groups``, ``memberships``, ``courses``, ``paths``, ``sessions``,
         ``enrollments``, ``external_courses``, ``external_attempts`` and ``mails_sent``, each with a list.
@@ -46,16 +46,21 @@ class SandboxControl:
         return settings
 
     def advance(self, seconds: float) -> float:
-        """Move the sandbox's clock, by which tokens and learners live; return its time."""
+        """Move the sandbox's clock, which tokens and learners follow, and return its time."""
         now: float = self._call("POST", "/clock", {"seconds": seconds})
         return now
 
     def add_fault(self, operation: str | None = None, *, kind: str, **how: Any) -> None:
-        """Make the next matching request fail (arguments: see :class:`.faults.Fault`)."""
+        """Make the next matching request fail.
+
+        :param operation: the operation; ``None`` for any.
+        :param kind: what happens, see :class:`.faults.Fault`.
+        :param how: the other fields of :class:`.faults.Fault`.
+        """
         self._call("POST", "/faults", {"operation": operation, "kind": kind, **how})
 
     def clear_faults(self) -> None:
-        """Take back all faults that have not happened yet."""
+        """Remove all faults that have not happened yet."""
         self._call("DELETE", "/faults")
 
     def revoke_tokens(self) -> None:
@@ -63,11 +68,25 @@ class SandboxControl:
         self._call("DELETE", "/tokens")
 
     def accept_invitation(self, mail: str) -> None:
-        """Let an invited person accept: from now on, there is an account."""
+        """Accept an invitation, which becomes an account."""
         self._call("POST", "/invitations/accepted", {"mail": mail})
 
+    def log_in(self, mail: str) -> None:
+        """Record a login of a user."""
+        self._call("POST", "/logins", {"mail": mail})
+
+    def has_password(self, mail: str, password: str) -> bool:
+        """Return whether a user has this password. No other way leads to a password."""
+        same: bool = self._call("POST", "/passwords/checks", {"mail": mail, "password": password})
+        return same
+
+    def evidence(self) -> list[dict[str, str]]:
+        """Return how each route, limit and setting is known (keys: :class:`.company.Fact`)."""
+        facts: list[dict[str, str]] = self._call("GET", "/evidence")
+        return facts
+
     def reset(self, seed: str = "demo") -> None:
-        """Start afresh, with the settings of the start."""
+        """Start over, with the initial settings."""
         self._call("POST", "/reset", {"seed": seed})
 
     def _call(self, method: str, path: str, body: object = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from airflow_provider_360learning.sandbox.state import State
+from airflow_provider_360learning.sandbox.state.state import State
 
 COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
 API_KEY = "5d1c9be2f0a84b7f9e63c0d2a7b841f3"
@@ -28,23 +28,25 @@ Seed = Literal["demo", "empty"]
 SEEDS: tuple[str, ...] = get_args(Seed)
 
 
-def seed_world(world: State, seed: Seed) -> None:
-    """Fill a new world.
+def seed_state(state: State, seed: Seed) -> None:
+    """Fill a new state.
 
     :param seed: ``demo`` for the whole company; ``empty`` for its root group and administrator alone.
     """
-    world.add_group("Acme", public=False, parent=None, id=ROOT_GROUP_ID)
-    admin = world.add_user(ADMIN_MAIL, {"firstName": "Ada", "lastName": "Admin"}, id=ADMIN_ID)
-    world.join(admin, ROOT_GROUP_ID, ["admin"])
+    state.add_group("Acme", public=False, parent=None, id=ROOT_GROUP_ID)
+    admin = state.add_person(ADMIN_MAIL, {"first_name": "Ada", "last_name": "Admin"}, id=ADMIN_ID)
+    state.join(admin, ROOT_GROUP_ID, ["admin"])
     if seed == "empty":
         return
-    world.add_group("Sales", public=True, parent=ROOT_GROUP_ID, id=SALES_GROUP_ID)
-    grace = world.add_user(GRACE_MAIL, {"firstName": "Grace", "lastName": "Hopper"}, id=GRACE_ID)
-    world.join(grace, ROOT_GROUP_ID, ["learner"])
-    world.invite(LINUS_MAIL, {"firstName": "Linus", "lastName": "Pauling"}, id=LINUS_INVITATION_ID)
-    world.add_course("Welcome to Acme", id=WELCOME_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
-    world.add_course("Security basics", id=SECURITY_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
-    world.add_path(
+    state.add_group("Sales", public=True, parent=ROOT_GROUP_ID, id=SALES_GROUP_ID)
+    grace = state.add_person(GRACE_MAIL, {"first_name": "Grace", "last_name": "Hopper"}, id=GRACE_ID)
+    state.join(grace, ROOT_GROUP_ID, ["learner"])
+    state.add_person(
+        LINUS_MAIL, {"first_name": "Linus", "last_name": "Pauling"}, status="invited", id=LINUS_INVITATION_ID
+    )
+    state.add_course("Welcome to Acme", id=WELCOME_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
+    state.add_course("Security basics", id=SECURITY_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
+    state.add_path(
         "Onboarding",
         id=ONBOARDING_PATH_ID,
         group=ROOT_GROUP_ID,

@@ -1,4 +1,4 @@
-"""The journal: one entry for every API request, in the order of arrival, without secrets."""
+"""The journal: one entry per API request in order of arrival, without secrets."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ MASK = "***"
 
 @dataclass
 class Entry:
-    """What is known about one request.
+    """One request and what became of it.
 
-    :param id: counts from 1, in the order of arrival.
-    :param operation: name of the operation; ``None`` for a route that does not exist.
-    :param path: the path as it was sent, percent-encoding included.
-    :param query: the decoded query, without the key.
+    :param id: counts from 1, in order of arrival.
+    :param operation: name of the operation; ``None`` for an unknown route.
+    :param path: the path as it was sent, percent-encoded.
+    :param query: the decoded query.
     :param ip: source address of the connection.
     :param arrived_at: when it was counted, in monotonic seconds of this machine.
-    :param wall_time: the same moment, seconds since the epoch.
-    :param clock: the same moment on the sandbox's clock.
-    :param status: status of the answer; ``None`` if the connection was dropped before it, or while under way.
-    :param done: whether the work was done (a refused, failed or dropped request did nothing).
-    :param error: the error code of the answer.
-    :param refused_by: the limits that had no room for it.
-    :param body: the decoded body.
-    :param user: mail or id of the person it is about.
+    :param wall_time: the same time in seconds since the epoch.
+    :param clock: the same time on the sandbox's clock.
     :param auth: how it authenticated: ``token``, ``headers``, ``query`` or ``none``.
+    :param status: status of the response; ``None`` before there is one, or if the connection was dropped first.
+    :param done: whether the work was done (a request that is refused, fails or is dropped early does none).
+    :param error: error code of the response.
+    :param refused_by: the limits that had no capacity.
+    :param body: the decoded body.
+    :param user: email address or id of the person it is about.
     :param fault: the kind of fault that hit it.
     """
 
@@ -50,9 +50,12 @@ class Entry:
     fault: str | None = None
 
     def without_secrets(self, secret: str) -> Entry:
-        """Return this entry with masks over the values of secret keys, and over a secret wherever it stands."""
+        """Return this entry with masked values of secret keys.
+
+        :param secret: a text that is masked wherever it occurs.
+        """
         masked = {each.name: _masked(getattr(self, each.name), secret) for each in fields(self)}
-        return Entry(**masked)  # type: ignore[arg-type]
+        return Entry(**masked)  # type: ignore[arg-type]  # masking keeps the types
 
 
 class Journal:
@@ -63,21 +66,21 @@ class Journal:
         self._count = 0
 
     def next_id(self) -> int:
-        """Number the next arrival."""
+        """Return the id of the next entry."""
         self._count += 1
         return self._count
 
     def add(self, entry: Entry) -> Entry:
-        """Record an arrival; the entry is completed while the request is answered."""
+        """Add an entry, which is completed while the request is handled."""
         self._entries.append(entry)
         return entry
 
     def clear(self) -> None:
-        """Forget all entries."""
+        """Remove all entries."""
         self._entries.clear()
 
-    def plain(self, after: int = 0) -> list[dict[str, object]]:
-        """Return the entries as plain JSON.
+    def as_list(self, after: int = 0) -> list[dict[str, object]]:
+        """Return the entries as JSON values.
 
         :param after: only those with a greater id.
         """

@@ -1,79 +1,91 @@
-"""The documented limits, counted over rolling windows of one second at the moment of arrival."""
+"""The rate limits of an API version, counted over rolling windows at the time of arrival."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from airflow_provider_360learning.sandbox.settings import Settings
+Evidence = Literal["documented", "recorded", "client", "assumed"]
+Kind = Literal["reads", "writes"]
 
-WINDOW_SECONDS = 1.0
-
-#: Requests a second. ``company_*`` and ``ip_*`` hold for every route; the others for one operation of the company.
-DOCUMENTED: dict[str, int] = {
-    "company_reads": 50,
-    "company_writes": 5,
-    "ip_reads": 10,
-    "ip_writes": 10,
-    "deleteGroup": 1,
-    "importExternalCoursesStats": 1,
-    "updatePathSession": 1,
-    "createOrInviteUser": 2,
-    "deleteUser": 2,
-}
+_READS = ("GET", "HEAD")
 
 
-class Refusal(NamedTuple):
-    """Why a request was refused: the limits without room, and the seconds until all of them have some."""
+@dataclass(frozen=True)
+class Limit:
+    """A number of requests per rolling window.
+
+    :param name: unique within its version.
+    :param requests: how many requests a window allows.
+    :param kind: the requests it counts: reads or writes; ``None`` for those of the operation of its name.
+    :param per_address: whether each source address has a window of its own.
+    """
+
+    name: str
+    requests: int
+    kind: Kind | None = None
+    per_address: bool = False
+    seconds: float = 1.0
+    evidence: Evidence = "documented"
+
+    def counts(self, method: str, operation: str | None) -> bool:
+        """Return whether a request counts against this limit."""
+        if self.kind is None:
+            return operation == self.name
+        return self.kind == ("reads" if method in _READS else "writes")
+
+
+class Excess(NamedTuple):
+    """Why a request is refused: the limits without capacity, and the seconds until all of them have some."""
 
     limits: list[str]
     seconds: float
 
 
-class Limits:
-    """Counts arrivals. A request counts against every limit that matches it, or, if refused, against none.
-
-    (Whether refused ones count is not documented: the setting ``refused_requests_count``.)
-    """
+class Windows:
+    """The arrivals within the windows. A request counts against every limit that applies, or, if refused, none."""
 
     def __init__(self) -> None:
-        self._arrivals: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._arrivals: defaultdict[tuple[str, str, str], deque[float]] = defaultdict(deque)
 
-    def arrive(self, settings: Settings, *, method: str, operation: str | None, ip: str, at: float) -> Refusal | None:
+    def arrive(
+        self,
+        limits: list[Limit],
+        changed: Mapping[str, int | None],
+        *,
+        version: str,
+        address: str,
+        at: float,
+        count_refused: bool = False,
+    ) -> Excess | None:
         """Count one arrival.
 
-        :param at: the moment of arrival, monotonic seconds.
+        :param limits: the limits that apply to the request.
+        :param version: name of the API version, whose windows are its own.
+        :param address: source address of the request.
+        :param changed: other figures by name of the limit; ``None`` lifts a limit.
+        :param at: time of arrival, monotonic seconds.
+        :param count_refused: whether a refused request counts, too.
         :return: why it is refused; ``None`` if it may pass.
         """
-        if not settings.limits_enabled:
-            return None
-        figures: dict[str, int | None] = {**DOCUMENTED, **settings.limits}
-        windows = {
-            name: (self._window(name, ip if name.startswith("ip_") else "", at), figure)
-            for name in _matching(method, operation)
-            if (figure := figures.get(name)) is not None
-        }
-        full = {name: window for name, (window, figure) in windows.items() if len(window) >= figure}
-        if not full or settings.refused_requests_count:
-            for window, _ in windows.values():
+        windows = [
+            (limit, figure, self._window(limit, (version, limit.name, address if limit.per_address else ""), at))
+            for limit in limits
+            if (figure := changed.get(limit.name, limit.requests)) is not None
+        ]
+        full = [(limit, figure, window) for limit, figure, window in windows if len(window) >= figure]
+        if not full or count_refused:
+            for _, _, window in windows:
                 window.append(at)
         if not full:
             return None
-        waits = [_room_at(window, windows[name][1]) - at for name, window in full.items()]
-        return Refusal(list(full), max(waits))
+        waits = [window[-figure] + limit.seconds - at for limit, figure, window in full]
+        return Excess([limit.name for limit, _, _ in full], max(waits))
 
-    def _window(self, name: str, ip: str, at: float) -> deque[float]:
-        window = self._arrivals[name, ip]
-        while window and window[0] <= at - WINDOW_SECONDS:
+    def _window(self, limit: Limit, key: tuple[str, str, str], at: float) -> deque[float]:
+        window = self._arrivals[key]
+        while window and window[0] <= at - limit.seconds:
             window.popleft()
         return window
-
-
-def _matching(method: str, operation: str | None) -> list[str]:
-    kind = "reads" if method in ("GET", "HEAD") else "writes"
-    return [f"company_{kind}", f"ip_{kind}", *([operation] if operation else [])]
-
-
-def _room_at(window: deque[float], figure: int) -> float:
-    """Return when fewer than ``figure`` of these arrivals will be left in the window."""
-    return window[-figure] + WINDOW_SECONDS

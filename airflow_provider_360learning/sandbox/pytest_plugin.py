@@ -1,4 +1,4 @@
-"""A fixture for DAG authors: ``learning360_sandbox``."""
+"""The fixture ``learning360_sandbox`` for DAG authors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _learning360_server() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def learning360_sandbox(_learning360_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A fresh sandbox with the demo company, reached by the connection ``learning360_default``."""
+    """Return a fresh sandbox with the demo company behind the connection ``learning360_default``."""
     _learning360_server.control.reset()
     monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", _learning360_server.connection_json())
     return _learning360_server

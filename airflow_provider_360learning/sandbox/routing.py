@@ -1,17 +1,21 @@
-"""The table of operations, filled by ``@operation``, and the way from a raw path to one of them."""
+"""API versions as data: routes with their evidence, and how a raw path and body reach one of them."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
-from typing import NamedTuple
-from urllib.parse import unquote
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import BytesParser
+from typing import Literal, NamedTuple
+from urllib.parse import parse_qsl, unquote
 
-from airflow_provider_360learning.sandbox.calls import Answer, BodyFormat, Call
+from airflow_provider_360learning.sandbox.company import Company
+from airflow_provider_360learning.sandbox.limits import Evidence, Limit
+from airflow_provider_360learning.sandbox.settings import Settings
 
-Handler = Callable[[Call], Answer]
-
-V1 = "/api/v1"
+BodyFormat = Literal["json", "form", "multipart", "other"]
 
 #: Stands for the path in the setting ``token_path``.
 TOKEN_PATH = "{token_path}"
@@ -19,71 +23,223 @@ TOKEN_PATH = "{token_path}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-class Operation(NamedTuple):
-    """One operation of the API.
+@dataclass
+class Response:
+    """A response.
 
-    :param path: full path with its parameters in braces.
-    :param bodies: the documented formats of the body, if there is one.
-    :param lenient_ids: whether the route itself answers for malformed ids, instead of the general 404.
+    :param payload: JSON values; ``None`` for no body, bytes for a body that is sent as it is, an iterator of bytes for
+        one that is produced while it is sent.
+    """
+
+    payload: object = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def content(self) -> bytes | Iterator[bytes]:
+        """Return the body as it is sent."""
+        if self.payload is None:
+            return b""
+        if isinstance(self.payload, bytes | Iterator):
+            return self.payload
+        return json.dumps(self.payload, separators=(",", ":")).encode()
+
+    @property
+    def error(self) -> str | None:
+        """The error code of an error response."""
+        if not isinstance(self.payload, dict) or (self.status < 400 and "error" not in self.payload):
+            return None
+        error = self.payload.get("error", self.payload.get("message"))
+        return None if error is None else str(error)
+
+
+class Refusal(Exception):
+    """A request is answered with an error.
+
+    :param response: the error in the format of the version.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.error)
+        self.response = response
+
+
+class Body(NamedTuple):
+    """A decoded body; its value is ``None`` if the bytes are not in the format that the content type names."""
+
+    format: BodyFormat
+    value: object
+
+
+@dataclass
+class Exchange:
+    """One request on its route, with the company it is about.
+
+    :param path: the decoded parameters of the path.
+    """
+
+    company: Company
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Body | None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation of an API version.
+
+    :param path: the path below the version's prefix with its parameters in braces, or :data:`TOKEN_PATH`.
+    :param handler: does the work, or raises :class:`Refusal`.
+    :param bodies: the formats of body that are known for it.
+    :param evidence: how the route itself is known: from documentation, from a recording of production, from public
+        clients, or not at all.
+    :param assumes: what is assumed about its behavior; empty if nothing is.
+    """
+
+    operation: str
+    method: str
+    path: str
+    handler: Callable[[Exchange], Response]
+    bodies: tuple[BodyFormat, ...] = ()
+    evidence: Evidence = "documented"
+    assumes: str = ""
+
+
+@dataclass(frozen=True)
+class Version:
+    """An API version in front of the state.
+
+    :param name: for example ``v1``.
+    :param prefix: what all its paths begin with, tokens aside.
+    :param authenticate: checks the credentials, and returns how they were sent: ``token``, ``headers``, ``query``.
+    :param not_found: renders the error for an unknown route.
+    :param server_error: renders an unexpected failure with a status, under a key of the body.
+    :param excess_body: returns the body of a 429.
     """
 
     name: str
-    method: str
-    path: str
-    handler: Handler
-    bodies: tuple[BodyFormat, ...]
-    lenient_ids: bool
-
-
-OPERATIONS: list[Operation] = []
-
-
-def operation(
-    name: str,
-    method: str,
-    path: str,
-    *,
-    bodies: tuple[BodyFormat, ...] = (),
-    lenient_ids: bool = False,
-    base: str = V1,
-) -> Callable[[Handler], Handler]:
-    """Enter a function into the table (parameters: see :class:`Operation`).
-
-    :param base: what goes in front of the path.
-    """
-
-    def register(handler: Handler) -> Handler:
-        OPERATIONS.append(Operation(name, method, base + path, handler, bodies, lenient_ids))
-        return handler
-
-    return register
+    prefix: str
+    routes: tuple[Route, ...]
+    limits: tuple[Limit, ...]
+    authenticate: Callable[[Company, Mapping[str, str], Mapping[str, str]], str]
+    not_found: Callable[[], Response]
+    server_error: Callable[[int, str], Response]
+    excess_body: Callable[[Settings], object]
 
 
 class Match(NamedTuple):
-    """An operation and the decoded parameters of its path."""
+    """A version, its route for a request, and the decoded parameters of the path; no route if it is unknown."""
 
-    operation: Operation
+    version: Version
+    route: Route | None
     params: dict[str, str]
+
+    @property
+    def operation(self) -> str | None:
+        """The name of the operation."""
+        return self.route.operation if self.route else None
+
+    @property
+    def issues_token(self) -> bool:
+        """Whether the route is the one that issues tokens, which needs no authentication."""
+        return self.route is not None and self.route.path == TOKEN_PATH
 
 
 class Router:
-    """Finds the operation for a request.
+    """Finds version and route of a request.
 
-    It works on the raw path: once ``%2F`` is decoded, a mail with a slash can no longer be told from two segments.
+    It works on the raw path, because in a decoded one an email address with a slash looks like two segments.
     """
 
-    def __init__(self, operations: list[Operation]) -> None:
-        # Fewest parameters first: `/paths/sessions` must not be taken for `/paths/{path_id}`.
-        self._patterns = [
-            (each, re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", each.path) + "/?"))
-            for each in sorted(operations, key=lambda each: each.path.count("{"))
-        ]
+    def __init__(self, versions: tuple[Version, ...]) -> None:
+        self._versions = versions
+        # Fewest parameters first: `/paths/sessions` is not a `/paths/{path_id}`.
+        self._patterns = sorted(
+            (_pattern(version, route) for version in versions for route in version.routes),
+            key=lambda pattern: pattern[1].path.count("{"),
+        )
 
-    def match(self, method: str, raw_path: str, token_path: str) -> Match | None:
-        """Return the match, or ``None`` for an unknown route. A trailing slash makes no difference."""
+    def match(self, method: str, raw_path: str, token_path: str) -> Match:
+        """Return the match. A trailing slash makes no difference.
+
+        :param raw_path: the path as it was sent.
+        :param token_path: the path where tokens are issued.
+        """
         if raw_path.rstrip("/") == token_path.rstrip("/"):
             raw_path = TOKEN_PATH
-        for candidate, pattern in self._patterns:
-            if candidate.method == method and (found := pattern.fullmatch(raw_path)):
-                return Match(candidate, {name: unquote(value) for name, value in found.groupdict().items()})
-        return None
+        for version, route, pattern in self._patterns:
+            if route.method == method and (found := pattern.fullmatch(raw_path)):
+                return Match(version, route, {name: unquote(value) for name, value in found.groupdict().items()})
+        named = (version for version in self._versions if raw_path.startswith(f"{version.prefix}/"))
+        return Match(next(named, self._versions[0]), None, {})
+
+
+def _pattern(version: Version, route: Route) -> tuple[Version, Route, re.Pattern[str]]:
+    if route.path == TOKEN_PATH:
+        return version, route, re.compile(re.escape(TOKEN_PATH))
+    return version, route, re.compile(version.prefix + _PARAMETER.sub(r"(?P<\1>[^/]+)", route.path) + "/?")
+
+
+def decode_body(content_type: str, raw: bytes, *, empty_brackets: bool = True) -> Body:
+    """Decode a body by its content type.
+
+    :param empty_brackets: whether ``name[]=`` in a form is an item of a list, as ``name[0]=`` is.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json":
+        try:
+            return Body("json", json.loads(raw))
+        except ValueError:
+            return Body("json", None)
+    if kind == "application/x-www-form-urlencoded":
+        fields = parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)
+        return Body("form", _nested(fields, empty_brackets))
+    if kind == "multipart/form-data":
+        head = f"Content-Type: {content_type}\r\n\r\n".encode()
+        return Body("multipart", _nested(_multipart_fields(BytesParser().parsebytes(head + raw)), empty_brackets))
+    return Body("other", None)
+
+
+def _multipart_fields(message: Message) -> list[tuple[str, str]]:
+    if not message.is_multipart():
+        return []
+    return [
+        (str(part.get_param("name", "", "content-disposition")), _part_text(part))
+        for part in message.get_payload()
+        if isinstance(part, Message)
+    ]
+
+
+def _part_text(part: Message) -> str:
+    payload = part.get_payload(decode=True)
+    return payload.decode(errors="replace") if isinstance(payload, bytes) else ""
+
+
+def _nested(fields: list[tuple[str, str]], empty_brackets: bool) -> object:
+    """Decode ``groups[0]=a&groups[1]=b`` to a list and ``fields[0][value]=a`` to a list of objects."""
+    root: dict[str, object] = {}
+    for name, value in fields:
+        *outer, last = _keys(name, empty_brackets)
+        target = root
+        for key in outer:
+            inner = target.setdefault(key or str(len(target)), {})
+            if not isinstance(inner, dict):
+                inner = target[key] = {}
+            target = inner
+        target[last or str(len(target))] = value
+    return _lists(root)
+
+
+def _keys(name: str, empty_brackets: bool) -> list[str]:
+    """Split ``groups[0]`` to ``groups`` and ``0``; an empty key stands for the next index."""
+    head, *brackets = re.findall(r"[^\[\]]+|\[\]", name) or [name]
+    return [head, *("" if each == "[]" else each for each in brackets if empty_brackets or each != "[]")]
+
+
+def _lists(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    items = {key: _lists(item) for key, item in value.items()}
+    if items and all(key.isdigit() for key in items):
+        return [items[key] for key in sorted(items, key=int)]
+    return items

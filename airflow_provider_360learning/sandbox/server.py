@@ -28,20 +28,23 @@ from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import SEEDS, Seed
 from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.v1.version import V1
 
 _START_SECONDS = 10.0
+
+VERSIONS = (V1,)
 
 
 class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
     """The open connections by client address, so that one can be dropped in the middle of a request."""
 
     def close(self, client: tuple[str, int]) -> None:
-        """Close a connection as soon as all that was sent is out."""
+        """Close a connection as soon as everything is sent."""
         if transport := self.get(client):
             transport.close()
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Return uvicorn's protocol, made to enter its connections here."""
+        """Return uvicorn's protocol, extended to register its connections here."""
         connections = self
 
         class Protocol(H11Protocol):
@@ -57,11 +60,11 @@ class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
 
 
 class Sandbox:
-    """A sandbox in a thread of its own, running while the context is entered.
+    """A sandbox in a thread of its own, which runs while the context is entered.
 
     :param port: port to listen on; 0 for a free one.
     :param host: an address of 127.0.0.0/8.
-    :param settings: settings that differ from the defaults, see :class:`.settings.Settings`.
+    :param settings: values that differ from the defaults of :class:`.settings.Settings`.
     :param seed: ``demo`` for a small company, ``empty`` for one with a root group and an administrator only.
     """
 
@@ -73,7 +76,7 @@ class Sandbox:
         seed: str = "demo",
     ) -> None:
         if seed not in SEEDS:
-            raise ValueError(f"The seed is one of {', '.join(SEEDS)}, not {seed!r}.")
+            raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
         self._company = Company(Settings.model_validate(settings or {}), cast(Seed, seed))
         self._socket = _listen(_loopback(host), port)
         self.url = "http://{}:{}".format(*self._socket.getsockname())
@@ -81,7 +84,7 @@ class Sandbox:
         connections = _Connections()
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(self._company, connections.close),
+                create_app(self._company, VERSIONS, connections.close),
                 http=connections.protocol(),
                 ws="none",
                 loop="asyncio",
@@ -90,9 +93,9 @@ class Sandbox:
                 access_log=False,
                 log_level="warning",
                 server_header=False,
-                # The source address counts, whatever a header claims.
+                # The source address is the connection's, whatever a header claims.
                 proxy_headers=False,
-                # Idle connections stay: closing them would be a fault that nobody asked for.
+                # Idle connections stay open, because closing them would be a fault that was not requested.
                 timeout_keep_alive=300,
                 timeout_graceful_shutdown=1,
             )
@@ -110,7 +113,7 @@ class Sandbox:
         return self._company.api_key
 
     def connection(self, **extra: Any) -> dict[str, Any]:
-        """Return an Airflow connection to this sandbox.
+        """Return the fields of an Airflow connection to this sandbox.
 
         :param extra: fields of the connection's extra.
         """
@@ -123,23 +126,23 @@ class Sandbox:
         }
 
     def connection_json(self, **extra: Any) -> str:
-        """Return the connection as an ``AIRFLOW_CONN_…`` variable takes it."""
+        """Return the connection in the JSON format of an ``AIRFLOW_CONN_…`` variable."""
         return json.dumps(self.connection(**extra), separators=(",", ":"))
 
     def __enter__(self) -> Sandbox:
-        """Start; the sandbox is ready on return."""
+        """Start the sandbox, which is ready on return."""
         self._thread.start()
         deadline = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError("The sandbox did not start.")
+                raise RuntimeError(f"The sandbox did not start within {_START_SECONDS:g} s.")
             time.sleep(0.002)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, requests under way included."""
+        """Stop the sandbox with all requests in progress."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
@@ -155,7 +158,7 @@ def serve(
     seed: str = "demo",
     port_file: str | None = None,
 ) -> None:
-    """Run a sandbox in the foreground until Ctrl-C or SIGTERM. Parameters: see :class:`Sandbox`.
+    """Run a sandbox in the foreground until Ctrl-C or SIGTERM (parameters: see :class:`Sandbox`).
 
     :param port_file: file to write the port to when ready.
     """
@@ -167,11 +170,11 @@ def serve(
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with Sandbox(port, host, settings, seed) as sandbox:
-            # To look through all that was imported takes up to 30 ms, by which requests would arrive later.
+            # A garbage collection over everything that was imported takes up to 30 ms, a delay of requests.
             gc.freeze()
             print(_banner(sandbox), flush=True)
             if port_file:
-                _write_whole(Path(port_file), sandbox.url.rpartition(":")[2])
+                _write_atomic(Path(port_file), sandbox.url.rpartition(":")[2])
             stop.wait()
     finally:
         for number, handler in before.items():
@@ -179,22 +182,22 @@ def serve(
 
 
 def _banner(sandbox: Sandbox) -> str:
-    return f"""A stand-in for 360Learning listens on {sandbox.url} (nothing leaves this machine).
+    return f"""The 360Learning sandbox listens on {sandbox.url} (nothing leaves this machine).
 
   company id   {sandbox.company_id}
   API key      {sandbox.api_key}
   journal      {sandbox.url}/_sandbox/journal
   state        {sandbox.url}/_sandbox/state
 
-Let Airflow use it:
+Connect Airflow:
 
   export AIRFLOW_CONN_LEARNING360_DEFAULT='{sandbox.connection_json()}'
 
-Ctrl-C ends it, and what was created is gone."""
+Ctrl-C stops it. Nothing is kept."""
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it."""
+def _write_atomic(path: Path, text: str) -> None:
+    """Write a file that other processes never see half written."""
     draft = path.with_name(f"{path.name}.new")
     draft.write_text(text)
     draft.replace(path)
@@ -206,12 +209,12 @@ def _loopback(host: str) -> str:
     except ValueError:
         address = None
     if address is None or not address.is_loopback:
-        raise ValueError(f"The sandbox listens on loopback only: an address of 127.0.0.0/8, not {host!r}.")
+        raise ValueError(f"host is {host!r}, but the sandbox listens on loopback only: use an address of 127.0.0.0/8.")
     return str(address)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) instead of 40 ms later.
+    # With an explicit protocol, asyncio sends small responses at once (TCP_NODELAY) instead of 40 ms later.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

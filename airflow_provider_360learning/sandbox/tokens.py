@@ -10,23 +10,28 @@ import secrets
 
 
 class Tokens:
-    """Issues and checks tokens. They are signed, so there is no list of them to keep."""
+    """Issues and checks tokens. They are signed, so that no list of them is kept."""
 
     def __init__(self) -> None:
         self.revoke_all()
 
     def revoke_all(self) -> None:
-        """Make every token issued so far one with an ``invalid signature`` (assumption)."""
+        """Invalidate all tokens, which then have an ``invalid signature`` (assumption)."""
         self._secret = secrets.token_bytes(32)
 
     def issue(self, company: str, now: float, life: float) -> str:
-        """Return a new token."""
+        """Return a new token.
+
+        :param company: id of the company.
+        :param now: time of issue.
+        :param life: seconds until it expires.
+        """
         claims = {"company": company, "iat": now, "exp": now + life, "jti": secrets.token_hex(8)}
         unsigned = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(claims)}"
         return f"{unsigned}.{self._signature(unsigned)}"
 
     def problem(self, token: str, now: float) -> str | None:
-        """Return what is wrong with a token, in the documented words; ``None`` if it is good."""
+        """Return why a token is invalid, in the documented words; ``None`` if it is valid."""
         unsigned, _, signature = token.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(unsigned).encode()):
             return "invalid signature"

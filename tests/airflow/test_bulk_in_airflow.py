@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.sandbox.limits import DOCUMENTED
+from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from tests.airflow.conftest import FASTER
 from tests.kill_recovery import CompletionStatus, KilledRun
 
@@ -18,7 +18,7 @@ LEASE = 6
 def _fast_platform(platform):
     platform.control.reset()
     platform.control.clear_journal()
-    limits = {name: FASTER * calls for name, calls in DOCUMENTED.items()}
+    limits = {name: FASTER * calls for name, calls in DOCUMENTED_LIMITS.items()}
     platform.control.settings(limits=limits, delay_before_ms=50, delay_after_ms=50)
     yield
     platform.control.reset()

@@ -43,8 +43,8 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SALES_GROUP_ID,
     WELCOME_COURSE_ID,
 )
-from airflow_provider_360learning.sandbox.limits import DOCUMENTED
 from airflow_provider_360learning.sandbox.server import Sandbox
+from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 from tests.api.support import Answer, TinyServer
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, make_trigger, operations
@@ -381,7 +381,7 @@ def limit(request) -> str:
 @pytest.fixture
 def one_a_second(limit) -> Iterator[Sandbox]:
     """A sandbox that has this limit alone, and lets one request a second through."""
-    with Sandbox(settings={"limits": {**dict.fromkeys(DOCUMENTED), limit: 1}}) as sandbox:
+    with Sandbox(settings={"limits": {**dict.fromkeys(DOCUMENTED_LIMITS), limit: 1}}) as sandbox:
         yield sandbox
 
 

@@ -100,7 +100,7 @@ def test_a_person_with_everything(state, api, sent):
     }
     found = api.get_user(ANA)
     assert (found["first_name"], found["primary_group_id"], found["custom"]) == ("Ana", SALES_GROUP_ID, "E-17")
-    assert roles_of(state, found["user_id"]) == {(SALES_GROUP_ID, "author"), (ROOT_GROUP_ID, "author")}
+    assert roles_of(state, found["user_id"]) == {(SALES_GROUP_ID, "editor"), (ROOT_GROUP_ID, "editor")}
 
 
 def test_who_exists_is_left_alone(api, sent):

@@ -27,7 +27,7 @@ from typing import Any
 
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, API_KEY, COMPANY_ID, ROOT_GROUP_ID
-from airflow_provider_360learning.sandbox.limits import DOCUMENTED
+from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from demo.airflow_stack import AirflowStack
 from tests.airflow.conftest import DAGS, SOON_MISSED
 from tests.benchmarks.at_the_limit import free_api
@@ -67,7 +67,7 @@ def main() -> None:
 
 def faster() -> dict[str, int]:
     """Give the sandbox's limits times :data:`FASTER`."""
-    return {name: FASTER * calls for name, calls in DOCUMENTED.items()}
+    return {name: FASTER * calls for name, calls in DOCUMENTED_LIMITS.items()}
 
 
 def connection(server: Server, *, limits: bool) -> str:
@@ -480,7 +480,7 @@ def _is_as_asked(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     names = ("progress", "first_activity", "last_activity")
     return (
         all(attempt[name] == row[name] for name in names)
-        and attempt["global_time_ms"] == 1000 * row["time_spent_seconds"]
+        and attempt["time_spent_ms"] == 1000 * row["time_spent_seconds"]
         and attempt["completed_at"] == (row["last_activity"] if row["progress"] == 100 else None)
     )
 

@@ -24,8 +24,6 @@ ONCE_ONLY = frozenset({"createGroup", "createPathSession"})
 _NOT_TAKEN = frozenset({401, 429})
 #: Faults that put something that nobody can use in the place of a good answer.
 _NO_USABLE_ANSWER = frozenset({"garbage", "wrong_content"})
-#: Platform roles, where they differ from those of the operators.
-_ROLES = {"editor": "author"}
 
 
 class CompletionStatus(StrEnum):
@@ -242,7 +240,7 @@ def _updated_users(state: State, asked: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _memberships(state: State, asked: Mapping[str, Any]) -> Iterator[str]:
-    wanted = (asked["user"], asked["group_id"], [_ROLES.get(asked["role"], asked["role"])])
+    wanted = (asked["user"], asked["group_id"], [asked["role"]])
     for member in state["memberships"]:
         if (member["mail"], member["group"], member["roles"]) == wanted:
             yield member["user"]

@@ -22,7 +22,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
 )
-from airflow_provider_360learning.sandbox.limits import DOCUMENTED
+from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from tests.benchmarks.support import sandbox
 
 from .attempt import attempt
@@ -42,7 +42,7 @@ from .plan import (
 
 #: The vendor's limits times this, for the sandbox and for the client: the run is about faults, not about pace.
 FASTER = 5
-_LIMITS = {name: figure * FASTER for name, figure in DOCUMENTED.items()}
+_LIMITS = {name: figure * FASTER for name, figure in DOCUMENTED_LIMITS.items()}
 #: How many tries are under way at once.
 AT_ONCE = 12
 #: How often a piece of work is tried, killed tries included.

@@ -76,7 +76,7 @@ def made(piece: Piece = GROUP) -> Story:
     return story(piece, group("g1"))
 
 
-def invited(mails: int = 1, roles: tuple[str, ...] = ("author",)) -> Story:
+def invited(mails: int = 1, roles: tuple[str, ...] = ("editor",)) -> Story:
     return (
         Story(INVITATION)
         .holding("invitations", {"mail": MAIL})

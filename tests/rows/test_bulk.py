@@ -75,7 +75,7 @@ def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, sour
     ]
     assert sorted(files_in(results)) == ["manifest.json", f"rejected/rejected.{source.format}", "results.jsonl"]
     created = [user for user in sandbox.control.state()["users"] if user["mail"].startswith("person")]
-    assert [user["profile"]["firstName"] for user in created] == ["Ana"] * 5
+    assert [user["profile"]["first_name"] for user in created] == ["Ana"] * 5
 
 
 def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):

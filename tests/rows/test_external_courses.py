@@ -48,18 +48,18 @@ def test_courses_are_created_and_brought_up_to_date(sandbox, courses, tmp_path):
     done = courses(put_csv(tmp_path / "in.csv", [course(1, **more), course(2, **plain)]))
     assert done["outcomes"] == {"imported": 2}
     assert imported(sandbox)["c1"]["details"] == {
-        "externalId": "c1",
+        "external_id": "c1",
         "title": "Course 1",
-        "launchUrl": "https://courses.test/1",
+        "launch_url": "https://courses.test/1",
         "language": "en",
         "description": "<p>Hi</p>",
         "authors": ["Ana", "Bo"],
-        "alternativeLanguages": ["fr", "de"],
-        "courseDuration": 90.5,
-        "difficultyLevel": "beginner",
-        "contentType": "video",
+        "alternative_languages": ["fr", "de"],
+        "course_duration": 90.5,
+        "difficulty_level": "beginner",
+        "content_type": "video",
     }
-    assert set(imported(sandbox)["c2"]["details"]) == {"externalId", "title", "launchUrl", "language"}
+    assert set(imported(sandbox)["c2"]["details"]) == {"external_id", "title", "launch_url", "language"}
     courses([course(2, title="Renamed")])
     assert (imported(sandbox)["c2"]["title"], imported(sandbox)["c2"]["times_sent"]) == ("Renamed", 2)
 

@@ -148,7 +148,7 @@ def test_twenty_statistics_are_stored_at_once(send, attempts):
         "progress": 40,
         "score": 80,
         "result": "success",
-        "global_time_ms": 600_000,
+        "time_spent_ms": 600_000,
         "first_activity": "2026-03-05T08:00:00.000Z",
         "last_activity": "2026-03-05T08:15:00.000Z",
         "completed_at": None,
@@ -161,7 +161,7 @@ def test_twenty_statistics_are_stored_at_once(send, attempts):
     [
         ({"progress": 100}, {"completed_at": ONE["lastActivity"]}),
         ({"completedAt": ONE["firstActivity"]}, {"progress": 100, "completed_at": ONE["firstActivity"]}),
-        ({"globalTime": None}, {"global_time_ms": 900_000}),
+        ({"globalTime": None}, {"time_spent_ms": 900_000}),
         ({"firstActivity": None}, {"first_activity": "2026-03-05T08:05:00.000Z"}),
         ({"lastActivity": None, "completedAt": "2026-03-05T09:00:00Z"}, {"last_activity": "2026-03-05T09:00:00.000Z"}),
         ({"score": None, "result": None}, {"score": None, "result": None}),
@@ -176,7 +176,7 @@ def test_what_is_missing_is_derived(send, attempts, sent, stored):
 def test_a_statistic_needs_no_more_than_a_course_and_a_mail(send, attempts):
     assert send({"externalId": "x/1", "mail": GRACE_MAIL}).status_code == 200
     (attempt,) = attempts()
-    assert (attempt["progress"], attempt["global_time_ms"], attempt["completed_at"]) == (0, 0, None)
+    assert (attempt["progress"], attempt["time_spent_ms"], attempt["completed_at"]) == (0, 0, None)
     assert attempt["first_activity"] == attempt["last_activity"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, GRACE_ID
-from airflow_provider_360learning.sandbox.limits import DOCUMENTED
+from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 
 KEY = {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY}
 UNKNOWN = "0" * 24
@@ -203,4 +203,4 @@ def test_figures_agree_with_the_documentation():
         if operation["rate_limit_route_special"]
     }
     general = {"company_reads": 50, "company_writes": 5, "ip_reads": 10, "ip_writes": 10}
-    assert special | general == DOCUMENTED
+    assert special | general == DOCUMENTED_LIMITS

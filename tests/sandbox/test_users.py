@@ -61,7 +61,6 @@ def test_what_a_bare_mail_means_can_be_switched(sandbox, client, default, status
         ),
         ({"mail": NEW, "groups[0]": "0" * 24}, "group_not_found"),
         ({"mail": NEW, "groups": ROOT_GROUP_ID}, "invalid argument : groups"),
-        ({"mail": NEW, "groups[]": ROOT_GROUP_ID}, "invalid argument : groups"),
         ({"mail": NEW, "roles[0]": "king"}, "invalid argument : roles"),
         ({"mail": NEW, "sendCredentials": "True"}, "invalid argument : sendCredentials"),
     ],
@@ -81,6 +80,19 @@ def test_groups_and_roles_are_given_at_creation(client):
     assert roles == [{"group": group, "roles": ["learner", "coach"]} for group in (ROOT_GROUP_ID, SALES_GROUP_ID)]
     coaches = client("GET", f"/groups/{SALES_GROUP_ID}").json()["coaches"]
     assert coaches == [{"_id": created["_id"], "mail": NEW}]
+
+
+@pytest.mark.parametrize(
+    ("form_arrays", "status"), [("indexed_or_empty", 200), ("indexed", 400)], ids=["accepted", "refused"]
+)
+def test_form_arrays_with_empty_brackets_can_be_switched(sandbox, client, form_arrays, status):
+    sandbox.control.settings(form_arrays=form_arrays)
+    body = {"mail": NEW, "password": "pw", "groups[]": [ROOT_GROUP_ID, SALES_GROUP_ID]}
+    answer = client("POST", "/users", data=body)
+    assert answer.status_code == status
+    if status == 200:
+        roles = client("GET", f"/users/{NEW}/roles").json()
+        assert [role["group"] for role in roles] == [ROOT_GROUP_ID, SALES_GROUP_ID]
 
 
 @pytest.mark.parametrize("mail", ODD_MAILS)

@@ -1,20 +1,23 @@
-"""External contents: what other platforms report about their courses.
+"""External contents: courses of other platforms, and the attempts that those report.
 
-The errors and the look of the reports are assumptions.
+The errors, and the form of the per-item results, are assumptions.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from dataclasses import replace
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_360learning.sandbox.calls import Answer, ApiError, Call
 from airflow_provider_360learning.sandbox.clock import parse_iso
-from airflow_provider_360learning.sandbox.external_contents import ExternalCourse, Key, Statistic
-from airflow_provider_360learning.sandbox.routing import operation
-from airflow_provider_360learning.sandbox.state import Course, Group, Person
+from airflow_provider_360learning.sandbox.routing import Response
+from airflow_provider_360learning.sandbox.state.model import Group, Person, ReportedAttempt
+from airflow_provider_360learning.sandbox.state.state import ExternalKey
+from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations
+
+operations = Operations()
 
 _COURSES = "/externalContents/groups/{groupId}/externalPlatforms/{externalPlatform}/courses"
 _MAX_STATISTICS = 20
@@ -22,15 +25,15 @@ _DONE = ("created", "updated", "archived")
 _UNKNOWN = "external_course_not_found"
 
 
-def _moment(value: object) -> float | None:
-    moment = parse_iso(value)
-    if moment is None and value is not None:
+def _date(value: object) -> float | None:
+    date = parse_iso(value)
+    if date is None and value is not None:
         raise ValueError("not an ISO 8601 date")
-    return moment
+    return date
 
 
 _Text = Annotated[str, Field(min_length=1)]
-_Moment = Annotated[float | None, BeforeValidator(_moment)]
+_Date = Annotated[float | None, BeforeValidator(_date)]
 _Percentage = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -41,7 +44,7 @@ class _Item(BaseModel):
 
 
 class _CourseItem(_Item):
-    """One of the imported courses, in the documented fields."""
+    """An imported course, with its documented fields."""
 
     launch_url: _Text
     mobile_launch_url: str | None = None
@@ -58,33 +61,34 @@ class _CourseItem(_Item):
 
 
 class _StatisticItem(_Item):
-    """One of the imported statistics, in the documented fields."""
+    """An imported statistic, with its documented fields."""
 
     mail: _Text
     progress: _Percentage | None = None
     score: Annotated[float, Field(ge=0, le=100)] | None = None
     result: Literal["failed", "success"] | None = None
     global_time: Annotated[int, Field(ge=0)] | None = None
-    completed_at: _Moment = None
-    first_activity: _Moment = None
-    last_activity: _Moment = None
+    completed_at: _Date = None
+    first_activity: _Date = None
+    last_activity: _Date = None
 
-    def complete(self, now: float) -> Statistic:
-        """Fill in what is missing.
+    def attempt(self, now: float) -> ReportedAttempt:
+        """Return the attempt that is reported, without an id, and with defaults for what is missing.
 
         Documented: completion forces progress 100, and progress 100 means completion at the last activity.
-        Assumptions: the last activity is the completion, else it is now; the first one is earlier by the time spent;
-        the time spent is what lies between both.
+        Assumptions: the last activity is the completion, or else now; the first activity is earlier by the time spent;
+        the time spent lies between both.
         """
         last = _first_known(self.last_activity, self.completed_at, now)
         first = _first_known(self.first_activity, last - (self.global_time or 0) / 1000)
         progress = self.progress or 0 if self.completed_at is None else 100
-        return Statistic(
+        return ReportedAttempt(
+            id="",
             sent_first_activity=self.first_activity,
             progress=progress,
             score=self.score,
             result=self.result,
-            global_time_ms=round((last - first) * 1000) if self.global_time is None else self.global_time,
+            time_spent_ms=round((last - first) * 1000) if self.global_time is None else self.global_time,
             first_activity=first,
             last_activity=last,
             completed_at=last if progress == 100 and self.completed_at is None else self.completed_at,
@@ -94,28 +98,38 @@ class _StatisticItem(_Item):
 _AnyItem = TypeVar("_AnyItem", bound=_Item)
 
 
-@operation("importExternalCourses", "POST", _COURSES, bodies=("json",))
-def import_external_courses(call: Call) -> Answer:
-    """Create external courses, or update those whose external id is known, which brings archived ones back.
-
-    Assumptions: there may be any number of them, and a faulty one refuses all.
-    """
+@operations.add(
+    "importExternalCourses",
+    "POST",
+    _COURSES,
+    bodies=("json",),
+    assumes="Any number of courses is accepted, and an invalid one refuses all; the author needs a role in the group"
+    " itself; importing an archived course publishes it.",
+)
+def import_external_courses(call: Call) -> Response:
+    """Create external courses, or update those whose external id is known."""
     group = call.group(call.path["groupId"])
     author = _author(call, group)
     items = [_read(_CourseItem, each) for each in _list(call, "externalCourses")]
-    statuses = [_put_course(call, group, author, item) for item in items]
+    statuses = [_put_course(call, author, item) for item in items]
     return _report(
         call,
         externalCourses=[
-            _outcome(call, status, externalId=item.external_id) for item, status in zip(items, statuses, strict=True)
+            _result(call, status, externalId=item.external_id) for item, status in zip(items, statuses, strict=True)
         ],
         report={"coursesCreated": statuses.count("created"), "coursesUpdated": statuses.count("updated")},
     )
 
 
-@operation("deleteExternalCourses", "DELETE", _COURSES, bodies=("json",))
-def delete_external_courses(call: Call) -> Answer:
-    """Archive external courses. That unknown ones are only reported is an assumption."""
+@operations.add(
+    "deleteExternalCourses",
+    "DELETE",
+    _COURSES,
+    bodies=("json",),
+    assumes="Unknown courses are reported, and do not refuse the others.",
+)
+def delete_external_courses(call: Call) -> Response:
+    """Archive external courses."""
     call.group(call.path["groupId"])
     if not (external_ids := call.strings("externalIds")):
         raise ApiError(400, "invalid argument : externalIds")
@@ -123,39 +137,50 @@ def delete_external_courses(call: Call) -> Answer:
     return _report(
         call,
         externalCourses=[
-            _outcome(call, status, externalId=each) for each, status in zip(external_ids, statuses, strict=True)
+            _result(call, status, externalId=each) for each, status in zip(external_ids, statuses, strict=True)
         ],
         report={"coursesArchived": statuses.count("archived")},
     )
 
 
-@operation("getExternalCourse", "GET", f"{_COURSES}/{{externalId}}")
-def get_external_course(call: Call) -> Answer:
-    """Show one external course. What was not given and has no default is absent."""
+@operations.add(
+    "getExternalCourse",
+    "GET",
+    f"{_COURSES}/{{externalId}}",
+    assumes="The error for an unknown course; a field without a value and a default is absent.",
+)
+def get_external_course(call: Call) -> Response:
+    """Return one external course."""
     call.group(call.path["groupId"])
-    external = call.world.external.courses.get(_key(call, call.path["externalId"]))
+    external = call.state.external_courses.get(_key(call, call.path["externalId"]))
     if external is None:
         raise ApiError(404, _UNKNOWN)
-    return Answer(
+    return Response(
         {
             "id": external.course.id,  # not `_id`
             "authorId": external.author,
-            "archived": external.course.archived,
+            "archived": external.course.status == "archived",
             "externalPlatform": external.platform,
             "groupId": external.course.group,
             "description": "",
             "skills": [],
             "authors": [],
             "alternativeLanguages": [],
-            "mobileLaunchUrl": external.details["launchUrl"],
-            **external.details,
+            "mobileLaunchUrl": external.details["launch_url"],
+            **{to_camel(name): value for name, value in external.details.items()},
         }
     )
 
 
-@operation("importExternalCoursesStats", "POST", f"{_COURSES}/stats", bodies=("json",))
-def import_external_courses_stats(call: Call) -> Answer:
-    """Store each statistic as an attempt on an external course, archived or not."""
+@operations.add(
+    "importExternalCoursesStats",
+    "POST",
+    f"{_COURSES}/stats",
+    bodies=("json",),
+    assumes="The defaults of missing fields; archived courses are accepted.",
+)
+def import_external_courses_stats(call: Call) -> Response:
+    """Store each statistic as an attempt on an external course."""
     call.group(call.path["groupId"])
     items = _list(call, "statistics")
     if len(items) > _MAX_STATISTICS:
@@ -164,25 +189,25 @@ def import_external_courses_stats(call: Call) -> Answer:
     errors = [each for each in attempts if isinstance(each, ApiError)]
     if errors and call.settings.faulty_statistics == "refuse_batch":
         raise errors[0]
-    statuses = [_store_or_name_error(call, each) for each in attempts]
+    statuses = [_store(call, each) for each in attempts]
     return _report(
         call,
         statistics=[
-            _outcome(call, status, externalId=item.get("externalId"), mail=item.get("mail"))
+            _result(call, status, externalId=item.get("externalId"), mail=item.get("mail"))
             for item, status in zip(items, statuses, strict=True)
         ],
         report={"statisticsUpdated": len(items) - len(errors)},
     )
 
 
-def _list(call: Call, name: str) -> list[dict[str, Any]]:
-    items = call.body.get(name)
+def _list(call: Call, name: str) -> list[dict[str, object]]:
+    items = call.fields.get(name)
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         raise ApiError(400, f"invalid argument : {name}")
     return items
 
 
-def _read(kind: type[_AnyItem], item: dict[str, Any]) -> _AnyItem:
+def _read(kind: type[_AnyItem], item: dict[str, object]) -> _AnyItem:
     try:
         return kind.model_validate(item)
     except ValidationError as error:
@@ -191,80 +216,70 @@ def _read(kind: type[_AnyItem], item: dict[str, Any]) -> _AnyItem:
         raise ApiError(400, f"{kind_of_fault} argument : {fault['loc'][0]}") from None
 
 
-def _report(call: Call, **parts: object) -> Answer:
-    """Answer what became of each item and of all. That both are told is documented, how is not."""
-    return call.acknowledge() if call.settings.external_reports == "none" else Answer(parts)
+def _report(call: Call, **parts: object) -> Response:
+    """Return the results of each item and of all. That there are both is documented, their form is not."""
+    return call.acknowledge() if call.settings.external_reports == "none" else Response(parts)
 
 
-def _outcome(call: Call, status: str, **item: object) -> dict[str, object]:
-    """Say what became of one item.
+def _result(call: Call, status: str, **item: object) -> dict[str, object]:
+    """Return the result of one item.
 
-    :param status: one of the words for success, or an error code.
+    :param status: a word for success, or an error code.
     """
     if status in _DONE or call.settings.external_reports == "status":
         return {**item, "status": status}
     return {**item, "status": "error", "error": status}
 
 
-def _key(call: Call, external_id: str) -> Key:
+def _key(call: Call, external_id: str) -> ExternalKey:
     return call.path["groupId"], call.path["externalPlatform"], external_id
 
 
 def _author(call: Call, group: Group) -> Person:
-    """Find the author. Only roles in the group itself count, not those in the groups above: an assumption."""
-    if "authorId" not in call.body:
+    """Return the author, or refuse."""
+    if "authorId" not in call.fields:
         raise ApiError(400, "missing argument : authorId")
-    author = call.person(str(call.body["authorId"]))
-    if not {"author", "admin"} & set(group.members.get(author.id, ())):
+    author = call.person(str(call.fields["authorId"]))
+    if not {"editor", "admin"} & set(group.members.get(author.id, ())):
         raise ApiError(400, "invalid argument : authorId")
     return author
 
 
-def _put_course(call: Call, group: Group, author: Person, item: _CourseItem) -> str:
-    """Create or update an external course, and the course of the company that it is."""
-    courses, key = call.world.external.courses, _key(call, item.external_id)
-    known = key in courses
-    if not known:
-        course = call.world.add_course(item.title, group=group.id, author=author.mail)
-        courses[key] = ExternalCourse(course, call.path["externalPlatform"], item.external_id)
-    external = courses[key]
-    external.author, external.details = author.id, item.model_dump(by_alias=True, exclude_none=True)
-    external.times_sent += 1
-    external.course.name, external.course.author = item.title, author.mail
-    _change(call, external.course, archived=False)
+def _put_course(call: Call, author: Person, item: _CourseItem) -> str:
+    key = _key(call, item.external_id)
+    known = key in call.state.external_courses
+    call.state.put_external_course(key, item.title, author, item.model_dump(exclude_none=True))
     return "updated" if known else "created"
 
 
 def _archive(call: Call, external_id: str) -> str:
-    external = call.world.external.courses.get(_key(call, external_id))
+    external = call.state.external_courses.get(_key(call, external_id))
     if external is None:
         return _UNKNOWN
-    _change(call, external.course, archived=True)
+    call.state.change_status(external.course, "archived")
     return "archived"
 
 
-def _change(call: Call, course: Course, *, archived: bool) -> None:
-    course.archived, course.modified_at = archived, call.now
-
-
-def _attempt_or_error(call: Call, item: dict[str, Any]) -> tuple[str, str, Statistic] | ApiError:
-    """Return course, user and statistic."""
+def _attempt_or_error(call: Call, item: dict[str, object]) -> tuple[str, str, ReportedAttempt] | ApiError:
+    """Return course, user and attempt."""
     try:
         read = _read(_StatisticItem, item)
         person = call.person(read.mail)
     except ApiError as error:
         return error
-    external = call.world.external.courses.get(_key(call, read.external_id))
+    external = call.state.external_courses.get(_key(call, read.external_id))
     if external is None:
         return ApiError(400, _UNKNOWN)
-    return external.course.id, person.id, read.complete(call.now)
+    return external.course.id, person.id, read.attempt(call.now)
 
 
-def _store_or_name_error(call: Call, attempt: tuple[str, str, Statistic] | ApiError) -> str:
+def _store(call: Call, attempt: tuple[str, str, ReportedAttempt] | ApiError) -> str:
+    """Store an attempt, and return its status or the error code."""
     if isinstance(attempt, ApiError):
         return attempt.code
+    course, user, reported = attempt
     update = call.settings.repeated_statistics == "update"
-    call.world.external.store(*attempt, call.world.new_id(), update=update)
+    call.state.report_attempt(course, user, replace(reported, id=call.state.new_id()), update=update)
     return "updated"
 
 

@@ -1,0 +1,184 @@
+"""The objects of a company, in words that belong to no API version. Times are seconds since the epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypedDict
+
+Role = Literal["admin", "analyst", "coach", "contributor", "editor", "learner", "user_admin"]
+PersonStatus = Literal["active", "invited", "deleted"]
+CourseStatus = Literal["draft", "published", "archived", "deleted"]
+MailKind = Literal["invitation", "password", "generated_password"]
+
+
+class Profile(TypedDict, total=False):
+    """Details of a person; what was never given is absent.
+
+    :param custom_fields: values by id of the field.
+    :param deactivate_at: when the account is to be deactivated.
+    """
+
+    first_name: str
+    last_name: str
+    custom: str
+    phone: str
+    language: str
+    job: str
+    organization: str
+    primary_group: str
+    labels: list[str]
+    custom_fields: dict[str, object]
+    deactivate_at: float
+
+
+@dataclass
+class Person:
+    """A user with an account (``active``), with a pending invitation (``invited``), or ``deleted``.
+
+    Deletion is soft: enrollments and statistics stay, memberships are lost.
+
+    :param password: the password that was set, never part of a dump.
+    :param last_login_at: ``None`` for a user who has never logged in.
+    """
+
+    id: str
+    mail: str
+    status: PersonStatus = "active"
+    profile: Profile = field(default_factory=Profile)
+    password: str | None = field(default=None, repr=False)
+    last_login_at: float | None = None
+    email_notifications: bool = True
+
+
+@dataclass
+class Group:
+    """A group with its members and its catalog.
+
+    :param parent: id of the group above; ``None`` for the root group.
+    :param members: roles by id of the person.
+    :param courses: ids of the catalog's courses.
+    :param path_sessions: ids of the catalog's sessions.
+    """
+
+    id: str
+    name: str
+    public: bool
+    parent: str | None
+    custom: str | None = None
+    members: dict[str, list[Role]] = field(default_factory=dict)
+    courses: list[str] = field(default_factory=list)
+    path_sessions: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Course:
+    """A course. Only external courses ever change.
+
+    :param group: id of its group.
+    :param author: email address of its author.
+    """
+
+    id: str
+    name: str
+    group: str
+    author: str
+    created_at: float
+    modified_at: float
+    status: CourseStatus = "published"
+
+
+@dataclass
+class Path:
+    """A path, which never changes.
+
+    :param author: id of its author.
+    :param courses: ids of its courses, in order.
+    """
+
+    id: str
+    name: str
+    group: str
+    author: str
+    courses: list[str]
+    created_at: float
+
+
+@dataclass
+class Session:
+    """A session of a path.
+
+    :param instructors: email addresses.
+    :param registration_request: stored as it was given.
+    :param groups: ids of the enrolled groups.
+    :param enrolled: time of enrollment by id of the learner.
+    """
+
+    id: str
+    path: str
+    name: str
+    owner_group: str
+    start: float
+    end: float | None = None
+    info: str | None = None
+    instructors: list[str] = field(default_factory=list)
+    registration_request: object = None
+    groups: list[str] = field(default_factory=list)
+    enrolled: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class ExternalCourse:
+    """A course of another platform, which is a course of the company, too.
+
+    :param author: id of the user it is attributed to.
+    :param details: the fields of the last import, in snake case.
+    :param times_sent: how often it was imported.
+    """
+
+    course: Course
+    platform: str
+    external_id: str
+    author: str = ""
+    details: dict[str, object] = field(default_factory=dict)
+    times_sent: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt of a learner on a course.
+
+    :param path: id of the path it was made in, if any.
+    :param session: id of that path's session.
+    """
+
+    id: str
+    progress: int
+    score: float | None
+    time_spent_ms: int
+    first_activity: float
+    last_activity: float
+    completed_at: float | None
+    path: str | None = None
+    session: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportedAttempt(Attempt):
+    """An attempt on an external course, as its platform reports it.
+
+    :param result: the platform's verdict.
+    :param sent_first_activity: the first activity as it was sent, which identifies a repetition.
+    :param times_sent: how many reports were about it.
+    """
+
+    result: Literal["failed", "success"] | None = None
+    sent_first_activity: float | None = None
+    times_sent: int = 1
+
+
+@dataclass(frozen=True)
+class SentMail:
+    """An email that the platform sent."""
+
+    to: str
+    kind: MailKind

@@ -1,0 +1,315 @@
+"""The state of the company, and every change that an API can make to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+
+from airflow_provider_360learning.sandbox.clock import Clock, iso
+from airflow_provider_360learning.sandbox.state.model import (
+    Course,
+    CourseStatus,
+    ExternalCourse,
+    Group,
+    MailKind,
+    Path,
+    Person,
+    PersonStatus,
+    Profile,
+    ReportedAttempt,
+    Role,
+    SentMail,
+    Session,
+)
+
+#: Group, platform, and the platform's id of the course (assumption: in another group it is another course).
+ExternalKey = tuple[str, str, str]
+
+
+class State:
+    """Everything that exists in the company.
+
+    :param clock: dates what is created.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.people: dict[str, Person] = {}
+        self.groups: dict[str, Group] = {}
+        self.courses: dict[str, Course] = {}
+        self.paths: dict[str, Path] = {}
+        self.sessions: dict[str, Session] = {}
+        self.external_courses: dict[ExternalKey, ExternalCourse] = {}
+        self.mails_sent: list[SentMail] = []
+        self._reported: dict[str, dict[str, list[ReportedAttempt]]] = {}
+        self._clock = clock
+        self._ids = 0
+        self._id_by_mail: dict[str, str] = {}
+
+    def new_id(self) -> str:
+        """Return the next id. Every run gets the same ids, and none can be derived from another."""
+        self._ids += 1
+        return hashlib.sha256(f"360learning sandbox {self._ids}".encode()).hexdigest()[:24]
+
+    # People. Email addresses are compared without regard to case (assumption).
+
+    def find(self, mail_or_id: str) -> Person | None:
+        """Return the active, invited or deleted person with this email address or id."""
+        return self.people.get(self._id_by_mail.get(mail_or_id.lower(), mail_or_id))
+
+    def add_person(
+        self, mail: str, profile: Profile, *, status: PersonStatus = "active", id: str | None = None
+    ) -> Person:
+        """Create a person, or restore the deleted one with this email address under the same id."""
+        person = self.find(mail)
+        if person is None:
+            person = Person(id or self.new_id(), mail)
+            self.people[person.id] = person
+            self._id_by_mail[mail.lower()] = person.id
+        person.status = status
+        person.profile.update(profile)
+        return person
+
+    def accept(self, person: Person) -> None:
+        """Turn an invitation into an account. Learning starts now, also where a group was enrolled before."""
+        person.status = "active"
+        groups = {group.id for group in self.groups_of(person)}
+        for session in self.sessions.values():
+            if person.id in session.enrolled or groups & set(session.groups):
+                session.enrolled[person.id] = self._clock.now()
+
+    def change_mail(self, person: Person, mail: str) -> None:
+        """Change a person's email address."""
+        del self._id_by_mail[person.mail.lower()]
+        person.mail = mail
+        self._id_by_mail[mail.lower()] = person.id
+
+    def delete_person(self, person: Person) -> None:
+        """Delete an account softly, or an invitation without a trace."""
+        for group in self.groups.values():
+            group.members.pop(person.id, None)
+        if person.status == "active":
+            person.status = "deleted"
+            return
+        del self.people[person.id]
+        del self._id_by_mail[person.mail.lower()]
+        for session in self.sessions.values():
+            session.enrolled.pop(person.id, None)
+
+    def send_mail(self, to: str, kind: MailKind) -> None:
+        """Record an email."""
+        self.mails_sent.append(SentMail(to, kind))
+
+    # Groups
+
+    @property
+    def root(self) -> Group:
+        """The group without a parent, which stands for the whole platform."""
+        return next(group for group in self.groups.values() if group.parent is None)
+
+    def add_group(
+        self, name: str, *, public: bool, parent: str | None, custom: str | None = None, id: str | None = None
+    ) -> Group:
+        """Create a group. Names need not be unique (assumption)."""
+        group = Group(id or self.new_id(), name, public, parent, custom)
+        self.groups[group.id] = group
+        return group
+
+    def children(self, group: Group) -> list[Group]:
+        """Return the groups directly below a group."""
+        return [child for child in self.groups.values() if child.parent == group.id]
+
+    def branch(self, group: Group) -> list[Group]:
+        """Return a group and all groups below it."""
+        return [group, *(below for child in self.children(group) for below in self.branch(child))]
+
+    def delete_group(self, group: Group) -> None:
+        """Delete a group and all groups below it."""
+        for deleted in self.branch(group):
+            del self.groups[deleted.id]
+            for session in self.sessions.values():
+                if deleted.id in session.groups:
+                    session.groups.remove(deleted.id)
+
+    def groups_of(self, person: Person) -> list[Group]:
+        """Return the groups that a person is a member of."""
+        return [group for group in self.groups.values() if person.id in group.members]
+
+    def join(self, person: Person, group_id: str, roles: list[Role], *, enroll: bool = True) -> None:
+        """Add roles of a person in a group; roles held before stay.
+
+        :param enroll: whether the person is enrolled in the sessions that the group is enrolled in.
+        """
+        held = self.groups[group_id].members.setdefault(person.id, [])
+        held.extend(role for role in roles if role not in held)
+        for session in self.sessions.values():
+            if enroll and group_id in session.groups and person.status == "active":
+                self.enroll(session, person)
+
+    def leave(self, person: Person, group: Group, role: Role | None, *, private_subgroups: bool) -> None:
+        """Remove a person from a group and from the groups below it.
+
+        :param role: remove this role only.
+        :param private_subgroups: whether private groups below, and the groups below those, are left, too.
+        """
+        held = group.members.get(person.id, [])
+        kept = [each for each in held if role not in (None, each)]
+        if kept:
+            group.members[person.id] = kept
+        else:
+            group.members.pop(person.id, None)
+        for child in self.children(group):
+            if child.public or private_subgroups:
+                self.leave(person, child, role, private_subgroups=private_subgroups)
+
+    # Courses, paths and their sessions
+
+    def add_course(
+        self, name: str, *, group: str, author: str, status: CourseStatus = "published", id: str | None = None
+    ) -> Course:
+        """Create a course."""
+        now = self._clock.now()
+        course = Course(id or self.new_id(), name, group, author, created_at=now, modified_at=now, status=status)
+        self.courses[course.id] = course
+        return course
+
+    def change_status(self, course: Course, status: CourseStatus) -> None:
+        """Change the status of a course, which modifies the course even if the status is the same."""
+        course.status, course.modified_at = status, self._clock.now()
+
+    def add_path(self, name: str, *, group: str, author: str, courses: list[str], id: str | None = None) -> Path:
+        """Create a path."""
+        path = Path(id or self.new_id(), name, group, author, courses, self._clock.now())
+        self.paths[path.id] = path
+        return path
+
+    def add_session(self, path: str, name: str, owner_group: str, start: float) -> Session:
+        """Create a session of a path."""
+        session = Session(self.new_id(), path, name, owner_group, start)
+        self.sessions[session.id] = session
+        return session
+
+    def sessions_of(self, path: Path) -> list[Session]:
+        """Return the sessions of a path."""
+        return [session for session in self.sessions.values() if session.path == path.id]
+
+    def sessions_with(self, course: Course) -> list[Session]:
+        """Return the sessions of the paths that contain a course."""
+        return [session for session in self.sessions.values() if course.id in self.paths[session.path].courses]
+
+    def delete_session(self, session: Session) -> None:
+        """Delete a session, also from catalogs."""
+        del self.sessions[session.id]
+        for group in self.groups.values():
+            if session.id in group.path_sessions:
+                group.path_sessions.remove(session.id)
+
+    def enroll(self, session: Session, person: Person) -> None:
+        """Enroll a person. An enrollment that exists keeps its time (assumption)."""
+        session.enrolled.setdefault(person.id, self._clock.now())
+
+    # External contents
+
+    def put_external_course(
+        self, key: ExternalKey, title: str, author: Person, details: dict[str, object]
+    ) -> ExternalCourse:
+        """Create an external course, or update and publish the one with this key."""
+        external = self.external_courses.get(key)
+        if external is None:
+            group, platform, external_id = key
+            external = ExternalCourse(
+                self.add_course(title, group=group, author=author.mail), platform, external_id, author.id
+            )
+            self.external_courses[key] = external
+        external.author, external.details = author.id, details
+        external.course.name, external.course.author = title, author.mail
+        external.times_sent += 1
+        self.change_status(external.course, "published")
+        return external
+
+    def reported_attempts(self, course: str) -> Mapping[str, list[ReportedAttempt]]:
+        """Return the attempts that were reported on a course, by id of the user."""
+        return self._reported.get(course, {})
+
+    def report_attempt(self, course: str, user: str, attempt: ReportedAttempt, *, update: bool) -> None:
+        """Store a reported attempt.
+
+        :param update: whether it replaces the attempt with the same first activity, if there is one.
+        """
+        attempts = self._reported.setdefault(course, {}).setdefault(user, [])
+        for index, known in enumerate(attempts):
+            if update and known.sent_first_activity == attempt.sent_first_activity:
+                attempts[index] = replace(attempt, id=known.id, times_sent=known.times_sent + 1)
+                return
+        attempts.append(attempt)
+
+    # Dump
+
+    def as_dict(self) -> dict[str, list[dict[str, object]]]:
+        """Return everything as JSON values, with memberships and enrollments as lists of their own."""
+        people = list(self.people.values())
+        return {
+            "users": [_without(person, "password") for person in people if person.status != "invited"],
+            "invitations": [_without(person, "password") for person in people if person.status == "invited"],
+            "groups": [_without(group, "members") for group in self.groups.values()],
+            "memberships": [
+                {"group": group.id, "user": user, "mail": self.people[user].mail, "roles": roles}
+                for group in self.groups.values()
+                for user, roles in group.members.items()
+            ],
+            "courses": [asdict(course) for course in self.courses.values()],
+            "paths": [asdict(path) for path in self.paths.values()],
+            "sessions": [_without(session, "enrolled") for session in self.sessions.values()],
+            "enrollments": [
+                {"session": session.id, "user": user, "mail": self.people[user].mail, "since": since}
+                for session in self.sessions.values()
+                for user, since in session.enrolled.items()
+            ],
+            "external_courses": [_external_course(each) for each in self.external_courses.values()],
+            "external_attempts": list(self._external_attempts()),
+            "mails_sent": [asdict(mail) for mail in self.mails_sent],
+        }
+
+    def _external_attempts(self) -> Iterator[dict[str, object]]:
+        for external in self.external_courses.values():
+            for user, attempts in self.reported_attempts(external.course.id).items():
+                for attempt in attempts:
+                    yield _external_key(external) | {"user": user, "mail": self.people[user].mail} | _attempt(attempt)
+
+
+def _without(item: Person | Group | Session, name: str) -> dict[str, object]:
+    return {key: value for key, value in asdict(item).items() if key != name}
+
+
+def _external_key(external: ExternalCourse) -> dict[str, object]:
+    return {
+        "platform": external.platform,
+        "group": external.course.group,
+        "external_id": external.external_id,
+    }
+
+
+def _external_course(external: ExternalCourse) -> dict[str, object]:
+    course = external.course
+    return _external_key(external) | {
+        "id": course.id,
+        "title": course.name,
+        "author": external.author,
+        "archived": course.status == "archived",
+        "details": external.details,
+        "times_sent": external.times_sent,
+    }
+
+
+def _attempt(attempt: ReportedAttempt) -> dict[str, object]:
+    return {
+        "id": attempt.id,
+        "progress": attempt.progress,
+        "score": attempt.score,
+        "result": attempt.result,
+        "time_spent_ms": attempt.time_spent_ms,
+        "first_activity": iso(attempt.first_activity),
+        "last_activity": iso(attempt.last_activity),
+        "completed_at": None if attempt.completed_at is None else iso(attempt.completed_at),
+        "times_sent": attempt.times_sent,
+    }

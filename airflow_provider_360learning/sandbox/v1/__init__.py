@@ -1,0 +1,1 @@
+"""API v1 in front of the state: its routes, limits, error formats and authentication."""

@@ -1,0 +1,284 @@
+"""Courses, and the attempts on them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache, lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from airflow_provider_360learning.sandbox.clock import ALWAYS, Period, iso
+from airflow_provider_360learning.sandbox.routing import Response
+from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state.generated import (
+    DAY_MS,
+    GeneratedAttempts,
+    generated_course,
+    generated_user,
+)
+from airflow_provider_360learning.sandbox.state.model import Attempt, Course, Person
+from airflow_provider_360learning.sandbox.v1.call import Call, Operations
+from airflow_provider_360learning.sandbox.v1.paths import learner_progress
+
+operations = Operations()
+
+#: Filters of course statistics and the date of an attempt that each is about.
+_ATTEMPT_DATES = {"completedAt": "completed", "firstActivityAt": "first_activity", "lastActivityAt": "last_activity"}
+
+_EPOCH = date(1970, 1, 1).toordinal()
+#: User entries per part of a generated response, which make some ten kilobytes.
+_USERS_PER_PART = 100
+
+
+class ResultCap:
+    """The remaining size of a capped course statistic."""
+
+    def __init__(self, settings: Settings) -> None:
+        cap = settings.course_stats_cap
+        self._left: float = math.inf if cap is None else cap
+        self._counts_attempts = settings.course_stats_cap_counts == "attempts"
+
+    def take(self, attempts: int) -> int:
+        """Take capacity for the attempts of one user on one course, and return how many of them fit."""
+        if not self._counts_attempts:
+            attempts = attempts if self._left else 0
+            self._left -= bool(attempts)
+        elif attempts > self._left:
+            attempts, self._left = int(self._left), 0
+        else:
+            self._left -= attempts
+        return attempts
+
+
+@operations.add(
+    "getCourses",
+    "GET",
+    "/courses",
+    assumes="The status of an archived course is `archived`; that listed ones are `draft` and `deleted`, too, and names"
+    " empty or with blanks and line breaks, is recorded.",
+)
+def get_courses(call: Call) -> Response:
+    """List all courses, whatever their status, that were created and modified in the given periods."""
+    created = call.period("createdAfter", "createdBefore")
+    modified = call.period("modifiedAfter", "modifiedBefore")
+    return Response(
+        [
+            _summary(each) | {"skills": [], "defaultLang": "en"}
+            for each in call.state.courses.values()
+            if created.holds(each.created_at) and modified.holds(each.modified_at)
+        ]
+    )
+
+
+@operations.add(
+    "getCourse", "GET", "/courses/{course_id}", assumes="The error for an unknown course; a deleted course is found."
+)
+def get_course(call: Call) -> Response:
+    """Return one course."""
+    course = call.course(call.path["course_id"])
+    group = call.state.groups.get(course.group)
+    return Response(
+        _summary(course)
+        | {
+            "coAuthors": [],
+            "group": course.group,
+            "groupName": group.name if group else "",
+            "courseDuration": 15,
+            "translationsLangs": [],
+        }
+    )
+
+
+@operations.add("getCoursesStats", "GET", "/courses/stats", assumes="Courses without attempts are left out.")
+def get_courses_stats(call: Call) -> Response:
+    """List the attempts on all courses, by course and user."""
+    entries, cap = [], ResultCap(call.settings)
+    if call.settings.generated_attempts:
+        return Response(_generated_stats(call, cap))
+    for course in call.state.courses.values():
+        if stats := _course_stats(call, course, cap):
+            entries.append(_entry(call, course={"_id": course.id, "name": course.name}, stats=stats))
+    return Response(entries)
+
+
+@operations.add("getCourseStats", "GET", "/courses/{course_id}/stats")
+def get_course_stats(call: Call) -> Response:
+    """List the attempts on a course, by user."""
+    course = call.course(call.path["course_id"])
+    return Response(_course_stats(call, course, ResultCap(call.settings)))
+
+
+@operations.add(
+    "getUserCourseStats",
+    "GET",
+    "/courses/{course_id}/stats/{user_email}",
+    assumes="The shape of the response; a user without attempts has an empty list.",
+)
+def get_user_course_stats(call: Call) -> Response:
+    """List one user's attempts on a course."""
+    course, person = call.course(call.path["course_id"]), call.person(call.path["user_email"])
+    return Response({"attempts": _attempts(call, course, person, _attempt_periods(call)), "user": _user(person)})
+
+
+def _summary(course: Course) -> dict[str, object]:
+    return {
+        "_id": course.id,
+        "name": course.name,
+        "author": course.author,
+        "description": "",
+        "status": course.status,
+        "lang": "en",
+        "creationDate": iso(course.created_at),
+        "modificationDate": iso(course.modified_at),
+    }
+
+
+def _user(person: Person) -> dict[str, object]:
+    return {"_id": person.id, "mail": person.mail}
+
+
+def _course_stats(call: Call, course: Course, cap: ResultCap) -> list[dict[str, object]]:
+    """Return the attempts on a course in the given periods, by user."""
+    periods = _attempt_periods(call)
+    learners = [id for session in call.state.sessions_with(course) for id in session.enrolled]
+    stats: list[dict[str, object]] = []
+    for person_id in dict.fromkeys([*learners, *call.state.reported_attempts(course.id)]):
+        person = call.state.people[person_id]
+        attempts = _attempts(call, course, person, periods)
+        if attempts := attempts[: cap.take(len(attempts))]:
+            stats.append(_entry(call, user=_user(person), attempts=attempts))
+    return stats
+
+
+def _attempts(call: Call, course: Course, person: Person, periods: Mapping[str, Period]) -> list[dict[str, object]]:
+    """Return a user's attempts on a course, in paths and as other platforms report them."""
+    in_paths = [
+        learner_progress(call, session, person).attempt(call.state.paths[session.path], course.id)
+        for session in call.state.sessions_with(course)
+        if person.id in session.enrolled
+    ]
+    reported = call.state.reported_attempts(course.id).get(person.id, [])
+    return [_attempt(each) for each in [*filter(None, in_paths), *reported] if _is_in(each, periods)]
+
+
+def _is_in(attempt: Attempt, periods: Mapping[str, Period]) -> bool:
+    dates = {
+        "completed": attempt.completed_at,
+        "first_activity": attempt.first_activity,
+        "last_activity": attempt.last_activity,
+    }
+    return all(period.holds(dates[name]) for name, period in periods.items())
+
+
+def _attempt(attempt: Attempt) -> dict[str, object]:
+    optional = {
+        "score": attempt.score,
+        "completedAt": None if attempt.completed_at is None else iso(attempt.completed_at),
+        "path": attempt.path,
+        "pathSession": attempt.session,
+    }
+    return {
+        "_id": attempt.id,
+        "progress": attempt.progress,
+        "firstActivity": iso(attempt.first_activity),
+        "lastActivity": iso(attempt.last_activity),
+        "globalTime": attempt.time_spent_ms,
+    } | {name: value for name, value in optional.items() if value is not None}
+
+
+def _entry(call: Call, **parts: object) -> dict[str, object]:
+    """Return attempts with their owner, in the order of the setting ``attempts_first``."""
+    return dict(reversed(parts.items())) if call.settings.attempts_first else parts
+
+
+def _attempt_periods(call: Call) -> dict[str, Period]:
+    periods = {date: call.period(f"{name}After", f"{name}Before") for name, date in _ATTEMPT_DATES.items()}
+    return {date: period for date, period in periods.items() if period != ALWAYS}
+
+
+# Generated attempts: their JSON is put together from prepared parts, ten times faster than by `json.dumps`.
+
+
+def _generated_stats(call: Call, cap: ResultCap) -> Iterator[bytes]:
+    """Return the body of getCoursesStats in parts."""
+    settings = call.settings
+    generated = GeneratedAttempts(
+        settings.generated_attempts,
+        courses=settings.generated_courses,
+        users=settings.generated_users,
+        since=settings.generated_from.timestamp(),
+        until=settings.generated_until.timestamp(),
+    )
+    return _written(generated, generated.select(**_attempt_periods(call)), cap)
+
+
+def _written(generated: GeneratedAttempts, selection: range, cap: ResultCap) -> Iterator[bytes]:
+    separator = "["
+    for course in range(generated.courses):
+        id, name = generated_course(course)
+        head = json.dumps({"_id": id, "name": name}, ensure_ascii=False, separators=(",", ":"))
+        opening = f'{separator}{{"course":{head},"stats":['
+        users = _written_users(generated, course, selection, cap)
+        while part := ",".join(islice(users, _USERS_PER_PART)):
+            yield (opening + part).encode()
+            opening = separator = ","
+        if opening == ",":
+            yield b"]}"
+    yield b"[]" if separator == "[" else b"]"
+
+
+def _written_users(generated: GeneratedAttempts, course: int, selection: range, cap: ResultCap) -> Iterator[str]:
+    users, clock, completed_ms = _generated_users(generated.users), _clock(), generated.completed_ms
+    for user, numbers in generated.by_user(course, selection):
+        numbers = numbers[: cap.take(len(numbers))]
+        if not numbers:
+            return
+        template = users[user]
+        attempts = []
+        for number in numbers:
+            day, time_of_day = divmod(completed_ms(number), DAY_MS)
+            second, millisecond = divmod(time_of_day, 1000)
+            time = f"{clock[second]}.{millisecond:03}Z"
+            first, last = _day(day - 1), _day(day)
+            attempts.append(
+                f'{{"_id":"64c0{number:020x}","progress":100,{template.score}"firstActivity":"{first}{time}",'
+                f'"lastActivity":"{last}{time}","completedAt":"{last}{time}",{template.end}}}'
+            )
+        yield f"{template.start}{','.join(attempts)}]}}"
+
+
+class _UserParts(NamedTuple):
+    """The parts of the JSON that are the same in all entries of a user."""
+
+    start: str
+    score: str
+    end: str
+
+
+@lru_cache(maxsize=1)
+def _generated_users(count: int) -> list[_UserParts]:
+    return [_user_parts(number) for number in range(count)]
+
+
+def _user_parts(number: int) -> _UserParts:
+    user = generated_user(number)
+    in_path = f',"path":"{user.path}","pathSession":"{user.session}"' if user.path else ""
+    return _UserParts(
+        start=f'{{"user":{{"_id":"{user.id}","mail":"{user.mail}"}},"attempts":[',
+        score="" if user.score is None else f'"score":{user.score},',
+        end=f'"globalTime":{user.time_spent_ms}{in_path}',
+    )
+
+
+@cache
+def _day(number: int) -> str:
+    return f"{date.fromordinal(_EPOCH + number)}T"
+
+
+@cache
+def _clock() -> list[str]:
+    """Return all seconds of a day as texts."""
+    return [f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}" for second in range(86_400)]
