@@ -1,6 +1,7 @@
 # Needs Python 3.11 to 3.13 alone; uv makes the installation faster where it is there.
 #   make demo    onboard new hires in real Airflow, against the sandbox
 #   make test    all tests, on the newest Airflow 3 and on 2.11, both at once: most of them wait most of the time
+#   make docs    rewrite the generated tables of the documentation
 #   make lint    ruff and mypy
 #   make bench   all benchmarks, about half an hour on a machine that does nothing else
 # PYTHON=…       the Python to use; PYTEST_ARGS=… more for pytest, e.g. PYTEST_ARGS="-m 'not slow'"
@@ -13,7 +14,7 @@ AIRFLOW_3 ?= apache-airflow>=3.3,<4
 AIRFLOW_2 ?= apache-airflow>=2.11,<2.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-3 test-2.11 redis-server lint bench clean
+.PHONY: help demo docs test test-3 test-2.11 redis-server lint bench clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -48,6 +49,9 @@ lint: .venv/.ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+docs: .venv/.ready
+	.venv/bin/python docs/generate.py
 
 bench: .venv/.bench-ready redis-server
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

@@ -89,7 +89,7 @@ def test_what_can_never_work_is_said(airflow_db, redis_budget, monkeypatch, conn
 
 
 def test_the_docs_name_all_that_a_user_of_the_server_needs(start_redis, monkeypatch):
-    (line,) = re.findall(r"^    user (airflow .*)$", (ROOT / "docs/limits.md").read_text(), re.MULTILINE)
+    (line,) = re.findall(r"^    user (airflow .*)$", (ROOT / "docs/rate-limits.md").read_text(), re.MULTILINE)
     server = start_redis(user=line, tls=True)
     connection = {**server.connection(db=3), "login": "airflow", "password": "a-long-password"}
     monkeypatch.setenv("AIRFLOW_CONN_CACHE", json.dumps(connection))

@@ -1,26 +1,42 @@
-"""The docs quote DAGs that the tests run, and say what the code says."""
+"""The documentation: its snippets are tested code, its tables are generated, and its names and links exist."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.external import external_course, external_statistic
-from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning import config, exceptions
+from airflow_provider_360learning.api import results
+from airflow_provider_360learning.cli.definition import COMMANDS
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
-from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
-from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, Result
-from airflow_provider_360learning.rows.run import WOULD_SEND
+from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKAGE, get_provider_info
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.schema import RowError
+from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.faults import Fault
+from airflow_provider_360learning.sandbox.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DAGS = "\n".join(path.read_text() for path in sorted((ROOT / "dags_examples").glob("*.py")))
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+EXAMPLES = sorted((ROOT / "dags_examples").glob("*.py"))
+NOT_DONE = {"invalid", "refused", "failed", "unknown"}
+
+_spec = importlib.util.spec_from_file_location("generate_docs", DOCS / "generate.py")
+generate_docs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate_docs)
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def _snippets():
@@ -30,82 +46,265 @@ def _snippets():
 
 
 @pytest.mark.parametrize("code", list(_snippets()))
-def test_every_python_snippet_stands_in_an_example_dag(code):
-    assert code in DAGS
+def test_python_snippets_are_parts_of_example_dags(code):
+    assert code in "\n".join(path.read_text() for path in EXAMPLES)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_somewhere(page):
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+# Generated tables
 
 
-def test_the_pages_name_every_setting_field_and_limit():
-    limits, connection = (ROOT / "docs/limits.md").read_text(), (ROOT / "docs/connection.md").read_text()
-    assert [name for name in CONFIG_OPTIONS if f"| `{name}` |" not in limits] == []
-    assert [name for name in API_V1.limits if f"`{name}`" not in limits] == []
-    assert [name for name in EXTRA_FIELDS if f"| `{name}` |" not in connection] == []
+@each_page
+def test_generated_tables_are_up_to_date(page):
+    assert page.read_text() == generate_docs.generate(page.read_text()), "run `make docs`"
 
 
-def test_every_test_that_a_page_names_exists():
+def test_stale_generated_tables_are_replaced():
+    stale = "before\n<!-- generated: limits -->\nold\n<!-- end -->\nafter"
+    generated = generate_docs.generate(stale)
+    assert "old" not in generated
+    assert "| `company_writes` | 5 |" in generated
+    assert generate_docs.generate(generated) == generated
+
+
+def test_every_generated_table_is_on_a_page():
+    found = {name for page in PAGES for name in generate_docs.SECTION.findall(page.read_text())}
+    assert found >= set(generate_docs.SECTIONS)
+
+
+# Links
+
+
+def _anchors(page):
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_links_resolve(page):
+    broken = []
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_is_linked_from_the_index():
+    linked = {(DOCS / link).resolve() for link in re.findall(r"\]\(([^)#]+\.md)", (DOCS / "index.md").read_text())}
+    assert {*PAGES, *DOCS.glob("*.md")} - linked == {DOCS / "index.md", ROOT / "README.md"}
+    assert "docs/index.md" in (ROOT / "README.md").read_text()
+
+
+# Names
+
+
+def _classes():
+    """Return the public operators and sensors by name."""
+    info = get_provider_info()
+    modules = [name for kind in ("operators", "sensors") for entry in info[kind] for name in entry["python-modules"]]
+    found = {}
+    for module in map(importlib.import_module, modules):
+        found |= {
+            name: one
+            for name, one in vars(module).items()
+            if inspect.isclass(one) and one.__module__ == module.__name__ and name.startswith("Learning360")
+        }
+    return found
+
+
+CLASSES = _classes()
+
+
+def _arguments(function):
+    return {name for name, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY}
+
+
+def _result_keys_and_outcomes():
+    keys, outcomes = set(), set()
+    for one in vars(results).values():
+        if inspect.isclass(one) and one.__module__ == results.__name__:
+            hints = get_type_hints(one)
+            keys |= set(hints)
+            outcome = hints.get("outcome")
+            outcomes |= set(get_args(outcome)) if get_origin(outcome) is Literal else set()
+    return keys, outcomes
+
+
+RESULT_KEYS, OUTCOMES = _result_keys_and_outcomes()
+
+
+def _package_names():
+    """Return every public name of the package that is written in lower case."""
+    names = set(CONFIG_OPTIONS) | set(EXTRA_FIELDS) | set(COLUMNS) | RESULT_KEYS | OUTCOMES | NOT_DONE
+    names |= {column.name for columns in COLUMNS.values() for column in columns}
+    names |= {field.name for line in (Result, RowError) for field in dataclasses.fields(line)}
+    names |= set(Settings.model_fields) | {name for name in vars(SandboxControl) if not name.startswith("_")}
+    names |= (
+        _arguments(Learning360Hook)
+        | _arguments(exceptions.Learning360Error)
+        | {"transient"}
+        | set(generate_docs.actions())
+    )
+    names |= {path.stem for path in (ROOT / PACKAGE).iterdir()} | {command.name for command in COMMANDS}
+    names |= {*config.RATE_LIMITERS, *config.IP_LIMIT_SCOPES, *_choices(get_type_hints(Fault))}
+    names |= {choice for field in EXTRA_FIELDS.values() for choice in field["schema"].get("enum", ())}
+    for one in CLASSES.values():
+        names |= {argument for kind in one.__mro__[:-1] if "__init__" in vars(kind) for argument in _arguments(kind)}
+    for model in generate_docs.row_models().values():
+        names |= set(model.model_fields) | _choices(get_type_hints(model))
+    for operation in generate_docs.API_V1.endpoints.values():
+        names |= {operation.operation, *(limit.name for limit in operation.limits)}
+    return names
+
+
+def _choices(hints):
+    """Return the strings of all ``Literal`` types, those of unions included."""
+    kinds = [one for hint in hints.values() for one in (hint, *get_args(hint))]
+    return {choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)}
+
+
+#: Words in code style that are not names in the package's own lists, by origin.
+_AIRFLOW = """
+    default_pool execute extra from_email learning360 learning360_default login output port reschedule run schedule
+    smtp_default test xcom_pull
+"""
+_VENDOR = "draft email_already_used en error late published report user_not_found v2"
+_REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
+_FILES = "cfg csv dags_examples json jsonl parquet parts rejected statistics txt"
+_VALUES = "all any completed error false ignore successful true unsuccessful wait"
+_PYTHON = "http make requests timedelta"
+_RESULTS = """
+    attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at largest_answer
+    likely_cap needed outcomes pending sessions successful transient_error unchanged unsuccessful would_send
+"""
+_SANDBOX = "after control kind learning360_sandbox mentions sent_bytes"
+_EXAMPLES = "fail_on_invalid_rows scheduled_statistics_import"
+OTHER_NAMES = frozenset(
+    " ".join((_AIRFLOW, _VENDOR, _REDIS, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()
+)
+
+
+@each_page
+def test_names_in_code_style_exist(page):
+    known = _package_names() | OTHER_NAMES
+    assert sorted(_words(page) - known) == []
+
+
+def test_list_of_other_names_is_minimal():
+    used = set().union(*map(_words, PAGES))
+    assert OTHER_NAMES & _package_names() == set()
+    assert OTHER_NAMES - used == set()
+
+
+def _words(page):
+    """Return the lower-case names and the names of arguments in the code style of a page."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", text)
+    words = {
+        span.rpartition(".")[2].partition("(")[0] for span in spans if re.fullmatch(r"[a-z][a-z0-9_.]*(\(.*\))?", span)
+    }
+    return words | {name for span in spans for name in re.findall(r"(?:^|[(, ])([a-z][a-z0-9_]*)=", span)}
+
+
+@each_page
+def test_classes_exist(page):
+    named = set(re.findall(r"\bLearning360\w+|\b[A-Z]\w+Error\b", page.read_text())) - {"AttributeError", "KeyError"}
+    others = {"Learning360Hook", "Learning360RetryPolicy", "Learning360CompletionTrigger"}
+    assert sorted(name for name in named if name not in {**CLASSES, **vars(exceptions)} and name not in others) == []
+
+
+@each_page
+def test_modules_and_files_exist(page):
+    text = page.read_text()
+    files = set(re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|csv|md))`", text))
+    places = (ROOT, ROOT / PACKAGE, DOCS, ROOT / "dags_examples")
+    own = {"rejected.csv", "courses.csv", "statistics-2026-10.csv"}
+    missing = [file for file in files - own if not any((place / file).exists() for place in places)]
+    dotted = set(re.findall(rf"\b{PACKAGE}(?:\.\w+)+", text))
+    missing += [name for name in dotted if not _is_importable(name)]
+    assert missing == []
+
+
+def _is_importable(name):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, attribute = name.rpartition(".")
+        return hasattr(importlib.import_module(module), attribute)
+    return True
+
+
+@each_page
+def test_settings_exist(page):
+    text = page.read_text()
+    named = set(re.findall(r"`\[learning360\] (\w+)", text))
+    named |= {name.lower() for name in re.findall(r"AIRFLOW__LEARNING360__(\w+)", text)}
+    assert named - set(CONFIG_OPTIONS) == set()
+
+
+def test_every_operator_and_sensor_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    public = {name for name, one in CLASSES.items() if not one.__subclasses__()}
+    assert sorted(name for name in public if f"`{name}`" not in text) == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_import_names_that_exist(path):
+    imported = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    ours = [(node.module, alias.name) for node in imported if node.module.startswith(PACKAGE) for alias in node.names]
+    assert ours
+    assert [(module, name) for module, name in ours if not hasattr(importlib.import_module(module), name)] == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_call_actions_that_exist(path):
+    assert set(re.findall(r"\.api\.(\w+)\(", path.read_text())) <= set(generate_docs.actions())
+
+
+def test_tests_named_on_pages_exist():
     named = [found for page in PAGES for found in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text())]
     defined = {file: set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text(), re.MULTILINE)) for file, _ in named}
     assert [f"{file}::{name}" for file, name in named if name not in defined[file]] == []
 
 
-def test_every_fault_of_the_field_has_a_test():
-    page = (ROOT / "docs/known-provider-bugs.md").read_text()
-    rows = re.findall(r"^\|(?!-)(?!.*\| The test \|$).*", page, re.MULTILINE)
+def test_every_known_provider_bug_has_a_test():
+    rows = re.findall(r"^\|(?!-)(?!.*\| Test \|$).*", (DOCS / "known-provider-bugs.md").read_text(), re.MULTILINE)
     assert len(rows) > 15
     assert [row for row in rows if "::test_" not in row] == []
 
 
+# Tables that are written by hand
+
+
 def table(page, heading):
-    """Read the cells of the table whose first column has this heading, the first below an anchor if one is named."""
-    text = (ROOT / page).read_text()
-    anchor, _, heading = heading.rpartition("/")
-    below = text.partition(f"## {anchor}\n")[2] if anchor else text
-    lines = below[below.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
+    """Return the cells of the first table whose header begins with these columns."""
+    text = (DOCS / page).read_text()
+    lines = text[text.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize(
-    ("heading", "takes"),
-    [
-        ("Statistics of other platforms/Column", external_statistic),
-        ("Courses of other platforms/Column", external_course),
-    ],
-)
-def test_the_columns_of_imports_are_those_that_the_code_takes(heading, takes):
-    documented = [(name.strip("`"), required == "yes") for name, required, _ in table("docs/bulk.md", heading)]
-    parameters = inspect.signature(takes).parameters.values()
-    assert documented == [(one.name, one.default is one.empty) for one in parameters]
-
-
 @pytest.mark.parametrize(("file", "line"), [("results.jsonl", Result), ("errors.jsonl", RowError)])
-def test_the_columns_of_what_a_run_leaves_behind_are_those_that_the_code_writes(file, line):
-    documented = [name.strip("`") for name, _ in table("docs/bulk.md", f"Column of `{file}`")]
+def test_columns_of_result_files_are_documented(file, line):
+    documented = [name.strip("`") for name, _ in table("bulk.md", f"Column of `{file}`")]
     assert documented == [field.name for field in dataclasses.fields(line)]
 
 
-def test_every_outcome_of_a_row_that_is_not_an_actions_own_is_explained():
-    explained = [name.strip("`") for name, _ in table("docs/bulk.md", "`outcome` | What became of the row")]
-    assert {*NOT_DONE, UNCHANGED, WOULD_SEND} == set(explained[1:])
+def test_outcomes_of_actions_are_documented():
+    documented = {name for cells in table("operators.md", "Outcome") for name in re.findall(r"`(\w+)`", cells[0])}
+    assert documented == OUTCOMES | {"imported"}
 
 
-def test_the_actions_for_many_rows_are_documented_with_their_keys_and_limits():
-    written = {name: found.write for kind in ApiV1.__mro__ for name, found in vars(kind).items() if _writes(found)}
-    expected = {
-        name: (list(write.key), min(limit.requests for limit in API_V1.endpoints[write.operation].limits))
-        for name, write in written.items()
-        if not write.together
-    }
+def test_outcomes_of_rows_are_documented():
     documented = {
-        name.strip("`"): (re.findall(r"`(\w+)`", key), int(most))
-        for name, key, most in table("docs/bulk.md", "`action`")
+        name for cells in table("bulk.md", "`outcome` | Meaning") for name in re.findall(r"`(\w+)`", cells[0])
     }
-    assert documented == expected
+    assert documented == OUTCOMES | NOT_DONE | {"imported", "unchanged", "would_send"}
 
 
-def _writes(found):
-    return getattr(found, "write", None) is not None
+def test_keys_of_action_results_are_documented():
+    text = (DOCS / "operators.md").read_text()
+    for name, action in generate_docs.bulk().items():
+        (row,) = re.findall(rf"^\| `Learning360\w+Operator` \| `{name}` \| (.*) \|$", text, re.MULTILINE)
+        result = get_args(get_type_hints(action.function)["return"])[-1]
+        assert set(re.findall(r"`(\w+)`", row)) == set(get_type_hints(result)), name

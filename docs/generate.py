@@ -1,0 +1,234 @@
+"""
+Rewrite the generated tables of the documentation.
+
+``make docs`` runs it. A table stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; NAME is one of
+:data:`SECTIONS` or ``columns of ACTION``. tests/unit/test_docs.py fails if a table is out of date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from airflow_provider_360learning.api.actions import Action, StreamingAction
+from airflow_provider_360learning.api.models import external, fields
+from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.connections.form import EXTRA_FIELDS
+from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
+
+DOCS = Path(__file__).parent
+SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
+
+#: The types of fields, as the tables name them.
+TYPE_NAMES = {
+    "Boolean": "boolean",
+    "CustomFields": "object",
+    "Days": "integer, at least 1",
+    "FilledIds": "list of ids",
+    "FilledTexts": "list of strings",
+    "FilledUsers": "list of email addresses and ids",
+    "Id": "id",
+    "Ids": "list of ids",
+    "Mail": "email address",
+    "Mails": "list of email addresses",
+    "Minutes": "number",
+    "MultilineText": "string, may have several lines",
+    "Password": "password",
+    "Percent": "number, 0 to 100",
+    "SpentSeconds": "number, at least 0.001",
+    "Text": "string",
+    "Texts": "list of strings",
+    "Timestamp": "timestamp",
+    "Url": "URL",
+    "User": "email address or id",
+    "WholePercent": "integer, 0 to 100",
+}
+
+
+def actions() -> dict[str, Any]:
+    """Return the actions of API v1 by name."""
+    found = {name: one for kind in ApiV1.__mro__ for name, one in vars(kind).items()}
+    return {name: one for name, one in sorted(found.items()) if isinstance(one, Action | StreamingAction)}
+
+
+def bulk() -> dict[str, Any]:
+    """Return the actions of the bulk operator by name."""
+    return {
+        name: one for name, one in actions().items() if isinstance(one, Action) and one.write and not one.write.batched
+    }
+
+
+def row_models() -> dict[str, type[ActionArguments]]:
+    """Return the models of all rows by the name of their action."""
+    return {
+        **{name: one.model for name, one in bulk().items()},
+        "import_external_courses": external.ExternalCourse,
+        "import_external_course_stats": external.ExternalStatistic,
+    }
+
+
+def columns(model: type[ActionArguments]) -> str:
+    """Return the table of the fields of a model."""
+    hints = get_type_hints(model, include_extras=True)
+    return _table(
+        ("Column", "Required", "Type", "Meaning"),
+        (
+            (
+                f"`{name}`",
+                "yes" if field.is_required() else "",
+                ", ".join(_type_names(hints[name])),
+                field.description or "",
+            )
+            for name, field in model.model_fields.items()
+        ),
+    )
+
+
+def columns_of_all_actions() -> str:
+    """Return a heading and a table for each action of the bulk operator."""
+    return "\n\n".join(f"### `{name}`\n\n{_summary(one)}\n\n{columns(one.model)}" for name, one in bulk().items())
+
+
+def action_list() -> str:
+    """Return the table of all actions."""
+    return _table(("Action", "Effect"), ((f"`{name}`", _summary(one)) for name, one in actions().items()))
+
+
+def bulk_actions() -> str:
+    """Return the table of the actions of the bulk operator, with their keys and maximum rates."""
+    return _table(
+        ("`action`", "Key", "Maximum rows per second"),
+        (
+            (f"`{name}`", ", ".join(f"`{key}`" for key in one.write.key), str(_maximum_rate(one.write.operation)))
+            for name, one in bulk().items()
+        ),
+    )
+
+
+def connection_fields() -> str:
+    """Return the table of the fields of a connection."""
+    fixed = [
+        (
+            "`host`",
+            "Base URL",
+            "`https://app.360learning.com`",
+            "Scheme and host. US: `https://app.us.360learning.com`.",
+        ),
+        ("`login`", "Company ID", "–", "ID of the company."),
+        ("`password`", "API key", "–", "An API key of API v1."),
+    ]
+    extra = (
+        (f"extra `{name}`", field["label"], _default(field["schema"].get("default")), field["description"])
+        for name, field in EXTRA_FIELDS.items()
+    )
+    return _table(("Field", "Label", "Default", "Meaning"), [*fixed, *extra])
+
+
+def limits() -> str:
+    """Return the table of the rate limits."""
+    return _table(
+        ("Name", "Requests per second", "Counts"),
+        (
+            (f"`{limit.name}`", f"{limit.requests / limit.seconds:g}", _counted(limit))
+            for limit in sorted(API_V1.limits.values(), key=lambda limit: limit.name in API_V1.endpoints)
+        ),
+    )
+
+
+def settings() -> str:
+    """Return the table of the section ``[learning360]``."""
+    return _table(
+        ("Option", "Default", "Meaning"),
+        (
+            (f"`{name}`", f"`{option['default']}`" if option["default"] else "empty", option["description"])
+            for name, option in CONFIG_OPTIONS.items()
+        ),
+    )
+
+
+#: Name of a section to the function that returns its content.
+SECTIONS: dict[str, Callable[[], str]] = {
+    "actions": action_list,
+    "bulk actions": bulk_actions,
+    "columns of all actions": columns_of_all_actions,
+    "connection fields": connection_fields,
+    "limits": limits,
+    "settings": settings,
+}
+
+
+def generate(page: str) -> str:
+    """
+    Return a page with its generated sections up to date.
+
+    :param page: Text of the page.
+    :raises KeyError: if a section is unknown.
+    """
+    return SECTION.sub(lambda found: f"<!-- generated: {found[1]} -->\n{_content(found[1])}\n<!-- end -->", page)
+
+
+def _content(name: str) -> str:
+    action = name.removeprefix("columns of ")
+    return columns(row_models()[action]) if action in row_models() else SECTIONS[name]()
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(heading)
+    lines = [names, *(list(map(_cell, row)) for row in rows)]
+    text = ["|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|" for line in lines]
+    return "\n".join([text[0], "|" + "---|" * len(names), *text[1:]])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
+
+
+def _type_names(hint: Any) -> Iterator[str]:
+    for name, type_name in TYPE_NAMES.items():
+        if hint == getattr(fields, name):
+            yield type_name
+            return
+    if get_origin(hint) in (Union, UnionType):
+        for one in get_args(hint):
+            if one is not type(None):
+                yield from _type_names(one)
+    elif get_origin(hint) is Literal:
+        yield from (f"`{choice}`" for choice in get_args(hint))
+    else:
+        raise KeyError(f"TYPE_NAMES has no name for {hint}")
+
+
+def _summary(action: Any) -> str:
+    return _cell((inspect.getdoc(action.function) or "").partition("\n\n")[0].replace("\n", " "))
+
+
+def _maximum_rate(operation: str) -> int:
+    return min(limit.requests for limit in API_V1.endpoints[operation].limits)
+
+
+def _counted(limit: WindowLimit) -> str:
+    if limit.name in API_V1.endpoints:
+        return "requests of this operation, per company"
+    kind = "reads (`GET`)" if limit.name.endswith("_reads") else "writes (all other methods)"
+    return f"{kind} per {'IP address' if limit.scope is LimitScope.ADDRESS else 'company'}"
+
+
+def _default(value: Any) -> str:
+    return "–" if value is None else f"`{value}`"
+
+
+def main() -> None:
+    """Rewrite the pages."""
+    for path in sorted(DOCS.glob("*.md")):
+        path.write_text(generate(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
