@@ -1,4 +1,4 @@
-"""The client's table of operations says what the vendor documents."""
+"""The operations of the client are those that the vendor documents."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.api.spec import BodyFormat, LimitScope, WindowLimit
+from airflow_provider_360learning.api.spec import BodyFormat, Evidence, LimitScope, WindowLimit
 from airflow_provider_360learning.api.v1.spec import API_V1
 
 DOCUMENTED = {
     operation["operation"].removesuffix(" (using external ID)"): operation
     for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text())
 }
-WORDS = {BodyFormat.FORM: "x-www-form-urlencoded", BodyFormat.JSON: "application/json"}
+CONTENT_TYPES = {BodyFormat.FORM: "x-www-form-urlencoded", BodyFormat.JSON: "application/json"}
 
 READS = {
     WindowLimit("company_reads", 50, 1.0, LimitScope.COMPANY),
@@ -25,8 +25,8 @@ WRITES = {
     WindowLimit("company_writes", 5, 1.0, LimitScope.COMPANY),
     WindowLimit("ip_writes", 10, 1.0, LimitScope.ADDRESS),
 }
-#: The routes that the vendor's overview gives a limit of their own, in requests a second and company.
-SPECIAL = {
+#: Operations that have a limit of their own in the vendor's overview, in requests per second per company.
+OWN_LIMITS = {
     "deleteGroup": 1,
     "importExternalCoursesStats": 1,
     "updatePathSession": 1,
@@ -38,27 +38,27 @@ every_endpoint = pytest.mark.parametrize("endpoint", API_V1.endpoints.values(), 
 
 
 def route(path: str) -> str:
-    """Make paths comparable: names of parameters and a trailing slash make no difference."""
+    """Return a path without names of parameters and trailing slash."""
     return re.sub(r"\{\w+\}", "{}", path).rstrip("/")
 
 
 @every_endpoint
-def test_method_and_path_are_documented(endpoint):
+def test_has_the_documented_method_and_path(endpoint):
     documented = DOCUMENTED[endpoint.operation]
-    # The path of the token stands outside those of v1.
+    # The token path does not start with the prefix of v1.
     path = endpoint.path if endpoint.operation == "generateToken" else API_V1.path_prefix + endpoint.path
     assert (endpoint.method, route(path)) == (documented["method"], route(documented["path"]))
 
 
 @every_endpoint
-def test_the_body_is_written_in_a_documented_format(endpoint):
+def test_encodes_the_body_in_a_documented_format(endpoint):
     documented = DOCUMENTED[endpoint.operation]["content_type"]
-    assert (WORDS[endpoint.body] in documented) if endpoint.body is not BodyFormat.NONE else documented is None
+    assert (CONTENT_TYPES[endpoint.body] in documented) if endpoint.body is not BodyFormat.NONE else documented is None
 
 
 @every_endpoint
-def test_limits_are_the_documented_ones(endpoint):
-    if endpoint.operation == "generateToken":  # assumed: of the address only
+def test_has_the_documented_limits(endpoint):
+    if endpoint.operation == "generateToken":  # assumption: counted per address only
         assert set(endpoint.limits) == {WindowLimit("ip_writes", 10, 1.0, LimitScope.ADDRESS)}
         return
     special = DOCUMENTED[endpoint.operation]["rate_limit_route_special"]
@@ -68,15 +68,24 @@ def test_limits_are_the_documented_ones(endpoint):
         assert endpoint.limits[0] in own, "a 429 closes the first limit, which must be the narrowest"
 
 
-def test_every_special_limit_is_in_the_table():
+def test_has_every_limit_of_a_single_operation():
     assert {
         name: endpoint.limits[0].requests for name, endpoint in API_V1.endpoints.items() if endpoint.has_own_limit
-    } == SPECIAL
+    } == OWN_LIMITS
 
 
-def test_what_must_not_be_sent_twice():
+def test_never_resends_what_is_not_idempotent():
     assert {name for name, endpoint in API_V1.endpoints.items() if not endpoint.may_resend} == {
         "createGroup",
         "createPathSession",
         "importExternalCoursesStats",
     }
+
+
+def test_states_the_evidence_of_each_operation():
+    by_evidence = {evidence: set() for evidence in Evidence}
+    for name, endpoint in API_V1.endpoints.items():
+        by_evidence[endpoint.evidence].add(name)
+    # No recording contains a path, a session, statistics, external contents or a token.
+    assert by_evidence[Evidence.RECORDED] == {"createOrInviteUser", "deleteUserFromGroup", "getCourses", "getUser"}
+    assert by_evidence[Evidence.ASSUMED] == {"removeUsersFromPathSession"}

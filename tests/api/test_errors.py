@@ -1,4 +1,4 @@
-"""Every documented error leads to the class that says what it means, whatever its status is."""
+"""Every documented error is raised as the class that says what it means, whatever its HTTP status is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_360learning import exceptions as errors
+from airflow_provider_360learning.api.spec import ResponseShape
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1.errors import parse_error
 from airflow_provider_360learning.api.v1.spec import API_V1
@@ -18,6 +19,7 @@ from airflow_provider_360learning.exceptions import (
     InvalidConnectionError,
     InvalidRequestError,
     Learning360Error,
+    NotAvailableError,
     NotFoundError,
     OutcomeUnknownError,
     RateLimitedError,
@@ -26,9 +28,12 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
+from tests.api.support import Answer, TinyServer
 
-#: What each documented error means. Errors of arguments are told from the start of their text.
-MEANING = {
+INTERNAL_FAILURE = "an error occurred: 0123456789abcdef0123456789abcdef"
+
+#: Class of each documented error code. Codes of invalid arguments are recognized by the start of their text.
+CLASSES = {
     "user_already_exists": AlreadyExistsError,
     "invitation_already_exists": AlreadyExistsError,
     "already_invited": AlreadyExistsError,
@@ -44,16 +49,17 @@ MEANING = {
     "path_session_not_found": NotFoundError,
     "session_owner_group_not_found": NotFoundError,
     "user_not_enrolled": NotFoundError,
-    "invalid_client": AuthenticationError,
 }
 ARGUMENTS = re.compile(
     r"invalid|missing argument|Request validation failed|Session .*cannot be updated|'toDeactivateAt'"
-    r"|user_not_member_of_primaryGroup|unsupported_grant_type"
+    r"|user_not_member_of_primaryGroup"
 )
+
+ACKNOWLEDGED = [name for name, each in API_V1.endpoints.items() if each.response is ResponseShape.ACKNOWLEDGEMENT]
 
 
 def documented_errors():
-    """List the errors that the operations of the table may meet: operation, status, code."""
+    """Return operation, status and code of each documented error of our operations."""
     for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text()):
         if operation["operation"] not in API_V1.endpoints:
             continue
@@ -64,13 +70,19 @@ def documented_errors():
                 yield operation["operation"], int(error["status"].split()[0]), code
 
 
-def test_the_documentation_was_read():
+def call_of(operation):
+    """Return a call of an operation with any ids in its path."""
+    names = re.findall(r"\{(\w+)\}", API_V1.endpoints[operation].path)
+    return Call(operation, path=dict.fromkeys(names, "0" * 24))
+
+
+def test_reads_the_documented_errors():
     assert len(list(documented_errors())) > 40
 
 
 @pytest.mark.parametrize(("operation", "status", "code"), list(documented_errors()))
-def test_documented_errors(operation, status, code):
-    expected = MEANING.get(code) or (InvalidRequestError if ARGUMENTS.match(code) else None)
+def test_classifies_documented_errors(operation, status, code):
+    expected = CLASSES.get(code) or (InvalidRequestError if ARGUMENTS.match(code) else None)
     if operation == "generateToken":
         expected = AuthenticationError
     reported = parse_error(operation, status, {"error": code})
@@ -78,28 +90,54 @@ def test_documented_errors(operation, status, code):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "expected"),
+    ("status", "body", "expected"),
     [
         (404, None, InvalidRequestError),
+        (404, {"message": "Not Found"}, InvalidRequestError),
         (400, None, InvalidRequestError),
         (409, None, AlreadyExistsError),
         (403, None, RefusedError),
         (302, None, RefusedError),
         (429, None, RateLimitedError),
-        (429, "user_not_found", RateLimitedError),
+        (429, {"error": "user_not_found"}, RateLimitedError),
         (500, None, ServerError),
         (408, None, ServerError),
         (425, None, ServerError),
         (502, None, ServerError),
-        (400, "an error occurred: 0123456789abcdef0123456789abcdef", ServerError),
-        (500, "user_not_found", NotFoundError),
+        (500, {"error": "user_not_found"}, NotFoundError),
+        (400, {"error": INTERNAL_FAILURE}, ServerError),
+        (400, {"message": INTERNAL_FAILURE}, ServerError),
+        (404, {"error": "failed", "message": INTERNAL_FAILURE}, ServerError),
+        (400, {"message": "user_not_found"}, NotFoundError),
+        (400, {"message": "Cannot delete group"}, RefusedError),
+        (400, {"error": "email_already_used"}, AlreadyExistsError),
+        (400, {"message": "email_already_used"}, AlreadyExistsError),
+        (400, {"error": "already_invited"}, AlreadyExistsError),
+        (200, {"error": "already_invited"}, AlreadyExistsError),
+        (200, {"error": "user_not_found"}, NotFoundError),
+        (200, {"error": "some_code"}, RefusedError),
+        (200, {"error": {"detail": 1}}, RefusedError),
+        (200, {"message": INTERNAL_FAILURE}, ServerError),
     ],
 )
-def test_other_answers(status, code, expected):
-    assert parse_error("getUser", status, code and {"error": code}).error_class is expected
+def test_classifies_by_code_before_status(status, body, expected):
+    assert parse_error("getUser", status, body).error_class is expected
 
 
-def test_what_trying_again_can_help():
+@pytest.mark.parametrize(
+    "body", [None, {}, [], {"error": None}, {"error": ""}, {"message": "user pseudonymized"}, {"message": 7}, "text"]
+)
+def test_finds_no_error_in_an_acknowledgement(body):
+    assert parse_error("updateUser", 200, body) is None
+
+
+def test_keeps_the_error_text_under_message():
+    reported = parse_error("getUser", 400, {"message": "Request validation failed: mail"})
+    assert reported.message == "360Learning does not accept an argument (Request validation failed: mail)"
+    assert reported.code is None
+
+
+def test_marks_errors_as_transient_that_a_later_try_may_not_meet():
     family = {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Learning360Error)}
     assert {each for each in family if each.transient} == {
         RateLimitedError,
@@ -109,27 +147,28 @@ def test_what_trying_again_can_help():
         OutcomeUnknownError,
     }
     assert issubclass(InvalidRequestError, ValueError)
+    assert issubclass(NotAvailableError, InvalidRequestError)
     assert issubclass(InvalidConnectionError, ValueError)
 
 
-def test_a_bare_404_is_not_taken_for_a_missing_object(sandbox, api, sent):
-    """v1 answers so for unknown routes: a wrong base URL must not make "delete if it exists" a success."""
+def test_does_not_take_a_bare_404_for_a_missing_object(sandbox, api, sent):
+    """v1 answers so for unknown routes: with an invalid base URL, "delete if it exists" must not succeed."""
     sandbox.control.add_fault("deleteUser", kind="status", status=404, body={"message": "Not Found"})
     with pytest.raises(InvalidRequestError, match="No such route") as caught:
-        api.delete_user("grace.hopper@acme.test", if_missing="skip")
+        api.client.call(call_of("deleteUser"))
     assert not caught.value.transient
     assert len(sent("deleteUser")) == 1
 
 
-def test_an_error_carries_its_facts(api):
+def test_an_error_carries_its_details(api):
     with pytest.raises(NotFoundError) as caught:
-        api.get_user("nobody+1@acme.test")
+        api.client.call(Call("getUser", path={"user": "missing+1@acme.test"}))
     error = caught.value
     assert (error.operation, error.status, error.code) == ("getUser", 400, "user_not_found")
-    assert error.url == "GET /api/v1/users/nobody%2B1%40acme.test"
+    assert error.url == "GET /api/v1/users/missing%2B1%40acme.test"
     assert str(error) == (
         "Not found (user_not_found): check the id or email address "
-        "[getUser, GET /api/v1/users/nobody%2B1%40acme.test, 400]"
+        "[getUser, GET /api/v1/users/missing%2B1%40acme.test, 400]"
     )
 
 
@@ -137,52 +176,100 @@ def test_an_error_carries_its_facts(api):
     ("status", "code"),
     [(400, "invalid argument : name"), (403, None), (404, "group_not_found"), (409, None), (400, None)],
 )
-def test_a_4xx_is_never_sent_again(sandbox, api, sent, status, code):
+def test_never_retries_a_4xx(sandbox, api, sent, status, code):
     sandbox.control.add_fault("getGroups", kind="status", status=status, body={"error": code} if code else "", count=9)
     with pytest.raises(Learning360Error):
-        api.list_groups()
+        api.client.call(Call("getGroups"))
     assert len(sent("getGroups")) == 1
+
+
+@pytest.mark.parametrize("key", ["error", "message"])
+def test_retries_a_4xx_that_reports_an_internal_failure(sandbox, api, sent, key):
+    sandbox.control.add_fault("getGroups", kind="status", status=400, body={key: INTERNAL_FAILURE})
+    assert api.client.call(Call("getGroups"))
+    assert [entry["status"] for entry in sent("getGroups")] == [400, 200]
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b'"text"', b'{"error": 7}', b"\xff\xfe", b"<h1>Bad Gateway</h1>"]
 )
-def test_any_body_of_an_error_can_be_read(sandbox, make_api, body):
+def test_reads_any_body_of_an_error(sandbox, make_api, body):
     text = body.decode("latin-1")
     sandbox.control.add_fault("getGroups", kind="status", status=502, body=text)
     with pytest.raises(ServerError, match="HTTP 502"):
-        make_api(client={"max_attempts": 1}).list_groups()
+        make_api(client={"max_attempts": 1}).client.call(Call("getGroups"))
+
+
+# Success statuses
+
+
+def test_most_writes_are_acknowledged():
+    assert len(ACKNOWLEDGED) == 15
+
+
+@pytest.mark.parametrize("operation", ACKNOWLEDGED)
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"error": "user_not_found"}, NotFoundError),
+        ({"error": "not_allowed", "status": "done"}, RefusedError),
+        ({"message": INTERNAL_FAILURE}, ServerError),
+    ],
+)
+def test_does_not_accept_an_acknowledgement_that_reports_an_error(make_api, operation, body, expected):
+    with TinyServer(lambda request: Answer(body)) as server:
+        api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
+        if expected is ServerError and not API_V1.endpoints[operation].may_resend:
+            expected = OutcomeUnknownError
+        with pytest.raises(expected) as caught:
+            api.client.call(call_of(operation))
+    assert (caught.value.status, caught.value.code) == (200, body.get("error"))
+
+
+@pytest.mark.parametrize("body", [b"", {}, {"status": "user_updated"}, {"error": None}, {"message": "done"}])
+def test_accepts_an_acknowledgement(make_api, body):
+    with TinyServer(lambda request: Answer(body)) as server:
+        api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
+        assert api.client.call(call_of("updateUser")) == (body or (None if body == b"" else {}))
 
 
 @pytest.mark.parametrize(
-    ("call", "body"),
+    ("operation", "body"),
     [
-        (Call("getUsers"), {}),
-        (Call("getUser", path={"user": "a@b.test"}), []),
-        (Call("getUser", path={"user": "a@b.test"}), {"mail": "a@b.test"}),
-        (Call("getUsersPathSessionStats", path={"session_id": "x"}), {}),
-        (Call("getUser", path={"user": "a@b.test"}), {"_id": ""}),
-        (Call("getUsersPathSessionStats", path={"session_id": "x"}), {"usersStats": {}}),
-        (Call("getUsersPathSessionStats", path={"session_id": "x"}), {"usersStats": ["x"]}),
-        (Call("getGroups"), None),
-        (Call("getGroups"), {}),
-        (Call("getGroups"), [1]),
+        ("getUsers", {}),
+        ("getUser", []),
+        ("getUser", {"mail": "a@b.test"}),
+        ("getUser", {"_id": ""}),
+        ("getGroup", {}),
+        ("getGroup", {"name": "Lab"}),
+        ("getGroupCatalog", {}),
+        ("getGroupCatalog", {"courses": None}),
+        ("getUsersPathSessionStats", {}),
+        ("getUsersPathSessionStats", {"usersStats": {}}),
+        ("getUsersPathSessionStats", {"usersStats": ["x"]}),
+        ("getGroups", None),
+        ("getGroups", {}),
+        ("getGroups", [1]),
     ],
 )
-def test_a_success_without_what_is_used_is_unexpected(sandbox, make_api, call, body):
+def test_does_not_accept_a_response_without_what_is_used(sandbox, make_api, operation, body):
     text = "" if body is None else json.dumps(body)
-    sandbox.control.add_fault(call.operation, kind="status", status=200, body=text)
-    with pytest.raises(UnexpectedResponseError):
-        make_api(client={"max_attempts": 1}).client.call(call)
+    sandbox.control.add_fault(operation, kind="status", status=200, body=text)
+    with pytest.raises(UnexpectedResponseError, match=r"360Learning's response cannot be used: expected an? "):
+        make_api(client={"max_attempts": 1}).client.call(call_of(operation))
 
 
-def test_one_of_several_keys_is_enough(sandbox, make_api):
-    """Not even the key of a new session's id is documented."""
-    for key in ("id", "_id", "sessionId"):
-        sandbox.control.settings(session_id_key=key)
-        api = make_api()
-        path = api.list_paths()[0]
-        made = api.create_path_session(
-            path["path_id"], f"S {key}", session_start="2026-01-01T00:00:00Z", group_id=path["group_id"]
-        )
-        assert made["session_id"] in [each["session_id"] for each in api.list_path_sessions()]
+@pytest.mark.parametrize("body", [{"courses": []}, {"paths": []}])
+def test_accepts_a_catalog_with_one_of_its_lists(sandbox, api, body):
+    sandbox.control.add_fault("getGroupCatalog", kind="status", status=200, body=body)
+    assert api.client.call(call_of("getGroupCatalog")) == body
+
+
+@pytest.mark.parametrize("key", ["id", "_id", "sessionId"])
+def test_accepts_any_key_of_a_new_session_id(sandbox, api, key):
+    """The key is not documented."""
+    sandbox.control.settings(session_id_key=key)
+    path = api.client.call(Call("getPaths"))[0]
+    body = {"sessionName": key, "startDate": "2026-01-01T00:00:00.000Z", "sessionOwnerGroup": path["groupId"]}
+    created = api.client.call(Call("createPathSession", path={"path_id": path["_id"]}, body=body))
+    assert created[key] in [session["sessionId"] for session in api.client.call(Call("getPathSessions"))]

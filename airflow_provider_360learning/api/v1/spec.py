@@ -77,13 +77,19 @@ _TABLE = (
     _endpoint("getUserRoles", _GET, "/users/{user}/roles", response=_LIST),
     # Groups. Names are not unique, so a second createGroup creates a second group.
     _endpoint("getGroups", _GET, "/groups", response=_LIST),
-    _endpoint("getGroup", _GET, "/groups/{group_id}", response=_OBJECT),
+    _endpoint("getGroup", _GET, "/groups/{group_id}", response=_OBJECT, required_keys=("_id",)),
     _endpoint("createGroup", _POST, "/groups", _FORM, _OBJECT, ("id",), may_resend=False),
     _endpoint("updateGroup", _PUT, "/groups/{group_id}", _FORM),
     _endpoint("deleteGroup", _DELETE, "/groups/{group_id}", limit=1),
     _endpoint("addUserToGroup", _PUT, "/groups/{group_id}/users/{user}", _FORM),
     _endpoint("deleteUserFromGroup", _DELETE, "/groups/{group_id}/users/{user}", _FORM, evidence=_RECORDED),
-    _endpoint("getGroupCatalog", _GET, "/groups/{group_id}/catalog", response=_OBJECT),
+    _endpoint(
+        "getGroupCatalog",
+        _GET,
+        "/groups/{group_id}/catalog",
+        response=_OBJECT,
+        required_keys=("courses", "paths"),
+    ),
     _endpoint("addToGroupCatalog", _PUT, "/groups/{group_id}/catalog", _FORM),
     _endpoint("deleteFromGroupCatalog", _DELETE, "/groups/{group_id}/catalog", _FORM),
     # Courses
