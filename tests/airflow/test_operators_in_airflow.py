@@ -33,7 +33,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 )
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
-from tests.api.support import once_a_call_waits
+from tests.api.support import when_a_call_waits
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests
 
 pytestmark = pytest.mark.slow
@@ -216,7 +216,7 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
         budget = Learning360Hook("limited").api.client.rate_limiter
         taken = [budget.reserve(API_V1.endpoints["deleteGroup"], 600).time for _ in range(60)]
         # On Airflow 2, `dag.test()` ends with the task.
-        with once_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
+        with when_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
             run(
                 f"ended_by_{ended_by}",
                 f"""

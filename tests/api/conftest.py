@@ -1,4 +1,4 @@
-"""The API in front of the sandbox."""
+"""Fixtures: the API of the sandbox, and the requests that the sandbox received."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import FREE
 
-#: Makes the API of a sandbox or of a base URL.
+#: Creates the API of a sandbox or of a base URL.
 MakeApi = Callable[..., ApiV1]
 
 
 @pytest.fixture
 def make_api(sandbox: Sandbox) -> Iterator[MakeApi]:
-    """Make the API of the sandbox, or of another address, with limits that are never felt.
+    """Create the API of the sandbox, or of another address, with limits that are never reached.
 
-    Settings and arguments of the client are told apart by name.
+    Keyword arguments other than those named are settings of the connection.
     """
     made = []
 
@@ -64,7 +64,7 @@ def api(make_api: MakeApi) -> ApiV1:
 
 @pytest.fixture
 def sent(sandbox: Sandbox) -> Callable[..., list[dict[str, Any]]]:
-    """List what the sandbox was sent, of some operations or of all."""
+    """Return the requests that the sandbox received, of some operations or of all."""
 
     def entries(*operations: str) -> list[dict[str, Any]]:
         return [entry for entry in sandbox.control.journal() if not operations or entry["operation"] in operations]
@@ -74,5 +74,5 @@ def sent(sandbox: Sandbox) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture
 def group_id(api: ApiV1) -> str:
-    """A group to put people into."""
-    return str(api.create_group("Lab")["group_id"])
+    """Create a group and return its id."""
+    return str(api.create_group(name="Lab")["group_id"])

@@ -1,4 +1,4 @@
-"""Tiny servers on loopback for what the sandbox cannot be, and the check for secrets that got out."""
+"""Tiny servers on loopback for behavior that the sandbox does not have, and the search for leaked secrets."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from cryptography.x509.oid import NameOID
 
 from airflow_provider_360learning.api.v1.spec import API_V1
 
-#: Limits that never make a request wait.
+#: Limits that are never reached.
 FREE = dict.fromkeys(API_V1.limits, 1000)
 
 
 @dataclass
 class Request:
-    """What a tiny server was sent."""
+    """A request that a tiny server received."""
 
     method: str
     target: str
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What a tiny server sends back."""
+    """A response of a tiny server."""
 
     body: Any = None
     status: int = 200
@@ -61,7 +61,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.planted-for-tests.c2lnbmF0dXJl"
 
 
 def with_token(responder: Responder) -> Responder:
-    """Let a server issue tokens, too."""
+    """Let a server issue tokens as well."""
 
     def respond(request: Request) -> Answer:
         if request.target.endswith("/oauth2/token"):
@@ -72,7 +72,7 @@ def with_token(responder: Responder) -> Responder:
 
 
 class TinyServer:
-    """Answers as it is told and keeps what it was sent."""
+    """A server that answers as its responder says and keeps the requests."""
 
     def __init__(self, responder: Responder, certificate: Path | None = None) -> None:
         self.requests: list[Request] = []
@@ -129,9 +129,9 @@ class TinyServer:
 
 class TinyProxy(TinyServer):
     """
-    A proxy that keeps what it was asked for and lets nothing leave this machine.
+    A proxy that keeps its requests and lets nothing leave this machine.
 
-    Plain requests it answers itself; whatever a tunnel is asked to, it leads to one port of this machine.
+    It answers plain requests itself, and leads every tunnel to one port of this machine.
     """
 
     def __init__(self, responder: Responder, tunnel_to: int | None = None) -> None:
@@ -166,15 +166,15 @@ def _relay(one: socket.socket, other: socket.socket) -> None:
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """Give the address of a server that takes connections and never says a word."""
+    """Yield the address of a server that accepts connections and sends nothing."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager
-def listening_ear() -> Iterator[tuple[str, list[bytes]]]:
-    """Give the address of a server that hears the first bytes of each connection and ends it."""
-    heard: list[bytes] = []
+def recording_listener() -> Iterator[tuple[str, list[bytes]]]:
+    """Yield the address of a server that keeps the first bytes of each connection and closes it."""
+    received: list[bytes] = []
 
     def listen() -> None:
         with suppress(OSError):
@@ -182,22 +182,22 @@ def listening_ear() -> Iterator[tuple[str, list[bytes]]]:
                 connection, _ = listener.accept()
                 with connection:
                     connection.settimeout(2)
-                    heard.append(connection.recv(65536))
+                    received.append(connection.recv(65536))
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         threading.Thread(target=listen, daemon=True).start()
-        yield f"127.0.0.1:{listener.getsockname()[1]}", heard
+        yield f"127.0.0.1:{listener.getsockname()[1]}", received
         listener.shutdown(socket.SHUT_RDWR)
 
 
 def unused_port() -> int:
-    """Find a port that nothing listens on."""
+    """Return a port without a listener."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         return int(listener.getsockname()[1])
 
 
 def self_signed(folder: Path, *names: str) -> Path:
-    """Make a certificate (with its key) that nobody but itself vouches for."""
+    """Create a self-signed certificate with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
     now = datetime.datetime.now(datetime.UTC)
@@ -223,8 +223,8 @@ def self_signed(folder: Path, *names: str) -> Path:
 
 
 @contextmanager
-def once_a_call_waits(act: Callable[[], object]) -> Iterator[None]:
-    """Act as soon as the log says that a call waits for room."""
+def when_a_call_waits(act: Callable[[], object]) -> Iterator[None]:
+    """Act as soon as the log reports that a call waits for the rate limiter."""
     logger = logging.getLogger("airflow_provider_360learning.api.limiter.limiter")
     handler = logging.Handler(logging.INFO)
     handler.emit = lambda record: act()  # type: ignore[assignment,method-assign]
@@ -239,7 +239,7 @@ def once_a_call_waits(act: Callable[[], object]) -> Iterator[None]:
 
 
 def secrets_in(text: str, secrets: list[str]) -> list[str]:
-    """Find the secrets that a text holds, as they are or percent-encoded."""
+    """Return the secrets that a text contains, as they are or percent-encoded."""
     return [secret for secret in secrets if any(form(secret) in text for form in (str, _quoted, quote_plus))]
 
 
@@ -248,7 +248,7 @@ def _quoted(secret: str) -> str:
 
 
 def everything_about(error: BaseException) -> str:
-    """WriteSpec all that a traceback of an error could show: texts and attributes of the whole chain."""
+    """Return all that a traceback of an error could show: texts and attributes of the whole chain."""
     texts, seen = [], set()
     todo: list[BaseException | None] = [error]
     while todo:

@@ -1,4 +1,4 @@
-"""The three ways to authenticate, and the life of a token."""
+"""The three ways to authenticate, and the lifetime of a token."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from airflow_provider_360learning.exceptions import (
 )
 from tests.api.support import TOKEN, Answer, TinyServer, with_token
 
-WAYS = ("oauth2", "api_key_header", "api_key_query")
-every_way = pytest.mark.parametrize("auth", WAYS)
+AUTH_METHODS = ("oauth2", "api_key_header", "api_key_query")
+every_method = pytest.mark.parametrize("auth", AUTH_METHODS)
 
 
-@pytest.mark.parametrize(("auth", "seen"), list(zip(WAYS, ("token", "headers", "query"), strict=True)))
-def test_the_three_ways(sandbox, make_api, sent, auth, seen):
+@pytest.mark.parametrize(("auth", "seen"), list(zip(AUTH_METHODS, ("token", "headers", "query"), strict=True)))
+def test_authenticates_in_three_ways(sandbox, make_api, sent, auth, seen):
     make_api(auth=auth).list_groups()
     (entry,) = sent("getGroups")
     assert (entry["auth"], entry["status"]) == (seen, 200)
     assert len(sent("generateToken")) == (1 if auth == "oauth2" else 0)
 
 
-@pytest.mark.parametrize("auth", WAYS)
-def test_credentials_stand_where_they_belong_and_nowhere_else(make_api, auth):
+@pytest.mark.parametrize("auth", AUTH_METHODS)
+def test_sends_credentials_in_one_place_only(make_api, auth):
     with TinyServer(with_token(lambda request: Answer([]))) as server:
         make_api(server.url, auth=auth, company_id="c+1", api_key="k&?/ 1").list_groups()
     request = server.requests[-1]
@@ -53,13 +53,13 @@ def test_credentials_stand_where_they_belong_and_nowhere_else(make_api, auth):
     assert request.target == target
 
 
-def test_a_key_in_the_query_stands_beside_other_parameters(make_api):
+def test_adds_the_key_to_other_query_parameters(make_api):
     with TinyServer(lambda request: Answer([])) as server:
         make_api(server.url, auth="api_key_query", company_id="c", api_key="k").list_users(deleted=True)
     assert server.requests[0].target == "/api/v1/users?deleted=true&company=c&apiKey=k"
 
 
-def test_a_token_is_fetched_when_first_needed_and_kept(api, sent):
+def test_fetches_a_token_when_first_needed_and_keeps_it(api, sent):
     assert sent() == []
     api.list_groups()
     api.list_groups()
@@ -70,12 +70,12 @@ def test_threads_that_share_a_client_fetch_one_token(sandbox, api, sent):
     sandbox.control.settings(delay_after_ms=100)  # all of them find no token
     start = threading.Barrier(8)
 
-    def ask(number):
+    def list_groups(number):
         start.wait()
         return api.list_groups()
 
     with ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(ask, range(8)))
+        assert all(threads.map(list_groups, range(8)))
     assert len(sent("generateToken")) == 1
     assert len(sent("getGroups")) == 8
 
@@ -83,13 +83,13 @@ def test_threads_that_share_a_client_fetch_one_token(sandbox, api, sent):
 @pytest.mark.parametrize(
     ("life", "lead"), [("3600", 60), (3600, 60), ("600.0", 60), (599, 59.9), ("100", 10), (3, 0.3)]
 )
-def test_a_token_is_renewed_ahead_of_its_end(life, lead):
-    """By a minute, or a tenth of its life if that is shorter, counted from when it was asked for."""
+def test_renews_a_token_before_it_expires(life, lead):
+    """By a minute, or a tenth of its lifetime if that is shorter, counted from its request."""
     token = Token.from_response({"access_token": "t", "expires_in": life}, requested_at=1000.0)
     assert token.renew_at == pytest.approx(1000 + float(life) - lead)
 
 
-def test_a_token_that_ends_soon_is_replaced_before_the_server_minds(sandbox, api, sent):
+def test_replaces_a_token_before_the_server_rejects_it(sandbox, api, sent):
     sandbox.control.settings(token_life=1.5)
     api.list_groups()
     time.sleep(1.4)
@@ -99,9 +99,9 @@ def test_a_token_that_ends_soon_is_replaced_before_the_server_minds(sandbox, api
 
 
 @pytest.mark.parametrize("expires_in", [3600, "3600", "3600.5", None])
-def test_the_life_of_a_token_may_be_text_or_number_or_unknown(make_api, expires_in):
-    answer = {"access_token": TOKEN} | ({} if expires_in is None else {"expires_in": expires_in})
-    with TinyServer(lambda request: Answer(answer if "token" in request.target else [])) as server:
+def test_reads_the_lifetime_of_a_token_as_string_or_number(make_api, expires_in):
+    body = {"access_token": TOKEN} | ({} if expires_in is None else {"expires_in": expires_in})
+    with TinyServer(lambda request: Answer(body if "token" in request.target else [])) as server:
         api = make_api(server.url)
         api.list_groups()
         api.list_groups()
@@ -109,52 +109,52 @@ def test_the_life_of_a_token_may_be_text_or_number_or_unknown(make_api, expires_
 
 
 @pytest.mark.parametrize("expires_in", ["soon", 0, "-5", "nan", "inf", [], {}])
-def test_a_token_whose_life_makes_no_sense_is_not_asked_for_forever(make_api, expires_in):
-    answer = Answer({"access_token": TOKEN, "expires_in": expires_in})
-    with TinyServer(lambda request: answer) as server, pytest.raises(UnexpectedResponseError, match="expires_in"):
+def test_does_not_request_a_token_with_an_invalid_lifetime_forever(make_api, expires_in):
+    response = Answer({"access_token": TOKEN, "expires_in": expires_in})
+    with TinyServer(lambda request: response) as server, pytest.raises(UnexpectedResponseError, match="expires_in"):
         make_api(server.url).list_groups()
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("end_of_the_token", ["revoked", "expired"])
-def test_a_token_is_renewed_at_once_when_the_server_says_so(sandbox, api, sent, end_of_the_token):
+@pytest.mark.parametrize("reason", ["revoked", "expired"])
+def test_renews_a_rejected_token_at_once(sandbox, api, sent, reason):
     api.list_groups()
-    took = []
+    durations = []
     for _ in range(3):  # a busy machine gets three chances
-        if end_of_the_token == "revoked":
+        if reason == "revoked":
             sandbox.control.revoke_tokens()
         else:
             sandbox.control.advance(4000)
         sandbox.control.clear_journal()
         started = time.monotonic()
         api.list_groups()
-        took.append(time.monotonic() - started)
+        durations.append(time.monotonic() - started)
         assert [(entry["operation"], entry["status"]) for entry in sent()] == [
             ("getGroups", 401),
             ("generateToken", 200),
             ("getGroups", 200),
         ]
-    assert min(took) < INITIAL_RETRY_WAIT, "there is nothing to wait for"
+    assert min(durations) < INITIAL_RETRY_WAIT, "a new token needs no wait"
 
 
-def test_a_token_that_was_renewed_and_ends_within_the_same_call_is_renewed_again(sandbox, api, sent):
+def test_renews_a_token_again_that_expires_within_the_same_call(sandbox, api, sent):
     api.list_groups()
-    refusal = {"error": "invalid_token", "error_description": "jwt expired"}
-    for status, body in ((401, refusal), (503, None), (401, refusal)):
+    rejection = {"error": "invalid_token", "error_description": "jwt expired"}
+    for status, body in ((401, rejection), (503, None), (401, rejection)):
         sandbox.control.add_fault("getGroups", kind="status", status=status, body=body)
     assert api.list_groups()
     assert [entry["status"] for entry in sent("getGroups")] == [200, 401, 503, 401, 200]
 
 
-def test_a_write_that_was_refused_for_its_token_is_done_once(sandbox, api, sent):
+def test_applies_a_write_with_a_rejected_token_once(sandbox, api):
     api.list_groups()
     sandbox.control.revoke_tokens()
-    api.create_group("Lab")
+    api.create_group(name="Lab")
     names = [group["name"] for group in sandbox.control.state()["groups"]]
     assert names.count("Lab") == 1
 
 
-def test_threads_with_a_revoked_token_fetch_one_new_one(sandbox, api, sent):
+def test_threads_with_a_revoked_token_fetch_one_new_token(sandbox, api, sent):
     api.list_groups()
     sandbox.control.revoke_tokens()
     sandbox.control.settings(delay_after_ms=100)
@@ -164,10 +164,10 @@ def test_threads_with_a_revoked_token_fetch_one_new_one(sandbox, api, sent):
 
 
 @pytest.mark.parametrize("description", ["jwt expired", "invalid signature", None])
-def test_a_token_is_renewed_once_only(make_api, description):
-    refusal = Answer({"error": "invalid_token", "error_description": description}, 401)
+def test_renews_a_token_once(make_api, description):
+    rejection = Answer({"error": "invalid_token", "error_description": description}, 401)
     with (
-        TinyServer(with_token(lambda request: refusal)) as server,
+        TinyServer(with_token(lambda request: rejection)) as server,
         pytest.raises(AuthenticationError, match="even a new one"),
     ):
         make_api(server.url).list_groups()
@@ -175,25 +175,25 @@ def test_a_token_is_renewed_once_only(make_api, description):
 
 
 @pytest.mark.parametrize("auth", ["api_key_header", "api_key_query"])
-def test_a_key_cannot_be_renewed(make_api, auth):
-    refusal = Answer({"error": "invalid_token", "error_description": "jwt expired"}, 401)
-    with TinyServer(lambda request: refusal) as server, pytest.raises(AuthenticationError):
+def test_does_not_renew_an_api_key(make_api, auth):
+    rejection = Answer({"error": "invalid_token", "error_description": "jwt expired"}, 401)
+    with TinyServer(lambda request: rejection) as server, pytest.raises(AuthenticationError):
         make_api(server.url, auth=auth).list_groups()
     assert len(server.requests) == 1
 
 
-def test_the_token_path_can_be_set(sandbox, make_api, sent):
+def test_uses_the_token_path_of_the_connection(sandbox, make_api, sent):
     sandbox.control.settings(token_path="/oauth/v1-token")
     make_api(token_path="/oauth/v1-token").list_groups()
     assert sent("generateToken")[0]["path"] == "/oauth/v1-token"
 
 
-def test_a_wrong_token_path_is_said_to_be_one(make_api):
+def test_reports_an_invalid_token_path(make_api):
     with pytest.raises(AuthenticationError, match="check the connection's Base URL and token path"):
         make_api(token_path="/api/v3/token").list_groups()
 
 
-def test_whoever_masks_is_told_of_each_token(sandbox, make_api):
+def test_passes_each_token_on_to_be_masked(sandbox, make_api):
     tokens = []
     api = make_api(client={"on_token": tokens.append})
     api.list_groups()
@@ -202,25 +202,25 @@ def test_whoever_masks_is_told_of_each_token(sandbox, make_api):
     assert len(set(tokens)) == 2
 
 
-def test_a_token_endpoint_that_is_down_is_asked_as_often_as_any(sandbox, make_api, sent):
+def test_retries_a_token_request_as_often_as_any_other(sandbox, make_api, sent):
     sandbox.control.add_fault("generateToken", kind="status", status=503, count=9)
     with pytest.raises(ServerError) as caught:
         make_api(client={"max_attempts": 2}).list_groups()
     assert caught.value.operation == "generateToken"
-    assert len(sent()) == 2, "the call itself does not make another round of it"
+    assert len(sent()) == 2, "the call itself does not retry it once more"
 
 
-def test_a_token_request_is_sent_again_after_a_failure(sandbox, api, sent):
+def test_resends_a_token_request_after_a_failure(sandbox, api, sent):
     sandbox.control.add_fault("generateToken", kind="drop_after")
     api.list_groups()
     assert [entry["operation"] for entry in sent()] == ["generateToken", "generateToken", "getGroups"]
 
 
-# What is wrong, and what to do about it
+# Errors and advice
 
 
 @pytest.mark.parametrize(
-    ("auth", "wrong", "advice"),
+    ("auth", "invalid", "advice"),
     [
         ("oauth2", {"api_key": "0" * 32}, r"does not accept the API key: check .*API key \(password\)"),
         ("oauth2", {"company_id": "0" * 24}, r"does not accept the company ID: check .*Company ID \(login\)"),
@@ -230,9 +230,9 @@ def test_a_token_request_is_sent_again_after_a_failure(sandbox, api, sent):
         ("api_key_query", {"company_id": "0" * 24}, r"the company ID is invalid: check .*\(login\)"),
     ],
 )
-def test_wrong_credentials_are_told_apart(make_api, sent, auth, wrong, advice):
+def test_distinguishes_invalid_credentials(make_api, sent, auth, invalid, advice):
     with pytest.raises(AuthenticationError, match=advice) as caught:
-        make_api(auth=auth, **wrong).list_groups()
+        make_api(auth=auth, **invalid).list_groups()
     assert not caught.value.transient
     assert len(sent()) == 1, "sending them again changes nothing"
 
@@ -254,7 +254,7 @@ def test_wrong_credentials_are_told_apart(make_api, sent, auth, wrong, advice):
         (None, None, r"check the connection's Company ID \(login\) and API key \(password\)"),
     ],
 )
-def test_each_documented_401_says_what_to_do(sandbox, api, code, description, advice):
+def test_gives_advice_for_each_documented_401(sandbox, api, code, description, advice):
     body = {"error": code, "error_description": description} if code else ""
     sandbox.control.add_fault("getGroups", kind="status", status=401, body=body, count=2)
     with pytest.raises(AuthenticationError, match=advice) as caught:
@@ -262,9 +262,9 @@ def test_each_documented_401_says_what_to_do(sandbox, api, code, description, ad
     assert (caught.value.status, caught.value.code) == (401, code)
 
 
-@every_way
-def test_a_netrc_changes_nothing(make_api, tmp_path, monkeypatch, auth):
-    (tmp_path / ".netrc").write_text("default login somebody password else\n")
+@every_method
+def test_ignores_a_netrc_file(make_api, tmp_path, monkeypatch, auth):
+    (tmp_path / ".netrc").write_text("default login user password secret\n")
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -275,20 +275,20 @@ def test_a_netrc_changes_nothing(make_api, tmp_path, monkeypatch, auth):
 
 
 @pytest.mark.slow
-def test_tokens_of_three_seconds_serve_sixty_calls_of_four_threads(sandbox, api, sent):
+def test_renews_tokens_of_three_seconds_for_sixty_calls_of_four_threads(sandbox, api, sent):
     sandbox.control.settings(token_life=3)
     first = time.monotonic()
 
-    def ask(thread):
+    def get_users(thread):
         for call in range(15):
             time.sleep(max(0.0, first + call * 10 / 14 - time.monotonic()))
             with pytest.raises(NotFoundError):
-                api.get_user(f"nobody-{thread}-{call}@acme.test")
+                api.get_user(user=f"missing-{thread}-{call}@acme.test")
 
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(ask, range(4)))
+        list(threads.map(get_users, range(4)))
     assert time.monotonic() - first >= 10
-    answers = sent("getUser")
-    assert len(answers) >= 60
-    assert len({entry["path"] for entry in answers if entry["status"] == 400}) == 60
+    requests = sent("getUser")
+    assert len(requests) >= 60
+    assert len({entry["path"] for entry in requests if entry["status"] == 400}) == 60
     assert len(sent("generateToken")) <= 6

@@ -15,7 +15,7 @@ from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import AlreadyExistsError, RateLimitedError, ServerError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, SALES_GROUP_ID
-from tests.api.support import once_a_call_waits
+from tests.api.support import when_a_call_waits
 
 NOBODYS_GROUP = "0" * 24
 
@@ -77,7 +77,7 @@ def test_a_long_wait_is_logged_in_the_context_of_who_waits(make_api, one_thread)
     async def play():
         whose.set("mine")
         waiting = asyncio.create_task(api.delete_group.arun(one_thread, NOBODYS_GROUP))
-        with once_a_call_waits(lambda: seen.append(whose.get())):
+        with when_a_call_waits(lambda: seen.append(whose.get())):
             while not seen:
                 await asyncio.sleep(0.01)
         waiting.cancel()

@@ -16,7 +16,7 @@ from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
-from tests.api.support import once_a_call_waits
+from tests.api.support import when_a_call_waits
 
 ROOT = Path(__file__).parents[2]
 NOBODYS_GROUP = "0" * 24
@@ -62,7 +62,7 @@ def _is_interrupted_by_a_signal(make):
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with once_a_call_waits(lambda: signal.setitimer(signal.ITIMER_REAL, 0.1)), pytest.raises(Ended):
+        with when_a_call_waits(lambda: signal.setitimer(signal.ITIMER_REAL, 0.1)), pytest.raises(Ended):
             make().delete_group(NOBODYS_GROUP)
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -73,7 +73,7 @@ def _is_cancelled_on_an_event_loop(make):
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as thread:
             waiting = asyncio.create_task(make().delete_group.arun(thread, NOBODYS_GROUP))
-            with once_a_call_waits(lambda: loop.call_soon_threadsafe(loop.call_later, 0.1, waiting.cancel)):
+            with when_a_call_waits(lambda: loop.call_soon_threadsafe(loop.call_later, 0.1, waiting.cancel)):
                 await waiting
 
     with pytest.raises(asyncio.CancelledError):

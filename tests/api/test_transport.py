@@ -23,7 +23,7 @@ from tests.api.support import (
     Answer,
     TinyProxy,
     TinyServer,
-    listening_ear,
+    recording_listener,
     self_signed,
     silent_server,
     unused_port,
@@ -31,13 +31,13 @@ from tests.api.support import (
 )
 
 ONCE = {"client": {"max_attempts": 1}}
-#: A host that there is not: nothing leaves this machine but by mistake, and a mistake fails.
+#: A host that does not exist: a request that leaves this machine by mistake fails.
 ELSEWHERE = "learning.invalid"
 CREATE_GROUP = Call("createGroup", body={"name": "Lab", "public": False})
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy_of_the_machine(monkeypatch):
+def _without_proxy_settings(monkeypatch):
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -46,7 +46,7 @@ def _no_proxy_of_the_machine(monkeypatch):
 # Timeouts
 
 
-def test_a_server_that_never_answers_is_waited_for_as_long_as_set(make_api):
+def test_waits_for_a_response_as_long_as_read_timeout(make_api):
     with silent_server() as address:
         api = make_api(f"http://{address}", auth="api_key_header", connect_timeout=9, read_timeout=0.3, **ONCE)
         started = time.monotonic()
@@ -56,13 +56,13 @@ def test_a_server_that_never_answers_is_waited_for_as_long_as_set(make_api):
     assert caught.value.sent
 
 
-def test_an_answer_that_never_comes_leaves_a_write_unknown(make_api):
+def test_a_missing_response_leaves_the_outcome_of_a_write_unknown(make_api):
     with silent_server() as address, pytest.raises(OutcomeUnknownError, match="read_timeout"):
         make_api(f"http://{address}", auth="api_key_header", read_timeout=0.2).client.call(CREATE_GROUP)
 
 
-def test_a_connection_that_never_comes_about_is_waited_for_as_long_as_set(make_api):
-    """The handshake is part of connecting, and nothing was sent before it is over."""
+def test_waits_for_a_connection_as_long_as_connect_timeout(make_api):
+    """The handshake is part of connecting, and nothing is sent before its end."""
     with silent_server() as address:
         api = make_api(f"https://{address}", auth="api_key_header", connect_timeout=0.3, read_timeout=9, **ONCE)
         started = time.monotonic()
@@ -72,13 +72,13 @@ def test_a_connection_that_never_comes_about_is_waited_for_as_long_as_set(make_a
     assert not caught.value.sent
 
 
-def test_nobody_there_is_told_at_once(make_api):
+def test_reports_a_refused_connection_at_once(make_api):
     with pytest.raises(TransportError, match="cannot be reached") as caught:
         make_api(f"http://127.0.0.1:{unused_port()}", auth="api_key_header", **ONCE).list_groups()
     assert not caught.value.sent
 
 
-def test_a_host_without_an_address_is_told_from_one_that_is_down(make_api):
+def test_distinguishes_an_unknown_host_from_one_that_is_down(make_api):
     with pytest.raises(TransportError, match=r"cannot be resolved.*Base URL") as caught:
         make_api(f"https://{ELSEWHERE}", auth="api_key_header", **ONCE).list_groups()
     assert not caught.value.sent
@@ -93,7 +93,7 @@ def proxy():
         yield proxy
 
 
-def test_plain_requests_go_through_the_proxy_of_the_environment(make_api, proxy, monkeypatch):
+def test_sends_plain_requests_through_the_proxy_of_the_environment(make_api, proxy, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     assert make_api(f"http://{ELSEWHERE}").list_groups() == []
     assert [request.target for request in proxy.requests] == [
@@ -103,7 +103,7 @@ def test_plain_requests_go_through_the_proxy_of_the_environment(make_api, proxy,
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_encrypted_requests_go_through_a_tunnel_of_it(make_api, proxy, monkeypatch, variable):
+def test_sends_encrypted_requests_through_a_tunnel(make_api, proxy, monkeypatch, variable):
     monkeypatch.setenv(variable, proxy.url)
     with pytest.raises(TransportError, match=r"The proxy did not connect.*HTTPS_PROXY") as caught:
         make_api(f"https://{ELSEWHERE}", auth="api_key_query", **ONCE).client.call(CREATE_GROUP)
@@ -112,7 +112,7 @@ def test_encrypted_requests_go_through_a_tunnel_of_it(make_api, proxy, monkeypat
 
 
 @pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
-def test_a_proxy_sees_nothing_of_what_the_tunnel_carries(make_api, sandbox, monkeypatch, tmp_path, auth):
+def test_a_proxy_cannot_read_what_the_tunnel_carries(make_api, sandbox, monkeypatch, tmp_path, auth):
     certificate = self_signed(tmp_path, ELSEWHERE)
     with (
         TinyServer(with_token(lambda request: Answer([])), certificate) as server,
@@ -129,7 +129,7 @@ def test_a_proxy_sees_nothing_of_what_the_tunnel_carries(make_api, sandbox, monk
 
 
 @pytest.mark.parametrize("no_proxy", [ELSEWHERE, ".invalid", "*"])
-def test_no_proxy_is_heeded(make_api, proxy, monkeypatch, no_proxy):
+def test_respects_no_proxy(make_api, proxy, monkeypatch, no_proxy):
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", no_proxy)
     with pytest.raises(TransportError, match="cannot be resolved"):
@@ -138,7 +138,7 @@ def test_no_proxy_is_heeded(make_api, proxy, monkeypatch, no_proxy):
 
 
 @pytest.mark.parametrize("no_proxy", ["", "*"])
-def test_the_connections_own_proxy_wins_over_the_environment(make_api, proxy, monkeypatch, no_proxy):
+def test_prefers_the_proxy_of_the_connection_over_the_environment(make_api, proxy, monkeypatch, no_proxy):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert make_api(f"http://{ELSEWHERE}", proxy=proxy.url).list_groups() == []
@@ -146,7 +146,7 @@ def test_the_connections_own_proxy_wins_over_the_environment(make_api, proxy, mo
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_never_reached_through_a_proxy(make_api, proxy, sandbox, monkeypatch, host):
+def test_never_uses_a_proxy_for_loopback(make_api, proxy, sandbox, monkeypatch, host):
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)
     api = make_api(sandbox.url.replace("127.0.0.1", host), proxy=proxy.url)
@@ -154,7 +154,7 @@ def test_this_machine_is_never_reached_through_a_proxy(make_api, proxy, sandbox,
     assert proxy.requests == []
 
 
-def test_a_proxy_that_is_down_is_told_from_a_host_that_is(make_api):
+def test_distinguishes_a_proxy_that_is_down_from_a_host_that_is_down(make_api):
     api = make_api(f"https://{ELSEWHERE}", proxy=f"http://127.0.0.1:{unused_port()}", auth="api_key_header", **ONCE)
     with pytest.raises(TransportError, match="The proxy did not connect: check the connection's proxy"):
         api.list_groups()
@@ -175,7 +175,7 @@ def test_a_proxy_that_is_down_is_told_from_a_host_that_is(make_api):
         ("http://10.0.0.1", False),
     ],
 )
-def test_what_is_this_machine(url, loopback):
+def test_recognizes_loopback(url, loopback):
     assert is_loopback(url) is loopback
 
 
@@ -184,7 +184,7 @@ def test_what_is_this_machine(url, loopback):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
-def test_a_redirect_is_refused_and_leads_nowhere(make_api, auth, status):
+def test_does_not_follow_a_redirect(make_api, auth, status):
     with TinyServer(lambda request: Answer([])) as other:
         moved = Answer("", status, {"Location": f"{other.url}/api/v1/groups"})
         with TinyServer(with_token(lambda request: moved)) as server:
@@ -194,7 +194,7 @@ def test_a_redirect_is_refused_and_leads_nowhere(make_api, auth, status):
     assert other.requests == []
 
 
-def test_a_redirected_token_request_keeps_its_key(make_api):
+def test_does_not_send_the_key_to_the_target_of_a_redirect(make_api):
     with TinyServer(lambda request: Answer({})) as other:
         moved = Answer("", 307, {"Location": f"{other.url}/api/v2/oauth2/token"})
         with TinyServer(lambda request: moved) as server, pytest.raises(RefusedError):
@@ -212,7 +212,7 @@ def tls_server(tmp_path):
         yield server, certificate
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(make_api, tls_server):
+def test_rejects_a_certificate_that_is_not_trusted(make_api, tls_server):
     server, _ = tls_server
     with pytest.raises(TransportError, match=r"certificate is not trusted.*Base URL and ca_bundle") as caught:
         make_api(server.url, auth="api_key_header", **ONCE).client.call(CREATE_GROUP)
@@ -220,19 +220,19 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(make_api, tls_server):
     assert server.requests == []
 
 
-def test_a_certificate_of_the_ca_bundle_is_accepted(make_api, tls_server):
+def test_accepts_a_certificate_of_the_ca_bundle(make_api, tls_server):
     server, certificate = tls_server
     assert make_api(server.url, ca_bundle=str(certificate)).list_groups() == []
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_the_bundle_of_the_environment_is_accepted(make_api, tls_server, monkeypatch, variable):
+def test_accepts_a_certificate_of_the_bundle_of_the_environment(make_api, tls_server, monkeypatch, variable):
     server, certificate = tls_server
     monkeypatch.setenv(variable, str(certificate))
     assert make_api(server.url).list_groups() == []
 
 
-def test_the_certificate_of_another_host_is_refused(make_api, tls_server):
+def test_rejects_the_certificate_of_another_host(make_api, tls_server):
     server, certificate = tls_server
     url = server.url.replace("127.0.0.1", "localhost")
     with pytest.raises(TransportError, match="belongs to another host"):
@@ -240,12 +240,12 @@ def test_the_certificate_of_another_host_is_refused(make_api, tls_server):
     assert server.requests == []
 
 
-def test_a_host_that_does_not_speak_tls_is_said_to(make_api, sandbox):
+def test_reports_a_host_that_does_not_speak_tls(make_api, sandbox):
     with pytest.raises(TransportError, match="does not speak TLS"):
         make_api(sandbox.url.replace("http:", "https:"), **ONCE).list_groups()
 
 
-def test_a_bundle_that_is_not_there_is_said_so(make_api, tls_server, monkeypatch):
+def test_reports_a_missing_ca_bundle(make_api, tls_server, monkeypatch):
     server, _ = tls_server
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
     with pytest.raises(TransportError, match="REQUESTS_CA_BUNDLE") as caught:
@@ -253,21 +253,21 @@ def test_a_bundle_that_is_not_there_is_said_so(make_api, tls_server, monkeypatch
     assert not caught.value.sent
 
 
-def test_without_tls_nothing_is_sent(make_api, tmp_path):
-    """A connection that failed to become a secure one must not be used as a plain one."""
+def test_sends_nothing_without_tls(make_api, tmp_path):
+    """A connection whose handshake failed must not be used as a plain one."""
     (tmp_path / "empty.pem").write_text("nothing")
-    with listening_ear() as (address, heard):
+    with recording_listener() as (address, received):
         for bundle in (str(tmp_path / "empty.pem"), None):
             with pytest.raises(TransportError, match=r"^TLS failed.*ca_bundle"):
                 make_api(f"https://{address}", auth="api_key_header", ca_bundle=bundle, **ONCE).list_groups()
     handshake = b"\x16\x03"
-    assert heard
-    assert all(first[:2] in (b"", handshake) for first in heard)
+    assert received
+    assert all(first[:2] in (b"", handshake) for first in received)
 
 
 # Paths
 
-ODD_MAILS = {
+UNUSUAL_ADDRESSES = {
     "ana+hr@acme.test": "ana%2Bhr%40acme.test",
     "ana#acme@platform.test": "ana%23acme%40platform.test",
     "ana!x@acme.test": "ana%21x%40acme.test",
@@ -281,27 +281,27 @@ ODD_MAILS = {
 }
 
 
-@pytest.mark.parametrize("mail", ODD_MAILS)
-def test_odd_mails_reach_the_right_route(api, sent, mail):
+@pytest.mark.parametrize("mail", UNUSUAL_ADDRESSES)
+def test_encodes_email_addresses_in_paths(api, sent, mail):
     with pytest.raises(NotFoundError):
-        api.get_user(mail)
+        api.get_user(user=mail)
     with pytest.raises(NotFoundError):
-        api.update_user(mail, job="Admiral")
+        api.update_user(user=mail, job="Admiral")
     for operation in ("getUser", "updateUser"):
         (entry,) = sent(operation)
-        assert (entry["path"], entry["user"]) == (f"/api/v1/users/{ODD_MAILS[mail]}", mail)
+        assert (entry["path"], entry["user"]) == (f"/api/v1/users/{UNUSUAL_ADDRESSES[mail]}", mail)
 
 
 @pytest.mark.parametrize("user", ["", " ", ".", "..", "...", None])
 @pytest.mark.parametrize("operation", ["getUser", "deleteUser"])
-def test_what_would_lead_to_another_route_is_refused_before_anything_is_sent(api, sent, operation, user):
+def test_rejects_a_path_segment_that_leads_to_another_route(api, sent, operation, user):
     with pytest.raises(InvalidRequestError, match=r"user is .*, but \w+ needs an id") as caught:
         api.client.call(Call(operation, path={"user": user}))
     assert caught.value.operation == operation
     assert sent() == []
 
 
-def test_dates_in_queries_are_encoded(api, sent):
+def test_encodes_timestamps_in_queries(api, sent):
     api.list_courses(created_after="2026-01-01T00:00:00+01:00", modified_before="2026-02-01T00:00:00.5Z")
     (entry,) = sent("getCourses")
     assert entry["query"] == {
@@ -313,7 +313,7 @@ def test_dates_in_queries_are_encoded(api, sent):
 # Connections
 
 
-def test_one_connection_serves_many_calls(make_api):
+def test_uses_one_connection_for_many_calls(make_api):
     with TinyServer(with_token(lambda request: Answer([]))) as server:
         api = make_api(server.url)
         for _ in range(20):
@@ -322,7 +322,7 @@ def test_one_connection_serves_many_calls(make_api):
         assert server.connections == 1
 
 
-def test_threads_keep_their_connections(make_api):
+def test_threads_reuse_their_connections(make_api):
     ready = threading.Barrier(6)
 
     def respond(request):
@@ -338,10 +338,10 @@ def test_threads_keep_their_connections(make_api):
             for thread in threads:
                 thread.join()
         assert len(server.requests) == 18
-        assert server.connections <= 7, "six at work, and at most one open_binary ahead of its turn"
+        assert server.connections <= 7, "six in use, and at most one opened ahead of time"
 
 
-def test_a_connection_that_the_server_closed_is_opened_anew(make_api):
+def test_reopens_a_connection_that_the_server_closed(make_api):
     with TinyServer(lambda request: Answer([], headers={"Connection": "close"})) as server:
         api = make_api(server.url, auth="api_key_header", **ONCE)
         for _ in range(3):
@@ -351,8 +351,8 @@ def test_a_connection_that_the_server_closed_is_opened_anew(make_api):
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_the_connection_is_open_before_the_turn_comes(make_api, tmp_path, tls):
-    """A handshake that began when the request is due would make spaced sends arrive bunched."""
+def test_opens_the_connection_before_the_request_is_due(make_api, tmp_path, tls):
+    """A handshake at the send time would make requests arrive in bursts that were sent at equal intervals."""
     accepted, arrived = [], []
 
     class Server(TinyServer):
@@ -366,7 +366,7 @@ def test_the_connection_is_open_before_the_turn_comes(make_api, tmp_path, tls):
     certificate = self_signed(tmp_path) if tls else None
     store = SqliteStore(":memory:")
     with Server(respond, certificate) as server:
-        for _ in range(2):  # each like a process of its own, with no connection yet
+        for _ in range(2):  # each without a connection, like a new process
             api = make_api(server.url, auth="api_key_header", ca_bundle=str(certificate), limits={}, store=store)
             api.client.call(Call("deleteGroup", path={"group_id": SALES_GROUP_ID}))
     assert arrived[1] - arrived[0] >= 1.0
@@ -374,7 +374,7 @@ def test_the_connection_is_open_before_the_turn_comes(make_api, tmp_path, tls):
     assert len(accepted) == 2
 
 
-def test_an_answer_that_is_no_json_asks_about_the_base_url(make_api):
+def test_asks_about_the_base_url_if_a_response_is_not_json(make_api):
     with (
         TinyServer(lambda request: Answer(b"<html>Welcome</html>")) as server,
         pytest.raises(UnexpectedResponseError, match="is the Base URL that of 360Learning"),
