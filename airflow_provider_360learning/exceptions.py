@@ -120,6 +120,10 @@ class UnexpectedResponseError(Learning360Error):
     transient = True
 
 
+class IncompleteResponseError(Learning360Error):
+    """A response may have been cut by the server, and there is no way to request less at a time."""
+
+
 class OutcomeUnknownError(Learning360Error):
     """
     A request that must not be sent twice may have been applied; the message says what to check.

@@ -1,1 +1,1 @@
-"""Rows out: what 360Learning knows, as flat rows in files that are whole or not there, and proven complete."""
+"""Rows out: what 360Learning holds, as flat rows in files that appear whole or not at all."""

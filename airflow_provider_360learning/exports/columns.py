@@ -1,60 +1,60 @@
-"""The columns of all exports, in their order: stable, and those that API v2 can fill as well."""
+"""The columns of all exports, in their order. They are stable, and API v2 can fill nearly all of them as well."""
 
 from __future__ import annotations
 
-from airflow_provider_360learning.files.formats import Column, Kind
+from airflow_provider_360learning.files.columns import Column, Kind
 
 
 def _columns(**kinds: Kind) -> tuple[Column, ...]:
     return tuple(Column(name, kind) for name, kind in kinds.items())
 
 
-#: Kind of export to its columns; docs/exports.md says what each holds.
+#: Name of an export to its columns; docs/exports.md describes them.
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "course_statistics": _columns(
-        attempt_id="text",
-        user_id="text",
-        user_mail="text",
-        course_id="text",
-        path_id="text",
-        session_id="text",
+        attempt_id="string",
+        user_id="string",
+        user_mail="string",
+        course_id="string",
+        path_id="string",
+        session_id="string",
         progress="number",
         score="number",
-        first_activity="moment",
-        last_activity="moment",
-        completed_at="moment",
+        first_activity="timestamp",
+        last_activity="timestamp",
+        completed_at="timestamp",
         time_spent_seconds="number",
     ),
     "path_session_statistics": _columns(
-        session_id="text",
-        path_id="text",
-        user_id="text",
-        user_mail="text",
-        deleted="flag",
-        status="text",
+        session_id="string",
+        path_id="string",
+        user_id="string",
+        user_mail="string",
+        deleted="boolean",
+        status="string",
         progress="number",
         score="number",
-        completed_at="moment",
+        completed_at="timestamp",
         time_spent_seconds="number",
     ),
     "users": _columns(
-        user_id="text",
-        mail="text",
-        first_name="text",
-        last_name="text",
-        custom="text",
-        primary_group_id="text",
+        user_id="string",
+        mail="string",
+        first_name="string",
+        last_name="string",
+        custom="string",
+        primary_group_id="string",
     ),
-    "groups": _columns(group_id="text", name="text", public="flag", parent_id="text", custom="text"),
-    "memberships": _columns(group_id="text", user_id="text", user_mail="text", role="text"),
+    "groups": _columns(group_id="string", name="string", public="boolean", parent_id="string", custom="string"),
+    "memberships": _columns(group_id="string", user_id="string", user_mail="string", role="string"),
     "courses": _columns(
-        course_id="text",
-        name="text",
-        status="text",
-        author_mail="text",
-        created_at="moment",
-        modified_at="moment",
+        course_id="string",
+        name="string",
+        status="string",
+        author_mail="string",
+        created_at="timestamp",
+        modified_at="timestamp",
     ),
-    "paths": _columns(path_id="text", name="text", group_id="text"),
-    "path_sessions": _columns(session_id="text", path_id="text", name="text", group_id="text"),
+    "paths": _columns(path_id="string", name="string", group_id="string"),
+    "path_sessions": _columns(session_id="string", path_id="string", name="string", group_id="string"),
 }

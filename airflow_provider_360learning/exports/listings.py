@@ -1,4 +1,4 @@
-"""What is there now: users, groups and who is in them, courses, paths, sessions. One file, which is replaced."""
+"""Pictures of the current state: users, groups and their members, courses, paths, sessions. One file, replaced."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.values import answered_moment
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.ordered_executor import in_order
-from airflow_provider_360learning.exports.summary import outcome
-from airflow_provider_360learning.files.formats import Column, Format, open_rows
+from airflow_provider_360learning.exports.summary import summarize
+from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 
 log = logging.getLogger(__name__)
@@ -21,26 +20,20 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 
-def export_listing(api: ApiV1, kind: str, where: StoragePath, *, format: Format | None = None) -> dict[str, Any]:
+def export_listing(api: ApiV1, kind: str, output_path: StoragePath, *, format: Format | None = None) -> dict[str, Any]:
     """
-    WriteSpec all that there is of a kind to a file.
+    Write all objects of a kind to a file.
 
-    :param api: The actions.
+    :param api: The API adapter.
     :param kind: One of :data:`LISTINGS`.
-    :param where: The file, which is replaced.
-    :param format: By default as the name of the file says.
-    :returns: What there is to say about the file.
+    :param output_path: The file, which is replaced.
+    :param format: By default the suffix of the file's name decides.
+    :return: The result of the export.
     """
     columns = COLUMNS[kind]
-    with open_rows(where, columns, format=format) as rows:
-        for row in LISTINGS[kind](api):
-            rows.write([_value(column, row) for column in columns])
-    return outcome(where, rows.rows)
-
-
-def _value(column: Column, row: Row) -> Any:
-    value = row[column.name]
-    return answered_moment(column.name, value) if column.kind == "moment" else value
+    with open_rows(output_path, columns, format=format) as encoder:
+        encoder.write_all([row[column.name] for column in columns] for row in LISTINGS[kind](api))
+    return summarize(output_path, encoder)
 
 
 def _memberships(api: ApiV1) -> Iterator[Row]:
@@ -51,14 +44,14 @@ def _memberships(api: ApiV1) -> Iterator[Row]:
 
 def _members(api: ApiV1, group_id: str) -> list[Row]:
     try:
-        members = api.get_group(group_id)["members"]
+        members = api.get_group(group_id=group_id)["members"]
     except NotFoundError:
-        log.warning("Group %s was deleted after it had been listed: its members are not in this export", group_id)
+        log.warning("Group was deleted after it was listed; its members are not exported: group_id=%s", group_id)
         return []
     return [{"group_id": group_id, **member, "user_mail": member["mail"]} for member in members]
 
 
-#: What lists the rows of each kind.
+#: Functions that list the rows of each kind.
 LISTINGS: dict[str, Callable[[ApiV1], Iterable[Row]]] = {
     "users": lambda api: api.list_users(),
     "groups": lambda api: api.list_groups(),

@@ -1,4 +1,4 @@
-"""Several requests under way at a time, and what comes of them in order: the rate limit is reached at any latency."""
+"""Several requests at a time, with results in order, so that exports reach the rate limit at any latency."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Requests under way: ten a second at up to 1.6 seconds each. What they bring is all that is in memory.
-UNDER_WAY = 16
+#: Requests at a time: ten per second with a latency of up to 1.6 seconds. Only their results are in memory.
+MAX_PENDING = 16
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -20,16 +20,16 @@ def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     Call a function for each item, a few at a time, and yield what it returns in the order of the items.
 
     :param function: Called in threads.
-    :param items: What it is called with.
+    :param items: Its arguments, one per call.
     """
-    threads = ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="learning360-export")
-    under_way: deque[Future[R]] = deque()
+    threads = ThreadPoolExecutor(MAX_PENDING, thread_name_prefix="learning360-export")
+    pending: deque[Future[R]] = deque()
     try:
         for item in items:
-            under_way.append(threads.submit(copy_context().run, function, item))
-            if len(under_way) == UNDER_WAY:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            pending.append(threads.submit(copy_context().run, function, item))
+            if len(pending) == MAX_PENDING:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -1,35 +1,44 @@
-"""What an export says of itself: its XCom, and the extra of its asset events."""
+"""The result of an export: its XCom, and the extra of its asset events."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from airflow_provider_360learning.api.v1.complete_reader import Window
-from airflow_provider_360learning.exports.timestamps import text_of
+from airflow_provider_360learning.exports.interval import Interval
+from airflow_provider_360learning.files.row_encoder import RowEncoder
 
 log = logging.getLogger(__name__)
 
 
-def outcome(
-    path: object, rows: int, span: Window | None = None, highest: str | None = None, **more: Any
+def summarize(
+    output_path: object,
+    encoder: RowEncoder,
+    *,
+    interval: Interval | None = None,
+    highest_timestamp: str | None = None,
+    complete: bool = True,
+    **details: Any,
 ) -> dict[str, Any]:
     """
-    Say what there is to say about a file, and log it.
+    Return the result of an export, and log it.
 
-    :param path: StoragePath it is.
-    :param rows: How many rows it has.
-    :param span: The span of time that it is about, if it is about one.
-    :param highest: The latest moment that it goes by, if it has any.
-    :param more: What only some kinds have to say.
+    :param output_path: Path of the file.
+    :param encoder: What wrote the file.
+    :param interval: The interval of the export, if it has one.
+    :param highest_timestamp: The latest timestamp by which rows were selected.
+    :param complete: Whether the rows are proven complete.
+    :param details: Keys that only some exports have.
     """
-    log.info("%s rows are in %s", f"{rows:,}", path)
+    invalid_values = encoder.invalid_values.total()
+    log.info("Export written: rows=%s output_path=%s invalid_values=%s", encoder.rows, output_path, invalid_values)
     return {
-        "path": str(path),
-        "rows": rows,
-        "interval_start": span and text_of(span.start),
-        "interval_end": span and text_of(span.end),
-        "highest_timestamp": highest,
-        "complete": True,
-        **more,
+        "output_path": str(output_path),
+        "rows": encoder.rows,
+        "interval_start": interval and interval.start_text,
+        "interval_end": interval and interval.end_text,
+        "highest_timestamp": highest_timestamp,
+        "complete": complete,
+        "invalid_values": invalid_values,
+        **details,
     }

@@ -1,1 +1,1 @@
-"""Files of rows, local or in an object store: read as a stream, written whole or not at all."""
+"""Files of rows, local or in an object store: read as a stream, written atomically."""

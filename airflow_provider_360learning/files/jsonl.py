@@ -1,4 +1,4 @@
-"""JSON Lines files, read and written: one JSON object a line."""
+"""JSON Lines files, read and written: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any, BinaryIO
 
 from airflow_provider_360learning.files.columns import JSON_TEXTS, Column
 from airflow_provider_360learning.files.records import UNREAD, Record
-from airflow_provider_360learning.files.row_writer import RowWriter
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text_rows import NO_UTF8_ADVICE, TextWriter, append_rows
+from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, TextEncoder, append_rows
 
 
 def read(where: StoragePath) -> Iterator[Record]:
-    """Read rows; what stands in one that cannot be read is the line."""
+    """Read rows; of one that cannot be read, the line is returned."""
     with open_binary(where) as binary:
         number = 0
         for line, raw in enumerate(binary, 1):
@@ -30,66 +29,58 @@ def read(where: StoragePath) -> Iterator[Record]:
 
 
 def columns_of(where: StoragePath) -> None:
-    """Tell that each row has its own."""
-
-
-def schema_of(where: StoragePath) -> None:
-    """Tell that it takes nothing to write rows as a file has them."""
+    """Return None: each row has columns of its own."""
 
 
 class _NotAnObjectError(ValueError):
-    """A line of JSON Lines that is no row, and why."""
+    """A line of JSON Lines that is not a row, and why; without what the line holds."""
 
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
         found = _decode(raw.decode())
-        if b"\\ud" in raw.lower():  # half of a surrogate pair is text that nobody can send
+        if b"\\ud" in raw.lower():  # half of a surrogate pair cannot be sent
             json.dumps(found, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise _NotAnObjectError(f"is no JSON: {error.msg} at character {error.colno}") from None
+        raise _NotAnObjectError(f"is not JSON: {error.msg} at character {error.colno}") from None
     except UnicodeDecodeError:
-        raise _NotAnObjectError(NO_UTF8_ADVICE) from None
+        raise _NotAnObjectError(NOT_UTF8_ADVICE) from None
     except UnicodeEncodeError:
         raise _NotAnObjectError("holds half of a surrogate pair: write the whole character") from None
     except (ValueError, RecursionError) as error:
-        raise _NotAnObjectError(f"is no JSON that can be used: {error}") from None
+        raise _NotAnObjectError(f"is not usable JSON: {error}") from None
     if not isinstance(found, dict):
-        raise _NotAnObjectError('is no JSON object: one row a line is expected, such as {"mail": "anna@example.com"}')
+        raise _NotAnObjectError(
+            'is not a JSON object: one row per line is expected, such as {"mail": "anna@example.com"}'
+        )
     return found
 
 
-def _refused_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
-_decode = json.JSONDecoder(parse_constant=_refused_constant).decode
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
-def writer(binary: BinaryIO, columns: Sequence[Column]) -> RowWriter:
-    """Take rows and write each as an object with all columns."""
-    return _Writer(binary, columns)
+class Encoder(TextEncoder):
+    """Appends rows as objects with all columns."""
 
+    texts = JSON_TEXTS
+    null = "null"
 
-class _Writer(TextWriter):
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
+        # Twice as fast as json.dumps of a dictionary, which looks at the type of each value.
         names = [encode_basestring(column.name).replace("%", "%%") for column in columns]
         self._line = "{" + ",".join(f"{name}:%s" for name in names) + "}\n"
-        self._texts = [JSON_TEXTS[column.kind] for column in columns]
 
-    def write(self, values: Sequence[Any]) -> None:
-        # Twice as fast as json.dumps of a dict, which decides on each value anew how it is written.
-        try:
-            texts = ["null" if value is None else text(value) for text, value in zip(self._texts, values, strict=True)]
-        except (TypeError, ValueError):
-            raise self._explained(values) from None
-        self._text.write(self._line % tuple(texts))
-        self.rows += 1
+    def _write_cells(self, cells: list[str]) -> None:
+        self._text.write(self._line % tuple(cells))
 
 
-def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], schema: None) -> None:
-    """WriteSpec a small file, each row with its own columns."""
+def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str) -> None:
+    """Write a small file, each row with columns of its own."""
     binary.writelines(_line(row) for row in rows)
 
 
@@ -101,7 +92,7 @@ def _line(row: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> str:
-    """WriteSpec what a database or a Parquet file gives and JSON does not know (a date, a decimal number)."""
+    """Return the text of a value that databases and Parquet files have and JSON has not: a date, a decimal number."""
     return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 

@@ -1,135 +1,184 @@
-"""Parquet files, read and written, with pyarrow, which is imported when a file is."""
+"""Parquet files, read and written, with pyarrow, which is imported when a file is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from math import isfinite
-from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files.columns import Column, Kind, checked_names, other_columns, unfit
+from airflow_provider_360learning.files.columns import Column, Kind, check_names, timestamp_text
 from airflow_provider_360learning.files.records import Record
-from airflow_provider_360learning.files.row_writer import Mark, RowWriter
+from airflow_provider_360learning.files.row_encoder import RowEncoder, Values
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
-_ROWS_READ = 1024
-_ROWS_WRITTEN = 8192
-_BYTES_OF_A_GROUP = 1 << 24
+_ROWS_PER_READ = 1024
+_ROWS_PER_BATCH = 8192
+_ROW_GROUP_BYTES = 1 << 24
 _PAGE_BUFFER = 1 << 16
 
 
 def read(where: StoragePath) -> Iterator[Record]:
-    """Read rows; those of a Parquet file have no lines, and none has a fault."""
+    """Read rows. They have no lines; the error of one names the column whose value Python cannot hold."""
     with open_binary(where) as binary:
-        batches = _parquet_file(binary, where).iter_batches(batch_size=_ROWS_READ)
-        values = chain.from_iterable(batch.to_pylist() for batch in batches)
-        for number, row in enumerate(values, 1):
-            yield number, None, row, None
+        number = 0
+        for batch in _batches(_parquet_file(binary, where), where):
+            for values, error in _rows_of(batch):
+                number += 1
+                yield number, None, values, error
 
 
 def columns_of(where: StoragePath) -> list[str]:
-    """Tell the names of the columns."""
-    return list(schema_of(where).names)
-
-
-def schema_of(where: StoragePath) -> Any:
-    """Read the ``pyarrow.Schema``, in which every value may be missing."""
+    """Return the names of the columns."""
     with open_binary(where) as binary:
-        schema = _parquet_file(binary, where).schema_arrow
-    # A refused row comes back without what must not be shown, even where the source always has it.
-    return _arrow().schema([column.with_nullable(True) for column in schema])
+        return list(_parquet_file(binary, where).schema_arrow.names)
 
 
 def _parquet_file(binary: BinaryIO, where: StoragePath) -> Any:
-    parquet = _arrow().parquet
+    arrow = _arrow()
     try:
         # A row group may have a million rows: it is read page by page, not at once.
-        file = parquet.ParquetFile(binary, pre_buffer=False, buffer_size=_PAGE_BUFFER)
-    except _arrow().ArrowInvalid as error:
-        raise InvalidRequestError(f"{where} is no Parquet file: {error}") from None
-    checked_names(list(file.schema_arrow.names), where)
+        file = arrow.parquet.ParquetFile(binary, pre_buffer=False, buffer_size=_PAGE_BUFFER)
+    except arrow.ArrowException as error:
+        raise InvalidRequestError(f"{where} is not a Parquet file: {error}") from None
+    check_names(list(file.schema_arrow.names), where)
     return file
 
 
-def writer(binary: BinaryIO, columns: Sequence[Column]) -> RowWriter:
-    """Take rows and write them with the types of their columns."""
-    return _Writer(binary, columns)
+def _batches(file: Any, where: StoragePath) -> Iterator[Any]:
+    rows = 0
+    batches = file.iter_batches(batch_size=_ROWS_PER_READ)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (_arrow().ArrowException, OSError) as error:
+            raise InvalidRequestError(f"{where} is damaged after row {rows}: {error}") from None
+        if batch is None:
+            return
+        rows += batch.num_rows
+        yield batch
 
 
-class _Writer(RowWriter):
-    """
-    Writes Arrow's stream format to a temporary file, and Parquet from it at the end.
+def _rows_of(batch: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
+    columns = [_readable(column) for column in batch.columns]
+    try:
+        values = [column.to_pylist() for column in columns]
+    except Exception:  # of many kinds: a year 10000, an unknown time zone, bytes that are not UTF-8
+        yield from (_row_of(batch.schema.names, columns, index) for index in range(batch.num_rows))
+    else:
+        yield from ((dict(zip(batch.schema.names, row, strict=True)), None) for row in zip(*values, strict=True))
 
-    Parquet cannot be cut off at a mark: what has been written of it counts only with its last bytes.
-    """
+
+def _row_of(names: list[str], columns: list[Any], index: int) -> tuple[dict[str, Any], str | None]:
+    """Read one row value by value; those that Python cannot hold are None."""
+    row: dict[str, Any] = {}
+    invalid = []
+    for name, column in zip(names, columns, strict=True):
+        try:
+            row[name] = column[index].as_py()
+        except Exception as error:
+            row[name] = None
+            invalid.append(f"{name} ({column.type}, {type(error).__name__})")
+    return row, f"has values that cannot be read: {', '.join(invalid)}" if invalid else None
+
+
+def _readable(column: Any) -> Any:
+    """Truncate nanoseconds to microseconds, which is what Python has without pandas."""
+    arrow = _arrow()
+    readable = _without_nanoseconds(column.type)
+    if readable == column.type:
+        return column
+    if arrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(readable, safe=False)
+
+
+def _without_nanoseconds(type: Any) -> Any:
+    arrow = _arrow()
+    types = arrow.types
+    if types.is_timestamp(type) and type.unit == "ns":
+        return arrow.timestamp("us", type.tz)
+    if types.is_time64(type):
+        return arrow.time64("us")
+    if types.is_duration(type) and type.unit == "ns":
+        return arrow.duration("us")
+    if types.is_dictionary(type):
+        value = _without_nanoseconds(type.value_type)
+        return type if value == type.value_type else value
+    if types.is_list(type) or types.is_large_list(type):
+        make = arrow.list_ if types.is_list(type) else arrow.large_list
+        return make(type.value_field.with_type(_without_nanoseconds(type.value_type)))
+    if types.is_struct(type):
+        return arrow.struct([field.with_type(_without_nanoseconds(field.type)) for field in type])
+    return type
+
+
+class Encoder(RowEncoder):
+    """Appends rows with the types of their columns, in row groups that fit in memory."""
 
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
         arrow = _arrow()
         self._schema = arrow.schema([(column.name, _arrow_type(column.kind)) for column in columns])
-        self._waiting: list[Sequence[Any]] = []
-        self._spill = TemporaryFile()  # noqa: SIM115 - release() closes it
-        self._batches = arrow.ipc.new_stream(self._spill, self._schema)
+        self._file = arrow.parquet.ParquetWriter(binary, self._schema)
+        self._pending: list[Values] = []
+        self._group: list[Any] = []
+        self._group_bytes = 0
 
-    def write(self, values: Sequence[Any]) -> None:
-        if len(values) != self._width:
-            raise self._explained(values)
-        self._waiting.append(values)
+    def write(self, values: Values) -> None:
+        """Append one row; see :meth:`.RowEncoder.write`."""
+        if len(values) != len(self._columns):
+            values = self._normalized(values)
+        self._pending.append(values)
         self.rows += 1
-        if len(self._waiting) == _ROWS_WRITTEN:
-            self._spill_waiting()
-
-    def mark(self) -> Mark:
-        self._spill_waiting()
-        return Mark(self.rows, self._spill.tell())
-
-    def rollback(self, mark: Mark) -> None:
-        self._waiting.clear()
-        self._spill.seek(mark.position)  # what is left beyond the end of the new batches is never read
-        self.rows = mark.rows
+        if len(self._pending) == _ROWS_PER_BATCH:
+            self._convert_pending()
 
     def finish(self) -> None:
-        self._spill_waiting()
-        self._batches.close()
-        self._spill.seek(0)
-        with _arrow().ipc.open_stream(self._spill) as batches:
-            _write_groups(self._binary, self._schema, batches)
+        """Write the last row group and the footer."""
+        self._convert_pending()
+        self._write_group()
+        self._file.close()
 
     def release(self) -> None:
-        self._spill.close()
+        """Let go of the file; an unfinished one gets a footer nonetheless, and is not kept."""
+        with suppress(Exception):  # after an error, which must be the one that is raised
+            self._file.close()
 
-    def _spill_waiting(self) -> None:
-        if self._waiting:
-            arrays = [
-                self._array(column, values)
-                for column, values in zip(self._columns, zip(*self._waiting, strict=True), strict=True)
-            ]
-            self._batches.write_batch(_arrow().record_batch(arrays, schema=self._schema))
-            self._waiting.clear()
+    def _convert_pending(self) -> None:
+        if not self._pending:
+            return
+        pairs = zip(self._columns, zip(*self._pending, strict=True), strict=True)
+        batch = _arrow().record_batch([self._array(*pair) for pair in pairs], schema=self._schema)
+        self._pending = []
+        self._group.append(batch)
+        self._group_bytes += batch.nbytes
+        if self._group_bytes >= _ROW_GROUP_BYTES:
+            self._write_group()
 
-    def _array(self, column: Column, values: Sequence[Any]) -> Any:
+    def _write_group(self) -> None:
+        if self._group:
+            self._file.write_table(_arrow().Table.from_batches(self._group, self._schema))
+        self._group, self._group_bytes = [], 0
+
+    def _array(self, column: Column, values: Sequence[object]) -> Any:
         try:
             return _arrow_array(column.kind, values)
         except (_arrow().ArrowException, TypeError, ValueError, OverflowError):
             first = self.rows - len(values) + 1
-            faults = (unfit(row, column, value) for row, value in enumerate(values, first))
-            rows = f"rows {first} to {self.rows}"
-            raise next(
-                filter(None, faults),
-                InvalidRequestError(f"Column {column.name} has something in {rows} that is no {column.kind}."),
-            ) from None
+            normalized = [self._normalized_value(row, column, value) for row, value in enumerate(values, first)]
+            return _arrow_array(column.kind, normalized)
 
 
 def _arrow_type(kind: Kind) -> Any:
     arrow = _arrow()
     types = {
-        "text": arrow.string(),
+        "string": arrow.string(),
         "integer": arrow.int64(),
         "number": arrow.float64(),
-        "flag": arrow.bool_(),
-        "moment": arrow.timestamp("ms", "UTC"),
+        "boolean": arrow.bool_(),
+        "timestamp": arrow.timestamp("ms", "UTC"),
     }
     return types[kind]
 
@@ -141,55 +190,25 @@ def _arrow_array(kind: Kind, values: Sequence[Any]) -> Any:
         if not (arrow.types.is_integer(numbers.type) or arrow.types.is_null(numbers.type)):
             raise TypeError("not all are integers")
         return numbers.cast(arrow.int64())
-    if kind in ("text", "moment"):
+    if kind == "timestamp":
+        for value in values:
+            if value is not None:
+                timestamp_text(value)  # Arrow takes other notations and earlier years than Python
+    if kind in ("string", "timestamp"):
         try:
-            texts = arrow.array(values, arrow.string())
-        except UnicodeEncodeError:  # half of a surrogate pair; see TextWriter
-            texts = arrow.array([_encodable(value) for value in values], arrow.string())
-        return texts.cast(_arrow_type(kind))
-    if kind == "number" and not all(isfinite(value) for value in values if value is not None):
-        raise ValueError("NaN or infinite")
+            strings = arrow.array(values, arrow.string())
+        except UnicodeEncodeError:  # half of a surrogate pair; see TextEncoder
+            strings = arrow.array([_encodable(value) for value in values], arrow.string())
+        return strings.cast(_arrow_type(kind))
+    if kind == "number" and not all(
+        isfinite(value) and not isinstance(value, bool) for value in values if value is not None
+    ):
+        raise ValueError("not a finite number")
     return arrow.array(values, _arrow_type(kind))
 
 
-def _encodable(text: str | None) -> str | None:
-    return None if text is None else text.encode("utf-8", "replace").decode()
-
-
-def _write_groups(binary: BinaryIO, schema: Any, batches: Iterable[Any]) -> None:
-    """WriteSpec record batches in row groups large enough to be read fast and small enough for memory."""
-    arrow = _arrow()
-    with arrow.parquet.ParquetWriter(binary, schema) as parquet:
-        group: list[Any] = []
-        size = 0
-        for batch in batches:
-            group.append(batch)
-            size += batch.nbytes
-            if size >= _BYTES_OF_A_GROUP:
-                parquet.write_table(arrow.Table.from_batches(group, schema))
-                group, size = [], 0
-        if group:
-            parquet.write_table(arrow.Table.from_batches(group, schema))
-
-
-def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], schema: Any) -> None:
-    """WriteSpec a small file with a ``pyarrow.Schema``, by default the one that the values suggest."""
-    table = _arrow().Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema)
-    _write_groups(binary, table.schema, table.to_batches())
-
-
-def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:
-    """WriteSpec the rows of all parts that have the schema of the first."""
-    schema = schema_of(parts[0])
-    _write_groups(binary, schema, chain.from_iterable(_batches(part, schema) for part in parts))
-
-
-def _batches(part: StoragePath, schema: Any) -> Iterator[Any]:
-    with open_binary(part) as binary:
-        file = _parquet_file(binary, part)
-        if not file.schema_arrow.equals(schema):
-            raise other_columns(part)
-        yield from file.iter_batches(batch_size=_ROWS_WRITTEN)
+def _encodable(value: str | None) -> str | None:
+    return None if value is None else value.encode("utf-8", "replace").decode()
 
 
 def _arrow() -> Any:

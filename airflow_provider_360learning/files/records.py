@@ -1,12 +1,12 @@
-"""What reading a file gives, row by row, in each format."""
+"""A row as it is read from a file, in each format."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-#: Row number (from 1), line where it starts (None in Parquet), values by column, what is wrong with it, if anything.
+#: Row number (from 1), line where it starts (None in Parquet), values by column, the row's error if it has one.
 Record: TypeAlias = tuple[int, int | None, dict[str, Any], str | None]
 
-#: A row that cannot be read has only this key, and under it what stands in the file (CSV: a list of cells, JSON Lines:
-#: the line), for :func:`.write_dicts` to give back. Which part of it means what (a password?) nobody knows.
+#: The only key of a row that cannot be read. Its value is what the file holds (CSV: a list of cells, JSON Lines: the
+#: line), for :func:`.write_dicts` to write again. It is not known which part of it would be a password.
 UNREAD = "(unread)"

@@ -1,4 +1,4 @@
-"""Operators that write what 360Learning knows to files: users, groups, who is in them, courses, paths, sessions."""
+"""Operators that export data of 360Learning to files: statistics, users, groups, members, courses, paths, sessions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 class Learning360ExportOperator(Learning360BaseOperator):
     """
-    Writes a file that is there whole or not at all, and replaces what was there before.
+    Export to a file that appears whole or not at all, and replaces an existing one.
 
-    Returns ``{"path", "rows", "interval_start", "interval_end", "highest_timestamp", "complete"}``, and tells the same
-    to the asset events of the task's outlets. It only reads, for a long time perhaps: so it runs in ``default_pool``,
-    and leaves the shared pool to those who write. RowSchema and types: docs/exports.md.
+    Returns ``output_path``, ``rows``, ``interval_start``, ``interval_end``, ``highest_timestamp``, ``complete`` and
+    ``invalid_values``, and attaches the same to the asset events of the task's outlets. It only reads, perhaps for a
+    long time, so it runs in ``default_pool`` and leaves the shared pool to tasks that write. Columns and types:
+    docs/exports.md.
 
-    :param output_path: StoragePath the file shall be: anything that ``ObjectStoragePath`` takes.
-    :param format: ``csv``, ``jsonl`` or ``parquet``; by default the end of ``path`` says it.
+    :param output_path: Path of the file: anything that ``ObjectStoragePath`` accepts.
+    :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of ``output_path`` decides.
     """
 
     output_path: Any
@@ -39,11 +40,11 @@ class Learning360ExportOperator(Learning360BaseOperator):
 
     @staticmethod
     def default_pool() -> str:
-        """Name the pool where the DAG names none."""
+        """Return the pool for DAGs that name none."""
         return config.AIRFLOW_DEFAULT_POOL
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """WriteSpec the file, and say what there is to say about it."""
+        """Write the file, and return the result."""
         from airflow.providers.common.compat.sdk import Asset
 
         from airflow_provider_360learning.api.values import check_choice
@@ -58,14 +59,14 @@ class Learning360ExportOperator(Learning360BaseOperator):
         return result
 
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
-        """WriteSpec the file."""
+        """Write the file."""
         raise NotImplementedError
 
 
 class Learning360ListingExportOperator(Learning360ExportOperator):
-    """Exports all that there is of a kind, as it is now."""
+    """Export all objects of a kind in their current state."""
 
-    #: What is exported.
+    #: Name of the export.
     kind: ClassVar[str]
 
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,8 +79,7 @@ class Learning360ExportUsersOperator(Learning360ListingExportOperator):
     """
     Export all users (``getUsers``).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, docs/exports.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
     """
 
     kind = "users"
@@ -89,8 +89,7 @@ class Learning360ExportGroupsOperator(Learning360ListingExportOperator):
     """
     Export all groups (``getGroups``).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, docs/exports.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
     """
 
     kind = "groups"
@@ -98,10 +97,9 @@ class Learning360ExportGroupsOperator(Learning360ListingExportOperator):
 
 class Learning360ExportMembershipsOperator(Learning360ListingExportOperator):
     """
-    Export who has which role in which group (``getGroup``, one request a group).
+    Export the members of all groups with their roles (``getGroup``, one request per group).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, docs/exports.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
     """
 
     kind = "memberships"
@@ -111,8 +109,7 @@ class Learning360ExportCoursesOperator(Learning360ListingExportOperator):
     """
     Export all courses (``getCourses``).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, docs/exports.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
     """
 
     kind = "courses"
@@ -122,8 +119,7 @@ class Learning360ExportPathsOperator(Learning360ListingExportOperator):
     """
     Export all paths (``getPaths``).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, docs/exports.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
     """
 
     kind = "paths"
@@ -133,8 +129,7 @@ class Learning360ExportPathSessionsOperator(Learning360ListingExportOperator):
     """
     Export all sessions of all paths (``getPathSessions``).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, docs/exports.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
     """
 
     kind = "path_sessions"
@@ -144,21 +139,21 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
     """
     Export the attempts of all users at all courses in an interval (``getCoursesStats``), proven complete.
 
-    v1 cuts its answers at a number that nobody knows, so each is proven by asking for its halves; docs/exports.md says
-    how. The result also has ``incomplete_at``, ``largest_answer`` and ``likely_cap``.
+    API v1 cuts its responses at a number that is not documented, so each response is proven by requesting its halves;
+    docs/exports.md explains how. The result also has ``incomplete_at``, ``largest_response`` and ``likely_cap``.
 
-    By ``completed_at``, a file has the attempts that were completed in its interval: a fact that stays, so that a rerun
-    replaces it by an equal one. By ``last_activity_at``, each run adds a file of its own to the folder ``path``, with
-    what changed, completed or not: merge on ``attempt_id``, the latest ``last_activity`` wins (v1 only).
+    By ``completed_at``, a file has the attempts that were completed in its interval. They do not change, so that a
+    rerun replaces the file by an equal one. By ``last_activity_at``, each run adds a file to the folder
+    ``output_path``, with all attempts that changed, completed or not: merge them on ``attempt_id``; the latest
+    ``last_activity`` wins (API v1 only).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all other
-        arguments, docs/exports.md, and https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all other arguments, and docs/exports.md.
 
     :param date_field: ``completed_at`` or ``last_activity_at``.
-    :param interval_start: The first moment of the interval; by default that of the DAG run's data interval.
-    :param interval_end: The first moment after it; by default that of the DAG run's data interval.
-    :param overlap: By how much (or how many seconds) the interval begins earlier, for what arrives late.
-    :param allow_incomplete: Go on with a warning where it cannot be proven that all attempts came, instead of failing.
+    :param interval_start: Start of the interval, which belongs to it; by default that of the run's data interval.
+    :param interval_end: End of the interval, which does not; by default that of the run's data interval.
+    :param overlap: A timedelta, or a number of seconds, by which the interval starts earlier, for late data.
+    :param allow_incomplete: Warn where it cannot be proven that all attempts came, instead of failing.
     """
 
     date_field: str
@@ -181,7 +176,8 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         self._assign_arguments(locals())
 
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_360learning.api.values import check_flag
+        from airflow_provider_360learning.api.course_attempts import DateField
+        from airflow_provider_360learning.api.values import check_choice, check_flag
         from airflow_provider_360learning.exports.course_statistics import export_course_statistics
         from airflow_provider_360learning.exports.interval import interval_of
 
@@ -189,7 +185,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
             api,
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context),
-            date_field=self.date_field,
+            date_field=cast(DateField, check_choice("date_field", self.date_field, get_args(DateField))),
             format=format,
             allow_incomplete=check_flag("allow_incomplete", self.allow_incomplete),
         )
@@ -197,19 +193,19 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
 
 class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     """
-    Export what the learners of path sessions did (``getUsersPathSessionStats``, one request a session).
+    Export the statistics of the learners of path sessions (``getUsersPathSessionStats``, one request per session).
 
-    By ``completed_at``, a file has who completed a session in its interval. With ``date_field=None``, it has where everybody
-    stands now. The result also has ``sessions`` and ``deleted_meanwhile``, their numbers.
+    By ``completed_at``, a file has the learners who completed a session in its interval. With ``date_field=None``, it
+    has the current state of all learners. The result also has ``sessions`` and ``deleted_meanwhile``, their
+    numbers.
 
-    .. seealso:: :class:`Learning360ExportOperator` for all other
-        arguments, docs/exports.md, and https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360ExportOperator` for all other arguments, and docs/exports.md.
 
     :param session_ids: Ids of the sessions; by default all sessions of all paths.
     :param date_field: ``completed_at``, or ``None``.
-    :param interval_start: The first moment of the interval; by default that of the DAG run's data interval.
-    :param interval_end: The first moment after it; by default that of the DAG run's data interval.
-    :param overlap: By how much (or how many seconds) the interval begins earlier, for what arrives late.
+    :param interval_start: Start of the interval, which belongs to it; by default that of the run's data interval.
+    :param interval_end: End of the interval, which does not; by default that of the run's data interval.
+    :param overlap: A timedelta, or a number of seconds, by which the interval starts earlier, for late data.
     """
 
     session_ids: Any
@@ -236,11 +232,11 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         from airflow_provider_360learning.exports.interval import interval_of
         from airflow_provider_360learning.exports.path_sessions import export_path_session_statistics
 
-        is_partitioned = self.date_field is not None and check_choice("date_field", self.date_field, ("completed_at",))
+        has_interval = self.date_field is not None and check_choice("date_field", self.date_field, ("completed_at",))
         return export_path_session_statistics(
             api,
             self.output_path,
-            interval_of(self.interval_start, self.interval_end, self.overlap, context) if is_partitioned else None,
+            interval_of(self.interval_start, self.interval_end, self.overlap, context) if has_interval else None,
             session_ids=None if self.session_ids is None else check_ids("session_ids", self.session_ids),
             format=format,
         )

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_360learning.files.formats import UNREAD, concatenate, write_dicts
+from airflow_provider_360learning.files.formats import concatenate, write_dicts
+from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
 from airflow_provider_360learning.rows.schema import SECRETS, CheckedRow, RowSchema
 from airflow_provider_360learning.rows.sources import Source
@@ -74,7 +75,7 @@ class Parts:
         self._run = run
         self._source = source
         self._secret_columns = frozenset(name.casefold() for name in secret_columns)
-        self._rejected_file = rejected / f"rejected.{source.format}"
+        self._rejected_file = rejected / f"rejected.{source.rejected_format}"
 
     def write(self, number: int, rows: Sequence[tuple[CheckedRow, Result]]) -> None:
         """WriteSpec one part, whole."""
@@ -82,8 +83,8 @@ class Parts:
         rejected = [self._without_secrets(checked.row.original) for checked, result in rows if not result.is_done]
         if rejected := [row for row in rejected if row]:
             columns = self._source.columns or list(dict.fromkeys(name for row in rejected for name in row))
-            schema = self._source.reject_schema
-            write_dicts(self._part(self._rejected, number, self._source.format), rejected, columns, schema=schema)
+            part = self._part(self._rejected, number, self._source.rejected_format)
+            write_dicts(part, rejected, columns, separator=self._source.separator)
         write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
     def read(self, parts: int) -> Iterator[Result]:
@@ -114,7 +115,7 @@ class Parts:
         """
         numbers = range(1, parts + 1)
         concatenate([self._part(self._results, each, "jsonl") for each in numbers], self._results / RESULTS)
-        rejected = [self._part(self._rejected, each, self._source.format) for each in numbers]
+        rejected = [self._part(self._rejected, each, self._source.rejected_format) for each in numbers]
         rejected = [part for part in rejected if part.exists()]
         if rejected:
             concatenate(rejected, self._rejected_file)
@@ -131,7 +132,7 @@ class Parts:
         """Remove the parts."""
         for number in range(1, parts + 1):
             self._part(self._results, number, "jsonl").unlink(missing_ok=True)
-            self._part(self._rejected, number, self._source.format).unlink(missing_ok=True)
+            self._part(self._rejected, number, self._source.rejected_format).unlink(missing_ok=True)
         for folder in (self._results, self._rejected):
             _remove_folder(folder / "parts" / self._run)
             _remove_folder(folder / "parts")

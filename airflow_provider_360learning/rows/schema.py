@@ -144,8 +144,8 @@ class RowSchema:
 
     def check(self, row: Row) -> CheckedRow:
         """RowChecker one row, and convert its values to the kinds that the action takes."""
-        if row.fault:
-            return CheckedRow(row, faults=(RowError(row.number, row.line, None, None, row.fault),))
+        if row.problem:
+            return CheckedRow(row, faults=(RowError(row.number, row.line, None, None, row.problem),))
         values = {**self._common, **row.values}
         faults = [_fault(row, name, f"{name} is missing") for name in self._required if name not in values]
         arguments: dict[str, Any] = {}

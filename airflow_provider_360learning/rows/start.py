@@ -61,7 +61,7 @@ def run_rows(
         sql=order["sql"],
         sql_conn_id=order["sql_conn_id"],
         parameters=order["parameters"],
-        columns=order["column_mapping"],
+        column_mapping=order["column_mapping"],
     )
     checkpoints, latency = Checkpoints(checkpoint_store(context, results), _go_of(context)), Latency()
 

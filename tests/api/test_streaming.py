@@ -1,15 +1,18 @@
-"""Answers that are read while they come in: course statistics, whole or broken, whatever their layout."""
+"""Responses that are parsed while they come in: course statistics, whole or broken, in any layout."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain
 
 import pytest
 
-from airflow_provider_360learning.api.v1.courses import Attempt
+from airflow_provider_360learning.api.course_attempts import Attempt
+from airflow_provider_360learning.api.v1.complete_reader import Size, Window
+from airflow_provider_360learning.api.v1.course_attempts import _FILTERS, _StatisticsSource, read_course_stats
 from airflow_provider_360learning.api.v1.json_stream import JsonStream
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
@@ -20,12 +23,26 @@ from airflow_provider_360learning.exceptions import (
 )
 from tests.api.support import Answer, TinyServer, everything_about, secrets_in
 
+
+class Sink:
+    """Takes attempts, and keeps none."""
+
+    def hold(self, attempt):
+        pass
+
+    def discard(self):
+        pass
+
+    def accept(self, until):
+        pass
+
+
 ONCE = {"client": {"max_attempts": 1}}
 
 
 def attempt(number, **more):
-    moments = dict.fromkeys(("firstActivity", "lastActivity", "completedAt"), f"2026-01-01T00:00:00.{number:03}Z")
-    return {"_id": f"{number:024x}", "progress": 100, "globalTime": 1500, **moments, **more}
+    timestamps = dict.fromkeys(("firstActivity", "lastActivity", "completedAt"), f"2026-01-01T00:00:00.{number:03}Z")
+    return {"_id": f"{number:024x}", "progress": 100, "globalTime": 1500, **timestamps, **more}
 
 
 def course(name, *numbers):
@@ -46,21 +63,21 @@ def flat(batches):
 
 
 @pytest.fixture
-def api_of(make_api):
-    """Serve these answers, one after the other, and give what reads them."""
+def client_of(make_api):
+    """Return a function that makes a server send these responses one by one, and returns a client for it."""
     with TinyServer(lambda request: answers.pop(0)) as server:
         answers = []
 
         def serve(*these, **settings):
             answers.extend(these)
-            return make_api(server.url, **{"auth": "api_key_header", "read_timeout": 0.3, **settings})
+            return make_api(server.url, **{"auth": "api_key_header", "read_timeout": 0.3, **settings}).client
 
         serve.server = server
         yield serve
 
 
 def broken(body, missing=1):
-    """An answer whose connection is closed before its end."""
+    """Return a response whose connection is closed before its end."""
     return Answer(body, headers={"Content-Length": str(len(body) + missing), "Connection": "close"})
 
 
@@ -73,7 +90,7 @@ def reversed_objects(value):
     return [reversed_objects(item) for item in value] if isinstance(value, list) else value
 
 
-def with_surplus(courses):
+def with_more_keys(courses):
     return [{"a": [1.5e3, {}], **one, "z": None} for one in courses]
 
 
@@ -81,18 +98,18 @@ LAYOUTS = {
     "dense": json.dumps(COURSES, separators=(",", ":")),
     "indented": "\n\t " + json.dumps(COURSES, indent=3) + "\r\n ",
     "attempts first": json.dumps(reversed_objects(COURSES)),
-    "with more than is used": json.dumps(with_surplus(COURSES)),
+    "with more than is used": json.dumps(with_more_keys(COURSES)),
 }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
-def test_all_layouts_of_json_are_read_alike(api_of, layout):
-    assert api_of(Answer(layout.encode())).read_course_stats(flat) == FLAT
+def test_reads_all_layouts_of_json(client_of, layout):
+    assert read_course_stats(client_of(Answer(layout.encode())), flat) == FLAT
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
-def test_it_does_not_matter_where_what_was_read_so_far_ends(layout, size):
+def test_reads_values_across_the_ends_of_chunks(layout, size):
     body = io.BytesIO(layout.replace("Roy", "Röy 日本 😀").encode())
     answer = JsonStream(lambda wanted: body.read(min(size, wanted)))
     read = [{name: answer.value() for name in answer.names()} for _ in answer.items()]
@@ -101,7 +118,7 @@ def test_it_does_not_matter_where_what_was_read_so_far_ends(layout, size):
 
 
 @pytest.mark.parametrize("size", range(1, 40))
-def test_bare_values_are_read_to_their_end(size):
+def test_reads_bare_values_to_their_end(size):
     values = [12345.25e-2, -1, 0, 15, 2.5, -3e30, "a,b]", None, True, [], {}, [[1], {"a": []}], 1234567890]
     for text in (json.dumps(values), json.dumps(values, indent=1), json.dumps(values, separators=(",", ":"))):
         body = io.BytesIO(text.encode())
@@ -109,16 +126,16 @@ def test_bare_values_are_read_to_their_end(size):
         assert list(answer.values()) == values
 
 
-def test_the_answer_may_be_compressed(api_of):
+def test_response_may_be_compressed(client_of):
     body = Answer(gzip.compress(LAYOUTS["dense"].encode()), headers={"Content-Encoding": "gzip"})
-    assert api_of(body).read_course_stats(flat) == FLAT
+    assert read_course_stats(client_of(body), flat) == FLAT
 
 
-def test_an_attempt_has_all_that_an_export_needs(api_of):
+def test_attempt_has_all_columns_of_an_export(client_of):
     whole = attempt(1, score=80.5, path="f" * 24, pathSession="a" * 24, completedAt="2026-01-01T02:00:00.5+01:00")
     bare = {"_id": "2", "completedAt": "", "score": None}
     stats = [{"user": {"_id": "b" * 24}, "attempts": [whole, bare]}, {"user": None, "attempts": [{"_id": "3"}]}]
-    read = api_of(Answer([{"course": None, "stats": stats}])).read_course_stats(list)
+    read = read_course_stats(client_of(Answer([{"course": None, "stats": stats}])), list)
     nothing = dict.fromkeys(Attempt._fields)
     assert [[one._asdict() for one in batch] for batch in read] == [
         [
@@ -141,60 +158,56 @@ def test_an_attempt_has_all_that_an_export_needs(api_of):
     ]
 
 
-def test_what_is_asked_for_is_sent(api, sent):
-    api.read_course_stats(
-        list,
-        completed_after="2026-01-01T00:00:00+01:00",
-        completed_before="2026-01-02T00:00:00Z",
-        first_activity_after="2026-01-03T00:00:00Z",
-        first_activity_before="2026-01-04T00:00:00Z",
-        last_activity_after="2026-01-05T00:00:00Z",
-        last_activity_before="2026-01-06T00:00:00Z",
-    )
-    (entry,) = sent("getCoursesStats")
-    assert entry["query"] == {
-        "completedAtAfter": "2025-12-31T23:00:00.000Z",
-        "completedAtBefore": "2026-01-02T00:00:00.000Z",
-        "firstActivityAtAfter": "2026-01-03T00:00:00.000Z",
-        "firstActivityAtBefore": "2026-01-04T00:00:00.000Z",
-        "lastActivityAtAfter": "2026-01-05T00:00:00.000Z",
-        "lastActivityAtBefore": "2026-01-06T00:00:00.000Z",
-    }
+@pytest.mark.parametrize(
+    ("date_field", "after", "before"),
+    [
+        ("completed_at", "completedAtAfter", "completedAtBefore"),
+        ("last_activity_at", "lastActivityAtAfter", "lastActivityAtBefore"),
+    ],
+)
+def test_requests_a_millisecond_more_than_the_interval(api, sent, date_field, after, before):
+    """It is not known whether the bounds are included."""
+    start = datetime(2026, 1, 1, 0, 0, 0, 1999, tzinfo=timezone(timedelta(hours=1)))
+    end = datetime(2026, 1, 2, tzinfo=UTC)
+    api.read_course_attempts(interval_start=start, interval_end=end, date_field=date_field, sink=Sink())
+    first, *_, last = sent("getCoursesStats")
+    assert first["query"][after] == "2025-12-31T23:00:00.000Z"
+    assert last["query"][before] == "2026-01-02T00:00:00.000Z"
 
 
-# What breaks
+# Broken responses
 
 
 BODY = LAYOUTS["dense"].encode()
 
 
 @pytest.mark.parametrize("length", [0, 100, len(BODY) - 1, len(BODY)])
-def test_an_answer_that_breaks_off_is_read_again_from_its_start(api_of, length):
-    api = api_of(broken(BODY[:length]), Answer(BODY))
-    sent_up_to = []
+def test_response_that_breaks_is_read_again_from_its_start(client_of, length):
+    client = client_of(broken(BODY[:length]), Answer(BODY))
+    reads = []
 
     def take(batches):
-        sent_up_to.append([])
+        reads.append([])
         for batch in batches:
-            sent_up_to[-1] += flat([batch])
-        return sent_up_to[-1]
+            reads[-1] += flat([batch])
+        return reads[-1]
 
-    assert api.read_course_stats(take) == FLAT
-    assert len(sent_up_to) == 2
-    assert api.client.usage.retries == 1
+    assert read_course_stats(client, take) == FLAT
+    assert len(reads) == 2
+    assert client.usage.retries == 1
 
 
-def test_a_connection_that_breaks_is_said_so(api_of):
+def test_broken_connection_is_an_error(client_of):
     with pytest.raises(TransportError, match="broke before the response was complete") as caught:
-        api_of(broken(BODY[:100]), **ONCE).read_course_stats(flat)
+        read_course_stats(client_of(broken(BODY[:100]), **ONCE), flat)
     assert caught.value.operation == "getCoursesStats"
     assert caught.value.sent
 
 
-def test_an_answer_that_stops_coming_is_waited_for_as_long_as_set(api_of):
+def test_stalled_response_is_an_error_after_the_read_timeout(client_of):
     half = Answer(BODY[:100], headers={"Content-Length": str(len(BODY))})
     with pytest.raises(TransportError, match="read_timeout"):
-        api_of(half, **ONCE).read_course_stats(flat)
+        read_course_stats(client_of(half, **ONCE), flat)
 
 
 UNUSABLE = {
@@ -214,23 +227,23 @@ UNUSABLE = {
     "an error instead of a course": b'[{"error":"no"}]',
     "no attempts": b'[{"course":{},"stats":[{"user":{}}]}]',
     "an attempt without id": b'[{"course":{},"stats":[{"user":{},"attempts":[{}]}]}]',
-    "attempts that are none": b'[{"course":{},"stats":[{"user":{},"attempts":[[]]}]}]',
-    "a moment that is none": b'[{"course":{},"stats":[{"user":{},"attempts":[{"_id":"1","completedAt":"soon"}]}]}]',
-    "a duration that is none": b'[{"course":{},"stats":[{"user":{},"attempts":[{"_id":"1","globalTime":"1h"}]}]}]',
+    "attempts that are lists": b'[{"course":{},"stats":[{"user":{},"attempts":[[]]}]}]',
+    "an invalid timestamp": b'[{"course":{},"stats":[{"user":{},"attempts":[{"_id":"1","completedAt":"soon"}]}]}]',
+    "an invalid duration": b'[{"course":{},"stats":[{"user":{},"attempts":[{"_id":"1","globalTime":"1h"}]}]}]',
 }
 
 
 @pytest.mark.parametrize("body", UNUSABLE.values(), ids=list(UNUSABLE))
-def test_what_cannot_be_used_is_an_error(api_of, body):
+def test_unusable_response_is_an_error(client_of, body):
     with pytest.raises(UnexpectedResponseError, match="answer cannot be used") as caught:
-        api_of(Answer(body), **ONCE).read_course_stats(flat)
+        read_course_stats(client_of(Answer(body), **ONCE), flat)
     assert (caught.value.operation, caught.value.status) == ("getCoursesStats", 200)
     assert caught.value.transient
     assert "Roy" not in everything_about(caught.value)
 
 
-def test_what_cannot_be_used_is_asked_for_again(api_of):
-    assert api_of(Answer(b"<html>"), Answer(BODY[:-1]), Answer(BODY)).read_course_stats(flat) == FLAT
+def test_unusable_response_is_requested_again(client_of):
+    assert read_course_stats(client_of(Answer(b"<html>"), Answer(BODY[:-1]), Answer(BODY)), flat) == FLAT
 
 
 @pytest.mark.parametrize(
@@ -241,48 +254,64 @@ def test_what_cannot_be_used_is_asked_for_again(api_of):
         (Answer(b"", 302, {"Location": "/"}), RefusedError),
     ],
 )
-def test_errors_are_read_as_usual(api_of, answer, error):
+def test_raises_the_errors_of_other_operations(client_of, answer, error):
     with pytest.raises(error):
-        api_of(answer, **ONCE).read_course_stats(flat)
+        read_course_stats(client_of(answer, **ONCE), flat)
 
 
-def test_an_error_that_breaks_off_is_a_broken_connection(api_of):
+def test_error_response_that_breaks_is_a_broken_connection(client_of):
     refused = broken(b'{"error":')
     refused.status = 400
     with pytest.raises(TransportError, match="broke before the response was complete"):
-        api_of(refused, **ONCE).read_course_stats(flat)
+        read_course_stats(client_of(refused, **ONCE), flat)
 
 
 @pytest.mark.parametrize("auth", ["api_key_query", "api_key_header"])
 @pytest.mark.parametrize(
     "answer", [broken(BODY[:100]), Answer(b"<"), Answer(BODY[:50], headers={"Content-Length": "99"})]
 )
-def test_no_error_shows_the_key(api_of, sandbox, auth, answer):
+def test_no_error_shows_the_api_key(client_of, sandbox, auth, answer):
     with pytest.raises((TransportError, UnexpectedResponseError)) as caught:
-        api_of(answer, auth=auth, **ONCE).read_course_stats(flat)
+        read_course_stats(client_of(answer, auth=auth, **ONCE), flat)
     assert secrets_in(everything_about(caught.value), [sandbox.api_key]) == []
 
 
-def test_an_error_of_whoever_takes_the_attempts_is_theirs(api_of):
+def test_error_of_the_sink_is_raised_unchanged(client_of):
     def take(batches):
         next(batches)
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        api_of(Answer(BODY)).read_course_stats(take)
+        read_course_stats(client_of(Answer(BODY)), take)
 
 
 # Connections
 
 
-def test_an_answer_that_was_read_to_its_end_leaves_the_connection_for_the_next(api_of):
-    api = api_of(*[Answer(BODY)] * 3)
+def test_response_read_to_its_end_leaves_the_connection_open(client_of):
+    client = client_of(*[Answer(BODY)] * 3)
     for _ in range(3):
-        assert api.read_course_stats(flat) == FLAT
-    assert api_of.server.connections == 1
+        assert read_course_stats(client, flat) == FLAT
+    assert client_of.server.connections == 1
 
 
-def test_whoever_has_enough_may_stop(api_of):
-    api = api_of(Answer(BODY), Answer(BODY))
-    assert api.read_course_stats(lambda batches: flat([next(batches)])) == FLAT[:1]
-    assert api.read_course_stats(flat) == FLAT
+def test_sink_may_stop_before_the_end(client_of):
+    client = client_of(Answer(BODY), Answer(BODY))
+    assert read_course_stats(client, lambda batches: flat([next(batches)])) == FLAT[:1]
+    assert read_course_stats(client, flat) == FLAT
+
+
+def test_stops_reading_once_a_response_is_larger_than_enough():
+    """A response whose size alone matters may have all attempts there ever were."""
+    attempts = [attempt(0)] * 3
+
+    class Client:
+        def call(self, call):
+            body = {"course": {"_id": "c"}, "stats": [{"user": None, "attempts": attempts}] * 20_000}
+            self.body = io.BytesIO(json.dumps([body]).encode())
+            return call.read(self.body)
+
+    source = _StatisticsSource(client := Client(), Sink(), _FILTERS["completed_at"])
+    response = source.count(Window(0, 2**41), enough=Size(60, 50))
+    assert (response.size, response.inside, response.whole) == (Size(153, 51), 153, False)
+    assert client.body.tell() < len(client.body.getvalue()) / 10

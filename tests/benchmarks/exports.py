@@ -114,17 +114,15 @@ def _status(name: str) -> int:
 
 def prepare_export() -> Callable[[Plan], int]:
     """Export as the operator does."""
-    from airflow_provider_360learning.api.v1.complete_reader import Window
     from airflow_provider_360learning.exports.course_statistics import export_course_statistics
-    from airflow_provider_360learning.exports.timestamps import milliseconds_of
+    from airflow_provider_360learning.exports.interval import interval_of
     from airflow_provider_360learning.files.storage import storage_path
 
     storage_path("/")
 
     def export(plan: Plan) -> int:
         api = make_api(plan.url, SqliteStore(":memory:"))
-        span = Window(milliseconds_of(START), milliseconds_of(END))
-        return int(export_course_statistics(api, plan.file, span)["rows"])
+        return int(export_course_statistics(api, plan.file, interval_of(START, END, 0, {}))["rows"])
 
     return export
 

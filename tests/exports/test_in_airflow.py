@@ -1,4 +1,4 @@
-"""Exports in DAG runs of the installed Airflow: the data interval, mapped tasks, and the events of assets."""
+"""Exports in DAG runs of the installed Airflow: data intervals, mapped tasks, and asset events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ with DAG({dag_id!r}, schedule=monthly, start_date=datetime(2026, 1, 1), catchup=
 
 @pytest.fixture
 def run(airflow_home, airflow_db, sandbox, tmp_path):
-    """Run a DAG for the last whole month, given its id and the body of its ``with`` block; return what came of it."""
+    """Return a function that runs a DAG for the last whole month, given its id and the body of its ``with`` block."""
     now = datetime.now(UTC)
     sandbox.control.settings(
         generated_attempts=2000,
@@ -63,7 +63,7 @@ def run(airflow_home, airflow_db, sandbox, tmp_path):
 
 
 def events_of(database, uri):
-    """The extras of an asset's events."""
+    """Return the extras of an asset's events."""
     with sqlite3.connect(database) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         kind = "asset" if "asset_event" in tables else "dataset"  # Airflow 2
@@ -73,7 +73,7 @@ def events_of(database, uri):
         return [json.loads(extra) for (extra,) in rows]
 
 
-def test_a_run_exports_its_data_interval_and_tells_its_assets(run, airflow_db, tmp_path):
+def test_exports_the_data_interval_and_attaches_the_result_to_assets(run, airflow_db, tmp_path):
     ((state, pool, result),) = run(
         "export_statistics",
         """
@@ -88,19 +88,23 @@ def test_a_run_exports_its_data_interval_and_tells_its_assets(run, airflow_db, t
     assert (state, pool) == ("success", "default_pool")
     (file,) = tmp_path.iterdir()
     first, after = file.stem.split("_")
-    moments = [row["completed_at"] for _, _, row, _ in read(file)]
+    timestamps = [row["completed_at"] for _, _, row, _ in read(file)]
     an_hour_earlier = datetime.fromisoformat(first) - timedelta(hours=1)
-    assert result["interval_start"] == f"{an_hour_earlier.isoformat()}.000Z" < min(moments)
-    assert result["interval_end"] == f"{after}T00:00:00.000Z" > max(moments)
-    assert 20 * 27 < len(moments) == result["rows"] < 20 * 32
-    assert (result["path"], result["highest_timestamp"], result["complete"]) == (str(file), max(moments), True)
+    assert result["interval_start"] == f"{an_hour_earlier.isoformat()}.000Z" < min(timestamps)
+    assert result["interval_end"] == f"{after}T00:00:00.000Z" > max(timestamps)
+    assert 20 * 27 < len(timestamps) == result["rows"] < 20 * 32
+    assert (result["output_path"], result["highest_timestamp"], result["complete"]) == (
+        str(file),
+        max(timestamps),
+        True,
+    )
     for uri in ("x-test://attempts", "x-test://more"):
         (extra,) = events_of(airflow_db, uri)
         assert {**extra, **result} == extra
 
 
 def test_exports_can_be_mapped(run, tmp_path):
-    ended = run(
+    tasks = run(
         "export_mapped",
         """
         Learning360ExportCourseStatisticsOperator.partial(task_id="export", date_field="last_activity_at").expand(
@@ -108,6 +112,6 @@ def test_exports_can_be_mapped(run, tmp_path):
         )
         """,
     )
-    assert [(state, pool) for state, pool, _ in ended] == [("success", "default_pool")] * 2
-    assert len({result["rows"] for _, _, result in ended}) == 1
+    assert [(state, pool) for state, pool, _ in tasks] == [("success", "default_pool")] * 2
+    assert len({result["rows"] for _, _, result in tasks}) == 1
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["one", "two"]

@@ -1,4 +1,4 @@
-"""Exports of what is there: users, groups, who is in them, courses, paths, sessions, and how learners stand."""
+"""Exports of the current state: users, groups, members, courses, paths, sessions, statistics of path sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exports.columns import COLUMNS
-from airflow_provider_360learning.exports.ordered_executor import UNDER_WAY, in_order
+from airflow_provider_360learning.exports.ordered_executor import MAX_PENDING, in_order
 from airflow_provider_360learning.files.formats import read
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.exports import (
@@ -32,7 +32,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.unlimited_sandbox import CONNECTION, make_session
 
-NOBODYS_ID = "f" * 24
+UNKNOWN_ID = "f" * 24
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def export(sandbox, tmp_path):
 
     def export(operator, **arguments):
         result = operator(task_id="export", output_path=str(tmp_path / "rows.jsonl"), **arguments).execute({})
-        return result, [row for _, _, row, _ in read(result["path"])]
+        return result, [row for _, _, row, _ in read(result["output_path"])]
 
     return export
 
@@ -56,7 +56,7 @@ LISTINGS = {
 
 
 @pytest.mark.parametrize("kind", LISTINGS)
-def test_all_that_is_listed_is_exported(sandbox, export, kind):
+def test_exports_all_that_is_listed(sandbox, export, kind):
     operator, action = LISTINGS[kind]
     make_session(sandbox, GRACE_MAIL)
     listed = getattr(Learning360Hook().api, action)()
@@ -69,15 +69,15 @@ def test_all_that_is_listed_is_exported(sandbox, export, kind):
 
 @pytest.mark.parametrize("format", ["csv", "parquet"])
 @pytest.mark.parametrize("kind", LISTINGS)
-def test_every_kind_can_be_written_in_every_format(sandbox, tmp_path, kind, format):
+def test_exports_every_kind_in_every_format(sandbox, tmp_path, kind, format):
     make_session(sandbox, GRACE_MAIL)
     result = LISTINGS[kind][0](task_id="export", output_path=str(tmp_path / f"rows.{format}")).execute({})
-    assert [list(row) for _, _, row, _ in read(result["path"])] == [[column.name for column in COLUMNS[kind]]] * result[
-        "rows"
-    ]
+    assert [list(row) for _, _, row, _ in read(result["output_path"])] == [
+        [column.name for column in COLUMNS[kind]]
+    ] * result["rows"]
 
 
-def test_memberships_are_a_row_for_each_role_in_each_group(export):
+def test_memberships_have_a_row_per_role_and_group(export):
     api = Learning360Hook().api
     api.add_user_to_group(SALES_GROUP_ID, GRACE_MAIL, role="editor")
     _, rows = export(Learning360ExportMembershipsOperator)
@@ -91,13 +91,29 @@ def test_memberships_are_a_row_for_each_role_in_each_group(export):
     assert {(SALES_GROUP_ID, "editor"), (ROOT_GROUP_ID, "learner")} <= grace
 
 
-def test_a_group_that_was_deleted_meanwhile_is_logged(sandbox, export, caplog):
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
+def test_exports_a_user_whose_custom_is_not_a_string(sandbox, tmp_path, format, caplog):
+    """A number is the string of its digits; an object becomes null with a warning."""
+    users = [{"_id": f"{number:024x}", "mail": f"{number}@x.test"} for number in range(3)]
+    users[0]["custom"], users[1]["custom"], users[2]["custom"] = 1001, {"employee": 1001}, "1001"
+    sandbox.control.add_fault("getUsers", kind="wrong_content", body=users)
+    where = str(tmp_path / f"users.{format}")
+    result = Learning360ExportUsersOperator(task_id="export", output_path=where).execute({})
+    nothing = "" if format == "csv" else None
+    assert [row["custom"] for _, _, row, _ in read(where)] == ["1001", nothing, "1001"]
+    assert (result["rows"], result["invalid_values"]) == (3, 1)
+    assert "becomes null: column=custom kind=string row=2 type=dict" in caplog.text
+
+
+def test_logs_a_group_that_was_deleted_meanwhile(sandbox, export, caplog):
     missing = {"kind": "status", "status": 400, "body": {"error": "group_not_found"}}
     sandbox.control.add_fault("getGroup", path_contains=SALES_GROUP_ID, **missing)
     _, rows = export(Learning360ExportMembershipsOperator)
     assert SALES_GROUP_ID not in {row["group_id"] for row in rows}
     assert rows != []
-    assert f"Group {SALES_GROUP_ID} was deleted after it had been listed" in caplog.text
+    assert (
+        f"Group was deleted after it was listed; its members are not exported: group_id={SALES_GROUP_ID}" in caplog.text
+    )
 
 
 # Path sessions
@@ -105,7 +121,7 @@ def test_a_group_that_was_deleted_meanwhile_is_logged(sandbox, export, caplog):
 
 @pytest.fixture
 def sessions(sandbox):
-    """Three sessions: two of Grace's, of which she completes the first, and one without learners."""
+    """Create three sessions: Grace completes the first, is enrolled in the second, and the third has no learners."""
     api = Learning360Hook().api
     ids = [
         api.create_path_session(ONBOARDING_PATH_ID, name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID)[
@@ -120,7 +136,7 @@ def sessions(sandbox):
     return ids
 
 
-def test_path_sessions_are_exported_as_they_stand(sandbox, export, sessions):
+def test_exports_the_current_state_of_path_sessions(sandbox, export, sessions):
     result, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None)
     assert [(row["session_id"], row["status"]) for row in rows] == [
         (sessions[0], "successful"),
@@ -140,14 +156,14 @@ def test_path_sessions_are_exported_as_they_stand(sandbox, export, sessions):
 
 
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
-def test_path_sessions_are_exported_by_completion(sandbox, export, sessions, bounds):
+def test_exports_path_sessions_by_completion(sandbox, export, sessions, bounds):
     sandbox.control.settings(bounds=bounds)
     completed_at = export(Learning360ExportPathSessionStatisticsOperator, date_field=None)[1][0]["completed_at"]
-    long_ago, some_day = "2000-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
+    early, late = "2000-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
     for start, end, found in [
-        (long_ago, some_day, sessions[:1]),
-        (completed_at, some_day, sessions[:1]),
-        (long_ago, completed_at, []),
+        (early, late, sessions[:1]),
+        (completed_at, late, sessions[:1]),
+        (early, completed_at, []),
     ]:
         result, rows = export(Learning360ExportPathSessionStatisticsOperator, interval_start=start, interval_end=end)
         assert [row["session_id"] for row in rows] == found
@@ -155,37 +171,40 @@ def test_path_sessions_are_exported_by_completion(sandbox, export, sessions, bou
         assert result["highest_timestamp"] == (completed_at if found else None)
 
 
-def test_only_some_sessions_can_be_asked_for(sandbox, export, sessions):
+def test_exports_given_sessions_only(sandbox, export, sessions):
     sandbox.control.clear_journal()
     _, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None, session_ids=[sessions[1]])
     assert [row["session_id"] for row in rows] == [sessions[1]]
     assert [entry["operation"] for entry in sandbox.control.journal()] == ["getUsersPathSessionStats"]
 
 
-def test_a_session_that_was_deleted_meanwhile_is_logged_and_counted(sandbox, export, sessions, caplog):
+def test_logs_and_counts_a_session_that_was_deleted_meanwhile(sandbox, export, sessions, caplog):
     missing = {"kind": "status", "status": 404, "body": {"error": "session_not_found"}}
     sandbox.control.add_fault("getUsersPathSessionStats", path_contains=sessions[0], **missing)
     result, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None)
     assert [row["session_id"] for row in rows] == [sessions[1]]
     assert (result["sessions"], result["deleted_meanwhile"]) == (2, 1)
-    assert f"Session {sessions[0]} was deleted after it had been listed" in caplog.text
+    assert (
+        f"Session was deleted after it was listed; its learners are not exported: session_id={sessions[0]}"
+        in caplog.text
+    )
 
 
-def test_a_session_that_was_asked_for_must_exist(sandbox, export, tmp_path):
+def test_given_session_must_exist(sandbox, export, tmp_path):
     with pytest.raises(AirflowFailException, match="session_not_found"):
-        export(Learning360ExportPathSessionStatisticsOperator, date_field=None, session_ids=[NOBODYS_ID])
+        export(Learning360ExportPathSessionStatisticsOperator, date_field=None, session_ids=[UNKNOWN_ID])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_there_is_no_other_date_to_go_by(sandbox, export):
-    with pytest.raises(AirflowFailException, match="by is 'last_activity_at'"):
+def test_refuses_another_date_field(sandbox, export):
+    with pytest.raises(AirflowFailException, match="date_field is 'last_activity_at'"):
         export(Learning360ExportPathSessionStatisticsOperator, date_field="last_activity_at")
 
 
 # Several requests at a time
 
 
-def test_what_comes_is_in_order_and_little_is_under_way():
+def test_results_are_in_order_and_few_are_pending():
     sent_up_to, most = set(), []
     lock = threading.Lock()
 
@@ -199,10 +218,10 @@ def test_what_comes_is_in_order_and_little_is_under_way():
         most.append(max(sent_up_to) - number)
         time.sleep(0.001)
     assert sorted(sent_up_to) == list(range(100))
-    assert UNDER_WAY / 2 < max(most) < UNDER_WAY
+    assert MAX_PENDING / 2 < max(most) < MAX_PENDING
 
 
-def test_the_first_error_ends_it():
+def test_first_error_ends_the_export():
     done = []
 
     def work(number):
@@ -214,10 +233,10 @@ def test_the_first_error_ends_it():
 
     with pytest.raises(ValueError, match="twenty"):
         list(in_order(work, range(1000)))
-    assert len(done) < 20 + 2 * UNDER_WAY
+    assert len(done) < 20 + 2 * MAX_PENDING
 
 
-def test_the_read_limit_is_reached_at_any_latency(tmp_path, monkeypatch):
+def test_reaches_the_read_limit_at_any_latency(tmp_path, monkeypatch):
     with Sandbox(settings={"delay_before_ms": 200, "delay_after_ms": 200, "limits_enabled": False}) as slow:
         limits = dict.fromkeys([name for name in API_V1.limits if "reads" not in name], 1000)
         monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits=limits))
@@ -227,7 +246,7 @@ def test_the_read_limit_is_reached_at_any_latency(tmp_path, monkeypatch):
         Learning360ExportMembershipsOperator(task_id="export", output_path=str(tmp_path / "rows.csv")).execute({})
         arrivals = sorted(entry["arrived_at"] for entry in slow.control.journal() if entry["operation"] == "getGroup")
     assert len(arrivals) == 30
-    # Ten requests take a second at the limit, and four if one waits for the other; the middle one of all such spans,
-    # since a busy machine delays some.
-    spans = [later - earlier for earlier, later in zip(arrivals, arrivals[10:], strict=False)]
-    assert sorted(spans)[len(spans) // 2] < 3.5
+    # Ten requests take a second at the limit, and four if each waits for the one before. The median, because a busy
+    # machine delays some.
+    durations = [later - earlier for earlier, later in zip(arrivals, arrivals[10:], strict=False)]
+    assert sorted(durations)[len(durations) // 2] < 3.5

@@ -6,8 +6,6 @@ import datetime
 import json
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -116,25 +114,17 @@ def test_refused_rows_of_json_lines_keep_columns_of_their_own(sandbox, place):
     assert json_lines(f"{place}/r/rejected/rejected.jsonl") == rows[:2]
 
 
-def test_refused_rows_of_a_parquet_file_keep_their_types(sandbox, tmp_path):
-    schema = pyarrow.schema(
-        [
-            ("user", pyarrow.string()),
-            ("custom", pyarrow.int32()),
-            ("to_be_deactivated_at", pyarrow.timestamp("us", "UTC")),
-            pyarrow.field("password", pyarrow.string(), nullable=False),
-        ]
-    )
-    moment = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
+def test_rejected_rows_of_a_parquet_file_are_json_lines(sandbox, tmp_path):
+    time = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
     rows = [
-        {"user": user, "custom": 7, "to_be_deactivated_at": moment, "password": "planted-secret"}
+        {"user": user, "custom": 7, "to_be_deactivated_at": time, "password": "planted-secret"}
         for user in ("x@acme.test", GRACE_MAIL, "nobody")
     ]
-    file = put_parquet(tmp_path / "in.parquet", rows, schema)
+    file = put_parquet(tmp_path / "in.parquet", rows)
     bulk("update_user", file, results_path=tmp_path / "r", on_invalid="skip", max_failures=1)
-    back = pyarrow.parquet.read_table(tmp_path / "r/rejected/rejected.parquet")
-    assert back.to_pylist() == [rows[0] | {"password": None}, rows[2] | {"password": None}]
-    assert back.schema.remove_metadata().types == schema.types
+    assert json_lines(tmp_path / "r/rejected/rejected.jsonl") == [
+        {**row, "to_be_deactivated_at": "2027-01-01T00:00:00+00:00", "password": None} for row in (rows[0], rows[2])
+    ]
 
 
 def test_refused_rows_of_lists_and_queries_come_back_as_json_lines(sandbox, tmp_path, monkeypatch):

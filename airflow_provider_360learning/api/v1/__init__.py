@@ -6,6 +6,7 @@ API v1: the actions of :mod:`..actions`, one module a subject.
 
 from __future__ import annotations
 
+from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
 from airflow_provider_360learning.api.v1.groups import GroupActions
@@ -13,7 +14,7 @@ from airflow_provider_360learning.api.v1.paths import PathActions
 from airflow_provider_360learning.api.v1.users import UserActions
 
 
-class ApiV1(UserActions, GroupActions, CourseActions, PathActions, ExternalActions):
+class ApiV1(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions):
     """
     Everything that can be asked of 360Learning through API v1.
 

@@ -1,17 +1,18 @@
 """
-Which spans of time to ask for, and what proves an answer complete that may have been cut.
+Which windows of time to request, and what proves a response complete that may have been cut.
 
-API v1 cuts course statistics at a number that nobody knows, without a word. What is assumed of that cap is only that it
-is always the same, and counts either attempts or statistics (one for each user and course); so both are counted.
+API v1 cuts course statistics at a number that is not documented, and does not report it. The only assumption about this
+cap is that it is the same for all responses, and counts either attempts or statistics (one for each user and course);
+so both are counted.
 
-- An answer that is smaller than one that is complete was not cut.
-- A larger one is proven by its two halves: asked for one by one, they must be smaller than it, and add up to it. A half
+- A response that is smaller than one that is complete was not cut.
+- A larger one is proven by its two halves: requested one by one, they must be smaller than it, and add up to it. A half
   that is as large as the whole proves nothing: with a cap, both may have been cut there.
-- Otherwise the first half is asked for again as a window of its own, and so on: windows become shorter.
-- The shortest one, a millisecond, has no halves. It is complete if there is a larger answer to anything at all.
+- Otherwise the first half is requested again as a window of its own, and so on: windows become shorter.
+- The shortest one, a millisecond, has no halves. It is complete if any other response is larger.
 
-Windows begin small and double, each proof making room for the next, so that an answer that breaks costs little, and
-only a small part is asked for twice.
+Windows begin small and double, because each proof allows a larger one. So a response that breaks costs little, and only
+a small part is requested twice.
 """
 
 from __future__ import annotations
@@ -22,41 +23,37 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import NamedTuple, Protocol
 
-from airflow_provider_360learning.exceptions import Learning360Error
-from airflow_provider_360learning.exports.timestamps import text_of
+from airflow_provider_360learning.api.v1.timestamps import text_of
+from airflow_provider_360learning.exceptions import IncompleteResponseError
 
 log = logging.getLogger(__name__)
 
-#: Attempts in an answer that are enough: twice as many would be hardly faster, but cost more when the answer breaks.
-MOST = 50_000
+#: Attempts that a response should have: twice as many would be hardly faster, but cost more when the response breaks.
+TARGET_ATTEMPTS = 50_000
 #: The first window is this part of the whole; each is at most so many times longer than the one before it.
-INITIAL_PART, FASTEST_GROWTH = 256, 4
-#: How full windows are that need no proof, so that most of them stay below what is proven.
-FULL = 0.8
-#: StoragePath a larger answer is looked for, each span is so many times longer than the one before it.
-LOOK_BACK = 16
-#: Nothing happened on the platform before this moment.
-LONG_AGO = 0
-
-
-class IncompleteAnswerError(Learning360Error):
-    """An answer may have been cut, and there is no way to ask for less at a time."""
+INITIAL_PART, MAX_GROWTH = 256, 4
+#: The share of the proven size that windows aim at once they need no proof, so that nearly all stay below it.
+TARGET_SHARE = 0.8
+#: In the search for a larger response, each interval is so many times longer than the one before it.
+LOOK_BACK_GROWTH = 16
+#: Nothing happened on the platform before 1970, in milliseconds.
+EARLIEST = 0
 
 
 class Size(NamedTuple):
     """
-    The size of an answer, in what a cap may count.
+    The size of a response, in what a cap may count.
 
-    :param attempts: Attempts in it.
-    :param statistics: Statistics in it: one for each user and course.
+    :param attempts: Number of attempts.
+    :param statistics: Number of statistics: one for each user and course.
     """
 
     attempts: int
     statistics: int
 
     def is_below(self, other: Size) -> bool:
-        """Tell whether it is smaller in every count, so that no cap can have cut it that let the other one pass."""
-        return all(mine < its for mine, its in zip(self, other, strict=True))
+        """Return whether it is smaller in both counts, so that no cap that let the other one pass can have cut it."""
+        return all(mine < theirs for mine, theirs in zip(self, other, strict=True))
 
     def or_larger(self, other: Size) -> Size:
         """Return the larger of each count."""
@@ -66,7 +63,7 @@ class Size(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Window:
     """
-    A span of time, in milliseconds since 1970.
+    An interval, in milliseconds since 1970.
 
     :param start: The first millisecond in it.
     :param end: The first millisecond after it.
@@ -77,19 +74,19 @@ class Window:
 
     @property
     def length(self) -> int:
-        """How many milliseconds it has."""
+        """Its length in milliseconds."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WindowResponse:
     """
-    What came when a window was asked for.
+    The response to the request of a window.
 
-    :param size: All that came: answers may hold a little of what is beside the window.
-    :param inside: How many attempts are in the window.
-    :param first: Moment of the first of these, if there are any.
-    :param last: Moment of the last of these.
+    :param size: Its size: responses may hold a little of what is beside the window.
+    :param inside: Number of attempts in the window.
+    :param first: Timestamp of the first of these, if there are any.
+    :param last: Timestamp of the last of these.
     :param whole: Whether it was read to its end.
     """
 
@@ -101,128 +98,135 @@ class Answer:
 
 
 class Source(Protocol):
-    """StoragePath attempts come from, and go to."""
+    """The API that attempts are read from, and the sink that takes them."""
 
-    def count(self, window: Window, enough: Size) -> Answer:
-        """Ask for a window and count what comes; reading may stop when more than enough came in every count."""
+    def count(self, window: Window, enough: Size) -> WindowResponse:
+        """Request a window and count what comes; reading may stop once both counts are more than enough."""
 
-    def keep(self, window: Window, enough: Size | None) -> Answer:
-        """Ask for a window, keep its rows, and count what comes; see :meth:`count`."""
+    def keep(self, window: Window, enough: Size | None) -> WindowResponse:
+        """Request a window, keep its attempts, and count what comes; see :meth:`count`."""
 
     def drop(self) -> None:
-        """Take back the rows that were kept last."""
+        """Drop the attempts that were kept last."""
 
 
 class CompleteReader:
     """
-    Reads a span of time from a source, window by window, each proven complete.
+    Reads an interval from a source, window by window, each proven complete.
 
-    :param source: StoragePath attempts come from.
-    :param span: All that is to be read.
-    :param allow_incomplete: Go on after a millisecond that cannot be proven complete.
+    :param source: The source.
+    :param interval: All that is to be read.
+    :param allow_incomplete: Continue after a millisecond that cannot be proven complete.
     """
 
-    def __init__(self, source: Source, span: Window, *, allow_incomplete: bool = False) -> None:
+    def __init__(self, source: Source, interval: Window, *, allow_incomplete: bool = False) -> None:
         self._source = source
-        self._span = span
+        self._interval = interval
         self._allow_incomplete = allow_incomplete
-        #: The largest answer that is complete. (No cap is so small that it would cut two attempts.)
+        #: The largest response that is complete. (Assumption: no cap cuts two attempts.)
         self._proven = Size(2, 2)
-        #: The largest answer of all.
+        #: The largest of all responses.
         self.largest = Size(0, 0)
-        #: The size of answers that were cut, once some were.
+        #: The size of responses that were cut, once some were.
         self.cap: Size | None = None
         #: Windows that may lack attempts.
         self.incomplete: list[Window] = []
-        #: The latest moment of an attempt.
+        #: The latest timestamp of an attempt.
         self.highest: int | None = None
 
     def windows(self) -> Iterator[Window]:
-        """Read; yield each window when its rows are there to stay."""
-        start, length = self._span.start, max(1, self._span.length // INITIAL_PART)
-        while start < self._span.end:
-            window = Window(start, min(start + length, self._span.end))
-            answer = self._noted(self._source.keep(window, None if window.length == 1 else Size(2 * MOST, 2 * MOST)))
-            if self._is_complete(window, answer) or (window.length == 1 and self._is_settled_for(window, answer)):
-                self.highest = self.highest if answer.last is None else answer.last
+        """Read the interval; yield each window once its attempts are complete."""
+        start, length = self._interval.start, max(1, self._interval.length // INITIAL_PART)
+        enough = Size(2 * TARGET_ATTEMPTS, 2 * TARGET_ATTEMPTS)
+        while start < self._interval.end:
+            window = Window(start, min(start + length, self._interval.end))
+            response = self._record(self._source.keep(window, None if window.length == 1 else enough))
+            if self._is_complete(window, response) or (window.length == 1 and self._accept(window, response)):
+                self.highest = self.highest if response.last is None else response.last
                 yield window
-                start, length = window.end, self._next_length(window, answer)
+                start, length = window.end, self._next_length(window, response)
             else:
                 self._source.drop()
-                # By the attempts seen, but no longer than half: cut answers may show the last attempts only.
-                length = min(_halves(window, answer)[0].length, window.length // 2)
+                # By the attempts seen, but at most half: cut responses may show the last attempts only.
+                length = min(_halves(window, response)[0].length, window.length // 2)
 
-    def _is_complete(self, window: Window, answer: Answer) -> bool:
-        if not answer.whole:
+    def _is_complete(self, window: Window, response: WindowResponse) -> bool:
+        if not response.whole:
             return False
-        if answer.size.is_below(self._proven):
+        if response.size.is_below(self._proven):
             return True
         if window.length == 1:
-            complete = self._has_more_than(answer.size)
+            complete = self._has_more_than(response.size)
         else:
-            is_known_to_be_cut = self.cap is not None and not answer.size.is_below(self.cap)
-            complete = not is_known_to_be_cut and self._adds_up(window, answer)
+            is_known_to_be_cut = self.cap is not None and not response.size.is_below(self.cap)
+            complete = not is_known_to_be_cut and self._adds_up(window, response)
         if complete:
-            self._proven = self._proven.or_larger(answer.size)
+            self._proven = self._proven.or_larger(response.size)
         return complete
 
-    def _adds_up(self, window: Window, answer: Answer) -> bool:
+    def _adds_up(self, window: Window, response: WindowResponse) -> bool:
         inside = 0
-        for half in _halves(window, answer):
-            counted = self._noted(self._source.count(half, enough=answer.size))
+        for half in _halves(window, response):
+            counted = self._record(self._source.count(half, enough=response.size))
             inside += counted.inside
             if not (counted.whole and counted.size.is_below(self.largest)):
                 break
         else:
-            if inside == answer.inside:
+            if inside == response.inside:
                 return True
-        # It was cut, or something happened in between. Only in the first case is there nothing larger.
-        if not self._has_more_than(answer.size):
-            self.cap = answer.size
+        # It was cut, or something happened in between. Only if it was cut, there is nothing larger.
+        if not self._has_more_than(response.size):
+            self.cap = response.size
             log.info(
-                "No answer is larger than %s attempts: this is likely the cap. Asking for less", answer.size.attempts
+                "No response is larger; this is likely the cap of API v1. Requesting less: attempts=%s",
+                response.size.attempts,
             )
         return False
 
     def _has_more_than(self, size: Size) -> bool:
-        """Tell whether some answer is larger, so that one of this size was not cut; ask back in time for one."""
-        start, end = self._span.start, self._span.end
+        """Return whether some response is larger, so that one of this size was not cut; look back in time for one."""
+        start, end = self._interval.start, self._interval.end
         while not size.is_below(self.largest):
-            self._noted(self._source.count(Window(start, end), enough=size))
-            if start <= LONG_AGO:
+            self._record(self._source.count(Window(start, end), enough=size))
+            if start <= EARLIEST:
                 break
-            start = max(LONG_AGO, end - LOOK_BACK * (end - start))
+            start = max(EARLIEST, end - LOOK_BACK_GROWTH * (end - start))
         return size.is_below(self.largest)
 
-    def _noted(self, answer: Answer) -> Answer:
-        self.largest = self.largest.or_larger(answer.size)
-        return answer
+    def _record(self, response: WindowResponse) -> WindowResponse:
+        self.largest = self.largest.or_larger(response.size)
+        return response
 
-    def _is_settled_for(self, window: Window, answer: Answer) -> bool:
+    def _accept(self, window: Window, response: WindowResponse) -> bool:
+        """Accept a millisecond that may be incomplete, if that is allowed."""
         if not self._allow_incomplete:
-            raise IncompleteAnswerError(
-                f"The {answer.size.attempts} attempts around {text_of(window.start)} may not be all that there are: "
-                "no larger answer was ever seen, so this may be API v1's cap, and a millisecond cannot be divided. "
-                "With allow_incomplete=True the export goes on without those that may be missing."
+            raise IncompleteResponseError(
+                f"The {response.size.attempts} attempts around {text_of(window.start)} may not be complete: no "
+                "response was ever larger, so this may be the cap of API v1, and a millisecond cannot be divided. "
+                "With allow_incomplete=True, the export continues without those that may be missing."
             )
         log.warning(
-            "INCOMPLETE: %s attempts of %s are exported, and there may be more", answer.inside, text_of(window.start)
+            "INCOMPLETE: there may be more attempts than were read: timestamp=%s attempts=%s",
+            text_of(window.start),
+            response.inside,
         )
         self.incomplete.append(window)
         return True
 
-    def _next_length(self, window: Window, answer: Answer) -> int:
-        # So many times longer, it would be as large as what is proven.
-        reach = min(its / mine if mine else inf for mine, its in zip(answer.size, self._proven, strict=True))
-        most = MOST if self.cap is None else self.cap.attempts // 2
-        growth = 2 * reach if 2 * self._proven.attempts <= most else FULL * reach
-        return ceil(window.length * min(FASTEST_GROWTH, growth))
+    def _next_length(self, window: Window, response: WindowResponse) -> int:
+        # So many times longer, the response would be as large as what is proven.
+        reach = min(theirs / mine if mine else inf for mine, theirs in zip(response.size, self._proven, strict=True))
+        target = TARGET_ATTEMPTS if self.cap is None else self.cap.attempts // 2
+        growth = 2 * reach if 2 * self._proven.attempts <= target else TARGET_SHARE * reach
+        return ceil(window.length * min(MAX_GROWTH, growth))
 
 
-def _halves(window: Window, answer: Answer) -> tuple[Window, Window]:
-    """Divide a window in the middle of its attempts, so that each half has some unless all are at one moment."""
+def _halves(window: Window, response: WindowResponse) -> tuple[Window, Window]:
+    """Divide a window in the middle of its attempts, so that each half has some unless all have one timestamp."""
     first, last = (
-        (window.start, window.end) if answer.first is None or answer.last is None else (answer.first, answer.last)
+        (window.start, window.end)
+        if response.first is None or response.last is None
+        else (response.first, response.last)
     )
     middle = max(window.start + 1, (first + last + 1) // 2)
     return Window(window.start, middle), Window(middle, window.end)
