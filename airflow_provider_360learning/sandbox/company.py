@@ -123,7 +123,7 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
 
     @router.post("/logins", status_code=204)
     async def log_in(mail: Annotated[str, Body(embed=True)]) -> None:
-        _person(company, mail, "active").last_login_at = company.clock.now()
+        company.state.log_in(_person(company, mail, "active"))
 
     @router.post("/passwords/checks")
     async def check_password(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from airflow_provider_360learning.sandbox.state.model import CourseStatus
 from airflow_provider_360learning.sandbox.state.state import State
 
 COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
@@ -18,11 +19,17 @@ LINUS_INVITATION_ID = "64b1f0c2a9d3e40012ac0003"
 
 WELCOME_COURSE_ID = "64b1f0c2a9d3e40012ad0001"
 SECURITY_COURSE_ID = "64b1f0c2a9d3e40012ad0002"
+DRAFT_COURSE_ID = "64b1f0c2a9d3e40012ad0003"
+DELETED_COURSE_ID = "64b1f0c2a9d3e40012ad0004"
 ONBOARDING_PATH_ID = "64b1f0c2a9d3e40012ae0001"
 
 ADMIN_MAIL = "admin@acme.test"
 GRACE_MAIL = "grace.hopper@acme.test"
 LINUS_MAIL = "linus.pauling@acme.test"
+
+#: Names such as production has: empty, and with blanks, a no-break space and a line break around the text.
+DRAFT_COURSE_NAME = ""
+DELETED_COURSE_NAME = " Welcome\u00a0to Acme 2024\n\u00a0"
 
 Seed = Literal["demo", "empty"]
 SEEDS: tuple[str, ...] = get_args(Seed)
@@ -36,6 +43,7 @@ def seed_state(state: State, seed: Seed) -> None:
     state.add_group("Acme", public=False, parent=None, id=ROOT_GROUP_ID)
     admin = state.add_person(ADMIN_MAIL, {"first_name": "Ada", "last_name": "Admin"}, id=ADMIN_ID)
     state.join(admin, ROOT_GROUP_ID, ["admin"])
+    state.log_in(admin)
     if seed == "empty":
         return
     state.add_group("Sales", public=True, parent=ROOT_GROUP_ID, id=SALES_GROUP_ID)
@@ -44,8 +52,14 @@ def seed_state(state: State, seed: Seed) -> None:
     state.add_person(
         LINUS_MAIL, {"first_name": "Linus", "last_name": "Pauling"}, status="invited", id=LINUS_INVITATION_ID
     )
-    state.add_course("Welcome to Acme", id=WELCOME_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
-    state.add_course("Security basics", id=SECURITY_COURSE_ID, group=ROOT_GROUP_ID, author=ADMIN_MAIL)
+    courses: tuple[tuple[str, str, CourseStatus], ...] = (
+        (WELCOME_COURSE_ID, "Welcome to Acme", "published"),
+        (SECURITY_COURSE_ID, "Security basics", "published"),
+        (DRAFT_COURSE_ID, DRAFT_COURSE_NAME, "draft"),
+        (DELETED_COURSE_ID, DELETED_COURSE_NAME, "deleted"),
+    )
+    for id, name, status in courses:
+        state.add_course(name, group=ROOT_GROUP_ID, author=ADMIN_MAIL, status=status, id=id)
     state.add_path(
         "Onboarding",
         id=ONBOARDING_PATH_ID,

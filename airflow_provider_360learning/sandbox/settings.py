@@ -87,7 +87,7 @@ class Settings(BaseModel):
     invited_user_routes: Literal["not_found", "known"] = _setting(
         "not_found", "Whether user routes and enrollments know an invited user before acceptance.", "assumed"
     )
-    deleted_user_answer: Literal["user_not_found", "no_content"] = _setting(
+    deleted_user_response: Literal["user_not_found", "no_content"] = _setting(
         "user_not_found", "Response to the deletion of a deleted user.", "assumed"
     )
     last_group_deletes_user: bool = _setting(
@@ -107,7 +107,7 @@ class Settings(BaseModel):
     catalog_paths: Literal["session", "path"] = _setting(
         "session", "Whose ids `paths` of a catalog contains.", "assumed"
     )
-    catalog_absent_answer: Literal["no_content", "not_found"] = _setting(
+    catalog_absent_response: Literal["no_content", "not_found"] = _setting(
         "no_content", "Response to the removal of an item that is not in the catalog.", "assumed"
     )
 

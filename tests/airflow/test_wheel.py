@@ -109,7 +109,7 @@ print(json.dumps([package.__file__, package.__version__, sorted(entry_points)]))
     assert entry_points == [
         ["airflow.plugins", "learning360", f"{package}.plugin"],
         ["apache_airflow_provider", "provider_info", f"{package}.get_provider_info"],
-        ["console_scripts", "airflow-learning360", f"{package}.cli"],
+        ["console_scripts", "airflow-learning360", f"{package}.cli.definition"],
         ["pytest11", "learning360_sandbox", f"{package}.sandbox.pytest_plugin"],
     ]
 

@@ -217,7 +217,7 @@ def test_a_wait_in_the_worker_asks_once_an_interval_whatever_the_answer(sandbox,
 )
 def test_a_list_of_which_a_row_is_refused_is_red(sandbox, session_id, operator, argument, good, bad, rows):
     """As far as the platform tells: what v1 answers about single rows is an assumption of the sandbox."""
-    sandbox.control.settings(catalog_absent_answer="not_found")
+    sandbox.control.settings(catalog_absent_response="not_found")
     place = {"session_id": session_id} if operator.__module__.endswith("paths") else {"group_id": SALES_GROUP_ID}
     # So that the good row can be taken out again.
     run(Learning360AddToCatalogOperator, group_id=SALES_GROUP_ID, course_ids=[WELCOME_COURSE_ID])

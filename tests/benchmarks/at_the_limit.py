@@ -156,7 +156,7 @@ ONE_CHANGE: list[dict[str, Any]] = [
     {"latency": 50},
     {"latency": 500},
     {"cold": True},
-    {"budget": "redis"},
+    {"rate_limiter": "redis"},
 ]
 ROWS = [
     *(case(limit, **change) for limit, change in product(LOADS, ({}, {"jitter": 25}, {"margin": 20}))),
@@ -201,7 +201,7 @@ def main() -> None:
     asked = parser.parse_args()
     rows, seconds = (QUICK, 15) if asked.quick else (ROWS, asked.seconds)
     table = Table(
-        {"Limit": 26, "a second": 8, "processes": 9, "latency": 7, "jitter": 6, "connections": 11, "budget": 6}
+        {"Limit": 26, "a second": 8, "processes": 9, "latency": 7, "jitter": 6, "connections": 11, "rate limiter": 12}
         | {"margin": 5, "requests": 8, "of the limit": 12, "most in 1 s": 11, "429s": 4}
     )
     measured = {}

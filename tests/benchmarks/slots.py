@@ -20,7 +20,7 @@ def main() -> None:
     """Print a row for each kind of write under each rate_limiter."""
     tasks = 15 if arguments(__doc__).parse_args().quick else 40
     table = Table(
-        {"Limit": 18, "a second": 8, "budget": 6, "tasks": 5, "requests a second": 17, "of the limit": 12}
+        {"Limit": 18, "a second": 8, "rate limiter": 12, "tasks": 5, "requests a second": 17, "of the limit": 12}
         | {"most in 1 s": 11, "429s": 4}
     )
     rates = {}
@@ -40,7 +40,7 @@ def main() -> None:
                     *(limit, calls, rate_limiter, tasks, f"{achieved:.2f}", f"{achieved / calls:.1%}"),
                     *(worst_second(moments(entries)), refused),
                 )
-    ratios = (f"{rates['slots', limit] / rates['host', limit]:.2f} on {limit}" for limit in DAGS.values())
+    ratios = (f"{rates['pool_slots', limit] / rates['host', limit]:.2f} on {limit}" for limit in DAGS.values())
     print(f"\nRate of slots to that of host: {', '.join(ratios)}.")
 
 

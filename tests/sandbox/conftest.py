@@ -1,4 +1,4 @@
-"""A small client to the sandbox, which shares no code with the real one."""
+"""A small client of the sandbox, which shares no code with the provider's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 
 
 class Client:
-    """Sends requests with the key in headers, or with other headers; nothing is raised for a status."""
+    """Sends requests with the key in headers, or with other headers, and raises for no status."""
 
     def __init__(self, sandbox: Sandbox, headers: dict[str, str] | None = None) -> None:
         self._url = sandbox.url
@@ -44,18 +44,18 @@ def new_client(sandbox: Sandbox) -> Callable[[dict[str, str]], Client]:
 
 @pytest.fixture
 def add_user(client: Client) -> Callable[..., str]:
-    """Create an account; returns its id."""
+    """Create an account and return its id."""
 
     def add(mail: str, *groups: str) -> str:
         body = {"mail": mail, "password": "secret-1", "sendCredentials": False, "groups": list(groups)}
-        answer = client("POST", "/users", json=body)
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["_id"])
+        response = client("POST", "/users", json=body)
+        assert response.status_code == 200, response.text
+        return str(response.json()["_id"])
 
     return add
 
 
 @pytest.fixture
 def segment() -> Callable[[str], str]:
-    """Encode a value for a path."""
+    """Return a function that encodes a value for a path."""
     return lambda value: quote(value, safe="")

@@ -1,4 +1,4 @@
-"""The three ways in, the documented refusals, and the life of a token."""
+"""The three authentication methods, the documented errors, and the lifetime of tokens."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def token_request(**changes):
 
 @pytest.fixture
 def token(client):
-    answer = client("POST", "/api/v2/oauth2/token", json=token_request())
-    assert answer.status_code == 200
-    return answer.json()["access_token"]
+    response = client("POST", "/api/v2/oauth2/token", json=token_request())
+    assert response.status_code == 200
+    return response.json()["access_token"]
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def token(client):
         ),
     ],
 )
-def test_refusals_are_the_documented_ones(new_client, headers, query, refusal):
-    answer = new_client(headers)("GET", "/users", params=query)
-    assert (answer.status_code, answer.json()) == (401, refusal)
+def test_invalid_credentials_get_the_documented_errors(new_client, headers, query, refusal):
+    response = new_client(headers)("GET", "/users", params=query)
+    assert (response.status_code, response.json()) == (401, refusal)
 
 
 @pytest.mark.parametrize("way", ["token", "headers", "query"])
-def test_each_way_in_works_and_is_in_the_journal(sandbox, new_client, token, way):
+def test_each_authentication_method_works_and_is_journaled(sandbox, new_client, token, way):
     headers = {
         "token": {"Authorization": f"Bearer {token}"},
         "headers": {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY},
@@ -68,16 +68,16 @@ def test_each_way_in_works_and_is_in_the_journal(sandbox, new_client, token, way
         ({"client_secret": "wrong"}, 401, "invalid_client"),
     ],
 )
-def test_token_refusals_are_the_documented_ones(client, changes, status, error):
-    answer = client("POST", "/api/v2/oauth2/token", json=token_request(**changes))
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
+def test_invalid_token_requests_get_the_documented_errors(client, changes, status, error):
+    response = client("POST", "/api/v2/oauth2/token", json=token_request(**changes))
+    assert (response.status_code, response.json()) == (status, {"error": error})
 
 
-def test_a_token_says_in_a_string_how_long_it_lives_and_ends_by_the_sandboxs_clock(sandbox, new_client):
+def test_token_lifetime_is_a_string_and_follows_the_sandbox_clock(sandbox, new_client):
     sandbox.control.settings(token_life=100)
-    answer = new_client({})("POST", "/api/v2/oauth2/token", json=token_request()).json()
-    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", "100")
-    with_token = new_client({"Authorization": f"Bearer {answer['access_token']}"})
+    response = new_client({})("POST", "/api/v2/oauth2/token", json=token_request()).json()
+    assert (response["token_type"], response["expires_in"]) == ("Bearer", "100")
+    with_token = new_client({"Authorization": f"Bearer {response['access_token']}"})
     sandbox.control.advance(98)
     assert with_token("GET", "/users").status_code == 200
     sandbox.control.advance(2)
@@ -86,7 +86,7 @@ def test_a_token_says_in_a_string_how_long_it_lives_and_ends_by_the_sandboxs_clo
     assert refused.json() == {"error": "invalid_token", "error_description": "jwt expired"}
 
 
-def test_revoked_tokens_are_invalid_and_new_ones_are_not(sandbox, new_client, token):
+def test_revoked_tokens_are_invalid_and_new_ones_valid(sandbox, new_client, token):
     sandbox.control.revoke_tokens()
     refused = new_client({"Authorization": f"Bearer {token}"})("GET", "/users")
     assert refused.json()["error"] == "invalid_token"
@@ -94,7 +94,7 @@ def test_revoked_tokens_are_invalid_and_new_ones_are_not(sandbox, new_client, to
     assert new_client({"Authorization": f"Bearer {fresh}"})("GET", "/users").status_code == 200
 
 
-def test_the_token_path_can_be_moved(sandbox, client):
+def test_token_path_can_be_changed(sandbox, client):
     sandbox.control.settings(token_path="/api/v1/oauth2/token")
     assert client("POST", "/api/v1/oauth2/token", json=token_request()).status_code == 200
     assert client("POST", "/api/v2/oauth2/token", json=token_request()).status_code == 404

@@ -1,4 +1,4 @@
-"""Every operation of the sandbox is one that is documented, with its method, path and body format."""
+"""Every operation of the sandbox is documented with its method, path and body format, and states its evidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 
 DOCUMENTED = {
-    # In the sources, the two ways to get an external course have one name; the path of the other one is not known.
+    # The sources have one name for two operations on external courses; the path of the other one is not known.
     operation["operation"].removesuffix(" (using external ID)"): operation
     for operation in json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text())
 }
@@ -28,14 +28,30 @@ getUserPathSessionStats importExternalCourses deleteExternalCourses getExternalC
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 
 
-def test_what_is_covered():
+def test_expected_operations_are_covered():
     assert {operation.operation for operation in V1.routes} == set(EXPECTED.split())
 
 
 @pytest.mark.parametrize("operation", V1.routes, ids=lambda operation: operation.operation)
-def test_method_path_and_body_are_the_documented_ones(operation):
+def test_method_path_and_body_format_are_documented(operation):
     documented = DOCUMENTED[operation.operation]
     path = Settings().token_path if operation.path == TOKEN_PATH else V1.prefix + operation.path
     assert (operation.method, path) == (documented["method"], documented["path"].rstrip("/"))
     for body in operation.bodies:
         assert WORDS[body].casefold() in documented["content_type"].casefold()
+
+
+def test_evidence_of_every_route_limit_and_setting_is_listed(sandbox):
+    facts = sandbox.control.evidence()
+    names = {kind: [fact["name"] for fact in facts if fact["kind"] == kind] for kind in ("route", "limit", "setting")}
+    assert names == {
+        "route": [f"v1 {route.operation}" for route in V1.routes],
+        "limit": [f"v1 {limit.name}" for limit in V1.limits],
+        "setting": list(Settings.model_fields),
+    }
+    assert {fact["evidence"] for fact in facts} == {"documented", "recorded", "client", "assumed", "none"}
+    assert all(fact["note"] for fact in facts if fact["kind"] == "setting" or fact["evidence"] == "assumed")
+
+
+def test_only_the_removal_of_enrollments_is_known_from_clients_alone():
+    assert {route.operation for route in V1.routes if route.evidence != "documented"} == {"removeUsersFromPathSession"}

@@ -1,4 +1,4 @@
-"""Attempts on all courses in one answer: of the company, and made up in any number."""
+"""Statistics of all courses in one response: attempts of the company, and generated ones in any number."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ EXTERNAL = f"/externalContents/groups/{ROOT_GROUP_ID}/externalPlatforms/provider
 GENERATED_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def moment(when):
+def timestamp(when):
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def flat(answer):
+def flat(response):
     """List attempts with the names of their course and user."""
     return [
         {**attempt, "course": entry["course"]["name"], "mail": stat["user"]["mail"]}
-        for entry in answer
+        for entry in response
         for stat in entry["stats"]
         for attempt in stat["attempts"]
     ]
@@ -41,9 +41,9 @@ def flat(answer):
 @pytest.fixture
 def ask(client):
     def ask(**query):
-        answer = client("GET", "/courses/stats", params=query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = client("GET", "/courses/stats", params=query)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     return ask
 
@@ -59,7 +59,7 @@ def add_course(client):
 
 @pytest.fixture
 def add_attempt(client):
-    """Store an attempt that begins at 8, and is completed at 10, on one day of March."""
+    """Store an attempt from 8:00 to 10:00 on a day of March."""
 
     def add(external_id, mail, day, **changes):
         times = {"firstActivity": 8, "lastActivity": 10, "completedAt": 10}
@@ -72,7 +72,7 @@ def add_attempt(client):
 
 @pytest.fixture
 def two_courses(add_course, add_attempt):
-    """Two courses, and four attempts of two users."""
+    """Create two courses with four attempts of two users."""
     add_course("first")
     add_course("second")
     add_attempt("second", ADMIN_MAIL, 1)
@@ -92,15 +92,15 @@ def test_attempts_are_listed_by_course_and_user(ask, two_courses):
     assert len(second["stats"]) == 1
 
 
-def test_attempts_in_paths_are_among_them(sandbox, client, ask, two_courses):
+def test_attempts_in_paths_are_included(sandbox, client, ask, two_courses):
     start = {"sessionName": "Intake", "sessionOwnerGroup": ROOT_GROUP_ID, "startDate": "2026-01-01T00:00:00Z"}
     session = client("POST", f"/paths/{ONBOARDING_PATH_ID}/sessions", json=start).json()["id"]
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
     sandbox.control.advance(3600)
-    answer = ask()
-    assert [entry["course"]["_id"] for entry in answer[:2]] == [WELCOME_COURSE_ID, SECURITY_COURSE_ID]
-    assert len(answer) == 4
-    (attempt,) = answer[0]["stats"][0]["attempts"]
+    response = ask()
+    assert [entry["course"]["_id"] for entry in response[:2]] == [WELCOME_COURSE_ID, SECURITY_COURSE_ID]
+    assert len(response) == 4
+    (attempt,) = response[0]["stats"][0]["attempts"]
     assert (attempt["progress"], attempt["path"], attempt["pathSession"]) == (100, ONBOARDING_PATH_ID, session)
 
 
@@ -114,49 +114,47 @@ def test_attempts_in_paths_are_among_them(sandbox, client, ask, two_courses):
     ],
 )
 @pytest.mark.parametrize(("name", "hour"), [("completedAt", 10), ("lastActivityAt", 10), ("firstActivityAt", 8)])
-def test_whether_a_bound_belongs_to_the_period_can_be_switched(
-    sandbox, ask, two_courses, bounds, after, before, name, hour
-):
+def test_inclusion_of_bounds_can_be_switched(sandbox, ask, two_courses, bounds, after, before, name, hour):
     sandbox.control.settings(bounds=bounds)
     bound = f"2026-03-02T{hour:02}:00:00.000Z"
     days = lambda **query: sorted(int(each["firstActivity"][8:10]) for each in flat(ask(**query)))  # noqa: E731
-    # What has no date is in no period; the attempt of the fourth day is not completed.
+    # An attempt without the date is in no period: that of the fourth day is not completed.
     assert days(**{f"{name}After": bound}) == after + ([4] if name != "completedAt" else [])
     assert days(**{f"{name}Before": bound}) == before
     assert days(**{f"{name}After": bound, f"{name}Before": bound}) == [day for day in after if day in before]
 
 
-def test_filters_narrow_each_other(ask, two_courses):
+def test_filters_are_combined(ask, two_courses):
     query = {"firstActivityAtAfter": "2026-03-02T00:00:00.000Z", "completedAtBefore": "2026-03-03T00:00:00.000Z"}
     (attempt,) = flat(ask(**query))
     assert (attempt["course"], attempt["mail"]) == ("first", GRACE_MAIL)
 
 
-def test_a_wrong_date_is_refused(client):
-    answer = client("GET", "/courses/stats", params={"completedAtAfter": "yesterday"})
-    assert answer.status_code == 400
-    assert answer.json()["error"].startswith("Request validation failed: completedAtAfter")
+def test_invalid_date_is_refused(client):
+    response = client("GET", "/courses/stats", params={"completedAtAfter": "yesterday"})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("Request validation failed: completedAtAfter")
 
 
 @pytest.mark.parametrize("cap", range(6))
-def test_an_answer_holds_no_more_than_the_cap(sandbox, ask, two_courses, cap):
-    everything = flat(ask())
+def test_response_contains_at_most_the_cap(sandbox, ask, two_courses, cap):
+    complete = flat(ask())
     sandbox.control.settings(course_stats_cap=cap)
-    assert flat(ask()) == everything[:cap]
+    assert flat(ask()) == complete[:cap]
 
 
 @pytest.mark.parametrize("cap", range(5))
-@pytest.mark.parametrize("made_up", [False, True])
-def test_the_cap_may_count_statistics(sandbox, generate, ask, two_courses, made_up, cap):
-    generate(1000 if made_up else 0)
+@pytest.mark.parametrize("generated", [False, True])
+def test_cap_can_count_statistics(sandbox, generate, ask, two_courses, generated, cap):
+    generate(1000 if generated else 0)
     statistics = lambda: [stat for entry in ask() for stat in entry["stats"]]  # noqa: E731
-    everything = statistics()
+    complete = statistics()
     sandbox.control.settings(course_stats_cap=cap, course_stats_cap_counts="statistics")
-    assert statistics() == everything[:cap]
+    assert statistics() == complete[:cap]
 
 
 @pytest.mark.parametrize("attempts_first", [False, True])
-def test_the_order_of_the_keys_can_be_switched(sandbox, ask, two_courses, attempts_first):
+def test_order_of_keys_can_be_switched(sandbox, ask, two_courses, attempts_first):
     sandbox.control.settings(attempts_first=attempts_first)
     entry = ask()[0]
     assert [set(entry), set(entry["stats"][0])] == [{"course", "stats"}, {"user", "attempts"}]
@@ -164,7 +162,7 @@ def test_the_order_of_the_keys_can_be_switched(sandbox, ask, two_courses, attemp
     assert (list(entry)[1], list(entry["stats"][0])[1]) == last
 
 
-def test_bounds_are_compared_with_what_is_shown(sandbox, client, ask):
+def test_bounds_are_compared_with_dates_as_shown(sandbox, client, ask):
     (course, *_) = client("GET", "/courses").json()
     created = course["creationDate"]
     ids = lambda **query: [each["_id"] for each in client("GET", "/courses", params=query).json()]  # noqa: E731
@@ -173,7 +171,7 @@ def test_bounds_are_compared_with_what_is_shown(sandbox, client, ask):
     assert course["_id"] not in ids(createdBefore=created)
 
 
-def test_an_updated_course_is_one_modified_later(sandbox, client, add_course):
+def test_updating_a_course_changes_its_modification_date(sandbox, client, add_course):
     add_course("first")
     sandbox.control.advance(1000)
     add_course("first")
@@ -184,12 +182,12 @@ def test_an_updated_course_is_one_modified_later(sandbox, client, add_course):
     assert course["_id"] not in ids(createdAfter=course["modificationDate"])
 
 
-# Made-up attempts
+# Generated attempts
 
 
 @pytest.fixture
 def generate(sandbox):
-    """Let so many attempts be made up, by default all on one day: one in 24 hours divided by their number."""
+    """Generate a number of attempts, by default evenly spread over one day."""
 
     def generate(count, **settings):
         return sandbox.control.settings(
@@ -197,7 +195,7 @@ def generate(sandbox):
                 "generated_attempts": count,
                 "generated_courses": 7,
                 "generated_users": 20,
-                "generated_until": moment(GENERATED_FROM + timedelta(days=1)),
+                "generated_until": timestamp(GENERATED_FROM + timedelta(days=1)),
             }
             | settings
         )
@@ -205,15 +203,15 @@ def generate(sandbox):
     return generate
 
 
-def test_generated_attempts_look_like_real_ones(generate, ask, two_courses):
+def test_generated_attempts_have_the_format_of_real_ones(generate, ask, two_courses):
     generate(1440)
-    answer = ask()
-    assert len(answer) == len({entry["course"]["_id"] for entry in answer}) == 7
-    assert all(len({stat["user"]["_id"] for stat in entry["stats"]}) == len(entry["stats"]) == 20 for entry in answer)
-    attempts = flat(answer)
+    response = ask()
+    assert len(response) == len({entry["course"]["_id"] for entry in response}) == 7
+    assert all(len({stat["user"]["_id"] for stat in entry["stats"]}) == len(entry["stats"]) == 20 for entry in response)
+    attempts = flat(response)
     assert len(attempts) == len({attempt["_id"] for attempt in attempts}) == 1440
     assert sorted(attempt["completedAt"] for attempt in attempts) == [
-        moment(GENERATED_FROM + timedelta(minutes=minute)) for minute in range(1440)
+        timestamp(GENERATED_FROM + timedelta(minutes=minute)) for minute in range(1440)
     ]
     every = {"_id", "progress", "firstActivity", "lastActivity", "completedAt", "globalTime", "course", "mail"}
     in_a_path = {"path", "pathSession"}
@@ -222,7 +220,7 @@ def test_generated_attempts_look_like_real_ones(generate, ask, two_courses):
     }
     assert all(attempt["lastActivity"] == attempt["completedAt"] > attempt["firstActivity"] for attempt in attempts)
     assert any("\n" in attempt["course"] for attempt in attempts)
-    assert ask() == answer
+    assert ask() == response
 
 
 def by_id(attempts):
@@ -231,23 +229,23 @@ def by_id(attempts):
 
 @pytest.mark.parametrize("count", [1, 6, 500, 3000])
 @pytest.mark.parametrize("bounds", ["inclusive", "before_exclusive", "exclusive"])
-def test_periods_of_generated_attempts_hold_what_belongs_to_them(sandbox, generate, ask, count, bounds):
+def test_filters_select_generated_attempts_by_date(sandbox, generate, ask, count, bounds):
     generate(count)
     sandbox.control.settings(bounds=bounds)
-    everything = flat(ask())
-    assert len(everything) == count
+    complete = flat(ask())
+    assert len(complete) == count
     chance = random.Random(count)
     for _ in range(8):
         name, date = chance.choice(
             [("completedAt", "completedAt"), ("lastActivityAt", "lastActivity"), ("firstActivityAt", "firstActivity")]
         )
-        # The bounds are the very moments of attempts, or anywhere, also outside.
-        anywhere = moment(GENERATED_FROM + timedelta(hours=chance.uniform(-30, 30)))
-        after, before = (chance.choice([chance.choice(everything)[date], anywhere]) for _ in "12")
+        # A bound is the date of an attempt, or any time, also outside of the period.
+        anywhere = timestamp(GENERATED_FROM + timedelta(hours=chance.uniform(-30, 30)))
+        after, before = (chance.choice([chance.choice(complete)[date], anywhere]) for _ in "12")
         low, high = bounds == "exclusive", bounds != "inclusive"
         expected = [
             each
-            for each in everything
+            for each in complete
             if (each[date] > after if low else each[date] >= after)
             and (each[date] < before if high else each[date] <= before)
         ]
@@ -256,29 +254,29 @@ def test_periods_of_generated_attempts_hold_what_belongs_to_them(sandbox, genera
 
 
 @pytest.mark.parametrize("cap", [0, 1, 499, 500, 501])
-def test_the_cap_holds_for_generated_attempts(sandbox, generate, ask, cap):
+def test_cap_applies_to_generated_attempts(sandbox, generate, ask, cap):
     generate(500)
-    everything = flat(ask())
+    complete = flat(ask())
     sandbox.control.settings(course_stats_cap=cap)
-    assert flat(ask()) == everything[:cap]
+    assert flat(ask()) == complete[:cap]
 
 
-def test_an_endless_answer_begins_at_once_and_ends_with_its_reader(sandbox, generate, client):
+def test_generated_response_streams_and_stops_with_its_reader(sandbox, generate, client):
     generate(10**9, generated_courses=10**6)
-    answer = client("GET", "/courses/stats", stream=True)
-    part = next(answer.iter_content(1 << 16))
+    response = client("GET", "/courses/stats", stream=True)
+    part = next(response.iter_content(1 << 16))
     assert part.startswith(b'[{"course":{"_id":')
     assert client("GET", "/groups").status_code == 200
-    answer.close()
+    response.close()
     generate(1)
     assert client("GET", "/courses/stats").status_code == 200
     assert [entry["status"] for entry in sandbox.control.journal()] == [200, 200, 200]
 
 
-def received_before_it_breaks(answer):
+def received_before_it_breaks(response):
     received = b""
     try:
-        for part in answer.iter_content(None):
+        for part in response.iter_content(None):
             received += part
     except requests.exceptions.ChunkedEncodingError:
         return received
@@ -286,7 +284,7 @@ def received_before_it_breaks(answer):
 
 
 @pytest.mark.parametrize("size", [0, 1000, 5_000_000, 50_000_000])
-def test_an_answer_can_break_in_the_middle(sandbox, generate, client, size):
+def test_generated_response_can_be_dropped_midway(sandbox, generate, client, size):
     generate(30_000, generated_courses=1, generated_users=1)
     whole = client("GET", "/courses/stats").content
     sandbox.control.add_fault("getCoursesStats", kind="drop_midway", sent_bytes=size)
@@ -297,7 +295,7 @@ def test_an_answer_can_break_in_the_middle(sandbox, generate, client, size):
     assert (entry["status"], entry["done"], entry["fault"]) == (200, True, "drop_midway")
 
 
-def test_a_generated_answer_meets_the_other_faults_too(sandbox, generate, client):
+def test_faults_apply_to_generated_responses(sandbox, generate, client):
     generate(3000)
     for fault in ({"kind": "status", "status": 503}, {"kind": "status", "status": 503, "when": "after"}):
         sandbox.control.add_fault("getCoursesStats", **fault)
@@ -311,6 +309,6 @@ def test_a_generated_answer_meets_the_other_faults_too(sandbox, generate, client
     assert len(flat(client("GET", "/courses/stats").json())) == 3000
 
 
-def test_attempts_are_generated_in_a_period(generate):
+def test_generated_period_must_not_be_empty(generate):
     with pytest.raises(ValueError, match="generated_until must be later"):
-        generate(1, generated_until=moment(GENERATED_FROM))
+        generate(1, generated_until=timestamp(GENERATED_FROM))

@@ -1,4 +1,4 @@
-"""External contents: courses of other platforms, and statistics that become attempts."""
+"""External contents: courses of other platforms, and statistics that are stored as attempts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def put_courses(client):
 
 @pytest.fixture
 def send(client, put_courses):
-    """Send statistics of an external course that exists."""
+    """Send statistics of an existing external course."""
     put_courses(COURSE)
     return lambda *statistics: client("POST", STATISTICS, json={"statistics": list(statistics)})
 
@@ -49,7 +49,7 @@ def attempts(sandbox):
     return lambda: sandbox.control.state()["external_attempts"]
 
 
-def test_an_imported_course_can_be_shown_updated_and_archived(sandbox, client, put_courses, segment):
+def test_external_course_is_created_returned_updated_and_archived(sandbox, client, put_courses, segment):
     show = lambda: client("GET", f"{COURSES}/{segment('x/1')}")  # noqa: E731
     assert (show().status_code, show().json()) == (404, {"error": "external_course_not_found"})
     created = put_courses(COURSE)
@@ -89,7 +89,7 @@ def test_an_imported_course_can_be_shown_updated_and_archived(sandbox, client, p
     assert show().json()["archived"] is False
 
 
-def test_an_external_course_is_a_course_of_the_company(client, put_courses):
+def test_external_course_is_listed_among_courses(client, put_courses):
     put_courses(COURSE)
     put_courses(COURSE | {"title": "Introduction"})
     client("DELETE", COURSES, json={"externalIds": ["x/1"]})
@@ -98,7 +98,7 @@ def test_an_external_course_is_a_course_of_the_company(client, put_courses):
     assert client("GET", f"/courses/{course['_id']}").json()["group"] == ROOT_GROUP_ID
 
 
-def test_the_external_id_is_one_of_its_platform_and_group(sandbox, put_courses):
+def test_external_ids_belong_to_platform_and_group(sandbox, put_courses):
     put_courses(COURSE)
     put_courses(COURSE, route=COURSES.replace("provider", "other"))
     sandbox_courses = sandbox.control.state()["external_courses"]
@@ -117,22 +117,22 @@ def test_the_external_id_is_one_of_its_platform_and_group(sandbox, put_courses):
         ({"externalCourses": [COURSE | {"authors": "Ana"}]}, "invalid argument : authors"),
     ],
 )
-def test_refused_courses_change_nothing(sandbox, client, changes, error):
-    answer = client("POST", COURSES, json={"authorId": ADMIN_ID, "externalCourses": [COURSE]} | changes)
-    assert (answer.status_code, answer.json()) == (400, {"error": error})
+def test_refused_course_imports_change_nothing(sandbox, client, changes, error):
+    response = client("POST", COURSES, json={"authorId": ADMIN_ID, "externalCourses": [COURSE]} | changes)
+    assert (response.status_code, response.json()) == (400, {"error": error})
     assert sandbox.control.state()["external_courses"] == []
 
 
-def test_an_author_must_be_one_of_the_group(client, put_courses):
+def test_author_needs_a_role_in_the_group(client, put_courses):
     in_sales = COURSES.replace(ROOT_GROUP_ID, SALES_GROUP_ID)
     assert put_courses(COURSE, author=GRACE_ID, route=in_sales).status_code == 400
     client("PUT", f"/groups/{SALES_GROUP_ID}/users/{GRACE_ID}", json={"role": "author"})
     assert put_courses(COURSE, author=GRACE_ID, route=in_sales).status_code == 200
 
 
-def test_twenty_statistics_are_stored_at_once(send, attempts):
-    answer = send(*(ONE | {"firstActivity": f"2026-03-05T08:00:{second:02}.000Z"} for second in range(20)))
-    assert answer.json() == {
+def test_request_of_twenty_statistics_is_stored(send, attempts):
+    response = send(*(ONE | {"firstActivity": f"2026-03-05T08:00:{second:02}.000Z"} for second in range(20)))
+    assert response.json() == {
         "statistics": [{"externalId": "x/1", "mail": GRACE_MAIL, "status": "updated"}] * 20,
         "report": {"statisticsUpdated": 20},
     }
@@ -167,13 +167,13 @@ def test_twenty_statistics_are_stored_at_once(send, attempts):
         ({"score": None, "result": None}, {"score": None, "result": None}),
     ],
 )
-def test_what_is_missing_is_derived(send, attempts, sent, stored):
+def test_missing_fields_of_a_statistic_are_derived(send, attempts, sent, stored):
     assert send(ONE | sent).status_code == 200
     (attempt,) = attempts()
     assert {name: attempt[name] for name in stored} == stored
 
 
-def test_a_statistic_needs_no_more_than_a_course_and_a_mail(send, attempts):
+def test_statistic_requires_only_course_and_email(send, attempts):
     assert send({"externalId": "x/1", "mail": GRACE_MAIL}).status_code == 200
     (attempt,) = attempts()
     assert (attempt["progress"], attempt["time_spent_ms"], attempt["completed_at"]) == (0, 0, None)
@@ -181,7 +181,7 @@ def test_a_statistic_needs_no_more_than_a_course_and_a_mail(send, attempts):
 
 
 @pytest.mark.parametrize(("what", "seen"), [("update", [2, 1]), ("new_attempt", [1, 1, 1])])
-def test_whether_a_repeated_statistic_is_a_new_attempt_can_be_switched(sandbox, send, attempts, what, seen):
+def test_repeated_statistics_can_be_switched(sandbox, send, attempts, what, seen):
     sandbox.control.settings(repeated_statistics=what)
     later = {"firstActivity": "2026-03-05T08:10:00.000Z"}
     send(ONE, ONE | later, ONE | {"mail": GRACE_MAIL.upper(), "progress": 60})
@@ -199,12 +199,12 @@ def test_whether_a_repeated_statistic_is_a_new_attempt_can_be_switched(sandbox, 
         (ONE | {"score": -1}, "invalid argument : score"),
         (ONE | {"result": "good"}, "invalid argument : result"),
         (ONE | {"completedAt": "soon"}, "invalid argument : completedAt"),
-        (ONE | {"mail": "nobody@acme.test"}, "user_not_found"),
+        (ONE | {"mail": "unknown@acme.test"}, "user_not_found"),
         (ONE | {"mail": LINUS_MAIL}, "user_not_found"),
         (ONE | {"externalId": "x-9"}, "external_course_not_found"),
     ],
 )
-def test_whether_a_faulty_statistic_refuses_all_can_be_switched(sandbox, send, attempts, faulty, error):
+def test_effect_of_an_invalid_statistic_can_be_switched(sandbox, send, attempts, faulty, error):
     refused = send(ONE, faulty)
     assert (refused.status_code, refused.json()) == (400, {"error": error})
     assert attempts() == []
@@ -219,30 +219,30 @@ def test_whether_a_faulty_statistic_refuses_all_can_be_switched(sandbox, send, a
 
 @pytest.mark.parametrize("statistics", [[ONE] * 21, [], ONE, ["x"]])
 @pytest.mark.parametrize("faulty_statistics", ["refuse_batch", "report"])
-def test_wrong_lists_of_statistics_are_refused(sandbox, client, statistics, faulty_statistics):
+def test_invalid_lists_of_statistics_are_refused(sandbox, client, statistics, faulty_statistics):
     sandbox.control.settings(faulty_statistics=faulty_statistics)
-    answer = client("POST", STATISTICS, json={"statistics": statistics})
-    assert (answer.status_code, answer.json()) == (400, {"error": "invalid argument : statistics"})
+    response = client("POST", STATISTICS, json={"statistics": statistics})
+    assert (response.status_code, response.json()) == (400, {"error": "invalid argument : statistics"})
 
 
 @pytest.mark.parametrize(("method", "route"), [("POST", COURSES), ("DELETE", COURSES), ("POST", STATISTICS)])
-def test_external_contents_belong_to_a_group(client, method, route):
-    answer = client(method, route.replace(ROOT_GROUP_ID, "0" * 24), json={})
-    assert (answer.status_code, answer.json()) == (400, {"error": "group_not_found"})
+def test_unknown_group_of_external_contents_is_refused(client, method, route):
+    response = client(method, route.replace(ROOT_GROUP_ID, "0" * 24), json={})
+    assert (response.status_code, response.json()) == (400, {"error": "group_not_found"})
 
 
-def test_the_look_of_an_error_in_reports_can_be_switched(sandbox, send):
+def test_error_format_of_reports_can_be_switched(sandbox, send):
     sandbox.control.settings(external_reports="status", faulty_statistics="report")
-    faulty = {"externalId": "x/1", "mail": "nobody@acme.test"}
+    faulty = {"externalId": "x/1", "mail": "unknown@acme.test"}
     assert send(faulty).json()["statistics"] == [faulty | {"status": "user_not_found"}]
 
 
-def test_the_reports_can_be_switched_off(sandbox, send, put_courses):
+def test_reports_can_be_switched_off(sandbox, send, put_courses):
     sandbox.control.settings(external_reports="none", acknowledgement="status")
     assert send(ONE).json() == put_courses(COURSE).json() == {"status": "ok"}
 
 
-def test_attempts_on_external_courses_are_among_the_statistics_of_courses(client, send):
+def test_course_statistics_include_external_attempts(client, send):
     send(ONE | {"progress": 100})
     course = client("GET", "/courses").json()[-1]
     (entry,) = client("GET", f"/courses/{course['_id']}/stats").json()

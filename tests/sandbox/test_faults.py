@@ -1,8 +1,9 @@
-"""Each fault does what it says; what was done before a drop is judged by the state."""
+"""Each kind of fault, and by the state whether the work was done."""
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 
@@ -15,7 +16,7 @@ BODY = {"name": "Lab", "public": True}
 
 
 def raw_exchange(sandbox):
-    """Create a group over a plain socket; return every byte that comes back until the connection ends."""
+    """Create a group over a plain socket, and return all bytes until the connection is closed."""
     content = json.dumps(BODY)
     lines = [
         "POST /api/v1/groups HTTP/1.1",
@@ -41,7 +42,7 @@ def groups_named_lab(sandbox):
 
 
 @pytest.mark.parametrize(("kind", "created"), [("drop_before", 0), ("drop_after", 1)])
-def test_a_dropped_connection_ends_without_a_byte(sandbox, kind, created):
+def test_dropped_connection_sends_no_byte(sandbox, kind, created):
     sandbox.control.add_fault("createGroup", kind=kind)
     assert raw_exchange(sandbox) == b""
     assert len(groups_named_lab(sandbox)) == created
@@ -50,18 +51,18 @@ def test_a_dropped_connection_ends_without_a_byte(sandbox, kind, created):
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_clients_see_a_connection_error(sandbox, client, kind):
+def test_client_raises_connection_error_for_a_drop(sandbox, client, kind):
     sandbox.control.add_fault("createGroup", kind=kind)
     with pytest.raises(requests.ConnectionError):
         client("POST", "/groups", json=BODY)
     assert client("POST", "/groups", json=BODY).status_code == 200
 
 
-def test_a_connection_can_drop_when_the_answer_has_begun(sandbox):
+def test_connection_can_drop_midway(sandbox):
     sandbox.control.add_fault("createGroup", kind="drop_midway", sent_bytes=7)
     head, _, body = raw_exchange(sandbox).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
-    # A chunk of seven bytes, and not the last chunk.
+    # One chunk of seven bytes, without the final chunk.
     assert body == b'7\r\n{"statu\r\n'
     assert len(groups_named_lab(sandbox)) == 1
     (entry,) = sandbox.control.journal()
@@ -69,31 +70,52 @@ def test_a_connection_can_drop_when_the_answer_has_begun(sandbox):
 
 
 @pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
-def test_a_status_comes_instead_of_the_answer(sandbox, client, when, created):
+def test_status_fault_replaces_the_response(sandbox, client, when, created):
     sandbox.control.add_fault(
         "createGroup", kind="status", status=503, body={"error": "down"}, headers={"X-Why": "test"}, when=when
     )
-    answer = client("POST", "/groups", json=BODY)
-    assert (answer.status_code, answer.json(), answer.headers["X-Why"]) == (503, {"error": "down"}, "test")
+    response = client("POST", "/groups", json=BODY)
+    assert (response.status_code, response.json(), response.headers["X-Why"]) == (503, {"error": "down"}, "test")
     assert len(groups_named_lab(sandbox)) == created
 
 
-def test_a_status_may_carry_a_gateways_page(sandbox, client):
+def test_status_fault_can_have_an_html_body(sandbox, client):
     sandbox.control.add_fault(kind="status", status=502, body="<h1>Bad Gateway</h1>")
-    answer = client("GET", "/groups")
-    assert (answer.status_code, answer.text) == (502, "<h1>Bad Gateway</h1>")
-    assert answer.headers["Content-Type"] == "text/html"
+    response = client("GET", "/groups")
+    assert (response.status_code, response.text) == (502, "<h1>Bad Gateway</h1>")
+    assert response.headers["Content-Type"] == "text/html"
 
 
-def test_a_status_without_a_body_is_the_usual_failure_or_empty(sandbox, client):
+def test_status_fault_without_body_is_a_server_error_or_empty(sandbox, client):
     for status in (500, 204):
         sandbox.control.add_fault(kind="status", status=status)
     assert client("GET", "/groups").json()["error"].startswith("an error occurred: ")
     assert (client("GET", "/groups").status_code, client("GET", "/groups").status_code) == (204, 200)
 
 
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize("key", ["error", "message"])
+def test_server_error_fault_has_the_recorded_text_under_any_status(sandbox, client, status, key):
+    sandbox.control.add_fault("createGroup", kind="server_error", status=status, key=key)
+    response = client("POST", "/groups", json=BODY)
+    assert response.status_code == status
+    assert list(response.json()) == [key]
+    assert re.fullmatch(r"an error occurred: [0-9a-f]{32}", response.json()[key])
+    assert not groups_named_lab(sandbox)
+
+
+@pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1)])
+def test_status_fault_can_be_a_200_with_an_error(sandbox, client, when, created):
+    body = {"error": "group_not_found"}
+    sandbox.control.add_fault("createGroup", kind="status", status=200, body=body, when=when)
+    response = client("POST", "/groups", json=BODY)
+    assert (response.status_code, response.json()) == (200, body)
+    assert len(groups_named_lab(sandbox)) == created
+    assert sandbox.control.journal()[0]["error"] == "group_not_found"
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_delay_is_before_or_after_the_work(sandbox, client, when):
+def test_delay_happens_before_or_after_the_work(sandbox, client, when):
     sandbox.control.add_fault("createGroup", kind="delay", seconds=1.5, when=when)
     start = time.monotonic()
     with pytest.raises(requests.ReadTimeout):
@@ -107,12 +129,12 @@ def test_a_delay_is_before_or_after_the_work(sandbox, client, when):
     while not sandbox.control.journal()[0]["status"] and time.monotonic() < start + 30:
         time.sleep(0.02)
     assert time.monotonic() - start >= 1.5
-    # Whoever gave up waiting has still asked for it.
+    # The work is done although the client has given up.
     assert len(groups_named_lab(sandbox)) == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_refusal_is_delayed_like_any_answer(sandbox, client, when):
+def test_refusals_are_delayed_too(sandbox, client, when):
     sandbox.control.add_fault("createGroup", kind="delay", seconds=0.2, when=when)
     start = time.monotonic()
     assert client("POST", "/groups", json={}).status_code == 400
@@ -120,34 +142,34 @@ def test_a_refusal_is_delayed_like_any_answer(sandbox, client, when):
 
 
 @pytest.mark.parametrize("retry_after", [None, 7, "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_429_on_request(sandbox, client, retry_after):
+def test_rate_limited_fault_returns_429(sandbox, client, retry_after):
     sandbox.control.add_fault("createGroup", kind="rate_limited", retry_after=retry_after)
-    answer = client("POST", "/groups", json=BODY)
-    assert (answer.status_code, answer.json()) == (429, {"error": "tooManyRequests"})
-    assert answer.headers.get("Retry-After") == (None if retry_after is None else str(retry_after))
+    response = client("POST", "/groups", json=BODY)
+    assert (response.status_code, response.json()) == (429, {"error": "tooManyRequests"})
+    assert response.headers.get("Retry-After") == (None if retry_after is None else str(retry_after))
     assert not groups_named_lab(sandbox)
 
 
 @pytest.mark.parametrize("body", [None, "certainly no JSON"])
-def test_garbage_comes_with_a_good_status_after_the_work(sandbox, client, body):
+def test_garbage_fault_returns_200_after_the_work(sandbox, client, body):
     sandbox.control.add_fault("createGroup", kind="garbage", body=body)
-    answer = client("POST", "/groups", json=BODY)
-    assert answer.status_code == 200
+    response = client("POST", "/groups", json=BODY)
+    assert response.status_code == 200
     with pytest.raises(requests.JSONDecodeError):
-        answer.json()
+        response.json()
     assert len(groups_named_lab(sandbox)) == 1
 
 
 @pytest.mark.parametrize(("body", "text"), [(None, "<html>"), ([1, 2], "[1,2]")])
-def test_wrong_content_comes_with_a_good_status_after_the_work(sandbox, client, body, text):
+def test_wrong_content_fault_returns_200_after_the_work(sandbox, client, body, text):
     sandbox.control.add_fault("createGroup", kind="wrong_content", body=body)
-    answer = client("POST", "/groups", json=BODY)
-    assert answer.status_code == 200
-    assert answer.text.startswith(text)
+    response = client("POST", "/groups", json=BODY)
+    assert response.status_code == 200
+    assert response.text.startswith(text)
     assert len(groups_named_lab(sandbox)) == 1
 
 
-def test_an_echo_repeats_headers_and_url_to_the_client_and_not_to_the_journal(sandbox, new_client):
+def test_echo_fault_returns_headers_and_url_and_journals_neither(sandbox, new_client):
     sandbox.control.add_fault("getUsers", kind="echo", status=500)
     sandbox.control.add_fault("getUsers", kind="echo", status=500)
     in_query = new_client({})("GET", "/users", params={"company": COMPANY_ID, "apiKey": API_KEY})
@@ -158,7 +180,7 @@ def test_an_echo_repeats_headers_and_url_to_the_client_and_not_to_the_journal(sa
     assert [entry["fault"] for entry in sandbox.control.journal()] == ["echo", "echo"]
 
 
-def test_faults_are_chosen_by_operation_path_and_count(sandbox, client):
+def test_faults_select_by_operation_path_and_count(sandbox, client):
     sandbox.control.add_fault("getUser", kind="status", status=500, path_contains="grace", after=1, count=2)
     ask = lambda who: client("GET", f"/users/{who}@acme.test").status_code  # noqa: E731
     assert client("GET", "/users").status_code == 200
@@ -166,7 +188,7 @@ def test_faults_are_chosen_by_operation_path_and_count(sandbox, client):
     assert statuses == [200, 200, 500, 500, 200]
 
 
-def test_a_fault_can_be_for_the_requests_that_mention_something(sandbox, client):
+def test_faults_select_by_mentioned_text(sandbox, client):
     sandbox.control.add_fault(kind="status", status=500, mentions="José@acme.test", count=3)
     user = {"mail": "José@acme.test", "password": "secret-1"}
     answers = [
@@ -177,10 +199,10 @@ def test_a_fault_can_be_for_the_requests_that_mention_something(sandbox, client)
         client("GET", "/users/Jos%C3%A9%40acme.test"),
         client("POST", "/users", json=user),
     ]
-    assert [answer.status_code for answer in answers] == [200, 200, 500, 500, 500, 200]
+    assert [response.status_code for response in answers] == [200, 200, 500, 500, 500, 200]
 
 
-def test_faults_can_be_taken_back_and_wrong_ones_are_refused(sandbox, client):
+def test_faults_can_be_removed_and_invalid_ones_are_refused(sandbox, client):
     sandbox.control.add_fault(kind="drop_before")
     sandbox.control.clear_faults()
     assert client("GET", "/users").status_code == 200
@@ -190,7 +212,7 @@ def test_faults_can_be_taken_back_and_wrong_ones_are_refused(sandbox, client):
         sandbox.control.add_fault(kind="drop_before", sometimes=True)
 
 
-def test_a_refused_request_meets_no_fault(sandbox, client, new_client):
+def test_unauthenticated_requests_do_not_consume_faults(sandbox, client, new_client):
     sandbox.control.add_fault("getUsers", kind="status", status=500)
     assert new_client({})("GET", "/users").status_code == 401
     assert client("GET", "/users").status_code == 500

@@ -19,9 +19,9 @@ UNKNOWN = "0" * 24
 @pytest.fixture
 def add_group(client):
     def add(name, parent=SALES_GROUP_ID, public="true"):
-        answer = client("POST", "/groups", data={"name": name, "public": public, "parent": parent})
-        assert answer.json()["status"] == "group_created"
-        return answer.json()["id"]
+        response = client("POST", "/groups", data={"name": name, "public": public, "parent": parent})
+        assert response.json()["status"] == "group_created"
+        return response.json()["id"]
 
     return add
 
@@ -42,72 +42,71 @@ def test_only_the_root_group_has_no_parent(client):
         ({"name": "x", "public": "true", "parent": UNKNOWN}, "group_not_found"),
     ],
 )
-def test_refused_creations_of_groups(client, body, error):
-    answer = client("POST", "/groups", data=body)
-    assert (answer.status_code, answer.json()) == (400, {"error": error})
+def test_invalid_groups_are_refused(client, body, error):
+    response = client("POST", "/groups", data=body)
+    assert (response.status_code, response.json()) == (400, {"error": error})
 
 
-def test_a_new_group_is_below_the_root_and_may_share_a_name(client):
+def test_new_group_is_below_the_root_and_may_share_a_name(client):
     created = [client("POST", "/groups", json={"name": "Sales", "public": False}).json() for _ in range(2)]
     assert {group["status"] for group in created} == {"group_created"}
     assert created[0]["id"] != created[1]["id"]
     assert client("GET", f"/groups/{created[0]['id']}").json()["parent"] == ROOT_GROUP_ID
 
 
-def test_the_cap_of_groups(sandbox, client):
+def test_number_of_groups_is_limited(sandbox, client):
     sandbox.control.settings(max_groups=3)
     statuses = [client("POST", "/groups", json={"name": "x", "public": True}).status_code for _ in range(2)]
     assert statuses == [200, 400]
 
 
 @pytest.mark.parametrize("body", [{"data": {"name": "Selling"}}, {"files": {"name": (None, "Selling")}}])
-def test_a_group_is_changed_by_form_or_multipart(client, body):
+def test_group_is_updated_by_form_or_multipart(client, body):
     assert client("PUT", f"/groups/{SALES_GROUP_ID}", **body).json() == {"status": "group_updated"}
     group = client("GET", f"/groups/{SALES_GROUP_ID}").json()
     assert (group["name"], group["public"]) == ("Selling", True)
 
 
-def test_a_body_in_an_undocumented_format_is_refused(client):
-    answer = client("PUT", f"/groups/{SALES_GROUP_ID}", json={"name": "Selling"})
-    assert answer.status_code == 400
+def test_undocumented_body_format_is_refused(client):
+    response = client("PUT", f"/groups/{SALES_GROUP_ID}", json={"name": "Selling"})
+    assert response.status_code == 400
     assert client("GET", f"/groups/{SALES_GROUP_ID}").json()["name"] == "Sales"
 
 
-def test_a_group_goes_with_all_groups_below(client, add_group):
+def test_deleting_a_group_deletes_its_subgroups(client, add_group):
     middle = add_group("Middle")
     lowest = add_group("Lowest", parent=middle)
     assert client("DELETE", f"/groups/{SALES_GROUP_ID}").status_code == 204
     for group in (SALES_GROUP_ID, middle, lowest):
-        answer = client("GET", f"/groups/{group}")
-        assert (answer.status_code, answer.json()) == (400, {"error": "group_not_found"})
+        response = client("GET", f"/groups/{group}")
+        assert (response.status_code, response.json()) == (400, {"error": "group_not_found"})
 
 
-def test_refused_deletions_of_groups(sandbox, client, add_group):
+def test_refused_group_deletions_get_the_documented_errors(sandbox, client, add_group):
     sandbox.control.settings(integrated_groups=[add_group("Connected")])
     for group, status, error in (
         (UNKNOWN, 400, "group_not_found"),
         (ROOT_GROUP_ID, 400, "cannot remove root group"),
         (SALES_GROUP_ID, 500, "Cannot delete group"),
     ):
-        answer = client("DELETE", f"/groups/{group}")
-        assert (answer.status_code, answer.json()) == (status, {"error": error})
+        response = client("DELETE", f"/groups/{group}")
+        assert (response.status_code, response.json()) == (status, {"error": error})
     assert client("HEAD", f"/groups/{SALES_GROUP_ID}").status_code == 200
     assert client("HEAD", f"/groups/{UNKNOWN}").status_code == 400
 
 
-def test_unknown_routes_and_malformed_ids_have_another_body(client):
-    for path in ("/nothing", "/groups/no-id", "/users/x/y/z"):
-        answer = client("GET", path)
-        assert answer.status_code == 404
-        assert answer.json()["message"] == "Not Found"
-        assert "documentation_url" in answer.json()
+@pytest.mark.parametrize("path", ["/nothing", "/groups/no-id", "/users/x/y/z"])
+def test_unknown_routes_and_malformed_ids_get_the_recorded_404(client, path):
+    url = "http://support.360learning.com/hc/fr/articles/210620943-Guide-technique-API"
+    response = client("GET", path)
+    assert (response.status_code, response.json()) == (404, {"message": "Not Found", "documentation_url": url})
 
 
-def test_members_may_be_added_again(client):
+def test_adding_a_member_again_is_accepted(client):
     member = f"/groups/{SALES_GROUP_ID}/users/{GRACE_MAIL}"
     for body in ({}, {}, {"role": "coach"}):
-        answer = client("PUT", member, data=body)
-        assert (answer.status_code, answer.json()) == (200, {})
+        response = client("PUT", member, data=body)
+        assert (response.status_code, response.json()) == (200, {})
     group = client("GET", f"/groups/{SALES_GROUP_ID}").json()
     assert [user["_id"] for user in group["users"] + group["coaches"]] == [GRACE_ID, GRACE_ID]
     assert client("DELETE", member, data={"role": "coach"}).status_code == 204
@@ -116,7 +115,7 @@ def test_members_may_be_added_again(client):
 
 
 @pytest.mark.parametrize(("private_too", "left"), [("false", {"Open"}), ("true", {"Open", "Closed", "Below"})])
-def test_leaving_a_group_means_leaving_public_groups_below(client, add_group, private_too, left):
+def test_leaving_a_group_leaves_public_subgroups(client, add_group, private_too, left):
     closed = add_group("Closed", public="false")
     ids = {"Open": add_group("Open"), "Closed": closed, "Below": add_group("Below", parent=closed)}
     for group in (SALES_GROUP_ID, *ids.values()):
@@ -128,13 +127,13 @@ def test_leaving_a_group_means_leaving_public_groups_below(client, add_group, pr
 
 
 @pytest.mark.parametrize(("deletes", "status"), [(True, 400), (False, 200)])
-def test_whether_leaving_the_last_group_deletes_can_be_switched(sandbox, client, deletes, status):
+def test_deletion_on_leaving_the_last_group_can_be_switched(sandbox, client, deletes, status):
     sandbox.control.settings(last_group_deletes_user=deletes)
     assert client("DELETE", f"/groups/{ROOT_GROUP_ID}/users/{GRACE_ID}").status_code == 204
     assert client("GET", f"/users/{GRACE_ID}").status_code == status
 
 
-def test_a_catalog_holds_courses_once(client):
+def test_catalog_contains_each_course_once(client):
     catalog = f"/groups/{SALES_GROUP_ID}/catalog"
     for _ in range(2):
         both = {"courses[0]": WELCOME_COURSE_ID, "courses[1]": SECURITY_COURSE_ID}
@@ -147,17 +146,23 @@ def test_a_catalog_holds_courses_once(client):
     assert client("PUT", catalog, data={"courses[0]": UNKNOWN}).json() == {"error": "course_not_found"}
 
 
-@pytest.mark.parametrize(("answer", "status"), [("no_content", 204), ("not_found", 400)])
-def test_removing_what_is_not_in_a_catalog_can_be_switched(sandbox, client, answer, status):
-    sandbox.control.settings(catalog_absent_answer=answer)
+@pytest.mark.parametrize(("response", "status"), [("no_content", 204), ("not_found", 400)])
+def test_response_to_removing_an_absent_catalog_item_can_be_switched(sandbox, client, response, status):
+    sandbox.control.settings(catalog_absent_response=response)
     catalog = f"/groups/{SALES_GROUP_ID}/catalog"
     assert client("DELETE", catalog, data={"courses[0]": WELCOME_COURSE_ID}).status_code == status
 
 
 @pytest.mark.parametrize(
-    ("shape", "body"), [("empty_object", b"{}"), ("status", b'{"status":"ok"}'), ("empty_body", b"")]
+    ("shape", "status", "body"),
+    [
+        ("empty_object", 200, b"{}"),
+        ("no_content", 204, b""),
+        ("status", 200, b'{"status":"ok"}'),
+        ("empty_body", 200, b""),
+    ],
 )
-def test_answers_of_unknown_shape_can_be_switched(sandbox, client, shape, body):
+def test_acknowledgement_can_be_switched(sandbox, client, shape, status, body):
     sandbox.control.settings(acknowledgement=shape)
-    answer = client("PUT", f"/groups/{SALES_GROUP_ID}/users/{GRACE_ID}")
-    assert (answer.status_code, answer.content) == (200, body)
+    response = client("PUT", f"/groups/{SALES_GROUP_ID}/users/{GRACE_ID}")
+    assert (response.status_code, response.content) == (status, body)

@@ -1,4 +1,4 @@
-"""The journal tells what happened, and no secret; the other controls do what they say."""
+"""The journal describes requests without secrets; the other controls change the sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_I
 PASSWORD = "hunter2-hunter2"
 
 
-def test_an_entry_tells_about_a_request(sandbox, client):
+def test_entry_describes_a_request(sandbox, client):
     body = {"mail": "ana@acme.test", "password": PASSWORD, "groups[0]": ROOT_GROUP_ID}
     before = time.monotonic()
     client("POST", "/users", data=body)
@@ -37,7 +37,7 @@ def test_an_entry_tells_about_a_request(sandbox, client):
     assert unknown["operation"] is None
 
 
-def test_no_secret_is_in_the_journal(sandbox, client, new_client):
+def test_journal_contains_no_secret(sandbox, client, new_client):
     secret = {"grant_type": "client_credentials", "client_id": COMPANY_ID, "client_secret": API_KEY}
     token = client("POST", "/api/v2/oauth2/token", json=secret).json()["access_token"]
     new_client({"Authorization": f"Bearer {token}"})("GET", "/users")
@@ -54,14 +54,14 @@ def test_no_secret_is_in_the_journal(sandbox, client, new_client):
     assert PASSWORD not in json.dumps(sandbox.control.state())
 
 
-def test_clearing_the_journal_keeps_counting(sandbox, client):
+def test_ids_continue_after_clearing_the_journal(sandbox, client):
     client("GET", "/users")
     sandbox.control.clear_journal()
     client("GET", "/users")
     assert [entry["id"] for entry in sandbox.control.journal()] == [2]
 
 
-def test_the_journal_tells_what_is_new_since_the_last_look(sandbox, client):
+def test_journal_returns_entries_after_an_id(sandbox, client):
     for _ in range(2):
         client("GET", "/users")
     sandbox.control.clear_journal()
@@ -71,7 +71,7 @@ def test_the_journal_tells_what_is_new_since_the_last_look(sandbox, client):
     assert new == [[3, 4, 5], [4, 5], []]
 
 
-def test_a_reset_starts_afresh(sandbox, client, add_user):
+def test_reset_starts_over(sandbox, client, add_user):
     fresh = sandbox.control.state()
     add_user("ana@acme.test")
     sandbox.control.settings(learner_seconds=5, limits_enabled=True)
@@ -86,7 +86,7 @@ def test_a_reset_starts_afresh(sandbox, client, add_user):
     assert ids(sandbox.control.state()) == ids(fresh)
 
 
-def test_an_empty_company_has_a_root_group_and_an_administrator(sandbox):
+def test_empty_seed_has_a_root_group_and_an_administrator(sandbox):
     sandbox.control.reset(seed="empty")
     state = sandbox.control.state()
     sizes = {name: len(things) for name, things in state.items()}
@@ -101,7 +101,7 @@ def test_an_empty_company_has_a_root_group_and_an_administrator(sandbox):
         sandbox.control.reset(seed="other")
 
 
-def test_wrong_settings_are_refused_and_change_nothing(sandbox):
+def test_invalid_settings_are_refused_and_change_nothing(sandbox):
     before = sandbox.control.settings()
     for wrong in ({"learner_secons": 5}, {"acknowledgement": "maybe"}, {"limits": {"deleteUser": 0}}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -109,7 +109,7 @@ def test_wrong_settings_are_refused_and_change_nothing(sandbox):
     assert sandbox.control.settings() == before
 
 
-def test_the_same_run_gives_the_same_ids(sandbox, add_user):
+def test_ids_are_the_same_in_every_run(sandbox, add_user):
     first = [add_user("a@acme.test"), add_user("b@acme.test")]
     sandbox.control.reset()
     assert [add_user("c@acme.test"), add_user("d@acme.test")] == first

@@ -1,4 +1,4 @@
-"""The documented limits, proven by an independent recomputation from the journal."""
+"""The documented rate limits, recomputed from the journal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def limited(sandbox):
 
 @pytest.fixture
 def send(limited) -> Iterator:
-    """Send a request from a source address over a connection that stays open; returns status and headers."""
+    """Send a request from a source address over a persistent connection; return status, headers and body."""
     connections = {}
     port = int(limited.url.rpartition(":")[2])
 
@@ -37,8 +37,8 @@ def send(limited) -> Iterator:
             connections[source] = http.client.HTTPConnection("127.0.0.1", port, source_address=(source, 0))
         headers = KEY | ({"Content-Type": "application/json"} if body else {})
         connections[source].request(method, f"/api/v1{path}", body and json.dumps(body), headers)
-        answer = connections[source].getresponse()
-        return answer.status, answer.headers, answer.read()
+        response = connections[source].getresponse()
+        return response.status, response.headers, response.read()
 
     yield send
     for connection in connections.values():
@@ -46,7 +46,7 @@ def send(limited) -> Iterator:
 
 
 def most_in_a_second(entries, *, counted):
-    """Count the most arrivals in any rolling second, by looking at the second before each of them."""
+    """Return the maximum number of arrivals in the second before each arrival."""
     times = [entry["arrived_at"] for entry in entries if counted(entry)]
     return max((sum(at - 1 < other <= at for other in times) for at in times), default=0)
 
@@ -56,7 +56,7 @@ def passed(entry):
 
 
 def two_waves(send, method, path, figure, sources=1):
-    """Keep sending until twice as many requests passed as may in a second; each step is one request."""
+    """Send requests until twice the limit has passed; each step sends one request per source."""
     passed, end = 0, time.monotonic() + 30
     while passed < 2 * figure:
         assert time.monotonic() < end, f"only {passed} requests passed in 30 s"
@@ -66,7 +66,7 @@ def two_waves(send, method, path, figure, sources=1):
 
 
 def assert_kept(entries, limit, figure):
-    """No rolling second lets more pass, and the second wave comes when the first has left the window."""
+    """Assert that no rolling second exceeds the limit, and that the second wave passes as soon as the first left."""
     assert most_in_a_second(entries, counted=passed) == figure
     assert {name for entry in entries for name in entry["refused_by"]} == {limit}
     times = [entry["arrived_at"] for entry in entries if passed(entry)]
@@ -81,13 +81,13 @@ def assert_kept(entries, limit, figure):
         ("PUT", f"/users/{GRACE_ID}", 1, "company_writes", 5),
     ],
 )
-def test_no_rolling_second_lets_more_pass(limited, send, method, path, sources, limit, figure):
+def test_no_rolling_second_exceeds_the_limit(limited, send, method, path, sources, limit, figure):
     for _ in two_waves(send, method, path, figure, sources):
         pass
     assert_kept(limited.control.journal(), limit, figure)
 
 
-def test_special_routes_have_limits_of_their_own(limited, send):
+def test_special_routes_have_their_own_limits(limited, send):
     limited.control.settings(limits={"company_writes": None, "ip_writes": None})
     special = {
         "createOrInviteUser": ("POST", "/users", 2),
@@ -107,7 +107,7 @@ def test_special_routes_have_limits_of_their_own(limited, send):
         assert_kept([entry for entry in entries if entry["operation"] == operation], operation, figure)
 
 
-def test_ip_writes_are_counted_for_each_address(limited, send):
+def test_ip_writes_are_counted_per_address(limited, send):
     limited.control.settings(limits={"company_writes": None})
     for source in ("127.0.0.1", "127.0.0.2"):
         for _ in range(11):
@@ -119,25 +119,25 @@ def test_ip_writes_are_counted_for_each_address(limited, send):
     ]
 
 
-def test_reads_and_writes_are_counted_apart_and_a_refused_creation_costs_nothing_else(limited, send):
+def test_reads_and_writes_are_counted_separately_and_refused_requests_not_at_all(limited, send):
     statuses = [send("POST", "/users")[0] for _ in range(6)] + [send("GET", "/groups")[0] for _ in range(10)]
     assert statuses == [400] * 2 + [429] * 4 + [200] * 10
     assert [send("PUT", f"/users/{GRACE_ID}")[0] for _ in range(4)] == [200] * 3 + [429]
 
 
 @pytest.mark.parametrize("count", [True, False])
-def test_whether_refused_requests_extend_the_window_can_be_switched(limited, send, count):
+def test_counting_of_refused_requests_can_be_switched(limited, send, count):
     limited.control.settings(refused_requests_count=count)
     statuses = []
     for pause in (0, 0.6, 0.6):
         time.sleep(pause)
         statuses.append(send("DELETE", f"/groups/{UNKNOWN}")[0])
-    # The third comes 1.2 s after the one that passed, and 0.6 s after the refused one.
+    # The third arrives 1.2 s after the first, and 0.6 s after the refused one.
     assert statuses == [400, 429, 429 if count else 400]
 
 
 @pytest.mark.parametrize("count", [True, False])
-def test_whether_token_requests_count_can_be_switched(limited, send, client, count):
+def test_counting_of_token_requests_can_be_switched(limited, send, client, count):
     limited.control.settings(token_requests_count=count)
     for _ in range(5):
         client("POST", "/api/v2/oauth2/token", json={})
@@ -145,7 +145,7 @@ def test_whether_token_requests_count_can_be_switched(limited, send, client, cou
 
 
 @pytest.mark.parametrize("form", [None, "seconds", "date"])
-def test_the_answer_to_an_excess(limited, send, form):
+def test_excess_gets_429_and_optional_retry_after(limited, send, form):
     limited.control.settings(retry_after=form)
     before = time.time()
     send("DELETE", f"/groups/{UNKNOWN}")
@@ -153,20 +153,20 @@ def test_the_answer_to_an_excess(limited, send, form):
     assert (status, json.loads(body)) == (429, {"error": "tooManyRequests"})
     given = headers["Retry-After"]
     if form == "date":
-        moment = email.utils.parsedate_to_datetime(given).timestamp()
-        assert before + 1 <= moment <= time.time() + 2, "a second, in whole ones"
+        timestamp = email.utils.parsedate_to_datetime(given).timestamp()
+        assert before + 1 <= timestamp <= time.time() + 2, "a second, in whole ones"
     else:
         assert given == {None: None, "seconds": "1"}[form]
 
 
-def test_limits_can_be_raised_and_switched_off(limited, send):
+def test_limits_can_be_changed_and_switched_off(limited, send):
     limited.control.settings(limits={"createOrInviteUser": 4})
     assert [send("POST", "/users")[0] for _ in range(5)] == [400] * 4 + [429]
     limited.control.settings(limits_enabled=False)
     assert {send("POST", "/users")[0] for _ in range(20)} == {400}
 
 
-def test_the_way_in_lies_before_the_counting_and_the_way_back_after_it(limited, send):
+def test_latency_applies_before_and_after_counting(limited, send):
     limited.control.settings(delay_before_ms=60, delay_after_ms=40)
     start = time.monotonic()
     send("GET", "/groups")
@@ -176,7 +176,7 @@ def test_the_way_in_lies_before_the_counting_and_the_way_back_after_it(limited, 
     assert 0.04 <= end - entry["arrived_at"] < 5
 
 
-def test_jitter_spreads_the_arrivals_of_equal_sendings(limited, send):
+def test_jitter_spreads_arrivals(limited, send):
     limited.control.settings(limits_enabled=False, delay_before_ms=20, jitter_ms=20)
     ways = []
     for _ in range(15):
@@ -187,7 +187,7 @@ def test_jitter_spreads_the_arrivals_of_equal_sendings(limited, send):
     assert max(ways) - min(ways) > 0.01
 
 
-def test_delays_of_many_requests_overlap(limited, send):
+def test_delays_of_concurrent_requests_overlap(limited, send):
     limited.control.settings(limits_enabled=False, delay_before_ms=1000)
     start = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
@@ -195,7 +195,7 @@ def test_delays_of_many_requests_overlap(limited, send):
     assert time.monotonic() - start < 6, "one after the other, they take 8 s"
 
 
-def test_figures_agree_with_the_documentation():
+def test_limits_agree_with_the_documentation():
     documented = json.loads((Path(__file__).parents[1] / "data" / "api-v1.json").read_text())
     special = {
         operation["operation"]: int(operation["rate_limit_route_special"].split()[0])

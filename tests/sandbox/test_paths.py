@@ -1,4 +1,4 @@
-"""Paths, their sessions, enrollments, and learners who progress with the sandbox's clock."""
+"""Paths, their sessions, enrollments, and learners whose progress follows the sandbox's clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_MAIL,
+    DELETED_COURSE_ID,
+    DRAFT_COURSE_ID,
     GRACE_ID,
     GRACE_MAIL,
     LINUS_MAIL,
@@ -21,30 +23,30 @@ from airflow_provider_360learning.sandbox.demo_company import (
 UNKNOWN = "0" * 24
 
 
-def moment(**ago):
-    """Write a moment so far before (or, negative, after) the present."""
+def timestamp(**ago):
+    """Format a time in the past, or, for negative values, in the future."""
     when = datetime.now(UTC) - timedelta(**ago)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def session_body(**changes):
-    body = {"sessionName": "Intake", "sessionOwnerGroup": ROOT_GROUP_ID, "startDate": moment(days=1)}
+    body = {"sessionName": "Intake", "sessionOwnerGroup": ROOT_GROUP_ID, "startDate": timestamp(days=1)}
     return body | changes
 
 
 @pytest.fixture
 def add_session(client):
     def add(**changes):
-        answer = client("POST", f"/paths/{ONBOARDING_PATH_ID}/sessions/", json=session_body(**changes))
-        assert answer.status_code == 200, answer.text
-        return answer.json()["id"]
+        response = client("POST", f"/paths/{ONBOARDING_PATH_ID}/sessions/", json=session_body(**changes))
+        assert response.status_code == 200, response.text
+        return response.json()["id"]
 
     return add
 
 
 @pytest.fixture
 def stats(client):
-    """Read the three statistics of a session and one learner as the sandbox gives them."""
+    """Return the three statistics of a session and one learner."""
 
     def read(session, user=GRACE_ID):
         base = f"/paths/sessions/{session}/stats"
@@ -53,13 +55,13 @@ def stats(client):
     return read
 
 
-def test_the_onboarding_path_has_two_courses_and_no_session(client):
+def test_onboarding_path_has_two_courses_and_no_session(client):
     (path,) = client("GET", "/paths").json()
     assert path == client("GET", f"/paths/{ONBOARDING_PATH_ID}").json()
     assert (path["name"], path["sessionIds"]) == ("Onboarding", [])
     assert [step["title"] for step in path["steps"]] == ["Welcome to Acme", "Security basics"]
     assert client("GET", "/paths/sessions").json() == []
-    assert client("GET", "/paths", params={"modifiedAfter": moment(days=-1)}).json() == []
+    assert client("GET", "/paths", params={"modifiedAfter": timestamp(days=-1)}).json() == []
 
 
 @pytest.mark.parametrize(
@@ -76,17 +78,17 @@ def test_the_onboarding_path_has_two_courses_and_no_session(client):
         (ONBOARDING_PATH_ID, {"sessionOwnerGroup": "no-id"}, 400, "invalid_session_owner_group"),
         (ONBOARDING_PATH_ID, {"sessionOwnerGroup": UNKNOWN}, 400, "session_owner_group_not_found"),
         (ONBOARDING_PATH_ID, {"instructorsMails": None}, 400, "invalid_instructors"),
-        (ONBOARDING_PATH_ID, {"instructorsMails": ["nobody@acme.test"]}, 400, "invalid_instructors"),
+        (ONBOARDING_PATH_ID, {"instructorsMails": ["unknown@acme.test"]}, 400, "invalid_instructors"),
     ],
 )
-def test_refused_creations_of_sessions(client, path, changes, status, error):
-    answer = client("POST", f"/paths/{path}/sessions/", json=session_body(**changes))
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
+def test_invalid_sessions_are_refused(client, path, changes, status, error):
+    response = client("POST", f"/paths/{path}/sessions/", json=session_body(**changes))
+    assert (response.status_code, response.json()) == (status, {"error": error})
     assert client("GET", "/paths/sessions").json() == []
 
 
 @pytest.mark.parametrize("key", ["id", "_id", "sessionId"])
-def test_the_key_of_a_new_session_can_be_switched(sandbox, client, key):
+def test_key_of_the_new_session_id_can_be_switched(sandbox, client, key):
     sandbox.control.settings(session_id_key=key)
     created = client("POST", f"/paths/{ONBOARDING_PATH_ID}/sessions", json=session_body(instructorsMails=[])).json()
     (listed,) = client("GET", "/paths/sessions").json()
@@ -103,38 +105,38 @@ def test_the_key_of_a_new_session_can_be_switched(sandbox, client, key):
         ({"endDate": "soon"}, "Request validation failed: endDate must be a valid ISO 8601 date string"),
         ({"instructorsMails": []}, "Request validation failed: instructorsMails should not be empty"),
         (
-            {"startDate": moment(days=-3)},
+            {"startDate": timestamp(days=-3)},
             "Session startDate cannot be updated because the session is running and has enrolled learners.",
         ),
-        ({"endDate": moment(hours=1)}, "Session cannot be updated because new session end date is in the past."),
+        ({"endDate": timestamp(hours=1)}, "Session cannot be updated because new session end date is in the past."),
     ],
 )
-def test_refused_updates_of_a_running_session(client, add_session, changes, error):
-    start = moment(days=1)
+def test_invalid_updates_of_a_running_session_are_refused(client, add_session, changes, error):
+    start = timestamp(days=1)
     session = add_session(startDate=start)
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
     body = session_body(startDate=start) | changes
-    answer = client("PATCH", f"/paths/sessions/{session}", json=body)
-    assert (answer.status_code, answer.json()) == (400, {"error": error})
+    response = client("PATCH", f"/paths/sessions/{session}", json=body)
+    assert (response.status_code, response.json()) == (400, {"error": error})
 
 
-def test_refused_dates_of_a_coming_session(sandbox, client, add_session):
-    session = add_session(startDate=moment(days=-1))
+def test_invalid_dates_of_a_future_session_are_refused(sandbox, client, add_session):
+    session = add_session(startDate=timestamp(days=-1))
     refused = "Session cannot be updated because new session "
     for changes, error in (
-        ({"startDate": moment(days=1)}, f"{refused}start date is in the past."),
-        ({"endDate": moment(hours=-1)}, f"{refused}end date precedes session start date."),
+        ({"startDate": timestamp(days=1)}, f"{refused}start date is in the past."),
+        ({"endDate": timestamp(hours=-1)}, f"{refused}end date precedes session start date."),
     ):
-        body = session_body(startDate=moment(days=-2)) | changes
+        body = session_body(startDate=timestamp(days=-2)) | changes
         assert client("PATCH", f"/paths/sessions/{session}", json=body).json() == {"error": error}
     sandbox.control.settings(non_root_sessions=[session])
-    answer = client("PATCH", f"/paths/sessions/{session}", json=session_body())
-    assert answer.json() == {"error": "Cannot update a non root session"}
+    response = client("PATCH", f"/paths/sessions/{session}", json=session_body())
+    assert response.json() == {"error": "Cannot update a non root session"}
 
 
-def test_what_was_read_of_a_session_can_be_sent_back(client, add_session):
-    # Dates go out with milliseconds, however they came in.
-    session = add_session(startDate=moment(days=1).replace("Z", "987Z"))
+def test_session_accepts_its_own_fields(client, add_session):
+    # Responses show milliseconds, whatever precision was sent.
+    session = add_session(startDate=timestamp(days=1).replace("Z", "987Z"))
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
     read = client("GET", f"/paths/sessions/{session}").json()
     body = {name: read[name] for name in ("sessionOwnerGroup", "startDate")} | {"sessionName": "Renamed"}
@@ -143,12 +145,12 @@ def test_what_was_read_of_a_session_can_be_sent_back(client, add_session):
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_a_session_can_be_deleted(sandbox, client, add_session, status):
+def test_session_is_deleted(sandbox, client, add_session, status):
     sandbox.control.settings(delete_session_status=status)
     session = add_session()
     assert client("DELETE", f"/paths/sessions/{session}").status_code == status
-    answer = client("GET", f"/paths/sessions/{session}/users")
-    assert (answer.status_code, answer.json()) == (404, {"error": "path_session_not_found"})
+    response = client("GET", f"/paths/sessions/{session}/users")
+    assert (response.status_code, response.json()) == (404, {"error": "path_session_not_found"})
 
 
 @pytest.mark.parametrize(
@@ -156,10 +158,11 @@ def test_a_session_can_be_deleted(sandbox, client, add_session, status):
     [
         {"json": {"userEmails": [GRACE_MAIL, ADMIN_MAIL]}},
         {"data": {"userEmails[0]": GRACE_MAIL, "userEmails[1]": ADMIN_MAIL}},
+        {"data": {"userEmails[]": [GRACE_MAIL, ADMIN_MAIL]}},
         {"json": {"userIds": [GRACE_ID, ADMIN_MAIL]}},
     ],
 )
-def test_enrolling_only_adds_and_may_be_repeated(client, add_session, body):
+def test_enrolling_adds_and_can_be_repeated(client, add_session, body):
     session = add_session()
     for _ in range(2):
         assert client("PATCH", f"/paths/sessions/{session}/users", **body).status_code == 200
@@ -170,7 +173,7 @@ def test_enrolling_only_adds_and_may_be_repeated(client, add_session, body):
     assert len(client("GET", f"/paths/sessions/{session}/users").json()) == 1
 
 
-def test_enrolling_again_does_not_begin_again(sandbox, client, add_session, stats):
+def test_enrolling_again_keeps_the_time_of_enrollment(sandbox, client, add_session, stats):
     session = add_session()
     for seconds in (0, 20):
         sandbox.control.advance(seconds)
@@ -178,11 +181,11 @@ def test_enrolling_again_does_not_begin_again(sandbox, client, add_session, stat
     assert stats(session)[2]["status"] == "completed"
 
 
-@pytest.mark.parametrize(("answer", "enrolled"), [("user_not_found", []), ("ignore", [GRACE_MAIL])])
-def test_unknown_mails_in_an_enrollment_can_be_switched(sandbox, client, add_session, answer, enrolled):
-    sandbox.control.settings(unknown_mail_in_enrollment=answer)
+@pytest.mark.parametrize(("response", "enrolled"), [("user_not_found", []), ("ignore", [GRACE_MAIL])])
+def test_effect_of_an_unknown_email_in_an_enrollment_can_be_switched(sandbox, client, add_session, response, enrolled):
+    sandbox.control.settings(unknown_mail_in_enrollment=response)
     session = add_session()
-    body = {"userEmails": [GRACE_MAIL, LINUS_MAIL, "nobody@acme.test"]}
+    body = {"userEmails": [GRACE_MAIL, LINUS_MAIL, "unknown@acme.test"]}
     refused = client("PATCH", f"/paths/sessions/{session}/users", json=body)
     assert refused.status_code == (200 if enrolled else 400)
     users = client("GET", f"/paths/sessions/{session}/users").json()
@@ -203,35 +206,35 @@ def test_members_of_an_enrolled_group_are_enrolled(sandbox, client, add_session,
     assert users == ["early@acme.test", *(["late@acme.test"] if grow else [])]
 
 
-def test_a_learner_progresses_with_the_clock(sandbox, client, add_session, stats):
+def test_learner_progresses_with_the_clock(sandbox, client, add_session, stats):
     sandbox.control.settings(learner_seconds=4000)
     session = add_session()
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
 
-    counts, everyone, one = stats(session)
+    counts, listed, one = stats(session)
     none = {"completed": 0, "enrolled": 1, "inProgress": 0, "selfEnrolled": 0, "started": 0}
     assert (counts["usersStatus"], counts["detailedStatus"]) == (none, {"notYetStarted": 1})
     assert (counts["sessionName"], counts["pathName"], counts["pathId"]) == ("Intake", "Onboarding", ONBOARDING_PATH_ID)
     assert one["detailedStatus"] == {"type": "notYetStarted"}
 
     sandbox.control.advance(2500)
-    counts, everyone, one = stats(session)
+    counts, listed, one = stats(session)
     assert counts["usersStatus"] == none | {"inProgress": 1, "started": 1}
     assert (one["progress"], one["score"], one["status"], one["completedAt"]) == (50, None, "onTime", None)
-    (entry,) = everyone["usersStats"]
+    (entry,) = listed["usersStats"]
     assert (entry["_id"], entry["deleted"], entry["progress"]) == (GRACE_ID, False, 50)
     assert entry["totalTimeSpentInSeconds"] == pytest.approx(1500, abs=20)
 
     sandbox.control.advance(1500)
-    counts, everyone, one = stats(session)
+    counts, listed, one = stats(session)
     assert counts["usersStatus"] == none | {"completed": 1, "started": 1}
     assert (one["progress"], one["score"], one["status"]) == (100, 90, "completed")
     assert one["detailedStatus"] == {"type": "successful"}
     assert one["globalTime"] == 3_000_000
-    assert everyone["usersStats"][0]["completedAt"] == one["completedAt"]
+    assert listed["usersStats"][0]["completedAt"] == one["completedAt"]
 
 
-def test_completing_the_path_yields_attempts_on_its_courses(sandbox, client, add_session, stats):
+def test_progress_in_a_path_yields_attempts_on_its_courses(sandbox, client, add_session, stats):
     sandbox.control.settings(learner_seconds=4000)
     session = add_session()
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
@@ -248,17 +251,17 @@ def test_completing_the_path_yields_attempts_on_its_courses(sandbox, client, add
     (security,) = attempts(SECURITY_COURSE_ID)
     assert security["completedAt"] == stats(session)[2]["completedAt"]
     assert security["globalTime"] == 1_500_000
-    # Filters: what completed at a moment is still there "after" it and "before" it, not later or earlier.
+    # A completion at a bound is within it, after as well as before.
     assert attempts(SECURITY_COURSE_ID, completedAtAfter=security["completedAt"]) == [security]
     assert attempts(SECURITY_COURSE_ID, completedAtBefore=security["completedAt"]) == [security]
     assert attempts(WELCOME_COURSE_ID, completedAtAfter=security["completedAt"]) == []
-    everyone = client("GET", f"/courses/{WELCOME_COURSE_ID}/stats").json()
-    assert everyone == [{"attempts": [welcome], "user": {"_id": GRACE_ID, "mail": GRACE_MAIL}}]
+    listed = client("GET", f"/courses/{WELCOME_COURSE_ID}/stats").json()
+    assert listed == [{"attempts": [welcome], "user": {"_id": GRACE_ID, "mail": GRACE_MAIL}}]
     sandbox.control.settings(course_stats_cap=0)
     assert client("GET", f"/courses/{WELCOME_COURSE_ID}/stats").json() == []
 
 
-def test_some_learners_end_without_success(sandbox, client, add_session, stats):
+def test_learner_can_complete_without_success(sandbox, client, add_session, stats):
     sandbox.control.settings(unsuccessful_mails=[GRACE_MAIL], users_status_key="userStatus")
     session = add_session()
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
@@ -270,7 +273,7 @@ def test_some_learners_end_without_success(sandbox, client, add_session, stats):
     assert stats(session)[0]["detailedStatus"] == {"Unsuccessful": 1}
 
 
-def test_who_completed_in_a_period(sandbox, client, add_session, add_user):
+def test_statistics_filter_by_completion(sandbox, client, add_session, add_user):
     session = add_session()
     enroll = lambda user: client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [user]})  # noqa: E731
     enroll(GRACE_ID)
@@ -293,9 +296,9 @@ def test_who_completed_in_a_period(sandbox, client, add_session, add_user):
     assert wrong.status_code == 400
 
 
-def test_sessions_open_and_end(sandbox, client, add_session, stats):
+def test_status_follows_opening_and_end_of_the_session(sandbox, client, add_session, stats):
     sandbox.control.settings(learner_seconds=10_000)
-    session = add_session(startDate=moment(seconds=-1000), endDate=moment(seconds=-5000))
+    session = add_session(startDate=timestamp(seconds=-1000), endDate=timestamp(seconds=-5000))
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
     assert stats(session)[2]["detailedStatus"] == {"type": "sessionNotOpened"}
     sandbox.control.advance(2000)
@@ -306,30 +309,30 @@ def test_sessions_open_and_end(sandbox, client, add_session, stats):
     assert stats(session)[2]["detailedStatus"] == {"type": "successful"}
 
 
-def test_statistics_refuse_as_documented(client, add_session):
+def test_statistics_return_the_documented_errors(client, add_session):
     session = add_session()
     for path, error in (
         (f"{UNKNOWN}/stats", "session_not_found"),
-        (f"{UNKNOWN}/stats/nobody@acme.test", "path_session_not_found"),
-        (f"{session}/stats/nobody@acme.test", "user_not_found"),
+        (f"{UNKNOWN}/stats/unknown@acme.test", "path_session_not_found"),
+        (f"{session}/stats/unknown@acme.test", "user_not_found"),
         (f"{session}/stats/{GRACE_MAIL}", "user_not_enrolled"),
     ):
-        answer = client("GET", f"/paths/sessions/{path}")
-        assert (answer.status_code, answer.json()) == (404, {"error": error})
+        response = client("GET", f"/paths/sessions/{path}")
+        assert (response.status_code, response.json()) == (404, {"error": error})
 
 
 @pytest.mark.parametrize("counted", [True, False])
-def test_deleted_users_stay_in_the_statistics_and_are_marked(sandbox, client, add_session, stats, counted):
+def test_statistics_contain_deleted_users(sandbox, client, add_session, stats, counted):
     sandbox.control.settings(deleted_users_in_counts=counted)
     session = add_session()
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
     client("DELETE", f"/users/{GRACE_ID}")
-    counts, everyone, _ = stats(session)
+    counts, listed, _ = stats(session)
     assert counts["usersStatus"]["enrolled"] == int(counted)
-    assert [user["deleted"] for user in everyone["usersStats"]] == [True]
+    assert [user["deleted"] for user in listed["usersStats"]] == [True]
 
 
-def test_an_invited_learner_begins_after_accepting(sandbox, client, add_session, stats):
+def test_invited_learner_starts_after_accepting(sandbox, client, add_session, stats):
     sandbox.control.settings(invited_user_routes="known")
     session = add_session()
     client("PATCH", f"/paths/sessions/{session}/users", json={"userEmails": [LINUS_MAIL]})
@@ -341,7 +344,7 @@ def test_an_invited_learner_begins_after_accepting(sandbox, client, add_session,
     assert stats(session, LINUS_MAIL)[2]["status"] == "completed"
 
 
-def test_sessions_in_a_catalog(sandbox, client, add_session):
+def test_catalog_contains_sessions(sandbox, client, add_session):
     session = add_session()
     catalog = f"/groups/{SALES_GROUP_ID}/catalog"
     assert client("PUT", catalog, data={"pathSessions[0]": session}).status_code == 200
@@ -352,9 +355,18 @@ def test_sessions_in_a_catalog(sandbox, client, add_session):
     assert client("GET", catalog).json()["paths"] == []
 
 
-def test_courses_are_listed_by_date(client):
-    courses = client("GET", "/courses").json()
-    assert [course["_id"] for course in courses] == [WELCOME_COURSE_ID, SECURITY_COURSE_ID]
-    assert client("GET", "/courses", params={"createdAfter": moment(days=-1)}).json() == []
+def test_courses_of_every_status_are_listed_with_unchanged_names(client):
+    courses = {course["_id"]: (course["status"], course["name"]) for course in client("GET", "/courses").json()}
+    assert courses == {
+        WELCOME_COURSE_ID: ("published", "Welcome to Acme"),
+        SECURITY_COURSE_ID: ("published", "Security basics"),
+        DRAFT_COURSE_ID: ("draft", ""),
+        DELETED_COURSE_ID: ("deleted", " Welcome\u00a0to Acme 2024\n\u00a0"),
+    }
+
+
+def test_courses_are_filtered_by_date(client):
+    assert len(client("GET", "/courses", params={"createdBefore": timestamp(days=-1)}).json()) == 4
+    assert client("GET", "/courses", params={"createdAfter": timestamp(days=-1)}).json() == []
     assert client("GET", f"/courses/{WELCOME_COURSE_ID}").json()["groupName"] == "Acme"
     assert client("GET", f"/courses/{UNKNOWN}").status_code == 400

@@ -1,4 +1,4 @@
-"""Starting and stopping: loopback only, in the foreground, as a pytest fixture, and what importing costs."""
+"""Start and stop on loopback, in the foreground and as a pytest fixture; and what is imported."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MODULE = [sys.executable, "-m", "airflow_provider_360learning.cli.definition", "
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "localhost", "::1", ""])
-def test_other_hosts_than_loopback_are_refused(host):
+def test_hosts_outside_loopback_are_refused(host):
     with pytest.raises(ValueError, match="loopback only"):
         Sandbox(host=host)
 
 
-def test_any_loopback_address_will_do():
+def test_any_loopback_address_is_accepted():
     with Sandbox(host="127.0.0.5", seed="empty") as sandbox:
         assert sandbox.url.startswith("http://127.0.0.5:")
         assert len(sandbox.control.state()["users"]) == 1
@@ -35,19 +35,19 @@ def test_any_loopback_address_will_do():
         requests.get(sandbox.url, timeout=1)
 
 
-def test_a_taken_port_is_said_at_once(sandbox):
+def test_port_in_use_raises_immediately(sandbox):
     with pytest.raises(OSError, match="in use"):
         Sandbox(port=int(sandbox.url.rpartition(":")[2]))
 
 
-def test_wrong_settings_are_said_at_once():
+def test_invalid_settings_raise_immediately():
     with pytest.raises(ValueError, match="learner_secons"):
         Sandbox(settings={"learner_secons": 1})
     with pytest.raises(ValueError, match="seed"):
         Sandbox(seed="other")
 
 
-def test_the_connection_is_one_for_airflow(sandbox):
+def test_connection_has_airflow_fields(sandbox):
     connection = json.loads(sandbox.connection_json(auth="api_key_query"))
     assert connection == {
         "conn_type": "learning360",
@@ -59,7 +59,7 @@ def test_the_connection_is_one_for_airflow(sandbox):
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_in_the_foreground_it_says_how_to_reach_it_and_ends_cleanly(tmp_path, end):
+def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end):
     port_file = tmp_path / "port"
     started = time.monotonic()
     arguments = [
@@ -92,7 +92,7 @@ def test_in_the_foreground_it_says_how_to_reach_it_and_ends_cleanly(tmp_path, en
     assert connection["login"] in output
 
 
-def test_a_wrong_command_line_is_said_in_one_line():
+def test_invalid_command_line_is_reported_without_traceback():
     ended = subprocess.run([*MODULE, "--host", "0.0.0.0"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert ended.returncode != 0
     assert "loopback only" in ended.stderr
@@ -105,7 +105,7 @@ def run_python(code):
     ).stdout
 
 
-def test_the_package_imports_neither_airflow_nor_the_client():
+def test_sandbox_imports_neither_airflow_nor_the_client():
     loaded = run_python(
         "import sys, airflow_provider_360learning.sandbox.server\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'airflow'"
@@ -114,7 +114,7 @@ def test_the_package_imports_neither_airflow_nor_the_client():
     assert loaded.strip() == "[]"
 
 
-def test_the_control_needs_the_standard_library_alone():
+def test_control_needs_only_the_standard_library():
     loaded = run_python(
         "import sys, airflow_provider_360learning.sandbox.control\n"
         "print([name for name in ('fastapi', 'uvicorn', 'starlette', 'pydantic', 'requests') if name in sys.modules])"
@@ -134,7 +134,7 @@ def test_creates(learning360_sandbox):
     url = connection["host"] + "/api/v1/groups"
     assert requests.post(url, json={"name": "Lab", "public": True}, headers=headers).status_code == 200
 
-def test_starts_afresh(learning360_sandbox):
+def test_is_reset(learning360_sandbox):
     assert "Lab" not in [group["name"] for group in learning360_sandbox.control.state()["groups"]]
     assert learning360_sandbox.control.journal() == []
 """
@@ -147,13 +147,13 @@ def run_pytest(folder, *more):
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
-def test_the_pytest_fixture_gives_each_test_a_fresh_sandbox(tmp_path):
+def test_pytest_fixture_resets_the_sandbox_for_each_test(tmp_path):
     ended = run_pytest(tmp_path)
     assert "2 passed" in ended.stdout, ended.stdout
 
 
-def test_the_pytest_fixture_says_what_to_install(tmp_path):
-    # A package of the same name that cannot be imported stands for one that is missing.
+def test_pytest_fixture_reports_missing_packages(tmp_path):
+    # A module that is set to None cannot be imported, as if it were missing.
     (tmp_path / "conftest.py").write_text("import sys\nsys.modules['fastapi'] = None\n")
     ended = run_pytest(tmp_path)
     assert "airflow-provider-360learning[sandbox]" in ended.stdout

@@ -34,7 +34,7 @@ def evidence():
             "users": [{"mail": mail, "id": mail[0]} for mail in [*mails, "else@x.test"]],
             "mails_sent": [{"to": mail} for mail in mails],
         },
-        results_path=[
+        results=[
             {"row": row, "key": mail, "id": mail[0], "outcome": "already_exists" if row == 2 else "created"}
             for row, mail in enumerate(mails, 1)
         ],

@@ -78,6 +78,10 @@ class State:
             if person.id in session.enrolled or groups & set(session.groups):
                 session.enrolled[person.id] = self._clock.now()
 
+    def log_in(self, person: Person) -> None:
+        """Record a login."""
+        person.last_login_at = self._clock.now()
+
     def change_mail(self, person: Person, mail: str) -> None:
         """Change a person's email address."""
         del self._id_by_mail[person.mail.lower()]

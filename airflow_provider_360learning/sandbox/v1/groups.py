@@ -163,7 +163,7 @@ def delete_from_group_catalog(call: Call) -> Response:
     """Remove courses and path sessions from a catalog."""
     group = call.group(call.path["group_id"])
     courses, sessions = set(call.strings("courses") or []), set(call.strings("pathSessions") or [])
-    if call.settings.catalog_absent_answer == "not_found":
+    if call.settings.catalog_absent_response == "not_found":
         if not courses <= set(group.courses):
             raise ApiError(400, "course_not_found")
         if not sessions <= set(group.path_sessions):

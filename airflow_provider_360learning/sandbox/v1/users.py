@@ -154,7 +154,7 @@ def update_user(call: Call) -> Response:
 def delete_user(call: Call) -> Response:
     """Delete a user softly."""
     person = call.state.find(call.path["user_email"])
-    if person and person.status == "deleted" and call.settings.deleted_user_answer == "no_content":
+    if person and person.status == "deleted" and call.settings.deleted_user_response == "no_content":
         return NO_CONTENT
     call.state.delete_person(call.person(call.path["user_email"]))
     return NO_CONTENT

@@ -46,7 +46,7 @@ def many_rows():
         action="create_user",
         learning360_conn_id="{{ dag_run.conf['connection'] }}",
         rows="{{ dag_run.conf['rows'] }}",
-        results_path="{{ dag_run.conf['results'] }}",
+        results_path="{{ dag_run.conf['results_path'] }}",
         # A mail goes out to each: nobody must get two.
         defaults={"mode": "create_active_and_mail_generated_password"},
         retries=20,
