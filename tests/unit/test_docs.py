@@ -175,7 +175,7 @@ _FILES = "cfg csv dags_examples json jsonl parquet parts rejected statistics txt
 _VALUES = "all any completed error false ignore successful true unsuccessful wait"
 _PYTHON = "http make requests timedelta"
 _RESULTS = """
-    attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at largest_answer
+    attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at invalid_values largest_response
     likely_cap needed outcomes pending sessions successful transient_error unchanged unsuccessful would_send
 """
 _SANDBOX = "after control kind learning360_sandbox mentions sent_bytes"
