@@ -29,6 +29,20 @@ from airflow_provider_360learning.api.v1.spec import API_V1
 FREE = dict.fromkeys(API_V1.limits, 1000)
 
 
+class FakeClock:
+    """A clock that only moves when a test advances it."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+
+
 @dataclass
 class Request:
     """A request that a tiny server received."""

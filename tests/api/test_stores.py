@@ -1,4 +1,4 @@
-"""Reservations: at the earliest moment that fits all limits, together with other threads and processes."""
+"""Reservations: the earliest time that all limits allow, shared with other threads and processes."""
 
 from __future__ import annotations
 
@@ -28,42 +28,46 @@ from airflow_provider_360learning.api.limiter.store import (
     StoreUnavailableError,
     earliest_time,
 )
+from tests.api.support import FakeClock
 
 ROOT = Path(__file__).parents[2]
 ALL = SharedLimit("all", 5, 1.0)
 CREATIONS = SharedLimit("creations", 2, 1.0)
 
 
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
 @pytest.fixture(params=["memory", "host", "redis"])
-def make_store(request, tmp_path):
-    """Make stores that share their reservations."""
+def store(request, tmp_path, clock):
     if request.param == "memory":
-        store = SqliteStore(":memory:")
-        return lambda: store
+        return SqliteStore(":memory:", clock=clock)
     if request.param == "host":
-        return lambda: host_store(str(tmp_path))
+        return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)
     server = request.getfixturevalue("redis_server")
-    return lambda: RedisStore(redis.Redis(server.host, server.port), "redis")
+    return RedisStore(redis.Redis(server.host, server.port), "redis")
 
 
 @pytest.fixture
-def store(make_store):
-    return make_store()
+def pass_time(store, clock):
+    """Let time pass on the store's clock; that of a Redis server is real."""
+    return time.sleep if isinstance(store, RedisStore) else clock.advance
 
 
-def book(store, *limits, max_wait=600.0, **how):
+def reserve(store, *limits, max_wait=600.0, **how):
     return store.reserve(limits, max_wait=max_wait, **how)
 
 
 def back_off(store, *levels, retry_after=None, delay_for=float, sent=None):
-    """Push back, by default after a request that was sent just now."""
-    return store.back_off(sent or book(store, SharedLimit("any", 1000, 1.0)), levels, retry_after, delay_for)
+    """Back off, by default after a request that was sent just now."""
+    return store.back_off(sent or reserve(store, SharedLimit("any", 1000, 1.0)), levels, retry_after, delay_for)
 
 
-def most_in_a_window(moments, window):
-    """Count the most moments in any window, by nothing but comparing them."""
-    moments = sorted(moments)
-    return max(sum(first <= other < first + window for other in moments) for first in moments)
+def max_in_a_window(times, window):
+    """Return the maximum number of times in any window, by comparing all of them."""
+    return max(sum(first <= other < first + window for other in times) for first in times)
 
 
 def run_python(code, *arguments):
@@ -76,138 +80,136 @@ def run_python(code, *arguments):
     )
 
 
-# StoragePath the earliest moment is
+# The earliest time
 
 
-def is_free(moments, calls, window, moment):
-    """Tell whether a request at a moment leaves every window with ``calls`` requests or fewer."""
-    return not any(
-        max(*group, moment) - min(*group, moment) < window for group in itertools.combinations(moments, calls)
-    )
+def is_free(times, requests, window, time):
+    """Return whether a request at a time leaves every window with ``requests`` requests or fewer."""
+    return not any(max(*group, time) - min(*group, time) < window for group in itertools.combinations(times, requests))
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_earliest_moment_is_that_of_a_model_that_tries_them_all(seed):
+def test_returns_the_same_time_as_trying_all_of_them(seed):
     chance = random.Random(seed)
     for _ in range(300):
-        calls, window = chance.randint(1, 4), chance.randint(1, 8)
-        moments = sorted(chance.randint(0, 30) for _ in range(chance.randint(0, 9)))
+        requests, window = chance.randint(1, 4), chance.randint(1, 8)
+        times = sorted(chance.randint(0, 30) for _ in range(chance.randint(0, 9)))
         start = chance.randint(0, 32)
-        by_trial = next(moment for moment in itertools.count(start) if is_free(moments, calls, window, moment))
-        assert earliest_time(moments, calls, window, start) == by_trial, (moments, calls, window, start)
+        by_trial = next(time for time in itertools.count(start) if is_free(times, requests, window, time))
+        assert earliest_time(times, requests, window, start) == by_trial, (times, requests, window, start)
 
 
-def test_a_row_of_earliest_moments_keeps_to_the_limit_and_wastes_nothing():
-    chance, moments = random.Random(1), []
+def test_uses_the_full_limit_and_never_exceeds_it():
+    chance, times = random.Random(1), []
     for _ in range(200):
-        moment = earliest_time(moments, 3, 1.0, chance.choice([0.0, 5.0, 20.0]))
-        moments = sorted([*moments, moment])
-    assert most_in_a_window(moments, 1.0) == 3
-    assert sum(0 <= moment < 60 for moment in moments) >= 175
+        times = sorted([*times, earliest_time(times, 3, 1.0, chance.choice([0.0, 5.0, 20.0]))])
+    assert max_in_a_window(times, 1.0) == 3
+    assert sum(time < 60 for time in times) >= 175
 
 
 # One store
 
 
-def test_the_first_calls_of_a_window_go_at_once(store):
-    waits = [book(store, CREATIONS).wait for _ in range(4)]
+def test_grants_the_first_requests_of_a_window_at_once(store):
+    waits = [reserve(store, CREATIONS).wait for _ in range(4)]
     assert waits[:2] == [0, 0]
     assert waits[2:] == pytest.approx([1, 1], abs=0.1)
 
 
-def test_calls_with_the_same_limits_go_in_turn(store):
-    moments = [book(store, CREATIONS, ALL).time for _ in range(20)]
-    assert moments == sorted(moments)
+def test_grants_requests_with_the_same_limits_in_order(store):
+    times = [reserve(store, CREATIONS, ALL).time for _ in range(20)]
+    assert times == sorted(times)
 
 
-def test_every_limit_is_kept_at_once(store):
-    creations = [book(store, CREATIONS, ALL).time for _ in range(10)]
-    updates = [book(store, ALL).time for _ in range(20)]
-    assert most_in_a_window(creations, 0.999) == 2
-    assert most_in_a_window(creations + updates, 0.999) == 5
+def test_respects_all_limits_of_a_request(store):
+    creations = [reserve(store, CREATIONS, ALL).time for _ in range(10)]
+    updates = [reserve(store, ALL).time for _ in range(20)]
+    assert max_in_a_window(creations, 0.999) == 2
+    assert max_in_a_window(creations + updates, 0.999) == 5
 
 
-def test_queued_creations_do_not_hold_up_updates(store):
-    """Gaps before later reservations are used: three of five are left in each second."""
+def test_uses_gaps_between_earlier_reservations(store):
+    """Queued creations leave three of five requests per second for updates."""
     for _ in range(20):
-        book(store, CREATIONS, ALL)
-    waits = [book(store, ALL).wait for _ in range(7)]
+        reserve(store, CREATIONS, ALL)
+    waits = [reserve(store, ALL).wait for _ in range(7)]
     assert waits[:3] == [0, 0, 0]
     assert waits[3:6] == pytest.approx([1, 1, 1], abs=0.1)
     assert waits[6] == pytest.approx(2, abs=0.1)
 
 
-def test_who_takes_the_gaps_does_not_push_the_queue_back(store):
-    queued = [book(store, CREATIONS, ALL) for _ in range(6)]
+def test_using_gaps_does_not_postpone_the_queue(store):
+    queued = [reserve(store, CREATIONS, ALL) for _ in range(6)]
     for _ in range(9):
-        book(store, ALL)
-    assert book(store, CREATIONS, ALL).time - queued[-1].time == pytest.approx(1, abs=0.05)
+        reserve(store, ALL)
+    assert reserve(store, CREATIONS, ALL).time - queued[-1].time == pytest.approx(1, abs=0.05)
 
 
-def test_it_is_told_which_limit_held(store):
-    held = [book(store, CREATIONS, ALL).limiting_key for _ in range(3)]
-    assert held == [None, None, "creations"]
+def test_returns_the_limit_that_postponed_a_request(store):
+    keys = [reserve(store, CREATIONS, ALL).limiting_key for _ in range(3)]
+    assert keys == [None, None, "creations"]
 
 
-def test_what_is_released_is_free_again(store):
-    first, _ = book(store, CREATIONS), book(store, CREATIONS)
+def test_a_released_time_is_free_again(store):
+    first, _ = reserve(store, CREATIONS), reserve(store, CREATIONS)
     store.release(first)
-    assert book(store, CREATIONS).wait == 0
-    assert book(store, CREATIONS).wait == pytest.approx(1, abs=0.1)
+    assert reserve(store, CREATIONS).wait == 0
+    assert reserve(store, CREATIONS).wait == pytest.approx(1, abs=0.1)
 
 
-def test_two_reservations_of_one_moment_are_told_apart(store):
-    """Two gates that open at the same moment let two begin at the very same one."""
+def test_distinguishes_two_reservations_of_the_same_time(store, pass_time):
+    """Two gates that open at the same time let two requests through then."""
     gates, both = (SharedLimit("gate 1", 1, 1.0), SharedLimit("gate 2", 1, 1.0)), SharedLimit("both", 2, 1.0)
-    book(store, *gates)
-    first, second = (book(store, gate, both) for gate in gates)
+    reserve(store, *gates)
+    pass_time(0.01)
+    first, second = (reserve(store, gate, both) for gate in gates)
     assert first.time == second.time
     store.release(first)
     store.release(first)
-    assert book(store, gates[0], both).time == second.time
-    assert book(store, both).time == pytest.approx(second.time + 1, abs=0.001)
+    assert reserve(store, gates[0], both).time == second.time
+    assert reserve(store, both).time == pytest.approx(second.time + 1, abs=0.001)
 
 
-def test_a_reservation_can_be_replaced_without_losing_its_place(store):
-    first, _ = book(store, CREATIONS), book(store, CREATIONS)
-    assert book(store, CREATIONS, replacing=first).wait == 0
-    assert book(store, CREATIONS).wait == pytest.approx(1, abs=0.1)
+def test_a_replaced_reservation_keeps_its_place(store):
+    first, _ = reserve(store, CREATIONS), reserve(store, CREATIONS)
+    assert reserve(store, CREATIONS, replacing=first).wait == 0
+    assert reserve(store, CREATIONS).wait == pytest.approx(1, abs=0.1)
 
 
-def test_what_would_wait_too_long_is_not_booked(store):
+def test_does_not_reserve_a_time_after_the_maximum_wait(store):
     for _ in range(4):
-        book(store, CREATIONS, ALL)
+        reserve(store, CREATIONS, ALL)
     with pytest.raises(NoCapacityError) as caught:
-        book(store, CREATIONS, ALL, max_wait=1.5)
+        reserve(store, CREATIONS, ALL, max_wait=1.5)
     assert caught.value.wait == pytest.approx(2, abs=0.1)
-    assert book(store, CREATIONS, ALL).wait == pytest.approx(2, abs=0.1)
-    assert [book(store, ALL).wait for _ in range(3)] == [0, 0, 0]
+    assert reserve(store, CREATIONS, ALL).wait == pytest.approx(2, abs=0.1)
+    assert [reserve(store, ALL).wait for _ in range(3)] == [0, 0, 0]
 
 
-def test_what_has_room_needs_no_time_to_wait(store):
-    a_minute = SharedLimit("minute", 2, 60.0)
-    book(store, a_minute)
-    assert book(store, a_minute, max_wait=0.0).wait == 0
+def test_grants_a_request_without_wait_if_there_is_capacity(store):
+    per_minute = SharedLimit("minute", 2, 60.0)
+    reserve(store, per_minute)
+    assert reserve(store, per_minute, max_wait=0.0).wait == 0
     with pytest.raises(NoCapacityError):
-        book(store, a_minute, max_wait=0.0)
+        reserve(store, per_minute, max_wait=0.0)
 
 
-def test_some_seconds_can_be_let_pass_first(store):
-    assert book(store, ALL, min_wait=3.0).wait == pytest.approx(3, abs=0.1)
+def test_respects_the_minimum_wait(store):
+    assert reserve(store, ALL, min_wait=3.0).wait == pytest.approx(3, abs=0.1)
 
 
-def test_what_is_over_counts_no_more(store):
+def test_does_not_count_requests_before_the_window(store, pass_time):
     short = SharedLimit("short", 1, 0.1)
     for _ in range(3):
-        reservation = book(store, short)
-        time.sleep(reservation.wait)
+        reservation = reserve(store, short)
+        pass_time(reservation.wait)
         assert reservation.wait < 0.15
 
 
-def test_lateness_is_told_and_a_closed_moment_is_none(store):
-    reservation = book(store, CREATIONS)
-    time.sleep(0.05)
-    assert 0.05 <= store.lateness(reservation) < 5
+def test_returns_the_lateness_unless_a_back_off_closed_the_time(store, pass_time):
+    reservation = reserve(store, CREATIONS)
+    pass_time(0.05)
+    assert 0.049 <= store.lateness(reservation) < 5
     back_off(store, [CREATIONS], retry_after=5)
     assert store.lateness(reservation) is None
 
@@ -215,84 +217,84 @@ def test_lateness_is_told_and_a_closed_moment_is_none(store):
 # After a 429
 
 
-def test_a_push_back_closes_the_first_level_only(store):
+def test_a_back_off_closes_the_first_level_only(store):
     assert back_off(store, [CREATIONS], [ALL], retry_after=3.0) == 3.0
-    assert book(store, CREATIONS, ALL).wait == pytest.approx(3, abs=0.1)
-    assert book(store, ALL).wait == 0
+    assert reserve(store, CREATIONS, ALL).wait == pytest.approx(3, abs=0.1)
+    assert reserve(store, ALL).wait == 0
 
 
-def test_a_second_one_in_short_order_closes_all_levels(store):
+def test_consecutive_429s_close_all_levels(store, pass_time):
     back_off(store, [CREATIONS], [ALL], retry_after=0.1)
-    time.sleep(0.12)
+    pass_time(0.12)
     back_off(store, [CREATIONS], [ALL], retry_after=3.0)
-    assert book(store, ALL).wait == pytest.approx(3, abs=0.1)
+    assert reserve(store, ALL).wait == pytest.approx(3, abs=0.1)
 
 
-def test_answers_to_requests_that_were_under_way_do_not_add_up(store):
-    """They were sent before anybody knew: neither do they close more limits, nor for longer."""
-    under_way = [book(store, CREATIONS, ALL) for _ in range(5)]
+def test_requests_sent_before_the_back_off_do_not_add_up(store):
+    """They close neither more limits, nor for longer."""
+    already_sent = [reserve(store, CREATIONS, ALL) for _ in range(5)]
     closed_for = [
-        back_off(store, [CREATIONS], [ALL], delay_for=lambda times: 2.0 * times, sent=sent) for sent in under_way
+        back_off(store, [CREATIONS], [ALL], delay_for=lambda count: 3.0 * count, sent=sent) for sent in already_sent
     ]
-    assert closed_for == pytest.approx([2] * 5, abs=0.1)
-    assert book(store, ALL).wait < 1.1
+    assert closed_for == pytest.approx([3] * 5, abs=0.1)
+    assert reserve(store, ALL).wait < 1.1
 
 
-def test_a_late_answer_to_what_was_under_way_closes_nothing(store):
-    under_way = book(store, ALL)
+def test_a_late_response_to_an_earlier_request_closes_nothing(store, pass_time):
+    already_sent = reserve(store, ALL)
     back_off(store, [ALL], retry_after=0.1)
-    time.sleep(0.15)
-    assert back_off(store, [ALL], sent=under_way) == 0
-    assert book(store, ALL).wait < 0.5
+    pass_time(0.15)
+    assert back_off(store, [ALL], sent=already_sent) == 0
+    assert reserve(store, ALL).wait < 0.5
 
 
-def test_a_shorter_push_back_reopens_nothing(store):
+def test_a_shorter_back_off_reopens_nothing(store):
     back_off(store, [ALL], retry_after=5.0)
     back_off(store, [ALL], retry_after=1.0)
-    assert book(store, ALL).wait == pytest.approx(5, abs=0.1)
+    assert reserve(store, ALL).wait == pytest.approx(5, abs=0.1)
 
 
-def test_nor_does_the_push_back_of_another_route(store):
+def test_a_shorter_back_off_of_another_operation_reopens_nothing(store, pass_time):
     back_off(store, [ALL], retry_after=5.0)
     back_off(store, [CREATIONS], [ALL], retry_after=0.1)
-    time.sleep(0.12)
+    pass_time(0.12)
     back_off(store, [CREATIONS], [ALL], retry_after=0.5)
-    assert book(store, ALL).wait == pytest.approx(5, abs=0.3)
+    assert reserve(store, ALL).wait == pytest.approx(5, abs=0.3)
 
 
-def test_push_backs_in_a_row_grow_and_are_forgotten(store):
-    def next_one():
-        seconds = back_off(store, [ALL], delay_for=lambda times: 0.1 * times)
-        time.sleep(seconds + 0.05)
+def test_consecutive_back_offs_grow_and_are_forgotten(store, pass_time):
+    def next_delay():
+        seconds = back_off(store, [ALL], delay_for=lambda count: 0.1 * count)
+        pass_time(seconds + 0.05)
         return seconds
 
-    assert [next_one() for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
-    time.sleep(CONSECUTIVE_429_WINDOW)
-    assert next_one() == pytest.approx(0.1)
+    assert [next_delay() for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+    pass_time(CONSECUTIVE_429_WINDOW)
+    assert next_delay() == pytest.approx(0.1)
 
 
-def test_a_limit_comes_back_slower_and_evenly(store):
-    """Two a second, less 15 %: one in 0.588 s. A burst would meet those of whoever else uses the limit."""
+def test_a_limit_reopens_slower_and_evenly_spaced(store):
+    """Two per second, less 15 %: one per 0.588 s. A burst would meet those of another client."""
     back_off(store, [CREATIONS], retry_after=2.0)
-    waits = [book(store, CREATIONS).wait for _ in range(4)]
+    waits = [reserve(store, CREATIONS).wait for _ in range(4)]
     assert waits == pytest.approx([2, 2.588, 3.176, 3.765], abs=0.1)
 
 
-def test_it_is_slowed_down_once_for_what_was_under_way(store):
-    under_way = [book(store, CREATIONS) for _ in range(3)]
-    for sent in under_way:
+def test_earlier_requests_slow_a_limit_down_once(store):
+    already_sent = [reserve(store, CREATIONS) for _ in range(3)]
+    for sent in already_sent:
         back_off(store, [CREATIONS], retry_after=2.0, sent=sent)
-    waits = [book(store, CREATIONS).wait for _ in range(2)]
+    waits = [reserve(store, CREATIONS).wait for _ in range(2)]
     assert waits[1] - waits[0] == pytest.approx(0.588, abs=0.01)
 
 
-def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
+def test_consecutive_back_offs_slow_a_limit_down_further(store, pass_time):
     fast = SharedLimit("fast", 100, 1.0)
 
     def spacing():
         back_off(store, [fast], retry_after=0.02)
-        time.sleep(0.03)
-        first, second = (book(store, fast, min_wait=0.5) for _ in range(2))
+        pass_time(0.03)
+        first, second = (reserve(store, fast, min_wait=0.5) for _ in range(2))
         store.release(first)
         store.release(second)
         return second.time - first.time
@@ -302,21 +304,21 @@ def test_push_backs_in_a_row_slow_it_down_further_but_never_stop_it(store):
     assert spacings[2] > 1.2 * spacings[0]
 
 
-def test_the_pace_comes_back(store):
-    """After as many requests as the limit allows in a second or two, it is whole again."""
+def test_the_pace_recovers(store, pass_time):
+    """It is complete again after as many requests as the limit allows in a second or two."""
     quick = SharedLimit("quick", 250, 1.0)
     back_off(store, [quick], retry_after=0.01)
-    slow = [book(store, quick, min_wait=0.02) for _ in range(2)]
+    slow = [reserve(store, quick, min_wait=0.02) for _ in range(2)]
     assert slow[1].time > slow[0].time + 0.003
-    time.sleep(1.3)
-    assert [book(store, quick).wait for _ in range(10)] == [0] * 10
+    pass_time(1.3)
+    assert [reserve(store, quick).wait for _ in range(10)] == [0] * 10
 
 
-def test_a_slow_limit_does_not_hold_up_others(store):
+def test_a_slow_limit_does_not_postpone_others(store):
     back_off(store, [CREATIONS], [ALL], retry_after=0.0)
     for _ in range(5):
-        book(store, CREATIONS, ALL)
-    assert book(store, ALL).wait == 0
+        reserve(store, CREATIONS, ALL)
+    assert reserve(store, ALL).wait == 0
 
 
 # Several threads, several processes
@@ -325,33 +327,33 @@ def test_a_slow_limit_does_not_hold_up_others(store):
 def test_threads_share_a_store(store):
     limit = SharedLimit("all", 10, 1.0)
     with ThreadPoolExecutor(8) as threads:
-        moments = list(threads.map(lambda number: book(store, limit).time, range(100)))
-    assert most_in_a_window(moments, 0.999) == 10
-    assert max(moments) - min(moments) == pytest.approx(9, abs=0.5)
+        times = list(threads.map(lambda number: reserve(store, limit).time, range(100)))
+    assert max_in_a_window(times, 0.999) == 10
+    assert max(times) - min(times) == pytest.approx(9, abs=0.5)
 
 
 # A long queue
 
 
 class Model:
-    """All reservations of a test, and where the next one belongs: read anew each time."""
+    """All reservations of a test, and the time of the next one, computed from all of them."""
 
     def __init__(self):
-        self.booked = []
+        self.reservations = []
 
     def place(self, limits, start):
-        moment = None
-        while moment != start:
-            moment = start
+        found = None
+        while found != start:
+            found = start
             for limit in limits:
-                taken = sorted(one.time for one in self.booked if limit.key in one.keys)
+                taken = sorted(each.time for each in self.reservations if limit.key in each.keys)
                 start = earliest_time(taken, limit.requests, limit.window, start)
-        return moment
+        return found
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_each_place_is_that_of_a_model(store, seed):
-    """Whatever is booked, given up and replaced, with limits and guards that differ."""
+def test_reserves_the_same_times_as_a_model(store, clock, seed):
+    """For any order of reserving, releasing and replacing, with different limits and margins."""
     slow, fast = SharedLimit("slow", 2, 1.0), SharedLimit("all", 5, 1.0)
     kinds = [
         (slow, fast),
@@ -361,20 +363,20 @@ def test_each_place_is_that_of_a_model(store, seed):
         (SharedLimit("all", 3, 1.0),),
     ]
     chance, model = random.Random(seed), Model()
-    clock = time.time if isinstance(store, RedisStore) else time.monotonic
+    read_clock = time.time if isinstance(store, RedisStore) else clock
     for _ in range(250):
         limits, ahead, replaced = chance.choice(kinds), chance.choice([0.5, 0.5, 0.5, 15.0, 40.0]), None
-        if model.booked and chance.random() < 0.3:
-            given_up = model.booked.pop(chance.randrange(len(model.booked)))
-            if given_up.keys == tuple(limit.key for limit in limits):
-                replaced = given_up
+        if model.reservations and chance.random() < 0.3:
+            released = model.reservations.pop(chance.randrange(len(model.reservations)))
+            if released.keys == tuple(limit.key for limit in limits):
+                replaced = released
             else:
-                store.release(given_up)
-        sent_up_to = clock()
-        reservation = book(store, *limits, min_wait=ahead, replacing=replaced)
-        soonest, latest = model.place(limits, sent_up_to + ahead), model.place(limits, clock() + ahead)
+                store.release(released)
+        earliest = read_clock()
+        reservation = reserve(store, *limits, min_wait=ahead, replacing=replaced)
+        soonest, latest = model.place(limits, earliest + ahead), model.place(limits, read_clock() + ahead)
         assert soonest - 0.001 <= reservation.time <= latest + 0.001
-        model.booked.append(reservation)
+        model.reservations.append(reservation)
 
 
 WORKER = """
@@ -395,13 +397,13 @@ for number in range(15):
 """
 
 
-@pytest.mark.parametrize("kind", ["host", "redis"])
-def test_processes_share_a_limit(kind, tmp_path, request):
-    """Each process waits for its moments, so that old ones are forgotten while new ones are made."""
-    place = tmp_path if kind == "host" else request.getfixturevalue("redis_server").port
+@pytest.mark.parametrize("backend", ["host", "redis"])
+def test_processes_share_a_limit(backend, tmp_path, request):
+    """Each process waits for its times, so that old reservations are deleted meanwhile."""
+    place = tmp_path if backend == "host" else request.getfixturevalue("redis_server").port
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, kind, str(place)],
+            [sys.executable, "-c", WORKER, backend, str(place)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -414,14 +416,14 @@ def test_processes_share_a_limit(kind, tmp_path, request):
         worker.stdin.write("go\n")
         worker.stdin.flush()
     each = [[float(line) for line in worker.communicate(timeout=30)[0].split()] for worker in workers]
-    assert [len(moments) for moments in each] == [15] * 4
+    assert [len(times) for times in each] == [15] * 4
     together = sorted(itertools.chain.from_iterable(each))
-    assert most_in_a_window(together, 0.4999) == 10
-    assert together[-1] - together[0] < 10, "60 calls at 10 in half a second; a busy machine is late for some"
+    assert max_in_a_window(together, 0.4999) == 10
+    assert together[-1] - together[0] < 10, "60 requests at 10 per half second; a busy machine is late for some"
 
 
-def test_who_dies_with_reservations_blocks_others_for_a_window_only(tmp_path):
-    dies = """
+def test_reservations_of_a_killed_process_block_one_window(tmp_path):
+    reserve_and_die = """
 import os, sys
 from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import SharedLimit
@@ -430,46 +432,46 @@ for number in range(3):
     store.reserve([SharedLimit("all", 3, 0.5)], max_wait=60)
 os.kill(os.getpid(), 9)
 """
-    assert run_python(dies, tmp_path).wait(timeout=30) == -9
+    assert run_python(reserve_and_die, tmp_path).wait(timeout=30) == -9
     store = host_store(str(tmp_path))
-    reservation = book(store, SharedLimit("all", 3, 0.5))
+    reservation = reserve(store, SharedLimit("all", 3, 0.5))
     assert reservation.wait <= 0.5
     time.sleep(reservation.wait)
-    assert book(store, SharedLimit("all", 3, 0.5)).wait < 0.05
+    assert reserve(store, SharedLimit("all", 3, 0.5)).wait < 0.05
 
 
-# When the store is in trouble
+# Unavailable stores
 
 
 @contextmanager
-def held(folder, seconds):
-    """Hold the file of a host store for a while, as a process does that gets no CPU."""
+def locked(folder, seconds):
+    """Lock the file of a host store, as a process does that gets no CPU."""
     (file,) = folder.glob("rate-limits-*.sqlite3")
-    holding = threading.Event()
+    is_locked = threading.Event()
 
     def hold():
         with closing(sqlite3.connect(file, isolation_level=None)) as db:
             db.execute("BEGIN EXCLUSIVE")
-            holding.set()
+            is_locked.set()
             time.sleep(seconds)
             db.execute("ROLLBACK")
 
     thread = threading.Thread(target=hold)
     thread.start()
-    holding.wait()
+    is_locked.wait()
     yield
     thread.join()
 
 
-def test_a_look_that_had_to_wait_for_the_file_is_late_itself(tmp_path):
+def test_lateness_includes_the_wait_for_the_file(tmp_path):
     store = host_store(str(tmp_path))
-    reservation = book(store, ALL)
-    with held(tmp_path, 0.3):
+    reservation = reserve(store, ALL)
+    with locked(tmp_path, 0.3):
         assert store.lateness(reservation) >= 0.29
 
 
-def test_a_signal_in_the_middle_locks_nobody_out(tmp_path):
-    """As the timeout of a task comes."""
+def test_a_signal_during_a_transaction_releases_the_file(tmp_path):
+    """A task timeout arrives as a signal."""
     store = host_store(str(tmp_path))
 
     def interrupt(number, frame):
@@ -477,27 +479,27 @@ def test_a_signal_in_the_middle_locks_nobody_out(tmp_path):
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with held(tmp_path, 0.3):
+        with locked(tmp_path, 0.3):
             signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(InterruptedError):
-                book(store, ALL)
+                reserve(store, ALL)
     finally:
         signal.signal(signal.SIGALRM, before)
-    book(store, ALL)
-    book(host_store(str(tmp_path)), ALL)
+    reserve(store, ALL)
+    reserve(host_store(str(tmp_path)), ALL)
 
 
-def test_a_place_in_a_redis_that_lost_its_data_is_lost(redis_server):
-    """Others are given it anew."""
+def test_a_reservation_in_a_redis_that_lost_its_data_is_lost(redis_server):
+    """The server may grant its time to another request."""
     client = redis.Redis(redis_server.host, redis_server.port)
     store = RedisStore(client, "redis")
-    reservation = book(store, ALL)
+    reservation = reserve(store, ALL)
     client.flushall()
     assert store.lateness(reservation) is None
-    assert store.lateness(book(store, ALL)) is not None
+    assert store.lateness(reserve(store, ALL)) is not None
 
 
-def test_a_redis_that_takes_no_writes_cannot_be_used(redis_server):
+def test_a_redis_that_accepts_no_writes_is_unavailable(redis_server):
     client = redis.Redis(redis_server.host, redis_server.port)
     store = RedisStore(client, "the server")
     store.check()
@@ -506,24 +508,24 @@ def test_a_redis_that_takes_no_writes_cannot_be_used(redis_server):
         store.check()
 
 
-def test_a_redis_whose_clock_was_set_back_makes_nobody_wait_for_it(redis_server):
-    """As far as a client can tell: its moment is in the future."""
+def test_does_not_wait_for_a_redis_whose_clock_was_set_back(redis_server):
+    """To a client, its reserved time is then in the future."""
     store = RedisStore(redis.Redis(redis_server.host, redis_server.port), "redis")
-    ahead = book(store, ALL, min_wait=30.0)
+    ahead = reserve(store, ALL, min_wait=30.0)
     assert store.lateness(ahead) is None
 
 
-# StoragePath the file lives
+# The file of a host store
 
 
-def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path):
+def test_reports_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / "taken").write_text("")
     for folder in (tmp_path / "taken", tmp_path / "taken" / "below"):
         with pytest.raises(StoreUnavailableError, match="taken"):
             host_store(str(folder))
 
 
-def test_a_damaged_file_is_said_so(tmp_path):
+def test_reports_a_damaged_file(tmp_path):
     host_store(str(tmp_path))
     (file,) = tmp_path.glob("rate-limits-*.sqlite3")
     file.write_bytes(b"not a database, but as long as one" * 100)
@@ -558,14 +560,14 @@ def test_uses_a_file_again_after_it_was_deleted_because_of_its_format(tmp_path):
     with pytest.raises(StoreUnavailableError, match="format version 0"):
         store.check()
     (tmp_path / "limits.sqlite3").unlink()
-    book(store, ALL)
+    reserve(store, ALL)
 
 
 def test_refuses_a_redis_that_another_format_version_uses(redis_server):
     client = redis.Redis(redis_server.host, redis_server.port)
-    book(RedisStore(client, "redis"), ALL)
+    reserve(RedisStore(client, "redis"), ALL)
     assert client.get(FORMAT_KEY) == b"1"
-    assert 0 < client.ttl(FORMAT_KEY) <= 120, "two minutes after the last use, another version may begin"
+    assert 0 < client.ttl(FORMAT_KEY) <= 120, "another version may start two minutes after the last use"
     client.set(FORMAT_KEY, "2")
     with pytest.raises(StoreUnavailableError, match=r"redis: .*\(format version 2, here 1\)\. Run one version"):
         RedisStore(client, "redis").check()
@@ -577,7 +579,7 @@ def temporary_directory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_default_folder_is_private_to_the_user(temporary_directory):
+def test_creates_a_private_default_folder(temporary_directory):
     host_store()
     folder = default_state_dir()
     assert folder.parent == temporary_directory
@@ -585,9 +587,9 @@ def test_the_default_folder_is_private_to_the_user(temporary_directory):
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("trap", ["open to others", "a link elsewhere"])
-def test_a_default_folder_that_others_could_have_made_is_refused(temporary_directory, trap):
-    if trap == "open to others":
+@pytest.mark.parametrize("problem", ["open to others", "a link elsewhere"])
+def test_rejects_a_default_folder_that_another_user_could_have_created(temporary_directory, problem):
+    if problem == "open to others":
         default_state_dir().mkdir()
         default_state_dir().chmod(0o777)
     else:
@@ -597,7 +599,7 @@ def test_a_default_folder_that_others_could_have_made_is_refused(temporary_direc
         host_store()
 
 
-def test_a_folder_of_ones_own_choice_may_be_shared(tmp_path):
+def test_accepts_a_configured_folder_that_is_shared(tmp_path):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o770)
-    book(host_store(str(tmp_path / "shared")), ALL)
+    reserve(host_store(str(tmp_path / "shared")), ALL)
