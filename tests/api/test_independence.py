@@ -1,4 +1,4 @@
-"""The API layer could be lifted out: it needs neither Airflow nor the sandbox, nor any other part of the package."""
+"""The API layer needs neither Airflow nor the sandbox, nor any other part of the package but its exceptions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ print(*sorted(name for name in sys.modules if name.partition(".")[0] in ("airflo
 """
 
 
-def test_it_imports_nothing_but_itself():
+def test_imports_nothing_but_itself():
     loaded = subprocess.run(
         [sys.executable, "-c", LOAD_ALL],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

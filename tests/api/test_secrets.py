@@ -1,4 +1,4 @@
-"""Neither the key nor a token is ever in an error or in a log, whatever happens."""
+"""Neither the API key nor a token appears in an error or a log."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from airflow_provider_360learning.api.types import Call, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error, RefusedError
 from tests.api.support import Answer, TinyServer, everything_about, secrets_in, unused_port
 
-#: Looks different in each encoding.
+#: Secrets that differ in each encoding.
 KEY = "k3y/with+odd&signs ü%41"
 TOKEN = "t0ken/with+odd&signs=="
 
-every_way = pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
+every_method = pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
 
 
 @pytest.fixture
-def told(caplog):
-    """Everything that was logged and raised so far."""
+def output(caplog):
+    """Return everything that was logged and raised so far."""
     caplog.set_level(logging.DEBUG)
     raised = []
 
-    def told(error=None):
+    def output(error=None):
         if error is not None:
             raised.append(everything_about(error) + "".join(traceback.format_exception(error)))
         formatter = logging.Formatter("%(name)s %(message)s")
         return "\n".join([*map(formatter.format, caplog.records), *raised])
 
-    return told
+    return output
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def tokens():
     return []
 
 
-@every_way
+@every_method
 @pytest.mark.parametrize(
     "fault",
     [
@@ -58,61 +58,61 @@ def tokens():
     ],
     ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}".strip(),
 )
-def test_a_call_that_fails(sandbox, make_api, told, tokens, auth, fault):
+def test_hides_secrets_of_a_failing_call(sandbox, make_api, output, tokens, auth, fault):
     api = make_api(auth=auth, read_timeout=0.2, client={"max_attempts": 1, "on_token": tokens.append})
     sandbox.control.add_fault("createGroup", **fault)
     with pytest.raises(Learning360Error) as caught:
         api.client.call(Call("createGroup", body={"name": "Lab", "public": False}))
-    text = told(caught.value)
+    text = output(caught.value)
     assert "createGroup" in text
     assert "/api/v1/groups" in text, "urllib3 logs the requests"
     assert len(tokens) == (auth == "oauth2")
     assert secrets_in(text, [sandbox.api_key, *tokens]) == []
 
 
-@every_way
-def test_a_wrong_key_is_a_secret_all_the_same(make_api, told, auth):
+@every_method
+def test_hides_an_invalid_key(make_api, output, auth):
     with pytest.raises(Learning360Error) as caught:
         make_api(auth=auth, api_key=KEY).list_groups()
-    assert secrets_in(told(caught.value), [KEY]) == []
+    assert secrets_in(output(caught.value), [KEY]) == []
 
 
-@every_way
-def test_a_refused_connection(sandbox, make_api, told, auth):
+@every_method
+def test_hides_secrets_of_a_refused_connection(sandbox, make_api, output, auth):
     api = make_api(f"http://127.0.0.1:{unused_port()}", auth=auth, api_key=KEY, client={"max_attempts": 1})
     with pytest.raises(Learning360Error) as caught:
         api.list_groups()
-    assert secrets_in(told(caught.value), [KEY]) == []
+    assert secrets_in(output(caught.value), [KEY]) == []
 
 
-@every_way
+@every_method
 @pytest.mark.parametrize("encode", [str, lambda text: quote(text, safe="")])
-def test_a_server_that_repeats_what_it_was_sent(make_api, told, auth, encode):
+def test_hides_secrets_that_a_server_repeats(make_api, output, auth, encode):
     def repeat(request):
         if request.target.endswith("/token"):
             return Answer({"access_token": TOKEN, "expires_in": "3600"})
-        heard = " ".join([request.target, *request.headers.values()])
-        return Answer({"error": f"{heard} {encode(KEY)} {encode(TOKEN)}", "message": heard}, 400)
+        received = " ".join([request.target, *request.headers.values()])
+        return Answer({"error": f"{received} {encode(KEY)} {encode(TOKEN)}", "message": received}, 400)
 
     with TinyServer(repeat) as server:
         api = make_api(server.url, auth=auth, api_key=KEY.replace("ü", ""))
         with pytest.raises(InvalidRequestError) as caught:
             api.list_groups()
     assert "***" in str(caught.value)
-    assert secrets_in(told(caught.value), [KEY.replace("ü", ""), *([TOKEN] if auth == "oauth2" else [])]) == []
+    assert secrets_in(output(caught.value), [KEY.replace("ü", ""), *([TOKEN] if auth == "oauth2" else [])]) == []
 
 
-def test_a_token_endpoint_that_repeats_what_it_was_sent(make_api, told):
+def test_hides_secrets_that_a_token_endpoint_repeats(make_api, output):
     def repeat(request):
         return Answer({"error": "bad", "error_description": request.json["client_secret"]}, 403)
 
     with TinyServer(repeat) as server, pytest.raises(RefusedError, match=r"\*\*\*") as caught:
         make_api(server.url, api_key=KEY).list_groups()
-    assert secrets_in(told(caught.value), [KEY]) == []
+    assert secrets_in(output(caught.value), [KEY]) == []
 
 
-def test_a_token_that_was_replaced_while_a_request_was_under_way(make_api, told):
-    """The answer speaks of a token that is not the present one any more."""
+def test_hides_a_token_that_was_replaced_during_a_request(make_api, output):
+    """The response quotes a token that is not the current one."""
     renewed, issued = threading.Event(), []
 
     def respond(request):
@@ -139,10 +139,10 @@ def test_a_token_that_was_replaced_while_a_request_was_under_way(make_api, told)
         error = waiting.exception()
     assert len(issued) == 2
     assert "***" in str(error)
-    assert secrets_in(told(error), issued) == []
+    assert secrets_in(output(error), issued) == []
 
 
-def test_a_long_answer_is_quoted_in_part(sandbox, api):
+def test_truncates_long_responses_in_errors(sandbox, api):
     sandbox.control.add_fault("getGroups", kind="status", status=400, body={"error": "x" * 5000})
     with pytest.raises(InvalidRequestError) as caught:
         api.list_groups()
@@ -150,40 +150,40 @@ def test_a_long_answer_is_quoted_in_part(sandbox, api):
     assert len(caught.value.code) < 500
 
 
-def test_nothing_shows_a_secret_by_its_representation(sandbox):
+def test_hides_secrets_in_representations(sandbox):
     settings = Settings(sandbox.url, "acme", KEY, proxy=f"http://user:{KEY}@proxy.test")
     assert secrets_in(repr(Token(KEY, renew_at=0.0)), [KEY]) == []
     call = Call("updateUser", path={"user": "a@b.test"}, body={"password": KEY}, query={"apiKey": KEY})
     assert secrets_in(f"{settings!r} {settings} {call!r} {call}", [KEY]) == []
 
 
-# The check itself can fail
+# The search itself finds secrets
 
 
-@every_way
-def test_a_planted_secret_is_found(sandbox, make_api, told, tokens, auth):
+@every_method
+def test_finds_a_planted_secret(sandbox, make_api, output, tokens, auth):
     make_api(auth=auth, client={"on_token": tokens.append}).list_groups()
     secret = (tokens or [sandbox.api_key])[0]
-    assert secrets_in(told(), [secret]) == []
-    logging.getLogger("anybody").debug("sent %s", {"header": secret})
-    assert secrets_in(told(), [secret]) == [secret]
+    assert secrets_in(output(), [secret]) == []
+    logging.getLogger("other").debug("sent %s", {"header": secret})
+    assert secrets_in(output(), [secret]) == [secret]
 
 
 @pytest.mark.parametrize("encode", [str, lambda text: quote(text, safe="")])
-def test_a_secret_planted_in_an_error_is_found(told, encode):
+def test_finds_a_secret_planted_in_an_error(output, encode):
     def fail():
         try:
             raise ValueError(f"GET /groups?apiKey={encode(KEY)}")
         except ValueError:
-            raise RuntimeError("nothing to see") from None
+            raise RuntimeError("no secret here") from None
 
     with pytest.raises(RuntimeError) as caught:
         fail()
-    assert secrets_in(told(caught.value), [KEY]) == [KEY]
+    assert secrets_in(output(caught.value), [KEY]) == [KEY]
 
 
-def test_requests_are_logged_without_the_key(make_api, caplog):
-    """It does log requests with their queries: what the tests above rest on."""
+def test_urllib3_logs_requests_without_the_key(make_api, caplog):
+    """The tests above rely on urllib3 logging requests with their queries."""
     caplog.set_level(logging.DEBUG)
     make_api(auth="api_key_query").list_groups()
     assert "apiKey=***" in caplog.text
