@@ -1,11 +1,13 @@
-# Needs Python 3.11 to 3.13 alone; uv makes the installation faster where it is there.
-#   make demo    onboard new hires in real Airflow, against the sandbox
-#   make test    all tests, on the newest Airflow 3 and on 2.11, both at once: most of them wait most of the time
-#   make docs    rewrite the generated tables of the documentation
-#   make lint    ruff and mypy
-#   make bench   all benchmarks, about half an hour on a machine that does nothing else
-# PYTHON=…       the Python to use; PYTEST_ARGS=… more for pytest, e.g. PYTEST_ARGS="-m 'not slow'"
-# BENCH_ARGS=…   more for the benchmarks: --quick, or names of some
+# Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
+#   make demo        onboard new hires in real Airflow, against the sandbox
+#   make test        run all tests on the newest Airflow 3 and on 2.11
+#   make test-quick  run the tests on Airflow 3 that neither start Airflow nor measure time
+#   make docs        rewrite the generated tables of the documentation
+#   make lint        run ruff, mypy and codespell
+#   make bench       run all benchmarks: about half an hour on an idle machine
+# PYTHON=…           Python to use
+# PYTEST_ARGS=…      more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
+# BENCH_ARGS=…       more arguments for the benchmarks: --quick, or names of benchmarks
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -14,7 +16,7 @@ AIRFLOW_3 ?= apache-airflow>=3.3,<4
 AIRFLOW_2 ?= apache-airflow>=2.11,<2.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-3 test-2.11 redis-server lint bench clean
+.PHONY: help demo docs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 redis-server lint bench clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -22,26 +24,36 @@ help:
 demo: .venv/.ready
 	.venv/bin/python -m demo.run
 
-# Installed one after the other, so that both do not fight for the disk; then run side by side.
+# Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
+# measure time run afterwards, one after the other.
 test: .venv/.ready .venv-2.11/.ready redis-server
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-3 test-2.11
+	@$(MAKE) --no-print-directory realtime-3
+	@$(MAKE) --no-print-directory realtime-2.11
 
-# Most tests wait most of the time, so that two workers do not take twice the processor. Many measure time, which a
-# machine that is busy with the others can spoil: what failed runs once more, alone, when the rest is done.
-WORKERS = -n 2 --dist loadfile
-once_more = $(1) -o cache_dir=$(2) $(WORKERS) $(PYTEST_ARGS) \
-	|| $(1) -o cache_dir=$(2) --last-failed --last-failed-no-failures none
+PYTEST_3 = .venv/bin/python -m pytest -o cache_dir=.venv/.pytest_cache
+# Tests that import nothing of Airflow (tests/api, tests/sandbox) run on the other version only.
+PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache \
+	$(addprefix tests/,anchors faults unit hooks operators sensors airflow)
+# Groups of tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
+WORKERS = -n 2 --dist loadgroup --no-loadscope-reorder
+
+test-quick: .venv/.ready redis-server
+	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)
 
 test-3: .venv/.ready redis-server
-	$(call once_more,.venv/bin/python -m pytest,.venv/.pytest_cache)
-
-# What imports nothing of Airflow (tests/api, tests/sandbox) need not run once more.
-NEED_AIRFLOW = $(addprefix tests/,anchors faults unit hooks operators sensors airflow)
+	$(PYTEST_3) $(WORKERS) -m "not realtime" $(PYTEST_ARGS)
 
 test-2.11: .venv-2.11/.ready redis-server
-	$(call once_more,.venv-2.11/bin/python -m pytest $(NEED_AIRFLOW),.venv-2.11/.pytest_cache)
+	$(PYTEST_2) $(WORKERS) -m "not realtime" $(PYTEST_ARGS)
 
-# Debian's package, where it is missing; elsewhere, it is said what to do.
+realtime-3: .venv/.ready redis-server
+	$(PYTEST_3) -m realtime $(PYTEST_ARGS)
+
+realtime-2.11: .venv-2.11/.ready redis-server
+	$(PYTEST_2) -m realtime $(PYTEST_ARGS)
+
+# Installs Debian's package if it is missing; on other systems, says what to install.
 redis-server:
 	@.ci/install-redis
 
@@ -49,6 +61,7 @@ lint: .venv/.ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/codespell
 
 docs: .venv/.ready
 	.venv/bin/python docs/generate.py
