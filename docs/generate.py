@@ -8,6 +8,7 @@ Rewrite the generated tables of the documentation.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
+from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.v1.version import V1
 
 DOCS = Path(__file__).parent
 SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
@@ -153,6 +156,55 @@ def settings() -> str:
     )
 
 
+def sandbox_routes() -> str:
+    """Return the table of the sandbox's routes, with their evidence and what is assumed about their behavior."""
+    return _table(
+        ("Operation", "Known from", "Assumed"),
+        ((f"`{route.operation}`", EVIDENCE[route.evidence], route.assumes) for route in V1.routes),
+    )
+
+
+def sandbox_settings() -> str:
+    """Return the table of the sandbox's settings, with the evidence for their defaults."""
+    defaults = Settings().model_dump(mode="json")
+    return _table(
+        ("Setting", "Default", "Other values", "Default known from", "Meaning"),
+        (
+            (
+                f"`{name}`",
+                f"`{json.dumps(defaults[name])}`",
+                ", ".join(f"`{json.dumps(one)}`" for one in _choices(field.annotation) if one != defaults[name]),
+                EVIDENCE[_evidence(field)],
+                field.description or "",
+            )
+            for name, field in Settings.model_fields.items()
+        ),
+    )
+
+
+def _evidence(field: Any) -> str | None:
+    return field.json_schema_extra["evidence"]
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """Return the choices of a setting; none if any value of its type is valid."""
+    if annotation is bool:
+        return [True, False]
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    literals = [one for one in get_args(annotation) if get_origin(one) is Literal]
+    return [None, *get_args(literals[0])] if literals else []
+
+
+#: Evidence for the sandbox's behavior, as the tables name it.
+EVIDENCE = {
+    "documented": "documentation",
+    "recorded": "recordings",
+    "client": "public clients",
+    "assumed": "assumption",
+    None: "",
+}
+
 #: Name of a section to the function that returns its content.
 SECTIONS: dict[str, Callable[[], str]] = {
     "actions": action_list,
@@ -160,6 +212,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
     "limits": limits,
+    "sandbox routes": sandbox_routes,
+    "sandbox settings": sandbox_settings,
     "settings": settings,
 }
 

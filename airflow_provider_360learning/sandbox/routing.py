@@ -91,8 +91,8 @@ class Route:
     :param path: the path below the version's prefix with its parameters in braces, or :data:`TOKEN_PATH`.
     :param handler: does the work, or raises :class:`Refusal`.
     :param bodies: the formats of body that are known for it.
-    :param evidence: how the route itself is known: from documentation, from a recording of production, from public
-        clients, or not at all.
+    :param evidence: how the route is known: ``documented``; ``recorded`` if there is a whole response of production,
+        too; ``client`` if only public clients use it; ``assumed`` otherwise.
     :param assumes: what is assumed about its behavior; empty if nothing is.
     """
 

@@ -40,7 +40,7 @@ class Settings(BaseModel):
 
     # Rate limits
 
-    limits_enabled: bool = _setting(True, "`False` switches all limits off.")
+    limits_enabled: bool = _setting(True, "Whether rate limits apply.")
     limits: dict[str, Annotated[int, Field(ge=1)] | None] = _setting(
         {}, "Other figures than the documented ones, by name of the limit; `None` lifts a limit."
     )
@@ -185,7 +185,7 @@ class Settings(BaseModel):
     external_reports: Literal["error", "status", "none"] = _setting(
         "error",
         "Form of the per-item results of imports: the code of a failure under `error`, or as `status`; or no results, "
-        "but the usual acknowledgement.",
+        "but the usual acknowledgment.",
         "assumed",
     )
 
@@ -197,7 +197,7 @@ class Settings(BaseModel):
     form_arrays: Literal["indexed_or_empty", "indexed"] = _setting(
         "indexed_or_empty", "Whether a form may contain `name[]=` for an item of a list, besides `name[0]=`.", "client"
     )
-    acknowledgement: Literal["empty_object", "no_content", "status", "empty_body"] = _setting(
+    acknowledgment: Literal["empty_object", "no_content", "status", "empty_body"] = _setting(
         "empty_object",
         "Response to writes of unknown response shape: `{}` with 200 or a 204 (both recorded on other routes), "
         '`{"status": "ok"}`, or a 200 without a body.',

@@ -145,7 +145,7 @@ def test_an_admin_is_listed_with_the_role(api):
 
 @pytest.mark.parametrize("acknowledgement", ["empty_object", "status", "empty_body"])
 def test_answers_of_unknown_shape_are_not_read(sandbox, api, group_id, acknowledgement):
-    sandbox.control.settings(acknowledgement=acknowledgement)
+    sandbox.control.settings(acknowledgment=acknowledgement)
     assert api.add_user_to_group(group_id, GRACE_MAIL)["outcome"] == "added"
     assert api.add_to_catalog(group_id, course_ids=[WELCOME_COURSE_ID])["outcome"] == "added"
 

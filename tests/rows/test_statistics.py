@@ -297,7 +297,7 @@ def test_rows_that_360learning_does_not_take_are_found_and_the_others_imported(s
 
 
 def test_a_success_without_a_report_says_that_all_were_taken(sandbox, statistics):
-    sandbox.control.settings(external_reports="none", acknowledgement="empty_body")
+    sandbox.control.settings(external_reports="none", acknowledgment="empty_body")
     assert statistics(several(3))["outcomes"] == {"imported": 3}
 
 

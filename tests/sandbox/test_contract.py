@@ -53,5 +53,9 @@ def test_evidence_of_every_route_limit_and_setting_is_listed(sandbox):
     assert all(fact["note"] for fact in facts if fact["kind"] == "setting" or fact["evidence"] == "assumed")
 
 
-def test_only_the_removal_of_enrollments_is_known_from_clients_alone():
-    assert {route.operation for route in V1.routes if route.evidence != "documented"} == {"removeUsersFromPathSession"}
+def test_routes_that_are_not_only_known_from_documentation():
+    assert {route.operation: route.evidence for route in V1.routes if route.evidence != "documented"} == {
+        "getUser": "recorded",
+        "getCourses": "recorded",
+        "removeUsersFromPathSession": "client",
+    }

@@ -238,7 +238,7 @@ def test_error_format_of_reports_can_be_switched(sandbox, send):
 
 
 def test_reports_can_be_switched_off(sandbox, send, put_courses):
-    sandbox.control.settings(external_reports="none", acknowledgement="status")
+    sandbox.control.settings(external_reports="none", acknowledgment="status")
     assert send(ONE).json() == put_courses(COURSE).json() == {"status": "ok"}
 
 

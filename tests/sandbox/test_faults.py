@@ -59,11 +59,11 @@ def test_client_raises_connection_error_for_a_drop(sandbox, client, kind):
 
 
 def test_connection_can_drop_midway(sandbox):
-    sandbox.control.add_fault("createGroup", kind="drop_midway", sent_bytes=7)
+    sandbox.control.add_fault("createGroup", kind="drop_midway", sent_bytes=9)
     head, _, body = raw_exchange(sandbox).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
-    # One chunk of seven bytes, without the final chunk.
-    assert body == b'7\r\n{"statu\r\n'
+    # One chunk of nine bytes, without the final chunk.
+    assert body == b'9\r\n{"status"\r\n'
     assert len(groups_named_lab(sandbox)) == 1
     (entry,) = sandbox.control.journal()
     assert (entry["status"], entry["done"], entry["fault"]) == (200, True, "drop_midway")

@@ -162,7 +162,7 @@ def test_response_to_removing_an_absent_catalog_item_can_be_switched(sandbox, cl
         ("empty_body", 200, b""),
     ],
 )
-def test_acknowledgement_can_be_switched(sandbox, client, shape, status, body):
-    sandbox.control.settings(acknowledgement=shape)
+def test_acknowledgment_can_be_switched(sandbox, client, shape, status, body):
+    sandbox.control.settings(acknowledgment=shape)
     response = client("PUT", f"/groups/{SALES_GROUP_ID}/users/{GRACE_ID}")
     assert (response.status_code, response.content) == (status, body)

@@ -103,7 +103,7 @@ def test_empty_seed_has_a_root_group_and_an_administrator(sandbox):
 
 def test_invalid_settings_are_refused_and_change_nothing(sandbox):
     before = sandbox.control.settings()
-    for wrong in ({"learner_secons": 5}, {"acknowledgement": "maybe"}, {"limits": {"deleteUser": 0}}):
+    for wrong in ({"learner_secons": 5}, {"acknowledgment": "maybe"}, {"limits": {"deleteUser": 0}}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             sandbox.control.settings(**wrong)
     assert sandbox.control.settings() == before

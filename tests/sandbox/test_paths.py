@@ -104,6 +104,7 @@ def test_key_of_the_new_session_id_can_be_switched(sandbox, client, key):
         ({"startDate": "soon"}, "Request validation failed: startDate must be a valid ISO 8601 date string"),
         ({"endDate": "soon"}, "Request validation failed: endDate must be a valid ISO 8601 date string"),
         ({"instructorsMails": []}, "Request validation failed: instructorsMails should not be empty"),
+        ({"instructorsMails": ["unknown@acme.test"]}, "invalid_instructors"),
         (
             {"startDate": timestamp(days=-3)},
             "Session startDate cannot be updated because the session is running and has enrolled learners.",
@@ -115,9 +116,11 @@ def test_invalid_updates_of_a_running_session_are_refused(client, add_session, c
     start = timestamp(days=1)
     session = add_session(startDate=start)
     client("PATCH", f"/paths/sessions/{session}/users", json={"userIds": [GRACE_ID]})
-    body = session_body(startDate=start) | changes
+    before = client("GET", f"/paths/sessions/{session}").json()
+    body = session_body(startDate=start, sessionName="Renamed") | changes
     response = client("PATCH", f"/paths/sessions/{session}", json=body)
     assert (response.status_code, response.json()) == (400, {"error": error})
+    assert client("GET", f"/paths/sessions/{session}").json() == before
 
 
 def test_invalid_dates_of_a_future_session_are_refused(sandbox, client, add_session):

@@ -22,7 +22,7 @@ _ID = re.compile(r"[0-9a-f]{24}", re.IGNORECASE)
 ROLES: dict[str, Role] = {"learner": "learner", "coach": "coach", "author": "editor", "admin": "admin"}
 ROLE_NAMES = {role: name for name, role in ROLES.items()}
 
-_ACKNOWLEDGEMENTS = {
+_ACKNOWLEDGMENTS = {
     "empty_object": Response({}),
     "no_content": Response(status=204),
     "status": Response({"status": "ok"}),
@@ -80,7 +80,7 @@ class Call(Exchange):
 
     def acknowledge(self) -> Response:
         """Return a success whose shape is not documented."""
-        return _ACKNOWLEDGEMENTS[self.settings.acknowledgement]
+        return _ACKNOWLEDGMENTS[self.settings.acknowledgment]
 
     # Look-ups
 

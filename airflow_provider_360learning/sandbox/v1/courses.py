@@ -57,8 +57,8 @@ class ResultCap:
     "getCourses",
     "GET",
     "/courses",
-    assumes="The status of an archived course is `archived`; that listed ones are `draft` and `deleted`, too, and names"
-    " empty or with blanks and line breaks, is recorded.",
+    evidence="recorded",
+    assumes="The status of an archived external course is `archived`.",
 )
 def get_courses(call: Call) -> Response:
     """List all courses, whatever their status, that were created and modified in the given periods."""

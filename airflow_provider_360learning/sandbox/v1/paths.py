@@ -111,11 +111,11 @@ def update_path_session(call: Call) -> Response:
     owner = _owner_group(call, "Request validation failed: sessionOwnerGroup should not be empty")
     if "instructorsMails" in body and not body["instructorsMails"]:
         raise _invalid("instructorsMails should not be empty")
+    instructors = _instructors(call) if "instructorsMails" in body else session.instructors
     _check_dates(call, session, start, end)
-    session.name, session.owner_group, session.start = name, owner, start
+    session.name, session.owner_group, session.start, session.instructors = name, owner, start, instructors
     session.end = end if "endDate" in body else session.end
     session.info = _info(call) if "sessionAdditionalInformation" in body else session.info
-    session.instructors = _instructors(call) if "instructorsMails" in body else session.instructors
     # A missing value switches the validation of registrations off (documented).
     session.registration_request = body.get("registrationRequest")
     return call.acknowledge()
@@ -376,7 +376,7 @@ def _owner_group(call: Call, invalid: str) -> str:
 
 
 def _instructors(call: Call) -> list[str]:
-    """Return the email addresses of the instructors, or refuse those that the documentation calls invalid."""
+    """Return the email addresses of the instructors, who must be active users."""
     mails = call.fields["instructorsMails"]
     if not isinstance(mails, list):
         raise ApiError(400, "invalid_instructors")

@@ -44,6 +44,7 @@ def get_users(call: Call) -> Response:
     "getUser",
     "GET",
     "/users/{user_email}",
+    evidence="recorded",
     assumes="The values of `championStatus` and `imageUrl` are strings; `lastLoginAt` is missing before a first login.",
 )
 def get_user(call: Call) -> Response:
@@ -161,7 +162,10 @@ def delete_user(call: Call) -> Response:
 
 
 @operations.add(
-    "getUserRoles", "GET", "/users/{userId_or_email}/roles", assumes="The roles of a group are a list of strings."
+    "getUserRoles",
+    "GET",
+    "/users/{userId_or_email}/roles",
+    assumes="The roles of a group are a list of strings, and `author` is what API v2 calls an editor.",
 )
 def get_user_roles(call: Call) -> Response:
     """List a user's roles by group."""
@@ -179,7 +183,7 @@ def get_user_roles(call: Call) -> Response:
     "PUT",
     "/users/subscribeToEmailNotifications",
     bodies=("json",),
-    assumes="The response is an acknowledgement, and one unknown email address refuses all.",
+    assumes="The response is an acknowledgment, and one unknown email address refuses all.",
 )
 def subscribe_to_email_notifications(call: Call) -> Response:
     """Switch the notification emails of users on."""
