@@ -1,37 +1,43 @@
-"""StoragePath files lie, on this host or in an object store, and how they are written: whole or not at all."""
+"""Paths of files on this host or in an object store, and atomic writes: a file appears whole or not at all."""
 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
-from uuid import uuid4
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files.temporary import locked_sibling, path_of_open
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-#: A path as people give it: ``/data/x.csv``, ``s3://connection@bucket/x.csv``, or Airflow's own object.
+log = logging.getLogger(__name__)
+
+#: A path as users give it: ``/data/x.csv``, ``s3://connection@bucket/x.csv``, or Airflow's own object.
 StoragePath: TypeAlias = "str | os.PathLike[str] | ObjectStoragePath"
 
-# `file://data/x` looks absolute and is not: it means the folder `data` of wherever the worker runs.
+# `file://data/x` looks absolute but is not: it means the folder `data` in the working directory of the worker.
 _ABSOLUTE = re.compile(r"/|file:///|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _READ_AHEAD = 1 << 20
+# s3fs uploads smaller files in one request.
+_MIN_MULTIPART_BYTES = 10 * 1024 * 1024
 
 
 def storage_path(where: StoragePath) -> ObjectStoragePath:
     """
-    WaitSteps what was given into Airflow's path, which knows its connection.
+    Return Airflow's object for a path, which has the connection of the path.
 
     :param where: An absolute path on this host, a URL such as ``s3://connection@bucket/key``, or a path object.
     :raises InvalidRequestError: if it is empty or relative (the same text would mean another file on each worker), or
-        of a kind that nobody knows.
+        if no installed provider knows such paths.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -50,7 +56,7 @@ def storage_path(where: StoragePath) -> ObjectStoragePath:
 
 
 def is_local(where: StoragePath) -> bool:
-    """Tell whether a file lies on this host's own file system."""
+    """Return whether a path is on the file system of this host."""
     return storage_path(where).protocol in ("", "file", "local")
 
 
@@ -69,13 +75,14 @@ def open_binary(where: StoragePath) -> BinaryIO:
 @contextmanager
 def atomic_writer(where: StoragePath) -> Iterator[BinaryIO]:
     """
-    WriteSpec a file that appears at its path at once when the block ends well, and otherwise not at all.
+    Write a file that appears at its path when the block ends without an error, and otherwise not at all.
 
-    On this host it is written under a temporary name beside its place and renamed. For an object store it is written
-    to a local temporary file (so there must be room) and uploaded as one object: stores cannot append. A process that
-    is killed may leave the temporary file behind, but never a part of a file at the path.
+    On this host it is written under a temporary name beside its path and renamed. The temporary file of a killed
+    process is removed by the next one that writes to the folder. For an object store it is written to a local
+    temporary file without a name (so there must be disk space) and uploaded as one object, because stores cannot
+    append.
 
-    :param where: StoragePath the file shall be; what was there before is replaced.
+    :param where: Path of the file; an existing file is replaced.
     """
     path = storage_path(where)
     with _renamed_into(path.path) if is_local(path) else _uploaded_to(path) as file:
@@ -84,10 +91,10 @@ def atomic_writer(where: StoragePath) -> Iterator[BinaryIO]:
 
 def write_atomic(where: StoragePath, data: bytes) -> None:
     """
-    WriteSpec a small file, whole or not at all; see :func:`atomic_writer`.
+    Write a small file, whole or not at all; see :func:`atomic_writer`.
 
-    :param where: StoragePath the file shall be.
-    :param data: All that it holds.
+    :param where: Path of the file.
+    :param data: Its content.
     """
     with atomic_writer(where) as file:
         file.write(data)
@@ -95,25 +102,21 @@ def write_atomic(where: StoragePath, data: bytes) -> None:
 
 @contextmanager
 def _renamed_into(place: str) -> Iterator[BinaryIO]:
-    target = Path(os.path.realpath(place))  # a link stays, what it leads to is replaced
+    target = Path(os.path.realpath(place))  # a link stays, its target is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid4().hex[:12]}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+    with locked_sibling(target) as (temporary, file):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(temporary, target)  # before the file is closed, which gives up the lock
         _make_durable(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _make_durable(folder: Path) -> None:
-    """Have the new name survive a power cut: what is noted elsewhere as written must not be missing afterwards."""
+    """Make the new name survive a power cut: a file that is recorded as written must not be missing afterwards."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems know no such thing
+        with suppress(OSError):  # some network file systems do not support it
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -121,11 +124,36 @@ def _make_durable(folder: Path) -> None:
 
 @contextmanager
 def _uploaded_to(path: ObjectStoragePath) -> Iterator[BinaryIO]:
-    filesystem = _filesystem(path)  # before hours of work: it may not be there
-    with NamedTemporaryFile(prefix="learning360-") as temporary:
-        yield cast(BinaryIO, temporary.file)
-        temporary.flush()
-        filesystem.put_file(temporary.name, path.path)
+    filesystem = _filesystem(path)  # before hours of work: its provider may be missing
+    started = datetime.now(UTC)
+    with TemporaryFile(prefix="learning360-") as temporary:
+        file = cast(BinaryIO, temporary)
+        yield file
+        file.flush()
+        file.seek(0)
+        if os.fstat(file.fileno()).st_size >= _MIN_MULTIPART_BYTES and hasattr(filesystem, "call_s3"):
+            _abort_uploads(filesystem, path.path, started)
+        filesystem.put_file(path_of_open(file), path.path)
+
+
+def _abort_uploads(filesystem: Any, path: str, started: datetime) -> None:
+    """
+    Abort unfinished multipart uploads to a path in S3, which keeps (and charges for) the parts of a killed process.
+
+    An upload cannot be traced to its process. But only the object that is about to be replaced is concerned, and only
+    uploads from before this one started. Should another process still be alive, it gets an error instead of replacing
+    the newer object by an older one. fsspec has no such operation for stores in general; others need none, because
+    Google Cloud Storage and Azure delete unfinished uploads after a week.
+    """
+    try:
+        bucket, key, _ = filesystem.split_path(path)
+        uploads = filesystem.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=key).get("Uploads", [])
+        for upload in uploads:
+            if upload["Key"] == key and upload["Initiated"] < started:
+                filesystem.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload["UploadId"])
+                log.info("Aborted an unfinished upload: path=%s initiated=%s", path, upload["Initiated"])
+    except Exception as error:  # e.g. the permission is missing, which must not fail the export
+        log.info("Unfinished uploads could not be aborted: path=%s error=%s", path, type(error).__name__)
 
 
 def _filesystem(path: ObjectStoragePath) -> Any:

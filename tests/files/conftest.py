@@ -1,4 +1,4 @@
-"""What tests of files share: the places where files lie."""
+"""Fixtures for tests of files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.files.object_store import object_store  # noqa: F401 - a fixture
 
 @pytest.fixture(params=["local", "object store"])
 def place(request, tmp_path):
-    """A folder, of each kind in turn."""
+    """Return a folder on this host, or in an object store."""
     if request.param == "local":
         return str(tmp_path)
     request.getfixturevalue("object_store")

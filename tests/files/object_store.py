@@ -1,4 +1,4 @@
-"""An object store to test against: fsspec's memory, which neither appends nor renames here, as real stores do not."""
+"""An object store for tests: fsspec's memory, without append and rename, which real stores do not have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StoreWithoutAppend(MemoryFileSystem):
     """
     Keeps objects in memory. Mode "ab" replaces an object, as it does with gcsfs.
 
-    `breaks` has the next uploads fail before anything is there.
+    With `breaks`, uploads fail.
     """
 
     breaks = False
@@ -31,15 +31,20 @@ class StoreWithoutAppend(MemoryFileSystem):
         raise NotImplementedError("object stores do not rename")
 
 
-@pytest.fixture
-def object_store() -> Iterator[StoreWithoutAppend]:
-    """The store that `memory://` leads to; empty at first."""
+def connect_object_store(store: StoreWithoutAppend | None = None) -> StoreWithoutAppend:
+    """Have `memory://` lead to a store."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     # Airflow moved `attach` between its versions, but always had it where its paths look stores up.
     attach = sys.modules[ObjectStoragePath.__module__].attach  # type: ignore[attr-defined]
-    store = StoreWithoutAppend(skip_instance_cache=True)
-    attach("memory").fs = store
+    attach("memory").fs = store = store or StoreWithoutAppend(skip_instance_cache=True)
+    return store
+
+
+@pytest.fixture
+def object_store() -> Iterator[StoreWithoutAppend]:
+    """Return the store of `memory://`, which is empty."""
+    store = connect_object_store()
     _empty(store)
     yield store
     _empty(store)

@@ -1,8 +1,12 @@
-"""A file appears whole or not at all, on this host and in an object store."""
+"""Files appear whole or not at all, on this host and in an object store, and killed processes leave nothing."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,10 +19,12 @@ from airflow_provider_360learning.files.storage import (
     storage_path,
     write_atomic,
 )
+from airflow_provider_360learning.files.temporary import MIN_AGE_OF_OTHER_BOOTS, SUFFIX, remove_orphans
+from tests.files.object_store import StoreWithoutAppend, connect_object_store
 
 
 class Broken(Exception):
-    """What goes wrong in these tests."""
+    """The error that these tests raise."""
 
 
 def content(where):
@@ -26,46 +32,46 @@ def content(where):
         return file.read()
 
 
-def begin_and_break(where, breakdown):
+def write_and_break(where, error):
     with atomic_writer(where) as file:
         file.write(b"x" * 1_000_000)
         file.flush()
-        raise breakdown
+        raise error
 
 
 def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
 
 
-def test_a_file_is_there_when_its_block_ended_well(place):
+def test_writes_a_file_when_the_block_ends(place):
     with atomic_writer(f"{place}/new/folder/a.txt") as file:
         file.write(b"one ")
         file.write(b"two")
     assert content(f"{place}/new/folder/a.txt") == b"one two"
 
 
-def test_a_small_file_is_written_in_one_call(place):
+def test_writes_a_small_file_in_one_call(place):
     write_atomic(f"{place}/a.txt", b"first")
     write_atomic(f"{place}/a.txt", b"2nd")
     assert content(f"{place}/a.txt") == b"2nd"
 
 
-@pytest.mark.parametrize("breakdown", [Broken, KeyboardInterrupt, SystemExit])
-def test_a_block_that_breaks_leaves_nothing(place, breakdown, tmp_path, object_store):
-    with pytest.raises(breakdown):
-        begin_and_break(f"{place}/a.txt", breakdown)
+@pytest.mark.parametrize("error", [Broken, KeyboardInterrupt, SystemExit])
+def test_error_leaves_nothing(place, error, tmp_path, object_store):
+    with pytest.raises(error):
+        write_and_break(f"{place}/a.txt", error)
     assert files_below(tmp_path) == []
     assert object_store.find("") == []
 
 
-def test_a_block_that_breaks_leaves_the_file_that_was_there(place):
-    write_atomic(f"{place}/a.txt", b"of yesterday")
+def test_error_leaves_the_existing_file(place):
+    write_atomic(f"{place}/a.txt", b"existing")
     with pytest.raises(Broken):
-        begin_and_break(f"{place}/a.txt", Broken)
-    assert content(f"{place}/a.txt") == b"of yesterday"
+        write_and_break(f"{place}/a.txt", Broken)
+    assert content(f"{place}/a.txt") == b"existing"
 
 
-def test_the_old_file_is_there_until_the_new_one_is_whole(place):
+def test_existing_file_stays_until_the_new_one_is_complete(place):
     write_atomic(f"{place}/a.txt", b"old")
     with atomic_writer(f"{place}/a.txt") as file:
         file.write(b"new")
@@ -74,8 +80,8 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(place):
     assert content(f"{place}/a.txt") == b"new"
 
 
-def test_while_it_is_written_a_local_file_is_hidden(tmp_path):
-    """Whoever lists the folder for `*.csv` does not see it."""
+def test_local_file_is_hidden_until_it_is_complete(tmp_path):
+    """A listing of `*.csv` does not contain it."""
     with atomic_writer(tmp_path / "a.csv") as file:
         file.write(b"x")
         assert list(tmp_path.glob("*.csv")) == []
@@ -83,14 +89,14 @@ def test_while_it_is_written_a_local_file_is_hidden(tmp_path):
     assert files_below(tmp_path) == ["a.csv"]
 
 
-def test_an_upload_that_breaks_is_an_error_and_leaves_nothing(object_store):
+def test_failed_upload_leaves_nothing(object_store):
     object_store.breaks = True
     with pytest.raises(ConnectionError):
         write_atomic("memory://bucket/a.txt", b"x")
     assert object_store.find("") == []
 
 
-def test_no_temporary_file_is_left_after_an_upload(object_store, tmp_path, monkeypatch):
+def test_upload_leaves_no_temporary_file(object_store, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     write_atomic("memory://bucket/a.txt", b"x")
     object_store.breaks = True
@@ -99,7 +105,7 @@ def test_no_temporary_file_is_left_after_an_upload(object_store, tmp_path, monke
     assert files_below(tmp_path) == []
 
 
-def test_a_file_may_be_read_by_those_whom_the_umask_allows(tmp_path):
+def test_permissions_follow_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
         write_atomic(tmp_path / "a.txt", b"x")
@@ -108,7 +114,7 @@ def test_a_file_may_be_read_by_those_whom_the_umask_allows(tmp_path):
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_stays_and_leads_to_the_new_file(tmp_path):
+def test_replaces_the_target_of_a_link(tmp_path):
     write_atomic(tmp_path / "data" / "a.txt", b"old")
     (tmp_path / "a.txt").symlink_to(tmp_path / "data" / "a.txt")
     write_atomic(tmp_path / "a.txt", b"new")
@@ -117,7 +123,7 @@ def test_a_link_stays_and_leads_to_the_new_file(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["", ".", "users.csv", "data/users.csv", "~/users.csv", "file://data/users.csv"])
-def test_a_path_that_means_another_file_on_each_worker_is_refused(where):
+def test_refuses_relative_paths(where):
     with pytest.raises(InvalidRequestError, match=r"is not absolute: give one such as /data/users\.csv"):
         storage_path(where)
 
@@ -136,6 +142,133 @@ def test_paths_of_stores_keep_their_connection():
 
 
 @pytest.mark.parametrize("where", ["nosuch://bucket/x.csv", "memory://a_connection@bucket/x.csv"])
-def test_a_store_that_airflow_does_not_know_is_an_error_that_says_so(where):
+def test_refuses_stores_that_airflow_does_not_know(where):
     with pytest.raises(InvalidRequestError, match=r"x\.csv cannot be reached.*install the Airflow provider"):
         write_atomic(where, b"")
+
+
+# Killed processes
+
+WRITER = """
+import sys, time
+from tests.files.object_store import connect_object_store
+from airflow_provider_360learning.files.storage import atomic_writer
+connect_object_store()
+with atomic_writer(sys.argv[1]) as file:
+    file.write(b"x" * 1_000_000)
+    file.flush()
+    print("written", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def writer_of(where, tmp_path):
+    """Run a process that writes a file and does not come to its end; it is killed when the block ends."""
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    env = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", WRITER, where], stdout=subprocess.PIPE, env=env) as process:
+        try:
+            assert process.stdout.readline() == b"written\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_next_process_removes_the_temporary_file_of_a_killed_one(tmp_path, caplog):
+    """Also one that writes another file of the folder, as each run of a feed does."""
+    caplog.set_level("INFO")
+    folder = tmp_path / "out"
+    with writer_of(f"{folder}/a.csv", tmp_path):
+        (left,) = files_below(folder)
+    assert files_below(folder) == [left]
+    assert left.startswith(".a.csv.")
+    write_atomic(f"{folder}/b.csv", b"new")
+    assert files_below(folder) == ["b.csv"]
+    assert f"Removed the temporary file of a killed process: path={folder}/{left} bytes=1000000" in caplog.text
+
+
+def test_temporary_file_of_a_living_process_stays(tmp_path):
+    folder = tmp_path / "out"
+    with writer_of(f"{folder}/a.csv", tmp_path):
+        (temporary,) = files_below(folder)
+        write_atomic(f"{folder}/b.csv", b"new")
+        with atomic_writer(f"{folder}/a.csv"):
+            remove_orphans(folder)
+            assert len(files_below(folder)) == 3
+        assert files_below(folder) == [temporary, "a.csv", "b.csv"]
+
+
+def test_killed_upload_leaves_no_temporary_file(tmp_path):
+    with writer_of("memory://bucket/a.csv", tmp_path):
+        assert files_below(tmp_path) == []  # it has no name even while it is written
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(("age", "remains"), [(0, True), (MIN_AGE_OF_OTHER_BOOTS + 60, False)])
+def test_temporary_file_of_another_boot_is_removed_once_it_is_old(tmp_path, age, remains):
+    """It may be that of another host, whose locks a network file system need not show."""
+    file = tmp_path / f".a.csv.ffffffff-0123456789ab{SUFFIX}"
+    file.write_bytes(b"x")
+    os.utime(file, (file.stat().st_atime, file.stat().st_mtime - age))
+    remove_orphans(tmp_path)
+    assert file.exists() == remains
+
+
+def test_other_hidden_files_stay(tmp_path):
+    for name in (".a.csv.tmp", ".bashrc", f"a{SUFFIX}"):
+        (tmp_path / name).write_bytes(b"")
+    remove_orphans(tmp_path)
+    assert len(files_below(tmp_path)) == 3
+
+
+class S3(StoreWithoutAppend):
+    """Has the operations of s3fs on multipart uploads, of which a killed process left some."""
+
+    cachable = False
+
+    def __init__(self):
+        super().__init__()
+        before, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (-1, 1))
+        keys = {"a.csv": before, "a.csv.gz": before, "folder/a.csv": before}
+        self.uploads = [{"Key": key, "UploadId": f"killed {key}", "Initiated": time} for key, time in keys.items()]
+        self.uploads.append({"Key": "a.csv", "UploadId": "newer", "Initiated": later})
+
+    def split_path(self, path):
+        bucket, _, key = path.lstrip("/").partition("/")
+        return bucket, key, None
+
+    def call_s3(self, method, *, Bucket, Key=None, Prefix=None, UploadId=None):
+        assert Bucket == "bucket"
+        if method == "list_multipart_uploads":
+            return {"Uploads": [each for each in self.uploads if each["Key"].startswith(Prefix)]}
+        assert method == "abort_multipart_upload"
+        self.uploads = [each for each in self.uploads if (each["Key"], each["UploadId"]) != (Key, UploadId)]
+        return {}
+
+
+def left_after_upload(store, size):
+    connect_object_store(store)
+    write_atomic("memory://bucket/a.csv", b"x" * size)
+    assert store.size("/bucket/a.csv") == size
+    return [upload["UploadId"] for upload in store.uploads]
+
+
+def test_upload_aborts_unfinished_uploads_to_the_same_object(object_store):
+    """Those to other objects stay, and those that started later."""
+    assert left_after_upload(S3(), 11_000_000) == ["killed a.csv.gz", "killed folder/a.csv", "newer"]
+
+
+def test_small_upload_does_not_list_unfinished_uploads(object_store):
+    """It is a single request; listing would double the requests of a run that writes many parts."""
+    assert len(left_after_upload(S3(), 1000)) == 4
+
+
+def test_missing_permission_to_list_uploads_does_not_fail_the_upload(object_store, caplog):
+    class Forbidden(S3):
+        def call_s3(self, method, **parameters):
+            raise PermissionError("Access Denied")
+
+    caplog.set_level("INFO")
+    assert len(left_after_upload(Forbidden(), 11_000_000)) == 4
+    assert "Unfinished uploads could not be aborted: path=/bucket/a.csv error=PermissionError" in caplog.text
