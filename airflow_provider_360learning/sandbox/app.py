@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from starlette import responses
@@ -59,7 +59,7 @@ class _Incoming:
     request: Request
     match: Match
     body: Body | None
-    arrived_at: float = field(default_factory=time.monotonic)
+    arrived_at: float
 
     @property
     def path(self) -> str:
@@ -159,7 +159,7 @@ class Api:
         content_type, brackets = request.headers.get("content-type", ""), settings.form_arrays != "indexed"
         body = decode_body(content_type, raw, empty_brackets=brackets) if raw else None
         await _pass(self._company.request_latency())
-        return _Incoming(request, match, body)
+        return _Incoming(request, match, body, self._company.monotonic())
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
         self._close(scope["client"])
@@ -197,7 +197,7 @@ class Api:
             query=dict(request.query_params),
             ip=incoming.address,
             arrived_at=incoming.arrived_at,
-            wall_time=time.time() - (time.monotonic() - incoming.arrived_at),
+            wall_time=time.time(),
             clock=company.clock.now(),
             refused_by=excess.limits if excess else [],
             body=incoming.fields,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -38,13 +40,15 @@ class Company:
 
     :param settings: what the sandbox was started with, and returns to at a reset.
     :param seed: see :func:`.demo_company.seed_state`.
+    :param monotonic: the clock of the rate limits, in seconds.
     """
 
     id = COMPANY_ID
     api_key = API_KEY
 
-    def __init__(self, settings: Settings, seed: Seed) -> None:
+    def __init__(self, settings: Settings, seed: Seed, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._initial_settings = settings
+        self.monotonic = monotonic
         self.reset(seed)
 
     def reset(self, seed: Seed) -> None:

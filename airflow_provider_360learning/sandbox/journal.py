@@ -18,7 +18,7 @@ class Entry:
     :param path: the path as it was sent, percent-encoded.
     :param query: the decoded query.
     :param ip: source address of the connection.
-    :param arrived_at: when it was counted, in monotonic seconds of this machine.
+    :param arrived_at: when it was counted, on the clock of the rate limits: monotonic seconds of this machine.
     :param wall_time: the same time in seconds since the epoch.
     :param clock: the same time on the sandbox's clock.
     :param auth: how it authenticated: ``token``, ``headers``, ``query`` or ``none``.

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, cast
@@ -66,6 +67,7 @@ class Sandbox:
     :param host: an address of 127.0.0.0/8.
     :param settings: values that differ from the defaults of :class:`.settings.Settings`.
     :param seed: ``demo`` for a small company, ``empty`` for one with a root group and an administrator only.
+    :param monotonic: the clock of the rate limits, in seconds.
     """
 
     def __init__(
@@ -74,10 +76,11 @@ class Sandbox:
         host: str = "127.0.0.1",
         settings: dict[str, Any] | None = None,
         seed: str = "demo",
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if seed not in SEEDS:
             raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
-        self._company = Company(Settings.model_validate(settings or {}), cast(Seed, seed))
+        self._company = Company(Settings.model_validate(settings or {}), cast(Seed, seed), monotonic)
         self._socket = _listen(_loopback(host), port)
         self.url = "http://{}:{}".format(*self._socket.getsockname())
         self.control = SandboxControl(self.url)

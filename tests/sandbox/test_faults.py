@@ -114,6 +114,7 @@ def test_status_fault_can_be_a_200_with_an_error(sandbox, client, when, created)
     assert sandbox.control.journal()[0]["error"] == "group_not_found"
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_delay_happens_before_or_after_the_work(sandbox, client, when):
     sandbox.control.add_fault("createGroup", kind="delay", seconds=1.5, when=when)
