@@ -73,7 +73,7 @@ class InvalidRequestError(Learning360Error, ValueError):
     :param argument: Name of the argument, if known, e.g. ``other_group_ids[1]``.
     """
 
-    # Any: whatever the root of the family takes.
+    # Any: the keyword arguments of the root class.
     def __init__(self, message: str, *, argument: str | None = None, **details: Any) -> None:
         super().__init__(message, **details)
         self.argument = argument
@@ -108,7 +108,7 @@ class TransportError(Learning360Error):
 
     transient = True
 
-    # Any: whatever the root of the family takes.
+    # Any: the keyword arguments of the root class.
     def __init__(self, message: str, *, sent: bool = True, **details: Any) -> None:
         super().__init__(message, **details)
         self.sent = sent
@@ -121,7 +121,7 @@ class UnexpectedResponseError(Learning360Error):
 
 
 class IncompleteResponseError(Learning360Error):
-    """A response may have been cut by the server, and there is no way to request less at a time."""
+    """The server may have truncated a response, and it is not possible to request less at a time."""
 
 
 class OutcomeUnknownError(Learning360Error):

@@ -47,7 +47,7 @@ class Auth(AuthBase):
         Discard the credentials that the server did not accept.
 
         :param request: The request that was not accepted.
-        :returns: Whether to send the request again with new credentials.
+        :return: Whether to send the request again with new credentials.
         """
         return False
 

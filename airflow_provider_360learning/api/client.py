@@ -15,7 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from contextvars import copy_context
-from typing import Any, NoReturn, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus
 
 import requests
@@ -104,16 +105,16 @@ class Client:
         Run an action in this thread.
 
         :param steps: The action.
-        :returns: Its result.
+        :return: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
         outcome: object = None
         while True:
-            call, result = _advance(steps, outcome)
-            if call is None:
-                return result  # type: ignore[no-any-return]
+            step = _advance(steps, outcome)
+            if isinstance(step, _Result):
+                return step.value
             try:
-                outcome = self.call(call)
+                outcome = self.call(step)
             except Learning360Error as error:
                 outcome = error
 
@@ -125,16 +126,16 @@ class Client:
 
         :param steps: The action.
         :param executor: Threads to send in, and to process responses in: one may list thousands of learners.
-        :returns: Its result.
+        :return: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
         outcome: object = None
         while True:
-            call, result = await asyncio.get_running_loop().run_in_executor(executor, _advance, steps, outcome)
-            if call is None:
-                return result  # type: ignore[no-any-return]
+            step = await asyncio.get_running_loop().run_in_executor(executor, _advance, steps, outcome)
+            if isinstance(step, _Result):
+                return step.value
             try:
-                outcome = await self.acall(call, executor)
+                outcome = await self.acall(step, executor)
             except Learning360Error as error:
                 outcome = error
 
@@ -155,7 +156,7 @@ class Client:
         )
         return retrying(exchange.attempt)
 
-    async def acall(self, call: Call, executor: Executor) -> Any:
+    async def acall(self, call: Call, executor: Executor) -> object:
         """
         Make a call from an event loop: once, and once more if the token had to be renewed.
 
@@ -224,14 +225,14 @@ class _Exchange:
 
     # One attempt, in a thread or on an event loop
 
-    def attempt(self) -> Any:
+    def attempt(self) -> object:
         """Wait until the request may be sent, and send it."""
         with closing(self._wait()) as waits:
             for seconds in waits:
                 time.sleep(seconds)
             return self._send()
 
-    async def aattempt(self, executor: Executor) -> Any:
+    async def aattempt(self, executor: Executor) -> object:
         """
         Wait on the event loop until the request may be sent, and send it in a thread.
 
@@ -239,13 +240,13 @@ class _Exchange:
         """
         waits = self._wait()
 
-        def step() -> tuple[float | None, Any]:
+        def step() -> tuple[float | None, object]:
             # Sent by the same job that checked the reservation: it must not queue for a thread first.
             seconds = next(waits, None)
             return seconds, None if seconds is not None else self._send()
 
-        def release(job: Future[tuple[float | None, Any]]) -> None:
-            # When the call is cancelled, the job may still run: then its thread closes the waits, else this one.
+        def release(job: Future[tuple[float | None, object]]) -> None:
+            # When the call is canceled, the job may still run: then its thread closes the waits, else this one.
             job.add_done_callback(lambda done: waits.close())
 
         while True:
@@ -292,7 +293,7 @@ class _Exchange:
         except TransportError as error:
             self._raise(self._complete(error))
 
-    def _send(self) -> Any:
+    def _send(self) -> object:
         self._rate_limiter.usage.requests += 1
         prepared = self._prepared
         # A token that was accepted before may expire as well: only a new one that is rejected is not renewed again.
@@ -361,7 +362,7 @@ class _Exchange:
 
     # Decoding the response
 
-    def _decode(self, response: requests.Response) -> Any:
+    def _decode(self, response: requests.Response) -> object:
         is_success = response.status_code < 300
         if is_success and self._call.read:
             return self._read(response, self._call.read)
@@ -374,7 +375,7 @@ class _Exchange:
         self._check(response, body)
         return body
 
-    def _read(self, response: requests.Response, read: Callable[[ResponseBody], Any]) -> Any:
+    def _read(self, response: requests.Response, read: Callable[[ResponseBody], object]) -> object:
         try:
             return read(ResponseBody(response))
         except UnexpectedResponseError as error:
@@ -417,9 +418,16 @@ class _Exchange:
         return error
 
 
-def _advance(steps: ActionSteps[Any], outcome: object) -> tuple[Call | None, Any]:
-    """Give an action the outcome of its last call and return the next call, or none and its result."""
+@dataclass(frozen=True, slots=True)
+class _Result(Generic[R]):
+    """The result of an action."""
+
+    value: R
+
+
+def _advance(steps: ActionSteps[R], outcome: object) -> Call | _Result[R]:
+    """Give an action the outcome of its last call and return the next call, or its result."""
     try:
-        return (steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)), None
+        return steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)
     except StopIteration as end:  # which no future can carry out of a thread
-        return None, end.value
+        return _Result(end.value)

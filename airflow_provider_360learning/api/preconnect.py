@@ -8,7 +8,8 @@ otherwise arrive in bursts.
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, TypedDict, Unpack
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,12 +18,20 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
 
+class SendArguments(TypedDict):
+    """Arguments of :meth:`requests.adapters.HTTPAdapter.send` besides the request."""
+
+    timeout: tuple[float, float]
+    verify: str | bool
+    proxies: MutableMapping[str, str]
+
+
 class TicketTolerantConnection(HTTPSConnection):
     """
     A connection that stays usable when session tickets arrive.
 
     TLS 1.3 servers send tickets after the handshake. urllib3 takes an idle connection with something to read for a
-    closed one, and would discard those that were opened ahead of time.
+    closed one, and would discard a connection that was opened ahead of time.
     """
 
     @property
@@ -58,6 +67,8 @@ def _has_only_tickets(sock: ssl.SSLSocket) -> bool:
 class PreconnectingAdapter(HTTPAdapter):
     """An adapter that can open a connection before its request is sent."""
 
+    # Any: as the methods of requests that these extend.
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Set the pools of direct connections."""
         super().init_poolmanager(*arguments, **options)
@@ -69,7 +80,7 @@ class PreconnectingAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def connect(self, request: requests.PreparedRequest, **send_arguments: Any) -> bool:
+    def connect(self, request: requests.PreparedRequest, **send_arguments: Unpack[SendArguments]) -> bool:
         """
         Ensure that an open connection is ready for a request.
 
@@ -78,7 +89,7 @@ class PreconnectingAdapter(HTTPAdapter):
 
         :param request: The request that is due soon.
         :param send_arguments: The arguments that :meth:`send` will be given.
-        :returns: Whether the host answered within the timeout.
+        :return: Whether the host answered within the timeout.
         """
         try:
             self._open(request, **send_arguments)
@@ -88,7 +99,8 @@ class PreconnectingAdapter(HTTPAdapter):
             return type(error) is not ConnectTimeoutError
         return True
 
-    def _open(self, request: requests.PreparedRequest, **send_arguments: Any) -> None:
+    def _open(self, request: requests.PreparedRequest, **send_arguments: Unpack[SendArguments]) -> None:
+        # Any: the parts of urllib3 that follow are private.
         pool: Any = self.get_connection_with_tls_context(
             request, send_arguments["verify"], proxies=send_arguments["proxies"], cert=None
         )

@@ -68,6 +68,7 @@ def encode_segment(name: str, value: object, endpoint: Endpoint) -> str:
     return quote(text, safe="")
 
 
+# Any: see :class:`~.types.Call`.
 def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a body or a query without its ``None`` values."""
     return {name: value for name, value in values.items() if value is not None}

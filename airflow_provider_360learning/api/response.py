@@ -106,7 +106,7 @@ def retry_after_seconds(response: requests.Response) -> float | None:
     A date is compared with the response's own ``Date``, so that a clock that is off on one side does not matter.
 
     :param response: The response.
-    :returns: ``None`` if the header is missing or malformed.
+    :return: ``None`` if the header is missing or malformed.
     """
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():

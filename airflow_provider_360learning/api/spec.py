@@ -37,7 +37,7 @@ class ResponseShape(enum.Enum):
     """What a successful response must contain to be accepted."""
 
     #: Nothing is read from it: empty, or any JSON that reports no error.
-    ACKNOWLEDGEMENT = "acknowledgement"
+    ACKNOWLEDGMENT = "acknowledgment"
     OBJECT = "object"
     LIST = "list"
 
@@ -93,7 +93,7 @@ class Endpoint:
     path: str
     limits: tuple[WindowLimit, ...]
     body: BodyFormat = BodyFormat.NONE
-    response: ResponseShape = ResponseShape.ACKNOWLEDGEMENT
+    response: ResponseShape = ResponseShape.ACKNOWLEDGMENT
     required_keys: tuple[str, ...] = ()
     rows_key: str | None = None
     may_resend: bool = True
@@ -157,5 +157,5 @@ class ApiSpec:
 
     @cached_property
     def limits(self) -> Mapping[str, WindowLimit]:
-        """Its rate limits by name: those that a connection's ``limits`` may override."""
+        """Its rate limits by name. A connection's ``limits`` may override them."""
         return {limit.name: limit for endpoint in self.endpoints.values() for limit in endpoint.limits}

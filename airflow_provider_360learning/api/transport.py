@@ -5,25 +5,18 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import MutableMapping
-from typing import TypedDict
 from urllib.parse import urlsplit
 
 import requests
 from requests.utils import get_environ_proxies
 
-from airflow_provider_360learning.api.preconnect import PreconnectingAdapter
+from airflow_provider_360learning.api.preconnect import PreconnectingAdapter, SendArguments
 from airflow_provider_360learning.exceptions import TransportError
 
 #: Connections kept open by one session; further threads open one per request.
 MAX_CONNECTIONS = 32
 #: Maximum number of nested exceptions that are examined.
 MAX_CAUSES = 20
-
-
-class _SendArguments(TypedDict):
-    timeout: tuple[float, float]
-    verify: str | bool
-    proxies: MutableMapping[str, str]
 
 
 def is_loopback(url: str) -> bool:
@@ -59,7 +52,7 @@ class Transport:
         self._session.trust_env = False
         self._session.mount("https://", self._adapter)
         self._session.mount("http://", self._adapter)
-        self._arguments: _SendArguments = {
+        self._arguments: SendArguments = {
             "timeout": timeouts,
             "verify": ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
             "proxies": _proxies(base_url, proxy),

@@ -58,7 +58,7 @@ def make_api(sandbox: Sandbox) -> Iterator[MakeApi]:
 
 @pytest.fixture
 def api(make_api: MakeApi) -> ApiV1:
-    """The API of the sandbox, with a token."""
+    """Return the API of the sandbox, authenticated by token."""
     return make_api()
 
 

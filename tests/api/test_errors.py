@@ -55,7 +55,7 @@ ARGUMENTS = re.compile(
     r"|user_not_member_of_primaryGroup"
 )
 
-ACKNOWLEDGED = [name for name, each in API_V1.endpoints.items() if each.response is ResponseShape.ACKNOWLEDGEMENT]
+ACKNOWLEDGED = [name for name, each in API_V1.endpoints.items() if each.response is ResponseShape.ACKNOWLEDGMENT]
 
 
 def documented_errors():
@@ -127,7 +127,7 @@ def test_classifies_by_code_before_status(status, body, expected):
 @pytest.mark.parametrize(
     "body", [None, {}, [], {"error": None}, {"error": ""}, {"message": "user pseudonymized"}, {"message": 7}, "text"]
 )
-def test_finds_no_error_in_an_acknowledgement(body):
+def test_finds_no_error_in_an_acknowledgment(body):
     assert parse_error("updateUser", 200, body) is None
 
 
@@ -216,7 +216,7 @@ def test_most_writes_are_acknowledged():
         ({"message": INTERNAL_FAILURE}, ServerError),
     ],
 )
-def test_does_not_accept_an_acknowledgement_that_reports_an_error(make_api, operation, body, expected):
+def test_does_not_accept_an_acknowledgment_that_reports_an_error(make_api, operation, body, expected):
     with TinyServer(lambda request: Answer(body)) as server:
         api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
         if expected is ServerError and not API_V1.endpoints[operation].may_resend:
@@ -227,7 +227,7 @@ def test_does_not_accept_an_acknowledgement_that_reports_an_error(make_api, oper
 
 
 @pytest.mark.parametrize("body", [b"", {}, {"status": "user_updated"}, {"error": None}, {"message": "done"}])
-def test_accepts_an_acknowledgement(make_api, body):
+def test_accepts_an_acknowledgment(make_api, body):
     with TinyServer(lambda request: Answer(body)) as server:
         api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
         assert api.client.call(call_of("updateUser")) == (body or (None if body == b"" else {}))

@@ -92,11 +92,11 @@ def test_a_cancelled_call_releases_its_reservation(make_api, one_thread):
 
     async def play():
         await api.delete_group.arun(one_thread, group_id=MISSING_GROUP)
-        cancelled = [asyncio.create_task(api.delete_group.arun(one_thread, group_id=MISSING_GROUP)) for _ in range(5)]
+        canceled = [asyncio.create_task(api.delete_group.arun(one_thread, group_id=MISSING_GROUP)) for _ in range(5)]
         await asyncio.sleep(0.2)
-        for task in cancelled:
+        for task in canceled:
             task.cancel()
-        await asyncio.gather(*cancelled, return_exceptions=True)
+        await asyncio.gather(*canceled, return_exceptions=True)
         started = time.monotonic()
         await api.delete_group.arun(one_thread, group_id=MISSING_GROUP)
         return time.monotonic() - started

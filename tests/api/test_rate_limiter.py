@@ -43,7 +43,7 @@ def store(clock):
 
 @pytest.fixture
 def base_url():
-    """An address that no other test uses: the store of the process outlives a test."""
+    """Return an address that no other test uses, because the store of the process outlives a test."""
     return next(_addresses)
 
 

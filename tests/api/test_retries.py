@@ -92,7 +92,7 @@ def at_each_failure(sandboxes, make_api):
 
 @pytest.fixture
 def api(make_api):
-    """An API that does not wait long for a response."""
+    """Return an API that does not wait long for a response."""
     return make_api(read_timeout=READ_TIMEOUT)
 
 

@@ -110,7 +110,7 @@ class RateLimiter:
     :param store: The shared store, or ``None`` to use a share of each limit.
     :param base_url: Base URL of the connection; limits of different hosts are independent.
     :param company_id: Company ID of the connection.
-    :param fallback: The share to use where there is no shared store, or it is unavailable.
+    :param fallback: The share to use without a shared store, or while it is unavailable.
     :param overrides: Requests per window by limit name, where the vendor agreed to others than the documented ones.
     :param margin: Seconds added to each window, for jitter between our sending and the vendor's counting.
     :param max_wait: Maximum number of seconds that one call waits for capacity.
@@ -233,7 +233,7 @@ class RateLimiter:
         :param endpoint: The operation.
         :param reservation: That of the request.
         :param retry_after: Seconds, if the response said so.
-        :returns: Seconds that the limit is closed for.
+        :return: Seconds that the limit is closed for.
         """
         self.usage.throttled += 1
         # Zero seconds, or a date in the past, do not say when to retry.

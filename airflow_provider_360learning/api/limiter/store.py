@@ -122,7 +122,7 @@ class Store(Protocol):
         Return the seconds since the reserved time.
 
         :param reservation: The reservation.
-        :returns: ``None`` if a back-off has closed that time since.
+        :return: ``None`` if a back-off has closed that time since.
         """
 
     def back_off(
@@ -142,7 +142,7 @@ class Store(Protocol):
         :param levels: The limits that the request counted against, the narrowest level first.
         :param retry_after: Seconds to close for, if the server said so.
         :param delay_for: Seconds to close for otherwise, by the number of consecutive 429s (1 for the first).
-        :returns: Seconds that the limits are closed for.
+        :return: Seconds that the limits are closed for.
         """
 
 

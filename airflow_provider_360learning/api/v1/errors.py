@@ -86,7 +86,7 @@ def parse_error(operation: str, status: int, body: JsonValue) -> ReportedError |
     :param operation: The operation.
     :param status: HTTP status.
     :param body: Decoded body; ``None`` if it is empty or not JSON. Proxies in between can send anything.
-    :returns: ``None`` if a success status reports no error.
+    :return: ``None`` if a success status reports no error.
     """
     if status < 300 and not _reports_error(body):
         return None
@@ -119,7 +119,7 @@ def classify(status: int, code: str | None, description: str | None = None) -> t
 
 
 def _reports_error(body: JsonValue) -> bool:
-    """Return whether the body of a success status reports an error: a ``message`` alone may be an acknowledgement."""
+    """Return whether the body of a success status reports an error: a ``message`` alone may be an acknowledgment."""
     if not isinstance(body, dict):
         return False
     message = body.get("message")
@@ -141,7 +141,7 @@ def _text(value: JsonValue) -> str | None:
 
 
 def _token_message(status: int, code: str | None, description: str | None) -> str:
-    """Explain why there is no token; only the token endpoint's own codes are about the credentials."""
+    """Explain a missing token; only the token endpoint's own codes are about the credentials."""
     if advice := _TOKEN_ADVICE.get(code or ""):
         return f"Not authenticated ({code}): {advice}"
     return (

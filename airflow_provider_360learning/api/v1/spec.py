@@ -32,7 +32,7 @@ def _endpoint(
     method: str,
     path: str,
     body: BodyFormat = BodyFormat.NONE,
-    response: ResponseShape = ResponseShape.ACKNOWLEDGEMENT,
+    response: ResponseShape = ResponseShape.ACKNOWLEDGMENT,
     required_keys: tuple[str, ...] = (),
     *,
     limit: int | None = None,
