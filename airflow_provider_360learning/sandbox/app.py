@@ -141,7 +141,7 @@ class Api:
         except _DroppedError:
             await self._drop(scope, receive)
             return
-        await _pass(self._company.settings.delay_after_ms / 1000)
+        await _sleep(self._company.settings.delay_after_ms / 1000)
         entry.status, entry.error = response.status, response.error
         content = response.content()
         headers = _HEADERS | ({"Content-Type": _JSON} if content else {}) | response.headers
@@ -158,7 +158,7 @@ class Api:
         match = self._router.match(request.method, raw_path(request), settings.token_path)
         content_type, brackets = request.headers.get("content-type", ""), settings.form_arrays != "indexed"
         body = decode_body(content_type, raw, empty_brackets=brackets) if raw else None
-        await _pass(self._company.request_latency())
+        await _sleep(self._company.request_latency())
         return _Incoming(request, match, body, self._company.monotonic())
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
@@ -257,7 +257,7 @@ class Api:
         if fault.kind in ("status", "server_error") and fault.when == "before":
             return _fault_response(fault, incoming.match.version)
         if fault.kind == "delay" and fault.when == "before":
-            await _pass(fault.seconds)
+            await _sleep(fault.seconds)
         try:
             response = self._work(incoming, route, entry)
         except Refusal:
@@ -273,7 +273,7 @@ class Api:
         if fault.kind == "drop_after":
             raise _DroppedError
         if fault.kind == "delay" and fault.when == "after":
-            await _pass(fault.seconds)
+            await _sleep(fault.seconds)
 
 
 def _fault_response(fault: Fault, version: Version) -> Response:
@@ -312,6 +312,6 @@ def _cut(content: bytes | Iterator[bytes], size: int) -> Iterator[bytes]:
     raise _DroppedError
 
 
-async def _pass(seconds: float) -> None:
+async def _sleep(seconds: float) -> None:
     if seconds > 0:
         await asyncio.sleep(seconds)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.sandbox.demo_company import Seed
+    from airflow_provider_360learning.sandbox.faults import FaultKind
+
+#: A JSON object, whose values have the types that the test expects.
+JsonObject = dict[str, Any]
 
 
 class SandboxControl:
@@ -19,30 +26,30 @@ class SandboxControl:
         # The sandbox is on loopback, which no proxy can reach.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def journal(self, after: int = 0) -> list[dict[str, Any]]:
+    def journal(self, after: int = 0) -> list[JsonObject]:
         """Return one entry per API request, in order of arrival (fields: :class:`.journal.Entry`).
 
         :param after: only entries with a greater id.
         """
-        entries: list[dict[str, Any]] = self._call("GET", f"/journal?after={after}")
+        entries: list[JsonObject] = self._call("GET", f"/journal?after={after}")
         return entries
 
     def clear_journal(self) -> None:
         """Remove all entries of the journal."""
         self._call("DELETE", "/journal")
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, list[JsonObject]]:
         """Return everything that exists in the company, and the emails that were sent.
 
         Keys: ``users``, ``invitations``, ``groups``, ``memberships``, ``courses``, ``paths``, ``sessions``,
         ``enrollments``, ``external_courses``, ``external_attempts`` and ``mails_sent``, each with a list.
         """
-        state: dict[str, Any] = self._call("GET", "/state")
+        state: dict[str, list[JsonObject]] = self._call("GET", "/state")
         return state
 
-    def settings(self, **changes: Any) -> dict[str, Any]:
+    def settings(self, **changes: object) -> JsonObject:
         """Change settings (see :class:`.settings.Settings`), and return all of them."""
-        settings: dict[str, Any] = self._call("PATCH", "/settings", changes)
+        settings: JsonObject = self._call("PATCH", "/settings", changes)
         return settings
 
     def advance(self, seconds: float) -> float:
@@ -50,7 +57,7 @@ class SandboxControl:
         now: float = self._call("POST", "/clock", {"seconds": seconds})
         return now
 
-    def add_fault(self, operation: str | None = None, *, kind: str, **how: Any) -> None:
+    def add_fault(self, operation: str | None = None, *, kind: FaultKind, **how: object) -> None:
         """Make the next matching request fail.
 
         :param operation: the operation; ``None`` for any.
@@ -85,7 +92,7 @@ class SandboxControl:
         facts: list[dict[str, str]] = self._call("GET", "/evidence")
         return facts
 
-    def reset(self, seed: str = "demo") -> None:
+    def reset(self, seed: Seed = "demo") -> None:
         """Start over, with the initial settings."""
         self._call("POST", "/reset", {"seed": seed})
 

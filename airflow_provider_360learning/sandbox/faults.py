@@ -1,4 +1,4 @@
-"""Faults on request: what goes wrong, for which operation and how often."""
+"""Injected faults: what fails, for which operation and how often."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Version:
     """An API version in front of the state.
 
     :param name: for example ``v1``.
-    :param prefix: what all its paths begin with, tokens aside.
+    :param prefix: prefix of all its paths except for the token path.
     :param authenticate: checks the credentials, and returns how they were sent: ``token``, ``headers``, ``query``.
     :param not_found: renders the error for an unknown route.
     :param server_error: renders an unexpected failure with a status, under a key of the body.

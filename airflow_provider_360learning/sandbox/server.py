@@ -10,10 +10,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, cast
 
 try:
     import uvicorn
@@ -74,13 +73,13 @@ class Sandbox:
         self,
         port: int = 0,
         host: str = "127.0.0.1",
-        settings: dict[str, Any] | None = None,
-        seed: str = "demo",
+        settings: Mapping[str, object] | None = None,
+        seed: Seed = "demo",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if seed not in SEEDS:
             raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
-        self._company = Company(Settings.model_validate(settings or {}), cast(Seed, seed), monotonic)
+        self._company = Company(Settings.model_validate(dict(settings or {})), seed, monotonic)
         self._socket = _listen(_loopback(host), port)
         self.url = "http://{}:{}".format(*self._socket.getsockname())
         self.control = SandboxControl(self.url)
@@ -115,7 +114,7 @@ class Sandbox:
         """The company's API key: the password."""
         return self._company.api_key
 
-    def connection(self, **extra: Any) -> dict[str, Any]:
+    def connection(self, **extra: object) -> dict[str, object]:
         """Return the fields of an Airflow connection to this sandbox.
 
         :param extra: fields of the connection's extra.
@@ -128,7 +127,7 @@ class Sandbox:
             "extra": extra,
         }
 
-    def connection_json(self, **extra: Any) -> str:
+    def connection_json(self, **extra: object) -> str:
         """Return the connection in the JSON format of an ``AIRFLOW_CONN_…`` variable."""
         return json.dumps(self.connection(**extra), separators=(",", ":"))
 
@@ -157,8 +156,8 @@ class Sandbox:
 def serve(
     host: str = "127.0.0.1",
     port: int = 3600,
-    settings: dict[str, Any] | None = None,
-    seed: str = "demo",
+    settings: Mapping[str, object] | None = None,
+    seed: Seed = "demo",
     port_file: str | None = None,
 ) -> None:
     """Run a sandbox in the foreground until Ctrl-C or SIGTERM (parameters: see :class:`Sandbox`).

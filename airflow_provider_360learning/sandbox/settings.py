@@ -21,7 +21,7 @@ def _setting(
 
 
 class Settings(BaseModel):
-    """The settings of a sandbox. Each field has a description, and says how its default is known.
+    """The settings of a sandbox. Each field has a description and the evidence for its default.
 
     ``evidence`` in a field's ``json_schema_extra`` is ``documented``, ``recorded`` (in production), ``client`` (seen in
     a public client), ``assumed``, or ``None`` for a switch of the sandbox itself. ``control.evidence()`` lists all.
@@ -82,7 +82,7 @@ class Settings(BaseModel):
         "error", "Whether these codes are an `error` with 400, or a `status` with 200.", "assumed"
     )
     reactivation_warning: bool = _setting(
-        True, "Whether the creation of a deleted user succeeds with a `warning` that says `reactivated`.", "client"
+        True, "Whether the creation of a deleted user succeeds with a `warning` that contains `reactivated`.", "client"
     )
     invited_user_routes: Literal["not_found", "known"] = _setting(
         "not_found", "Whether user routes and enrollments know an invited user before acceptance.", "assumed"
@@ -92,7 +92,7 @@ class Settings(BaseModel):
     )
     last_group_deletes_user: bool = _setting(
         True,
-        "Whether a user who leaves the last group is deleted. A support article says so of the web interface.",
+        "Whether a user who leaves the last group is deleted. A support article describes it for the web interface.",
         "assumed",
     )
     mails_of_other_companies: list[str] = _setting([], "Email addresses that are refused with `unavailableEmails`.")

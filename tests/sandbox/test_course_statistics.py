@@ -249,8 +249,8 @@ def test_filters_select_generated_attempts_by_date(sandbox, generate, ask, count
             if (each[date] > after if low else each[date] >= after)
             and (each[date] < before if high else each[date] <= before)
         ]
-        asked = flat(ask(**{f"{name}After": after, f"{name}Before": before}))
-        assert by_id(asked) == by_id(expected)
+        selected = flat(ask(**{f"{name}After": after, f"{name}Before": before}))
+        assert by_id(selected) == by_id(expected)
 
 
 @pytest.mark.parametrize("cap", [0, 1, 499, 500, 501])

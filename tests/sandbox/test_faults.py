@@ -183,16 +183,16 @@ def test_echo_fault_returns_headers_and_url_and_journals_neither(sandbox, new_cl
 
 def test_faults_select_by_operation_path_and_count(sandbox, client):
     sandbox.control.add_fault("getUser", kind="status", status=500, path_contains="grace", after=1, count=2)
-    ask = lambda who: client("GET", f"/users/{who}@acme.test").status_code  # noqa: E731
+    status_of = lambda name: client("GET", f"/users/{name}@acme.test").status_code  # noqa: E731
     assert client("GET", "/users").status_code == 200
-    statuses = [ask(who) for who in ("grace.hopper", "admin", "grace.hopper", "grace.hopper", "grace.hopper")]
+    statuses = [status_of(name) for name in ("grace.hopper", "admin", "grace.hopper", "grace.hopper", "grace.hopper")]
     assert statuses == [200, 200, 500, 500, 200]
 
 
 def test_faults_select_by_mentioned_text(sandbox, client):
     sandbox.control.add_fault(kind="status", status=500, mentions="José@acme.test", count=3)
     user = {"mail": "José@acme.test", "password": "secret-1"}
-    answers = [
+    responses = [
         client("POST", "/users", json={"mail": "ana@acme.test"}),
         client("GET", "/users/grace.hopper%40acme.test"),
         client("POST", "/users", json=user),
@@ -200,7 +200,7 @@ def test_faults_select_by_mentioned_text(sandbox, client):
         client("GET", "/users/Jos%C3%A9%40acme.test"),
         client("POST", "/users", json=user),
     ]
-    assert [response.status_code for response in answers] == [200, 200, 500, 500, 500, 200]
+    assert [response.status_code for response in responses] == [200, 200, 500, 500, 500, 200]
 
 
 def test_faults_can_be_removed_and_invalid_ones_are_refused(sandbox, client):

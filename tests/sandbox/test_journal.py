@@ -103,9 +103,9 @@ def test_empty_seed_has_a_root_group_and_an_administrator(sandbox):
 
 def test_invalid_settings_are_refused_and_change_nothing(sandbox):
     before = sandbox.control.settings()
-    for wrong in ({"learner_secons": 5}, {"acknowledgment": "maybe"}, {"limits": {"deleteUser": 0}}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            sandbox.control.settings(**wrong)
+    for invalid in ({"learner_secons": 5}, {"acknowledgment": "maybe"}, {"limits": {"deleteUser": 0}}):
+        with pytest.raises(ValueError, match=next(iter(invalid))):
+            sandbox.control.settings(**invalid)
     assert sandbox.control.settings() == before
 
 

@@ -295,8 +295,8 @@ def test_statistics_filter_by_completion(sandbox, client, add_session, add_user)
     assert listed(completedBefore=first) == [GRACE_ID]
     sandbox.control.settings(bounds="exclusive")
     assert (listed(completedAfter=first), listed(completedBefore=first)) == ([late], [])
-    wrong = client("GET", f"/paths/sessions/{session}/stats/users", params={"completedAfter": "soon"})
-    assert wrong.status_code == 400
+    invalid = client("GET", f"/paths/sessions/{session}/stats/users", params={"completedAfter": "soon"})
+    assert invalid.status_code == 400
 
 
 def test_status_follows_opening_and_end_of_the_session(sandbox, client, add_session, stats):

@@ -1,1 +1,1 @@
-"""The company behind every API version: who and what exists. No HTTP, and no word of a particular version."""
+"""The company behind every API version: everything that exists in it. No HTTP, and no word of a particular version."""

@@ -1,4 +1,4 @@
-"""Paths, their sessions, who is enrolled in them, and the statistics of sessions."""
+"""Paths, their sessions, and the enrollments and statistics of sessions."""
 
 from __future__ import annotations
 

@@ -96,10 +96,10 @@ def get_user(call: Call) -> Response:
     "/users",
     bodies=("form", "json"),
     assumes="The errors for unknown groups and roles, which of two documented errors is for which invalid address, and"
-    " the text of `warning` beside the word `reactivated`.",
+    " the text of `warning` except for the word `reactivated`.",
 )
 def create_or_invite_user(call: Call) -> Response:
-    """Create an account or send an invitation, as the documented matrix says."""
+    """Create an account or send an invitation, according to the documented matrix."""
     mail = _valid_mail(call.fields.get("mail"))
     _check_availability(call, mail)
     groups = call.strings("groups") or [call.state.root.id]
