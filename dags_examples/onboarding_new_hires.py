@@ -41,21 +41,22 @@ POKE_SECONDS = float(os.environ.get("ONBOARDING_POKE_SECONDS", "600"))
 @task
 def read_new_hires() -> dict[str, Any]:
     """Read and validate all rows, before the first request."""
-    from airflow_provider_360learning.api.values import check_mail, check_text
+    from airflow_provider_360learning.api.models.base import parse_argument
+    from airflow_provider_360learning.api.models.fields import parse_mail, parse_text
     from airflow_provider_360learning.exceptions import InvalidRequestError
 
     people: list[dict[str, str]] = []
     invalid: list[dict[str, Any]] = []
-    checks = {"mail": check_mail, "first_name": check_text, "last_name": check_text, "department": check_text}
+    checks = {"mail": parse_mail, "first_name": parse_text, "last_name": parse_text, "department": parse_text}
     with NEW_HIRES.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if missing := checks.keys() - set(rows.fieldnames or ()):
             raise AirflowFailException(f"{NEW_HIRES}, line 1: missing column {', '.join(sorted(missing))}")
         for row in rows:
             errors = []
-            for field, check in checks.items():
+            for field, parse in checks.items():
                 try:
-                    check(field, row[field])
+                    row[field] = parse_argument(field, parse, row[field])
                 except InvalidRequestError as error:
                     errors.append({"line": rows.line_num, "field": field, "problem": str(error)})
             if any(row["mail"] == person["mail"] for person in people):

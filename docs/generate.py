@@ -15,7 +15,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from airflow_provider_360learning.api.actions import Action, StreamingAction
+from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
@@ -58,7 +58,7 @@ TYPE_NAMES = {
 def actions() -> dict[str, Any]:
     """Return the actions of API v1 by name."""
     found = {name: one for kind in ApiV1.__mro__ for name, one in vars(kind).items()}
-    return {name: one for name, one in sorted(found.items()) if isinstance(one, Action | StreamingAction)}
+    return {name: one for name, one in sorted(found.items()) if isinstance(one, Action) or name.startswith("read_")}
 
 
 def bulk() -> dict[str, Any]:
@@ -260,7 +260,7 @@ def _type_names(hint: Any) -> Iterator[str]:
 
 
 def _summary(action: Any) -> str:
-    return _cell((inspect.getdoc(action.function) or "").partition("\n\n")[0].replace("\n", " "))
+    return _cell((inspect.getdoc(action) or "").partition("\n\n")[0].replace("\n", " "))
 
 
 def _maximum_rate(operation: str) -> int:

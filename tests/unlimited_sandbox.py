@@ -50,10 +50,10 @@ def make_session(sandbox: Sandbox, *learners: str) -> str:
     """Make a path session with these learners, of which the journal knows nothing, and return its id."""
     api = Learning360Hook().api
     made = api.create_path_session(
-        ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+        path_id=ONBOARDING_PATH_ID, name="Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
     )
     if learners:
-        api.enroll_users(made["session_id"], learners)
+        api.enroll_users(session_id=made["session_id"], users=learners)
     sandbox.control.clear_journal()
     return str(made["session_id"])
 

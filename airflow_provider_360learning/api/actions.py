@@ -1,8 +1,9 @@
 """
 How an action is written once and run in two ways.
 
-An action is a generator method that yields :class:`~.client.Call` objects and is sent their answers. Calling it
-runs it in the calling thread; ``arun`` runs it on an event loop; another action goes through its ``steps``.
+An action is a generator method that takes one model of arguments, yields :class:`~.client.Call` objects and is sent
+their responses. Calling it with the fields of the model runs it in the calling thread; ``arun`` runs it on an event
+loop; another action goes through its ``steps``.
 """
 
 from __future__ import annotations
@@ -11,25 +12,29 @@ import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
 P = ParamSpec("P")
+M = TypeVar("M", bound=ActionArguments)
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 def confirm_by_lookup(unknown: OutcomeUnknownError, look_up: ActionSteps[str | None]) -> ActionSteps[str]:
     """
-    Look up what a call whose outcome is unknown may have made.
+    Return the id of what a call with an unknown outcome has created.
 
     :param unknown: The error of that call.
-    :param look_up: Finds the id of what it should have made, if that is there.
-    :returns: The id.
-    :raises OutcomeUnknownError: the same error, if it is not there, or if the look-up failed for now: whoever reads
-        the error must learn that something may have been made.
+    :param look_up: Returns the id of the object that the call should have created, if it exists.
+    :return: The id.
+    :raises OutcomeUnknownError: the same error, if the object is not there or the lookup failed transiently: the caller
+        must learn that something may have been created.
     """
     try:
         found = yield from look_up
@@ -45,77 +50,138 @@ def confirm_by_lookup(unknown: OutcomeUnknownError, look_up: ActionSteps[str | N
 @dataclass(frozen=True, slots=True)
 class WriteSpec:
     """
-    What is to be known of an action that changes something, by whoever applies it to many rows.
+    Metadata of a write action, used when it is applied to many rows.
 
-    :param operation: Operation whose limit sets the pace.
-    :param key: Arguments that say what is changed: rows that differ in one of them change different things.
-    :param makes: Key of the result that holds the id of what was made, if anything is made.
-    :param together: Whether one call does several of what is changed.
-    :param in_order: How many of the first of these arguments two rows have in common that must not overtake each other.
+    :param operation: Operation whose rate limit sets the pace.
+    :param key: Arguments that identify what is changed: rows that differ in one of them change different things.
+    :param subject_fields: How many of the first of these identify the subject: rows with the same subject are sent in
+        order.
+    :param makes: Key of the result with the id of the created object, if one is created.
+    :param batched: Whether one call changes several objects.
     """
 
     operation: str
     key: tuple[str, ...]
+    subject_fields: int = 1
     makes: str | None = None
-    together: bool = False
-    in_order: int = 1
+    batched: bool = False
 
 
-class BoundAction(Generic[P, R]):
+class BoundAction(Generic[P, R_co]):
     """
     An action of one client.
 
-    :param client: Makes the calls.
-    :param steps: The generator method, bound to its adapter.
-    :param write: What is to be known of it, if it changes something.
+    :param adapter: The adapter of the API version.
+    :param action: The action.
     """
 
-    def __init__(self, client: Client, steps: Callable[P, ActionSteps[R]], write: WriteSpec | None = None) -> None:
-        self._client = client
-        self.steps = steps
-        self.write = write
-        functools.update_wrapper(self, steps)
+    def __init__(self, adapter: ApiAdapter, action: Action[P, R_co]) -> None:
+        self._adapter = adapter
+        self._action = action
+        self.name = action.name
+        self.model = action.model
+        self.write = action.write
+        functools.update_wrapper(self, action.function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the action in this thread."""
-        return self._client.run(self.steps(*args, **kwargs))
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """
+        Run the action in this thread.
 
-    async def arun(self, executor: Executor, *args: P.args, **kwargs: P.kwargs) -> R:
+        :raises InvalidRequestError: naming every invalid argument, before anything is sent.
+        """
+        return self._adapter.client.run(self.steps(*args, **kwargs))
+
+    def steps(self, *args: P.args, **kwargs: P.kwargs) -> ActionSteps[R_co]:
+        """Return the calls of the action, for another action."""
+        return self._steps_of(self.arguments(kwargs))
+
+    async def arun(self, executor: Executor, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the action on an event loop, sending in the threads of ``executor``."""
-        return await self._client.arun(self.steps(*args, **kwargs), executor)
+        return await self._adapter.client.arun(self.steps(*args, **kwargs), executor)
+
+    def run(self, arguments: ActionArguments) -> R_co:
+        """
+        Run the action in this thread with arguments that are valid.
+
+        :param arguments: A value of :attr:`model` that :meth:`check` has accepted.
+        """
+        return self._adapter.client.run(self._steps_of(arguments))
+
+    def arguments(self, values: dict[str, Any]) -> ActionArguments:
+        """
+        Return valid arguments.
+
+        :param values: The arguments by name.
+        :raises InvalidRequestError: naming every invalid one.
+        """
+        arguments = validate(self.model, self.name, values)
+        self.check(arguments)
+        return arguments
+
+    def check(self, arguments: ActionArguments) -> None:
+        """
+        Refuse arguments that this version of the API does not support.
+
+        :param arguments: A value of :attr:`model`.
+        :raises NotAvailableError: naming the argument that only another version supports.
+        """
+        if self._action.check is not None:
+            self._action.check(arguments)
+
+    def _steps_of(self, arguments: ActionArguments) -> ActionSteps[R_co]:
+        return self._action.function(self._adapter, arguments)
 
 
-class action(Generic[P, R]):
-    """Make an action of a generator method."""
+class Action(Generic[P, R_co]):
+    """
+    An action on the class of an adapter; on an instance, it is a :class:`BoundAction`.
 
-    def __init__(self, steps: Callable[Concatenate[Any, P], ActionSteps[R]]) -> None:
-        self._steps = steps
-        self.write: WriteSpec | None = None
-        functools.update_wrapper(self, steps)  # type: ignore[arg-type]
+    :param function: The generator method.
+    :param model: The model of its arguments.
+    :param write: Metadata, if it changes something.
+    :param check: Refuses arguments that this version of the API does not support.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any, Any], ActionSteps[R_co]],
+        model: type[ActionArguments],
+        write: WriteSpec | None,
+        check: Callable[[Any], None] | None,
+    ) -> None:
+        self.function = function
+        self.model = model
+        self.write = write
+        self.check = check
+        self.name: str = function.__name__
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]
 
     @overload
-    def __get__(self, adapter: None, owner: type) -> Callable[..., ActionSteps[R]]: ...
+    def __get__(self, adapter: None, owner: type) -> Action[P, R_co]: ...
 
     @overload
-    def __get__(self, adapter: ApiAdapter, owner: type | None = None) -> BoundAction[P, R]: ...
+    def __get__(self, adapter: object, owner: type | None = None) -> BoundAction[P, R_co]: ...
 
-    def __get__(
-        self, adapter: ApiAdapter | None, owner: type | None = None
-    ) -> Callable[..., ActionSteps[R]] | BoundAction[P, R]:
-        """Bind the action to its adapter, and so to its client; on the class, documentation looks at it."""
-        if adapter is None:
-            return self._steps
-        return BoundAction(adapter.client, self._steps.__get__(adapter, owner), self.write)
+    def __get__(self, adapter: Any, owner: type | None = None) -> Action[P, R_co] | BoundAction[P, R_co]:
+        """Bind the action to its adapter, and so to its client."""
+        return self if adapter is None else BoundAction(adapter, self)
 
 
-def writes(operation: str, **facts: Any) -> Callable[[action[P, R]], action[P, R]]:
-    """Say of an action that it changes something; see :class:`WriteSpec` for what there is to say."""
+def action(
+    model: Callable[P, M], *, write: WriteSpec | None = None, check: Callable[[M], None] | None = None
+) -> Callable[[Callable[[Any, M], ActionSteps[R]]], Action[P, R]]:
+    """
+    Make an action of a generator method.
 
-    def say(made: action[P, R]) -> action[P, R]:
-        made.write = WriteSpec(operation, **facts)
-        return made
+    :param model: The model of its arguments: callers pass its fields as keyword arguments.
+    :param write: Metadata, if it changes something.
+    :param check: Raises :class:`NotAvailableError` for arguments that this version of the API does not support.
+    """
 
-    return say
+    def decorate(function: Callable[[Any, M], ActionSteps[R]]) -> Action[P, R]:
+        return Action(function, model, write, check)  # type: ignore[arg-type]  # the model is a class
+
+    return decorate
 
 
 class ApiAdapter:
@@ -127,3 +193,16 @@ class ApiAdapter:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+
+    @cached_property
+    def actions(self) -> dict[str, BoundAction[..., Any]]:
+        """All actions by name."""
+        names = sorted(
+            {name for kind in type(self).__mro__ for name, found in vars(kind).items() if isinstance(found, Action)}
+        )
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Names of the actions that this version of the API offers, and of the methods that read large responses."""
+        return frozenset(self.actions) | {name for name in dir(type(self)) if name.startswith("read_")}

@@ -7,11 +7,12 @@ A question is asked in the same words by a sensor that pokes and by the trigger,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from airflow_provider_360learning.api.values import check_choice, check_id, check_user, check_users, moment
+from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+from airflow_provider_360learning.api.models.fields import parse_id, parse_timestamp, parse_user, parse_users
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -78,16 +79,16 @@ class CourseCompletion:
 
     def check(self) -> None:
         """See :meth:`CompletionCondition.check`."""
-        check_id("course_id", self.course_id)
-        check_user("user", self.user)
+        parse_argument("course_id", parse_id, self.course_id)
+        parse_argument("user", parse_user, self.user)
         if self.since is not None:
-            moment("since", self.since)
+            parse_argument("since", parse_timestamp, self.since)
         if self.min_score is not None and not 0 <= _number_or(-1, self.min_score) <= 100:
             raise InvalidRequestError(f"min_score is {self.min_score!r}, but must be a number from 0 to 100")
 
     def ask(self, api: ApiV1) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.ask`."""
-        attempts = yield from api.get_user_course_stats.steps(self.course_id, self.user)
+        attempts = yield from api.get_user_course_stats.steps(course_id=self.course_id, user=self.user)
         counting = [attempt for attempt in attempts if self._counts(attempt)]
         progress = max((attempt["progress"] or 0 for attempt in attempts), default=0)
         return CompletionStatus(
@@ -100,7 +101,7 @@ class CourseCompletion:
         completed_at = attempt["completed_at"]
         if not completed_at:
             return False
-        if self.since is not None and moment("completedAt", completed_at) < moment("since", self.since):
+        if self.since is not None and parse_timestamp(completed_at) < parse_timestamp(self.since):
             return False
         return self.min_score is None or (attempt["score"] or 0) >= _number_or(0, self.min_score)
 
@@ -140,11 +141,11 @@ class PathSessionCompletion:
 
     def check(self) -> None:
         """See :meth:`CompletionCondition.check`."""
-        check_id("session_id", self.session_id)
-        check_choice("status", self.status, ("completed", "successful"))
-        check_choice("if_not_enrolled", self.if_not_enrolled, ("wait", "ignore", "fail"))
-        check_choice("if_unsuccessful", self.if_unsuccessful, ("wait", "fail"))
-        if self.users is not None and not check_users("users", self.users):
+        parse_argument("session_id", parse_id, self.session_id)
+        parse_argument("status", parse_choice("completed", "successful"), self.status)
+        parse_argument("if_not_enrolled", parse_choice("wait", "ignore", "fail"), self.if_not_enrolled)
+        parse_argument("if_unsuccessful", parse_choice("wait", "fail"), self.if_unsuccessful)
+        if self.users is not None and not parse_argument("users", parse_users, self.users):
             raise InvalidRequestError("users is empty; leave it out to wait for everybody enrolled. Nothing was sent.")
         if self.users is not None and self._needed(len(self.users)) > len(self.users):
             raise InvalidRequestError(f"required is {self.required!r}, but users names {len(self.users)} only")
@@ -154,10 +155,10 @@ class PathSessionCompletion:
 
     def ask(self, api: ApiV1) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.ask`."""
-        rows = yield from api.list_path_session_stats.steps(self.session_id, path_id=self.path_id)
+        rows = yield from api.list_path_session_stats.steps(session_id=self.session_id, path_id=self.path_id)
         return self.judge(rows)
 
-    def judge(self, rows: list[dict[str, Any]]) -> CompletionStatus:
+    def judge(self, rows: Sequence[Mapping[str, Any]]) -> CompletionStatus:
         """
         Judge the learners of a session.
 
@@ -179,7 +180,7 @@ class PathSessionCompletion:
             pending=tuple([*open_, *waited_for][:MAX_NAMED]),
         )
 
-    def _audience(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    def _audience(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[str]]:
         """Split into the learners waited for, and the users given who are not enrolled; the deleted are neither."""
         if self.users is None:
             return [row for row in rows if not row["deleted"]], []

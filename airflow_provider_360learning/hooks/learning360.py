@@ -148,7 +148,7 @@ class Learning360Hook(BaseHook):
         try:
             # Whoever pressed the button is waiting.
             hook = type(self)(self.learning360_conn_id, max_attempts=1, max_wait=MAX_WAIT_OF_A_TEST)
-            hook.api.get_user(NOBODY)
+            hook.api.get_user(user=NOBODY)
         except NotFoundError as error:
             if error.code == "user_not_found":
                 return True, "360Learning accepts the credentials"

@@ -47,11 +47,13 @@ class Learning360ExportOperator(Learning360BaseOperator):
         """Write the file, and return the result."""
         from airflow.providers.common.compat.sdk import Asset
 
-        from airflow_provider_360learning.api.values import check_choice
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.files.formats import Format
 
         with self.hook.log_api_usage(), fail_on_permanent_error():
-            format = self.format and cast(Format, check_choice("format", self.format, get_args(Format)))
+            format = self.format and cast(
+                Format, parse_argument("format", parse_choice(*get_args(Format)), self.format)
+            )
             result = self._export(self.hook.api, format or None, context)
         for outlet in self.outlets if "outlet_events" in context else ():
             if isinstance(outlet, Asset):
@@ -177,7 +179,8 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
 
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_360learning.api.course_attempts import DateField
-        from airflow_provider_360learning.api.values import check_choice, check_flag
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+        from airflow_provider_360learning.api.models.fields import parse_boolean
         from airflow_provider_360learning.exports.course_statistics import export_course_statistics
         from airflow_provider_360learning.exports.interval import interval_of
 
@@ -185,9 +188,11 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
             api,
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context),
-            date_field=cast(DateField, check_choice("date_field", self.date_field, get_args(DateField))),
+            date_field=cast(
+                DateField, parse_argument("date_field", parse_choice(*get_args(DateField)), self.date_field)
+            ),
             format=format,
-            allow_incomplete=check_flag("allow_incomplete", self.allow_incomplete),
+            allow_incomplete=parse_argument("allow_incomplete", parse_boolean, self.allow_incomplete),
         )
 
 
@@ -228,15 +233,20 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         self._assign_arguments(locals())
 
     def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_360learning.api.values import check_choice, check_ids
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+        from airflow_provider_360learning.api.models.fields import parse_ids
         from airflow_provider_360learning.exports.interval import interval_of
         from airflow_provider_360learning.exports.path_sessions import export_path_session_statistics
 
-        has_interval = self.date_field is not None and check_choice("date_field", self.date_field, ("completed_at",))
+        has_interval = self.date_field is not None and parse_argument(
+            "date_field", parse_choice("completed_at"), self.date_field
+        )
         return export_path_session_statistics(
             api,
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context) if has_interval else None,
-            session_ids=None if self.session_ids is None else check_ids("session_ids", self.session_ids),
+            session_ids=None
+            if self.session_ids is None
+            else parse_argument("session_ids", parse_ids, self.session_ids),
             format=format,
         )

@@ -50,14 +50,15 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         self._assign_arguments(locals())
 
     def _work(self, api: ApiV1, options: Options) -> RowWriter:
-        from airflow_provider_360learning.api.values import check_flag
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.fields import parse_boolean
         from airflow_provider_360learning.rows.external import statistics_work
 
         return statistics_work(
             api,
             self.group_id,
             self.external_platform,
-            verify_users_exist=check_flag("verify_users_exist", self.verify_users_exist),
+            verify_users_exist=parse_argument("verify_users_exist", parse_boolean, self.verify_users_exist),
             resend_unconfirmed=options.resend_unconfirmed,
         )
 

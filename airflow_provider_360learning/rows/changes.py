@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.files.storage import atomic_writer, open_binary
-from airflow_provider_360learning.rows.schema import SECRETS, CheckedRow, digest_of
+from airflow_provider_360learning.rows.schema import CheckedRow, digest_of, ignore_case
 
 #: File of what was accepted last: a digest of each key, and one of its row.
 ACCEPTED = "accepted.txt"
@@ -38,7 +38,7 @@ class Listing:
         for item in items:
             for name in self.names:
                 if item.get(name):
-                    table.put(str(item[name]).casefold(), json.dumps(dict(item), default=str))
+                    table.put(ignore_case(str(item[name])), json.dumps(dict(item), default=str))
         return table
 
 
@@ -116,13 +116,13 @@ class Changes:
     def _is_listed(self, row: CheckedRow) -> bool:
         if self._listing is None or self._listed is None:
             return False
-        found = self._listed.get(str(row.arguments[self._listing.key]).casefold())
+        found = self._listed.get(ignore_case(str(getattr(row.valid_arguments(), self._listing.key))))
         there = json.loads(found) if found else {}
-        asked = {name: value for name, value in row.arguments.items() if name != self._listing.key}
+        asked = {name: value for name, value in row.valid_arguments().given().items() if name != self._listing.key}
         return bool(there) and all(name in there and there[name] == value for name, value in asked.items())
 
     def _key(self, row: CheckedRow) -> str:
-        parts = (self._whose, row.key.casefold(), self._value(row) if self._facts else "")
+        parts = (self._whose, ignore_case(row.key), self._value(row) if self._facts else "")
         return digest_of(*parts)[:DIGEST_LENGTH]
 
     def _value(self, row: CheckedRow) -> str:
@@ -130,4 +130,4 @@ class Changes:
 
 
 def _has_secrets(row: CheckedRow) -> bool:
-    return bool(SECRETS & row.arguments.keys())
+    return row.valid_arguments().has_secrets()

@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_360learning.api.actions import BoundAction
+from airflow_provider_360learning.api.models.base import ActionArguments, parse_argument
+from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
+from airflow_provider_360learning.api.models.fields import parse_id, parse_text
 from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.external import (
-    MAX_STATISTICS,
-    external_course,
-    external_statistic,
-    platform_path,
-)
-from airflow_provider_360learning.api.values import check_id
+from airflow_provider_360learning.api.v1.external import MAX_STATISTICS
 from airflow_provider_360learning.files.key_table import KeyTable
-from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, no_further_checks
+from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, ignore_case, no_further_checks
 from airflow_provider_360learning.rows.writers import BatchedWriter, write_of
 
 #: Courses in one request. How many v1 takes is not known; what it takes of statistics is surely not too much.
@@ -40,8 +37,8 @@ def statistics_work(
         "import_statistics",
         (group_id, external_platform),
         action,
-        external_statistic,
-        lambda statistics: action(group_id, external_platform, statistics),
+        ExternalStatistic,
+        lambda statistics: action(group_id=group_id, external_platform=external_platform, statistics=statistics),
         also=KnownMails(api) if verify_users_exist else no_further_checks,
         rows_per_request=MAX_STATISTICS,
         of_all_rows={"group_not_found"},
@@ -59,14 +56,16 @@ def courses_work(api: ApiV1, group_id: str, external_platform: str, author_id: s
     :param author_id: Id of an author or admin of the group.
     :raises InvalidRequestError: if an argument is wrong.
     """
-    check_id("author_id", author_id)
+    parse_argument("author_id", parse_id, author_id)
     action = api.import_external_courses
     return _together(
         "import_external_courses",
         (group_id, external_platform),
         action,
-        external_course,
-        lambda courses: action(group_id, external_platform, author_id, courses),
+        ExternalCourse,
+        lambda courses: action(
+            group_id=group_id, external_platform=external_platform, author_id=author_id, courses=courses
+        ),
         rows_per_request=COURSES_A_REQUEST,
         of_all_rows={"group_not_found", "user_not_found", "authorId"},  # no row names a user: it is the author
         resend_unconfirmed=True,  # known by the provider's id, a course sent twice is the same course
@@ -84,19 +83,19 @@ class KnownMails:
         self._api = api
         self._mails: KeyTable | None = None
 
-    def __call__(self, arguments: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    def __call__(self, arguments: ExternalStatistic) -> Iterable[tuple[str, str]]:
         """Say what is wrong with the mail of a row, if anything is."""
         if self._mails is None:
             self._mails = self._api.read_users(_mails_of)
-        mail = str(arguments["mail"])
-        if self._mails.get(mail.casefold()) is None:
+        mail = arguments.mail
+        if self._mails.get(ignore_case(mail)) is None:
             yield "mail", f"mail is {mail!r}, which nobody in 360Learning has (who was invited must accept first)"
 
 
 def _mails_of(users: Iterable[Mapping[str, Any]]) -> KeyTable:
     mails = KeyTable()
     for user in users:
-        mails.put(str(user["mail"]).casefold(), "")
+        mails.put(ignore_case(str(user["mail"])), "")
     return mails
 
 
@@ -104,13 +103,15 @@ def _together(
     name: str,
     target: tuple[str, str],
     action: BoundAction[..., Any],
-    takes: Callable[..., Any],
-    send: Callable[[list[Mapping[str, Any]]], Sequence[str | None]],
+    model: type[ActionArguments],
+    send: Callable[[list[Any]], Sequence[str | None]],
     *,
     also: RowCheck = no_further_checks,
     **more: Any,
 ) -> BatchedWriter:
-    platform_path(*target)  # a wrong one is named before anything is sent
+    # Invalid ones are reported before anything is sent.
+    parse_argument("group_id", parse_id, target[0])
+    parse_argument("external_platform", parse_text, target[1])
     write = write_of(action)
-    columns = RowSchema(action.steps.__name__, takes, write, {}, also)
+    columns = RowSchema(action.name, model, write, {}, also=also)
     return BatchedWriter(name, " ".join(target), columns, write, send, outcome="imported", **more)

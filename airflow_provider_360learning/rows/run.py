@@ -25,6 +25,7 @@ from airflow_provider_360learning.files.storage import atomic_writer
 from airflow_provider_360learning.rows.changes import Changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoints, Progress
 from airflow_provider_360learning.rows.ordered_executor import Batch, Latency, OrderedExecutor
+from airflow_provider_360learning.rows.preflight import RowChecker
 from airflow_provider_360learning.rows.progress_log import ProgressLog, duration
 from airflow_provider_360learning.rows.results import (
     INVALID,
@@ -36,7 +37,7 @@ from airflow_provider_360learning.rows.results import (
     read_manifest,
     read_results,
 )
-from airflow_provider_360learning.rows.schema import CheckedRow, RowChecker, RowError, digest_of
+from airflow_provider_360learning.rows.schema import CheckedRow, RowError, digest_of
 from airflow_provider_360learning.rows.sources import Source
 from airflow_provider_360learning.rows.writers import RowWriter, unknown
 
@@ -179,10 +180,10 @@ class Run:
         rows_with_faults = 0
         with tempfile.TemporaryFile("w+") as report:
             for row in self._check.all_rows():
-                for fault in row.faults:
+                for fault in row.errors:
                     report.write(json.dumps(asdict(fault), ensure_ascii=False) + "\n")
-                rows_with_faults += bool(row.faults)
-                if self._changes and not row.faults:
+                rows_with_faults += bool(row.errors)
+                if self._changes and not row.errors:
                     self._changes.look_ahead(row)
             faults_file = self._rejected / "errors.jsonl"
             if rows_with_faults:
@@ -334,8 +335,8 @@ class Run:
 
     def _without_sending(self, row: CheckedRow) -> Result | None:
         number = row.row.number
-        if row.faults:
-            said = "; ".join(fault.problem for fault in row.faults)
+        if row.errors:
+            said = "; ".join(fault.problem for fault in row.errors)
             return Result(number, row.key, INVALID, error_code="invalid", message=said)
         if self._changes and not self._changes.are_in(row):
             return Result(number, row.key, UNCHANGED)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+from airflow_provider_360learning.api.models.fields import parse_boolean, parse_number
 from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.values import check_choice, check_flag, check_number
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.changes import Changes, Listing
@@ -115,16 +116,16 @@ def _options(order: Mapping[str, Any]) -> Options:
     """Read the switches; a template renders to text."""
     flags = ("allow_empty", "retry_failed_only", "ignore_checkpoint", "dry_run")
     return Options(
-        skip_invalid=check_choice("on_invalid", order["on_invalid"], ("fail", "skip")) == "skip",
+        skip_invalid=parse_argument("on_invalid", parse_choice("fail", "skip"), order["on_invalid"]) == "skip",
         max_failures=_number("max_failures", order["max_failures"]),
-        resend_unconfirmed=check_flag("resend_unconfirmed", order.get("resend_unconfirmed", False)),
-        **{name: check_flag(name, order[name]) for name in flags},
+        resend_unconfirmed=parse_argument("resend_unconfirmed", parse_boolean, order.get("resend_unconfirmed", False)),
+        **{name: parse_argument(name, parse_boolean, order[name]) for name in flags},
     )
 
 
 def _changes(order: Mapping[str, Any], api: ApiV1, work: RowWriter, results: Any) -> Changes | None:
     wanted = work.name.startswith("update_") if order["skip_unchanged"] is None else order["skip_unchanged"]
-    if not check_flag("skip_unchanged", wanted):
+    if not parse_argument("skip_unchanged", parse_boolean, wanted):
         return None
     listing = LISTINGS[work.name](api) if work.name in LISTINGS else None
     remembered = storage_path(order["state_path"]) if order["state_path"] else results
@@ -132,6 +133,4 @@ def _changes(order: Mapping[str, Any], api: ApiV1, work: RowWriter, results: Any
 
 
 def _number(name: str, value: Any) -> float:
-    with suppress(TypeError, ValueError):
-        value = float(value)
-    return check_number(name, value, 0)
+    return parse_argument(name, partial(parse_number, minimum=0), value)

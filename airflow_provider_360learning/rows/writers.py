@@ -68,9 +68,9 @@ class PerRowWriter:
 
     def __init__(self, action: BoundAction[..., Any], common: Mapping[str, Any]) -> None:
         write = write_of(action)
-        self.name = action.steps.__name__
+        self.name = action.name
         self.operation = write.operation
-        self.columns = RowSchema(self.name, action.steps, write, common)
+        self.columns = RowSchema(self.name, action.model, write, common, check=action.check)
         self._action = action
         self._write = write
 
@@ -78,7 +78,7 @@ class PerRowWriter:
         """Call the action; what an earlier attempt may have done counts as done by it."""
         (row,) = rows
         try:
-            done = self._action(**row.arguments)
+            done = self._action.run(row.valid_arguments())
         except NOT_OF_A_ROW:
             raise
         except AlreadyExistsError as error:
@@ -109,8 +109,7 @@ def per_row_writer(api: ApiAdapter, name: str, common: Mapping[str, Any]) -> Per
     :param common: Arguments that all rows share.
     :raises InvalidRequestError: if there is none; those that there are are named.
     """
-    actions = {each: getattr(api, each) for each in dir(api) if isinstance(getattr(api, each), BoundAction)}
-    known = {each: found for each, found in actions.items() if found.write and not found.write.together}
+    known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
     if name not in known:
         raise InvalidRequestError(
             f"action is {name!r}, but must be one of {', '.join(known)}. Nothing was sent.", argument="action"
@@ -143,7 +142,7 @@ class BatchedWriter:
         target: str,
         columns: RowSchema,
         write: WriteSpec,
-        send: Callable[[list[Mapping[str, Any]]], Sequence[str | None]],
+        send: Callable[[list[Any]], Sequence[str | None]],
         *,
         outcome: str,
         rows_per_request: int,
@@ -172,7 +171,7 @@ class BatchedWriter:
 
     def _send_or_halve(self, rows: Sequence[CheckedRow], *, may_resend: bool) -> list[Result]:
         try:
-            wrong = self._send([row.arguments for row in rows])
+            wrong = self._send([row.valid_arguments() for row in rows])
         except OutcomeUnknownError as error:
             if may_resend:
                 return self._send_or_halve(rows, may_resend=False)
@@ -231,5 +230,5 @@ def _confirmed_by_earlier_attempt(row: CheckedRow, outcome: str) -> Result:
 def write_of(action: BoundAction[..., Any]) -> WriteSpec:
     """Return what is to be known of an action that changes something."""
     if action.write is None:
-        raise ValueError(f"{action.steps.__name__} changes nothing")
+        raise ValueError(f"{action.name} changes nothing")
     return action.write

@@ -70,13 +70,14 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
 
     def question(self) -> CompletionCondition:
         """Return what is asked."""
-        from airflow_provider_360learning.api.values import check_users
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.fields import parse_users
         from airflow_provider_360learning.completion.conditions import PathSessionCompletion
 
         return PathSessionCompletion(
             session_id=self.session_id,
             path_id=self.path_id,
-            users=None if self.users is None else tuple(check_users("users", self.users)),
+            users=None if self.users is None else parse_argument("users", parse_users, self.users),
             required=self.required,
             status=self.status,
             min_enrolled=self.min_enrolled,

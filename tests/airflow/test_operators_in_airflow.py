@@ -298,10 +298,10 @@ def waits(sandbox, run) -> Waits:
         for mode, how in MODES.items():
             name = f"{scenario}_{mode}"
             sessions[name] = api.create_path_session(
-                ONBOARDING_PATH_ID, name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+                path_id=ONBOARDING_PATH_ID, name=name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
             )["session_id"]
             if is_enrolled:
-                api.enroll_users(sessions[name], [GRACE_MAIL])
+                api.enroll_users(session_id=sessions[name], users=[GRACE_MAIL])
             for fault in faults:
                 sandbox.control.add_fault(POKE, path_contains=sessions[name], **fault)
             body += (

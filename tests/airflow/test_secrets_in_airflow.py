@@ -161,7 +161,7 @@ def _new_session(sandbox: Sandbox, name: str) -> str:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW_CONN_PREPARATION", sandbox.connection_json(limits=UNLIMITED))
         made = Learning360Hook("preparation").api.create_path_session(
-            ONBOARDING_PATH_ID, name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+            path_id=ONBOARDING_PATH_ID, name=name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
         )
     return str(made["session_id"])
 

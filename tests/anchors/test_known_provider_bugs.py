@@ -88,7 +88,7 @@ def update_by_an_operator(session_id):
 
 
 def read_in_a_script(session_id):
-    assert Learning360Hook().api.get_user(GRACE_MAIL)["user_id"] == GRACE_ID
+    assert Learning360Hook().api.get_user(user=GRACE_MAIL)["user_id"] == GRACE_ID
 
 
 def wait_in_the_triggerer(session_id):
@@ -132,7 +132,7 @@ def test_a_refusal_that_passes_is_waited_out(sandbox, session_id, way, operation
 def test_the_server_sees_as_many_attempts_as_were_set(sandbox, attempts):
     sandbox.control.add_fault("getUser", kind="status", status=503, count=9)
     with pytest.raises(ServerError):
-        Learning360Hook(max_attempts=attempts).api.get_user(GRACE_MAIL)
+        Learning360Hook(max_attempts=attempts).api.get_user(user=GRACE_MAIL)
     assert operations(sandbox) == ["getUser"] * attempts
 
 
@@ -282,7 +282,7 @@ def full_server() -> Iterator[str]:
 
 def ask_in_a_script():
     with pytest.raises(TransportError):
-        Learning360Hook(max_attempts=1).api.get_user(GRACE_MAIL)
+        Learning360Hook(max_attempts=1).api.get_user(user=GRACE_MAIL)
 
 
 def ask_in_the_triggerer():
@@ -386,12 +386,12 @@ def one_a_second(limit) -> Iterator[Sandbox]:
 
 
 def create(api, mail):
-    api.create_user(mail)
+    api.create_user(mail=mail)
 
 
 def create_on_an_event_loop(api, mail):
     with ThreadPoolExecutor(1) as executor:
-        asyncio.run(api.create_user.arun(executor, mail))
+        asyncio.run(api.create_user.arun(executor, mail=mail))
 
 
 def create_and_write_again(api, create, limit):
@@ -400,7 +400,7 @@ def create_and_write_again(api, create, limit):
     if limit == "createOrInviteUser":
         create(api, "bob@acme.test")
     else:
-        api.update_user(GRACE_MAIL, job="Admiral")
+        api.update_user(user=GRACE_MAIL, job="Admiral")
 
 
 @pytest.mark.parametrize("create", [create, create_on_an_event_loop], ids=lambda create: create.__name__)

@@ -65,7 +65,7 @@ class Load:
 
 
 def create_user(api: ApiV1, name: str) -> str:
-    return str(api.create_user(f"{name}@acme.test", mode="create_active")["user_id"])
+    return str(api.create_user(mail=f"{name}@acme.test", mode="create_active")["user_id"])
 
 
 def create_users(api: ApiV1, count: int) -> list[str]:
@@ -73,11 +73,13 @@ def create_users(api: ApiV1, count: int) -> list[str]:
 
 
 def create_groups(api: ApiV1, count: int) -> list[str]:
-    return [api.create_group(f"Project {number}")["group_id"] for number in range(count)]
+    return [api.create_group(name=f"Project {number}")["group_id"] for number in range(count)]
 
 
 def create_a_session(api: ApiV1, count: int) -> list[str]:
-    session = api.create_path_session(ONBOARDING_PATH_ID, name="Spring", session_start=START, group_id=ROOT_GROUP_ID)
+    session = api.create_path_session(
+        path_id=ONBOARDING_PATH_ID, name="Spring", session_start=START, group_id=ROOT_GROUP_ID
+    )
     return [session["session_id"]] * count
 
 
@@ -93,18 +95,18 @@ def import_statistics(api: ApiV1, name: str) -> None:
 
 
 def update_user(api: ApiV1, name: str) -> None:
-    api.update_user(GRACE_ID, job=name)
+    api.update_user(user=GRACE_ID, job=name)
 
 
 def get_user(api: ApiV1, name: str) -> None:
-    api.get_user(GRACE_ID)
+    api.get_user(user=GRACE_ID)
 
 
 #: By the limit.
 LOADS = {
     "createOrInviteUser": Load(create_user),
-    "deleteUser": Load(lambda api, user: api.delete_user(user), create_users),
-    "deleteGroup": Load(lambda api, group: api.delete_group(group), create_groups),
+    "deleteUser": Load(lambda api, user: api.delete_user(user=user), create_users),
+    "deleteGroup": Load(lambda api, group: api.delete_group(group_id=group), create_groups),
     "updatePathSession": Load(update_session, create_a_session),
     "importExternalCoursesStats": Load(import_statistics),
     "company_writes": Load(update_user),

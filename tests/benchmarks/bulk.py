@@ -164,7 +164,7 @@ def create_people(server: Server, count: int) -> list[str]:
     api = free_api(server.url)
     people = [f"person-{number}@many.test" for number in range(count)]
     for mail in people:
-        api.create_user(mail, mode="create_active")
+        api.create_user(mail=mail, mode="create_active")
     return people
 
 

@@ -91,7 +91,7 @@ def update_until_the_end(plan: Plan) -> None:
     while (left := plan.end - time.monotonic()) > 0:
         api.client.rate_limiter.max_wait = left
         try:
-            api.update_user(GRACE_MAIL, job="Admiral")
+            api.update_user(user=GRACE_MAIL, job="Admiral")
         except RateLimitedError:
             return
 

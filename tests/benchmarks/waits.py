@@ -347,9 +347,9 @@ def make_session(server: Server) -> str:
     """Make a path session with a learner who will not be done."""
     api = make_api(server.url, SqliteStore(":memory:"))
     made = api.create_path_session(
-        ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+        path_id=ONBOARDING_PATH_ID, name="Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
     )
-    api.enroll_users(made["session_id"], [GRACE_MAIL])
+    api.enroll_users(session_id=made["session_id"], users=[GRACE_MAIL])
     return str(made["session_id"])
 
 

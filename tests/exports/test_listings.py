@@ -79,12 +79,12 @@ def test_exports_every_kind_in_every_format(sandbox, tmp_path, kind, format):
 
 def test_memberships_have_a_row_per_role_and_group(export):
     api = Learning360Hook().api
-    api.add_user_to_group(SALES_GROUP_ID, GRACE_MAIL, role="editor")
+    api.add_user_to_group(group_id=SALES_GROUP_ID, user=GRACE_MAIL, role="editor")
     _, rows = export(Learning360ExportMembershipsOperator)
     expected = [
         {"group_id": group["group_id"], "user_id": one["user_id"], "user_mail": one["mail"], "role": one["role"]}
         for group in api.list_groups()
-        for one in api.get_group(group["group_id"])["members"]
+        for one in api.get_group(group_id=group["group_id"])["members"]
     ]
     assert rows == expected
     grace = {(row["group_id"], row["role"]) for row in rows if row["user_id"] == GRACE_ID}
@@ -124,14 +124,14 @@ def sessions(sandbox):
     """Create three sessions: Grace completes the first, is enrolled in the second, and the third has no learners."""
     api = Learning360Hook().api
     ids = [
-        api.create_path_session(ONBOARDING_PATH_ID, name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID)[
-            "session_id"
-        ]
+        api.create_path_session(
+            path_id=ONBOARDING_PATH_ID, name=name, session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+        )["session_id"]
         for name in ("first", "second", "third")
     ]
-    api.enroll_users(ids[0], [GRACE_MAIL])
+    api.enroll_users(session_id=ids[0], users=[GRACE_MAIL])
     sandbox.control.advance(3000)
-    api.enroll_users(ids[1], [GRACE_MAIL])
+    api.enroll_users(session_id=ids[1], users=[GRACE_MAIL])
     sandbox.control.advance(1000)
     return ids
 

@@ -189,7 +189,7 @@ def test_of_a_malformed_connection_nothing_is_sent(sandbox, connect, problem):
 
 
 def test_a_connection_as_json(connect):
-    assert Learning360Hook().api.get_user(GRACE_MAIL)["user_id"] == GRACE_ID
+    assert Learning360Hook().api.get_user(user=GRACE_MAIL)["user_id"] == GRACE_ID
 
 
 def test_a_connection_as_uri(sandbox, connect):
@@ -198,7 +198,7 @@ def test_a_connection_as_uri(sandbox, connect):
         f"learning360://{sandbox.company_id}:{sandbox.api_key}@{address}/"
         "?auth=api_key_header&connect_timeout=5&limits=%7B%22ip_reads%22%3A1000%2C%22company_reads%22%3A1000%7D"
     )
-    assert Learning360Hook().api.get_user(GRACE_MAIL)["user_id"] == GRACE_ID
+    assert Learning360Hook().api.get_user(user=GRACE_MAIL)["user_id"] == GRACE_ID
     (entry,) = sandbox.control.journal()
     assert entry["auth"] == "headers"
 

@@ -29,7 +29,7 @@ every_way = pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_ke
 
 
 def test_the_api_is_there_outside_of_a_task(connect):
-    assert Learning360Hook().api.get_user(GRACE_MAIL)["user_id"] == GRACE_ID
+    assert Learning360Hook().api.get_user(user=GRACE_MAIL)["user_id"] == GRACE_ID
 
 
 def test_the_connection_id_can_be_given(sandbox, connect, monkeypatch):
@@ -68,7 +68,7 @@ def test_settings_of_the_connection_reach_the_requests(sandbox, connect):
 def test_on_an_event_loop_all_who_wait_share_one_token(sandbox, connect):
     async def wait(executor):
         api = await Learning360Hook().get_async_conn(executor)
-        return await api.get_user.arun(executor, GRACE_MAIL)
+        return await api.get_user.arun(executor, user=GRACE_MAIL)
 
     async def play(executor):
         return await asyncio.gather(*(wait(executor) for _ in range(5)))

@@ -90,8 +90,11 @@ def test_all_operators_and_sensors_are_where_the_provider_info_says():
 
 @pytest.mark.parametrize("operator", ONE_ACTION, ids=lambda operator: operator.__name__)
 def test_an_operator_has_its_actions_arguments_and_no_others(operator):
-    action = inspect.signature(getattr(ApiV1, operator.action)).parameters.values()
-    assert own_arguments(operator) == {one.name: one.default for one in action if one.name != "self"}
+    fields = getattr(ApiV1, operator.action).model.model_fields
+    expected = {
+        name: inspect.Parameter.empty if field.is_required() else field.default for name, field in fields.items()
+    }
+    assert own_arguments(operator) == expected
 
 
 @pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)

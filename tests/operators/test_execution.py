@@ -180,8 +180,8 @@ def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
         (Learning360CreateUserOperator, {"mail": "ana"}, "mail is 'ana'"),
         (Learning360CreateUserOperator, {"mail": NEW_MAIL, "role": "boss"}, "role is 'boss'"),
         (Learning360CreateUserOperator, {"mail": NEW_MAIL, "mode": "summon"}, "mode is 'summon'"),
-        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "group_id": "Sales"}, r"group_id\[0\] is 'Sales'"),
-        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "other_group_ids": "abc"}, "other_group_ids is 'abc'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "group_id": "Sales"}, "group_id is 'Sales'"),
+        (Learning360CreateUserOperator, {"mail": NEW_MAIL, "other_group_ids": "abc"}, r"other_group_ids\[0\] is 'abc'"),
         (Learning360CreateUserOperator, {"mail": NEW_MAIL, "if_exists": "shrug"}, "if_exists is 'shrug'"),
         (Learning360UpdateUserOperator, {"user": "Grace"}, "user is 'Grace'"),
         (
@@ -190,9 +190,9 @@ def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
             "to_be_deactivated_at is '2026-12-01'",
         ),
         (Learning360UpdateUserOperator, {"user": GRACE_MAIL}, "at least one field"),
-        (Learning360DeleteUserOperator, {"user": ""}, "user is ''"),
+        (Learning360DeleteUserOperator, {"user": ""}, "user is missing or empty"),
         (Learning360DeleteUserOperator, {"user": GRACE_MAIL, "if_missing": "cry"}, "if_missing is 'cry'"),
-        (Learning360CreateGroupOperator, {"name": " "}, "name is ' '"),
+        (Learning360CreateGroupOperator, {"name": " "}, "name is missing or empty"),
         (Learning360CreateGroupOperator, {"name": "A", "parent_id": "root"}, "parent_id is 'root'"),
         (Learning360UpdateGroupOperator, {"group_id": "Sales", "public": True}, "group_id is 'Sales'"),
         (Learning360DeleteGroupOperator, {"group_id": "None"}, "group_id is 'None'"),
@@ -213,13 +213,17 @@ def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
             {"path_id": ONBOARDING_PATH_ID, "name": "A", "session_start": "soon", "group_id": ROOT_GROUP_ID},
             "session_start is 'soon'",
         ),
-        (Learning360EnrollUsersOperator, {"session_id": NOBODY_ID, "users": f"['{GRACE_MAIL}']"}, "users is "),
+        (
+            Learning360EnrollUsersOperator,
+            {"session_id": NOBODY_ID, "users": f"['{GRACE_MAIL}']"},
+            "users is .*, but must be a list",
+        ),
         (Learning360EnrollUsersOperator, {"session_id": NOBODY_ID, "users": []}, "users is empty"),
         (Learning360EnrollGroupsOperator, {"session_id": NOBODY_ID, "group_ids": ["x"]}, r"group_ids\[0\] is 'x'"),
         (Learning360UnenrollUsersOperator, {"session_id": "x", "users": [GRACE_MAIL]}, "session_id is 'x'"),
     ],
 )
-def test_a_wrong_value_is_named_before_anything_is_sent(sandbox, operator, arguments, named):
+def test_reports_an_invalid_value_before_anything_is_sent(sandbox, operator, arguments, named):
     with pytest.raises(AirflowFailException, match=named):
         run(operator, **arguments)
     assert sandbox.control.journal() == []

@@ -88,7 +88,7 @@ def test_groups_are_compared_with_their_listing(sandbox, results):
 def test_what_somebody_else_changed_meanwhile_is_not_seen(update):
     """The price of asking for nothing: only the file says what changed."""
     update(JOBS)
-    Learning360Hook().api.update_user(GRACE_MAIL, job="Retired")
+    Learning360Hook().api.update_user(user=GRACE_MAIL, job="Retired")
     assert update(JOBS)[0] == ["unchanged", "unchanged"]
     assert update(JOBS, skip_unchanged=False)[0] == ["updated", "updated"]
 

@@ -200,7 +200,7 @@ def test_rows_that_no_attempt_before_may_have_sent_are_not_in_doubt(sandbox, tmp
 def test_a_group_that_the_attempt_before_may_have_made_is_looked_up(sandbox, tmp_path):
     rows = [{"name": f"Lab {number}"} for number in range(4)]
     vanish_in_doubt(sandbox, "create_group", rows, tmp_path, "createGroup", defaults={"if_exists": "fail"})
-    Learning360Hook().api.create_group("Lab 1")
+    Learning360Hook().api.create_group(name="Lab 1")
     bulk("create_group", rows, results_path=tmp_path, defaults={"if_exists": "fail"})
     assert outcomes_in(tmp_path) == ["created"] * 4
     names = Counter(group["name"] for group in sandbox.control.state()["groups"])
@@ -211,7 +211,7 @@ def test_somebody_whom_the_attempt_before_may_have_deleted_counts_as_deleted(san
     bulk("create_user", people(3), results_path=f"{tmp_path}/created")
     rows = [{"user": row["mail"]} for row in people(3)]
     vanish_in_doubt(sandbox, "delete_user", rows, tmp_path, "deleteUser", defaults={"if_missing": "fail"})
-    Learning360Hook().api.delete_user(rows[0]["user"])
+    Learning360Hook().api.delete_user(user=rows[0]["user"])
     bulk("delete_user", rows, results_path=tmp_path, defaults={"if_missing": "fail"})
     assert outcomes_in(tmp_path) == ["deleted"] * 3
 

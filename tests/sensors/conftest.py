@@ -27,7 +27,7 @@ def enroll(sandbox: Sandbox, api, session_id: str) -> Callable[..., None]:  # no
     """Enroll users in the session."""
 
     def enroll(*users: str) -> None:
-        api.enroll_users(session_id, users)
+        api.enroll_users(session_id=session_id, users=users)
         sandbox.control.clear_journal()
 
     return enroll

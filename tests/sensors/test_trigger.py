@@ -190,7 +190,7 @@ def test_an_answer_that_takes_too_long_is_not_waited_for_beyond_the_deadline(san
 def test_the_event_names_at_most_20(sandbox, api, session_id, enroll):
     mails = [f"n{number}@acme.test" for number in range(25)]
     for mail in mails:
-        api.create_user(mail, mode="create_active")
+        api.create_user(mail=mail, mode="create_active")
     enroll(*mails)
     event = event_of(make_trigger(session_id, users=(*mails, GRACE_MAIL), if_not_enrolled="fail"))
     assert (event["status"], event["enrolled"], len(event["pending"])) == ("failed", 25, 20)
@@ -281,7 +281,7 @@ def test_waits_that_are_cancelled_give_their_places_in_the_queue_back(monkeypatc
         monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits={"company_reads": 1}))
         api = Learning360Hook().api
         session = api.create_path_session(
-            ONBOARDING_PATH_ID, "Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+            path_id=ONBOARDING_PATH_ID, name="Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
         )
         slow.control.clear_journal()
 

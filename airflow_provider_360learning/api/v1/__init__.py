@@ -1,8 +1,4 @@
-"""
-API v1: the actions of :mod:`..actions`, one module a subject.
-
-.. seealso:: https://360learning.readme.io/docs
-"""
+"""API v1: the actions of :class:`~airflow_provider_360learning.api.interface.LearningApi`, one module per subject."""
 
 from __future__ import annotations
 
@@ -15,9 +11,4 @@ from airflow_provider_360learning.api.v1.users import UserActions
 
 
 class ApiV1(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions):
-    """
-    Everything that can be asked of 360Learning through API v1.
-
-    Names and arguments are those that API v2 will keep; where v2 requires what v1 has no use for, the argument
-    is there and optional. ``user`` always takes a mail or an id.
-    """
+    """All actions through API v1. Arguments that only API v2 needs are accepted and not used."""

@@ -14,8 +14,7 @@ from airflow_provider_360learning.api.course_attempts import Attempt, AttemptSin
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1.complete_reader import CompleteReader, Size, Window, WindowResponse
 from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
-from airflow_provider_360learning.api.v1.timestamps import milliseconds_of, text_of
-from airflow_provider_360learning.api.values import answered_moment
+from airflow_provider_360learning.api.v1.timestamps import milliseconds_of, read_timestamp, text_of
 
 R = TypeVar("R")
 
@@ -203,7 +202,7 @@ def _timestamp(name: str, value: Any) -> str | None:
     # As v1 writes them; parsing millions would take a minute. No other notation of ISO 8601 is as long and ends so.
     if value is None or (len(value) == 24 and value[10] == "T" and value[23] == "Z"):
         return value  # type: ignore[no-any-return]
-    return answered_moment(name, value)
+    return read_timestamp(name, value)
 
 
 def _seconds(milliseconds: float | None) -> float | None:

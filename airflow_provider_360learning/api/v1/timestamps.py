@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -24,3 +27,26 @@ def milliseconds_of(time: str | datetime) -> int:
     :param time: A timestamp as v1 writes it, or a datetime with a time zone.
     """
     return ((datetime.fromisoformat(time) if isinstance(time, str) else time) - _EPOCH) // _MILLISECOND
+
+
+def v1_timestamp(value: datetime | None) -> str | None:
+    """Write a timestamp in UTC as v1 wants it: ``2022-05-16T22:00:00.000Z``."""
+    return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_timestamp(name: str, value: Any) -> str | None:
+    """
+    Read a timestamp of a response; one without a time zone is taken for UTC (assumption).
+
+    :param name: Name of the key.
+    :param value: ISO 8601 text; missing, ``None`` and ``""`` mean that there is none.
+    :return: ISO 8601 in UTC with milliseconds, or ``None``.
+    :raises UnexpectedResponseError: if it is something else.
+    """
+    if not value:
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+        return v1_timestamp(read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
+    except (TypeError, ValueError, OverflowError):
+        raise UnexpectedResponseError(f"360Learning's response cannot be used: {name} is not a timestamp") from None

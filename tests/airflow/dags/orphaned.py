@@ -15,7 +15,7 @@ def write() -> None:
     attempt = get_current_context()["ti"].try_number
     api = Learning360Hook().api
     for number in range(1000 if attempt == 1 else 4):
-        api.create_user(f"attempt-{attempt}.{number}@acme.test")
+        api.create_user(mail=f"attempt-{attempt}.{number}@acme.test")
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)

@@ -1,0 +1,262 @@
+"""The actions that all versions of the API offer. A test holds the adapters of the versions against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from airflow_provider_360learning.api.actions import BoundAction, action
+from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
+from airflow_provider_360learning.api.models.courses import (
+    AddToCatalog,
+    GetCatalog,
+    GetUserCourseStats,
+    ListCourses,
+    RemoveFromCatalog,
+)
+from airflow_provider_360learning.api.models.external import (
+    ArchiveExternalCourses,
+    GetExternalCourse,
+    ImportExternalCourses,
+    ImportExternalCourseStats,
+)
+from airflow_provider_360learning.api.models.groups import (
+    AddUserToGroup,
+    CreateGroup,
+    DeleteGroup,
+    GetGroup,
+    ListGroups,
+    RemoveUserFromGroup,
+    UpdateGroup,
+)
+from airflow_provider_360learning.api.models.paths import (
+    CreatePathSession,
+    EnrollGroups,
+    EnrollUsers,
+    ListPaths,
+    ListPathSessions,
+    ListPathSessionStats,
+    ListPathSessionUsers,
+    UnenrollUsers,
+)
+from airflow_provider_360learning.api.models.users import (
+    CreateUser,
+    DeleteUser,
+    GetUser,
+    ListUserRoles,
+    ListUsers,
+    UpdateUser,
+)
+from airflow_provider_360learning.api.results import (
+    AddedToGroup,
+    ArchivedCourses,
+    Catalog,
+    ChangedCatalog,
+    CourseAttempt,
+    CourseRecord,
+    CreatedGroup,
+    CreatedPathSession,
+    CreatedUser,
+    DeletedGroup,
+    DeletedUser,
+    EnrolledGroups,
+    EnrolledUsers,
+    ExternalCourseRecord,
+    GroupDetails,
+    GroupRecord,
+    PathRecord,
+    PathSessionRecord,
+    PathSessionStatistic,
+    RemovedFromGroup,
+    UpdatedGroup,
+    UpdatedUser,
+    UserDetails,
+    UserRecord,
+    UserRole,
+)
+from airflow_provider_360learning.api.types import ActionSteps
+
+R = TypeVar("R")
+
+
+class LearningApi(ReadsCourseAttempts, Protocol):
+    """
+    The actions of 360Learning, under the same names in all versions of the API.
+
+    Each takes the fields of its model as keyword arguments, and raises :class:`InvalidRequestError` for invalid ones,
+    :class:`NotAvailableError` for those that only another version supports, before anything is sent. ``user`` is always
+    an email address or an id.
+    """
+
+    client: Client
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Names of the actions that this version offers."""
+        ...
+
+    @property
+    def actions(self) -> dict[str, BoundAction[..., Any]]:
+        """All actions by name."""
+        ...
+
+    @action(CreateUser)
+    def create_user(self, arguments: CreateUser) -> ActionSteps[CreatedUser]:
+        """Create or invite a user."""
+        ...
+
+    @action(GetUser)
+    def get_user(self, arguments: GetUser) -> ActionSteps[UserDetails]:
+        """Return a user."""
+        ...
+
+    @action(ListUsers)
+    def list_users(self, arguments: ListUsers) -> ActionSteps[list[UserRecord]]:
+        """Return all users."""
+        ...
+
+    def read_users(self, take: Callable[[Iterator[UserRecord]], R]) -> R:
+        """
+        Read all users while the response comes in, because a large company's may not fit in memory.
+
+        :param take: Consumes the users. It is called again, with all users from the first, if the response breaks off
+            and is requested again.
+        :return: The return value of ``take``.
+        """
+        ...
+
+    @action(UpdateUser)
+    def update_user(self, arguments: UpdateUser) -> ActionSteps[UpdatedUser]:
+        """Change fields of a user; fields that are not given keep their values."""
+        ...
+
+    @action(DeleteUser)
+    def delete_user(self, arguments: DeleteUser) -> ActionSteps[DeletedUser]:
+        """Delete a user."""
+        ...
+
+    @action(ListUserRoles)
+    def list_user_roles(self, arguments: ListUserRoles) -> ActionSteps[list[UserRole]]:
+        """Return the groups of a user, and the roles there."""
+        ...
+
+    @action(CreateGroup)
+    def create_group(self, arguments: CreateGroup) -> ActionSteps[CreatedGroup]:
+        """Create a group, unless the parent has one of this name."""
+        ...
+
+    @action(ListGroups)
+    def list_groups(self, arguments: ListGroups) -> ActionSteps[list[GroupRecord]]:
+        """Return all groups."""
+        ...
+
+    @action(GetGroup)
+    def get_group(self, arguments: GetGroup) -> ActionSteps[GroupDetails]:
+        """Return a group and its members."""
+        ...
+
+    @action(UpdateGroup)
+    def update_group(self, arguments: UpdateGroup) -> ActionSteps[UpdatedGroup]:
+        """Change a group; fields that are not given keep their values."""
+        ...
+
+    @action(DeleteGroup)
+    def delete_group(self, arguments: DeleteGroup) -> ActionSteps[DeletedGroup]:
+        """Delete a group and all its subgroups."""
+        ...
+
+    @action(AddUserToGroup)
+    def add_user_to_group(self, arguments: AddUserToGroup) -> ActionSteps[AddedToGroup]:
+        """Give a user a role in a group."""
+        ...
+
+    @action(RemoveUserFromGroup)
+    def remove_user_from_group(self, arguments: RemoveUserFromGroup) -> ActionSteps[RemovedFromGroup]:
+        """Remove one role, or all roles, of a user in a group."""
+        ...
+
+    @action(ListCourses)
+    def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
+        """Return courses."""
+        ...
+
+    @action(GetCatalog)
+    def get_catalog(self, arguments: GetCatalog) -> ActionSteps[Catalog]:
+        """Return the catalog of a group."""
+        ...
+
+    @action(AddToCatalog)
+    def add_to_catalog(self, arguments: AddToCatalog) -> ActionSteps[ChangedCatalog]:
+        """Add courses and path sessions to the catalog of a group."""
+        ...
+
+    @action(RemoveFromCatalog)
+    def remove_from_catalog(self, arguments: RemoveFromCatalog) -> ActionSteps[ChangedCatalog]:
+        """Remove courses and path sessions from the catalog of a group."""
+        ...
+
+    @action(GetUserCourseStats)
+    def get_user_course_stats(self, arguments: GetUserCourseStats) -> ActionSteps[list[CourseAttempt]]:
+        """Return the attempts of a user at a course."""
+        ...
+
+    @action(ListPaths)
+    def list_paths(self, arguments: ListPaths) -> ActionSteps[list[PathRecord]]:
+        """Return paths."""
+        ...
+
+    @action(ListPathSessions)
+    def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:
+        """Return all sessions of all paths."""
+        ...
+
+    @action(CreatePathSession)
+    def create_path_session(self, arguments: CreatePathSession) -> ActionSteps[CreatedPathSession]:
+        """Create a session of a path, unless the path has one of this name and owner group."""
+        ...
+
+    @action(EnrollUsers)
+    def enroll_users(self, arguments: EnrollUsers) -> ActionSteps[EnrolledUsers]:
+        """Enroll users in a path session."""
+        ...
+
+    @action(EnrollGroups)
+    def enroll_groups(self, arguments: EnrollGroups) -> ActionSteps[EnrolledGroups]:
+        """Enroll groups in a path session."""
+        ...
+
+    @action(UnenrollUsers)
+    def unenroll_users(self, arguments: UnenrollUsers) -> ActionSteps[EnrolledUsers]:
+        """Unenroll users from a path session."""
+        ...
+
+    @action(ListPathSessionUsers)
+    def list_path_session_users(self, arguments: ListPathSessionUsers) -> ActionSteps[list[UserRecord]]:
+        """Return the users enrolled in a path session."""
+        ...
+
+    @action(ListPathSessionStats)
+    def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
+        """Return the state of each learner of a path session."""
+        ...
+
+    @action(ImportExternalCourses)
+    def import_external_courses(self, arguments: ImportExternalCourses) -> ActionSteps[list[str | None]]:
+        """Create or update courses of another provider."""
+        ...
+
+    @action(ArchiveExternalCourses)
+    def archive_external_courses(self, arguments: ArchiveExternalCourses) -> ActionSteps[ArchivedCourses]:
+        """Archive courses of another provider."""
+        ...
+
+    @action(GetExternalCourse)
+    def get_external_course(self, arguments: GetExternalCourse) -> ActionSteps[ExternalCourseRecord]:
+        """Return a course of another provider."""
+        ...
+
+    @action(ImportExternalCourseStats)
+    def import_external_course_stats(self, arguments: ImportExternalCourseStats) -> ActionSteps[list[str | None]]:
+        """Import attempts at courses of another provider."""
+        ...

@@ -1,0 +1,171 @@
+"""The base of all models of arguments, and what is made of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from airflow_provider_360learning.api.models.fields import is_missing, problem, problem_of, shown
+from airflow_provider_360learning.exceptions import InvalidRequestError
+
+M = TypeVar("M", bound="ActionArguments")
+T = TypeVar("T")
+
+
+class Problem(NamedTuple):
+    """
+    What is invalid in the arguments of an action.
+
+    :param field: Name of the argument, with the position of an item (``group_ids[1]``); ``None`` for all of them.
+    :param text: What is invalid and what was expected; never a secret, nor the value of an unknown argument.
+    """
+
+    field: str | None
+    text: str
+
+
+class ActionArguments(BaseModel):
+    """
+    The arguments of one action, valid and normalized.
+
+    Missing values (``None``, blanks only, pandas' ``NaT``) count as not given. Errors never show more than the value of
+    a known field; :func:`validate` translates them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    #: Names of the fields whose values are never shown, stored or compared.
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    _defaults: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        fields = cls.model_fields
+        cls.secret_fields = frozenset(name for name, field in fields.items() if "SecretStr" in repr(field.annotation))
+        cls._defaults = {name: field.default for name, field in fields.items()}
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return what is invalid about the fields together, once each of them is valid."""
+        return iter(())
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that differ from the defaults, in the order of the fields."""
+        defaults = self._defaults
+        return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
+
+    def has_secrets(self) -> bool:
+        """Whether a secret is given."""
+        return any(getattr(self, name) is not None for name in self.secret_fields)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_missing(cls, values: Any) -> Any:
+        if isinstance(values, dict) and any(map(is_missing, values.values())):
+            return {name: value for name, value in values.items() if not is_missing(value)}
+        return values
+
+    @model_validator(mode="after")
+    def _refuse_conflicts(self) -> Self:
+        conflicts = list(self.conflicts())
+        if conflicts:
+            raise PydanticCustomError("conflicts", "conflicts", {"problems": conflicts})
+        return self
+
+
+def problems_in(error: ValidationError, values: Mapping[str, Any], name: str) -> list[Problem]:
+    """
+    Return all problems of a validation, in the order of the fields.
+
+    :param error: The error.
+    :param values: What was validated: where pydantic itself has refused a choice, its value is taken from here.
+    :param name: Name of the action.
+    """
+    found: list[Problem] = []
+    for one in error.errors(include_url=False, include_input=False):
+        if one["type"] == "conflicts":
+            where = one["loc"]
+            prefix = _path(where) + "." if where else ""
+            found += [
+                Problem(prefix + field if field else None, prefix + text) for field, text in one["ctx"]["problems"]
+            ]
+        else:
+            found.append(_problem_of_field(one, values, name))
+    return found
+
+
+def validate(model: Callable[..., M], name: str, values: Mapping[str, Any]) -> M:
+    """
+    Validate the arguments of an action.
+
+    :param model: The model.
+    :param name: Name of the action.
+    :param values: The arguments.
+    :raises InvalidRequestError: naming all that are invalid; its ``argument`` is the first.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        problems = problems_in(error, values, name)
+    text = "; ".join(problem.text for problem in problems)
+    # Outside of the handler: the error of pydantic has the values, and must not be the context of this one.
+    raise InvalidRequestError(f"{text}. Nothing was sent.", argument=problems[0].field)
+
+
+def parse_argument(name: str, parse: Callable[[Any], T], value: Any) -> T:
+    """
+    Parse one value that belongs to no model, such as an option of an operator.
+
+    :param name: Its name.
+    :param parse: A parser of :mod:`.fields`.
+    :param value: The value.
+    :raises InvalidRequestError: naming it, if it is invalid.
+    """
+    try:
+        return parse(value)
+    except PydanticCustomError as error:
+        text = problem_of(error)
+    raise InvalidRequestError(f"{name} {text}.", argument=name)
+
+
+def parse_choice(*choices: str) -> Callable[[Any], str]:
+    """
+    Return a parser of one of several strings.
+
+    :param choices: The strings.
+    """
+
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise problem(f"is {shown(value)}, but must be one of {', '.join(choices)}")
+        return str(value)
+
+    return parse
+
+
+def _problem_of_field(error: Mapping[str, Any], values: Mapping[str, Any], name: str) -> Problem:
+    where, context, kind = error["loc"], error.get("ctx", {}), error["type"]
+    field = _path(where)
+    if kind == "missing":
+        return Problem(field, f"{field} is missing or empty")
+    if kind == "extra_forbidden":
+        return Problem(field, f"{field} is not an argument of {name}")
+    if kind == "literal_error":
+        choices = context["expected"].replace("'", "").replace(" or ", ", ")
+        return Problem(field, f"{field} is {shown(_value_at(where, values))}, but must be one of {choices}")
+    if "index" in context:
+        field += f"[{context['index']}]"
+    return Problem(field, f"{field} {context['problem']}" if "problem" in context else f"{field}: {error['msg']}")
+
+
+def _path(where: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
+
+
+def _value_at(where: tuple[int | str, ...], values: Any) -> Any:
+    for part in where:
+        values = values[part]
+    return values

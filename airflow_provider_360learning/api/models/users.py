@@ -1,0 +1,170 @@
+"""Arguments of the actions on users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from airflow_provider_360learning.api.models.base import ActionArguments, Problem
+from airflow_provider_360learning.api.models.fields import (
+    Boolean,
+    CustomFields,
+    Days,
+    Id,
+    Ids,
+    Mail,
+    Password,
+    Text,
+    Texts,
+    Timestamp,
+    User,
+)
+
+#: Roles of both API versions; ``editor`` is v1's "author".
+Role: TypeAlias = Literal["learner", "coach", "editor", "admin", "analyst", "contributor", "user-admin"]
+#: What happens to a new user.
+Mode: TypeAlias = Literal[
+    "invite", "create_active", "create_active_and_mail_password", "create_active_and_mail_generated_password"
+]
+#: What to do about an object that exists.
+IfExists: TypeAlias = Literal["skip", "update", "fail"]
+#: What to do about an object that does not exist (any more).
+IfMissing: TypeAlias = Literal["skip", "fail"]
+
+
+class CreateUser(ActionArguments):
+    """Arguments of ``create_user``."""
+
+    mail: Mail = Field(description="Email address of the person.")
+    first_name: Text | None = Field(default=None, description="First name.")
+    last_name: Text | None = Field(default=None, description="Last name.")
+    group_id: Id | None = Field(default=None, description="Id of the group to join with ``role``. API v2 requires it.")
+    role: Role = Field(
+        default="learner",
+        description="Role in all groups given here: learner, coach, editor or admin; analyst, contributor and user-admin "
+        "exist in API v2 only.",
+    )
+    mode: Mode = Field(
+        default="invite",
+        description="What happens to the person: ``invite`` sends an invitation, and the account exists once it is "
+        "accepted; ``create_active`` creates the account at once and sends no email; "
+        "``create_active_and_mail_password`` also emails ``password``, and "
+        "``create_active_and_mail_generated_password`` one that 360Learning generates (both API v1 only).",
+    )
+    password: Password | None = Field(
+        default=None,
+        description="Password of a new account. Without it, ``create_active`` sets a random one. Pass it by a template: "
+        "literal values in the DAG file are stored with the serialized DAG.",
+    )
+    other_group_ids: Ids = Field(default=(), description="Ids of further groups to join.")
+    primary_group_id: Id | None = Field(
+        default=None, description="Id of the primary group; one of the groups given here."
+    )
+    job: Text | None = Field(default=None, description="Job title.")
+    organization: Text | None = Field(default=None, description="Organization.")
+    phone: Text | None = Field(default=None, description="Phone number.")
+    lang: Text | None = Field(default=None, description="Language code, such as ``en``.")
+    custom: Text | None = Field(
+        default=None, description="Additional information, often used for the id of the HR system."
+    )
+    labels: Texts = Field(default=(), description="Old tags of the user. API v1 only.")
+    invitation_expires_after_days: Days | None = Field(
+        default=None, description="Days until the invitation expires. API v1 only."
+    )
+    password_must_be_changed: Boolean | None = Field(
+        default=None,
+        description="Whether the person must change ``password`` at the first login. API v2 requires it with a password; "
+        "API v1 ignores it.",
+    )
+    if_exists: IfExists = Field(
+        default="skip",
+        description="``skip`` leaves an existing user unchanged; ``update`` updates the profile fields that are given "
+        "and adds the user to the groups; ``fail`` fails, also when a task is retried that has created the user.",
+    )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return conflicts of the primary group with the groups, and of the password with the mode."""
+        if self.primary_group_id not in (None, self.group_id, *self.other_group_ids):
+            yield Problem(
+                "primary_group_id",
+                f"primary_group_id is {self.primary_group_id!r}, but must be one of group_id and other_group_ids",
+            )
+        if self.password is None and self.mode == "create_active_and_mail_password":
+            yield Problem("password", f"password is missing: mode {self.mode!r} needs a password to send")
+        if self.password is not None and self.mode in ("invite", "create_active_and_mail_generated_password"):
+            yield Problem("password", f"password is given, but must be left out: mode {self.mode!r} uses no password")
+
+
+class GetUser(ActionArguments):
+    """Arguments of ``get_user``."""
+
+    user: User = Field(description="Email address or id of the user.")
+
+
+class ListUsers(ActionArguments):
+    """Arguments of ``list_users``."""
+
+    deleted: Boolean | None = Field(
+        default=None, description="Whether to list deleted users (assumption: passed on as it is)."
+    )
+
+
+class UpdateUser(ActionArguments):
+    """Arguments of ``update_user``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    mail: Mail | None = Field(default=None, description="New email address.")
+    first_name: Text | None = Field(default=None, description="First name.")
+    last_name: Text | None = Field(default=None, description="Last name.")
+    job: Text | None = Field(default=None, description="Job title.")
+    organization: Text | None = Field(default=None, description="Organization.")
+    phone: Text | None = Field(default=None, description="Phone number.")
+    lang: Text | None = Field(default=None, description="Language code, such as ``en``.")
+    custom: Text | None = Field(
+        default=None, description="Additional information. That API v1 accepts it here is an assumption."
+    )
+    primary_group_id: Id | None = Field(
+        default=None, description="Id of the primary group; one that the user is a member of."
+    )
+    password: Password | None = Field(
+        default=None,
+        description="New password. Pass it by a template: literal values in the DAG file are stored with the serialized "
+        "DAG.",
+    )
+    password_must_be_changed: Boolean | None = Field(
+        default=None,
+        description="Whether the user must change ``password`` at the next login. API v2 requires it with a password; "
+        "API v1 ignores it.",
+    )
+    to_be_deactivated_at: Timestamp | None = Field(
+        default=None, description="When to deactivate the account: a timestamp in the future, with a time zone."
+    )
+    custom_fields: CustomFields | None = Field(
+        default=None,
+        description="Custom field id to value, a string or a date, as an object or its JSON text. Fields left out keep "
+        "their value.",
+    )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return that there is nothing to change."""
+        if not self.given().keys() - {"user", "password_must_be_changed"}:
+            yield Problem(None, "update_user needs at least one field to change")
+
+
+class DeleteUser(ActionArguments):
+    """Arguments of ``delete_user``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    if_missing: IfMissing = Field(
+        default="skip",
+        description="``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that has "
+        "deleted the user.",
+    )
+
+
+class ListUserRoles(ActionArguments):
+    """Arguments of ``list_user_roles``."""
+
+    user: User = Field(description="Email address or id of the user.")

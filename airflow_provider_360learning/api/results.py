@@ -1,0 +1,245 @@
+"""Results of the actions. Keys that a response lacks are ``None``; times are ISO 8601 in UTC with milliseconds."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from airflow_provider_360learning.api.models.users import Role
+
+
+class CreatedUser(TypedDict):
+    """Result of ``create_user``; ``user_id`` is ``None`` if an invitation is pending and has no account yet."""
+
+    mail: str
+    user_id: str | None
+    outcome: Literal["created", "invited", "restored", "updated", "already_exists", "already_invited"]
+
+
+class UpdatedUser(TypedDict):
+    """Result of ``update_user``; ``invited`` if the new email address led to a new invitation."""
+
+    user: str
+    outcome: Literal["updated", "invited"]
+
+
+class DeletedUser(TypedDict):
+    """Result of ``delete_user``."""
+
+    user: str
+    outcome: Literal["deleted", "not_found"]
+
+
+class UserRecord(TypedDict):
+    """A user, as listings return one."""
+
+    user_id: str | None
+    mail: str | None
+    first_name: str | None
+    last_name: str | None
+    custom: str | None
+    primary_group_id: str | None
+
+
+class UserDetails(UserRecord):
+    """A user, as ``get_user`` returns one; ``custom_fields`` maps field id to value."""
+
+    last_login_at: str | None
+    to_be_deactivated_at: str | None
+    custom_fields: dict[str, str]
+
+
+class UserRole(TypedDict):
+    """One role of a user in one group."""
+
+    group_id: str | None
+    role: str
+
+
+class CreatedGroup(TypedDict):
+    """Result of ``create_group``."""
+
+    group_id: str
+    name: str
+    outcome: Literal["created", "updated", "already_exists"]
+
+
+class UpdatedGroup(TypedDict):
+    """Result of ``update_group``."""
+
+    group_id: str
+    outcome: Literal["updated"]
+
+
+class DeletedGroup(TypedDict):
+    """Result of ``delete_group``."""
+
+    group_id: str
+    outcome: Literal["deleted", "not_found"]
+
+
+class GroupRecord(TypedDict):
+    """A group; ``parent_id`` is ``None`` for the root group."""
+
+    group_id: str | None
+    name: str | None
+    public: bool | None
+    parent_id: str | None
+    custom: str | None
+
+
+class GroupMember(TypedDict):
+    """One role of a user in a group."""
+
+    user_id: str | None
+    mail: str | None
+    role: Role
+
+
+class GroupDetails(GroupRecord):
+    """A group and its members: one item for each role."""
+
+    members: list[GroupMember]
+
+
+class AddedToGroup(TypedDict):
+    """Result of ``add_user_to_group``."""
+
+    group_id: str
+    user: str
+    role: Role
+    outcome: Literal["added"]
+
+
+class RemovedFromGroup(TypedDict):
+    """Result of ``remove_user_from_group``."""
+
+    group_id: str
+    user: str
+    outcome: Literal["removed"]
+
+
+class CourseRecord(TypedDict):
+    """A course."""
+
+    course_id: str | None
+    name: str | None
+    status: str | None
+    author_mail: str | None
+    created_at: str | None
+    modified_at: str | None
+
+
+class CatalogItem(TypedDict):
+    """A course or a path in a catalog."""
+
+    id: str | None
+    name: str | None
+
+
+class Catalog(TypedDict):
+    """The catalog of a group. Whether the ids of ``paths`` are those of paths or of path sessions is not known."""
+
+    courses: list[CatalogItem]
+    paths: list[CatalogItem]
+
+
+class ChangedCatalog(TypedDict):
+    """Result of ``add_to_catalog`` and ``remove_from_catalog``; ``items`` is the number of courses and sessions."""
+
+    group_id: str
+    outcome: Literal["added", "removed"]
+    items: int
+
+
+class CourseAttempt(TypedDict):
+    """An attempt of one user at one course; ``progress`` and ``score`` are 0 to 100."""
+
+    attempt_id: str | None
+    progress: float | None
+    score: float | None
+    first_activity: str | None
+    last_activity: str | None
+    completed_at: str | None
+    time_spent_ms: int | None
+
+
+class PathRecord(TypedDict):
+    """A path."""
+
+    path_id: str | None
+    name: str | None
+    group_id: str | None
+    session_ids: list[str]
+
+
+class PathSessionRecord(TypedDict):
+    """A session of a path."""
+
+    session_id: str | None
+    path_id: str | None
+    name: str | None
+    group_id: str | None
+
+
+class CreatedPathSession(TypedDict):
+    """Result of ``create_path_session``."""
+
+    session_id: str
+    path_id: str
+    name: str
+    outcome: Literal["created", "already_exists"]
+
+
+class EnrolledUsers(TypedDict):
+    """Result of ``enroll_users`` and ``unenroll_users``; ``users`` is their number."""
+
+    session_id: str
+    outcome: Literal["enrolled", "unenrolled"]
+    users: int
+
+
+class EnrolledGroups(TypedDict):
+    """Result of ``enroll_groups``; ``groups`` is their number."""
+
+    session_id: str
+    outcome: Literal["enrolled"]
+    groups: int
+
+
+class PathSessionStatistic(TypedDict):
+    """
+    The state of one learner in a path session; ``progress`` and ``score`` are 0 to 100.
+
+    ``status`` is awaitingCorrection, late, notYetStarted, onTime, sessionNotOpened, successful, toRetake or
+    unsuccessful.
+    """
+
+    session_id: str
+    path_id: str | None
+    user_id: str | None
+    mail: str | None
+    deleted: bool
+    progress: float | None
+    score: float | None
+    completed_at: str | None
+    time_spent_ms: int | None
+    status: str | None
+
+
+class ArchivedCourses(TypedDict):
+    """Result of ``archive_external_courses``; ``courses`` is their number."""
+
+    outcome: Literal["archived"]
+    courses: int
+
+
+class ExternalCourseRecord(TypedDict):
+    """A course of an external provider."""
+
+    course_id: str
+    external_id: str | None
+    title: str | None
+    language: str | None
+    archived: bool | None
+    author_id: str | None
+    launch_url: str | None

@@ -1,0 +1,97 @@
+"""Check all rows of a source before the first one is sent, and again as they are sent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files.key_table import KeyTable
+from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, ignore_case
+from airflow_provider_360learning.rows.sources import Row, Source
+
+#: Rows per digest that the second pass is compared with.
+ROWS_PER_DIGEST = 1000
+
+
+class RowChecker:
+    """
+    Checks the rows of a source twice: all of them before the first write, and each again when it is sent.
+
+    :param source: The rows.
+    :param schema: What a row must be.
+    """
+
+    def __init__(self, source: Source, schema: RowSchema) -> None:
+        self._source = source
+        self._schema = schema
+        self._rows_by_key = KeyTable()
+        self._digests: list[bytes] = []
+        #: Number of rows, and a digest of them all.
+        self.total, self.fingerprint = 0, ""
+
+    def all_rows(self) -> Iterator[CheckedRow]:
+        """Check all rows, and keep their digests."""
+        whole = hashlib.sha256()
+        self._schema.check_header(self._source)
+        for chunk in _chunks(self._source.rows()):
+            checked = [self._check(row) for row in chunk]
+            self._digests.append(_digest(checked))
+            whole.update(self._digests[-1])
+            self.total += len(checked)
+            yield from checked
+        self.fingerprint = whole.hexdigest()
+
+    def second_pass(self) -> Iterator[CheckedRow]:
+        """
+        Read and check the rows again, as they are sent.
+
+        :raises InvalidRequestError: if they differ from the first pass; no row that differs is yielded.
+        """
+        known = iter(self._digests)
+        for chunk in _chunks(self._source.rows()):
+            checked = [self._check(row) for row in chunk]
+            if next(known, None) != _digest(checked):
+                raise InvalidRequestError(
+                    f"{self._source.name} changed while it was read, between row {chunk[0].number} and "
+                    f"{chunk[-1].number}; none of these rows was sent. Leave the input unchanged while it is used "
+                    "(a query needs an ORDER BY), and clear the task."
+                )
+            yield from checked
+        if next(known, None) is not None:
+            raise InvalidRequestError(
+                f"{self._source.name} is shorter than it was when it was checked. Clear the task."
+            )
+
+    def close(self) -> None:
+        """Delete the table of keys."""
+        self._rows_by_key.close()
+
+    def _check(self, row: Row) -> CheckedRow:
+        checked = self._schema.check(row)
+        if checked.errors:
+            return checked
+        before = self._rows_by_key.add(ignore_case(checked.key), str(row.number))
+        if before is None or before == str(row.number):
+            return checked
+        problem = f"{checked.key} is in row {before} already: leave one of the two out"
+        error = RowError(row.number, row.line, self._schema.key, checked.key, problem)
+        return CheckedRow(row, checked.arguments, checked.key, checked.subject, (error,))
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == ROWS_PER_DIGEST:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _digest(rows: Sequence[CheckedRow]) -> bytes:
+    whole = hashlib.sha256()
+    for row in rows:
+        whole.update(row.digest())
+    return whole.digest()
