@@ -1,7 +1,7 @@
-"""What all tests share: an Airflow home of their own, its database, and markers for Airflow versions.
+"""Fixtures for all tests: an Airflow home, its database, the sandbox, Redis; and the marker for Airflow versions.
 
-Airflow reads its environment when it is imported, so this module sets it at once. Tests may not rely on
-anything of the machine: every ``AIRFLOW_`` variable and the proxies of the caller are taken away.
+Airflow reads its environment when it is imported, so that this module sets it at import time. Tests must not depend on
+the machine: all ``AIRFLOW_`` variables and proxies of the caller are removed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _own_environment()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the version marker; the reason is part of it, so that a skipped test says why."""
+    """Declare the version marker. Its reason is shown for skipped tests."""
     config.addinivalue_line(
         "markers",
         "airflow(versions, reason): run with these Airflow versions only, e.g. "
@@ -64,20 +64,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests whose version marker does not fit the installed Airflow."""
+    """Skip tests whose version marker does not match the installed Airflow."""
     for marker in item.iter_markers("airflow"):
         if not SpecifierSet(marker.args[0]).contains(AIRFLOW_VERSION, prereleases=True):
             pytest.skip(f"Airflow {AIRFLOW_VERSION} is not {marker.args[0]}: {marker.kwargs['reason']}")
 
 
 def pytest_unconfigure() -> None:
-    """Leave nothing behind."""
+    """Remove the Airflow home."""
     shutil.rmtree(HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def airflow_home() -> Path:
-    """The AIRFLOW_HOME of this test session."""
+    """Return the AIRFLOW_HOME of this test session."""
     return HOME
 
 
@@ -86,9 +86,9 @@ AirflowCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def airflow_command() -> AirflowCommand:
-    """Run a command line of this environment, by default ``airflow``, and return the finished process.
+    """Return a function that runs a program of this environment, by default ``airflow``.
 
-    ``airflow_command("pools", "list", env={"AIRFLOW_HOME": …})``
+    ``airflow_command("pools", "list", env={"AIRFLOW_HOME": …})`` returns the finished process.
     """
 
     def run(
@@ -108,7 +108,7 @@ def airflow_command() -> AirflowCommand:
 
 @pytest.fixture(scope="session")
 def airflow_db(airflow_home: Path, airflow_command: AirflowCommand) -> Path:
-    """The session's migrated metadata database (SQLite); returns its file."""
+    """Migrate the metadata database (SQLite) of this test session and return its file."""
     migrated = airflow_command("db", "migrate")
     assert migrated.returncode == 0, migrated.stderr
     return airflow_home / "airflow.db"
@@ -116,7 +116,7 @@ def airflow_db(airflow_home: Path, airflow_command: AirflowCommand) -> Path:
 
 @pytest.fixture
 def fresh_db(airflow_db: Path, tmp_path: Path) -> dict[str, str]:
-    """A home of one test with a migrated database, as the environment variables that point at it."""
+    """Return the environment variables of an Airflow home with a migrated database, for one test."""
     home = tmp_path / "airflow"
     (home / "dags").mkdir(parents=True)
     shutil.copy(airflow_db, home / "airflow.db")
@@ -125,7 +125,7 @@ def fresh_db(airflow_db: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[Sandbox]:
-    """The server behind :func:`sandbox`."""
+    """Run the server of :func:`sandbox`."""
     from airflow_provider_360learning.sandbox.server import Sandbox
 
     with Sandbox(settings={"limits_enabled": False}) as sandbox:
@@ -134,14 +134,14 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    """A fresh demo company without limits."""
+    """Provide a fresh demo company without rate limits."""
     running_sandbox.control.reset()
     return running_sandbox
 
 
 @pytest.fixture
 def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
-    """Start a Redis server, with the options of ``tests.redis_server.RedisServer``; it ends with the test."""
+    """Return a function that starts a ``tests.redis_server.RedisServer``, which stops at the end of the test."""
     from tests.redis_server import RedisServer, RedisServerError
 
     with ExitStack() as running:
@@ -158,5 +158,5 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
 @pytest.fixture
 def redis_server(start_redis: Callable[..., RedisServer]) -> RedisServer:
-    """An empty Redis server, for one test."""
+    """Run an empty Redis server for one test."""
     return start_redis()

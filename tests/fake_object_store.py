@@ -1,7 +1,6 @@
-"""
-A store of objects that several processes share: paths like ``fake_object_store://bucket/key``, kept in a folder.
+"""An object store that several processes share, at paths like ``fake_object_store://bucket/key``, kept in a folder.
 
-As in real stores there is no append and no rename, there are no folders, and an object appears when its upload ends.
+As in real object stores, there is no append, no rename and no folder, and an object appears when its upload ends.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from fsspec import AbstractFileSystem, register_implementation
 PROTOCOL = "fake_object_store"
 
 
-class Shelf(AbstractFileSystem):
-    """Keeps each object in a file of its own."""
+class FakeObjectStore(AbstractFileSystem):
+    """Keeps each object in a file."""
 
     protocol = PROTOCOL
-    #: StoragePath; of the class, since paths make instances of their own.
+    #: Folder of the files. An attribute of the class, because paths create instances of their own.
     folder: ClassVar[Path]
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
-        """Describe an object."""
+        """Return name and size of an object."""
         return {"name": path, "size": self._file(path).stat().st_size, "type": "file"}
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
-        """Refuse to list: nobody should need it."""
-        raise NotImplementedError(f"{path} is no folder")
+        """Refuse to list, because the package does not need to."""
+        raise NotImplementedError(f"{path} is not a folder")
 
     def rm_file(self, path: str) -> None:
         """Remove an object."""
@@ -46,15 +45,15 @@ class Shelf(AbstractFileSystem):
             return self._file(path).open("rb")
         if mode == "wb":
             return _Upload(self._file(path))
-        raise NotImplementedError(f"objects cannot be open_binary to {mode!r}")
+        raise NotImplementedError(f"objects cannot be opened with mode {mode!r}")
 
     def _file(self, path: str) -> Path:
-        # Under a name that no folder has.
+        # The suffix keeps an object apart from a folder of the same name.
         return self.folder / f"{self._strip_protocol(path)}.object"
 
 
 class _Upload(BytesIO):
-    """What was written becomes the object when it is closed, all at once."""
+    """Becomes the object when it is closed, in one step."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -69,17 +68,16 @@ class _Upload(BytesIO):
         super().close()
 
 
-def set_up_shelf(folder: str) -> None:
-    """
-    Let ``fake_object_store://`` lead to a folder, in this process.
+def register_fake_object_store(folder: str) -> None:
+    """Resolve ``fake_object_store://`` to a folder in this process.
 
     :param folder: The folder.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    Shelf.folder = Path(folder)
-    # StoragePath universal-pathlib looks file systems up, and where Airflow does.
-    register_implementation(PROTOCOL, Shelf, clobber=True)
-    # Airflow moved `attach` between its versions, but always had it where its paths use it.
+    FakeObjectStore.folder = Path(folder)
+    # Both universal-pathlib and Airflow look file systems up, each in a registry of its own.
+    register_implementation(PROTOCOL, FakeObjectStore, clobber=True)
+    # `attach` moved between Airflow versions, but the module of ObjectStoragePath always has it.
     attach = sys.modules[ObjectStoragePath.__module__].attach  # type: ignore[attr-defined]
-    attach(PROTOCOL, fs=Shelf())
+    attach(PROTOCOL, fs=FakeObjectStore())

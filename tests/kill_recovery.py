@@ -1,7 +1,6 @@
-"""
-Many rows in one task of a real Airflow whose processes are killed, and a judge of what came of it.
+"""Run one task with many rows in real Airflow, kill its processes, and report what was lost, sent twice or wrong.
 
-The judge knows the sandbox's journal and state and the files of the results; it shares no code with the package.
+The report compares the sandbox's journal and state with the result files. It shares no code with the package.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from demo.airflow_stack import AirflowStack
 from tests.fake_object_store import PROTOCOL
 
 DAG_ID = "many_rows"
-#: What sends a row.
+#: The operation that creates the user of a row.
 OPERATION = "createOrInviteUser"
 
 Entry = dict[str, Any]
@@ -34,22 +33,23 @@ Victim = Literal["task", "supervisor"]
 
 
 def address_of(attempt: int) -> str:
-    """Give the address that an attempt leaves from."""
+    """Return the address that an attempt connects from."""
     return f"127.0.1.{attempt}"
 
 
 def attempt_of(entry: Entry) -> int:
-    """Tell which attempt sent a request."""
+    """Return the number of the attempt that sent a request."""
     return int(entry["ip"].rpartition(".")[2])
 
 
 @dataclass(frozen=True)
 class Kill:
-    """
-    A process that was killed.
+    """A process that was killed.
 
-    :param at: Seconds since the epoch.
-    :param task: The attempt's task process; where the supervisor was killed, it has to end by itself.
+    :param attempt: Number of the attempt.
+    :param victim: Whether its task process or its supervisor was killed.
+    :param at: Time in seconds since the epoch.
+    :param task: Id of the task process, which has to exit by itself if its supervisor was killed.
     """
 
     attempt: int
@@ -60,7 +60,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the results, as it lay there before it was merged."""
+    """A part of the results, as it was before the parts were merged."""
 
     written_at: float
     rows: list[int]
@@ -68,7 +68,7 @@ class Part:
 
 @dataclass
 class Evidence:
-    """All that is known of a run from outside."""
+    """Everything that can be observed of a run from outside."""
 
     mails: list[str]
     kills: list[Kill] = field(default_factory=list)
@@ -79,45 +79,51 @@ class Evidence:
 
 
 class KilledRun:
-    """
-    A run of the DAG ``many_rows``, from its start to its end.
+    """A run of the DAG ``many_rows`` whose processes are killed.
 
     :param stack: The Airflow that runs it.
-    :param control: The sandbox that it writes to.
+    :param control: Control of the sandbox that it writes to.
     :param folder: An empty folder for its files.
-    :param rows: How many people to create.
-    :param on_shelf: Whether rows and results are objects in a store without append, instead of local files.
-    :param conf: More for the DAG: ``connection``, ``lease``.
+    :param rows: Number of users to create.
+    :param in_object_store: Whether rows and results are objects in a store without append, instead of local files.
+    :param conf: More of the DAG run's conf: ``connection``, ``lease``.
     """
 
     def __init__(
-        self, stack: AirflowStack, control: SandboxControl, folder: Path, rows: int, *, on_shelf: bool, **conf: Any
+        self,
+        stack: AirflowStack,
+        control: SandboxControl,
+        folder: Path,
+        rows: int,
+        *,
+        in_object_store: bool,
+        **conf: Any,
     ) -> None:
         self._stack = stack
         self._control = control
         self._folder = folder
-        self._suffix = ".object" if on_shelf else ""
-        place = f"{PROTOCOL}:/" if on_shelf else str(folder)
+        self._suffix = ".object" if in_object_store else ""
+        base = f"{PROTOCOL}:/" if in_object_store else str(folder)
         self._conf = {
             "connection": "learning360_default",
-            "rows": f"{place}/files/people.csv",
-            "results_path": f"{place}/files/results",
+            "rows": f"{base}/files/people.csv",
+            "results_path": f"{base}/files/results",
             "fake_object_store": str(folder),
-            "notes": str(folder / "notes"),
+            "processes": str(folder / "processes"),
             **conf,
         }
         self.evidence = Evidence([f"person-{number}@many.test" for number in range(rows)])
 
     def kill(self, plan: Sequence[tuple[int, Victim]], timeout: float) -> Evidence:
-        """
-        Run it to its end, killing a process whenever so many requests have arrived.
+        """Run the DAG to its end and kill processes on the way.
 
-        :param plan: Numbers of requests that create somebody, and whom to kill then.
-        :param timeout: Seconds for the whole run.
+        :param plan: Numbers of requests, and the process to kill when this number of rows has been sent.
+        :param timeout: Maximum duration of the run in seconds.
+        :raises RuntimeError: If the run does not succeed.
         """
-        self._write_people()
+        self._write_rows()
         deadline = time.monotonic() + timeout
-        with self._watching_parts():
+        with self._watch_parts():
             run_id = self._stack.trigger(DAG_ID, self._conf)
             for requests, victim in plan:
                 self._kill_one(run_id, requests, victim, deadline)
@@ -130,8 +136,8 @@ class KilledRun:
         self.evidence.results = [json.loads(line) for line in lines]
         return self.evidence
 
-    def _write_people(self) -> None:
-        for name in ("notes", "files"):
+    def _write_rows(self) -> None:
+        for name in ("processes", "files"):
             (self._folder / name).mkdir()
         with (self._folder / f"files/people.csv{self._suffix}").open("w", newline="") as file:
             rows = csv.writer(file)
@@ -144,27 +150,29 @@ class KilledRun:
         while True:
             for entry in self._control.journal(after=last_id):
                 arrived, last_id = arrived + (entry["operation"] == OPERATION), entry["id"]
-            note = self._last_note()
-            if arrived >= requests and note and note["attempt"] > killed:
+            processes = self._latest_processes()
+            if arrived >= requests and processes and processes["attempt"] > killed:
                 break
             if time.monotonic() > deadline or self._stack.run_state(DAG_ID, run_id) in ("success", "failed"):
-                raise RuntimeError(f"nobody to kill after {requests} requests:\n{self._stack.logs(DAG_ID)[-5000:]}")
+                raise RuntimeError(f"no process to kill after {requests} requests:\n{self._stack.logs(DAG_ID)[-5000:]}")
             time.sleep(0.05)
-        os.kill(note[victim], signal.SIGKILL)
-        self.evidence.kills.append(Kill(note["attempt"], victim, time.time(), note["task"]))
+        os.kill(processes[victim], signal.SIGKILL)
+        self.evidence.kills.append(Kill(processes["attempt"], victim, time.time(), processes["task"]))
 
-    def _last_note(self) -> dict[str, int]:
-        notes = [json.loads(note.read_text()) for note in (self._folder / "notes").glob("*.json")]
-        return max(notes, key=lambda note: note["attempt"], default={})
+    def _latest_processes(self) -> dict[str, int]:
+        files = (self._folder / "processes").glob("*.json")
+        return max(
+            (json.loads(file.read_text()) for file in files), key=lambda processes: processes["attempt"], default={}
+        )
 
     @contextmanager
-    def _watching_parts(self) -> Iterator[None]:
-        """Note, meanwhile, each part that is written: in the end, they are merged and removed."""
-        over = threading.Event()
+    def _watch_parts(self) -> Iterator[None]:
+        """Record each part of the results when it is written, because the run merges and removes the parts."""
+        stop = threading.Event()
         seen: set[tuple[Path, float]] = set()
 
         def watch() -> None:
-            while not over.wait(0.05):
+            while not stop.wait(0.05):
                 for path in (self._folder / "files/results/parts").glob(f"*/*.jsonl{self._suffix}"):
                     try:
                         found = path, path.stat().st_mtime
@@ -180,13 +188,12 @@ class KilledRun:
         try:
             yield
         finally:
-            over.set()
+            stop.set()
             watcher.join()
 
 
-class CompletionStatus:
-    """
-    What the evidence says.
+class RecoveryReport:
+    """Violations of the guarantees of a run, found in its evidence.
 
     :param evidence: The evidence.
     """
@@ -194,73 +201,74 @@ class CompletionStatus:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self.sent = [entry for entry in evidence.journal if entry["operation"] == OPERATION]
-        #: How many of them arrived for each person.
-        self.times_sent = Counter(entry["user"] for entry in self.sent if entry["status"] != 429)
-        self.refused = sum(entry["status"] == 429 for entry in evidence.journal)
+        self.throttled = sum(entry["status"] == 429 for entry in evidence.journal)
         self.attempts = sorted({attempt_of(entry) for entry in self.sent})
 
-    def wrong(self) -> list[str]:
-        """Name everything that must not be."""
+    def violations(self) -> list[str]:
+        """Return one line per violated guarantee."""
         checks = {
-            "people are not there exactly once": self.people_wrong(),
-            "people did not get exactly one mail": self.mails_wrong(),
-            "results are missing, twice, not in order or not true": self.results_wrong(),
-            "requests for rows that were done": self.sent_when_done(),
-            "requests of an attempt after the first write of a newer one": self.sent_beside_newer(),
-            "processes that live on after their supervisor": self.alive(),
+            "users do not exist exactly once": self.users_not_created_once(),
+            "users did not get exactly one email": self.users_not_mailed_once(),
+            "results are missing, duplicate, out of order or incorrect": self.invalid_results(),
+            "requests for rows with a stored result": self.sent_after_result(),
+            "requests of an attempt after the first write of a newer one": self.sent_after_takeover(),
+            "task processes outlive their supervisor": self.surviving_processes(),
         }
         return [f"{len(found)} {what}, the first: {found[0]}" for what, found in checks.items() if found]
 
-    def people_wrong(self) -> list[str]:
-        there = Counter(user["mail"] for user in self._evidence.state["users"])
-        return [mail for mail in self._evidence.mails if there[mail] != 1]
+    def users_not_created_once(self) -> list[str]:
+        """Return the email addresses without exactly one user."""
+        users = Counter(user["mail"] for user in self._evidence.state["users"])
+        return [mail for mail in self._evidence.mails if users[mail] != 1]
 
-    def mails_wrong(self) -> list[str]:
-        got = Counter(mail["to"] for mail in self._evidence.state["mails_sent"])
-        return [mail for mail in self._evidence.mails if got[mail] != 1]
+    def users_not_mailed_once(self) -> list[str]:
+        """Return the email addresses that did not get exactly one email."""
+        received = Counter(mail["to"] for mail in self._evidence.state["mails_sent"])
+        return [mail for mail in self._evidence.mails if received[mail] != 1]
 
-    def results_wrong(self) -> list[Any]:
+    def invalid_results(self) -> list[Any]:
+        """Return results that differ from the state, and unexpected outcomes and counts."""
         ids = {user["mail"]: user["id"] for user in self._evidence.state["users"]}
         expected = [(number, mail, ids.get(mail)) for number, mail in enumerate(self._evidence.mails, 1)]
-        told = [(result["row"], result["key"], result["id"]) for result in self._evidence.results]
+        actual = [(result["row"], result["key"], result["id"]) for result in self._evidence.results]
         outcomes = {result["outcome"] for result in self._evidence.results} - {"created", "already_exists"}
-        return [*outcomes, *[pair for pair in zip(expected, told, strict=False) if pair[0] != pair[1]]] + (
-            [] if len(told) == len(expected) else [f"{len(told)} results"]
-        )
+        differences = [pair for pair in zip(expected, actual, strict=False) if pair[0] != pair[1]]
+        count = [] if len(actual) == len(expected) else [f"{len(actual)} results"]
+        return [*outcomes, *differences, *count]
 
-    def sent_when_done(self) -> list[Entry]:
-        """List the requests for rows whose result was in a part when they arrived."""
-        number_of = {mail: number for number, mail in enumerate(self._evidence.mails, 1)}
+    def sent_after_result(self) -> list[Entry]:
+        """Return the requests for rows whose result was in a part when they arrived."""
+        row_of = {mail: number for number, mail in enumerate(self._evidence.mails, 1)}
         done_at: dict[int, float] = {}
         for part in sorted(self._evidence.parts, key=lambda part: part.written_at):
             for row in part.rows:
                 done_at.setdefault(row, part.written_at)
         never = float("inf")
-        return [entry for entry in self.sent if entry["wall_time"] > done_at.get(number_of[entry["user"]], never)]
+        return [entry for entry in self.sent if entry["wall_time"] > done_at.get(row_of[entry["user"]], never)]
 
-    def sent_beside_newer(self) -> list[Entry]:
-        """List the requests of any kind that an attempt sent after a newer one had sent_up_to to write."""
-        began = {attempt: self._first_write(attempt) for attempt in self.attempts}
+    def sent_after_takeover(self) -> list[Entry]:
+        """Return the requests of any kind that an attempt sent after a newer one had started to write."""
+        started = {attempt: self._first_write(attempt) for attempt in self.attempts}
         return [
             entry
             for entry in self._evidence.journal
-            if any(entry["wall_time"] >= at for newer, at in began.items() if newer > attempt_of(entry))
+            if any(entry["wall_time"] >= at for newer, at in started.items() if newer > attempt_of(entry))
         ]
 
-    def sent_again(self) -> dict[int, int]:
-        """Count for each attempt the people for whom an earlier one had sent a request."""
+    def resent_per_attempt(self) -> dict[int, int]:
+        """Return the number of users per attempt for whom an earlier one had sent a request."""
         first_sent_by = {entry["user"]: attempt_of(entry) for entry in reversed(self.sent)}
-        again = Counter(attempt_of(entry) for entry in self.sent if attempt_of(entry) > first_sent_by[entry["user"]])
-        return {attempt: again[attempt] for attempt in self.attempts}
+        resent = Counter(attempt_of(entry) for entry in self.sent if attempt_of(entry) > first_sent_by[entry["user"]])
+        return {attempt: resent[attempt] for attempt in self.attempts}
 
-    def sent_by_orphans(self) -> dict[int, float]:
-        """Tell for how many seconds attempts whose supervisor was killed went on to send."""
+    def orphan_seconds(self) -> dict[int, float]:
+        """Return for how many seconds each attempt kept sending after its supervisor was killed."""
         last = {attempt_of(entry): entry["wall_time"] for entry in self._evidence.journal}
         kills = [kill for kill in self._evidence.kills if kill.victim == "supervisor"]
         return {kill.attempt: max(0.0, last.get(kill.attempt, 0.0) - kill.at) for kill in kills}
 
-    def alive(self) -> list[int]:
-        """List the task processes that are still there."""
+    def surviving_processes(self) -> list[int]:
+        """Return the ids of the task processes that still run."""
         return [kill.task for kill in self._evidence.kills if _is_alive(kill.task)]
 
     def _first_write(self, attempt: int) -> float:

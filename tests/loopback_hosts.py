@@ -1,7 +1,6 @@
-"""
-Several hosts on one machine: worker processes that leave through loopback addresses of their own.
+"""Several hosts on one machine: worker processes that connect from loopback addresses of their own.
 
-On Linux, all of 127.0.0.0/8 is this machine; elsewhere, each address beside 127.0.0.1 must be set up first.
+On Linux, all of 127.0.0.0/8 is this machine. On other systems, set up each address other than 127.0.0.1 first.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ _connect_ex = socket.socket.connect_ex
 
 
 def leave_from(address: str) -> None:
-    """
-    Let every connection that this process opens to loopback from now on come from an address.
+    """Open all further loopback connections of this process from an address.
 
-    Whoever is connected to then sees another host: the sandbox counts its limits per address and notes it in the
-    journal (``ip``). To be called in a worker process, for good: there is no way back.
+    The server sees another host: the sandbox counts its limits per address and records it in the journal (``ip``).
+    This cannot be undone, so that only worker processes may call it.
 
-    :param address: The source address, e.g. ``127.0.0.2``.
+    :param address: The source address, such as ``127.0.0.2``.
     """
 
     def bound(sock: socket.socket, target: Any) -> socket.socket:
@@ -28,6 +26,6 @@ def leave_from(address: str) -> None:
             sock.bind((address, 0))
         return sock
 
-    # One level below all that opens connections (urllib3, redis, asyncio), none of which has a setting for all.
+    # urllib3, redis and asyncio have no common setting for the source address; all of them call these methods.
     socket.socket.connect = lambda sock, target: _connect(bound(sock, target), target)  # type: ignore[method-assign]
     socket.socket.connect_ex = lambda sock, target: _connect_ex(bound(sock, target), target)  # type: ignore[method-assign]

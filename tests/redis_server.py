@@ -1,4 +1,4 @@
-"""A real Redis server of one's own for tests and benchmarks: on loopback, on a free port, nothing kept on disk."""
+"""A real Redis server for tests and benchmarks: on a free loopback port, without persistence."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from typing import Any
 from tests.api.support import self_signed, unused_port
 
 HOST = "127.0.0.1"
-#: Seconds that the server may take to start and to end; it takes a tenth of one.
-PATIENCE = 30
+#: Seconds to wait for the server to start or stop; it takes about 0.1 s.
+STARTUP_TIMEOUT = 30
 
 
 class RedisServerError(Exception):
-    """There is no server, or it did not start; the message says what to do."""
+    """Redis is not installed or did not start; the message says what to do."""
 
 
 class RedisServer:
-    """
-    A Redis server that runs from entering to leaving, and in between can be stopped, started and paused.
+    """A Redis server that runs inside a ``with`` block, where it can be stopped, started and paused.
 
-    :param folder: For its configuration, log and certificate.
-    :param password: The password of the default user.
-    :param user: A line of Redis' ACL, such as ``ana on >secret ~learning360:* +@all``. Nobody else may do anything.
-    :param tls: Speak TLS alone, with the certificate ``certificate`` that vouches for itself.
-    :param client_certificates: Ask clients for a certificate as well (that one will do).
+    :param folder: Folder of its configuration, log and certificate.
+    :param password: Password of the default user.
+    :param user: A line of Redis' ACL, such as ``ana on >secret ~learning360:* +@all``. Disables the default user.
+    :param tls: Whether to accept TLS only, with the self-signed certificate ``certificate``.
+    :param client_certificates: Whether to require a certificate of clients (the same one is accepted).
     """
 
     def __init__(
@@ -64,27 +63,26 @@ class RedisServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether it was started and has not stopped."""
         return self._process is not None and self._process.poll() is None
 
     def connection(self, **extra: Any) -> dict[str, Any]:
-        """Describe an Airflow connection to it."""
+        """Return an Airflow connection to it."""
         tls = {"ssl": True, "ssl_ca_certs": str(self.certificate)} if self.certificate else {}
         fields = {"conn_type": "redis", "host": self.host, "port": self.port, "password": self._password}
         return {**fields, "extra": {**tls, **extra}}
 
     def start(self) -> None:
-        """
-        Start it, empty, on the port that it always has.
+        """Start it without data, on the same port each time.
 
-        :raises RedisServerError: if it is not installed, or did not start.
+        :raises RedisServerError: If it is not installed or did not start.
         """
         program = shutil.which("redis-server")
         if not program:
-            raise RedisServerError("There is no redis-server on this machine: apt-get install redis-server")
+            raise RedisServerError("redis-server is not installed on this machine: apt-get install redis-server")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([program, str(self._configuration)], stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + STARTUP_TIMEOUT
         while b"Ready to accept connections" not in self._log.read_bytes():
             if not self.is_running or time.monotonic() > deadline:
                 self.stop()
@@ -92,22 +90,22 @@ class RedisServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """End it, and all that it knows."""
+        """Stop it, which discards its data."""
         if self._process and self.is_running:
-            self._process.send_signal(signal.SIGCONT)  # paused, it would not hear the next one
+            self._process.send_signal(signal.SIGCONT)  # a paused process does not handle SIGTERM
             self._process.terminate()
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(STARTUP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
 
     def pause(self) -> None:
-        """Let it take connections and say nothing."""
+        """Accept connections without responding."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after a pause."""
+        """Continue after a pause."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""A sandbox without limits, and a connection to it: for tests that are not about how fast requests may be sent."""
+"""A sandbox without rate limits and a connection to it, for tests of anything but rates."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from airflow_provider_360learning.triggers.completion import Learning360Completi
 UNLIMITED = dict.fromkeys(API_V1.limits, 1000)
 CONNECTION = "AIRFLOW_CONN_LEARNING360_DEFAULT"
 
-# Triggers share what they know of a connection (its token), so that each test has one that differs a little.
+# Triggers share the token of equal connections; a different timeout keeps the connections of tests apart.
 _timeouts = itertools.count(60)
 
 
 @pytest.fixture(scope="session")
 def unlimited_server() -> Iterator[Sandbox]:
-    """The server behind :func:`sandbox`; learners need an hour of the sandbox's time."""
+    """Run the server of :func:`sandbox`. Learners take an hour of the sandbox's clock."""
     with Sandbox(settings={"limits_enabled": False, "learner_seconds": 3600}) as server:
         yield server
 
 
 @pytest.fixture
 def sandbox(unlimited_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A fresh demo company, reached by the connection ``learning360_default``, with the key in the headers."""
+    """Provide a fresh demo company; ``learning360_default`` sends the API key as a header."""
     unlimited_server.control.reset()
     connection = unlimited_server.connection_json(auth="api_key_header", limits=UNLIMITED, read_timeout=next(_timeouts))
     monkeypatch.setenv(CONNECTION, connection)
@@ -42,12 +42,12 @@ def sandbox(unlimited_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandb
 
 @pytest.fixture
 def with_tokens(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same, but the connection authenticates with tokens."""
+    """Use tokens in the connection of :func:`sandbox`."""
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, read_timeout=next(_timeouts)))
 
 
 def make_session(sandbox: Sandbox, *learners: str) -> str:
-    """Make a path session with these learners, of which the journal knows nothing, and return its id."""
+    """Create a path session with these learners, clear the journal and return the session's id."""
     api = Learning360Hook().api
     made = api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
@@ -68,7 +68,7 @@ def make_trigger(
     failures: int = 0,
     **question: object,
 ) -> Learning360CompletionTrigger:
-    """Make the trigger that waits until a path session is complete."""
+    """Return a trigger that waits until a path session is complete."""
     return Learning360CompletionTrigger(
         learning360_conn_id=conn_id,
         question=to_dict(PathSessionCompletion(session_id=session_id, **question)),  # type: ignore[arg-type]
@@ -80,13 +80,13 @@ def make_trigger(
 
 
 def operations(sandbox: Sandbox) -> list[str]:
-    """Name the operations that the sandbox was asked for."""
+    """Return the operations of all requests in the journal."""
     return [entry["operation"] for entry in sandbox.control.journal()]
 
 
 @contextmanager
 def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callable[[], object]) -> Iterator[None]:
-    """Act, meanwhile and once, as soon as the sandbox has seen so many requests with this in their path."""
+    """Call ``act`` once, in a thread, when the sandbox has received this number of requests with this in the path."""
     stop = threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""One task with many rows, killed in a real Airflow: nothing is lost, and nothing that was done is sent again."""
+"""One task with many rows, killed in real Airflow: no row is lost, and no finished row is sent again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from tests.airflow.conftest import FASTER
-from tests.kill_recovery import CompletionStatus, KilledRun
+from tests.kill_recovery import KilledRun, RecoveryReport
 
 pytestmark = pytest.mark.slow
 
@@ -25,18 +25,26 @@ def _fast_platform(platform):
 
 
 @pytest.mark.parametrize(
-    ("victim", "on_shelf"),
+    ("victim", "in_object_store"),
     [
-        pytest.param("task", False, id="the task is killed, and the results are files"),
-        pytest.param("supervisor", True, id="its supervisor is killed, and the results are objects without append"),
+        pytest.param("task", False, id="task killed, results in files"),
+        pytest.param("supervisor", True, id="supervisor killed, results in an object store without append"),
     ],
 )
-def test_what_was_done_when_a_process_is_killed_is_not_sent_again(stack, platform, tmp_path, victim, on_shelf):
-    run = KilledRun(stack, platform.control, tmp_path, rows=100, on_shelf=on_shelf, connection="faster", lease=LEASE)
+def test_finished_rows_are_not_sent_again_after_a_kill(stack, platform, tmp_path, victim, in_object_store):
+    run = KilledRun(
+        stack,
+        platform.control,
+        tmp_path,
+        rows=100,
+        in_object_store=in_object_store,
+        connection="faster",
+        lease=LEASE,
+    )
     evidence = run.kill([(60, victim)], timeout=150)
-    verdict = CompletionStatus(evidence)
-    assert verdict.wrong() == []
-    assert len(verdict.attempts) >= 2, "the process that was left alone went on"
+    report = RecoveryReport(evidence)
+    assert report.violations() == []
+    assert len(report.attempts) >= 2, "no second attempt took over"
     (kill,) = evidence.kills
-    assert any(part.written_at < kill.at for part in evidence.parts), "nothing was done yet, which proves nothing"
-    assert sum(verdict.sent_again().values()) < 60
+    assert any(part.written_at < kill.at for part in evidence.parts), "no row was finished before the kill"
+    assert sum(report.resent_per_attempt().values()) < 60

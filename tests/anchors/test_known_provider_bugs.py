@@ -1,5 +1,4 @@
-"""
-Faults that users of connectors to other services met, tried on this package through a real socket.
+"""Faults that users of connectors to other services met, tried on this package through a real socket.
 
 ``docs/known-provider-bugs.md`` lists all of them; those that have a test elsewhere are not tried here again.
 """

@@ -1,7 +1,6 @@
-"""
-All benchmarks, one after the other: they measure what a machine can do that does nothing else.
+"""Run all benchmarks, one after the other, on an otherwise idle machine.
 
-``python -m tests.benchmarks [--quick] [NAME …]``: the output is Markdown; docs/benchmarks.md is one.
+``python -m tests.benchmarks [--quick] [NAME …]`` prints Markdown; docs/benchmarks.md shows such a run.
 """
 
 from __future__ import annotations
@@ -16,33 +15,35 @@ import time
 from tests.benchmarks.support import arguments
 
 NAMES = {
-    "at_the_limit": "How close to the limits",
-    "side_by_side": "Beside what one would write without it",
-    "competing_client": "Beside somebody else's traffic",
+    "at_the_limit": "Share of a rate limit",
+    "side_by_side": "Compared with requests and HttpOperator",
+    "competing_client": "With traffic of another client",
     "slots": "Without shared state",
-    "reservations": "What a reservation costs",
-    "waits": "What waits cost",
-    "parsing": "What parsing costs",
-    "exports": "A million attempts exported",
-    "bulk": "Many rows in one task",
+    "reservations": "Cost of a reservation",
+    "waits": "Cost of waits",
+    "parsing": "Cost of parsing",
+    "exports": "Export of a million attempts",
+    "bulk": "Bulk tasks",
 }
 
 
 def main() -> int:
-    """Run them in processes of their own, and return how many of them failed."""
+    """Run each benchmark in a new process and return the number of failures."""
     parser = arguments(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these of {', '.join(NAMES)}")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"benchmarks to run, by default all: {', '.join(NAMES)}"
+    )
+    options = parser.parse_args()
     print("# Benchmarks\n")
     print(f"`make bench` on {os.cpu_count()} cores, Python {platform.python_version()},", end=" ")
     print(f"Airflow {importlib.metadata.version('apache-airflow')}.", flush=True)
     failed = 0
-    for name in asked.names or NAMES:
+    for name in options.names or NAMES:
         print(f"\n## {NAMES[name]}\n\n`python -m tests.benchmarks.{name}`\n", flush=True)
-        began = time.monotonic()
-        options = ["--quick"] if asked.quick else []
-        failed += subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}", *options]).returncode != 0
-        print(f"\nThis took {time.monotonic() - began:.0f} seconds.", flush=True)
+        started = time.monotonic()
+        quick = ["--quick"] if options.quick else []
+        failed += subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}", *quick]).returncode != 0
+        print(f"\nThis took {time.monotonic() - started:.0f} seconds.", flush=True)
     return failed
 
 

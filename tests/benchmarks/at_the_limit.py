@@ -1,9 +1,8 @@
-"""
-How close to each limit several processes come, and whether they pass it.
+"""Measure the share of each rate limit that several processes reach, and whether they exceed it.
 
-``python -m tests.benchmarks.at_the_limit``: each row has a sandbox of its own, with half of the latency before the
-counting, and varies one thing of a base case: four processes that go on, 100 ms of latency, the budget ``host`` and a
-margin of 50 ms. Figures are recomputed from the sandbox's journal, refused requests included.
+``python -m tests.benchmarks.at_the_limit``: each row has a sandbox, which counts a request after half of the latency,
+and changes one parameter of the base case: four processes with warm connections, 100 ms of latency, the rate limiter
+``host`` and a margin of 50 ms. All figures come from the sandbox's journal and include throttled requests.
 """
 
 from __future__ import annotations
@@ -29,37 +28,36 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from tests.benchmarks.support import (
     Table,
     arguments,
+    arrival_times,
     counted,
     in_processes,
+    location_of,
     make_api,
-    moments,
+    max_per_second,
     open_store,
     passed,
-    place_for,
     rate,
     sandbox,
-    worst_second,
 )
 from tests.loopback_hosts import leave_from
 
-#: More than any limit.
-FREE = 1000
+#: Requests per second; more than any limit.
+UNLIMITED = 1000
 START = "2026-12-01T09:00:00Z"
 
 
 @dataclass(frozen=True)
 class Load:
-    """
-    Requests that one limit holds back before all others.
+    """Requests that reach one limit before all others.
 
-    :param send: Sends one request about a thing.
-    :param prepare: Makes so many things to send requests about; by default, names that do not exist yet.
-    :param addresses: Source addresses, each a host that leaves through an address of its own.
-    :param lifted: Limits that the company would meet before this one, and has agreed to be without.
+    :param send: Sends one request about an object.
+    :param prepare: Creates this number of objects; by default, returns names that do not exist yet.
+    :param addresses: Number of source addresses, one per simulated host.
+    :param lifted: Limits that would be reached earlier, and that this company does not have.
     """
 
     send: Callable[[ApiV1, str], object]
-    prepare: Callable[[ApiV1, int], list[str]] = lambda api, count: [f"thing-{number}" for number in range(count)]
+    prepare: Callable[[ApiV1, int], list[str]] = lambda api, count: [f"object-{number}" for number in range(count)]
     addresses: int = 1
     lifted: tuple[str, ...] = ()
 
@@ -76,7 +74,7 @@ def create_groups(api: ApiV1, count: int) -> list[str]:
     return [api.create_group(name=f"Project {number}")["group_id"] for number in range(count)]
 
 
-def create_a_session(api: ApiV1, count: int) -> list[str]:
+def create_session(api: ApiV1, count: int) -> list[str]:
     session = api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="Spring", session_start=START, group_id=ROOT_GROUP_ID
     )
@@ -102,12 +100,12 @@ def get_user(api: ApiV1, name: str) -> None:
     api.get_user(user=GRACE_ID)
 
 
-#: By the limit.
+#: Loads by limit.
 LOADS = {
     "createOrInviteUser": Load(create_user),
     "deleteUser": Load(lambda api, user: api.delete_user(user=user), create_users),
     "deleteGroup": Load(lambda api, group: api.delete_group(group_id=group), create_groups),
-    "updatePathSession": Load(update_session, create_a_session),
+    "updatePathSession": Load(update_session, create_session),
     "importExternalCoursesStats": Load(import_statistics),
     "company_writes": Load(update_user),
     "ip_writes": Load(update_user, lifted=("company_writes",)),
@@ -118,13 +116,12 @@ LOADS = {
 
 @dataclass(frozen=True)
 class Row:
-    """
-    One measurement.
+    """One measurement.
 
-    :param limit: The limit to come close to.
-    :param latency: Milliseconds there and back.
-    :param jitter: Milliseconds by which the way there is shorter or longer.
-    :param cold: Each request from a process of its own, with a client and a connection of its own.
+    :param limit: Name of the limit.
+    :param latency: Milliseconds of a round trip.
+    :param jitter: Milliseconds by which a request may arrive earlier or later.
+    :param cold: Whether each request has a new process, client and connection.
     :param margin: Milliseconds.
     """
 
@@ -138,17 +135,17 @@ class Row:
 
     @property
     def calls(self) -> int:
-        """Requests a second that the limit allows."""
+        """Return the requests per second that the limit allows."""
         return API_V1.limits[self.limit].requests
 
     @property
     def aim(self) -> float:
-        """The share to reach, without a 429."""
+        """Return the minimum share of the limit, without a 429."""
         return 0.94 if self.margin >= 50 else 0.97
 
 
 def case(limit: str, **change: Any) -> Row:
-    """Make the base case of a limit, or vary it."""
+    """Return the base case of a limit, with changes."""
     return replace(Row(limit, processes=max(4, LOADS[limit].addresses)), **change)
 
 
@@ -170,48 +167,48 @@ ROWS = [
     case("company_reads", rate_limiter="redis"),
 ]
 QUICK = [row for row in ROWS if row == case(row.limit, jitter=row.jitter)]
-#: Requests a second of a limit from which on a row keeps the machine busy, and runs alone.
+#: Limits from this number of requests per second keep the machine busy: their rows run alone.
 BUSY = 50
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the journal says of a row."""
+    """The figures of a row, from the journal."""
 
     requests: int
     share: float
-    worst: int
-    refused: int
+    maximum: int
+    throttled: int
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process has to do."""
+    """The work of one process."""
 
     row: Row
     url: str
-    place: str
-    things: list[str] = field(repr=False)
+    location: str
+    objects: list[str] = field(repr=False)
     address: str = "127.0.0.1"
 
 
 def main() -> None:
-    """Print a row for each measurement, and whether the aims are met."""
+    """Print a row per measurement, and whether the aims are met."""
     parser = arguments(__doc__)
-    parser.add_argument("--seconds", type=int, default=20, help="length of a row")
-    parser.add_argument("--at-once", type=int, default=4, help="rows that run at the same time, mostly asleep")
-    asked = parser.parse_args()
-    rows, seconds = (QUICK, 15) if asked.quick else (ROWS, asked.seconds)
+    parser.add_argument("--seconds", type=int, default=20, help="duration of a row")
+    parser.add_argument("--at-once", type=int, default=4, help="rows that run in parallel")
+    options = parser.parse_args()
+    rows, seconds = (QUICK, 15) if options.quick else (ROWS, options.seconds)
     table = Table(
-        {"Limit": 26, "a second": 8, "processes": 9, "latency": 7, "jitter": 6, "connections": 11, "rate limiter": 12}
-        | {"margin": 5, "requests": 8, "of the limit": 12, "most in 1 s": 11, "429s": 4}
+        {"Limit": 26, "per second": 10, "processes": 9, "latency": 7, "jitter": 6, "connections": 11, "backend": 7}
+        | {"margin": 6, "requests": 8, "of the limit": 12, "max in 1 s": 10, "429s": 4}
     )
     measured = {}
-    for row, figures in measure_all(rows, seconds, asked.at_once):
+    for row, figures in measure_all(rows, seconds, options.at_once):
         table.row(
             *(row.limit, row.calls, row.processes, f"{row.latency} ms", f"±{row.jitter} ms"),
             *("cold" if row.cold else "warm", row.rate_limiter, f"{row.margin} ms"),
-            *(figures.requests, f"{figures.share:.1%}", figures.worst, figures.refused),
+            *(figures.requests, f"{figures.share:.1%}", figures.maximum, figures.throttled),
         )
         measured[row] = figures
     for aim in sorted({row.aim for row in rows}):
@@ -219,32 +216,32 @@ def main() -> None:
 
 
 def measure_all(rows: list[Row], seconds: int, at_once: int) -> Iterator[tuple[Row, Figures]]:
-    """Measure the rows that mostly sleep several at a time, then the busy ones."""
-    sleepy, busy = ([row for row in rows if (row.calls >= BUSY) is is_busy] for is_busy in (False, True))
-    for group, lanes in ((sleepy, at_once), (busy, 1)):
-        with ThreadPoolExecutor(lanes) as pool:
+    """Yield the rows with low limits, several in parallel, and then the busy ones, one at a time."""
+    idle, busy = ([row for row in rows if (row.calls >= BUSY) is is_busy] for is_busy in (False, True))
+    for group, threads in ((idle, at_once), (busy, 1)):
+        with ThreadPoolExecutor(threads) as pool:
             yield from zip(group, pool.map(partial(measure, seconds=seconds), group), strict=True)
 
 
 def conclude(aim: float, measured: dict[Row, Figures]) -> None:
-    """Compare with an aim."""
+    """Compare rows with their aim."""
     lowest = min(figures.share for figures in measured.values())
-    requests, refused = (sum(getattr(each, name) for each in measured.values()) for name in ("requests", "refused"))
-    print(f"\nAim: {aim:.0%} and no 429. At least {lowest:.1%}; of {requests} requests, {refused} were answered 429.")
+    requests, throttled = (sum(getattr(each, name) for each in measured.values()) for name in ("requests", "throttled"))
+    print(f"\nAim: {aim:.0%} and no 429. Minimum: {lowest:.1%}; of {requests} requests, {throttled} were throttled.")
     for row, figures in measured.items():
-        if figures.share < aim or figures.refused:
+        if figures.share < aim or figures.throttled:
             print(f"  missed: {row} {figures}")
 
 
 def measure(row: Row, seconds: int) -> Figures:
-    """Send for so many seconds' worth of requests and count what arrived when."""
+    """Send as many requests as the limit allows in this time and count their arrivals."""
     load = LOADS[row.limit]
-    # The statistics are of courses that nobody imported: reported, not refused.
+    # The statistics name courses that do not exist: the sandbox reports them instead of refusing the request.
     settings = {"limits_enabled": False, "limits": dict.fromkeys(load.lifted), "faulty_statistics": "report"}
-    with sandbox(**settings) as server, place_for(row.rate_limiter) as place:
-        api = free_api(server.url)
+    with sandbox(**settings) as server, location_of(row.rate_limiter) as location:
+        api = unlimited_api(server.url)
         warm_up(api)
-        things = load.prepare(api, seconds * row.calls)
+        objects = load.prepare(api, seconds * row.calls)
         server.control.clear_journal()
         server.control.settings(
             limits_enabled=True,
@@ -252,60 +249,60 @@ def measure(row: Row, seconds: int) -> Figures:
             delay_after_ms=row.latency / 2,
             jitter_ms=row.jitter,
         )
-        run(Plan(row, server.url, place, things))
+        run(Plan(row, server.url, location, objects))
         entries = counted(server.control.journal(), row.limit)
     return Figures(
         requests=len(entries),
-        share=rate(moments(passed(entries)), row.calls) / row.calls,
-        worst=worst_second(moments(entries)),
-        refused=len(entries) - len(passed(entries)),
+        share=rate(arrival_times(passed(entries)), row.calls) / row.calls,
+        maximum=max_per_second(arrival_times(entries)),
+        throttled=len(entries) - len(passed(entries)),
     )
 
 
 def warm_up(api: ApiV1) -> None:
-    """Let the sandbox answer a while: the first requests of its life take it long enough to count them late."""
-    with ThreadPoolExecutor(20) as lanes:
-        list(lanes.map(partial(get_user, api), map(str, range(200))))
+    """Send requests before the measurement, because the sandbox counts its first requests late."""
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(partial(get_user, api), map(str, range(200))))
 
 
 def run(plan: Plan) -> None:
-    """Share the work between the processes."""
+    """Distribute the work over the processes."""
     row, addresses = plan.row, LOADS[plan.row.limit].addresses
     if row.cold:
-        with ThreadPoolExecutor(row.processes) as lanes:
-            list(lanes.map(lambda thing: in_processes(work, [replace(plan, things=[thing])]), plan.things))
+        with ThreadPoolExecutor(row.processes) as threads:
+            list(threads.map(lambda name: in_processes(work, [replace(plan, objects=[name])]), plan.objects))
         return
     in_processes(
         work,
         [
-            replace(plan, things=plan.things[number :: row.processes], address=f"127.0.0.{number % addresses + 1}")
+            replace(plan, objects=plan.objects[number :: row.processes], address=f"127.0.0.{number % addresses + 1}")
             for number in range(row.processes)
         ],
     )
 
 
 def work(plan: Plan) -> None:
-    """Send as one process, from enough threads that none of them is what the limit waits for."""
+    """Send as one process, with enough threads to reach the limit."""
     row, load = plan.row, LOADS[plan.row.limit]
     if load.addresses > 1:
         leave_from(plan.address)
     api = make_api(
         plan.url,
-        open_store(row.rate_limiter, plan.place),
-        overrides=dict.fromkeys(load.lifted, FREE),
+        open_store(row.rate_limiter, plan.location),
+        overrides=dict.fromkeys(load.lifted, UNLIMITED),
         margin=row.margin / 1000,
         ip_limit_scope=plan.address if load.addresses > 1 else "",
     )
-    # Twice as many requests can be under way as there are when the limit is reached.
-    under_way = row.calls * row.latency / 1000
-    threads = math.ceil((1 + 2 * under_way) / row.processes)
-    with ThreadPoolExecutor(threads) as lanes:
-        list(lanes.map(partial(load.send, api), plan.things))
+    # Allows twice as many concurrent requests as the limit requires.
+    concurrent = row.calls * row.latency / 1000
+    threads = math.ceil((1 + 2 * concurrent) / row.processes)
+    with ThreadPoolExecutor(threads) as threads:
+        list(threads.map(partial(load.send, api), plan.objects))
 
 
-def free_api(url: str) -> ApiV1:
-    """Make a client that never waits."""
-    return make_api(url, SqliteStore(":memory:"), overrides=dict.fromkeys(API_V1.limits, FREE))
+def unlimited_api(url: str) -> ApiV1:
+    """Return an API whose rate limiter never waits."""
+    return make_api(url, SqliteStore(":memory:"), overrides=dict.fromkeys(API_V1.limits, UNLIMITED))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""
-Many rows in one task: killed at random moments, at the limit whatever the latency, and through faults.
+"""Measure tasks with many rows: killed at random times, with high latency, and with faults.
 
-``python -m tests.benchmarks.bulk``; ``--only kills``, ``updates`` or ``statistics`` for a part of it. Each row of a
-table has a sandbox of its own. Figures are recomputed from its journal and state and from the files of the results.
+``python -m tests.benchmarks.bulk``; ``--only kills``, ``updates`` or ``statistics`` runs one part. Each row of a table
+has its own sandbox. All figures come from its journal and state and from the result files.
 """
 
 from __future__ import annotations
@@ -30,109 +29,117 @@ from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, API_KEY,
 from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from demo.airflow_stack import AirflowStack
 from tests.airflow.conftest import DAGS, SOON_MISSED
-from tests.benchmarks.at_the_limit import free_api
+from tests.benchmarks.at_the_limit import unlimited_api
 from tests.benchmarks.support import (
     Entry,
     Server,
     Table,
     arguments,
+    arrival_times,
     counted,
     in_processes,
-    moments,
     passed,
     rate,
     sandbox,
 )
-from tests.kill_recovery import CompletionStatus, KilledRun, Victim
+from tests.kill_recovery import KilledRun, RecoveryReport, Victim
 
 ROOT = Path(__file__).parents[2]
-#: How many times the documented limits the sandbox allows, and the connection says, where the size asks for it.
+#: Multiple of the documented limits, in the sandbox and in the connection, for the parts with many rows.
 FASTER = 10
 
 
 def main() -> None:
-    """Print the tables; ends with 1 if anything is not as it must be."""
+    """Print the tables and exit with 1 after any violation."""
     parser = arguments(__doc__)
     parser.add_argument("--only", choices=PARTS, help="only this part")
-    parser.add_argument("--seed", type=int, default=360, help="start of the random moments")
-    asked = parser.parse_args()
-    wrong: list[str] = []
-    for name in [asked.only] if asked.only else PARTS:
+    parser.add_argument("--seed", type=int, default=360, help="seed of the random times")
+    options = parser.parse_args()
+    violations: list[str] = []
+    for name in [options.only] if options.only else PARTS:
         print(flush=True)
-        wrong += PARTS[name](asked.quick, random.Random(asked.seed))
-    for each in wrong:
-        print(f"\nWRONG: {each}")
-    sys.exit(bool(wrong))
+        violations += PARTS[name](options.quick, random.Random(options.seed))
+    for violation in violations:
+        print(f"\nVIOLATION: {violation}")
+    sys.exit(bool(violations))
 
 
 def faster() -> dict[str, int]:
-    """Give the sandbox's limits times :data:`FASTER`."""
+    """Return the sandbox's limits times :data:`FASTER`."""
     return {name: FASTER * calls for name, calls in DOCUMENTED_LIMITS.items()}
 
 
 def connection(server: Server, *, limits: bool) -> str:
-    """Make an Airflow connection to a sandbox, which may tell of limits that are higher."""
+    """Return an Airflow connection to a sandbox, optionally with the higher limits."""
     fields = json.loads(server.connection)
     if limits:
         fields["extra"]["limits"] = {name: FASTER * limit.requests for name, limit in API_V1.limits.items()}
     return json.dumps(fields)
 
 
-# Killed at random moments
+# Killed at random times
 
 
-def kills(quick: bool, chance: random.Random) -> Iterator[str]:
-    """Create people while five processes are killed: once with files, once with objects."""
+def kills(quick: bool, dice: random.Random) -> Iterator[str]:
+    """Create users while five processes are killed, with results in files and in an object store."""
     rows = 300 if quick else 3000
     print(f"{rows:,} creations in one task of Airflow {version('apache-airflow')}, limits times {FASTER}.\n")
     table = Table(
-        {"Results on": 12, "killed": 72, "attempts": 8, "requests": 8, "sent again": 10, "for rows done": 13}
-        | {"beside a newer attempt": 22, "orphans sent on": 15, "not there once": 14, "results": 7, "429s": 4, "min": 4}
+        {"Results on": 12, "killed": 72, "attempts": 8, "requests": 8, "sent again": 10, "for done rows": 13}
+        | {
+            "during a newer attempt": 22,
+            "sent by orphans": 15,
+            "missing or twice": 16,
+            "results": 7,
+            "429s": 4,
+            "min": 4,
+        }
     )
-    for name, on_shelf in (("local files", False), ("object store", True)):
-        victims: list[Victim] = ["supervisor", "task"] if on_shelf else ["task", "supervisor"]
-        plan = [(moment, victims[n % 2]) for n, moment in enumerate(sorted(chance.sample(range(1, rows), 5)))]
-        began = time.monotonic()
-        with killed_run(rows, on_shelf) as run:
+    for name, in_object_store in (("local files", False), ("object store", True)):
+        victims: list[Victim] = ["supervisor", "task"] if in_object_store else ["task", "supervisor"]
+        plan = [(requests, victims[n % 2]) for n, requests in enumerate(sorted(dice.sample(range(1, rows), 5)))]
+        started = time.monotonic()
+        with killed_run(rows, in_object_store) as run:
             evidence = run.kill(plan, timeout=1500)
-            verdict = CompletionStatus(evidence)
-            wrong = verdict.wrong()
+            report = RecoveryReport(evidence)
+            violations = report.violations()
         first = min(entry["wall_time"] for entry in evidence.journal)
         table.row(
             *(name, ", ".join(f"{kill.victim} {kill.at - first:.0f} s" for kill in evidence.kills)),
-            *(len(verdict.attempts), len(verdict.sent), " + ".join(map(str, verdict.sent_again().values()))),
-            *(len(verdict.sent_when_done()), len(verdict.sent_beside_newer())),
-            *(f"{max(verdict.sent_by_orphans().values()):.2f} s", len(verdict.people_wrong() + verdict.mails_wrong())),
-            *(len(evidence.results), verdict.refused, f"{(time.monotonic() - began) / 60:.1f}"),
+            *(len(report.attempts), len(report.sent), " + ".join(map(str, report.resent_per_attempt().values()))),
+            *(len(report.sent_after_result()), len(report.sent_after_takeover())),
+            f"{max(report.orphan_seconds().values()):.2f} s",
+            len(report.users_not_created_once() + report.users_not_mailed_once()),
+            *(len(evidence.results), report.throttled, f"{(time.monotonic() - started) / 60:.1f}"),
         )
-        yield from (f"{name}: {each}" for each in wrong)
+        yield from (f"{name}: {violation}" for violation in violations)
 
 
 @contextlib.contextmanager
-def killed_run(rows: int, on_shelf: bool) -> Iterator[KilledRun]:
-    """Start a sandbox, and an Airflow that notices soon whom it misses, and make a run in them ready."""
+def killed_run(rows: int, in_object_store: bool) -> Iterator[KilledRun]:
+    """Start a sandbox and an Airflow that detects killed processes early, and prepare a run in them."""
     with (
         sandbox(limits=faster(), delay_before_ms=50, delay_after_ms=50) as server,
-        tempfile.TemporaryDirectory() as place,
+        tempfile.TemporaryDirectory() as base,
     ):
-        folder = Path(place) / "run"
+        folder = Path(base) / "run"
         folder.mkdir()
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": connection(server, limits=True),
-            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(place) / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(base) / "rate-limiter"),
             "PYTHONPATH": str(ROOT),
             **SOON_MISSED,
         }
-        with AirflowStack(Path(place) / "airflow", DAGS, env) as stack:
-            yield KilledRun(stack, server.control, folder, rows, on_shelf=on_shelf)
+        with AirflowStack(Path(base) / "airflow", DAGS, env) as stack:
+            yield KilledRun(stack, server.control, folder, rows, in_object_store=in_object_store)
 
 
-# What runs in a process of its own
+# Worker processes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process has to do."""
+    """The work of one process."""
 
     url: str
     connection: str
@@ -141,7 +148,7 @@ class Plan:
     resend: bool = False
 
     def prepare(self) -> None:
-        """Make a fresh process one that has this connection, before it imports Airflow."""
+        """Configure a new process, before it imports Airflow."""
         os.environ |= {
             "AIRFLOW_HOME": self.folder,
             "AIRFLOW_CONN_LEARNING360_DEFAULT": self.connection,
@@ -152,61 +159,61 @@ class Plan:
 
 
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    """WriteSpec a CSV file."""
-    with file.open("w", newline="") as open_binary:
-        writer = csv.DictWriter(open_binary, rows[0])
+    """Write a CSV file."""
+    with file.open("w", newline="") as text:
+        writer = csv.DictWriter(text, rows[0])
         writer.writeheader()
         writer.writerows(rows)
 
 
-def create_people(server: Server, count: int) -> list[str]:
-    """Let so many people exist, and give their mails."""
-    api = free_api(server.url)
+def create_users(server: Server, count: int) -> list[str]:
+    """Create this number of users and return their email addresses."""
+    api = unlimited_api(server.url)
     people = [f"person-{number}@many.test" for number in range(count)]
     for mail in people:
         api.create_user(mail=mail, mode="create_active")
     return people
 
 
-# At the limit, whatever the latency
+# High latency
 
-#: The limit that updates meet first.
+#: The limit that updates reach first.
 UPDATES_LIMIT = "company_writes"
 LATENCY = {"delay_before_ms": 200, "delay_after_ms": 200}
-#: The share of the limit to reach, without a 429.
+#: Minimum share of the limit, without a 429.
 AIM = 0.94
 
 
-def updates(quick: bool, chance: random.Random) -> Iterator[str]:
-    """Update people with 400 ms of latency, with the same file once more, and as a loop would do it."""
+def updates(quick: bool, dice: random.Random) -> Iterator[str]:
+    """Update users with 400 ms of latency: with the operator, with the same file again, and in a loop."""
     rows, calls = 60 if quick else 300, API_V1.limits[UPDATES_LIMIT].requests
-    print(f"{rows} updates with 400 ms of latency; the limit is {calls} a second.\n")
+    print(f"{rows} updates with 400 ms of latency; the limit is {calls} per second.\n")
     table = Table(
         {"By": 44, "writes": 6, "reads": 5, "429s": 4, "seconds": 7, "first to last": 13, "without the first burst": 23}
     )
-    with ThreadPoolExecutor() as pool:  # all of them sleep most of the time
+    with ThreadPoolExecutor() as pool:  # they mostly sleep
         journals = [each for found in pool.map(lambda ways: measure(ways, rows), WAYS) for each in found.items()]
     for name, journal in journals:
         sent = counted(journal, UPDATES_LIMIT)
-        arrivals, refused = moments(sent), len(sent) - len(passed(sent))
+        arrivals, throttled = arrival_times(sent), len(sent) - len(passed(sent))
         seconds = arrivals[-1] - arrivals[0] if sent else 0
         shares = [(len(sent) - 1) / seconds / calls if sent else 0, rate(arrivals, calls) / calls]
         table.row(
-            *(name, len(sent), len(counted(journal, "company_reads")), refused, f"{seconds:.1f}"),
+            *(name, len(sent), len(counted(journal, "company_reads")), throttled, f"{seconds:.1f}"),
             *(f"{share:.1%}" for share in shares),
         )
-        if name == OURS and (len(sent) != rows or refused or min(shares) < AIM):
-            yield f"updates: {len(sent)} requests for {rows} rows, {refused} refused, {min(shares):.1%} of the limit"
+        if name == OURS and (len(sent) != rows or throttled or min(shares) < AIM):
+            yield f"updates: {len(sent)} requests for {rows} rows, {throttled} throttled, {min(shares):.1%} of limit"
         if name == AGAIN and sent:
             yield f"updates: {len(sent)} writes for the same file again"
     print(f"\nAim: {AIM:.0%} of the limit and no 429; with the same file again, no write.")
 
 
 def measure(ways: Mapping[str, Callable[[Plan], None]], rows: int) -> dict[str, list[Entry]]:
-    """Update in some ways, one after the other, and give what the sandbox saw of each."""
+    """Update in each way, one after the other, and return the sandbox's journals."""
     journals = {}
     with sandbox(limits_enabled=False) as server, tempfile.TemporaryDirectory() as folder:
-        people = create_people(server, rows)
+        people = create_users(server, rows)
         file = Path(folder) / "people.csv"
         write_rows(file, [{"user": mail, "job": f"Rear Admiral {number}"} for number, mail in enumerate(people)])
         server.control.settings(limits_enabled=True, **LATENCY)
@@ -218,7 +225,7 @@ def measure(ways: Mapping[str, Callable[[Plan], None]], rows: int) -> dict[str, 
 
 
 def update_by_operator(plan: Plan) -> None:
-    """Execute the operator, as a task does."""
+    """Execute the operator as a task does."""
     plan.prepare()
     from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 
@@ -228,7 +235,7 @@ def update_by_operator(plan: Plan) -> None:
 
 
 def update_in_a_loop(plan: Plan) -> None:
-    """Send one after the other, as one would write it first."""
+    """Send one request after the other."""
     import requests
 
     session = requests.Session()
@@ -240,22 +247,22 @@ def update_in_a_loop(plan: Plan) -> None:
             session.put(url, json={"job": row["job"]}, timeout=30).raise_for_status()
 
 
-OURS, AGAIN = "Learning360BulkOperator", "Learning360BulkOperator, the same file again"
-#: Those that belong together have a sandbox of their own.
+OURS, AGAIN = "Learning360BulkOperator", "Learning360BulkOperator, same file again"
+#: Ways in the same dictionary share a sandbox.
 WAYS: list[dict[str, Callable[[Plan], None]]] = [
     {OURS: update_by_operator, AGAIN: update_by_operator},
-    {"requests, one after the other": update_in_a_loop},
+    {"requests, sequentially": update_in_a_loop},
 ]
 
 
-# Through faults
+# Faults
 
 STATISTICS_LIMIT = "importExternalCoursesStats"
-ROWS_A_REQUEST = 20
+ROWS_PER_REQUEST = 20
 PLATFORM = "provider"
 COURSES, LEARNERS = 50, 200
 LATENCY_OF_STATISTICS = 100
-#: What goes wrong, one after the other.
+#: Injected in this order.
 FAULTS: list[dict[str, Any]] = [
     {"kind": "status", "status": 503, "when": "before"},
     {"kind": "drop_after"},
@@ -264,18 +271,19 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "drop_before"},
     {"kind": "garbage"},
 ]
-#: In so many requests there is one of them; but there is at least one of each.
-REQUESTS_A_FAULT = 20
+#: Requests per fault. Each fault occurs at least once.
+REQUESTS_PER_FAULT = 20
 
 
 @dataclass(frozen=True)
 class Import:
-    """
-    One way to import statistics.
+    """One way to import statistics.
 
-    :param times: How many times the documented limits hold.
-    :param resend: Whether what may have been taken is sent again.
-    :param repeated: What the sandbox makes of a statistic that is sent twice.
+    :param rows: Number of rows.
+    :param times: Multiple of the documented limits.
+    :param resend: Whether unconfirmed rows are sent again.
+    :param repeated: What the sandbox does with a statistic that is sent twice.
+    :param faults: Whether faults are injected.
     """
 
     rows: int
@@ -285,10 +293,11 @@ class Import:
     faults: bool = True
 
 
-def statistics(quick: bool, chance: random.Random) -> Iterator[str]:
-    """Import statistics of other platforms through faults, and account for each."""
+def statistics(quick: bool, dice: random.Random) -> Iterator[str]:
+    """Import statistics of other platforms with faults and check each row."""
+    limit = API_V1.limits[STATISTICS_LIMIT].requests
     many, few = (1000, 200) if quick else (10_000, 600)
-    print(f"Statistics of other platforms, {ROWS_A_REQUEST} a request, {LATENCY_OF_STATISTICS} ms of latency.\n")
+    print(f"Statistics of other platforms, {ROWS_PER_REQUEST} per request, {LATENCY_OF_STATISTICS} ms of latency.\n")
     ways = [
         Import(few, faults=False),
         Import(few),
@@ -299,75 +308,75 @@ def statistics(quick: bool, chance: random.Random) -> Iterator[str]:
         Import(many, FASTER, resend=True, repeated="new_attempt"),
     ]
     table = Table(
-        {"Rows": 6, "limits": 8, "in doubt": 12, "twice is": 11, "requests": 8, "met faults": 10, "imported": 8}
+        {"Rows": 6, "limits": 8, "unconfirmed": 11, "sent twice": 11, "requests": 8, "faults": 6, "imported": 8}
         | {
             "unknown": 7,
-            "of these taken": 14,
-            "taken twice": 11,
-            "wrong": 5,
+            "of them applied": 15,
+            "applied twice": 13,
+            "violations": 10,
             "429s": 4,
-            "rows a second": 13,
+            "rows per second": 15,
             "of the limit": 12,
         }
     )
     with ThreadPoolExecutor(len(ways) // 2) as pool:
-        for way, account in zip(ways, pool.map(import_statistics, ways), strict=True):
+        for way, report in zip(ways, pool.map(import_statistics, ways), strict=True):
             table.row(
                 *(way.rows, f"times {way.times}", "sent again" if way.resend else "reported"),
-                *(way.repeated.replace("_", " "), len(account.sent), sum(bool(one["fault"]) for one in account.sent)),
-                *(account.outcomes["imported"], account.outcomes["unknown"], account.taken_though_unknown),
-                *(account.taken_twice, len(account.wrong), len(account.sent) - len(passed(account.sent))),
-                f"{account.rows_a_second:.1f}",
-                f"{account.rows_a_second / (ROWS_A_REQUEST * API_V1.limits[STATISTICS_LIMIT].requests * way.times):.1%}",
+                *(way.repeated.replace("_", " "), len(report.sent), sum(bool(one["fault"]) for one in report.sent)),
+                *(report.outcomes["imported"], report.outcomes["unknown"], report.applied_though_unknown),
+                *(report.applied_twice, len(report.violations), len(report.sent) - len(passed(report.sent))),
+                f"{report.rows_per_second:.1f}",
+                f"{report.rows_per_second / (ROWS_PER_REQUEST * limit * way.times):.1%}",
             )
-            yield from (f"{way}: {each}" for each in account.wrong[:5])
+            yield from (f"{way}: {violation}" for violation in report.violations[:5])
 
 
-def import_statistics(way: Import) -> Account:
-    """Import them, and look at what came of it."""
+def import_statistics(way: Import) -> ImportReport:
+    """Import statistics in one way and return the report."""
     with (
         sandbox(limits_enabled=False, repeated_statistics=way.repeated) as server,
         tempfile.TemporaryDirectory() as folder,
     ):
-        rows = made_up_statistics(create_people(server, LEARNERS), way.rows)
+        rows = generate_statistics(create_users(server, LEARNERS), way.rows)
         write_rows(Path(folder) / "statistics.csv", rows)
-        write_rows(Path(folder) / "courses.csv", made_up_courses())
+        write_rows(Path(folder) / "courses.csv", generate_courses())
         plan = Plan(
             server.url, connection(server, limits=way.times > 1), folder, f"{folder}/statistics.csv", way.resend
         )
         in_processes(import_courses_by_operator, [plan])
         server.control.clear_journal()
-        there_and_back = dict.fromkeys(("delay_before_ms", "delay_after_ms"), LATENCY_OF_STATISTICS / 2)
-        server.control.settings(limits_enabled=True, limits=faster() if way.times > 1 else {}, **there_and_back)
+        latency = dict.fromkeys(("delay_before_ms", "delay_after_ms"), LATENCY_OF_STATISTICS / 2)
+        server.control.settings(limits_enabled=True, limits=faster() if way.times > 1 else {}, **latency)
         for after, fault in faults(way):
             server.control.add_fault(STATISTICS_LIMIT, after=after, **fault)
         in_processes(import_by_operator, [plan])
         lines = (Path(folder) / "results/results.jsonl").read_text().splitlines()
         journal, state = server.control.journal(), server.control.state()
-    return Account(way, rows, list(map(json.loads, lines)), journal, state["external_attempts"])
+    return ImportReport(way, rows, list(map(json.loads, lines)), journal, state["external_attempts"])
 
 
 def faults(way: Import) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Spread the faults: how many requests go well first, and what goes wrong then."""
-    requests = way.rows // ROWS_A_REQUEST
-    count = max(len(FAULTS), requests // REQUESTS_A_FAULT) if way.faults else 0
+    """Yield numbers of requests before a fault, and the fault."""
+    requests = way.rows // ROWS_PER_REQUEST
+    count = max(len(FAULTS), requests // REQUESTS_PER_FAULT) if way.faults else 0
     for number in range(count):
         yield (2 * number + 1) * requests // (2 * count), FAULTS[number % len(FAULTS)]
 
 
-def made_up_courses() -> list[dict[str, Any]]:
+def generate_courses() -> list[dict[str, Any]]:
     return [
         {"external_id": f"course-{n}", "title": f"Course {n}", "launch_url": f"https://lms.test/{n}", "language": "en"}
         for n in range(COURSES)
     ]
 
 
-def made_up_statistics(people: list[str], count: int) -> list[dict[str, Any]]:
-    """Say of each that they did something in each course."""
-    begin = datetime(2026, 9, 1, tzinfo=UTC)
+def generate_statistics(people: list[str], count: int) -> list[dict[str, Any]]:
+    """Return statistics of each user in each course, up to a number of rows."""
+    start = datetime(2026, 9, 1, tzinfo=UTC)
     rows = []
     for number, (mail, course) in enumerate(islice(product(people, range(COURSES)), count)):
-        first, spent = begin + timedelta(minutes=number), 60 + number
+        first, spent = start + timedelta(minutes=number), 60 + number
         rows.append(
             {
                 "external_id": f"course-{course}",
@@ -381,12 +390,12 @@ def made_up_statistics(people: list[str], count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def import_courses_by_operator(plan: Plan) -> None:
-    """Let the courses exist."""
+    """Import the courses of the statistics."""
     plan.prepare()
     from airflow_provider_360learning.operators.imports import Learning360ImportExternalCoursesOperator
 
@@ -401,7 +410,7 @@ def import_courses_by_operator(plan: Plan) -> None:
 
 
 def import_by_operator(plan: Plan) -> None:
-    """Execute the operator, as a task does; rows that are not done are looked at later."""
+    """Execute the operator as a task does, without a maximum of failures."""
     plan.prepare()
     from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
 
@@ -416,14 +425,14 @@ def import_by_operator(plan: Plan) -> None:
     ).execute({})
 
 
-class Account:
-    """
-    What became of each row: what is told of it, beside what the sandbox saw and has.
+class ImportReport:
+    """The results of an import, compared with the sandbox's journal and state.
 
+    :param way: The way to import.
     :param rows: The rows.
-    :param results: What is told.
-    :param journal: What the sandbox saw.
-    :param attempts: What it has.
+    :param results: Lines of the result file.
+    :param journal: The sandbox's journal.
+    :param attempts: The attempts in the sandbox's state.
     """
 
     def __init__(
@@ -444,39 +453,40 @@ class Account:
         for attempt in attempts:
             self._stored[attempt["external_id"], attempt["mail"]].append(attempt)
         self.outcomes = Counter(result["outcome"] for result in results)
-        self.taken_twice = self.taken_though_unknown = 0
-        #: What must not be.
-        self.wrong: list[str] = []
+        self.applied_twice = self.applied_though_unknown = 0
+        #: Violated guarantees.
+        self.violations: list[str] = []
         if [result["row"] for result in results] != list(range(1, len(rows) + 1)):
-            self.wrong.append("results are missing, twice, or not in order")
+            self.violations.append("results are missing, duplicate or out of order")
         for row, result in zip(rows, results, strict=False):
-            self._settle(row, result["outcome"])
+            self._check(row, result["outcome"])
 
     @property
-    def rows_a_second(self) -> float:
-        """Rows that arrived in requests that passed."""
+    def rows_per_second(self) -> float:
+        """Return the rate of rows in accepted requests."""
         calls = API_V1.limits[STATISTICS_LIMIT].requests * self._way.times
-        return ROWS_A_REQUEST * rate(moments(passed(self.sent)), calls)
+        return ROWS_PER_REQUEST * rate(arrival_times(passed(self.sent)), calls)
 
-    def _settle(self, row: Mapping[str, Any], outcome: str) -> None:
+    def _check(self, row: Mapping[str, Any], outcome: str) -> None:
         key = row["external_id"], row["mail"]
         stored, requests = self._stored[key], self._requests_of[key]
-        taken = sum(attempt["times_sent"] for attempt in stored)
-        self.taken_twice += taken > 1
-        self.taken_though_unknown += taken > 0 and outcome == "unknown"
+        applied = sum(attempt["times_sent"] for attempt in stored)
+        self.applied_twice += applied > 1
+        self.applied_though_unknown += applied > 0 and outcome == "unknown"
         met = [entry["fault"] for entry in requests if entry["status"] != 429 and entry["fault"]]
-        faults = {
-            "is told as neither imported nor unknown": outcome not in ("imported", "unknown"),
-            "is lost": outcome == "imported" and not taken,
-            "is unknown for no reason": outcome == "unknown" and not met,
-            "was sent again without doubt": len(passed(requests)) > 1 and not (met and self._way.resend),
-            "was taken as something else": not all(_is_as_asked(attempt, row) for attempt in stored),
-            "is not counted right": taken != sum(entry["done"] for entry in requests),
+        checks = {
+            "is reported as neither imported nor unknown": outcome not in ("imported", "unknown"),
+            "is lost": outcome == "imported" and not applied,
+            "is unknown without a fault": outcome == "unknown" and not met,
+            "was sent again although confirmed": len(passed(requests)) > 1 and not (met and self._way.resend),
+            "was applied with other values": not all(_matches(attempt, row) for attempt in stored),
+            "was applied another number of times than the journal shows": applied
+            != sum(entry["done"] for entry in requests),
         }
-        self.wrong += [f"{key} {what} ({outcome}, {met})" for what, is_so in faults.items() if is_so]
+        self.violations += [f"{key} {what} ({outcome}, {met})" for what, is_violated in checks.items() if is_violated]
 
 
-def _is_as_asked(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+def _matches(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     names = ("progress", "first_activity", "last_activity")
     return (
         all(attempt[name] == row[name] for name in names)

@@ -1,9 +1,8 @@
-"""
-Beside a competing_client: what our requests do when somebody else, who shares no budget with us, takes a part of a limit.
+"""Measure the rate of our requests while another client uses half of a rate limit without our rate limiter.
 
-``python -m tests.benchmarks.competing_client``: the competing_client sends updates at half of the company's writes, evenly or at
-random, whatever the answer is; four processes of ours update as fast as they may. The first third is not counted:
-it takes some refusals to find the pace. Figures are recomputed from the sandbox's journal.
+``python -m tests.benchmarks.competing_client``: the other client sends updates at half of the company's write limit,
+evenly or at random, and ignores 429s. Four of our processes update as fast as the rate limiter allows. The first third
+is not counted, because the rate limiter needs a few 429s to adapt. All figures come from the sandbox's journal.
 """
 
 from __future__ import annotations
@@ -20,49 +19,45 @@ import requests
 
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, API_KEY, COMPANY_ID, GRACE_MAIL
-from tests.benchmarks.support import Table, arguments, in_processes, make_api, open_store, passed, place_for, sandbox
+from tests.benchmarks.support import Table, arguments, in_processes, location_of, make_api, open_store, passed, sandbox
 
 LIMIT = 5.0
-THEIRS = LIMIT / 2
+OTHER_RATE = LIMIT / 2
 PROCESSES = 4
-MANNERS = ("not at all", "evenly", "at random")
+PATTERNS = ("not at all", "evenly", "at random")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a process of ours is to do."""
+    """The work of one of our processes."""
 
     url: str
-    place: str
+    location: str
     end: float
 
 
 def main() -> None:
-    """Print a row for each kind of competing_client."""
+    """Print a row per pattern of the other client."""
     seconds = 60.0 if arguments(__doc__).parse_args().quick else 180.0
-    print(
-        f"{PROCESSES} processes, {seconds:.0f} s each, a competing_client takes {THEIRS:g} of {LIMIT:g} writes a second\n"
-    )
-    table = Table(
-        {"The competing_client sends": 19, "ours a second": 0, "of what is left": 0, "our 429s": 0, "of ours": 0}
-    )
-    with ThreadPoolExecutor(len(MANNERS)) as pool:
-        for manner, cells in zip(MANNERS, pool.map(partial(measure, seconds=seconds), MANNERS), strict=True):
-            table.row(manner, *cells)
+    print(f"{PROCESSES} processes for {seconds:.0f} s; other client: {OTHER_RATE:g} of {LIMIT:g} writes per s\n")
+    table = Table({"Other client sends": 18, "ours per second": 0, "of the rest": 0, "our 429s": 0, "of ours": 0})
+    with ThreadPoolExecutor(len(PATTERNS)) as pool:
+        for pattern, cells in zip(PATTERNS, pool.map(partial(measure, seconds=seconds), PATTERNS), strict=True):
+            table.row(pattern, *cells)
 
 
-def measure(manner: str, seconds: float) -> tuple[str, ...]:
-    """WriteSpec beside a competing_client for a while, and count in the journal."""
-    with sandbox(delay_before_ms=50, delay_after_ms=50) as server, place_for("host") as place:
+def measure(pattern: str, seconds: float) -> tuple[str, ...]:
+    """Write while the other client writes, and return the cells of a row."""
+    with sandbox(delay_before_ms=50, delay_after_ms=50) as server, location_of("host") as location:
         end = time.monotonic() + seconds
-        competing_client = threading.Thread(target=send_regardless, args=(server.url, manner, end))
-        competing_client.start()
-        in_processes(update_until_the_end, [Plan(server.url, place, end)] * PROCESSES)
-        competing_client.join()
+        other = threading.Thread(target=send_regardless, args=(server.url, pattern, end))
+        other.start()
+        in_processes(update_until_the_end, [Plan(server.url, location, end)] * PROCESSES)
+        other.join()
         journal = server.control.journal()
     since = end - seconds * 2 / 3
     counted = [entry for entry in journal if entry["arrived_at"] >= since]
-    # Told apart by whom they are about.
+    # Each client updates another user.
     ours, theirs = (
         [entry for entry in counted if quote(mail, safe="") in entry["path"]] for mail in (GRACE_MAIL, ADMIN_MAIL)
     )
@@ -71,23 +66,23 @@ def measure(manner: str, seconds: float) -> tuple[str, ...]:
     return f"{rate:.2f}", f"{rate / (LIMIT - taken):.0%}", str(refused), f"{refused / len(ours):.1%}"
 
 
-def send_regardless(url: str, manner: str, end: float) -> None:
-    """Send updates as somebody who knows nothing of us, and does not listen to answers."""
+def send_regardless(url: str, pattern: str, end: float) -> None:
+    """Send updates until ``end``, and ignore the responses."""
     key = {"company": COMPANY_ID, "apiKey": API_KEY}
-    chance = random.Random(360)
+    dice = random.Random(360)
     with requests.Session() as session:
-        moment = time.monotonic()
-        while manner != "not at all" and moment < end:
-            moment += 1 / THEIRS if manner == "evenly" else chance.expovariate(THEIRS)
-            time.sleep(max(0.0, moment - time.monotonic()))
+        send_time = time.monotonic()
+        while pattern != "not at all" and send_time < end:
+            send_time += 1 / OTHER_RATE if pattern == "evenly" else dice.expovariate(OTHER_RATE)
+            time.sleep(max(0.0, send_time - time.monotonic()))
             session.put(
                 f"{url}/api/v1/users/{quote(ADMIN_MAIL, safe='')}", params=key, json={"job": "Admin"}, timeout=10
             )
 
 
 def update_until_the_end(plan: Plan) -> None:
-    """Update as fast as the budget allows, as one process of ours."""
-    api = make_api(plan.url, open_store("host", plan.place))
+    """Update as fast as the rate limiter allows, as one of our processes."""
+    api = make_api(plan.url, open_store("host", plan.location))
     while (left := plan.end - time.monotonic()) > 0:
         api.client.rate_limiter.max_wait = left
         try:

@@ -1,10 +1,8 @@
-"""
-A million attempts exported, in each format, beside the obvious version: ``requests.get(…).json()`` and a loop.
+"""Export a million attempts in each format, compared with a naive version: ``requests.get(…).json()`` and a loop.
 
-``python -m tests.benchmarks.exports``: the sandbox makes the attempts up while it sends them, in a process of its own;
-each export is a fresh process. Memory is the most that it had above what it had before: with Airflow and the client
-imported, and nothing done. The last rows are against a sandbox that cuts its answers; the obvious version does not
-notice.
+``python -m tests.benchmarks.exports``: the sandbox generates the attempts while it sends them, in another process. Each
+export is a new process. Memory is the maximum in addition to what the process used before, with Airflow and the client
+imported. In the last rows, the sandbox caps its responses, which the naive version does not detect.
 """
 
 from __future__ import annotations
@@ -28,15 +26,15 @@ from tests.benchmarks.support import Table, arguments, in_processes, make_api, s
 
 FORMATS = ("jsonl", "csv", "parquet")
 CAP = 10_000
-#: Megabytes above an idle process.
+#: Maximum megabytes in addition to an idle process.
 AIMS = {"jsonl": 100, "csv": 100, "parquet": 200}
-#: The span in which the sandbox's attempts are completed.
+#: The interval in which the sandbox's attempts are completed.
 START, END = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process does."""
+    """The work of one process."""
 
     version: str
     url: str
@@ -49,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Figures:
-    """What it took."""
+    """The cost of an export."""
 
     rows: int
     seconds: float
@@ -68,10 +66,10 @@ class Figures:
 
 
 def main() -> None:
-    """Print a row for each version and format, without a cap and with one."""
+    """Print a row per version and format, without and with capped responses."""
     attempts = 100_000 if arguments(__doc__).parse_args().quick else 1_000_000
     columns = {"rows": 9, "seconds": 7, "CPU s": 5, "rows/s": 7, "MB": 5, "requests": 8}
-    table = Table({"Version": 8, "format": 7, "cap": 6, **columns})
+    table = Table({"Version": 8, "format": 7, "max": 6, **columns})
     found: dict[tuple[str, str], Figures] = {}
     with tempfile.TemporaryDirectory() as folder:
         for cap, formats in ((None, FORMATS), (CAP, FORMATS[:1])):
@@ -82,38 +80,38 @@ def main() -> None:
                     (figures,) = in_processes(measure, [plan])
                     table.row(version, format, cap or "none", *figures.cells(), len(server.control.journal()))
                     found.setdefault((version, format), figures)
-                    assert cap is None or figures.rows == {"export": attempts, "obvious": cap}[version]
+                    assert cap is None or figures.rows == {"export": attempts, "naive": cap}[version]
     memory = ", ".join(f"{found['export', each].megabytes:.0f} of {AIMS[each]} MB for {each}" for each in FORMATS)
     speed = ", ".join(
-        f"{found['obvious', each].seconds / found['export', each].seconds:.1f} times as fast for {each}"
+        f"{found['naive', each].seconds / found['export', each].seconds:.1f} times as fast for {each}"
         for each in FORMATS
     )
-    print(f"\nAim: little memory ({memory}), and faster than the obvious version ({speed}).")
+    print(f"\nAim: memory ({memory}), and faster than the naive version ({speed}).")
 
 
 def measure(plan: Plan) -> Figures:
-    """Export in this process."""
+    """Export in this process and return the cost."""
     os.environ["AIRFLOW_HOME"] = str(plan.file.parent)
     export = VERSIONS[plan.version]()
     idle = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    began, cpu_began = time.perf_counter(), time.process_time()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    started, cpu_started = time.perf_counter(), time.process_time()
     rows = export(plan)
-    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     return Figures(rows, seconds, cpu_seconds, (_status("VmHWM") - idle) / 1024)
 
 
 def _status(name: str) -> int:
-    """Read a figure about this process, in kilobytes."""
+    """Return a figure of this process in kilobytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-# The versions: each imports what a task has imported before it begins, and returns what exports
+# Each version imports what a task has imported before it executes, and returns the export function
 
 
 def prepare_export() -> Callable[[Plan], int]:
-    """Export as the operator does."""
+    """Return an export like the operator's."""
     from airflow_provider_360learning.exports.course_statistics import export_course_statistics
     from airflow_provider_360learning.exports.interval import interval_of
     from airflow_provider_360learning.files.storage import storage_path
@@ -127,25 +125,25 @@ def prepare_export() -> Callable[[Plan], int]:
     return export
 
 
-def prepare_obvious() -> Callable[[Plan], int]:
-    """Export as one would without this package."""
+def prepare_naive() -> Callable[[Plan], int]:
+    """Return an export without this package."""
     import airflow.providers.common.compat.sdk  # noqa: F401
 
     def export(plan: Plan) -> int:
-        answer = requests.get(
+        response = requests.get(
             f"{plan.url}/api/v1/courses/stats",
             params={"completedAtAfter": START, "completedAtBefore": END},
             headers={"X-company-id": COMPANY_ID, "X-apiKey": API_KEY},
             timeout=600,
         )
-        rows = flat(answer.json())
+        rows = flat(response.json())
         return WRITERS[plan.format](plan.file, rows)
 
     return export
 
 
 def flat(courses: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Make a row of each attempt."""
+    """Yield a row per attempt."""
     for course in courses:
         for statistic in course["stats"]:
             for attempt in statistic["attempts"]:
@@ -166,13 +164,13 @@ def flat(courses: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def write_jsonl(file: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """WriteSpec JSON Lines."""
+    """Write JSON Lines."""
     with file.open("w") as text:
         return sum(bool(text.write(json.dumps(row) + "\n")) for row in rows)
 
 
 def write_csv(file: Path, rows: Iterator[dict[str, Any]]) -> int:
-    """WriteSpec CSV."""
+    """Write CSV."""
     with file.open("w", newline="") as text:
         first = next(rows)
         writer = csv.DictWriter(text, first)
@@ -182,7 +180,7 @@ def write_csv(file: Path, rows: Iterator[dict[str, Any]]) -> int:
 
 
 def write_parquet(file: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """WriteSpec Parquet."""
+    """Write Parquet."""
     import pyarrow
     import pyarrow.parquet
 
@@ -192,7 +190,7 @@ def write_parquet(file: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 WRITERS: dict[str, Callable[..., int]] = {"jsonl": write_jsonl, "csv": write_csv, "parquet": write_parquet}
-VERSIONS: dict[str, Callable[[], Callable[[Plan], int]]] = {"export": prepare_export, "obvious": prepare_obvious}
+VERSIONS: dict[str, Callable[[], Callable[[Plan], int]]] = {"export": prepare_export, "naive": prepare_naive}
 
 
 if __name__ == "__main__":

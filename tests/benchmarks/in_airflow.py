@@ -1,4 +1,4 @@
-"""A running Airflow for the benchmarks, with the DAGs of ``dags/``."""
+"""Run Airflow for the benchmarks, with the DAGs of ``dags/``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_I
 from demo.airflow_stack import AirflowStack
 from tests.benchmarks.support import Server
 
-#: More than enough for the longest run.
+#: Maximum seconds of a DAG run.
 MAX_RUN = 900.0
 
 
 @contextlib.contextmanager
 def airflow(server: Server, *, creations: int, updates: int, rate_limiter: str = "host") -> Iterator[AirflowStack]:
-    """Run Airflow beside a sandbox, with so many mapped tasks in each of the DAGs."""
+    """Run Airflow with a connection to the sandbox and this number of mapped tasks per DAG."""
     keys = {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY}
     with tempfile.TemporaryDirectory() as home:
         env = {
@@ -26,7 +26,7 @@ def airflow(server: Server, *, creations: int, updates: int, rate_limiter: str =
             "AIRFLOW_CONN_PLATFORM": json.dumps({"conn_type": "http", "host": server.url, "extra": keys}),
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__LEARNING360__RATE_LIMITER": rate_limiter,
-            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(home) / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(home) / "rate-limiter"),
             "BENCHMARK_CREATIONS": str(creations),
             "BENCHMARK_UPDATES": str(updates),
         }
@@ -35,7 +35,7 @@ def airflow(server: Server, *, creations: int, updates: int, rate_limiter: str =
 
 
 def run_dag(stack: AirflowStack, dag_id: str) -> None:
-    """Run a DAG to its end."""
+    """Run a DAG to its end, and print its state unless it succeeded."""
     state = stack.wait(dag_id, stack.trigger(dag_id), MAX_RUN)
     if state != "success":
         print(f"{dag_id}: {state}")

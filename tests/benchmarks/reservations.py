@@ -1,10 +1,9 @@
-"""
-What a reservation costs: the time of ``RateLimiter.reserve`` for each store, also behind a long queue.
+"""Measure the time of ``RateLimiter.reserve`` per store, without and with a long queue.
 
-``python -m tests.benchmarks.reservations``: each process reserves for a creation (three limits in one step) and gives
-the place up again; the reservation alone is timed. A single process does so without a pause; each of eight pauses
-for 20 ms, or they would measure how they get in each other's way: together they still reserve about 300 times a
-second, thirty times what an address may send. Memory is a process's own, so that eight would share nothing.
+``python -m tests.benchmarks.reservations``: each process reserves for a creation (three limits in one step) and
+releases the reservation; only the reservation is timed. A single process does not pause. Eight processes pause for
+20 ms each to limit contention, and still make about 300 reservations per second, thirty times the limit of an address.
+The memory store belongs to one process.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from itertools import chain, product
 from statistics import quantiles
 
 from airflow_provider_360learning.api.v1.spec import API_V1
-from tests.benchmarks.support import Table, arguments, build_rate_limiter, in_processes, open_store, place_for
+from tests.benchmarks.support import Table, arguments, build_rate_limiter, in_processes, location_of, open_store
 
 CREATION = API_V1.endpoints["createOrInviteUser"]
-FOR_EVER = 1e9
+NO_MAXIMUM = 1e9
 PAUSE = 0.02
-#: Microseconds.
+#: Maximum microseconds.
 AIM = 100
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process does: reserve so often for good, then so often to measure."""
+    """The work of one process: ``queued`` reservations to keep, then ``times`` reservations to measure."""
 
     store: str
-    place: str
+    location: str
     queued: int
     times: int
     pause: float = 0.0
 
 
 def main() -> None:
-    """Print a row for each store, length of the queue and number of processes."""
+    """Print a row per store, length of the queue and number of processes."""
     times = 400 if arguments(__doc__).parse_args().quick else 1600
-    table = Table({"Store": 6, "queued": 6, "processes": 9, "p50 µs": 6, "p99 µs": 6, "most µs": 7})
+    table = Table({"Store": 6, "queued": 6, "processes": 9, "p50 µs": 6, "p99 µs": 6, "max µs": 7})
     p50 = {}
     for store, queued in product(("memory", "host", "redis"), (0, 10_000)):
         for processes, costs in measure(store, queued, times // 4 if queued else times):
@@ -47,30 +46,30 @@ def main() -> None:
             p50[store, queued, processes] = hundredths[49]
             figures = (f"{cost:,.0f}" for cost in (hundredths[49], hundredths[98], max(costs)))
             table.row(store, f"{queued:,}", processes, *figures)
-    host, behind_a_queue = p50["host", 0, 1], p50["host", 10_000, 1]
-    print(f"\nAim: p50 of a host reservation under {AIM} µs. It is {host:.0f} µs,", end=" ")
-    print(f"and behind a queue of 10,000 {behind_a_queue / host:.1f} times that.")
+    host, queued = p50["host", 0, 1], p50["host", 10_000, 1]
+    print(f"\nAim: p50 of a host reservation at most {AIM} µs. It is {host:.0f} µs,", end=" ")
+    print(f"and {queued / host:.1f} times that with 10,000 queued.")
 
 
 def measure(store: str, queued: int, times: int) -> Iterator[tuple[int, list[float]]]:
-    """Give the times of reservations by one process and by eight, in microseconds."""
-    with place_for(store) as place:
-        alone, one_of_eight = Plan(store, place, queued, times), Plan(store, place, 0, times // 8, PAUSE)
-        yield 1, in_processes(work, [alone])[0]
+    """Yield numbers of processes and the microseconds of their reservations."""
+    with location_of(store) as location:
+        single, one_of_eight = Plan(store, location, queued, times), Plan(store, location, 0, times // 8, PAUSE)
+        yield 1, in_processes(work, [single])[0]
         if store != "memory":
             yield 8, list(chain.from_iterable(in_processes(work, [one_of_eight] * 8)))
 
 
 def work(plan: Plan) -> list[float]:
-    """Reserve as one process."""
-    rate_limiter = build_rate_limiter(open_store(plan.store, plan.place), "http://127.0.0.1")
+    """Reserve as one process and return the microseconds."""
+    rate_limiter = build_rate_limiter(open_store(plan.store, plan.location), "http://127.0.0.1")
     for _ in range(plan.queued):
-        rate_limiter.reserve(CREATION, FOR_EVER)
+        rate_limiter.reserve(CREATION, NO_MAXIMUM)
     costs = []
     for _ in range(plan.times):
-        began = time.perf_counter()
-        reservation = rate_limiter.reserve(CREATION, FOR_EVER)
-        costs.append((time.perf_counter() - began) * 1e6)
+        started = time.perf_counter()
+        reservation = rate_limiter.reserve(CREATION, NO_MAXIMUM)
+        costs.append((time.perf_counter() - started) * 1e6)
         rate_limiter.release(reservation)
         if plan.pause:
             time.sleep(plan.pause)

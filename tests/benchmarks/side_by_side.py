@@ -1,10 +1,9 @@
-"""
-Our operators beside what one would write without them: 60 creations, then 300 updates.
+"""Compare our operators with requests and tenacity, and with HttpOperator: 60 creations, then 300 updates.
 
-``python -m tests.benchmarks.side_by_side``: each contender writes to a sandbox of its own, all with 150 ms of latency,
-half of it before the counting. Those in plain processes run at the same time, since they mostly sleep; those that are
-mapped tasks of real Airflow, one task a write, run alone. Figures are recomputed from the sandboxes' journals, and so
-is the picture for the docs: achieved rate over time against the limit.
+``python -m tests.benchmarks.side_by_side``: each contender writes to its own sandbox with 150 ms of latency, half of it
+before the request is counted. Contenders in plain processes run in parallel, because they mostly sleep. Those that are
+mapped tasks of real Airflow, with one task per write, run alone. All figures come from the sandboxes' journals, and so
+does the chart for the docs: the rate over time, compared with the limit.
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ from tests.benchmarks.support import (
     Server,
     Table,
     arguments,
+    arrival_times,
     counted,
     in_processes,
-    moments,
     passed,
     rate,
     sandbox,
 )
 
 LATENCY = {"delay_before_ms": 75, "delay_after_ms": 75}
-PICTURE = Path(__file__).parents[2] / "docs" / "rate-over-time.png"
+CHART = Path(__file__).parents[2] / "docs" / "rate-over-time.png"
 PROCESSES = 4
-#: The limit that each kind of write meets first.
+#: The limit that each kind of write reaches first.
 LIMIT_OF = {"creations": "createOrInviteUser", "updates": "company_writes"}
-#: Seconds by which the lines of the picture are smoothed (a standard deviation).
-SMOOTH = 2.0
+#: Standard deviation in seconds of the kernel that smooths the lines of the chart.
+SMOOTHING = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process has to do."""
+    """The work of one process."""
 
     kind: str
     numbers: range
@@ -56,32 +55,32 @@ class Plan:
 
 
 def main() -> None:
-    """Print a row for each contender and kind of write, and draw the picture."""
+    """Print a row per contender and kind of write, and draw the chart."""
     quick = arguments(__doc__).parse_args().quick
     counts = {"creations": 12, "updates": 30} if quick else {"creations": 60, "updates": 300}
     table = Table(
-        {"By": 32, "writes": 9, "done": 4, "requests": 8, "429s": 4, "seconds": 7, "a second": 8, "of the limit": 12}
+        {"By": 32, "writes": 9, "done": 4, "requests": 8, "429s": 4, "seconds": 7, "per second": 10, "of the limit": 12}
     )
     journals, shares = {}, {}
     for name, journal in journals_of(counts):
         for kind, limit in LIMIT_OF.items():
             entries = journals[name, kind] = counted(journal[kind], limit)
-            done, calls = moments(passed(entries)), API_V1.limits[limit].requests
-            a_second = rate(done, calls)
-            shares[name, kind] = a_second / calls
+            done, calls = arrival_times(passed(entries)), API_V1.limits[limit].requests
+            per_second = rate(done, calls)
+            shares[name, kind] = per_second / calls
             table.row(
                 *(name, kind, len(done), len(entries), len(entries) - len(done)),
-                *(f"{done[-1] - entries[0]['arrived_at']:.1f}", f"{a_second:.2f}", f"{shares[name, kind]:.1%}"),
+                *(f"{done[-1] - entries[0]['arrived_at']:.1f}", f"{per_second:.2f}", f"{shares[name, kind]:.1%}"),
             )
     for pair in ((OURS, LOOPS), (OURS_MAPPED, HTTP_MAPPED)):
         ratios = (f"{shares[pair[0], kind] / shares[pair[1], kind]:.2f} ({kind})" for kind in LIMIT_OF)
-        print(f"\nRate of {pair[0]} to that of {pair[1]}: {', '.join(ratios)}")
+        print(f"\nRate of {pair[0]} relative to {pair[1]}: {', '.join(ratios)}")
     if not quick:
         draw(journals)
 
 
 def journals_of(counts: dict[str, int]) -> Iterator[tuple[str, dict[str, list[Entry]]]]:
-    """Let everybody write, and give what the sandboxes saw of it, by kind of write."""
+    """Yield each contender and its sandbox's journals by kind of write."""
 
     def compete(name: str) -> dict[str, list[Entry]]:
         journal = {}
@@ -97,40 +96,40 @@ def journals_of(counts: dict[str, int]) -> Iterator[tuple[str, dict[str, list[En
     yield from zip(MAPPED, map(compete, MAPPED), strict=True)
 
 
-# The contenders: each is made ready beside a sandbox, and then told what to write.
+# Contenders: each is prepared with a sandbox, and then called with a kind of write.
 
-WriteSpec = Callable[[str], object]
-Contender = Callable[[Server, dict[str, int]], contextlib.AbstractContextManager[WriteSpec]]
+Write = Callable[[str], object]
+Contender = Callable[[Server, dict[str, int]], contextlib.AbstractContextManager[Write]]
 
 
-def in_processes_of_its_own(work: Callable[[Plan], None], processes: int) -> Contender:
-    """WriteSpec in several processes, each with an equal part of the work."""
+def plain_processes(work: Callable[[Plan], None], processes: int) -> Contender:
+    """Return a contender that writes in several processes, each with an equal share of the work."""
 
     @contextlib.contextmanager
-    def ready(server: Server, counts: dict[str, int]) -> Iterator[WriteSpec]:
+    def prepare(server: Server, counts: dict[str, int]) -> Iterator[Write]:
         def write(kind: str) -> None:
-            parts = [range(first, counts[kind], processes) for first in range(processes)]
-            in_processes(work, [Plan(kind, part, server.connection, server.url, home) for part in parts])
+            shares = [range(first, counts[kind], processes) for first in range(processes)]
+            in_processes(work, [Plan(kind, share, server.connection, server.url, home) for share in shares])
 
         with tempfile.TemporaryDirectory() as home:
             yield write
 
-    return ready
+    return prepare
 
 
 def mapped(dags: str) -> Contender:
-    """WriteSpec in mapped tasks of a running Airflow."""
+    """Return a contender that writes in mapped tasks of a running Airflow."""
 
     @contextlib.contextmanager
-    def ready(server: Server, counts: dict[str, int]) -> Iterator[WriteSpec]:
+    def prepare(server: Server, counts: dict[str, int]) -> Iterator[Write]:
         with airflow(server, **counts) as stack:
             yield lambda kind: run_dag(stack, f"{dags}_{kind}")
 
-    return ready
+    return prepare
 
 
 def run_operators(plan: Plan) -> None:
-    """Execute operators, as a task does."""
+    """Execute operators as a task does."""
     os.environ |= {
         "AIRFLOW_HOME": plan.home,
         "AIRFLOW_CONN_LEARNING360_DEFAULT": plan.connection,
@@ -153,7 +152,7 @@ def run_operators(plan: Plan) -> None:
 
 
 def run_loop(plan: Plan) -> None:
-    """Send in a loop and try again later what is refused, as the manual of tenacity has it."""
+    """Send in a loop and retry throttled requests, as in tenacity's documentation."""
     import requests
     import tenacity
 
@@ -180,21 +179,21 @@ def run_loop(plan: Plan) -> None:
 OURS, OURS_MAPPED = f"operators, {PROCESSES} processes", "operators, mapped tasks"
 LOOPS, HTTP_MAPPED = f"requests + tenacity, {PROCESSES} processes", "HttpOperator, mapped tasks"
 IN_PROCESSES = {
-    OURS: in_processes_of_its_own(run_operators, PROCESSES),
-    LOOPS: in_processes_of_its_own(run_loop, PROCESSES),
-    "requests + tenacity, 1 process": in_processes_of_its_own(run_loop, 1),
+    OURS: plain_processes(run_operators, PROCESSES),
+    LOOPS: plain_processes(run_loop, PROCESSES),
+    "requests + tenacity, 1 process": plain_processes(run_loop, 1),
 }
 MAPPED = {OURS_MAPPED: mapped("our"), HTTP_MAPPED: mapped("http")}
 CONTENDERS = IN_PROCESSES | MAPPED
 
 
-# The picture
+# The chart
 
 COLORS = {OURS: "#0072b2", OURS_MAPPED: "#56b4e9", LOOPS: "#e69f00", HTTP_MAPPED: "#cc79a7"}
 
 
 def draw(journals: dict[tuple[str, str], list[Entry]]) -> None:
-    """Draw the rate of requests that passed over time, and the limit."""
+    """Draw the rate of accepted requests over time, and the limit."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -204,31 +203,31 @@ def draw(journals: dict[tuple[str, str], list[Entry]]) -> None:
     for panel, (kind, limit) in zip(panels, LIMIT_OF.items(), strict=True):
         calls = API_V1.limits[limit].requests
         panel.axhline(calls, color="#555555", linestyle="--", linewidth=1)
-        panel.text(1, calls * 1.02, f"limit: {calls} a second", transform=panel.get_yaxis_transform(), ha="right")
+        panel.text(1, calls * 1.02, f"limit: {calls} per second", transform=panel.get_yaxis_transform(), ha="right")
         for name, color in COLORS.items():
             seconds, rates = rates_over_time(journals[name, kind])
             panel.plot(seconds, rates, color=color, label=name, marker="o", markevery=[-1])
         panel.set(title=f"{len(passed(journals[OURS, kind]))} {kind}", xlabel="seconds (dot: all done)")
         panel.set(xlim=(0, None), ylim=(0, calls * 1.25))
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("requests a second that passed")
+    panels[0].set_ylabel("accepted requests per second")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize="small"
     )
-    figure.savefig(PICTURE, dpi=120)
-    print(f"\nDrawn: {PICTURE}")
+    figure.savefig(CHART, dpi=120)
+    print(f"\nDrawn: {CHART}")
 
 
 def rates_over_time(entries: list[Entry]) -> tuple[list[float], list[float]]:
-    """Give moments and the requests a second around each that passed."""
-    begin = entries[0]["arrived_at"]
-    done = [moment - begin for moment in moments(passed(entries))]
-    kernel = NormalDist(0, SMOOTH)
+    """Return times in seconds and the accepted requests per second around each."""
+    start = entries[0]["arrived_at"]
+    done = [arrival - start for arrival in arrival_times(passed(entries))]
+    kernel = NormalDist(0, SMOOTHING)
 
     def rate_at(second: float) -> float:
-        # Around the ends, a part of the kernel has nothing to count; a request stands for the second around it.
+        # Near the ends, only a part of the kernel covers requests; each of them stands for the second around it.
         inside = kernel.cdf(second + 0.5) - kernel.cdf(second - done[-1] - 0.5)
-        return sum(kernel.pdf(second - moment) for moment in done) / inside
+        return sum(kernel.pdf(second - arrival) for arrival in done) / inside
 
     seconds = [half / 2 for half in range(int(2 * done[-1]) + 1)]
     return seconds, [rate_at(second) for second in seconds]

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a sandbox and workers in processes of their own, counting in the journal, tables."""
+"""Helpers of the benchmarks: the sandbox and workers in processes, figures of the journal, and tables."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ R = TypeVar("R")
 
 Entry = dict[str, Any]
 
-# A server that forks workers and has imported the client already: they start at once, as Airflow's tasks do.
+# The fork server has imported the client, so that workers start as fast as Airflow's tasks do.
 _WORKERS = multiprocessing.get_context("forkserver")
 _WORKERS.set_forkserver_preload(["airflow_provider_360learning.api.v1", "tests.benchmarks.support"])
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Make a parser with the one argument that all benchmarks have."""
+    """Return a parser with the argument that all benchmarks have."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a shorter run, whose figures are rougher")
+    parser.add_argument("--quick", action="store_true", help="a shorter run with less precise figures")
     return parser
 
 
-# What is measured, in processes of its own
+# Processes
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Server:
 
     @property
     def connection(self) -> str:
-        """An Airflow connection to it, as JSON."""
+        """Return an Airflow connection to it, as JSON."""
         fields = {"conn_type": "learning360", "host": self.url, "login": COMPANY_ID, "password": API_KEY}
         return json.dumps(fields | {"extra": {"auth": "api_key_header"}})
 
 
 @contextlib.contextmanager
 def sandbox(**settings: Any) -> Iterator[Server]:
-    """Run a sandbox in a process of its own."""
+    """Run a sandbox in a process."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
         command = [sys.executable, "-m", "airflow_provider_360learning.cli.definition", "sandbox", "--port", "0"]
@@ -86,17 +86,16 @@ def _url_of(port_file: Path, process: subprocess.Popen[bytes]) -> str:
 
 
 def in_processes(function: Callable[[T], R], plans: Sequence[T]) -> list[R]:
-    """Call a function of a module for each plan, all at once, each in a fresh process."""
+    """Call a function of a module for all plans at the same time, each in a new process."""
     with ProcessPoolExecutor(len(plans), mp_context=_WORKERS) as pool:
         return list(pool.map(function, plans))
 
 
 @contextlib.contextmanager
-def place_for(store: str) -> Iterator[str]:
-    """
-    Make the place where a store keeps its reservations.
+def location_of(store: str) -> Iterator[str]:
+    """Provide the location of a store: a folder, or the URL of a Redis server that runs meanwhile.
 
-    :param store: memory, host or redis; the last runs a Redis server meanwhile.
+    :param store: memory, host or redis.
     """
     with tempfile.TemporaryDirectory() as folder:
         if store != "redis":
@@ -108,35 +107,35 @@ def place_for(store: str) -> Iterator[str]:
             yield f"redis://{server.host}:{server.port}"
 
 
-def open_store(store: str, place: str) -> Store:
-    """Open a store as each process does for itself."""
+def open_store(store: str, location: str) -> Store:
+    """Open a store in this process."""
     if store == "memory":
         return SqliteStore(":memory:")
     if store == "host":
-        return host_store(place)
+        return host_store(location)
     from redis import Redis
 
     from airflow_provider_360learning.api.limiter.redis import RedisStore
 
-    return RedisStore(Redis.from_url(place), place)
+    return RedisStore(Redis.from_url(location), location)
 
 
 def build_rate_limiter(store: Store, url: str, **more: Any) -> RateLimiter:
-    """Make a budget as the hook makes it, without Airflow, which would take seconds to import for each process."""
+    """Return a rate limiter like the hook's, without Airflow, whose import would take seconds per process."""
     return RateLimiter(store, base_url=url, company_id=COMPANY_ID, fallback=Share(0.2, time.monotonic()), **more)
 
 
 def make_api(url: str, store: Store, **rate_limiter: Any) -> ApiV1:
-    """Make a client that keeps to a rate_limiter."""
+    """Return API v1 with a rate limiter."""
     settings = Settings(url, COMPANY_ID, API_KEY, auth="api_key_header")
     return ApiV1(Client(settings, API_V1, build_rate_limiter(store, url, **rate_limiter)))
 
 
-# Counting in the journal, with nothing of the sandbox's own limiter
+# Figures of the journal, independent of the sandbox's own limits
 
 
 def counted(journal: Iterable[Entry], limit: str) -> list[Entry]:
-    """List the requests that count against a limit, in order of arrival, refused ones included."""
+    """Return the requests that count against a limit, throttled ones included, in order of arrival."""
     return sorted((entry for entry in journal if _counts(entry, limit)), key=lambda entry: entry["arrived_at"])
 
 
@@ -146,44 +145,45 @@ def _counts(entry: Entry, limit: str) -> bool:
     return entry["operation"] != "generateToken" and limit.endswith("reads") == (entry["method"] in READ_METHODS)
 
 
-def moments(entries: Iterable[Entry]) -> list[float]:
-    """List when requests arrived."""
+def arrival_times(entries: Iterable[Entry]) -> list[float]:
+    """Return the arrival times of requests in seconds."""
     return [entry["arrived_at"] for entry in entries]
 
 
 def passed(entries: Iterable[Entry]) -> list[Entry]:
-    """Leave out the requests that were answered 429."""
+    """Return the requests that were not answered 429."""
     return [entry for entry in entries if entry["status"] != 429]
 
 
 def rate(arrivals: Sequence[float], calls: int) -> float:
-    """
-    Requests a second: from the mean time in which as many arrived as the limit allows in a second.
+    """Return requests per second, from the mean time in which as many arrived as the limit allows per second.
 
-    Dividing all requests by the whole time would count the first burst, which costs none, as speed.
+    All requests divided by the whole time would include the first burst, which does not wait.
+
+    :param arrivals: Arrival times in seconds.
+    :param calls: Requests per second that the limit allows.
     """
     spans = [later - earlier for earlier, later in zip(arrivals, arrivals[calls:], strict=False)]
     return calls * len(spans) / sum(spans) if spans else 0.0
 
 
-def worst_second(arrivals: Sequence[float]) -> int:
-    """Count the most arrivals in any rolling second."""
-    most = first = 0
-    for last, moment in enumerate(arrivals):
-        while moment - arrivals[first] >= 1.0:
+def max_per_second(arrivals: Sequence[float]) -> int:
+    """Return the maximum number of arrivals in any rolling second."""
+    maximum = first = 0
+    for last, arrival in enumerate(arrivals):
+        while arrival - arrivals[first] >= 1.0:
             first += 1
-        most = max(most, last - first + 1)
-    return most
+        maximum = max(maximum, last - first + 1)
+    return maximum
 
 
-# Showing it
+# Tables
 
 
 class Table:
-    """
-    A Markdown table that is printed row by row: a long run shows how far it is, and docs can have it as it is.
+    """A Markdown table that is printed row by row, so that a long run shows its progress.
 
-    :param headings: Heading to width; the first column is words, the others are figures.
+    :param headings: Heading to minimum width. The first column is left-aligned, the others are right-aligned.
     """
 
     def __init__(self, headings: dict[str, int]) -> None:

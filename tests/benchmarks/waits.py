@@ -1,9 +1,8 @@
-"""
-What waits cost: requests an interval, and how late the triggerer's event loop and its threads become.
+"""Measure waits: requests per interval, and the delay of the triggerer's event loop and of its threads.
 
-``python -m tests.benchmarks.waits [--quick] [--only TEXT]``: an ``airflow triggerer`` takes on many waits at once, as
-after a restart, and each wants to ask at once. Beside them runs a trigger that wants its turn every 5 ms, and a
-thread of the loop's own every 50 ms, and notes how late they come. Requests are counted in the sandbox's journal.
+``python -m tests.benchmarks.waits [--quick] [--only TEXT]``: an ``airflow triggerer`` starts many waits at the same
+time, as after a restart, each of which is due. A further trigger schedules a callback every 5 ms and a thread of the
+loop's executor every 50 ms, and records their delays. Requests are counted in the sandbox's journal.
 """
 
 from __future__ import annotations
@@ -44,53 +43,53 @@ MODULE = "tests.benchmarks.waits"
 DAG_ID, RUN_ID = "waits", "benchmark"
 DAG = """
 from airflow.providers.common.compat.sdk import DAG
-from tests.benchmarks.waits import Watch
+from tests.benchmarks.waits import ObserveDelays
 
 with DAG("waits", schedule=None):
-    Watch(task_id="watch", report={report!r})
+    ObserveDelays(task_id="watch", report={report!r})
 """
-#: Seconds from poke to poke; and where each wait has a question of its own, which takes turns at 10 reads a second.
+#: Seconds between pokes. Different conditions need more, because they share 10 reads per second.
 INTERVAL, LONG_INTERVAL = 30, 300
-#: How late the loop and its threads may be, in seconds.
+#: Maximum delay of the loop and its threads in seconds.
 AIM = 0.05
 
 
 # Triggers
 
 
-class Watching(BaseTrigger):
-    """Note, once a second, how late this event loop and its threads were."""
+class DelayTrigger(BaseTrigger):
+    """Record the maximum delays of this event loop and its threads, once per second."""
 
     def __init__(self, report: str) -> None:
         super().__init__()
         self.report = report
-        self._worst: dict[str, float] = {}
+        self._delays: dict[str, float] = {}
         self._collected = 0.0
         self._collecting_since: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{MODULE}.Watching", {"report": self.report}
+        return f"{MODULE}.DelayTrigger", {"report": self.report}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         gc.callbacks.append(self._on_collection)
-        watchers = [asyncio.create_task(self._watch_turns()), asyncio.create_task(self._watch_threads())]
+        watchers = [asyncio.create_task(self._watch_loop()), asyncio.create_task(self._watch_threads())]
         while not any(watcher.done() for watcher in watchers):
-            self._worst = {"loop": 0.0, "loop without gc": 0.0, "thread": 0.0, "thread without gc": 0.0}
+            self._delays = {"loop": 0.0, "loop without gc": 0.0, "thread": 0.0, "thread without gc": 0.0}
             await asyncio.sleep(1)
-            line = {"at": time.time(), "triggers": _running_triggers(), **self._worst}
+            line = {"at": time.time(), "triggers": _running_triggers(), **self._delays}
             await asyncio.to_thread(_append, self.report, line)
-        yield TriggerEvent("a watcher ended")
+        yield TriggerEvent("a watcher failed")
 
-    async def _watch_turns(self) -> None:
+    async def _watch_loop(self) -> None:
         while True:
             due, collected = time.perf_counter() + 0.005, self._seconds_of_gc()
             await asyncio.sleep(0.005)
-            self._note("loop", time.perf_counter() - due, collected)
+            self._record("loop", time.perf_counter() - due, collected)
 
     async def _watch_threads(self) -> None:
         while True:
-            asked, collected = time.perf_counter(), self._seconds_of_gc()
-            self._note("thread", await asyncio.to_thread(time.perf_counter) - asked, collected)
+            submitted, collected = time.perf_counter(), self._seconds_of_gc()
+            self._record("thread", await asyncio.to_thread(time.perf_counter) - submitted, collected)
             await asyncio.sleep(0.05)
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
@@ -100,14 +99,14 @@ class Watching(BaseTrigger):
             self._collected, self._collecting_since = self._seconds_of_gc(), None
 
     def _seconds_of_gc(self) -> float:
-        # Another thread that collects may be told of the end only after this one has had its turn.
+        # The callback of another thread that collects may run after this one.
         since = self._collecting_since
         return self._collected + (time.perf_counter() - since if since else 0.0)
 
-    def _note(self, kind: str, late: float, collected: float) -> None:
-        self._worst[kind] = max(self._worst[kind], late)
-        late -= self._seconds_of_gc() - collected
-        self._worst[kind + " without gc"] = max(self._worst[kind + " without gc"], late)
+    def _record(self, kind: str, delay: float, collected: float) -> None:
+        self._delays[kind] = max(self._delays[kind], delay)
+        delay -= self._seconds_of_gc() - collected
+        self._delays[kind + " without gc"] = max(self._delays[kind + " without gc"], delay)
 
 
 def _running_triggers() -> int:
@@ -121,66 +120,66 @@ def _append(file: str, line: dict[str, Any]) -> None:
         report.write(json.dumps(line) + "\n")
 
 
-class Sleeping(BaseTrigger):
-    """Do nothing: what so many triggers cost by themselves."""
+class SleepingTrigger(BaseTrigger):
+    """Do nothing, to measure the cost of triggers in general."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{MODULE}.Sleeping", {}
+        return f"{MODULE}.SleepingTrigger", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(3600)
-        yield TriggerEvent("over")
+        yield TriggerEvent("success")
 
 
-class AskingForItself(BaseTrigger):
-    """Ask as one would write it: each for itself, in a thread of the loop's own or on the loop itself."""
+class RequestingTrigger(BaseTrigger):
+    """Send requests without sharing, in a thread of the loop's executor or on the loop itself."""
 
     def __init__(self, url: str, on_the_loop: bool) -> None:
         super().__init__()
         self.url, self.on_the_loop = url, on_the_loop
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{MODULE}.AskingForItself", {"url": self.url, "on_the_loop": self.on_the_loop}
+        return f"{MODULE}.RequestingTrigger", {"url": self.url, "on_the_loop": self.on_the_loop}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        answer: Any = ...
-        while answer:
-            answer = self._ask() if self.on_the_loop else await asyncio.to_thread(self._ask)
-            self.log.info("Seen: %s", answer)
+        response: Any = ...
+        while response:
+            response = self._request() if self.on_the_loop else await asyncio.to_thread(self._request)
+            self.log.info("Poll: response=%s", response)
             await asyncio.sleep(INTERVAL)
-        yield TriggerEvent("over")
+        yield TriggerEvent("success")
 
-    def _ask(self) -> Any:
+    def _request(self) -> Any:
         headers = {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY}
         return requests.get(self.url, headers=headers, timeout=30).json()
 
 
-class Watch(BaseOperator):
-    """The one task that there is; the waits are copies of its row in the database."""
+class ObserveDelays(BaseOperator):
+    """Defer to :class:`DelayTrigger`. The waits are copies of this task's row in the database."""
 
     def __init__(self, *, report: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.report = report
 
     def execute(self, context: Any) -> None:
-        self.defer(trigger=Watching(self.report), method_name="execute")
+        self.defer(trigger=DelayTrigger(self.report), method_name="execute")
 
 
 # The waits
 
 
 def sleeping(server: Server, session: str, number: int) -> BaseTrigger:
-    """Make a trigger that does nothing."""
-    return Sleeping()
+    """Return a trigger that does nothing."""
+    return SleepingTrigger()
 
 
-def on_one_question(server: Server, session: str, number: int) -> BaseTrigger:
-    """Make the trigger of our sensors, whose question all others have as well."""
+def with_one_condition(server: Server, session: str, number: int) -> BaseTrigger:
+    """Return the trigger of our sensors, with the same condition for all."""
     return _ours(session, 1000, INTERVAL)
 
 
-def on_different_questions(server: Server, session: str, number: int) -> BaseTrigger:
-    """Make the trigger of our sensors, with a question of its own."""
+def with_different_conditions(server: Server, session: str, number: int) -> BaseTrigger:
+    """Return the trigger of our sensors, with a condition per wait."""
     return _ours(session, 1000 + number, LONG_INTERVAL)
 
 
@@ -197,19 +196,19 @@ def _ours(session: str, min_enrolled: int, interval: int) -> BaseTrigger:
     )
 
 
-def asking_in_a_thread(server: Server, session: str, number: int) -> BaseTrigger:
-    """Make a trigger that asks for itself."""
-    return AskingForItself(f"{server.url}/api/v1/paths/sessions/{session}/stats/users", on_the_loop=False)
+def requesting_in_a_thread(server: Server, session: str, number: int) -> BaseTrigger:
+    """Return a trigger that sends requests of its own in a thread."""
+    return RequestingTrigger(f"{server.url}/api/v1/paths/sessions/{session}/stats/users", on_the_loop=False)
 
 
-def asking_on_the_loop(server: Server, session: str, number: int) -> BaseTrigger:
-    """Make a trigger that asks for itself and blocks the loop meanwhile."""
-    return AskingForItself(f"{server.url}/api/v1/paths/sessions/{session}/stats/users", on_the_loop=True)
+def requesting_on_the_loop(server: Server, session: str, number: int) -> BaseTrigger:
+    """Return a trigger that sends requests of its own and blocks the loop meanwhile."""
+    return RequestingTrigger(f"{server.url}/api/v1/paths/sessions/{session}/stats/users", on_the_loop=True)
 
 
 @dataclass(frozen=True)
 class Row:
-    """So many waits of a kind."""
+    """A number of waits of one kind."""
 
     count: int
     kind: Callable[[Server, str, int], BaseTrigger]
@@ -220,18 +219,18 @@ class Row:
 
 
 MANY = 2000
-#: The first two are compared with the third.
-SHARED, NAIVE = Row(MANY, on_one_question), Row(MANY, asking_in_a_thread, limits=False)
+#: The benchmark compares these two.
+SHARED, NAIVE = Row(MANY, with_one_condition), Row(MANY, requesting_in_a_thread, limits=False)
 ROWS = [
     Row(MANY, sleeping),
-    Row(1, on_one_question),
-    Row(100, on_one_question),
+    Row(1, with_one_condition),
+    Row(100, with_one_condition),
     SHARED,
-    Row(MANY, on_different_questions),
-    Row(100, asking_on_the_loop, limits=False),
+    Row(MANY, with_different_conditions),
+    Row(100, requesting_on_the_loop, limits=False),
     NAIVE,
 ]
-QUICK = [Row(100, on_one_question), SHARED]
+QUICK = [Row(100, with_one_condition), SHARED]
 
 
 # Measuring
@@ -239,7 +238,7 @@ QUICK = [Row(100, on_one_question), SHARED]
 
 @dataclass(frozen=True)
 class Figures:
-    """What became of a row; seconds."""
+    """The figures of a row; delays are in seconds."""
 
     requests: int
     loop_at_the_start: float
@@ -250,22 +249,22 @@ class Figures:
 
 
 def main() -> None:
-    """Print a row for each kind and number of waits, and what sharing saves."""
+    """Print a row per kind and number of waits, and the effect of shared polls."""
     parser = arguments(__doc__)
-    parser.add_argument("--only", default="", help="rows with this text only, such as '2000 on one'")
+    parser.add_argument("--only", default="", help="rows that contain this text, such as '2000 with one'")
     parser.add_argument("--insert", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.insert:
-        insert(Path(asked.insert))
+    options = parser.parse_args()
+    if options.insert:
+        insert(Path(options.insert))
         return
     table = Table(
-        {"Waits": 27, f"requests in {INTERVAL} s": 0, "loop late, starting": 0}
-        | {"loop late": 0, "without GC": 0, "thread late": 0, "without GC ": 0}
+        {"Waits": 30, f"requests in {INTERVAL} s": 0, "loop delay, starting": 0}
+        | {"loop delay": 0, "without GC": 0, "thread delay": 0, "without GC ": 0}
     )
     measured = {}
     with prepared_home() as home:
-        for row in QUICK if asked.quick else ROWS:
-            if asked.only in str(row):
+        for row in QUICK if options.quick else ROWS:
+            if options.only in str(row):
                 measured[row] = measure(row, home)
                 requests, *seconds = astuple(measured[row])
                 table.row(row, requests, *(f"{1000 * each:.0f} ms" for each in seconds))
@@ -273,21 +272,21 @@ def main() -> None:
 
 
 def conclude(measured: dict[Row, Figures]) -> None:
-    """Compare with the aim, and with waits that ask for themselves."""
-    ours = {row: figures for row, figures in measured.items() if "question" in str(row)}
-    late = max((max(figures.loop_without_gc, figures.thread_without_gc) for figures in ours.values()), default=0.0)
+    """Compare with the aim, and with waits that send requests of their own."""
+    ours = {row: figures for row, figures in measured.items() if "condition" in str(row)}
+    delay = max((max(figures.loop_without_gc, figures.thread_without_gc) for figures in ours.values()), default=0.0)
     print(
-        f"\nAim: while waiting, late by at most {1000 * AIM:.0f} ms. On our questions, at most {1000 * late:.0f} ms, "
-        "apart from the times when Python collects the garbage of the whole process."
+        f"\nAim: delay at most {1000 * AIM:.0f} ms while waiting. Maximum of our triggers: {1000 * delay:.0f} ms, "
+        "without the garbage collections of the process."
     )
     if {SHARED, NAIVE} <= set(measured):
         shared, naive = measured[SHARED].requests, measured[NAIVE].requests
-        print(f"Requests of {MANY} waits on one question, shared to each for itself: {shared} to {naive}.")
+        print(f"Requests of {MANY} waits with one condition: {shared} shared, {naive} without sharing.")
 
 
 @contextmanager
 def prepared_home() -> Iterator[Path]:
-    """Make an Airflow home whose database has a deferred task, of which there can be copies."""
+    """Provide an Airflow home whose database has a deferred task to copy."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         dags = home / "dags"
@@ -295,7 +294,7 @@ def prepared_home() -> Iterator[Path]:
         (dags / "waits.py").write_text(DAG.format(report=str(_report(home))))
         with AirflowStack(home, dags, env={"PYTHONPATH": str(ROOT)}) as stack:
             stack.trigger(DAG_ID, run_id=RUN_ID)
-            # By then, the process that deferred the task is gone, and does not end with the stack.
+            # The process that deferred the task has exited by then, so that stopping the stack does not kill it.
             _until(lambda: _lines(home), "a trigger watches the loop", stack)
         with closing(sqlite3.connect(home / "airflow.db")) as database:
             database.execute("VACUUM INTO ?", (str(home / "prepared.db"),))
@@ -303,9 +302,9 @@ def prepared_home() -> Iterator[Path]:
 
 
 def measure(row: Row, home: Path) -> Figures:
-    """Let a triggerer run the waits of a row for an interval, and say what came of it."""
-    for left in home.glob("airflow.db*"):  # its journal as well
-        left.unlink()
+    """Run the waits of a row in a triggerer for an interval and return the figures."""
+    for file in home.glob("airflow.db*"):  # including its journal
+        file.unlink()
     shutil.copy(home / "prepared.db", home / "airflow.db")
     shutil.rmtree(home / "logs", ignore_errors=True)
     _report(home).unlink(missing_ok=True)
@@ -321,30 +320,30 @@ def measure(row: Row, home: Path) -> Figures:
         with AirflowStack(home, home / "dags", env=env, components=["triggerer"]) as stack:
             stack.command("connections", "add", "learning360_default", "--conn-json", server.connection)
             _until(lambda: _lines(home), "a trigger watches the loop", stack)
-            began = time.time()
+            starting = time.time()
             start([row.kind(server, session, number) for number in range(row.count)], stack)
             _until(lambda: _lines(home)[-1]["triggers"] > row.count, f"{row} are running", stack)
             started = time.time()
             time.sleep(INTERVAL)
-            over = time.time()
-            # What is under way is told once more before the triggerer ends.
-            _until(lambda: _lines(home)[-1]["at"] > over, "a last line", stack)
-            moments = [entry["wall_time"] for entry in server.control.journal()]
-    # A line tells of the second before it.
-    starting = [line for line in _lines(home) if began < line["at"] <= started + 1]
+            ended = time.time()
+            # The last second is recorded afterwards.
+            _until(lambda: _lines(home)[-1]["at"] > ended, "a last line", stack)
+            arrivals = [entry["wall_time"] for entry in server.control.journal()]
+    # A line covers the second before it.
+    at_start = [line for line in _lines(home) if starting < line["at"] <= started + 1]
     waiting = [line for line in _lines(home) if started + 1 < line["at"]]
     return Figures(
-        requests=sum(started < moment <= over for moment in moments),
-        loop_at_the_start=_worst(starting, "loop"),
-        loop=_worst(waiting, "loop"),
-        loop_without_gc=_worst(waiting, "loop without gc"),
-        thread=_worst(waiting, "thread"),
-        thread_without_gc=_worst(waiting, "thread without gc"),
+        requests=sum(started < arrival <= ended for arrival in arrivals),
+        loop_at_the_start=_maximum(at_start, "loop"),
+        loop=_maximum(waiting, "loop"),
+        loop_without_gc=_maximum(waiting, "loop without gc"),
+        thread=_maximum(waiting, "thread"),
+        thread_without_gc=_maximum(waiting, "thread without gc"),
     )
 
 
 def make_session(server: Server) -> str:
-    """Make a path session with a learner who will not be done."""
+    """Create a path session with a learner who does not complete it in time."""
     api = make_api(server.url, SqliteStore(":memory:"))
     made = api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="Autumn", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
@@ -354,7 +353,7 @@ def make_session(server: Server) -> str:
 
 
 def start(triggers: list[BaseTrigger], stack: AirflowStack) -> None:
-    """Give the triggerer all these at once."""
+    """Add all triggers to the database in one transaction."""
     plan = stack.home / "plan"
     plan.write_text(json.dumps([trigger.serialize() for trigger in triggers]))
     command = [str(stack.bin_dir / "python"), "-m", MODULE, "--insert", str(plan)]
@@ -362,7 +361,7 @@ def start(triggers: list[BaseTrigger], stack: AirflowStack) -> None:
 
 
 def insert(plan: Path) -> None:
-    """WriteSpec triggers into the database, each with a copy of the one task; run in the stack's environment."""
+    """Insert triggers into the database, each with a copy of the task. Runs in the stack's environment."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import Trigger
     from airflow.utils.session import create_session
@@ -387,13 +386,13 @@ def _lines(home: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
 
 
-def _worst(lines: list[dict[str, Any]], kind: str) -> float:
+def _maximum(lines: list[dict[str, Any]], kind: str) -> float:
     return max((line[kind] for line in lines), default=0.0)
 
 
-def _until(is_so: Callable[[], Any], what: str, stack: AirflowStack, seconds: float = 300) -> None:
+def _until(condition: Callable[[], Any], what: str, stack: AirflowStack, seconds: float = 300) -> None:
     for _ in range(int(seconds * 5)):
-        if is_so():
+        if condition():
             return
         time.sleep(0.2)
     raise SystemExit(f"Not within {seconds:g} s: {what}\n{stack.component_log('triggerer')[-3000:]}")

@@ -1,5 +1,4 @@
-"""
-Drive real operators through faults and kills, and say what came of it.
+"""Drive real operators through faults and kills, and say what came of it.
 
 ``python -m tests.faults --seed 1 --writes 1000``: the same seed makes the same plan. Ends with 1 if anything was
 lost, done twice, or told wrongly; everything that was seen is kept then.

@@ -37,8 +37,7 @@ _OPERATORS: dict[str, type[Learning360BaseOperator]] = {
 
 
 def attempt(operation: str, arguments: Mapping[str, Any], label: Mapping[str, Any], reports: Path, log: Path) -> None:
-    """
-    Run the operator and add a line about its end to the reports.
+    """Run the operator and add a line about its end to the reports.
 
     :param operation: Which operator.
     :param arguments: Its arguments.

@@ -1,5 +1,4 @@
-"""
-What came of each piece of work, from the sandbox's journal and state, the plan, and what the tries reported.
+"""What came of each piece of work, from the sandbox's journal and state, the plan, and what the tries reported.
 
 It shares no code with the client: what may be sent twice, and what an answer tells, it says itself.
 """
@@ -49,8 +48,7 @@ class CompletionStatus(StrEnum):
 
 @dataclass
 class Try:
-    """
-    One try of a piece of work, as it is known outside of its process.
+    """One try of a piece of work, as it is known outside of its process.
 
     :param piece: Number of the piece.
     :param number: 1 for the first.
@@ -79,8 +77,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Finding:
-    """
-    A verdict, and what shows it.
+    """A verdict, and what shows it.
 
     :param verdict: The verdict.
     :param piece: The piece of work, if it is about one.
@@ -95,8 +92,7 @@ class Finding:
 
 
 def judge(plan: Plan, journal: Sequence[Entry], state: State, tries: Sequence[Try]) -> list[Finding]:
-    """
-    Judge a run: one finding for each piece of work, and one for each request that did what nobody asked for.
+    """Judge a run: one finding for each piece of work, and one for each request that did what nobody asked for.
 
     :param plan: What was to be done.
     :param journal: All entries, when nothing is under way any more.
@@ -200,8 +196,7 @@ class _Case:
         return any(map(_is_unknown, self._sends_of(one)[:-1]))
 
     def _kept_unknown(self, one: Try) -> bool:
-        """
-        Tell whether a try met an unknown outcome and said something else.
+        """Tell whether a try met an unknown outcome and said something else.
 
         Green with the right id is no such case (and another id is found elsewhere): it can only come from a
         look-up. Nor is one that was killed.

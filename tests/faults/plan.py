@@ -40,8 +40,7 @@ WRITES_PER_OUTAGE = 300
 
 @dataclass(frozen=True)
 class Kind:
-    """
-    A kind of trouble.
+    """A kind of trouble.
 
     :param name: What the summary calls it.
     :param share: How many of the writes meet it.
@@ -97,8 +96,7 @@ ELSEWHERE: tuple[Mapping[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Piece:
-    """
-    A piece of work: one operator with its arguments, and what its requests meet.
+    """A piece of work: one operator with its arguments, and what its requests meet.
 
     :param number: Its place in the plan. Its requests carry it, see :func:`piece_of`.
     :param operation: The write that it is about.
@@ -118,8 +116,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    All that a run does.
+    """All that a run does.
 
     :param pieces: In the order in which they are handed out.
     :param outages: Numbers of the pieces at which an outage begins.
@@ -153,8 +150,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Work:
-    """
-    What there is to do of one operation.
+    """What there is to do of one operation.
 
     :param share: How much of the plan.
     :param refusal: Name of the error that the refused pieces of it end with.
@@ -198,8 +194,7 @@ def mark(number: int) -> str:
 
 
 def make_plan(seed: int, writes: int) -> Plan:
-    """
-    Make a plan; the same one for the same seed.
+    """Make a plan; the same one for the same seed.
 
     :param seed: Any number.
     :param writes: How many pieces of work.
@@ -222,8 +217,7 @@ def make_plan(seed: int, writes: int) -> Plan:
 
 
 def _order(dice: random.Random, writes: int) -> list[str]:
-    """
-    Put the operations in an order.
+    """Put the operations in an order.
 
     The first pieces are those whose look-up shall fail; others that look up only come a good while later, so that
     it does not fail for them.

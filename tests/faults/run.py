@@ -61,8 +61,7 @@ _forking = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Record:
-    """
-    What there is to judge after a run.
+    """What there is to judge after a run.
 
     :param journal: The sandbox's journal.
     :param state: The sandbox's state.
@@ -79,8 +78,7 @@ class Record:
 
 
 def run(plan: Plan, folder: Path) -> Record:
-    """
-    Do all that a plan says.
+    """Do all that a plan says.
 
     The calling process must have no other threads: it forks one process for each try.
 

@@ -23,8 +23,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Summary:
-    """
-    What a run came to.
+    """What a run came to.
 
     :param seed: The seed of its plan.
     :param plan: The plan.

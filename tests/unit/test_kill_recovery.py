@@ -1,4 +1,4 @@
-"""The judge of killed runs names what went wrong, and nothing else: evidence made up for it."""
+"""The report about killed runs names each violation and nothing else, given made-up evidence."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.kill_recovery import OPERATION, CompletionStatus, Evidence, Kill, Part, address_of
+from tests.kill_recovery import OPERATION, Evidence, Kill, Part, RecoveryReport, address_of
 
-NOBODY = 2**22 + 1  # beyond all process ids
+NO_PROCESS = 2**22 + 1  # greater than the maximum process id
 
 
 def sent(attempt, person, at, operation=OPERATION):
@@ -23,11 +23,11 @@ def sent(attempt, person, at, operation=OPERATION):
 
 @pytest.fixture
 def evidence():
-    """Of three people, two are sent by the first attempt, and one of these, which is in doubt, by the second."""
+    """Return three rows: the first attempt sent two of them, and the second one resent the unconfirmed one."""
     mails = ["a@x.test", "b@x.test", "c@x.test"]
     return Evidence(
         mails,
-        kills=[Kill(1, "supervisor", at=4.5, task=NOBODY)],
+        kills=[Kill(1, "supervisor", at=4.5, task=NO_PROCESS)],
         parts=[Part(2.0, [1]), Part(30.0, [2, 3])],
         journal=[sent(1, "a", 1), sent(1, "b", 3), sent(2, "b", 20), sent(2, "c", 21)],
         state={
@@ -41,14 +41,14 @@ def evidence():
     )
 
 
-def test_rows_in_doubt_that_are_sent_again_are_counted_and_fine(evidence):
-    verdict = CompletionStatus(evidence)
-    assert verdict.wrong() == []
-    assert verdict.sent_again() == {1: 0, 2: 1}
-    assert verdict.sent_by_orphans() == {1: 0.0}
+def test_counts_resent_unconfirmed_rows_without_a_violation(evidence):
+    report = RecoveryReport(evidence)
+    assert report.violations() == []
+    assert report.resent_per_attempt() == {1: 0, 2: 1}
+    assert report.orphan_seconds() == {1: 0.0}
 
 
-def lose_somebody(evidence):
+def lose_a_user(evidence):
     del evidence.state["users"][1]
 
 
@@ -60,54 +60,54 @@ def lose_a_result(evidence):
     del evidence.results[2]
 
 
-def tell_twice(evidence):
+def duplicate_a_result(evidence):
     evidence.results.append(evidence.results[2])
 
 
-def tell_in_another_order(evidence):
+def reorder_the_results(evidence):
     evidence.results.reverse()
 
 
-def tell_of_a_failure(evidence):
+def report_a_failure(evidence):
     evidence.results[0]["outcome"] = "failed"
 
 
-def tell_another_id(evidence):
+def report_another_id(evidence):
     evidence.results[0]["id"] = "z"
 
 
-def send_what_is_done(evidence):
+def send_a_row_with_a_result(evidence):
     evidence.journal.append(sent(2, "a", 22))
 
 
-def send_beside_a_newer_attempt(evidence):
+def send_after_takeover(evidence):
     evidence.journal.insert(3, sent(1, "c", 20.5))
 
 
-def read_beside_a_newer_attempt(evidence):
+def read_after_takeover(evidence):
     evidence.journal.insert(3, sent(1, "c", 20.5, operation="getUser"))
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "violate",
     [
-        lose_somebody,
+        lose_a_user,
         mail_twice,
         lose_a_result,
-        tell_twice,
-        tell_in_another_order,
-        tell_of_a_failure,
-        tell_another_id,
-        send_what_is_done,
-        send_beside_a_newer_attempt,
-        read_beside_a_newer_attempt,
+        duplicate_a_result,
+        reorder_the_results,
+        report_a_failure,
+        report_another_id,
+        send_a_row_with_a_result,
+        send_after_takeover,
+        read_after_takeover,
     ],
 )
-def test_what_must_not_be_is_named(evidence, spoil):
-    spoil(evidence)
-    assert CompletionStatus(evidence).wrong()
+def test_reports_each_violation(evidence, violate):
+    violate(evidence)
+    assert RecoveryReport(evidence).violations()
 
 
-def test_a_process_that_lives_on_is_named(evidence):
+def test_reports_a_process_that_outlives_its_supervisor(evidence):
     evidence.kills = [Kill(1, "supervisor", at=4.5, task=os.getpid())]
-    assert CompletionStatus(evidence).wrong()
+    assert RecoveryReport(evidence).violations()

@@ -1,4 +1,4 @@
-"""A DAG for the tests: one task creates many people, in attempts that can be told apart and killed."""
+"""A test DAG: one task creates many users, in attempts that the tests can distinguish and kill."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Context, dag
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
-from tests.fake_object_store import set_up_shelf
+from tests.fake_object_store import register_fake_object_store
 from tests.kill_recovery import DAG_ID, address_of
 from tests.loopback_hosts import leave_from
 
 
-class NotedBulkOperator(Learning360BulkOperator):
-    """Leaves from an address that says which attempt it is, and notes its processes in a folder."""
+class ObservedBulkOperator(Learning360BulkOperator):
+    """Connects from an address per attempt and records its process ids in a folder."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         conf, attempt = context["dag_run"].conf or {}, context["ti"].try_number
-        set_up_shelf(conf["fake_object_store"])
+        register_fake_object_store(conf["fake_object_store"])
         shorten_leases(conf.get("lease"))
         leave_from(address_of(attempt))
-        note = Path(conf["notes"], f"{attempt}.json")
-        unfinished = note.with_suffix(".new")
+        file = Path(conf["processes"], f"{attempt}.json")
+        unfinished = file.with_suffix(".new")
         unfinished.write_text(json.dumps({"attempt": attempt, "task": os.getpid(), "supervisor": os.getppid()}))
-        unfinished.rename(note)
+        unfinished.rename(file)
         return super().execute(context)
 
 
 def shorten_leases(seconds: float | None) -> None:
-    """Let an attempt wait less for the one before, where a test has no time for it; in this process alone."""
+    """Shorten the lease in this process, so that the next attempt waits less for it."""
     if seconds is not None:
         from airflow_provider_360learning.rows import checkpoints
 
@@ -41,13 +41,13 @@ def shorten_leases(seconds: float | None) -> None:
 
 @dag(dag_id=DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
 def many_rows():
-    NotedBulkOperator(
+    ObservedBulkOperator(
         task_id="create",
         action="create_user",
         learning360_conn_id="{{ dag_run.conf['connection'] }}",
         rows="{{ dag_run.conf['rows'] }}",
         results_path="{{ dag_run.conf['results_path'] }}",
-        # A mail goes out to each: nobody must get two.
+        # Each user gets an email, and must not get two.
         defaults={"mode": "create_active_and_mail_generated_password"},
         retries=20,
         retry_delay=timedelta(seconds=1),

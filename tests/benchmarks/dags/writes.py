@@ -1,4 +1,4 @@
-"""DAGs for the benchmarks: creations and updates, each a mapped task of its own, by us and by HttpOperator."""
+"""DAGs for the benchmarks: creations and updates by our operators and by HttpOperator, with a mapped task per write."""
 
 from __future__ import annotations
 
