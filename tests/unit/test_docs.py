@@ -173,7 +173,7 @@ _VENDOR = "draft email_already_used en error late published report user_not_foun
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected statistics txt"
 _VALUES = "all any completed error false ignore successful true unsuccessful wait"
-_PYTHON = "http make requests timedelta"
+_PYTHON = "http make realtime requests timedelta"
 _RESULTS = """
     attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at invalid_values largest_response
     likely_cap needed outcomes pending sessions successful transient_error unchanged unsuccessful would_send
