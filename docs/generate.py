@@ -193,7 +193,7 @@ def _choices(annotation: Any) -> list[Any]:
     if get_origin(annotation) is Literal:
         return list(get_args(annotation))
     literals = [one for one in get_args(annotation) if get_origin(one) is Literal]
-    return [None, *get_args(literals[0])] if literals else []
+    return [None, *sorted(get_args(literals[0]))] if literals else []
 
 
 #: Evidence for the sandbox's behavior, as the tables name it.
@@ -254,7 +254,8 @@ def _type_names(hint: Any) -> Iterator[str]:
             if one is not type(None):
                 yield from _type_names(one)
     elif get_origin(hint) is Literal:
-        yield from (f"`{choice}`" for choice in get_args(hint))
+        # Sorted, because typing caches unions of literals whatever their order.
+        yield from (f"`{choice}`" for choice in sorted(get_args(hint)))
     else:
         raise KeyError(f"TYPE_NAMES has no name for {hint}")
 

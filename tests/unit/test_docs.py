@@ -171,14 +171,15 @@ _AIRFLOW = """
     default_pool execute extra from_email learning360 learning360_default login output port reschedule run schedule
     smtp_default test xcom_pull
 """
-_VENDOR = "draft email_already_used en late published report user_not_found v2"
+_VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected statistics txt"
 _VALUES = "all any arun completed false ignore successful true unsuccessful wait"
 _PYTHON = "http make realtime requests timedelta"
 _RESULTS = """
     attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at invalid_values
-    largest_response likely_cap needed outcomes pending sessions successful transient_error unchanged unsuccessful would_send
+    largest_response likely_cap needed outcomes pending sessions successful transient_error unchanged
+    unsuccessful would_send
 """
 _SANDBOX = "control kind learning360_sandbox mentions sent_bytes"
 _EXAMPLES = "fail_on_invalid_rows scheduled_statistics_import"
