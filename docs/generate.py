@@ -241,6 +241,7 @@ def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(text: str) -> str:
+    text = re.sub(r":\w+:`[~.]*([^`]+)`", r"`\1`", text)  # roles of Sphinx
     return " ".join(text.replace("``", "`").replace("|", "\\|").split())
 
 

@@ -169,11 +169,11 @@ def _choices(hints):
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
     default_pool execute extra from_email learning360 learning360_default login output port reschedule run schedule
-    smtp_default test xcom_pull
+    smtp_default test tojson xcom_pull
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
-_FILES = "cfg csv dags_examples json jsonl parquet parts rejected statistics txt"
+_FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics txt"
 _VALUES = "all any arun completed false ignore successful true unsuccessful wait"
 _PYTHON = "http make realtime requests timedelta"
 _RESULTS = """
