@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Share, Usage
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
 from airflow_provider_360learning.api.limiter.store import Reservation
 from airflow_provider_360learning.api.spec import WindowLimit
@@ -370,3 +370,10 @@ def test_usage_is_one_line_with_completed_waits(make):
     line = r"requests=3 throttled=0 retries=0 tokens=0 waited=(2\.[89]|3\.0)s \(deleteGroup\)"
     assert re.fullmatch(line, str(rate_limiter.usage))
     assert str(make().usage) == "requests=0 throttled=0 retries=0 tokens=0 waited=0.0s"
+
+
+def test_usage_lists_the_waits_by_limit():
+    usage = Usage(requests=9, throttled=1, retries=2, tokens=1, waited={"deleteUser": 1.24, "company_writes": 3.0})
+    assert str(usage) == (
+        "requests=9 throttled=1 retries=2 tokens=1 waited=4.2s (company_writes=3.0s, deleteUser=1.2s)"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -308,6 +309,35 @@ def test_encodes_timestamps_in_queries(api, sent):
         "createdAfter": "2025-12-31T23:00:00.000Z",
         "modifiedBefore": "2026-02-01T00:00:00.500Z",
     }
+
+
+# Bodies of API v1
+
+
+def test_encodes_a_form_with_indexed_arrays_and_lowercase_booleans(make_api):
+    body = {"public": True, "courses": ["a", "b"], "custom": {"key": 1}, "name": "Lab é&=", "parent": None}
+    with TinyServer(lambda request: Answer({})) as server:
+        call = Call("addToGroupCatalog", path={"group_id": SALES_GROUP_ID}, body=body)
+        make_api(server.url, auth="api_key_header").client.call(call)
+    (request,) = server.requests
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert parse_qsl(request.body.decode()) == [
+        ("public", "true"),
+        ("courses[0]", "a"),
+        ("courses[1]", "b"),
+        ("custom[key]", "1"),
+        ("name", "Lab é&="),
+    ]
+
+
+def test_encodes_a_json_body_without_missing_values(make_api):
+    body = {"userEmails": ["a@b.test"], "userIds": None}
+    with TinyServer(lambda request: Answer({})) as server:
+        call = Call("addUsersToPathSession", path={"session_id": "0" * 24}, body=body)
+        make_api(server.url, auth="api_key_header").client.call(call)
+    (request,) = server.requests
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.json == {"userEmails": ["a@b.test"]}
 
 
 # Connections

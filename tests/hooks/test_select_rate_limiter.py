@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.hooks.rate_limiter import select_rate_limiter
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +143,18 @@ def test_without_a_usable_folder_each_task_keeps_to_its_share_with_one_warning(s
     )
     assert len(usages) == 2
     assert len(sandbox.control.journal()) == 2
+
+
+def test_uses_its_share_with_one_warning_if_the_file_has_another_format(sandbox, tmp_path):
+    host_store(str(tmp_path))
+    (file,) = tmp_path.glob("*.sqlite3")
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA user_version = 2")
+    _, warned, *usages = run(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path))
+    assert f"{file}: has format version 2, but this version of the provider uses format version 1" in warned
+    assert warned.startswith("WARNING ")
+    assert warned.endswith("using pool_slots")
+    assert len(usages) == 2
 
 
 def test_slots_shares_nothing(sandbox, tmp_path):
