@@ -1,1 +1,1 @@
-"""A fault harness: real operators write through faults and kills, and a judge looks at what came of it."""
+"""A fault harness: real operators write with injected faults and kills, and each write is evaluated."""

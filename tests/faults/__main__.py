@@ -1,7 +1,7 @@
-"""Drive real operators through faults and kills, and say what came of it.
+"""Run real operators with injected faults and kills, and report the outcome of each write.
 
-``python -m tests.faults --seed 1 --writes 1000``: the same seed makes the same plan. Ends with 1 if anything was
-lost, done twice, or told wrongly; everything that was seen is kept then.
+``python -m tests.faults --seed 1 --writes 1000``: the same seed makes the same plan. Exits with 1 and keeps all reports
+and logs if any write was lost, done twice or reported incorrectly.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .plan import make_plan
+from tests.faults.plan import make_plan
 
 
 def main() -> None:
-    """Run a plan, judge it and print a summary."""
+    """Run a plan, evaluate it and print a summary."""
     arguments = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--writes", type=int, default=1000)
-    arguments.add_argument("--json", type=Path, help="write the summary here as well")
-    asked = arguments.parse_args()
-    plan = make_plan(asked.seed, asked.writes)
+    arguments.add_argument("--json", type=Path, help="file for the summary as JSON")
+    options = arguments.parse_args()
+    plan = make_plan(options.seed, options.writes)
     folder = Path(tempfile.mkdtemp(prefix="learning360-faults-"))
     _own_environment(folder)
 
     # Airflow reads its environment when it is imported.
-    from .judge import judge
-    from .run import run
-    from .summary import Summary
+    from tests.faults.evaluate import evaluate
+    from tests.faults.run import run
+    from tests.faults.summary import Summary
 
     record = run(plan, folder)
-    summary = Summary(asked.seed, plan, record, judge(plan, record.journal, record.state, record.tries))
+    summary = Summary(options.seed, plan, record, evaluate(plan, record.journal, record.state, record.attempts))
     print(summary)
-    if asked.json:
-        asked.json.write_text(summary.as_json())
-    if summary.wrong:
+    if options.json:
+        options.json.write_text(summary.as_json())
+    if summary.violations:
         print(f"Reports and logs: {folder}")
         sys.exit(1)
     shutil.rmtree(folder)
@@ -51,7 +51,7 @@ def _own_environment(folder: Path) -> None:
         AIRFLOW_HOME=str(folder / "airflow"),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__LEARNING360__RATE_LIMITER="host",
-        AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(folder / "budget"),
+        AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(folder / "rate-limiter"),
     )
 
 

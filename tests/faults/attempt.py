@@ -1,4 +1,4 @@
-"""One try of a piece of work, in a process of its own: as in Airflow, it knows nothing of the tries before."""
+"""Run one attempt of a write in a process, which knows nothing of earlier attempts, as in Airflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-# Imported here, once, instead of in each process.
+# Imported once before the fork, instead of in each process.
 from airflow_provider_360learning.hooks import learning360  # noqa: F401
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.groups import (
@@ -37,13 +37,13 @@ _OPERATORS: dict[str, type[Learning360BaseOperator]] = {
 
 
 def attempt(operation: str, arguments: Mapping[str, Any], label: Mapping[str, Any], reports: Path, log: Path) -> None:
-    """Run the operator and add a line about its end to the reports.
+    """Execute the operator of a write and append a line to the reports.
 
-    :param operation: Which operator.
-    :param arguments: Its arguments.
-    :param label: What the line begins with.
-    :param reports: The file; what stands in it survives whatever is killed later.
-    :param log: StoragePath everything goes that Airflow says.
+    :param operation: The operation of the write.
+    :param arguments: Arguments of the operator.
+    :param label: First keys of the line.
+    :param reports: The file to append to.
+    :param log: File for the output of the process.
     """
     _redirect_output(log)
     report = {"end": "success", "result": None, "error": None, "message": None}
@@ -63,7 +63,7 @@ def _redirect_output(log: Path) -> None:
 
 
 def _add_line(path: Path, line: str) -> None:
-    """Add a line in one piece: others write to the same file, and this process may end at any moment."""
+    """Append a line in one system call: other processes append too, and this one may be killed at any time."""
     file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.write(file, f"{line}\n".encode())
     os.close(file)

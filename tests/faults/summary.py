@@ -1,4 +1,4 @@
-"""The summary of a run: a table by operation, the faults that were met, and the proof of everything that is wrong."""
+"""The summary of a run: a table per operation, the injected faults, and the evidence of each violation."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .judge import CompletionStatus, Entry, Finding
-from .plan import OPERATIONS, Plan, piece_of
-from .run import AT_ONCE, FASTER, Record
+from tests.faults.evaluate import Entry, Finding, Outcome
+from tests.faults.plan import OPERATIONS, Plan, write_of
+from tests.faults.run import CONCURRENCY, FASTER, Record
 
 _COLUMNS = {
-    CompletionStatus.DONE: "done",
-    CompletionStatus.AGAIN: "again",
-    CompletionStatus.SETTLED: "settled",
-    CompletionStatus.UNKNOWN: "unknown",
-    CompletionStatus.REFUSED: "refused",
+    Outcome.DONE: "done",
+    Outcome.RESENT: "resent",
+    Outcome.CONFIRMED: "confirmed",
+    Outcome.UNKNOWN: "unknown",
+    Outcome.REFUSED: "refused",
 }
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to.
+    """The outcomes of a run.
 
     :param seed: The seed of its plan.
     :param plan: The plan.
-    :param record: What was seen.
-    :param findings: The verdicts.
+    :param record: The evidence.
+    :param findings: The findings.
     """
 
     seed: int
@@ -37,36 +37,36 @@ class Summary:
     findings: Sequence[Finding]
 
     @property
-    def wrong(self) -> list[Finding]:
-        """What may not happen, and did."""
-        return [finding for finding in self.findings if finding.verdict.wrong]
+    def violations(self) -> list[Finding]:
+        """Return the findings that violate a guarantee."""
+        return [finding for finding in self.findings if finding.outcome.is_violation]
 
     @cached_property
     def met(self) -> Counter[str]:
-        """How many requests met which kind of trouble."""
+        """Return the number of requests per kind of fault."""
         met: Counter[str] = Counter()
         own: Counter[int] = Counter()
         for entry in self.record.journal:
             if entry["fault"]:
-                number = piece_of(entry)
-                troubles = self.plan.pieces[number].troubles[own[number] :] if number is not None else ()
+                number = write_of(entry)
+                faults = self.plan.writes[number].faults[own[number] :] if number is not None else ()
                 if number is not None:
                     own[number] += 1
-                met[troubles[0].name if troubles else "503 of an outage, or a fault of a look-up or token request"] += 1
+                met[faults[0].name if faults else "503 of an outage, or a fault of a lookup or token request"] += 1
             met["401, token ended"] += entry["error"] == "invalid_token"
-            met["429 of the limits themselves"] += bool(entry["refused_by"])
+            met["429 of the rate limits"] += bool(entry["refused_by"])
         return met
 
     def as_json(self) -> str:
-        """WriteSpec it for other programs."""
+        """Return it as JSON, for other programs."""
         return json.dumps(
             {
                 "plan": self.plan.fingerprint,
-                "verdicts": Counter(str(finding.verdict) for finding in self.findings),
-                "pieces": {finding.piece.number: finding.verdict for finding in self.findings if finding.piece},
+                "outcomes": Counter(str(finding.outcome) for finding in self.findings),
+                "writes": {finding.write.number: finding.outcome for finding in self.findings if finding.write},
                 "met": self.met,
                 "kills": self.record.kills,
-                "wrong": [_proof(finding) for finding in self.wrong],
+                "violations": [_evidence(finding) for finding in self.violations],
             }
         )
 
@@ -76,37 +76,38 @@ class Summary:
     def _lines(self) -> Iterator[str]:
         record = self.record
         yield (
-            f"Faults: seed {self.seed} (plan {self.plan.fingerprint}), {len(self.plan.pieces)} writes, "
-            f"{AT_ONCE} at once, limits {FASTER} times the documented ones"
+            f"Faults: seed {self.seed} (plan {self.plan.fingerprint}), {len(self.plan.writes)} writes, "
+            f"{CONCURRENCY} concurrent attempts, limits times {FASTER}"
         )
-        yield _row("", "asked", *_COLUMNS.values(), "WRONG")
+        yield _row("", "planned", *_COLUMNS.values(), "VIOLATED")
         for operation in OPERATIONS:
             yield self._row_of(operation, operation)
         yield self._row_of("all", *OPERATIONS)
-        yield "requests that met"
+        yield "requests per fault"
         yield from (f"    {count:5}  {name}" for name, count in sorted(self.met.items()))
-        yield "processes"
+        yield "killed processes"
         yield from (f"    {count:5}  {name}" for name, count in sorted(record.kills.items()))
-        yield f"    {len(record.tries):5}  in all, one for each try"
+        yield f"    {len(record.attempts):5}  processes in total, one per attempt"
         yield f"{len(record.journal)} requests in {record.seconds:.0f} s"
-        for finding in self.wrong:
-            yield _proof(finding)
-        yield "NOT AS ASKED" if self.wrong else "Nothing lost, nothing twice."
+        yield from map(_evidence, self.violations)
+        yield "Violations found." if self.violations else "No write was lost, and none was done twice."
 
     def _row_of(self, name: str, *operations: str) -> str:
-        verdicts = [one.verdict for one in self.findings if one.piece and one.piece.operation in operations]
-        counts = [verdicts.count(verdict) for verdict in _COLUMNS]
-        return _row(name, len(verdicts), *counts, sum(verdict.wrong for verdict in verdicts))
+        outcomes = [one.outcome for one in self.findings if one.write and one.write.operation in operations]
+        counts = [outcomes.count(outcome) for outcome in _COLUMNS]
+        return _row(name, len(outcomes), *counts, sum(outcome.is_violation for outcome in outcomes))
 
 
 def _row(name: str, *cells: object) -> str:
-    return f"{name:24}" + "".join(f"{cell:>9}" for cell in cells)
+    return f"{name:24}" + "".join(f"{cell:>11}" for cell in cells)
 
 
-def _proof(finding: Finding) -> str:
-    """Say what is wrong and which lines of the journal and the reports show it."""
-    lines = [f"{finding.verdict}: {finding.piece}"]
-    lines += [f"    try {one.number} at {one.began:.2f}: {one.end} {one.report or ''}" for one in finding.tries]
+def _evidence(finding: Finding) -> str:
+    """Return the violation and the lines of the journal and the reports that show it."""
+    lines = [f"{finding.outcome}: {finding.write}"]
+    lines += [
+        f"    attempt {one.number} at {one.started:.2f}: {one.end} {one.report or ''}" for one in finding.attempts
+    ]
     lines += [f"    {_line(entry)}" for entry in finding.entries]
     return "\n".join(lines)
 
