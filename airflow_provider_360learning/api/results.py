@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from airflow_provider_360learning.api.models.users import Role
+from airflow_provider_360learning.api.models.choices import Role
 
 
 class CreatedUser(TypedDict):

@@ -1,4 +1,4 @@
-"""Operators for courses: the catalogs of groups."""
+"""Operators for courses and the catalogs of groups."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
     """
     Add courses and path sessions to the catalog of a group (``addToGroupCatalog``).
 
-    Returns ``{"group_id", "outcome": "added", "items"}``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.courses.CourseActions.add_to_catalog` and
-        https://360learning.readme.io/docs
+    Returns ``{"group_id", "outcome": "added", "items"}``; ``items`` is the number of courses and sessions.
 
     :param group_id: Id of the group.
     :param course_ids: Ids of courses.
@@ -25,7 +22,12 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
     action = "add_to_catalog"
 
     def __init__(
-        self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
+        self,
+        *,
+        group_id: str,
+        course_ids: Sequence[str] = (),
+        session_ids: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
@@ -33,12 +35,9 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
 
 class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
     """
-    Take courses and path sessions out of the catalog of a group (``deleteFromGroupCatalog``).
+    Remove courses and path sessions from the catalog of a group (``deleteFromGroupCatalog``).
 
-    Returns ``{"group_id", "outcome": "removed", "items"}``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.courses.CourseActions.remove_from_catalog` and
-        https://360learning.readme.io/docs
+    Returns ``{"group_id", "outcome": "removed", "items"}``; ``items`` is the number of courses and sessions.
 
     :param group_id: Id of the group.
     :param course_ids: Ids of courses.
@@ -48,7 +47,12 @@ class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
     action = "remove_from_catalog"
 
     def __init__(
-        self, *, group_id: str, course_ids: Sequence[str] = (), session_ids: Sequence[str] = (), **kwargs: Any
+        self,
+        *,
+        group_id: str,
+        course_ids: Sequence[str] = (),
+        session_ids: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())

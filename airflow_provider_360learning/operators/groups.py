@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Role
 
 
 class Learning360CreateGroupOperator(Learning360BaseOperator):
     """
-    Make sure of a group (``createGroup``), known by its name and parent.
+    Create a group (``createGroup``), unless the parent has one of this name.
 
-    Returns ``{"group_id", "name", "outcome"}``, ``outcome`` being ``created``, ``already_exists`` or ``updated``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.create_group` and
-        https://360learning.readme.io/docs
+    Returns ``{"group_id", "name", "outcome"}``; ``outcome`` is ``created``, ``already_exists`` or ``updated``.
 
     :param name: Name of the group.
-    :param parent_id: Group to create it under; by default the root group. API v2 will require it.
-    :param public: Whether others can find and join it.
+    :param parent_id: Id of the parent group; by default the root group. API v2 requires it.
+    :param public: Whether others can find and join the group.
     :param custom: Additional information.
-    :param if_exists: ``skip`` leaves a group that exists as it is, ``update`` brings ``public`` and ``custom``
-        up to date, ``fail`` fails the task (also when it is retried after its process died).
+    :param if_exists: ``skip`` leaves an existing group unchanged; ``update`` updates ``public`` and ``custom``;
+        ``fail`` fails, also when a task is retried that has created the group.
     """
 
     action = "create_group"
@@ -33,7 +33,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
         parent_id: str | None = None,
         public: bool = False,
         custom: str | None = None,
-        if_exists: str = "skip",
+        if_exists: IfExists = "skip",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -42,18 +42,15 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
 
 class Learning360UpdateGroupOperator(Learning360BaseOperator):
     """
-    Change a group (``updateGroup``); what is not given stays.
+    Change a group (``updateGroup``); fields that are not given keep their values.
 
     Returns ``{"group_id", "outcome": "updated"}``.
 
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.update_group` and
-        https://360learning.readme.io/docs
-
     :param group_id: Id of the group.
     :param name: New name.
-    :param public: Whether others can find and join it.
+    :param public: Whether others can find and join the group.
     :param custom: Additional information.
-    :param parent_id: Group to move it under.
+    :param parent_id: Id of the group to move it under.
     """
 
     action = "update_group"
@@ -76,19 +73,22 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
     """
     Delete a group **and all its subgroups** (``deleteGroup``).
 
-    Returns ``{"group_id", "outcome"}``, ``outcome`` being ``deleted`` or ``not_found``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.delete_group` and
-        https://360learning.readme.io/docs
+    Returns ``{"group_id", "outcome"}``; ``outcome`` is ``deleted`` or ``not_found``.
 
     :param group_id: Id of the group.
-    :param if_missing: ``skip`` takes a group that does not exist for done; ``fail`` fails the task (also when it
-        is retried after its process died).
+    :param if_missing: ``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that
+        has deleted the group.
     """
 
     action = "delete_group"
 
-    def __init__(self, *, group_id: str, if_missing: str = "skip", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        group_id: str,
+        if_missing: IfMissing = "skip",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
@@ -99,35 +99,36 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
 
     Returns ``{"group_id", "user", "role", "outcome": "added"}``.
 
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.add_user_to_group` and
-        https://360learning.readme.io/docs
-
     :param group_id: Id of the group.
-    :param user: Mail or id.
-    :param role: learner, coach, editor or admin.
+    :param user: Email address or id of the user.
+    :param role: learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only.
     """
 
     action = "add_user_to_group"
 
-    def __init__(self, *, group_id: str, user: str, role: str = "learner", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        group_id: str,
+        user: str,
+        role: Role = "learner",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
 
 class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
     """
-    Take a role, or all roles, of a user in a group away (``deleteUserFromGroup``).
+    Remove one role, or all roles, of a user in a group (``deleteUserFromGroup``).
 
-    The user also leaves public subgroups, down to the first private one. Somebody who leaves their last group is
-    deleted from the platform. Returns ``{"group_id", "user", "outcome": "removed"}``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.groups.GroupActions.remove_user_from_group` and
-        https://360learning.readme.io/docs
+    The user also leaves public subgroups, down to the first private one. A user who leaves the last group is deleted
+    from the platform. Returns ``{"group_id", "user", "outcome": "removed"}``.
 
     :param group_id: Id of the group.
-    :param user: Mail or id.
-    :param role: The role to take away; by default all. API v2 removes one role at a time.
-    :param from_private_subgroups: RowCheck leave private subgroups. v1 only.
+    :param user: Email address or id of the user.
+    :param role: Role to remove; by default all roles. API v2 removes one role at a time.
+    :param from_private_subgroups: Whether to remove the user from private subgroups, too. API v1 only.
     """
 
     action = "remove_user_from_group"
@@ -137,7 +138,7 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
         *,
         group_id: str,
         user: str,
-        role: str | None = None,
+        role: Role | None = None,
         from_private_subgroups: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -1,33 +1,35 @@
-"""Operators for the sessions of paths and who is enrolled."""
+"""Operators for the sessions of paths and their learners."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.models.choices import IfSessionExists, RegistrationValidation
 
 
 class Learning360CreatePathSessionOperator(Learning360BaseOperator):
     """
-    Make sure of a session of a path (``createPathSession``), known by its path, name and owner group.
+    Create a session of a path (``createPathSession``), unless the path has one of this name and owner group.
 
-    Returns ``{"session_id", "path_id", "name", "outcome"}``, ``outcome`` being ``created`` or ``already_exists``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.paths.PathActions.create_path_session` and
-        https://360learning.readme.io/docs
+    Returns ``{"session_id", "path_id", "name", "outcome"}``; ``outcome`` is ``created`` or ``already_exists``.
 
     :param path_id: Id of the path.
     :param name: Name of the session.
-    :param session_start: When it starts, with a time zone.
-    :param group_id: Owner group.
-    :param session_end: When it ends, with a time zone.
-    :param instructors: Mails, the main instructor first; by default the platform's owner. API v2 will require one.
-    :param additional_information: Seen only in exports and through the API.
-    :param registration_validation: Who validates registrations. API v2 will require it; v1 takes ``disabled``.
-    :param if_exists: ``skip`` takes a session that exists as it is, dates included; ``fail`` fails the task (also
-        when it is retried after its process died).
+    :param session_start: When the session starts: a timestamp with a time zone.
+    :param group_id: Id of the group that owns the session. API v2 sets it in a second step.
+    :param session_end: When the session ends.
+    :param instructors: Email addresses, the main instructor first; by default the platform's owner. API v2 requires
+        one.
+    :param additional_information: Information that only exports and the API show.
+    :param registration_validation: Who validates registrations: ``disabled``, the only value in API v1,
+        ``instructors``, ``managers``, ``adminsAndManagers`` or ``adminsCoachesInstructorsManagers``.
+    :param if_exists: ``skip`` leaves an existing session unchanged, its dates included; ``fail`` fails, also when a
+        task is retried that has created the session.
     """
 
     action = "create_path_session"
@@ -42,8 +44,8 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
         session_end: datetime | str | None = None,
         instructors: Sequence[str] = (),
         additional_information: str | None = None,
-        registration_validation: str = "disabled",
-        if_exists: str = "skip",
+        registration_validation: RegistrationValidation = "disabled",
+        if_exists: IfSessionExists = "skip",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -52,22 +54,26 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
 
 class Learning360EnrollUsersOperator(Learning360BaseOperator):
     """
-    Enroll users in a path session (``addUsersToPathSession``); those enrolled already stay so.
+    Enroll users in a path session (``addUsersToPathSession``); users who are enrolled already stay enrolled.
 
-    Returns ``{"session_id", "outcome": "enrolled", "users"}``. What v1 answers about single users is not
-    documented: a success says that 360Learning took the list.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.paths.PathActions.enroll_users` and
-        https://360learning.readme.io/docs
+    Returns ``{"session_id", "outcome": "enrolled", "users"}``; ``users`` is their number. API v1 does not document what
+    it returns about single users, so success means that 360Learning accepted the list.
 
     :param session_id: Id of the session.
-    :param users: Mails and ids.
-    :param path_id: Id of the path. API v2 will require it.
+    :param users: Email addresses or ids of the users.
+    :param path_id: Id of the path. API v2 requires it.
     """
 
     action = "enroll_users"
 
-    def __init__(self, *, session_id: str, users: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        users: Sequence[str],
+        path_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
@@ -76,39 +82,48 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     """
     Enroll groups in a path session (``addGroupsToPathSession``).
 
-    Returns ``{"session_id", "outcome": "enrolled", "groups"}``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.paths.PathActions.enroll_groups` and
-        https://360learning.readme.io/docs
+    Returns ``{"session_id", "outcome": "enrolled", "groups"}``; ``groups`` is their number.
 
     :param session_id: Id of the session.
-    :param group_ids: Ids of groups.
-    :param path_id: Id of the path. API v2 will require it.
+    :param group_ids: Ids of the groups.
+    :param path_id: Id of the path. API v2 requires it.
     """
 
     action = "enroll_groups"
 
-    def __init__(self, *, session_id: str, group_ids: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        group_ids: Sequence[str],
+        path_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
 
 class Learning360UnenrollUsersOperator(Learning360BaseOperator):
     """
-    Take users out of a path session (``removeUsersFromPathSession``, an operation known from public code only).
+    Unenroll users from a path session (``removeUsersFromPathSession``, known from public code only).
 
-    Returns ``{"session_id", "outcome": "unenrolled", "users"}``.
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.paths.PathActions.unenroll_users` and
-        https://360learning.readme.io/docs
+    Returns ``{"session_id", "outcome": "unenrolled", "users"}``; ``users`` is their number. In API v1, each id costs
+    one request, which looks up the email address.
 
     :param session_id: Id of the session.
-    :param users: Mails and ids.
-    :param path_id: Id of the path. API v2 will require it.
+    :param users: Email addresses or ids of the users.
+    :param path_id: Id of the path. API v2 requires it.
     """
 
     action = "unenroll_users"
 
-    def __init__(self, *, session_id: str, users: Sequence[str], path_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        users: Sequence[str],
+        path_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())

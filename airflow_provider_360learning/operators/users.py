@@ -4,50 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Mode, Role
 
 
 class Learning360CreateUserOperator(Learning360BaseOperator):
     """
-    Create or invite a user (``createOrInviteUser``), with group and role.
+    Create or invite a user (``createOrInviteUser``), with groups and a role.
 
-    ``mode`` says what happens to the person: ``invite`` (an invitation mail; the account exists once it is
-    accepted), ``create_active`` (an account at once, no mail; without ``password``, a random one that nobody
-    knows), ``create_active_and_mail_password`` and ``create_active_and_mail_generated_password`` (an account at
-    once, and a mail with the password; v1 only).
+    Returns ``{"mail", "user_id", "outcome"}``; ``outcome`` is ``created``, ``invited``, ``restored`` (the email address
+    is that of a deleted user), ``updated``, ``already_exists`` or ``already_invited`` (an earlier invitation is
+    pending).
 
-    Returns ``{"mail", "user_id", "outcome"}``, ``outcome`` being ``created``, ``invited``, ``already_exists``,
-    ``updated`` or ``already_invited`` (a pending invitation of before: the person has yet to accept).
-
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.users.UserActions.create_user` and
-        https://360learning.readme.io/docs
-
-    :param mail: Mail address of the person.
+    :param mail: Email address of the person.
     :param first_name: First name.
     :param last_name: Last name.
-    :param group_id: Group to join with ``role``. API v2 will require it.
-    :param role: learner, coach, editor or admin, in all groups given here.
-    :param mode: What happens to the person, see above.
-    :param password: Password of a new account. Give it by a template: what stands in the DAG file is stored with the
-        serialized DAG.
-    :param other_group_ids: Further groups to join.
-    :param primary_group_id: Primary group; one of the groups given here.
+    :param group_id: Id of the group to join with ``role``. API v2 requires it.
+    :param role: Role in all groups given here: learner, coach, editor or admin; analyst, contributor and user-admin
+        exist in API v2 only.
+    :param mode: What happens to the person: ``invite`` sends an invitation, and the account exists once it is accepted;
+        ``create_active`` creates the account at once and sends no email; ``create_active_and_mail_password`` also
+        emails ``password``, and ``create_active_and_mail_generated_password`` one that 360Learning generates (both API
+        v1 only).
+    :param password: Password of a new account. Without it, ``create_active`` sets a random one. Pass it by a template:
+        literal values in the DAG file are stored with the serialized DAG.
+    :param other_group_ids: Ids of further groups to join.
+    :param primary_group_id: Id of the primary group; one of the groups given here.
     :param job: Job title.
     :param organization: Organization.
     :param phone: Phone number.
     :param lang: Language code, such as ``en``.
     :param custom: Additional information, often used for the id of the HR system.
-    :param labels: Old tags of the user. v1 only.
-    :param invitation_expires_after_days: Days until an invitation expires. v1 only.
-    :param password_must_be_changed: Whether the person must change ``password`` when they sign in. API v2 will require
-        it; v1 has no use for it.
-    :param if_exists: ``skip`` leaves somebody who exists as they are, ``update`` brings names, job, organization,
-        phone, language, ``custom`` and the primary group up to date where they are given and makes sure of the
-        groups, ``fail`` fails the task. With ``fail``, a task whose process died
-        after the creation fails when it is retried: the person exists, and nobody can tell that it was this
-        task who created them.
+    :param labels: Old tags of the user. API v1 only.
+    :param invitation_expires_after_days: Days until the invitation expires. API v1 only.
+    :param password_must_be_changed: Whether the person must change ``password`` at the first login. API v2 requires it
+        with a password; API v1 ignores it.
+    :param if_exists: ``skip`` leaves an existing user unchanged; ``update`` updates the profile fields that are given
+        and adds the user to the groups; ``fail`` fails, also when a task is retried that has created the user.
     """
 
     action = "create_user"
@@ -59,8 +56,8 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         first_name: str | None = None,
         last_name: str | None = None,
         group_id: str | None = None,
-        role: str = "learner",
-        mode: str = "invite",
+        role: Role = "learner",
+        mode: Mode = "invite",
         password: str | None = None,
         other_group_ids: Sequence[str] = (),
         primary_group_id: str | None = None,
@@ -72,7 +69,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         labels: Sequence[str] = (),
         invitation_expires_after_days: int | None = None,
         password_must_be_changed: bool | None = None,
-        if_exists: str = "skip",
+        if_exists: IfExists = "skip",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,30 +78,28 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
 
 class Learning360UpdateUserOperator(Learning360BaseOperator):
     """
-    Change fields of a user (``updateUser``); what is not given stays.
+    Change fields of a user (``updateUser``); fields that are not given keep their values.
 
-    Returns ``{"user", "outcome"}``, ``outcome`` being ``updated``, or ``invited`` where a new mail led to a new
+    Returns ``{"user", "outcome"}``; ``outcome`` is ``updated``, or ``invited`` if a new email address led to a new
     invitation.
 
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.users.UserActions.update_user` and
-        https://360learning.readme.io/docs
-
-    :param user: Mail or id.
-    :param mail: New mail address.
+    :param user: Email address or id of the user.
+    :param mail: New email address.
     :param first_name: First name.
     :param last_name: Last name.
     :param job: Job title.
     :param organization: Organization.
     :param phone: Phone number.
     :param lang: Language code, such as ``en``.
-    :param custom: Additional information.
-    :param primary_group_id: Primary group; one that the user is in.
-    :param password: New password. Give it by a template: what stands in the DAG file is stored with the serialized
+    :param custom: Additional information. That API v1 accepts it here is an assumption.
+    :param primary_group_id: Id of the primary group; one that the user is a member of.
+    :param password: New password. Pass it by a template: literal values in the DAG file are stored with the serialized
         DAG.
-    :param password_must_be_changed: Whether the user must change it when they sign in. API v2 will require it; v1 has
-        no use for it.
-    :param to_be_deactivated_at: When to deactivate the account: a moment in the future, with a time zone.
-    :param custom_fields: Custom field id to value, a text or a date.
+    :param password_must_be_changed: Whether the user must change ``password`` at the next login. API v2 requires it
+        with a password; API v1 ignores it.
+    :param to_be_deactivated_at: When to deactivate the account: a timestamp in the future, with a time zone.
+    :param custom_fields: Custom field id to value, a string or a date, as an object or its JSON text. Fields left out
+        keep their value.
     """
 
     action = "update_user"
@@ -134,20 +129,23 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
 
 class Learning360DeleteUserOperator(Learning360BaseOperator):
     """
-    Delete a user (``deleteUser``): no login any more; statistics stay.
+    Delete a user (``deleteUser``), who cannot log in any more; statistics stay.
 
-    Returns ``{"user", "outcome"}``, ``outcome`` being ``deleted`` or ``not_found``.
+    Returns ``{"user", "outcome"}``; ``outcome`` is ``deleted`` or ``not_found``.
 
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.users.UserActions.delete_user` and
-        https://360learning.readme.io/docs
-
-    :param user: Mail or id.
-    :param if_missing: ``skip`` takes a user who does not exist for done; ``fail`` fails the task (also when it
-        is retried after its process died).
+    :param user: Email address or id of the user.
+    :param if_missing: ``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that
+        has deleted the user.
     """
 
     action = "delete_user"
 
-    def __init__(self, *, user: str, if_missing: str = "skip", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        user: str,
+        if_missing: IfMissing = "skip",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())

@@ -22,6 +22,7 @@ NAMES = {
     "reservations": "Cost of a reservation",
     "waits": "Cost of waits",
     "parsing": "Cost of parsing",
+    "preflight": "Check of rows before the first request",
     "exports": "Export of a million attempts",
     "bulk": "Bulk tasks",
 }

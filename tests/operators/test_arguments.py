@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import typing
 
 import pytest
 
+from airflow_provider_360learning.api.models import choices
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.get_provider_info import get_provider_info
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
@@ -128,3 +130,28 @@ def test_an_argument_that_does_not_exist_fails_when_the_dag_is_parsed(kind):
     required, more = required_values(kind)
     with pytest.raises(Exception, match="nickname"):
         kind(task_id="surplus", nickname="x", **required, **more)
+
+
+@pytest.mark.parametrize("operator", ONE_ACTION, ids=lambda operator: operator.__name__)
+def test_operator_describes_its_arguments_as_the_model_does(operator):
+    """The docs' tables are generated from the model, so that the two would contradict each other."""
+    lines = (operator.__doc__ or "").split(":param ")[1:]
+    described = {name: " ".join(text.split()) for name, _, text in (line.partition(": ") for line in lines)}
+    fields = getattr(ApiV1, operator.action).model.model_fields
+    assert described == {name: " ".join((field.description or "").split()) for name, field in fields.items()}
+
+
+@pytest.mark.parametrize("operator", ONE_ACTION, ids=lambda operator: operator.__name__)
+def test_operator_offers_the_choices_of_the_model(operator):
+    offered = choices_in(typing.get_type_hints(operator.__init__, localns=vars(choices)))
+    assert offered == choices_in(typing.get_type_hints(getattr(ApiV1, operator.action).model))
+
+
+def choices_in(hints):
+    """Return the names and choices of the annotations that are (optional) literals."""
+    found = {}
+    for name, hint in hints.items():
+        for one in (hint, *typing.get_args(hint)):
+            if typing.get_origin(one) is typing.Literal:
+                found[name] = typing.get_args(one)
+    return found

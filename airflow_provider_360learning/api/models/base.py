@@ -64,9 +64,9 @@ class ActionArguments(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _leave_out_missing(cls, values: Any) -> Any:
-        if isinstance(values, dict) and any(map(is_missing, values.values())):
-            return {name: value for name, value in values.items() if not is_missing(value)}
-        return values
+        if not isinstance(values, dict) or all(map(_is_filled_string, values.values())):  # most rows of a file
+            return values
+        return {name: value for name, value in values.items() if not is_missing(value)}
 
     @model_validator(mode="after")
     def _refuse_conflicts(self) -> Self:
@@ -144,6 +144,10 @@ def parse_choice(*choices: str) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def _is_filled_string(value: Any) -> bool:
+    return type(value) is str and value != "" and not value.isspace()
 
 
 def _problem_of_field(error: Mapping[str, Any], values: Mapping[str, Any], name: str) -> Problem:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem
+from airflow_provider_360learning.api.models.choices import Difficulty, Result
 from airflow_provider_360learning.api.models.fields import (
     FilledTexts,
     Id,
@@ -23,9 +23,6 @@ from airflow_provider_360learning.api.models.fields import (
     Url,
     WholePercent,
 )
-
-Result: TypeAlias = Literal["success", "failed"]
-Difficulty: TypeAlias = Literal["beginner", "intermediate", "advanced"]
 
 _GROUP_ID = Field(description="Id of the group whose library has the courses.")
 _PLATFORM = Field(description="Name of the provider.")

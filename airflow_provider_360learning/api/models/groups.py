@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem
+from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Role
 from airflow_provider_360learning.api.models.fields import Boolean, Id, Text, User
-from airflow_provider_360learning.api.models.users import IfExists, IfMissing, Role
 
 
 class CreateGroup(ActionArguments):
@@ -22,8 +22,8 @@ class CreateGroup(ActionArguments):
     custom: Text | None = Field(default=None, description="Additional information.")
     if_exists: IfExists = Field(
         default="skip",
-        description="``skip`` leaves an existing group unchanged; ``update`` updates ``public`` and ``custom``; ``fail`` "
-        "fails, also when a task is retried that has created the group.",
+        description="``skip`` leaves an existing group unchanged; ``update`` updates ``public`` and ``custom``; "
+        "``fail`` fails, also when a task is retried that has created the group.",
     )
 
 
@@ -58,8 +58,8 @@ class DeleteGroup(ActionArguments):
     group_id: Id = Field(description="Id of the group.")
     if_missing: IfMissing = Field(
         default="skip",
-        description="``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that has "
-        "deleted the group.",
+        description="``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that "
+        "has deleted the group.",
     )
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 from pydantic import Field
 
 from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.choices import IfSessionExists, RegistrationValidation
 from airflow_provider_360learning.api.models.fields import FilledIds, FilledUsers, Id, Mails, Text, Timestamp
-
-#: Who validates registrations for a session.
-RegistrationValidation: TypeAlias = Literal[
-    "disabled", "instructors", "managers", "adminsAndManagers", "adminsCoachesInstructorsManagers"
-]
 
 _PATH_ID = Field(default=None, description="Id of the path. API v2 requires it.")
 
@@ -44,13 +38,13 @@ class CreatePathSession(ActionArguments):
     )
     registration_validation: RegistrationValidation = Field(
         default="disabled",
-        description="Who validates registrations: ``disabled``, the only value in API v1, ``instructors``, ``managers``, "
-        "``adminsAndManagers`` or ``adminsCoachesInstructorsManagers``.",
+        description="Who validates registrations: ``disabled``, the only value in API v1, ``instructors``, "
+        "``managers``, ``adminsAndManagers`` or ``adminsCoachesInstructorsManagers``.",
     )
-    if_exists: Literal["skip", "fail"] = Field(
+    if_exists: IfSessionExists = Field(
         default="skip",
-        description="``skip`` leaves an existing session unchanged, its dates included; ``fail`` fails, also when a task "
-        "is retried that has created the session.",
+        description="``skip`` leaves an existing session unchanged, its dates included; ``fail`` fails, also when a "
+        "task is retried that has created the session.",
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem
+from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Mode, Role
 from airflow_provider_360learning.api.models.fields import (
     Boolean,
     CustomFields,
@@ -22,17 +22,6 @@ from airflow_provider_360learning.api.models.fields import (
     User,
 )
 
-#: Roles of both API versions; ``editor`` is v1's "author".
-Role: TypeAlias = Literal["learner", "coach", "editor", "admin", "analyst", "contributor", "user-admin"]
-#: What happens to a new user.
-Mode: TypeAlias = Literal[
-    "invite", "create_active", "create_active_and_mail_password", "create_active_and_mail_generated_password"
-]
-#: What to do about an object that exists.
-IfExists: TypeAlias = Literal["skip", "update", "fail"]
-#: What to do about an object that does not exist (any more).
-IfMissing: TypeAlias = Literal["skip", "fail"]
-
 
 class CreateUser(ActionArguments):
     """Arguments of ``create_user``."""
@@ -43,8 +32,8 @@ class CreateUser(ActionArguments):
     group_id: Id | None = Field(default=None, description="Id of the group to join with ``role``. API v2 requires it.")
     role: Role = Field(
         default="learner",
-        description="Role in all groups given here: learner, coach, editor or admin; analyst, contributor and user-admin "
-        "exist in API v2 only.",
+        description="Role in all groups given here: learner, coach, editor or admin; analyst, contributor and "
+        "user-admin exist in API v2 only.",
     )
     mode: Mode = Field(
         default="invite",
@@ -55,8 +44,8 @@ class CreateUser(ActionArguments):
     )
     password: Password | None = Field(
         default=None,
-        description="Password of a new account. Without it, ``create_active`` sets a random one. Pass it by a template: "
-        "literal values in the DAG file are stored with the serialized DAG.",
+        description="Password of a new account. Without it, ``create_active`` sets a random one. Pass it by a "
+        "template: literal values in the DAG file are stored with the serialized DAG.",
     )
     other_group_ids: Ids = Field(default=(), description="Ids of further groups to join.")
     primary_group_id: Id | None = Field(
@@ -75,8 +64,8 @@ class CreateUser(ActionArguments):
     )
     password_must_be_changed: Boolean | None = Field(
         default=None,
-        description="Whether the person must change ``password`` at the first login. API v2 requires it with a password; "
-        "API v1 ignores it.",
+        description="Whether the person must change ``password`` at the first login. API v2 requires it with a "
+        "password; API v1 ignores it.",
     )
     if_exists: IfExists = Field(
         default="skip",
@@ -130,8 +119,8 @@ class UpdateUser(ActionArguments):
     )
     password: Password | None = Field(
         default=None,
-        description="New password. Pass it by a template: literal values in the DAG file are stored with the serialized "
-        "DAG.",
+        description="New password. Pass it by a template: literal values in the DAG file are stored with the "
+        "serialized DAG.",
     )
     password_must_be_changed: Boolean | None = Field(
         default=None,
@@ -159,8 +148,8 @@ class DeleteUser(ActionArguments):
     user: User = Field(description="Email address or id of the user.")
     if_missing: IfMissing = Field(
         default="skip",
-        description="``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that has "
-        "deleted the user.",
+        description="``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that "
+        "has deleted the user.",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
+from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.fields import normalized
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -16,7 +17,6 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     UpdateGroup,
 )
-from airflow_provider_360learning.api.models.users import Role
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
     CreatedGroup,
@@ -146,8 +146,8 @@ class GroupActions(ApiAdapter):
         """
         Remove one role, or all roles, of a user in a group (``deleteUserFromGroup``).
 
-        The user also leaves public subgroups, down to the first private one. A user who leaves the last group is deleted
-        from the platform.
+        The user also leaves public subgroups, down to the first private one. A user who leaves the last group is
+        deleted from the platform.
         """
         group_id, user = arguments.group_id, arguments.user
         body = {

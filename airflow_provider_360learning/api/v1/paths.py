@@ -96,7 +96,8 @@ class PathActions(ApiAdapter):
         :return: ``outcome`` is ``created`` or ``already_exists``.
         :raises AlreadyExistsError: with ``if_exists="fail"``, if the session exists.
         :raises RefusedError: if several sessions match, so that the choice would be arbitrary.
-        :raises OutcomeUnknownError: if the outcome is unknown, and the session is not listed (yet) or the listing fails.
+        :raises OutcomeUnknownError: if the outcome is unknown, and the session is not listed (yet) or the listing
+            fails.
         """
         path_id, name = arguments.path_id, arguments.name
         found = yield from self._find_session(arguments)

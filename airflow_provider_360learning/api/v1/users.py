@@ -88,9 +88,9 @@ class UserActions(ApiAdapter):
         """
         Create or invite a user (``createOrInviteUser``).
 
-        :return: ``outcome`` is ``created``, ``invited``, ``restored`` (the email address is that of a deleted user, whose
-            managers, statistics and password are back), ``already_exists``, ``updated`` or ``already_invited`` (an
-            earlier invitation is pending; v1 cannot look one up, so ``user_id`` is ``None``).
+        :return: ``outcome`` is ``created``, ``invited``, ``restored`` (the email address is that of a deleted user,
+            whose managers, statistics and password are back), ``already_exists``, ``updated`` or ``already_invited``
+            (an earlier invitation is pending; v1 cannot look one up, so ``user_id`` is ``None``).
         :raises AlreadyExistsError: with ``if_exists="fail"``, if a user has the email address.
         :raises RefusedError: if another company uses or has invited the email address, or if a user with a pending
             invitation was to be updated.

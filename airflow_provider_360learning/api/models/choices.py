@@ -1,0 +1,26 @@
+"""Values of which one is chosen, in the names that both versions of the API share."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+#: Roles in a group; ``editor`` is v1's "author". analyst, contributor and user-admin exist in API v2 only.
+Role: TypeAlias = Literal["learner", "coach", "editor", "admin", "analyst", "contributor", "user-admin"]
+#: What happens to a new user.
+Mode: TypeAlias = Literal[
+    "invite", "create_active", "create_active_and_mail_password", "create_active_and_mail_generated_password"
+]
+#: What to do about an object that exists.
+IfExists: TypeAlias = Literal["skip", "update", "fail"]
+#: What to do about an object that exists and cannot be updated.
+IfSessionExists: TypeAlias = Literal["skip", "fail"]
+#: What to do about an object that does not exist (any more).
+IfMissing: TypeAlias = Literal["skip", "fail"]
+#: Who validates registrations for a session.
+RegistrationValidation: TypeAlias = Literal[
+    "disabled", "instructors", "managers", "adminsAndManagers", "adminsCoachesInstructorsManagers"
+]
+#: Result of an attempt at an external course.
+Result: TypeAlias = Literal["success", "failed"]
+#: Difficulty of an external course.
+Difficulty: TypeAlias = Literal["beginner", "intermediate", "advanced"]
