@@ -16,7 +16,7 @@ from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MA
 from tests.api.support import (
     FREE,
     TOKEN,
-    Answer,
+    Response,
     TinyServer,
     secrets_in,
     self_signed,
@@ -47,7 +47,7 @@ def test_a_hook_keeps_its_client(sandbox, connect):
 
 
 def test_the_server_is_told_who_asks(connect):
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         connect(host=server.url)
         Learning360Hook().api.list_groups()
     assert {request.headers["User-Agent"] for request in server.requests} == {
@@ -137,11 +137,11 @@ def test_a_host_that_says_nothing(connect):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answer(b"<html>Welcome</html>"), "is the Base URL that of 360Learning?"),
-        (Answer(b"<html>Not here</html>", 404), "Base URL"),
-        (Answer({"message": "Not Found"}, 404), "Base URL"),
-        (Answer("", 302, {"Location": "https://elsewhere.invalid/login"}), "Base URL"),
-        (Answer({"_id": "1"}), "The host answered something for a user who cannot exist"),
+        (Response(b"<html>Welcome</html>"), "is the Base URL that of 360Learning?"),
+        (Response(b"<html>Not here</html>", 404), "Base URL"),
+        (Response({"message": "Not Found"}, 404), "Base URL"),
+        (Response("", 302, {"Location": "https://elsewhere.invalid/login"}), "Base URL"),
+        (Response({"_id": "1"}), "The host answered something for a user who cannot exist"),
     ],
     ids=["a page", "no page", "another API", "a redirect", "says yes to everything"],
 )
@@ -156,7 +156,7 @@ def test_a_host_that_is_not_360learning(connect, auth, answer, expected):
 
 @every_way
 def test_a_certificate_that_nobody_vouches_for(connect, tmp_path, auth):
-    with TinyServer(with_token(lambda request: Answer([])), self_signed(tmp_path)) as server:
+    with TinyServer(with_token(lambda request: Response([])), self_signed(tmp_path)) as server:
         connect(host=server.url, extra={"auth": auth})
         fails_with("TLS failed: the host's certificate is not trusted")
     assert server.requests == []
@@ -164,8 +164,8 @@ def test_a_certificate_that_nobody_vouches_for(connect, tmp_path, auth):
 
 def test_each_of_these_is_told_from_the_others(sandbox, connect, tmp_path):
     with (
-        TinyServer(lambda request: Answer({"message": "Not Found"}, 404)) as other,
-        TinyServer(lambda request: Answer([]), self_signed(tmp_path)) as tls,
+        TinyServer(lambda request: Response({"message": "Not Found"}, 404)) as other,
+        TinyServer(lambda request: Response([]), self_signed(tmp_path)) as tls,
     ):
         messages = set()
         for problem in (
@@ -227,7 +227,7 @@ def test_no_secret_is_shown(sandbox, connect, caplog, auth, fault):
 def test_tokens_are_handed_to_airflows_masker(connect):
     from airflow.providers.common.compat.sdk import redact
 
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         connect(host=server.url)
         Learning360Hook().api.list_groups()
     assert TOKEN not in json.dumps(redact(f"Bearer {TOKEN}"))
