@@ -65,7 +65,7 @@ def test_every_fault_is_reported_with_its_row_line_field_and_value(tmp_path, ref
         "ana@acme.test,Ana again,learner\n",
     )
     assert [(one["row"], one["line"], one["field"], one["value"]) for one in refuse("create_user", file)] == [
-        (2, 3, "first_name", "two\nlines"),
+        (2, 3, "first_name", "two\\nlines"),
         (2, 3, "role", "boss"),
         (3, 5, "mail", "cy"),
         (4, 6, None, None),
