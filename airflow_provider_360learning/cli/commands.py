@@ -113,8 +113,8 @@ def _check_rate_limiter() -> Finding:
 
     choice = active_rate_limiter()
     if choice.warning:
-        return Finding(Verdict.WARN, f"backend {choice.kind}: {choice.warning}")
-    return Finding(Verdict.OK, f"backend {choice.kind}: {choice.reason}")
+        return Finding(Verdict.WARN, f"backend {choice.backend}: {choice.warning}")
+    return Finding(Verdict.OK, f"backend {choice.backend}: {choice.reason}")
 
 
 def _check_api(conn_id: str) -> Finding:

@@ -1,1 +1,1 @@
-"""Airflow connections, read and checked."""
+"""Airflow connections as validated models."""

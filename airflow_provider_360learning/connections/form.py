@@ -1,12 +1,17 @@
-"""The connection form, declared once as data.
+"""
+The connection form, declared once as data, and the defaults of its fields.
 
-Airflow 3.2 and later read it from the provider info; older ones ask the hook, whose two form methods
-return what the functions here make of the same data.
+Airflow 3.2 and later read the form from the provider info; older ones ask the hook, whose two form methods return what
+the functions here derive from the same data. Airflow imports this module at every start.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wtforms import Field
 
 CONNECTION_TYPE = "learning360"
 HOOK_NAME = "360Learning"
@@ -14,9 +19,12 @@ DEFAULT_CONN_ID = "learning360_default"
 EU_BASE_URL = "https://app.360learning.com"
 US_BASE_URL = "https://app.us.360learning.com"
 
+#: Labels of the standard fields.
+LABELS: Mapping[str, str] = {"host": "Base URL", "login": "Company ID", "password": "API key"}
+
 _BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["port", "schema"],
-    "relabeling": {"host": "Base URL", "login": "Company ID", "password": "API key"},
+    "relabeling": dict(LABELS),
     "placeholders": {
         "host": f"{EU_BASE_URL} (EU, used when empty) or {US_BASE_URL} (US)",
         "login": "ID of the company (or platform group) on 360Learning",
@@ -27,13 +35,13 @@ _BEHAVIOUR: dict[str, Any] = {
 EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     "api_version": {
         "label": "API version",
-        "description": "Version of the 360Learning API that this connection speaks.",
+        "description": "Version of the 360Learning API.",
         "schema": {"type": ["string", "null"], "enum": ["v1"], "default": "v1"},
     },
     "auth": {
         "label": "Authentication",
-        "description": "How requests prove who they are: oauth2 (an access token, fetched when needed), "
-        "api_key_header (company and key in the headers) or api_key_query (both in the query string).",
+        "description": "How requests authenticate: oauth2 (an access token, fetched when needed), "
+        "api_key_header (company ID and API key in headers) or api_key_query (both in the query string).",
         "schema": {
             "type": ["string", "null"],
             "enum": ["oauth2", "api_key_header", "api_key_query"],
@@ -42,53 +50,55 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "token_path": {
         "label": "Token path",
-        "description": "Path below the base URL that issues access tokens (oauth2 only). "
-        "By default the path of the API version.",
+        "description": "Path under the base URL that issues access tokens (oauth2 only). Empty means the path of the "
+        "API version.",
         "schema": {"type": ["string", "null"]},
     },
     "connect_timeout": {
         "label": "Connect timeout (s)",
-        "description": "Seconds to wait for a connection to the server.",
+        "description": "Maximum number of seconds to wait for a connection to the server.",
         "schema": {"type": ["number", "null"], "minimum": 0.001, "default": 10},
     },
     "read_timeout": {
         "label": "Read timeout (s)",
-        "description": "Seconds to wait for the server between two pieces of its answer.",
+        "description": "Maximum number of seconds to wait for the next bytes of a response.",
         "schema": {"type": ["number", "null"], "minimum": 0.001, "default": 60},
     },
     "ca_bundle": {
         "label": "CA bundle",
-        "description": "Path of a file with the certificates to trust, where the usual ones are not enough. "
+        "description": "Path of a file with the certificates to trust instead of the default ones. "
         "It must exist on every worker and triggerer.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
         "label": "Proxy",
-        "description": "URL of a proxy for this connection; it wins over HTTPS_PROXY and NO_PROXY. "
-        "Hidden like a password, because it may hold credentials.",
+        "description": "URL of a proxy for this connection, which overrides HTTPS_PROXY and NO_PROXY. "
+        "Hidden like a password, because it may contain credentials.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "limits": {
         "label": "Limits",
-        "description": "Request limits agreed with 360Learning, as a JSON object by the names of the limits "
-        "table in the documentation.",
+        "description": "Rate limits agreed with 360Learning: a JSON object of limit name (see the table of limits in "
+        "the documentation) to requests per window.",
         "schema": {"type": ["object", "null"]},
     },
 }
 
 
 def default_of(field: str) -> Any:
-    """The value that an extra field has where the connection leaves it out.
+    """
+    Return the value of an extra field that a connection leaves out.
 
-    :param field: name of the extra field
+    :param field: Name of the extra field.
     """
     return EXTRA_FIELDS[field]["schema"].get("default")
 
 
 def connection_type_info(hook_class_name: str) -> dict[str, Any]:
-    """The entry of this connection type in the provider info.
+    """
+    Return the entry of this connection type in the provider info.
 
-    :param hook_class_name: import path of the hook class
+    :param hook_class_name: Import path of the hook class.
     """
     return {
         "connection-type": CONNECTION_TYPE,
@@ -100,17 +110,17 @@ def connection_type_info(hook_class_name: str) -> dict[str, Any]:
 
 
 def ui_field_behaviour() -> dict[str, Any]:
-    """What the hook answers to ``get_ui_field_behaviour`` (Airflow before 3.2)."""
+    """Return the result of the hook's ``get_ui_field_behaviour`` (Airflow before 3.2)."""
     return {key.replace("-", "_"): value for key, value in _BEHAVIOUR.items()}
 
 
-def connection_form_widgets() -> dict[str, Any]:
-    """What the hook answers to ``get_connection_form_widgets`` (Airflow before 3.2)."""
+def connection_form_widgets() -> dict[str, Field]:
+    """Return the result of the hook's ``get_connection_form_widgets`` (Airflow before 3.2)."""
     return {name: _widget(field) for name, field in EXTRA_FIELDS.items()}
 
 
-def _widget(field: dict[str, Any]) -> Any:
-    """One form field in the only classes that Airflow admits; numbers and objects are entered as text."""
+def _widget(field: Mapping[str, Any]) -> Field:
+    """Return a form field, in one of the few classes that Airflow accepts; numbers and objects are entered as text."""
     from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from wtforms import PasswordField, StringField
     from wtforms.validators import Optional, any_of

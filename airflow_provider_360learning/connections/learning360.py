@@ -1,21 +1,22 @@
-"""An Airflow connection, read and checked: a malformed one gives one error that names the field."""
+"""The model of a connection to 360Learning."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args
 from urllib.parse import urlsplit
 
 import requests
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 
+from airflow_provider_360learning.api.models.base import parse_choice
+from airflow_provider_360learning.api.models.fields import parse_integer, problem
 from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.api.types import AuthMethod, Settings
-from airflow_provider_360learning.api.v1.spec import API_V1
-from airflow_provider_360learning.connections.form import EU_BASE_URL, EXTRA_FIELDS, default_of
-from airflow_provider_360learning.exceptions import InvalidConnectionError
+from airflow_provider_360learning.api.versions import VERSIONS, ApiVersion
+from airflow_provider_360learning.connections.base import ConnectionModel, parse_existing_path, parse_seconds
+from airflow_provider_360learning.connections.form import EU_BASE_URL, EXTRA_FIELDS, LABELS, default_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -23,162 +24,193 @@ if TYPE_CHECKING:
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionFacts:
+class Address(NamedTuple):
     """
-    What a connection says.
+    The fields of a connection that make up the base URL.
 
-    :param settings: StoragePath and how to reach 360Learning.
-    :param api_version: The version of the API to speak.
-    :param limits: Limits agreed with the vendor, calls by limit name.
+    :param host: A host name, or a URL.
+    :param schema: Scheme of the URL, if the host is a name.
+    :param port: Port, if the host has none.
     """
 
-    settings: Settings
-    api_version: str
-    limits: Mapping[str, int]
+    host: str | None
+    schema: str | None
+    port: int | None
 
 
-def read_connection(connection: Connection, extra: Mapping[str, Any]) -> ConnectionFacts:
+def parse_credential(value: Any) -> str:
     """
-    Read and check a connection.
+    Return a company ID or an API key without blanks around it.
 
-    :param connection: The connection.
-    :param extra: Its extra, decoded.
-    :raises InvalidConnectionError: naming the field that is wrong, and what was expected.
+    :raises PydanticCustomError: for other characters than printable ASCII; the value is not shown.
     """
-    return _Reader(connection, extra).facts()
+    text = str(value).strip()
+    if not (text.isascii() and text.isprintable()):
+        raise problem("contains characters other than printable ASCII")
+    return text
 
 
-class _Reader:
-    def __init__(self, connection: Connection, extra: Mapping[str, Any]) -> None:
-        self._connection = connection
-        self._extra = extra
+def parse_secret(value: Any) -> SecretStr:
+    """Return an API key; see :func:`parse_credential`."""
+    return SecretStr(parse_credential(value))
 
-    def facts(self) -> ConnectionFacts:
-        self._check_extra()
-        return ConnectionFacts(
-            settings=Settings(
-                base_url=self._base_url(),
-                company_id=self._required("login", "Company ID"),
-                api_key=self._required("password", "API key"),
-                auth=cast("AuthMethod", self._choice("auth")),
-                token_path=self._token_path(),
-                connect_timeout=self._seconds("connect_timeout"),
-                read_timeout=self._seconds("read_timeout"),
-                ca_bundle=self._ca_bundle(),
-                proxy=self._proxy(),
-            ),
-            api_version=self._choice("api_version"),
-            limits=self._limits(),
+
+def parse_base_url(address: Address) -> str:
+    """
+    Return a URL of scheme, host and perhaps port.
+
+    :raises PydanticCustomError: for anything else; the value is not shown, because it may contain credentials.
+    """
+    text = (address.host or "").strip() or EU_BASE_URL
+    if "://" not in text:
+        text = f"{address.schema or 'https'}://{text}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port or address.port
+        (parts.hostname or "").encode("idna")
+        requests.Request("GET", text).prepare()
+    except ValueError:
+        raise problem(f"is not a URL such as {EU_BASE_URL}") from None
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise problem(f"must be a URL such as {EU_BASE_URL}")
+    if parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+        raise problem(f"must contain scheme and host alone, such as {EU_BASE_URL}")
+    if parts.scheme == "http" and not is_loopback(text):
+        raise problem("plain http is allowed for this machine only; use https")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def parse_token_path(value: Any) -> str:
+    """
+    Return the path of the token endpoint.
+
+    :raises PydanticCustomError: if it is not a path: with a host in it, the API key would be sent elsewhere.
+    """
+    path = str(value)
+    if not path.startswith("/") or path.startswith("//") or urlsplit(path).query:
+        raise problem("must be a path such as /api/v2/oauth2/token")
+    return path
+
+
+def parse_proxy(value: Any) -> SecretStr:
+    """
+    Return the URL of a proxy.
+
+    :raises PydanticCustomError: if it is not one; the value is not shown, because it may contain credentials.
+    """
+    text = str(value)
+    if not _is_proxy(text if "://" in text else f"http://{text}"):
+        raise problem("must be a URL such as http://proxy.example.com:3128")
+    return SecretStr(text)
+
+
+def parse_limits(value: Any) -> Any:
+    """
+    Return a JSON object, also from its text.
+
+    :raises PydanticCustomError: if it is not one.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping):
+        raise problem('must be a JSON object, such as {"company_writes": 10}')
+    return {str(name): requests_per_window for name, requests_per_window in value.items()}
+
+
+def parse_requests(value: Any) -> int:
+    """
+    Read a number of requests per window.
+
+    :raises PydanticCustomError: if it is not an integer of at least 1.
+    """
+    return parse_integer(value, minimum=1)
+
+
+Seconds = Annotated[float, PlainValidator(parse_seconds)]
+
+
+class Learning360Connection(ConnectionModel):
+    """
+    A connection to 360Learning; see docs/connection.md for its fields.
+
+    Its repr shows no secret.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    labels: ClassVar[Mapping[str, str]] = LABELS
+
+    base_url: Annotated[str, PlainValidator(parse_base_url)] = Field(alias="host")
+    company_id: Annotated[str, PlainValidator(parse_credential)] = Field(alias="login")
+    api_key: Annotated[SecretStr, PlainValidator(parse_secret)] = Field(alias="password")
+    # A string, because the versions are a matter of `api.versions`.
+    api_version: Annotated[str, PlainValidator(parse_choice(*VERSIONS))] = Field(
+        default=default_of("api_version"), alias="extra.api_version"
+    )
+    auth: Annotated[AuthMethod, PlainValidator(parse_choice(*get_args(AuthMethod)))] = Field(
+        default=default_of("auth"), alias="extra.auth"
+    )
+    token_path: Annotated[str, PlainValidator(parse_token_path)] | None = Field(
+        default=default_of("token_path"), alias="extra.token_path"
+    )
+    connect_timeout: Seconds = Field(default=default_of("connect_timeout"), alias="extra.connect_timeout")
+    read_timeout: Seconds = Field(default=default_of("read_timeout"), alias="extra.read_timeout")
+    ca_bundle: Annotated[str, PlainValidator(parse_existing_path)] | None = Field(
+        default=default_of("ca_bundle"), alias="extra.ca_bundle"
+    )
+    proxy: Annotated[SecretStr, PlainValidator(parse_proxy)] | None = Field(
+        default=default_of("proxy"), alias="extra.proxy"
+    )
+    limits: Annotated[Mapping[str, Annotated[int, PlainValidator(parse_requests)]], BeforeValidator(parse_limits)] = (
+        Field(default={}, alias="extra.limits")
+    )
+
+    @classmethod
+    def values(cls, connection: Connection, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """See :meth:`ConnectionModel.values`; the base URL has several fields."""
+        values = super().values(connection, extra)
+        values["host"] = Address(values.get("host"), values.pop("schema", None), values.pop("port", None))
+        values.pop("conn_type", None)
+        return values
+
+    @field_validator("limits")
+    @classmethod
+    def _check_names(cls, limits: Mapping[str, int], info: ValidationInfo) -> Mapping[str, int]:
+        if version := VERSIONS.get(info.data.get("api_version", "")):
+            for name in limits:
+                if name not in version.spec.limits:
+                    known = ", ".join(sorted(version.spec.limits))
+                    raise problem(f"is not a limit of API {version.spec.name}; its limits are {known}", place=[name])
+        return limits
+
+    @classmethod
+    def _describe(cls, error: Any) -> str:
+        if error["type"] == "extra_forbidden":
+            return f"field {error['loc'][0]}: is unknown; known are {', '.join(EXTRA_FIELDS)}"
+        return super()._describe(error)
+
+    @property
+    def version(self) -> ApiVersion:
+        """The version of the API."""
+        return VERSIONS[self.api_version]
+
+    @property
+    def settings(self) -> Settings:
+        """Address and credentials, as the client takes them."""
+        return Settings(
+            base_url=self.base_url,
+            company_id=self.company_id,
+            api_key=self.api_key.get_secret_value(),
+            auth=self.auth,
+            token_path=self.token_path,
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            ca_bundle=self.ca_bundle,
+            proxy=self.proxy.get_secret_value() if self.proxy else None,
         )
-
-    def _wrong(self, field: str, problem: str) -> InvalidConnectionError:
-        return InvalidConnectionError(
-            f"Connection {self._connection.conn_id!r}, field {field}: {problem}. Nothing was sent."
-        )
-
-    def _check_extra(self) -> None:
-        if is_no_object(self._connection, self._extra):
-            raise self._wrong("extra", "must be a JSON object")
-        for name in self._extra:
-            if name not in EXTRA_FIELDS:
-                raise self._wrong(f"extra.{name}", f"is not known; known are {', '.join(EXTRA_FIELDS)}")
-
-    def _required(self, field: str, label: str) -> str:
-        value = str(getattr(self._connection, field) or "").strip()
-        if not value:
-            raise self._wrong(f"{field} ({label})", "is missing")
-        if not (value.isascii() and value.isprintable()):
-            raise self._wrong(f"{field} ({label})", "holds characters that no ID or key has")
-        return value
-
-    def _base_url(self) -> str:
-        field = "host (Base URL)"
-        text = (self._connection.host or "").strip() or EU_BASE_URL
-        if "://" not in text:
-            text = f"{self._connection.schema or 'https'}://{text}"
-        try:
-            parts = urlsplit(text)
-            port = parts.port or self._connection.port
-            (parts.hostname or "").encode("idna")
-            requests.Request("GET", text).prepare()
-        except ValueError:
-            raise self._wrong(field, f"is not a URL such as {EU_BASE_URL}") from None
-        if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise self._wrong(field, f"must be a URL such as {EU_BASE_URL}")
-        if parts.username or parts.path.strip("/") or parts.query or parts.fragment:
-            raise self._wrong(field, f"must hold scheme and host alone, such as {EU_BASE_URL}")
-        if parts.scheme == "http" and not is_loopback(text):
-            raise self._wrong(field, "plain http is for this machine only; use https")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-
-    def _text(self, field: str) -> str:
-        value = self._extra.get(field)
-        if value is None or value == "":
-            value = default_of(field)
-        return "" if value is None else str(value).strip()
-
-    def _choice(self, field: str) -> str:
-        value, choices = self._text(field), EXTRA_FIELDS[field]["schema"]["enum"]
-        if value not in choices:
-            raise self._wrong(f"extra.{field}", f"is {value!r}, but must be one of {', '.join(choices)}")
-        return value
-
-    def _token_path(self) -> str | None:
-        path = self._text("token_path")
-        if not path:
-            return None
-        # With a host in it, the path would send the API key somewhere else.
-        if not path.startswith("/") or path.startswith("//") or urlsplit(path).query:
-            raise self._wrong("extra.token_path", "must be a path such as /api/v2/oauth2/token")
-        return path
-
-    def _ca_bundle(self) -> str | None:
-        path = self._text("ca_bundle")
-        if path and not os.path.exists(path):
-            raise self._wrong("extra.ca_bundle", f"there is no {path!r} on this machine")
-        return path or None
-
-    def _proxy(self) -> str | None:
-        proxy = self._text("proxy")
-        if proxy and not _is_proxy(proxy if "://" in proxy else f"http://{proxy}"):
-            raise self._wrong("extra.proxy", "must be a URL such as http://proxy.example.com:3128")
-        return proxy or None
-
-    def _seconds(self, field: str) -> float:
-        text = self._text(field)
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            raise self._wrong(f"extra.{field}", f"is {text!r}, but must be a number of seconds above 0")
-        return seconds
-
-    def _limits(self) -> dict[str, int]:
-        value = self._extra.get("limits")
-        if value is None or value == "":
-            return {}
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                value = None
-        if not isinstance(value, Mapping):
-            raise self._wrong("extra.limits", 'must be a JSON object, such as {"company_writes": 10}')
-        return {str(name): self._limit(str(name), calls) for name, calls in value.items()}
-
-    def _limit(self, name: str, calls: Any) -> int:
-        if name not in API_V1.limits:
-            raise self._wrong(f"extra.limits.{name}", f"is not a limit; known are {', '.join(sorted(API_V1.limits))}")
-        try:
-            number = int(str(calls))
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise self._wrong(f"extra.limits.{name}", f"is {calls!r}, but must be a whole number of calls a second")
-        return number
 
 
 def _is_proxy(url: str) -> bool:
@@ -187,23 +219,3 @@ def _is_proxy(url: str) -> bool:
         return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def is_no_object(connection: Connection, extra: Any) -> bool:
-    """
-    Tell whether an extra is something else than a JSON object.
-
-    :param connection: The connection with the extra as it was written.
-    :param extra: The extra as Airflow decoded it: nothing, where it could not.
-    """
-    return not isinstance(extra, Mapping) or (not extra and _is_broken(connection.extra))
-
-
-def _is_broken(extra: str | None) -> bool:
-    """Tell whether an extra that decoded to nothing was meant to be something."""
-    if not extra or not extra.strip():
-        return False
-    try:
-        return json.loads(extra) not in ({}, None)
-    except ValueError:
-        return True

@@ -1,153 +1,180 @@
 """
-From an Airflow connection to a client of the Redis server that keeps the budget ``redis``.
+The model of a connection to the Redis server of the rate limiter, and its client.
 
 The fields are those of Airflow's own Redis provider (connection type ``redis``), so that one connection serves both.
-That provider's hook is not used, since it leaves the timeouts to the client library: with some versions, a server
-that does not answer holds a task for a minute, with others for ever.
+The hook of that provider is not used, because it leaves the timeouts to the client library: with some versions, a
+server that does not respond blocks a task for a minute, with others without end.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from airflow_provider_360learning.connections.learning360 import is_no_object
+from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator
+
+from airflow_provider_360learning.api.models.base import parse_choice
+from airflow_provider_360learning.api.models.fields import parse_boolean, parse_integer, problem
+from airflow_provider_360learning.connections.base import ConnectionModel, parse_existing_path
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
     from redis import Redis
 
-#: Seconds to wait for a connection to the server, and for an answer of it.
+#: Maximum number of seconds to wait for a connection to the server, and for each of its responses.
 TIMEOUT = 2.0
 
-_DEFAULT_PORT = 6379
-_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_BOOLEANS = {"1": True, "0": False}
+#: Passwords that Airflow's own Redis hook takes for none.
+_NO_PASSWORD = frozenset({"none", "false"})
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+ConnectionType = Literal["redis", "rediss"]
+CertificateCheck = Literal["required", "optional", "none"]
 
 
-def make_client(connection: Connection, extra: Mapping[str, Any]) -> tuple[Redis, str]:
+def parse_host(value: Any) -> str:
     """
-    Read and check a connection, and make a client that connects when it is first used.
+    Return the name or address of a host.
 
-    :param connection: The connection.
-    :param extra: Its extra, decoded.
-    :returns: The client, and a name of the server without any secret.
-    :raises InvalidConnectionError: naming the field that is wrong, or the package that is missing.
+    :raises PydanticCustomError: for anything else; the value is not shown, because it may be a URL with the password.
     """
-    arguments = _Reader(connection, extra).arguments()
+    host = str(value).strip()
     try:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-    except ImportError:
-        raise InvalidConnectionError(
-            "the package redis is not installed: pip install 'airflow-provider-360learning[redis]'"
-        ) from None
-    client = Redis(
-        **arguments,
-        protocol=2,  # understood by every server, and the answers are the same with every version of the library
-        socket_connect_timeout=TIMEOUT,
-        socket_timeout=TIMEOUT,
-        socket_keepalive=True,
-        # Once more, for connections that somebody closed while they were idle: no step of the budget does harm twice.
-        retry=Retry(NoBackoff(), 1),
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not re.fullmatch(r"[\w.-]+", host):
+            raise problem("must be the name or address of a host, and nothing else") from None
+    return host
+
+
+def parse_password(value: Any) -> SecretStr | None:
+    """Return a password, or ``None`` for the words that mean none."""
+    return None if str(value).lower() in _NO_PASSWORD else SecretStr(str(value))
+
+
+def parse_port(value: Any) -> int:
+    """
+    Read the number of a port.
+
+    :raises PydanticCustomError: if it is not a number from 1 to 65535.
+    """
+    return parse_integer(value, minimum=1, maximum=65535)
+
+
+def parse_database(value: Any) -> int:
+    """
+    Read the number of a database.
+
+    :raises PydanticCustomError: if it is not an integer of at least 0.
+    """
+    return parse_integer(value, minimum=0)
+
+
+def parse_flag(value: Any) -> bool:
+    """
+    Read a boolean, also from the texts of a URI.
+
+    :raises PydanticCustomError: if it is none.
+    """
+    return _BOOLEANS[value] if value in _BOOLEANS else parse_boolean(value)
+
+
+def parse_no_cluster(value: Any) -> Literal[False]:
+    """
+    Refuse a cluster.
+
+    :raises PydanticCustomError: for a connection to a cluster, whose nodes would have to be discovered.
+    """
+    if parse_flag(value):
+        raise problem("is true, but clusters are not supported; name one server")
+    return False
+
+
+Flag = Annotated[bool, PlainValidator(parse_flag)]
+Database = Annotated[int, PlainValidator(parse_database)]
+
+
+class RedisConnection(ConnectionModel):
+    """
+    A connection to a Redis server. Fields of Airflow's Redis provider that are not here have no effect.
+
+    The number of the database is in ``extra.db``, or in ``schema``, which is the path of a URI.
+    """
+
+    conn_type: Annotated[ConnectionType, PlainValidator(parse_choice(*get_args(ConnectionType)))] = "redis"
+    host: Annotated[str, PlainValidator(parse_host)]
+    port: Annotated[int, PlainValidator(parse_port)] = 6379
+    login: str | None = None
+    password: Annotated[SecretStr | None, PlainValidator(parse_password)] = None
+    database_in_path: Database = Field(default=0, alias="schema")
+    database: Database | None = Field(default=None, alias="extra.db")
+    cluster: Annotated[Literal[False], PlainValidator(parse_no_cluster)] = Field(default=False, alias="extra.cluster")
+    ssl: Flag = Field(default=False, alias="extra.ssl")
+    ssl_cert_reqs: Annotated[CertificateCheck, PlainValidator(parse_choice(*get_args(CertificateCheck)))] = Field(
+        default="required", alias="extra.ssl_cert_reqs"
     )
-    scheme = "rediss" if "ssl" in arguments else "redis"
-    return client, f"{scheme}://{arguments['host']}:{arguments['port']}/{arguments['db']}"
+    ssl_check_hostname: Flag = Field(default=True, alias="extra.ssl_check_hostname")
+    ssl_ca_certs: str | None = Field(default=None, alias="extra.ssl_ca_certs")
+    ssl_certfile: str | None = Field(default=None, alias="extra.ssl_certfile")
+    ssl_keyfile: str | None = Field(default=None, alias="extra.ssl_keyfile")
 
+    @field_validator(*_FILES)
+    @classmethod
+    def _check_file(cls, path: str | None, info: ValidationInfo) -> str | None:
+        # Without TLS the files have no effect, and another user of the connection may have them on another machine.
+        return parse_existing_path(path) if path and _has_tls(info.data) else path
 
-class _Reader:
-    def __init__(self, connection: Connection, extra: Mapping[str, Any]) -> None:
-        self._connection = connection
-        self._extra = extra
+    @property
+    def name(self) -> str:
+        """The server, without any secret."""
+        return f"redis{'s' if _has_tls(vars(self)) else ''}://{self.host}:{self.port}/{self._database}"
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the arguments of the client."""
-        if is_no_object(self._connection, self._extra):
-            raise self._wrong("extra", "must be a JSON object")
-        if self._connection.conn_type not in (None, "", "redis", "rediss"):
-            raise self._wrong("conn_type", f"is {self._connection.conn_type!r}, but must be redis")
-        if self._flag("cluster", False):
-            raise self._wrong("extra.cluster", "the nodes of a cluster are not looked for; name one server")
-        return {
-            "host": self._host(),
-            "port": self._port(),
-            "db": self._db(),
-            "username": self._connection.login or None,
-            "password": self._password(),
-            **self._tls(),
-        }
+    def make_client(self) -> Redis:
+        """
+        Return a client that connects when it is first used.
 
-    def _wrong(self, field: str, problem: str) -> InvalidConnectionError:
-        return InvalidConnectionError(f"connection {self._connection.conn_id!r}, field {field}: {problem}")
-
-    def _host(self) -> str:
-        host = (self._connection.host or "").strip()
-        if not host:
-            raise self._wrong("host", "is missing")
-        if not _is_host(host):  # it may be a whole URL, with the password
-            raise self._wrong("host", "must be the name or address of a host, and nothing else")
-        return host
-
-    def _port(self) -> int:
-        port = self._connection.port or _DEFAULT_PORT
-        if not 0 < port < 65536:
-            raise self._wrong("port", f"is {port}, but must be a number up to 65535")
-        return port
-
-    def _db(self) -> int:
-        field, value = "extra.db", self._extra.get("db")
-        if value is None or value == "":
-            # The path of a URI, where redis:// addresses have it.
-            field, value = "schema", self._connection.schema or 0
+        :raises InvalidConnectionError: if the package redis is not installed.
+        """
         try:
-            number = int(str(value))
-        except ValueError:
-            number = -1
-        if number < 0:
-            raise self._wrong(field, f"is {value!r}, but must be the number of a database")
-        return number
+            from redis import Redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError:
+            raise InvalidConnectionError(
+                "the package redis is not installed: pip install 'airflow-provider-360learning[redis]'"
+            ) from None
+        return Redis(
+            host=self.host,
+            port=self.port,
+            db=self._database,
+            username=self.login,
+            password=self.password.get_secret_value() if self.password else None,
+            **self._tls_arguments(),
+            protocol=2,  # understood by every server, and with the same responses in every version of the library
+            socket_connect_timeout=TIMEOUT,
+            socket_timeout=TIMEOUT,
+            socket_keepalive=True,
+            # One retry, for connections that were closed while idle: no step of the rate limiter does harm twice.
+            retry=Retry(NoBackoff(), 1),
+        )
 
-    def _password(self) -> str | None:
-        # Airflow's own Redis hook takes these words for none.
-        password = self._connection.password
-        return None if (password or "").lower() in ("", "none", "false") else password
+    @property
+    def _database(self) -> int:
+        return self.database_in_path if self.database is None else self.database
 
-    def _tls(self) -> dict[str, Any]:
-        if not (self._flag("ssl", False) or self._connection.conn_type == "rediss"):
+    def _tls_arguments(self) -> dict[str, Any]:
+        if not _has_tls(vars(self)):
             return {}
-        verify = self._extra.get("ssl_cert_reqs") or "required"
-        if verify not in ("required", "optional", "none"):
-            raise self._wrong("extra.ssl_cert_reqs", f"is {verify!r}, but must be one of required, optional, none")
         return {
             "ssl": True,
-            "ssl_cert_reqs": verify,
-            "ssl_check_hostname": self._flag("ssl_check_hostname", True) and verify != "none",
-            **{name: self._file(name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")},
+            "ssl_cert_reqs": self.ssl_cert_reqs,
+            "ssl_check_hostname": self.ssl_check_hostname and self.ssl_cert_reqs != "none",
+            **{name: getattr(self, name) for name in _FILES},
         }
 
-    def _flag(self, field: str, default: bool) -> bool:
-        value = self._extra.get(field)
-        if value is None or value == "":
-            return default
-        try:
-            return _FLAGS[str(value).lower()]  # a URI gives texts
-        except KeyError:
-            raise self._wrong(f"extra.{field}", f"is {value!r}, but must be true or false") from None
 
-    def _file(self, field: str) -> str | None:
-        path = str(self._extra.get(field) or "").strip()
-        if path and not os.path.exists(path):
-            raise self._wrong(f"extra.{field}", f"there is no {path!r} on this machine")
-        return path or None
-
-
-def _is_host(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return re.fullmatch(r"[\w.-]+", text) is not None
-    return True
+def _has_tls(values: Mapping[str, Any]) -> bool:
+    return values.get("ssl") is True or values.get("conn_type") == "rediss"

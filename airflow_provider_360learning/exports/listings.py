@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.exports.ordered_executor import in_order
 from airflow_provider_360learning.exports.summary import summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
-from airflow_provider_360learning.rows.ordered_executor import map_ordered
 
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
 
-def export_listing(api: ApiV1, kind: str, output_path: StoragePath, *, format: Format | None = None) -> dict[str, Any]:
+def export_listing(
+    api: LearningApi, kind: str, output_path: StoragePath, *, format: Format | None = None
+) -> dict[str, Any]:
     """
     Write all objects of a kind to a file.
 
@@ -36,13 +38,13 @@ def export_listing(api: ApiV1, kind: str, output_path: StoragePath, *, format: F
     return summarize(output_path, encoder)
 
 
-def _memberships(api: ApiV1) -> Iterator[Row]:
+def _memberships(api: LearningApi) -> Iterator[Row]:
     ids = [group["group_id"] for group in api.list_groups()]
-    for members in map_ordered(partial(_members, api), ids):
+    for members in in_order(partial(_members, api), ids):
         yield from members
 
 
-def _members(api: ApiV1, group_id: str) -> list[Row]:
+def _members(api: LearningApi, group_id: str) -> list[Row]:
     try:
         members = api.get_group(group_id=group_id)["members"]
     except NotFoundError:
@@ -52,7 +54,7 @@ def _members(api: ApiV1, group_id: str) -> list[Row]:
 
 
 #: Functions that list the rows of each kind.
-LISTINGS: dict[str, Callable[[ApiV1], Iterable[Row]]] = {
+LISTINGS: dict[str, Callable[[LearningApi], Iterable[Row]]] = {
     "users": lambda api: api.list_users(),
     "groups": lambda api: api.list_groups(),
     "memberships": _memberships,

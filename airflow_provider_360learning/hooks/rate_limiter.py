@@ -1,4 +1,4 @@
-"""Which budget fits this deployment, and making it."""
+"""Select and build the rate limiter for this deployment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import psutil
 from airflow.providers.common.compat.sdk import BaseHook, conf
@@ -17,89 +17,90 @@ from airflow_provider_360learning import config
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import Store, StoreUnavailableError
-from airflow_provider_360learning.connections.learning360 import ConnectionFacts
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_360learning.connections.learning360 import Learning360Connection
+
 log = logging.getLogger(__name__)
 
-#: Gives a connection by its id, and its extra, decoded.
-LookUp = Callable[[str], tuple["Connection", Mapping[str, Any]]]
+#: Where reservations are stored.
+Backend = Literal["host", "redis", "pool_slots"]
+
+#: Returns a connection by its id, and its extra, decoded.
+ConnectionGetter: TypeAlias = "Callable[[str], tuple[Connection, Mapping[str, Any]]]"
 
 #: Executors that run every task in processes of the scheduler's own host.
 _ONE_HOST_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor", "DebugExecutor"})
 
-# What the connections of this process share, by the user that the task runs as.
-_shared_stores: dict[str | None, Store | None] = {}
+# Shared by all connections of this process, by the user that the task runs as.
+_stores: dict[str | None, Store | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimiterChoice:
     """
-    The budget in force.
+    The selected backend.
 
-    :param kind: ``host``, ``redis`` or ``slots``.
-    :param reason: Why.
+    :param backend: The backend.
+    :param reason: Why it is selected.
     :param warning: What does not fit, if anything.
     """
 
-    kind: str
+    backend: Backend
     reason: str
     warning: str | None = None
 
 
 def select_rate_limiter() -> RateLimiterChoice:
-    """Decide on the rate_limiter, from ``[learning360] rate_limiter`` and, where that says ``auto``, from the executor."""
+    """Select the backend by ``[learning360] rate_limiter`` and, if that is ``auto``, by the executor."""
     setting = config.rate_limiter()
-    if setting == "redis":
-        return RateLimiterChoice("redis", "[learning360] rate_limiter = redis")
-    obstacle = _more_than_one_host()
+    reason = f"[learning360] rate_limiter = {setting}"
+    if setting in ("redis", "pool_slots"):
+        return RateLimiterChoice(setting, reason)
+    obstacle = _reason_for_several_hosts()
     if setting == "host":
-        warning = (
-            f"[learning360] rate_limiter = host shares nothing between hosts, and {obstacle}" if obstacle else None
-        )
-        return RateLimiterChoice("host", "[learning360] rate_limiter = host", warning)
-    if setting == "pool_slots":
-        return RateLimiterChoice("pool_slots", "[learning360] rate_limiter = pool_slots")
+        warning = f"{reason} shares nothing between hosts, and {obstacle}" if obstacle else None
+        return RateLimiterChoice("host", reason, warning)
     if obstacle:
-        return RateLimiterChoice("pool_slots", f"[learning360] rate_limiter = auto, and {obstacle}")
-    return RateLimiterChoice("host", "[learning360] rate_limiter = auto, and every task runs on this host")
+        return RateLimiterChoice("pool_slots", f"{reason}, and {obstacle}")
+    return RateLimiterChoice("host", f"{reason}, and all tasks run on this host")
 
 
-def look_up(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+def get_connection(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
     """
-    Get a connection and its extra, decoded.
+    Return a connection and its extra, decoded.
 
-    :param conn_id: The connection.
+    :param conn_id: Id of the connection.
     """
     connection = BaseHook.get_connection(conn_id)
     return connection, connection.extra_dejson
 
 
 def build_rate_limiter(
-    facts: ConnectionFacts,
+    connection: Learning360Connection,
     *,
     task: Any = None,
     max_wait: float | None = None,
-    look_up: LookUp = look_up,
+    get_connection: ConnectionGetter = get_connection,
 ) -> RateLimiter:
     """
-    Make the budget for a connection.
+    Build the rate limiter of a connection.
 
-    :param facts: The connection.
-    :param task: The running task, if there is one: its ``pool_slots`` are its share under ``slots``.
-    :param max_wait: Most seconds that a call waits for room; by default as configured.
-    :param look_up: How to get the connection of the budget ``redis``; an event loop has a way of its own.
+    :param connection: The connection.
+    :param task: The running task, if there is one: its ``pool_slots`` are its share with the backend ``pool_slots``.
+        ``Any``, because each Airflow line has classes of its own.
+    :param max_wait: Maximum number of seconds that a call waits; by default as configured.
+    :param get_connection: Returns the connection of the backend ``redis``; an event loop has a way of its own.
     """
-    margin = config.rate_limit_margin_ms() / 1000
     return RateLimiter(
-        _shared_store(getattr(task, "run_as_user", None), look_up),
-        base_url=facts.settings.base_url,
-        company_id=facts.settings.company_id,
-        overrides=facts.limits,
-        margin=margin,
+        _store(getattr(task, "run_as_user", None), get_connection),
+        base_url=connection.base_url,
+        company_id=connection.company_id,
+        overrides=connection.limits,
+        margin=config.rate_limit_margin_ms() / 1000,
         max_wait=config.max_rate_limit_wait() if max_wait is None else max_wait,
         ip_limit_scope=socket.gethostname() if config.ip_limit_scope() == "per_host" else "",
         fallback=_share(getattr(task, "pool_slots", 1)),
@@ -107,72 +108,69 @@ def build_rate_limiter(
 
 
 def active_rate_limiter() -> RateLimiterChoice:
-    """Tell the budget that a process of this machine really works with: the chosen one, if it can be used."""
-    choice, store = _settle(select_rate_limiter(), None, look_up)
+    """Return the backend that a process of this machine uses now: the selected one, if it is available."""
+    choice, store = _open_store(select_rate_limiter(), None, get_connection)
     try:
         if store:
             store.check()
     except StoreUnavailableError as error:
-        problem = f"the shared store cannot be used now ({error}): using pool_slots until it can"
+        problem = f"the shared store is unavailable ({error}); using pool_slots until it is available"
         return RateLimiterChoice("pool_slots", choice.reason, problem)
     return choice
 
 
-def _shared_store(run_as_user: str | None, look_up: LookUp) -> Store | None:
-    """Open the shared store once in a process; ``None`` where each process keeps to its share."""
-    if run_as_user not in _shared_stores:
+def _store(run_as_user: str | None, get_connection: ConnectionGetter) -> Store | None:
+    """Return the shared store, opened once per process; ``None`` if each process has a share of the limits."""
+    if run_as_user not in _stores:
         choice = select_rate_limiter()
-        log.info("Rate limiter selected: backend=%s (%s)", choice.kind, choice.reason)
-        choice, store = _settle(choice, run_as_user, look_up)
+        log.info("Rate limiter selected: backend=%s (%s)", choice.backend, choice.reason)
+        choice, store = _open_store(choice, run_as_user, get_connection)
         if choice.warning:
             log.warning("Rate limiter: %s", choice.warning)
-        _shared_stores[run_as_user] = store
-    return _shared_stores[run_as_user]
+        _stores[run_as_user] = store
+    return _stores[run_as_user]
 
 
-def _settle(
-    choice: RateLimiterChoice, run_as_user: str | None, look_up: LookUp
+def _open_store(
+    choice: RateLimiterChoice, run_as_user: str | None, get_connection: ConnectionGetter
 ) -> tuple[RateLimiterChoice, Store | None]:
-    """Open the store of a choice, or confirm_by_lookup for ``slots`` where that can never work."""
-    if choice.kind == "pool_slots":
+    """Open the store of a backend, or select ``pool_slots`` if it can never be used."""
+    if choice.backend == "pool_slots":
         return choice, None
-    if choice.kind == "host" and run_as_user and not config.rate_limiter_dir():
-        # The default folder is a user's own: as another user, the task would have all limits for itself.
-        problem = f"the task runs as {run_as_user}, apart from the others' state folder"
-        return _slots_instead(choice, problem), None
     try:
-        if choice.kind == "redis":
-            return choice, _redis_store(look_up)
+        if choice.backend == "redis":
+            return choice, _redis_store(get_connection)
+        if run_as_user and not config.rate_limiter_dir():
+            # The default folder belongs to one user: another user would have all limits for itself.
+            raise StoreUnavailableError(
+                f"the task runs as {run_as_user}, whose default folder is another one: set rate_limiter_dir"
+            )
         return choice, host_store(config.rate_limiter_dir())
-    except InvalidConnectionError as error:
-        return _slots_instead(choice, str(error)), None
-    except StoreUnavailableError as error:
-        return _slots_instead(choice, f"the state folder cannot be used ({error})"), None
+    except (InvalidConnectionError, StoreUnavailableError) as error:
+        problem = f"backend {choice.backend} is unavailable ({error}); using pool_slots"
+        return RateLimiterChoice("pool_slots", choice.reason, problem), None
 
 
-def _slots_instead(choice: RateLimiterChoice, problem: str) -> RateLimiterChoice:
-    return RateLimiterChoice("pool_slots", choice.reason, f"{problem}: using pool_slots")
-
-
-def _redis_store(look_up: LookUp) -> Store:
-    """Make the store at the Redis server. Whether it can be reached is seen at each use: a server comes and goes."""
-    from airflow_provider_360learning.connections.redis import make_client
+def _redis_store(get_connection: ConnectionGetter) -> Store:
+    """Return the store at the Redis server, without a connection: each use finds out whether the server responds."""
+    from airflow_provider_360learning.connections.redis import RedisConnection
 
     conn_id = config.rate_limiter_conn_id()
     if not conn_id:
-        raise InvalidConnectionError("[learning360] rate_limiter_conn_id names no connection")
+        raise InvalidConnectionError("[learning360] rate_limiter_conn_id is not set")
     try:
-        connection, extra = look_up(conn_id)
-    except Exception as error:  # each line of Airflow and each secrets backend has its own; texts may hold anything
+        connection, extra = get_connection(conn_id)
+    except Exception as error:  # each Airflow line and secrets backend has its own; texts may contain secrets
         raise InvalidConnectionError(
-            f"Airflow has no connection {conn_id!r}, which [learning360] rate_limiter_conn_id names, or cannot read it "
+            f"connection {conn_id!r} of [learning360] rate_limiter_conn_id is not defined, or cannot be read "
             f"({type(error).__name__})"
         ) from None
-    client, name = make_client(connection, extra)
+    validated = RedisConnection.read(connection, extra)
+    client = validated.make_client()
 
     from airflow_provider_360learning.api.limiter.redis import RedisStore
 
-    return RedisStore(client, name)
+    return RedisStore(client, validated.name)
 
 
 def _share(pool_slots: int) -> Share:
@@ -181,17 +179,15 @@ def _share(pool_slots: int) -> Share:
     return Share(part, started=time.monotonic() - age)
 
 
-def _more_than_one_host() -> str | None:
-    """Say why tasks may run on several hosts, or ``None``."""
+def _reason_for_several_hosts() -> str | None:
+    """Return why tasks may run on several hosts, or ``None``."""
+    # Kubernetes first: its worker pods were long started with LocalExecutor in their environment.
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        return "this runs in Kubernetes"
-    executors = [part.strip() for part in _executor_setting().split(",") if part.strip()]
+        return "this process runs in Kubernetes"
+    setting = str(conf.get("core", "executor", fallback="LocalExecutor"))
+    executors = [part.strip() for part in setting.split(",") if part.strip()]
     if len(executors) > 1:
-        return f"[core] executor names several ({', '.join(executors)})"
-    # A name may carry a team, an alias or a module path.
+        return f"[core] executor lists several ({', '.join(executors)})"
+    # A name may contain a team, an alias or a module path.
     name = executors[0].split(":")[-1].split(".")[-1] if executors else "LocalExecutor"
     return None if name in _ONE_HOST_EXECUTORS else f"[core] executor = {name} may run tasks on several hosts"
-
-
-def _executor_setting() -> str:
-    return str(conf.get("core", "executor", fallback="LocalExecutor"))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_360learning.api.v1 import ApiV1
+    from airflow_provider_360learning.api.interface import LearningApi
     from airflow_provider_360learning.files.formats import Format
 
 
@@ -60,7 +60,7 @@ class Learning360ExportOperator(Learning360BaseOperator):
                 context["outlet_events"][outlet].extra = dict(result)
         return result
 
-    def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
         """Write the file."""
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class Learning360ListingExportOperator(Learning360ExportOperator):
     #: Name of the export.
     kind: ClassVar[str]
 
-    def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_360learning.exports.listings import export_listing
 
         return export_listing(api, self.kind, self.output_path, format=format)
@@ -177,7 +177,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_360learning.api.course_attempts import DateField
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.fields import parse_boolean
@@ -232,7 +232,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: ApiV1, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.fields import parse_ids
         from airflow_provider_360learning.exports.interval import interval_of

@@ -15,9 +15,9 @@ from tests.api.support import FREE
 @pytest.fixture
 def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """
-    Set the connection ``learning360_default``: the sandbox's, with other fields and extras.
+    Set the connection ``learning360_default``: that of the sandbox, with other fields and extras.
 
-    An extra that is no object, or a whole connection as text, is set as it is.
+    An extra that is not a JSON object, or a whole connection as text, is set unchanged.
     """
 
     def connect(text: str | None = None, *, extra: Any = (), **fields: Any) -> None:

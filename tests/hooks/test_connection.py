@@ -1,15 +1,18 @@
-"""An Airflow connection becomes the way to the API, or one error that names the field."""
+"""The model of a connection to 360Learning: defaults, valid and invalid fields, and the ways to store it."""
 
 from __future__ import annotations
 
 import json
+import traceback
 from urllib.parse import quote
 
 import pytest
 from airflow.models import Connection
 
 from airflow_provider_360learning.api.types import Settings
-from airflow_provider_360learning.connections.learning360 import read_connection
+from airflow_provider_360learning.api.versions import VERSIONS
+from airflow_provider_360learning.connections.form import EXTRA_FIELDS
+from airflow_provider_360learning.connections.learning360 import Learning360Connection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
@@ -19,28 +22,29 @@ KEY = "k/e y+%41&?#@:"
 
 
 def read(connection):
-    return read_connection(connection, connection.extra_dejson)
+    return Learning360Connection.read(connection, connection.extra_dejson)
 
 
-def made_of(extra=None, **fields):
+def make_connection(extra=None, **fields):
     text = extra if isinstance(extra, str) else json.dumps(extra or {})
     return Connection(
         **{"conn_id": "acme", "conn_type": "learning360", "login": ID, "password": KEY, **fields}, extra=text
     )
 
 
-def test_company_and_key_are_all_it_takes():
-    facts = read(made_of())
-    assert facts.settings == Settings("https://app.360learning.com", ID, KEY)
-    assert facts.settings.auth == "oauth2"
-    assert (facts.settings.connect_timeout, facts.settings.read_timeout) == (10, 60)
-    assert (facts.api_version, facts.limits) == ("v1", {})
+def test_company_id_and_api_key_are_sufficient():
+    connection = read(make_connection())
+    assert connection.settings == Settings("https://app.360learning.com", ID, KEY)
+    assert connection.settings.auth == "oauth2"
+    assert (connection.settings.connect_timeout, connection.settings.read_timeout) == (10, 60)
+    assert (connection.api_version, connection.limits) == ("v1", {})
+    assert connection.version is VERSIONS["v1"]
 
 
-def test_every_field(tmp_path):
+def test_reads_every_field(tmp_path):
     (tmp_path / "ca.pem").write_text("")
-    facts = read(
-        made_of(
+    connection = read(
+        make_connection(
             host="https://app.us.360learning.com/",
             extra={
                 "api_version": "v1",
@@ -54,7 +58,7 @@ def test_every_field(tmp_path):
             },
         )
     )
-    assert facts.settings == Settings(
+    assert connection.settings == Settings(
         "https://app.us.360learning.com",
         ID,
         KEY,
@@ -65,34 +69,37 @@ def test_every_field(tmp_path):
         ca_bundle=str(tmp_path / "ca.pem"),
         proxy="http://user:pw@proxy.test:3128",
     )
-    assert facts.limits == {"company_writes": 8, "createOrInviteUser": 4}
+    assert connection.limits == {"company_writes": 8, "createOrInviteUser": 4}
 
 
-def test_forms_of_older_airflows_give_texts():
-    texts = {
+def test_reads_the_strings_of_older_connection_forms():
+    strings = {
         "connect_timeout": "2.5",
         "read_timeout": " 30 ",
         "limits": '{"company_writes": "8"}',
         "proxy": "",
         "auth": "",
     }
-    facts = read(made_of(texts))
-    assert (facts.settings.connect_timeout, facts.settings.read_timeout) == (2.5, 30)
-    assert facts.limits == {"company_writes": 8}
-    assert (facts.settings.proxy, facts.settings.auth) == (None, "oauth2")
+    connection = read(make_connection(strings))
+    assert (connection.settings.connect_timeout, connection.settings.read_timeout) == (2.5, 30)
+    assert connection.limits == {"company_writes": 8}
+    assert (connection.settings.proxy, connection.settings.auth) == (None, "oauth2")
 
 
-def test_what_is_left_empty_has_its_default():
-    nulls = dict.fromkeys(
-        ["api_version", "auth", "token_path", "connect_timeout", "read_timeout", "ca_bundle", "proxy", "limits"]
-    )
-    assert read(made_of(nulls)) == read(made_of())
+@pytest.mark.parametrize("empty", [None, "", "  "])
+def test_empty_fields_have_their_defaults(empty):
+    assert read(make_connection(dict.fromkeys(EXTRA_FIELDS, empty))) == read(make_connection())
+
+
+def test_the_form_offers_the_api_versions_there_are():
+    assert EXTRA_FIELDS["api_version"]["schema"]["enum"] == list(VERSIONS)
 
 
 @pytest.mark.parametrize(
     ("fields", "base_url"),
     [
         ({"host": ""}, "https://app.360learning.com"),
+        ({"host": "", "port": 0}, "https://app.360learning.com"),
         ({"host": "app.us.360learning.com"}, "https://app.us.360learning.com"),
         ({"host": " https://App.US.360learning.com/ "}, "https://app.us.360learning.com"),
         ({"host": "https://learning.test:8443"}, "https://learning.test:8443"),
@@ -103,96 +110,117 @@ def test_what_is_left_empty_has_its_default():
         ({"host": "127.0.0.1", "schema": "http", "port": 3600}, "http://127.0.0.1:3600"),
     ],
 )
-def test_the_base_url(fields, base_url):
-    assert read(made_of(**fields)).settings.base_url == base_url
+def test_builds_the_base_url(fields, base_url):
+    assert read(make_connection(**fields)).base_url == base_url
 
 
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
-        ({"login": ""}, r"login \(Company ID\)"),
-        ({"login": None}, r"login \(Company ID\)"),
-        ({"login": "  "}, r"login \(Company ID\)"),
-        ({"password": ""}, r"password \(API key\)"),
-        ({"password": None}, r"password \(API key\)"),
-        ({"password": "two\nlines-of-a-key"}, r"password \(API key\)"),
-        ({"password": "key…cut"}, r"password \(API key\)"),
-        ({"host": "http://app.360learning.com"}, r"host \(Base URL\)"),
-        ({"host": "http://10.0.0.1"}, r"host \(Base URL\)"),
-        ({"host": "http://127.0.0.1.example.com"}, r"host \(Base URL\)"),
-        ({"host": "app.360learning.com", "schema": "http"}, r"host \(Base URL\)"),
-        ({"host": "ftp://app.360learning.com"}, r"host \(Base URL\)"),
-        ({"host": "https://"}, r"host \(Base URL\)"),
-        ({"host": "https://app.360learning.com/api/v1"}, r"host \(Base URL\)"),
-        ({"host": "https://app.360learning.com?x=1"}, r"host \(Base URL\)"),
-        ({"host": "https://app.360learning.com:99999"}, r"host \(Base URL\)"),
-        ({"host": "https://user:pw@app.360learning.com"}, r"host \(Base URL\)"),
-        ({"host": "https://two words.com"}, r"host \(Base URL\)"),
-        ({"host": "https://two..dots.com"}, r"host \(Base URL\)"),
-        ({"extra": {"apiversion": "v1"}}, "extra.apiversion"),
-        ({"extra": {"api_version": "v3"}}, "extra.api_version"),
-        ({"extra": {"auth": "basic"}}, "extra.auth"),
-        ({"extra": {"auth": ["oauth2"]}}, "extra.auth"),
-        ({"extra": {"token_path": "oauth2/token"}}, "extra.token_path"),
-        ({"extra": {"token_path": "https://elsewhere.test/token"}}, "extra.token_path"),
-        ({"extra": {"token_path": "//elsewhere.test/token"}}, "extra.token_path"),
-        ({"extra": {"token_path": "/token?x=1"}}, "extra.token_path"),
-        ({"extra": {"connect_timeout": "soon"}}, "extra.connect_timeout"),
-        ({"extra": {"connect_timeout": 0}}, "extra.connect_timeout"),
-        ({"extra": {"connect_timeout": -1}}, "extra.connect_timeout"),
-        ({"extra": {"connect_timeout": True}}, "extra.connect_timeout"),
-        ({"extra": {"read_timeout": "nan"}}, "extra.read_timeout"),
-        ({"extra": {"read_timeout": "inf"}}, "extra.read_timeout"),
-        ({"extra": {"ca_bundle": "/nowhere/ca.pem"}}, "extra.ca_bundle"),
-        ({"extra": {"proxy": "http://"}}, "extra.proxy"),
-        ({"extra": {"proxy": "ftp://proxy.test"}}, "extra.proxy"),
-        ({"extra": {"proxy": "http://proxy.test:port"}}, "extra.proxy"),
-        ({"extra": {"limits": "five"}}, "extra.limits"),
-        ({"extra": {"limits": "[5]"}}, "extra.limits"),
-        ({"extra": {"limits": [5]}}, "extra.limits"),
-        ({"extra": {"limits": 5}}, "extra.limits"),
-        ({"extra": {"limits": {"writes": 5}}}, "extra.limits.writes"),
-        ({"extra": {"limits": {"company_writes": "many"}}}, "extra.limits.company_writes"),
-        ({"extra": {"limits": {"company_writes": 0}}}, "extra.limits.company_writes"),
-        ({"extra": {"limits": {"company_writes": 2.5}}}, "extra.limits.company_writes"),
-        ({"extra": {"limits": {"company_writes": True}}}, "extra.limits.company_writes"),
-        ({"extra": {"limits": {"company_writes": None}}}, "extra.limits.company_writes"),
-    ],
-    ids=str,
-)
-def test_a_malformed_field_is_named(wrong, field):
-    with pytest.raises(
-        InvalidConnectionError, match=rf"^Connection 'acme', field {field}: .*\. Nothing was sent\.$"
-    ) as caught:
-        read(made_of(**wrong))
-    for secret in (KEY, "lines-of-a-key", "user:pw"):
-        assert secret not in str(caught.value)
+INVALID = [
+    ({"login": ""}, "login (Company ID)"),
+    ({"login": None}, "login (Company ID)"),
+    ({"login": "  "}, "login (Company ID)"),
+    ({"password": ""}, "password (API key)"),
+    ({"password": None}, "password (API key)"),
+    ({"password": "two\nlines-of-a-key"}, "password (API key)"),
+    ({"password": "key…cut"}, "password (API key)"),
+    ({"host": "http://app.360learning.com"}, "host (Base URL)"),
+    ({"host": "http://10.0.0.1"}, "host (Base URL)"),
+    ({"host": "http://127.0.0.1.example.com"}, "host (Base URL)"),
+    ({"host": "app.360learning.com", "schema": "http"}, "host (Base URL)"),
+    ({"host": "ftp://app.360learning.com"}, "host (Base URL)"),
+    ({"host": "https://"}, "host (Base URL)"),
+    ({"host": "https://app.360learning.com/api/v1"}, "host (Base URL)"),
+    ({"host": "https://app.360learning.com?x=1"}, "host (Base URL)"),
+    ({"host": "https://app.360learning.com:99999"}, "host (Base URL)"),
+    ({"host": "https://user:pw@app.360learning.com"}, "host (Base URL)"),
+    ({"host": "https://two words.com"}, "host (Base URL)"),
+    ({"host": "https://two..dots.com"}, "host (Base URL)"),
+    ({"extra": {"apiversion": "v1"}}, "extra.apiversion"),
+    ({"extra": {"api_version": "v3"}}, "extra.api_version"),
+    ({"extra": {"auth": "basic"}}, "extra.auth"),
+    ({"extra": {"auth": ["oauth2"]}}, "extra.auth"),
+    ({"extra": {"token_path": "oauth2/token"}}, "extra.token_path"),
+    ({"extra": {"token_path": "https://elsewhere.test/token"}}, "extra.token_path"),
+    ({"extra": {"token_path": "//elsewhere.test/token"}}, "extra.token_path"),
+    ({"extra": {"token_path": "/token?x=1"}}, "extra.token_path"),
+    ({"extra": {"connect_timeout": "soon"}}, "extra.connect_timeout"),
+    ({"extra": {"connect_timeout": "1_000"}}, "extra.connect_timeout"),
+    ({"extra": {"connect_timeout": 0}}, "extra.connect_timeout"),
+    ({"extra": {"connect_timeout": -1}}, "extra.connect_timeout"),
+    ({"extra": {"connect_timeout": True}}, "extra.connect_timeout"),
+    ({"extra": {"read_timeout": "nan"}}, "extra.read_timeout"),
+    ({"extra": {"read_timeout": "inf"}}, "extra.read_timeout"),
+    ({"extra": {"ca_bundle": "/nowhere/ca.pem"}}, "extra.ca_bundle"),
+    ({"extra": {"proxy": "http://"}}, "extra.proxy"),
+    ({"extra": {"proxy": "ftp://user:pw@proxy.test"}}, "extra.proxy"),
+    ({"extra": {"proxy": "http://proxy.test:port"}}, "extra.proxy"),
+    ({"extra": {"limits": "five"}}, "extra.limits"),
+    ({"extra": {"limits": "[5]"}}, "extra.limits"),
+    ({"extra": {"limits": [5]}}, "extra.limits"),
+    ({"extra": {"limits": 5}}, "extra.limits"),
+    ({"extra": {"limits": {"writes": 5}}}, "extra.limits.writes"),
+    ({"extra": {"limits": {"company_writes": "many"}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": "1_000"}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": 0}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": 2.5}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": True}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": None}}}, "extra.limits.company_writes"),
+]
+
+
+@pytest.mark.parametrize(("invalid", "field"), INVALID, ids=str)
+def test_an_error_names_the_invalid_field_and_shows_no_secret(invalid, field):
+    with pytest.raises(InvalidConnectionError) as caught:
+        read(make_connection(**invalid))
+    assert str(caught.value).startswith(f"Connection 'acme', field {field}: ")
+    # The traceback of a log shows the errors that an error comes from as well.
+    logged = "".join(traceback.format_exception(caught.value))
+    assert "ValidationError" not in logged
+    for secret in (KEY, "lines-of-a-key", "key…cut", "user:pw"):
+        assert secret not in logged
+
+
+def test_an_error_names_every_invalid_field():
+    with pytest.raises(InvalidConnectionError) as caught:
+        read(make_connection(login="", extra={"auth": "basic", "limits": {"writes": 1}}))
+    limits = ", ".join(sorted(VERSIONS["v1"].spec.limits))
+    assert str(caught.value) == (
+        "Connection 'acme', field login (Company ID): is missing; "
+        "field extra.auth: is 'basic', but must be one of oauth2, api_key_header, api_key_query; "
+        f"field extra.limits.writes: is not a limit of API v1; its limits are {limits}"
+    )
+
+
+def test_the_representation_of_a_connection_shows_no_secret():
+    connection = read(make_connection({"proxy": "http://user:pw@proxy.test:3128"}))
+    for shown in (repr(connection), str(connection), repr(connection.settings)):
+        assert KEY not in shown
+        assert "user:pw" not in shown
 
 
 @pytest.mark.parametrize("extra", ["no JSON", "[]", '"text"', "7", ["a list"], 7])
-def test_an_extra_that_is_no_object_is_named(sandbox, connect, extra):
+def test_an_extra_that_is_not_a_json_object_is_refused(sandbox, connect, extra):
     connect(extra=extra)
     with pytest.raises(InvalidConnectionError, match="field extra: must be a JSON object"):
         Learning360Hook().api.list_groups()
     assert sandbox.control.journal() == []
 
 
-@pytest.mark.parametrize("problem", [{"login": ""}, {"extra": {"auth": "basic"}}], ids=str)
-def test_of_a_malformed_connection_nothing_is_sent(sandbox, connect, problem):
-    connect(**problem)
+@pytest.mark.parametrize("invalid", [{"login": ""}, {"extra": {"auth": "basic"}}], ids=str)
+def test_nothing_is_sent_with_an_invalid_connection(sandbox, connect, invalid):
+    connect(**invalid)
     with pytest.raises(InvalidConnectionError, match="Connection 'learning360_default', field"):
         Learning360Hook().api.list_groups()
     assert sandbox.control.journal() == []
 
 
-# The ways to write a connection down
+# Ways to store a connection
 
 
-def test_a_connection_as_json(connect):
+def test_reads_a_connection_in_json(connect):
     assert Learning360Hook().api.get_user(user=GRACE_MAIL)["user_id"] == GRACE_ID
 
 
-def test_a_connection_as_uri(sandbox, connect):
+def test_reads_a_connection_as_uri(sandbox, connect):
     address = quote(sandbox.url, safe="")
     connect(
         f"learning360://{sandbox.company_id}:{sandbox.api_key}@{address}/"
@@ -214,8 +242,8 @@ def test_a_connection_as_uri(sandbox, connect):
     ],
     ids=str,
 )
-def test_a_connection_survives_being_written_as_uri(fields):
-    before = made_of(**fields)
+def test_a_connection_is_the_same_after_a_round_trip_through_its_uri(fields):
+    before = make_connection(**fields)
     after = Connection(conn_id="acme", uri=before.get_uri())
     assert read(after) == read(before)
     assert read(after).settings.api_key == KEY

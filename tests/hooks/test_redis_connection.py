@@ -1,4 +1,4 @@
-"""An Airflow connection of type redis becomes a client of that server, or one error that names the field."""
+"""The model of a connection of type redis, and its client."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,9 +15,9 @@ import pytest
 from airflow.models import Connection
 from redis.exceptions import AuthenticationError, RedisError, TimeoutError
 
-from airflow_provider_360learning.connections.redis import make_client
+from airflow_provider_360learning.connections.redis import RedisConnection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
-from airflow_provider_360learning.hooks.rate_limiter import look_up
+from airflow_provider_360learning.hooks.rate_limiter import get_connection
 from tests.api.support import silent_server
 
 ROOT = Path(__file__).parents[2]
@@ -25,37 +26,37 @@ PASSWORD = "p/w %41&?#@:'\""
 
 @pytest.fixture
 def connect(monkeypatch):
-    """Store a connection, as a dict or as text, and make a client of it."""
+    """Store a connection, as a dictionary or as text, and return its client."""
 
     def connect(connection):
         text = connection if isinstance(connection, str) else json.dumps(connection)
-        monkeypatch.setenv("AIRFLOW_CONN_BUDGET", text)
-        return make_client(*look_up("budget"))[0]
+        monkeypatch.setenv("AIRFLOW_CONN_CACHE", text)
+        return RedisConnection.read(*get_connection("cache")).make_client()
 
     return connect
 
 
-# The ways to write a connection down
+# Ways to store a connection
 
 
-def test_a_connection_as_json(redis_server, connect):
+def test_reads_a_connection_in_json(redis_server, connect):
     assert connect(redis_server.connection()).client_info()["db"] == 0
 
 
 @pytest.mark.parametrize(
     ("path", "database"), [("", 0), ("/", 0), ("/0", 0), ("/3", 3), ("/?db=3", 3), ("/3?db=", 3), ("/3?db=4", 4)]
 )
-def test_a_connection_as_uri(redis_server, connect, path, database):
+def test_reads_a_connection_as_uri(redis_server, connect, path, database):
     client = connect(f"redis://127.0.0.1:{redis_server.port}{path}")
     assert client.client_info()["db"] == database
 
 
 @pytest.mark.parametrize("number", [3, "3"])
-def test_a_database_number_in_the_extra(redis_server, connect, number):
+def test_reads_the_number_of_the_database_in_the_extra(redis_server, connect, number):
     assert connect(redis_server.connection(db=number)).client_info()["db"] == 3
 
 
-def test_a_password(start_redis, connect):
+def test_authenticates_with_a_password(start_redis, connect):
     server = start_redis(password=PASSWORD)
     assert connect(server.connection()).ping()
     assert connect(f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}").ping()
@@ -63,12 +64,17 @@ def test_a_password(start_redis, connect):
         connect({**server.connection(), "password": "wrong"}).ping()
 
 
+def test_never_changes_a_password(start_redis, connect):
+    server = start_redis(password="  spaced  ")
+    assert connect({**server.connection(), "password": "  spaced  "}).ping()
+
+
 @pytest.mark.parametrize("word", [None, "", "None", "false"])
-def test_words_that_airflows_own_hook_takes_for_no_password(redis_server, connect, word):
+def test_takes_the_words_of_airflows_own_hook_for_no_password(redis_server, connect, word):
     assert connect({**redis_server.connection(), "password": word}).ping()
 
 
-def test_a_user(start_redis, connect):
+def test_authenticates_as_a_user(start_redis, connect):
     server = start_redis(user="ana on >secret ~* +@all")
     assert connect({**server.connection(), "login": "ana", "password": "secret"}).acl_whoami() == "ana"
     assert connect(f"redis://ana:secret@127.0.0.1:{server.port}/").acl_whoami() == "ana"
@@ -76,30 +82,32 @@ def test_a_user(start_redis, connect):
         connect(server.connection()).ping()
 
 
-def test_tls(start_redis, connect):
+def test_connects_with_tls(start_redis, connect):
     server = start_redis(tls=True)
+    certificate = quote(str(server.certificate))
     assert connect(server.connection()).ping()
-    assert connect(f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={quote(str(server.certificate))}").ping()
-    assert connect(f"redis://127.0.0.1:{server.port}?ssl=true&ssl_ca_certs={quote(str(server.certificate))}").ping()
+    assert connect(f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={certificate}").ping()
+    assert connect(f"redis://127.0.0.1:{server.port}?ssl=true&ssl_ca_certs={certificate}").ping()
+    assert connect(f"redis://127.0.0.1:{server.port}?ssl=1&ssl_ca_certs={certificate}").ping()
 
 
-def test_tls_trusts_nobody_who_is_not_vouched_for(start_redis, connect):
+def test_refuses_an_untrusted_certificate(start_redis, connect):
     server = start_redis(tls=True)
     with pytest.raises(RedisError, match="self-signed certificate"):
         connect(server.connection(ssl_ca_certs=None)).ping()
     assert connect(server.connection(ssl_ca_certs=None, ssl_cert_reqs="none")).ping()
 
 
-def test_tls_knows_the_host_by_its_name(start_redis, connect):
+def test_refuses_a_certificate_of_another_host(start_redis, connect):
     server = start_redis(tls=True)  # its certificate is for 127.0.0.1
-    elsewhere = {**server.connection(), "host": "localhost"}
+    other = {**server.connection(), "host": "localhost"}
     with pytest.raises(RedisError, match="'localhost'"):
-        connect(elsewhere).ping()
-    elsewhere["extra"]["ssl_check_hostname"] = False
-    assert connect(elsewhere).ping()
+        connect(other).ping()
+    other["extra"]["ssl_check_hostname"] = False
+    assert connect(other).ping()
 
 
-def test_tls_with_a_certificate_of_the_client(start_redis, connect):
+def test_presents_a_client_certificate(start_redis, connect):
     server = start_redis(tls=True, client_certificates=True)
     own = {"ssl_certfile": str(server.certificate), "ssl_keyfile": str(server.certificate)}
     assert connect(server.connection(**own)).ping()
@@ -107,33 +115,38 @@ def test_tls_with_a_certificate_of_the_client(start_redis, connect):
         connect(server.connection()).ping()
 
 
+def make_connection(extra=None, **fields):
+    fields = {"conn_type": "redis", "host": "cache.test", "password": PASSWORD, **fields}
+    return Connection(conn_id="cache", **fields, extra=json.dumps(extra or {}))
+
+
+def read(connection):
+    return RedisConnection.read(connection, connection.extra_dejson)
+
+
 @pytest.mark.parametrize("extra", [{}, {"db": 3}, {"ssl": True, "ssl_cert_reqs": "none"}], ids=str)
-def test_a_connection_survives_being_written_as_uri(extra):
-    def name(connection):
-        return make_client(connection, connection.extra_dejson)[1]
-
-    fields = {"conn_type": "redis", "host": "cache.test", "login": "ana", "password": PASSWORD}
-    before = Connection(conn_id="budget", **fields, extra=json.dumps(extra))
-    after = Connection(conn_id="budget", uri=before.get_uri())
-    assert name(after) == name(before)
+def test_a_connection_is_the_same_after_a_round_trip_through_its_uri(extra):
+    before = make_connection(extra, login="ana")
+    after = Connection(conn_id="cache", uri=before.get_uri())
+    assert read(after).name == read(before).name
+    assert read(after).password == read(before).password
 
 
-def test_what_the_form_of_airflows_redis_provider_leaves_empty_has_its_default(redis_server, connect):
+def test_empty_fields_of_the_form_of_airflows_redis_provider_have_their_defaults(redis_server, connect):
     files = dict.fromkeys(["ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "startup_nodes"])
     flags = {"cluster": False, "ssl": False, "ssl_check_hostname": False, "ssl_cert_reqs": "required"}
     assert connect(redis_server.connection(db=None, **files, **flags)).client_info()["db"] == 0
 
 
-# What is wrong
+def test_files_need_not_exist_without_tls():
+    assert read(make_connection({"ssl_ca_certs": "/nowhere/ca.pem"})).name == "redis://cache.test:6379/0"
 
 
-def made_of(extra=None, **fields):
-    fields = {"conn_type": "redis", "host": "cache.test", "password": PASSWORD, **fields}
-    return Connection(conn_id="budget", **fields, extra=json.dumps(extra or {}))
+# Invalid connections
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field"),
+    ("invalid", "field"),
     [
         ({"conn_type": "postgres"}, "conn_type"),
         ({"host": ""}, "host"),
@@ -156,50 +169,53 @@ def made_of(extra=None, **fields):
         ({"extra": {"ssl": True, "ssl_check_hostname": "no"}}, "extra.ssl_check_hostname"),
         ({"extra": {"ssl": True, "ssl_ca_certs": "/nowhere/ca.pem"}}, "extra.ssl_ca_certs"),
         ({"extra": {"ssl": True, "ssl_certfile": "/nowhere/cert.pem"}}, "extra.ssl_certfile"),
-        ({"extra": {"ssl": True, "ssl_keyfile": "/nowhere/key.pem"}}, "extra.ssl_keyfile"),
+        ({"conn_type": "rediss", "extra": {"ssl_keyfile": "/nowhere/key.pem"}}, "extra.ssl_keyfile"),
     ],
     ids=str,
 )
-def test_a_malformed_field_is_named(wrong, field):
-    connection = made_of(**wrong)
-    with pytest.raises(InvalidConnectionError, match=rf"^connection 'budget', field {field}: ") as caught:
-        make_client(connection, connection.extra_dejson)
-    assert PASSWORD not in str(caught.value)
+def test_an_error_names_the_invalid_field_and_shows_no_secret(invalid, field):
+    with pytest.raises(InvalidConnectionError) as caught:
+        read(make_connection(**invalid))
+    assert str(caught.value).startswith(f"Connection 'cache', field {field}: ")
+    logged = "".join(traceback.format_exception(caught.value))
+    assert "ValidationError" not in logged
+    assert PASSWORD not in logged
 
 
 @pytest.mark.parametrize("extra", ["no JSON", "[]", 7])
-def test_an_extra_that_is_no_object_is_named(connect, extra):
+def test_an_extra_that_is_not_a_json_object_is_refused(connect, extra):
     with pytest.raises(InvalidConnectionError, match="field extra: must be a JSON object"):
         connect({"conn_type": "redis", "host": "cache.test", "extra": extra})
 
 
 @pytest.mark.parametrize("host", ["cache.test", "cache_1", "10.0.0.1", "::1", "bücher.test"])
-def test_names_and_addresses_of_hosts(host):
-    assert make_client(made_of(host=host), {})[1] == f"redis://{host}:6379/0"
+def test_accepts_names_and_addresses_of_hosts(host):
+    assert read(make_connection(host=host)).name == f"redis://{host}:6379/0"
 
 
-def test_a_server_that_does_not_answer_holds_nobody_for_long(connect):
-    """The client library alone would take a minute with some versions, and for ever with others."""
+def test_a_silent_server_does_not_block_for_long(connect):
+    """The client library alone would wait for a minute with some versions, and without end with others."""
     with silent_server() as address:
         client = connect(f"redis://{address}")
         begin = time.monotonic()
         with pytest.raises(TimeoutError):
             client.ping()
-        assert time.monotonic() - begin < 30  # 4 s on a machine that is not busy
+        assert time.monotonic() - begin < 30  # 4 s on an idle machine
 
 
 FORKING = """
 import os, sys
 from types import SimpleNamespace
-from airflow_provider_360learning.connections.redis import make_client
+from airflow_provider_360learning.connections.redis import RedisConnection
 
-fields = dict(conn_id="budget", conn_type="redis", login=None, password=None, schema=None, extra=None)
-client, _ = make_client(SimpleNamespace(**fields, host="127.0.0.1", port=int(sys.argv[1])), {})
-ids = [client.client_id()]
+fields = dict(conn_id="cache", conn_type="redis", login=None, password=None, schema=None, extra=None)
+connection = RedisConnection.read(SimpleNamespace(**fields, host="127.0.0.1", port=int(sys.argv[1])), {})
+client = connection.make_client()
+client.client_id()
 child = os.fork()
 for turn in range(200):
     assert client.echo(f"{os.getpid()} {turn}") == f"{os.getpid()} {turn}".encode()
-if child:  # one after the other: what two print at once may get mixed up
+if child:  # one after the other: simultaneous output may be interleaved
     assert os.waitpid(child, 0)[1] == 0
 print(client.client_id(), flush=True)
 """
@@ -212,13 +228,13 @@ def test_a_forked_process_has_connections_of_its_own(redis_server):
     assert len(set(ids.split())) == 2
 
 
-def test_without_the_package_it_says_what_to_install():
+def test_an_error_names_the_package_to_install():
     code = (
-        "import sys; from types import SimpleNamespace as Made\n"
+        "import sys; from types import SimpleNamespace\n"
         "sys.modules['redis'] = None\n"
-        "from airflow_provider_360learning.connections.redis import make_client\n"
-        "fields = dict(conn_id='budget', conn_type='redis', host='cache.test', port=None, schema=None, extra=None)\n"
-        "make_client(Made(**fields, login=None, password=None), {})\n"
+        "from airflow_provider_360learning.connections.redis import RedisConnection\n"
+        "fields = dict(conn_id='cache', conn_type='redis', host='cache.test', port=None, schema=None, extra=None)\n"
+        "RedisConnection.read(SimpleNamespace(**fields, login=None, password=None), {}).make_client()\n"
     )
     run = subprocess.run([sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=False)
     assert "the package redis is not installed: pip install 'airflow-provider-360learning[redis]'" in run.stderr

@@ -1,4 +1,4 @@
-"""Which budget holds, by setting, executor and surroundings; and what is shared where it cannot."""
+"""The selection of the rate limiter by setting, executor and environment, and the fallback to pool slots."""
 
 from __future__ import annotations
 
@@ -16,19 +16,28 @@ from airflow_provider_360learning.hooks.rate_limiter import select_rate_limiter
 
 ROOT = Path(__file__).parents[2]
 
-LOCAL = ["LocalExecutor", "SequentialExecutor", "airflow.executors.local_executor.LocalExecutor", "mine:LocalExecutor"]
-SPREAD = [
+ONE_HOST = [
+    "LocalExecutor",
+    "SequentialExecutor",
+    "airflow.executors.local_executor.LocalExecutor",
+    "mine:LocalExecutor",
+]
+SEVERAL_HOSTS = [
     "CeleryExecutor",
     "KubernetesExecutor",
     "airflow.providers.celery.executors.celery_executor.CeleryExecutor",
-    "my_company.executors.EverywhereExecutor",
+    "my_company.executors.OwnExecutor",
 ]
-SEVERAL = ["LocalExecutor,KubernetesExecutor", "LocalExecutor, LocalExecutor", "LocalExecutor;team_a=CeleryExecutor"]
+SEVERAL_EXECUTORS = [
+    "LocalExecutor,KubernetesExecutor",
+    "LocalExecutor, LocalExecutor",
+    "LocalExecutor;team_a=CeleryExecutor",
+]
 
 
 @pytest.fixture
-def surroundings(monkeypatch):
-    def set_up(rate_limiter=None, executor="LocalExecutor", kubernetes=False):
+def environment(monkeypatch):
+    def configure(rate_limiter=None, executor="LocalExecutor", kubernetes=False):
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
         for name, value in (
             ("AIRFLOW__LEARNING360__RATE_LIMITER", rate_limiter),
@@ -39,55 +48,57 @@ def surroundings(monkeypatch):
             else:
                 monkeypatch.delenv(name, raising=False)
 
-    return set_up
+    return configure
 
 
 @pytest.mark.parametrize("rate_limiter", [None, "auto"])
-@pytest.mark.parametrize("executor", LOCAL)
-def test_auto_is_host_where_every_task_runs_on_this_host(surroundings, rate_limiter, executor):
-    surroundings(rate_limiter, executor)
+@pytest.mark.parametrize("executor", ONE_HOST)
+def test_auto_is_host_if_the_executor_runs_all_tasks_on_one_host(environment, rate_limiter, executor):
+    environment(rate_limiter, executor)
     choice = select_rate_limiter()
-    assert (choice.kind, choice.warning) == ("host", None)
-    assert choice.reason == "[learning360] rate_limiter = auto, and every task runs on this host"
+    assert (choice.backend, choice.warning) == ("host", None)
+    assert choice.reason == "[learning360] rate_limiter = auto, and all tasks run on this host"
 
 
-@pytest.mark.parametrize("executor", SPREAD + SEVERAL)
-def test_auto_is_slots_where_tasks_may_run_on_several_hosts(surroundings, executor):
-    surroundings("auto", executor)
+@pytest.mark.parametrize("executor", SEVERAL_HOSTS + SEVERAL_EXECUTORS)
+def test_auto_is_pool_slots_if_tasks_may_run_on_several_hosts(environment, executor):
+    environment("auto", executor)
     choice = select_rate_limiter()
-    assert (choice.kind, choice.warning) == ("pool_slots", None)
+    assert (choice.backend, choice.warning) == ("pool_slots", None)
     assert "executor" in choice.reason
 
 
-@pytest.mark.parametrize("executor", LOCAL)
-def test_auto_is_slots_in_kubernetes_whatever_the_executor_says(surroundings, executor):
+@pytest.mark.parametrize("executor", ONE_HOST)
+def test_auto_is_pool_slots_in_kubernetes_with_any_executor(environment, executor):
     """Worker pods were long started with LocalExecutor in their environment."""
-    surroundings("auto", executor, kubernetes=True)
+    environment("auto", executor, kubernetes=True)
     choice = select_rate_limiter()
-    assert (choice.kind, choice.reason) == (
+    assert (choice.backend, choice.reason) == (
         "pool_slots",
-        "[learning360] rate_limiter = auto, and this runs in Kubernetes",
+        "[learning360] rate_limiter = auto, and this process runs in Kubernetes",
     )
 
 
 @pytest.mark.parametrize("kubernetes", [False, True])
-@pytest.mark.parametrize("executor", [*LOCAL, *SPREAD])
+@pytest.mark.parametrize("executor", [*ONE_HOST, *SEVERAL_HOSTS])
 @pytest.mark.parametrize("rate_limiter", ["host", "redis", "pool_slots"])
-def test_a_setting_holds_and_warns_where_it_does_not_fit(surroundings, rate_limiter, executor, kubernetes):
-    surroundings(rate_limiter, executor, kubernetes)
+def test_a_setting_overrides_the_selection_with_a_warning_if_it_does_not_fit(
+    environment, rate_limiter, executor, kubernetes
+):
+    environment(rate_limiter, executor, kubernetes)
     choice = select_rate_limiter()
-    assert (choice.kind, choice.reason) == (rate_limiter, f"[learning360] rate_limiter = {rate_limiter}")
-    fits = rate_limiter != "host" or (executor in LOCAL and not kubernetes)
+    assert (choice.backend, choice.reason) == (rate_limiter, f"[learning360] rate_limiter = {rate_limiter}")
+    fits = rate_limiter != "host" or (executor in ONE_HOST and not kubernetes)
     assert (choice.warning is None) is fits
 
 
-def test_a_setting_that_is_none_is_named(surroundings):
-    surroundings("everywhere")
+def test_an_error_names_an_unknown_setting(environment):
+    environment("everywhere")
     with pytest.raises(ValueError, match=r"\[learning360\] rate_limiter = 'everywhere'"):
         select_rate_limiter()
 
 
-# In processes of their own: a process decides once
+# In processes of their own, because a process selects once
 
 SCRIPT = """
 import logging, sys, time
@@ -99,11 +110,11 @@ class Task:
 for _ in range(2):
     api = Learning360Hook(task=Task()).api
     api.list_groups()
-    print(api.client.usage)
+    print("usage:", api.client.usage)
 """
 
 
-def run(sandbox, **environment):
+def run_script(sandbox, **environment):
     finished = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],
         env={
@@ -119,28 +130,25 @@ def run(sandbox, **environment):
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    return [line for line in finished.stdout.splitlines() if "Rate limiter" in line or "requests" in line]
+    return [line for line in finished.stdout.splitlines() if "Rate limiter" in line or line.startswith("usage: ")]
 
 
-def test_the_first_call_says_which_budget_holds_and_why(sandbox, tmp_path):
-    said, *usages = run(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path / "state"))
-    assert (
-        said
-        == "INFO Rate limiter selected: backend=host ([learning360] rate_limiter = auto, and every task runs on this host)"
-    )
+def test_logs_the_selected_backend_and_the_reason_once(sandbox, tmp_path):
+    selected, *usages = run_script(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path / "state"))
+    reason = "[learning360] rate_limiter = auto, and all tasks run on this host"
+    assert selected == f"INFO Rate limiter selected: backend=host ({reason})"
     assert len(usages) == 2
     (file,) = (tmp_path / "state").glob("*.sqlite3")
     assert file.stat().st_size > 0
 
 
-def test_without_a_usable_folder_each_task_keeps_to_its_share_with_one_warning(sandbox, tmp_path):
+def test_falls_back_to_pool_slots_with_one_warning_without_a_usable_folder(sandbox, tmp_path):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "state"
-    chosen, warned, *usages = run(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(folder))
-    assert chosen.startswith("INFO Rate limiter selected: backend=host")
-    assert (
-        warned == f"WARNING Rate limiter: the state folder cannot be used ({folder}: Not a directory): using pool_slots"
-    )
+    selected, warning, *usages = run_script(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(folder))
+    assert selected.startswith("INFO Rate limiter selected: backend=host")
+    problem = f"backend host is unavailable ({folder}: Not a directory); using pool_slots"
+    assert warning == f"WARNING Rate limiter: {problem}"
     assert len(usages) == 2
     assert len(sandbox.control.journal()) == 2
 
@@ -150,19 +158,19 @@ def test_uses_its_share_with_one_warning_if_the_file_has_another_format(sandbox,
     (file,) = tmp_path.glob("*.sqlite3")
     with closing(sqlite3.connect(file)) as db:
         db.execute("PRAGMA user_version = 2")
-    _, warned, *usages = run(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path))
-    assert f"{file}: has format version 2, but this version of the provider uses format version 1" in warned
-    assert warned.startswith("WARNING ")
-    assert warned.endswith("using pool_slots")
+    _, warning, *usages = run_script(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path))
+    assert f"{file}: has format version 2, but this version of the provider uses format version 1" in warning
+    assert warning.startswith("WARNING ")
+    assert warning.endswith("using pool_slots")
     assert len(usages) == 2
 
 
-def test_slots_shares_nothing(sandbox, tmp_path):
-    chosen, *usages = run(
+def test_pool_slots_shares_nothing(sandbox, tmp_path):
+    selected, *usages = run_script(
         sandbox,
         AIRFLOW__LEARNING360__RATE_LIMITER="pool_slots",
         AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path / "state"),
     )
-    assert chosen == "INFO Rate limiter selected: backend=pool_slots ([learning360] rate_limiter = pool_slots)"
+    assert selected == "INFO Rate limiter selected: backend=pool_slots ([learning360] rate_limiter = pool_slots)"
     assert len(usages) == 2
     assert not (tmp_path / "state").exists()

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "sandbox": set(),
 }
 #: The module that maps the name of an API version to its implementation.
-FACTORY = "hooks.learning360"
+FACTORY = "api.versions"
 
 #: Libraries and parts of the package that operators and sensors import when they run, not when they are parsed.
 NOT_WHEN_PARSED = (

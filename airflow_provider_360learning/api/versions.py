@@ -1,0 +1,29 @@
+"""The versions of the API that this package speaks: the only module outside a version's own package that imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.spec import ApiSpec
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
+
+
+@dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """
+    One version of the API.
+
+    :param spec: The version as data.
+    :param adapter: Creates the adapter with the version's actions.
+    """
+
+    spec: ApiSpec
+    adapter: Callable[[Client], LearningApi]
+
+
+#: The versions by name, as a connection's ``api_version`` has it.
+VERSIONS: Mapping[str, ApiVersion] = {version.spec.name: version for version in (ApiVersion(API_V1, ApiV1),)}

@@ -1,0 +1,113 @@
+"""The base of all models of Airflow connections: how they are read, and what their errors say."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from airflow_provider_360learning.api.models.fields import invalid, is_missing, parse_number, problem
+from airflow_provider_360learning.exceptions import InvalidConnectionError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+    from pydantic_core import ErrorDetails
+
+#: Standard fields of a connection.
+_STANDARD_FIELDS = ("conn_type", "host", "port", "schema", "login", "password")
+
+
+class ConnectionModel(BaseModel):
+    """
+    A validated Airflow connection.
+
+    The alias of a model's field is its place in the connection: ``login``, or ``extra.auth``. Fields that are empty in
+    the connection have their default.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    #: Labels of standard fields in the connection form.
+    labels: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def read(cls, connection: Connection, extra: Any) -> Self:
+        """
+        Validate a connection.
+
+        :param connection: The connection.
+        :param extra: Its extra, as Airflow has decoded it.
+        :raises InvalidConnectionError: naming every invalid field and what was expected, without any secret.
+        """
+        if _is_json_object(connection, extra):
+            try:
+                return cls.model_validate(cls.values(connection, extra))
+            except ValidationError as error:
+                details = error.errors(include_url=False, include_input=False)
+            problems = [cls._describe(one) for one in details]
+        else:
+            problems = ["field extra: must be a JSON object"]
+        # Raised outside the handler: the error of pydantic holds the values, and must not become this one's context.
+        raise InvalidConnectionError(f"Connection {connection.conn_id!r}, {'; '.join(problems)}")
+
+    @classmethod
+    def values(cls, connection: Connection, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Return the values that are not empty, by their place in the connection.
+
+        :param connection: The connection.
+        :param extra: Its extra.
+        """
+        values = {name: getattr(connection, name) for name in _STANDARD_FIELDS}
+        values["port"] = connection.port or None  # the connection form sends 0 for none
+        for name, value in extra.items():
+            values[f"extra.{name}"] = value.strip() if isinstance(value, str) else value
+        return {name: value for name, value in values.items() if not is_missing(value)}
+
+    @classmethod
+    def _describe(cls, error: ErrorDetails) -> str:
+        context = error.get("ctx", {})
+        place = [str(part) for part in error["loc"]] + [str(part) for part in context.get("place", ())]
+        field = ".".join(place)
+        label = cls.labels.get(field)
+        text = "is missing" if error["type"] == "missing" else context.get("problem", error["msg"])
+        return f"field {field} ({label}): {text}" if label else f"field {field}: {text}"
+
+
+def parse_seconds(value: Any) -> float:
+    """
+    Read a number of seconds, also from text.
+
+    :raises PydanticCustomError: if it is not a number above 0.
+    """
+    seconds = parse_number(value)
+    if seconds <= 0:
+        raise invalid(value, "a number of seconds above 0")
+    return seconds
+
+
+def parse_existing_path(value: Any) -> str:
+    """
+    Return the path of a file that exists on this machine.
+
+    :raises PydanticCustomError: if it does not exist.
+    """
+    if not os.path.exists(str(value)):
+        raise problem(f"{str(value)!r} does not exist on this machine")
+    return str(value)
+
+
+def _is_json_object(connection: Connection, extra: Any) -> bool:
+    """Return whether the extra is a JSON object; Airflow decodes one that it cannot read to an empty object."""
+    if not isinstance(extra, Mapping):
+        return False
+    text = connection.extra
+    if extra or not text or not text.strip():
+        return True
+    try:
+        return json.loads(text) in ({}, None)
+    except ValueError:
+        return False
