@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import pytest
 
 from airflow_provider_360learning.api.v1.spec import API_V1
-from airflow_provider_360learning.completion.conditions import PathSessionCompletion, to_dict
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
@@ -66,12 +65,13 @@ def make_trigger(
     first_poke: float = 0.0,
     timeout: float = 20.0,
     failures: int = 0,
-    **question: object,
+    **arguments: object,
 ) -> Learning360CompletionTrigger:
     """Return a trigger that waits until a path session is complete."""
     return Learning360CompletionTrigger(
         learning360_conn_id=conn_id,
-        question=to_dict(PathSessionCompletion(session_id=session_id, **question)),  # type: ignore[arg-type]
+        subject="path_session",
+        arguments={"session_id": session_id, **arguments},
         poke_interval=poke_interval,
         first_poke=first_poke,
         deadline=time.time() + timeout,

@@ -1,1 +1,26 @@
-"""When a wait is over: conditions and their status."""
+"""When a wait is over: conditions and their status, polled by sensors and triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_360learning.completion.condition import CompletionCondition
+from airflow_provider_360learning.completion.course import CourseCompletion
+from airflow_provider_360learning.completion.path_session import PathSessionCompletion
+
+#: The conditions by subject.
+CONDITIONS: Mapping[str, type[CompletionCondition]] = {
+    condition.subject: condition for condition in (CourseCompletion, PathSessionCompletion)
+}
+
+
+def make_condition(subject: str, arguments: Mapping[str, Any]) -> CompletionCondition:
+    """
+    Return a condition with valid arguments.
+
+    :param subject: Subject of the condition.
+    :param arguments: Its arguments by name.
+    :raises InvalidRequestError: naming every invalid argument.
+    """
+    return CONDITIONS[subject].of(arguments)

@@ -1,1 +1,1 @@
-"""Sensors, one module a subject."""
+"""Sensors, one module per subject."""

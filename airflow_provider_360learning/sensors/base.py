@@ -1,4 +1,8 @@
-"""What all sensors share: how they wait."""
+"""
+The base of all sensors: how they wait.
+
+Imported when DAG files are parsed, so conditions and client are imported when a task runs.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -15,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
+    conf,
 )
 
 from airflow_provider_360learning import config
@@ -24,29 +29,34 @@ from airflow_provider_360learning.task_mixins import ExitOnKillMixin, SharedPool
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_360learning.completion.conditions import CompletionCondition
+    from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
+    from airflow_provider_360learning.completion.event import CompletionEvent
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
-#: Longer than the trigger's own deadline by this much, so that the trigger's clear end comes first. In seconds.
+#: Seconds by which Airflow's own timeout of a deferred sensor is later than the trigger's deadline, whose event says
+#: how far the wait was.
 DEFERRAL_GRACE = 60
 _FAILURES_KEY = "learning360_consecutive_failures"
 
 
 class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator):
     """
-    Waits for 360Learning, by default without holding a worker or a pool slot (deferred).
+    Wait until a condition of 360Learning is met.
 
-    Five failures in a row that a later poke may mend are tolerated, permanent ones fail the task at once. In
-    ``reschedule`` mode before Airflow 3.3 nothing can be remembered from poke to poke, so there such failures are
-    tolerated until the sensor's ``timeout``.
+    Five consecutive transient failures of polls are tolerated; permanent errors fail the task without retries. In
+    ``reschedule`` mode before Airflow 3.3, nothing can be stored between pokes, so transient failures are tolerated
+    until the sensor's ``timeout``.
 
     :param learning360_conn_id: The connection to use.
-    :param deferrable: Wait in the triggerer, poking every ``poke_interval`` seconds (``exponential_backoff`` does not
-        count there); otherwise in the sensor's ``mode``.
-    :param mode: ``reschedule`` or ``poke``, where the sensor is not deferrable.
+    :param deferrable: Whether to wait in the triggerer, without a worker and a pool slot, polling every
+        ``poke_interval`` seconds (``exponential_backoff`` has no effect there). By default as ``[operators]
+        default_deferrable`` says. Otherwise the sensor waits in its ``mode``.
+    :param mode: ``reschedule`` or ``poke``, if the sensor is not deferrable.
     :param pool: Pool to run in; by default the one that all operators and sensors of this provider share.
     """
 
+    #: Subject of the condition, whose arguments are the templated fields.
+    subject: ClassVar[str]
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#e8f3d6"
 
@@ -54,85 +64,99 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         self,
         *,
         learning360_conn_id: str = DEFAULT_CONN_ID,
-        deferrable: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         mode: str = "reschedule",
         pool: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(mode=mode, pool=pool or config.pool(), **kwargs)
+        super().__init__(mode=mode, pool=pool or self.default_pool(), **kwargs)
         self.learning360_conn_id = learning360_conn_id
         self.deferrable = deferrable
         self._failures = 0
 
-    def question(self) -> CompletionCondition:
-        """Return what is asked, from the sensor's arguments."""
-        raise NotImplementedError
+    def condition(self) -> CompletionCondition:
+        """
+        Return the condition of this sensor.
+
+        :raises InvalidRequestError: naming every invalid argument.
+        """
+        from airflow_provider_360learning.completion import make_condition
+
+        names = (name for name in self.template_fields if name != "learning360_conn_id")
+        return make_condition(self.subject, {name: getattr(self, name) for name in names})
 
     @cached_property
     def hook(self) -> Learning360Hook:
         """The hook of this sensor's connection."""
         from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
-        # A poke that waits for room in the rate limits must not outlast the sensor itself.
+        # A poll that waits for the rate limits must not outlast the sensor.
         max_wait = min(config.max_rate_limit_wait(), self.timeout)
         return Learning360Hook(self.learning360_conn_id, task=self, max_attempts=1, max_wait=max_wait)
 
     def execute(self, context: Context) -> Any:
-        """RowChecker the arguments, look once, and wait if there is something to wait for."""
+        """Validate the arguments, poll once, and wait unless the condition is met."""
         with self.hook.log_api_usage():
-            return self._look_and_defer(context) if self.deferrable else super().execute(context)
+            return self._poke_and_defer(context) if self.deferrable else super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once."""
+        """Poll once."""
+        with fail_on_permanent_error():
+            status = self._poll(context)
+        if status is None:
+            return PokeReturnValue(is_done=False)
+        if status.failure:
+            raise AirflowFailException(status.failure)
+        self.log.info("Completion status: %s", status)
+        return PokeReturnValue(is_done=status.is_complete, xcom_value=dict(status.result))
+
+    def execute_complete(self, context: Context, event: CompletionEvent | None = None) -> dict[str, Any]:
+        """
+        Resume after the trigger's event.
+
+        :raises AirflowFailException: for a failure, and for an unknown event.
+        """
+        status = event.get("status") if event else None
+        if event and status == "success":
+            return event["result"]
+        if event and status == "transient_error":
+            raise AirflowException(event["message"])
+        if event and status in ("failed", "timeout", "error"):
+            self._fail((AirflowSensorTimeout if status == "timeout" else AirflowFailException)(event["message"]))
+        raise AirflowFailException(f"The trigger sent an unknown event (status {status!r})")
+
+    def _poll(self, context: Context) -> CompletionStatus | None:
+        """Return the status, or ``None`` after a failure that is tolerated."""
         from airflow_provider_360learning.exceptions import Learning360Error
 
-        with fail_on_permanent_error():
-            question = self.question()
-            question.check()
-            try:
-                verdict = self.hook.api.client.run(question.ask(self.hook.api))
-            except Learning360Error as error:
-                if not error.transient or not self._tolerates_another_failure(context):
-                    raise
-                self.log.warning("Poke failed, will ask again: %s", error)
-                return PokeReturnValue(is_done=False)
-        self._forget_failures(context)
-        if verdict.impossible:
-            raise AirflowFailException(verdict.impossible)
-        self.log.info("Seen: %s", verdict.as_result())
-        return PokeReturnValue(is_done=verdict.is_complete, xcom_value=verdict.as_result())
+        condition = self.condition()
+        try:
+            status = self.hook.api.client.run(condition.poll(self.hook.api))
+        except Learning360Error as error:
+            if not error.transient or not self._tolerates_failure(context):
+                raise
+            self.log.warning("Poll failed; polling again in %s s: %s", self.poke_interval, error)
+            return None
+        self._reset_failures(context)
+        return status
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Resume after the trigger's event; anything but a known one fails."""
-        event = dict(event or {})
-        status, message = event.pop("status", None), event.pop("message", "")
-        if status == "success":
-            return event
-        if status == "timeout":
-            self._fail(AirflowSensorTimeout(f"{message}: {event}"))
-        if status in ("failed", "error"):
-            self._fail(AirflowFailException(message))
-        if status == "transient_error":
-            raise AirflowException(message)
-        raise AirflowFailException(f"The trigger sent an event that is not known ({status!r}): not taken for success")
-
-    def _look_and_defer(self, context: Context) -> Any:
+    def _poke_and_defer(self, context: Context) -> Any:
         self._failures = 0
         try:
-            seen = self.poke(context)
+            poked = self.poke(context)
         except AirflowFailException as error:
             self._fail(error)
-        return seen.xcom_value if seen.is_done else self._defer()
+        return poked.xcom_value if poked.is_done else self._defer()
 
     def _defer(self) -> NoReturn:
-        from airflow_provider_360learning.completion.conditions import to_dict
         from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
 
         now = time.time()
         self.defer(
             trigger=Learning360CompletionTrigger(
                 learning360_conn_id=self.learning360_conn_id,
-                question=to_dict(self.question()),
+                subject=self.subject,
+                arguments=self.condition().arguments(),
                 poke_interval=self.poke_interval,
                 first_poke=now + self.poke_interval,
                 deadline=now + self.timeout,
@@ -148,29 +172,32 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
             raise AirflowSkipException(str(error))
         raise error
 
-    def _tolerates_another_failure(self, context: Context) -> bool:
-        from airflow_provider_360learning.triggers.completion import MAX_CONSECUTIVE_FAILURES
+    # Consecutive failures of polls without a triggerer
+
+    def _tolerates_failure(self, context: Context) -> bool:
+        from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES
 
         store = self._state_store(context)
         if store is None and self._pokes_in_new_processes:
             return True
         failures = (store.get(_FAILURES_KEY, 0) if store else self._failures) + 1
         is_tolerated = failures <= MAX_CONSECUTIVE_FAILURES
-        # What is remembered outlives this try, and the next one starts afresh.
-        self._remember_failures(failures if is_tolerated else 0, store)
+        # The stored number outlives this attempt, and a retry starts with 0.
+        self._store_failures(failures if is_tolerated else 0, store)
         return is_tolerated
 
-    def _forget_failures(self, context: Context) -> None:
+    def _reset_failures(self, context: Context) -> None:
         store = self._state_store(context)
         if self._failures or (store and store.get(_FAILURES_KEY, 0)):
-            self._remember_failures(0, store)
+            self._store_failures(0, store)
 
-    def _remember_failures(self, failures: int, store: Any) -> None:
+    def _store_failures(self, failures: int, store: Any) -> None:
         self._failures = failures
         if store:
             store.set(_FAILURES_KEY, failures)
 
     def _state_store(self, context: Context) -> Any:
+        """Return Airflow's task state store (3.3 and later) if pokes run in processes of their own, else ``None``."""
         return context.get("task_state_store") if self._pokes_in_new_processes else None
 
     @property

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
-
-if TYPE_CHECKING:
-    from airflow_provider_360learning.completion.conditions import CompletionCondition
 
 
 class Learning360CourseCompletionSensor(Learning360BaseSensor):
     """
     Wait until a user has completed a course (``getUserCourseStats``).
 
-    Its XCom is ``{"attempts", "completed", "progress", "pending"}``.
+    The result has the keys ``attempts`` (number of attempts of the user at the course), ``completed`` (number of those
+    that count), ``progress`` (the highest of them, 0 to 100) and ``pending`` (an empty list).
 
-    .. seealso:: :meth:`airflow_provider_360learning.api.v1.courses.CourseActions.get_user_course_stats` and
-        https://360learning.readme.io/docs
+    .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.get_user_course_stats` and
+        docs/sensors.md
 
     :param course_id: Id of the course.
-    :param user: Mail or id.
-    :param since: Completions before this moment do not count: a datetime, or ISO 8601 text, with a time zone. By
-        default any completion counts, however old.
-    :param min_score: Lowest score, 0 to 100, that counts.
+    :param user: Email address or id of the user.
+    :param since: Completions before this time do not count: a datetime, or ISO 8601, with a time zone. By default all
+        completions count.
+    :param min_score: Minimum score, 0 to 100.
     """
 
+    subject: ClassVar[str] = "course"
     template_fields: Sequence[str] = ("learning360_conn_id", "course_id", "user", "since", "min_score")
 
     def __init__(
@@ -36,7 +35,7 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         course_id: str,
         user: str,
         since: datetime | str | None = None,
-        min_score: float | None = None,
+        min_score: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,10 +43,3 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         self.user = user
         self.since = since
         self.min_score = min_score
-
-    def question(self) -> CompletionCondition:
-        """Return what is asked."""
-        from airflow_provider_360learning.completion.conditions import CourseCompletion
-
-        since = self.since.isoformat() if isinstance(self.since, datetime) else self.since
-        return CourseCompletion(course_id=self.course_id, user=self.user, since=since, min_score=self.min_score)

@@ -1,1 +1,1 @@
-"""Waiting on the triggerer's event loop."""
+"""Triggers: waits on the triggerer's event loop."""

@@ -1,4 +1,4 @@
-"""The trigger behind the completion sensors."""
+"""The trigger of the completion sensors."""
 
 from __future__ import annotations
 
@@ -6,43 +6,41 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_360learning.completion.conditions import CompletionStatus, from_dict
+from airflow_provider_360learning.completion import make_condition
+from airflow_provider_360learning.completion.condition import CompletionStatus
+from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES, CompletionEvent
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.triggers.shared_polls import SharedPolls
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.client import Client
-    from airflow_provider_360learning.api.v1 import ApiV1
+    from airflow_provider_360learning.api.interface import LearningApi
 
-#: Consecutive failures of a poke that a later poke may mend, before the wait fails.
-MAX_CONSECUTIVE_FAILURES = 5
+#: Seconds for which waits that start use a connection that was read before: a triggerer may start 2,000 at once.
+CONNECTION_FRESH_FOR = 10.0
+#: Seconds between two waits that get the same result. They stay apart afterwards, because each counts its interval from
+#: its result. A triggerer of Airflow 3.3 processes about 200 log lines per second, and more of them block it.
+STAGGER = 0.01
 
-#: Seconds for which a connection that was read serves the waits that start: 2,000 of them start with a triggerer.
-CONNECTION_SERVES_FOR = 10.0
-#: Seconds between two waits that are told the same answer. They stay apart from then on, as each counts its interval
-#: from when it was told. A triggerer of Airflow 3.3 takes in about 200 lines of log a second, and then stands still.
-TOLD_APART = 0.01
-
-# The loop's own threads are few and shared by all providers, so sending has some of its own.
+# The threads of the loop itself are few and shared by all providers, so requests are sent in threads of our own.
 _MAX_THREADS = 8
-_threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="learning360")
 
 
 class _Shared:
-    """What the waits on one event loop share."""
+    """State shared by the waits of one event loop."""
 
     def __init__(self) -> None:
-        self.apis: SharedPolls[ApiV1] = SharedPolls(at_once=_MAX_THREADS)
-        # While some are sent, the next ones wait for their moment.
-        self.verdicts: defaultdict[Client, SharedPolls[CompletionStatus]] = defaultdict(
-            lambda: SharedPolls(at_once=2 * _MAX_THREADS, apart=TOLD_APART)
+        self.apis: SharedPolls[LearningApi] = SharedPolls(_MAX_THREADS)
+        # While some requests are being sent, the next ones wait for the rate limiter.
+        self.polls: defaultdict[Client, SharedPolls[CompletionStatus]] = defaultdict(
+            lambda: SharedPolls(2 * _MAX_THREADS, STAGGER)
         )
 
 
@@ -52,28 +50,31 @@ _shared: defaultdict[asyncio.AbstractEventLoop, _Shared] = defaultdict(_Shared)
 
 class Learning360CompletionTrigger(BaseTrigger):
     """
-    Ask 360Learning a question until it is answered with yes.
+    Poll until a completion condition is met or can never be met, then yield one event.
 
-    Triggers of a process that ask the same question through the same connection share one request and its answer.
+    Triggers of one process that poll the same condition through the same connection share one request.
 
-    Yields exactly one event: ``{"status", "message", …}`` with ``status`` ``success``, ``failed``,
-    ``timeout``, ``error`` or ``transient_error`` (to wait anew may help), counts, and at most 20 of those still
-    waited for.
+    The event is a :class:`~airflow_provider_360learning.completion.event.CompletionEvent`.
 
     :param learning360_conn_id: The connection to use.
-    :param question: What to ask, as :func:`~.questions.to_dict` writes it.
-    :param poke_interval: Seconds between two pokes; never less, whatever the answer was.
-    :param first_poke: Moment (seconds since 1970) of the first poke.
-    :param deadline: Moment (seconds since 1970) to give up at; absolute, so that a triggerer that starts anew
-        does not start the wait anew.
-    :param failures: Pokes that failed in a row before the first one.
+    :param subject: Subject of the condition, a key of :data:`~airflow_provider_360learning.completion.CONDITIONS`.
+    :param arguments: Arguments of the condition, as JSON can express them.
+    :param poke_interval: Minimum number of seconds between two polls, whatever the response.
+    :param first_poke: Time of the first poll, in seconds since 1970.
+    :param deadline: Time at which the wait times out, in seconds since 1970; absolute, so that a restart of the
+        triggerer does not extend it.
+    :param failures: Number of consecutive failures before the first poll.
     """
+
+    #: Runs everything that blocks; replaced in tests.
+    executor: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="learning360")
 
     def __init__(
         self,
         *,
         learning360_conn_id: str,
-        question: dict[str, Any],
+        subject: str,
+        arguments: dict[str, Any],
         poke_interval: float,
         first_poke: float,
         deadline: float,
@@ -81,19 +82,26 @@ class Learning360CompletionTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.learning360_conn_id = learning360_conn_id
-        self.question = question
+        self.subject = subject
+        self.arguments = arguments
         self.poke_interval = poke_interval
         self.first_poke = first_poke
         self.deadline = deadline
         self.failures = failures
 
+    @staticmethod
+    def now() -> float:
+        """Return the time in seconds since 1970; replaced in tests."""
+        return time.time()
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """WriteSpec the trigger for the metadata database."""
+        """Return the import path and the arguments, which the metadata database stores."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
                 "learning360_conn_id": self.learning360_conn_id,
-                "question": self.question,
+                "subject": self.subject,
+                "arguments": self.arguments,
                 "poke_interval": self.poke_interval,
                 "first_poke": self.first_poke,
                 "deadline": self.deadline,
@@ -102,64 +110,81 @@ class Learning360CompletionTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poke until there is something to say, and say it."""
-        try:
-            event = await self._wait()
-        except Learning360Error as error:
-            status = "transient_error" if error.transient else "error"
-            event = {"status": status, "message": f"{type(error).__name__}: {error}"}
-        except Exception as error:
-            # Its text may hold anything; the triggerer's log has the traceback.
-            self.log.exception("The wait for 360Learning failed")
-            event = {
-                "status": "transient_error",
-                "message": f"The wait failed ({type(error).__name__}); see the triggerer's log",
-            }
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        """Poll until a terminal status, then yield one event."""
+        yield TriggerEvent(await self._wait())  # type: ignore[no-untyped-call]
 
-    async def _wait(self) -> dict[str, Any]:
-        question, asked = from_dict(self.question), json.dumps(self.question, sort_keys=True)
+    async def _wait(self) -> CompletionEvent:
+        try:
+            return await self._poll_until_terminal(await self._make_poll())
+        except Learning360Error as error:
+            message = f"{type(error).__name__}: {error}"
+            return {"status": "transient_error" if error.transient else "error", "message": message, "result": {}}
+        except Exception as error:
+            # Its text may contain secrets; the triggerer's log has the traceback.
+            self.log.exception("Wait for 360Learning failed")
+            message = f"The wait failed ({type(error).__name__}); see the triggerer's log"
+            return {"status": "transient_error", "message": message, "result": {}}
+
+    async def _make_poll(self) -> Callable[[], Coroutine[Any, Any, CompletionStatus]]:
+        """Return a function that polls, or waits for a poll of another trigger, until the deadline at most."""
+        condition = make_condition(self.subject, self.arguments)
         shared = _shared[asyncio.get_running_loop()]
         api = await shared.apis.get(
             self.learning360_conn_id,
-            lambda: Learning360Hook(self.learning360_conn_id, max_attempts=1).get_async_conn(_threads),
-            CONNECTION_SERVES_FOR,
+            lambda: Learning360Hook(self.learning360_conn_id, max_attempts=1).get_async_conn(self.executor),
+            CONNECTION_FRESH_FOR,
         )
-        verdicts = shared.verdicts[api.client]
-        failures = self.failures
-        so_far: dict[str, Any] = {}
+        key = json.dumps([self.subject, self.arguments], sort_keys=True)
+        polls = shared.polls[api.client]
+
+        def poll() -> Coroutine[Any, Any, CompletionStatus]:
+            return polls.get(
+                key,
+                lambda: api.client.arun(condition.poll(api), self.executor),
+                self.poke_interval,
+                max_wait=max(0.0, self.deadline - self.now()),
+            )
+
+        return poll
+
+    async def _poll_until_terminal(self, poll: Callable[[], Coroutine[Any, Any, CompletionStatus]]) -> CompletionEvent:
+        failures, last = self.failures, CompletionStatus(is_complete=False, result={})
         next_poke = self.first_poke
         while next_poke < self.deadline:
-            await _sleep_until(next_poke)
+            await self._sleep_until(next_poke)
             try:
-                verdict = await verdicts.get(
-                    asked,
-                    lambda: api.client.arun(question.ask(api), _threads),
-                    self.poke_interval,
-                    # It may have to wait for its turn, but not beyond the end of the whole wait.
-                    max_wait=max(0.0, self.deadline - time.time()),
-                )
+                status = await poll()
             except TimeoutError:
                 break
             except Learning360Error as error:
                 failures += 1
                 if not error.transient or failures > MAX_CONSECUTIVE_FAILURES:
                     raise
-                self.log.warning("Poke failed, %s of %s in a row: %s", failures, MAX_CONSECUTIVE_FAILURES, error)
+                self._log_failure(failures, error)
                 continue
             finally:
-                # Counted from the answer: the request may have waited for its turn.
-                next_poke = time.time() + self.poke_interval
+                # Counted from the response: the request may have waited for the rate limiter.
+                next_poke = self.now() + self.poke_interval
             failures = 0
-            if so_far != (so_far := verdict.as_result()):
-                self.log.info("Seen: %s", so_far)
-            if verdict.is_complete:
-                return {"status": "success", "message": "complete", **so_far}
-            if verdict.impossible:
-                return {"status": "failed", "message": verdict.impossible, **so_far}
-        await _sleep_until(self.deadline)
-        return {"status": "timeout", "message": "The wait took longer than the sensor's timeout", **so_far}
+            if status != last:
+                self.log.info("Completion status changed: %s", status)
+            last = status
+            if status.is_complete:
+                return {"status": "success", "message": "The condition is met", "result": dict(status.result)}
+            if status.failure:
+                return {"status": "failed", "message": status.failure, "result": dict(status.result)}
+        await self._sleep_until(self.deadline)
+        message = f"The condition was not met before the sensor's timeout: {last}"
+        return {"status": "timeout", "message": message, "result": dict(last.result)}
 
+    def _log_failure(self, failures: int, error: Learning360Error) -> None:
+        self.log.warning(
+            "Poll failed: consecutive_failures=%s tolerated=%s; polling again in %s s: %s",
+            failures,
+            MAX_CONSECUTIVE_FAILURES,
+            self.poke_interval,
+            error,
+        )
 
-async def _sleep_until(moment: float) -> None:
-    await asyncio.sleep(max(0.0, moment - time.time()))
+    async def _sleep_until(self, end: float) -> None:
+        await asyncio.sleep(max(0.0, end - self.now()))

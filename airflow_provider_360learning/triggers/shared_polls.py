@@ -1,4 +1,4 @@
-"""Waits that ask the same question share one request and its answer."""
+"""Polls shared by all waits on one event loop that ask for the same thing."""
 
 from __future__ import annotations
 
@@ -8,83 +8,88 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Part of the interval for which an answer serves others. Less than all of it, so that whoever asked does not meet
-#: its own answer again one interval later.
-SERVES_FOR = 0.95
+#: Fraction of a wait's interval for which the result of a poll is fresh. Below 1, so that a wait does not get the
+#: result of its own last poll one interval later.
+FRESH_FOR = 0.95
 
 
 class SharedPolls(Generic[T]):
     """
-    Answers that are under way or fresh, by question, on one event loop.
+    Polls that are in progress or have a fresh result, by key, on one event loop.
 
-    A failure is an answer as well: it is counted by everybody who would have asked, and asked for again by nobody
-    before the time.
+    A failure is a result as well: it counts for every wait that would have polled, and none of them repeats the poll
+    before its interval is over.
 
-    :param at_once: Most questions that are asked at the same time. The others wait here: each one that is being
-        asked holds a place in the rate limits, which others need, too.
-    :param apart: Seconds between two who are told an answer; with 0, they are told at different turns of the loop.
-        What thousands do with it at once, log above all, would hold up the loop.
+    :param max_concurrent: Maximum number of polls in progress. The others wait here instead of holding reservations
+        of the rate limiter, which other requests need.
+    :param stagger: Seconds between two waits that get the same result; with 0, they get it in successive iterations
+        of the loop. Without it, thousands of waits that act on one result, and log it, would block the loop.
     """
 
-    def __init__(self, at_once: int, apart: float = 0.0) -> None:
-        self._asked: dict[Hashable, _Asked[T]] = {}
-        self._room = asyncio.Semaphore(at_once)
-        self._apart = apart
+    def __init__(self, max_concurrent: int, stagger: float = 0.0) -> None:
+        self._polls: dict[Hashable, _Poll[T]] = {}
+        self._capacity = asyncio.Semaphore(max_concurrent)
+        self._stagger = stagger
 
     async def get(
         self,
-        question: Hashable,
-        ask: Callable[[], Coroutine[Any, Any, T]],
+        key: Hashable,
+        poll: Callable[[], Coroutine[Any, Any, T]],
         interval: float,
         max_wait: float | None = None,
     ) -> T:
         """
-        Return the answer to a question, asking only if nobody has within the interval.
+        Return the result of a poll, and start one only if none is in progress or fresh.
 
-        :param question: What tells questions apart.
-        :param ask: Asks.
-        :param interval: Seconds.
-        :param max_wait: Seconds; by default without end.
-        :raises TimeoutError: if there is no answer by then.
+        :param key: Identifies what is polled.
+        :param poll: Polls.
+        :param interval: Interval of the calling wait, in seconds.
+        :param max_wait: Maximum number of seconds to wait for the result; by default unlimited.
+        :raises TimeoutError: if there is no result within ``max_wait``.
         """
-        asked = self._asked.get(question)
-        if asked is None or not asked.serves(interval):
-            asked = self._asked[question] = _Asked(self._in_its_turn(ask), self._apart)
-            asked.when_over(interval, self._forget, question, asked)
-        return await asked.answer(max_wait)
+        shared = self._polls.get(key)
+        if shared is None or not shared.serves(interval):
+            shared = self._polls[key] = _Poll(self._run(poll), self._stagger)
+            shared.call_after_result(interval, self._forget, key, shared)
+        return await shared.result(max_wait)
 
-    async def _in_its_turn(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with self._room:
-            return await ask()
+    async def _run(self, poll: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with self._capacity:
+            return await poll()
 
-    def _forget(self, question: Hashable, asked: _Asked[T]) -> None:
-        if self._asked.get(question) is asked:
-            del self._asked[question]
+    def _forget(self, key: Hashable, shared: _Poll[T]) -> None:
+        if self._polls.get(key) is shared:
+            del self._polls[key]
 
 
-class _Asked(Generic[T]):
-    """A question that was asked once, and those who wait for the answer."""
+class _Poll(Generic[T]):
+    """One poll and the waits that want its result."""
 
-    def __init__(self, asking: Coroutine[Any, Any, T], apart: float) -> None:
+    def __init__(self, polling: Coroutine[Any, Any, T], stagger: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._apart = apart
+        self._stagger = stagger
+        # An ordered set: the first wait in is the first to get the result.
         self._waiting: dict[asyncio.Future[None], None] = {}
-        self._answered_at = float("inf")
-        self._task = self._loop.create_task(asking)
-        self._task.add_done_callback(self._note_answer)
+        self._finished_at = float("inf")
+        self._task = self._loop.create_task(polling)
+        self._task.add_done_callback(self._on_result)
 
-    def when_over(self, seconds: float, act: Callable[..., object], *arguments: object) -> None:
-        """Act so many seconds after the answer."""
-        self._task.add_done_callback(lambda task: self._loop.call_later(seconds, act, *arguments))
+    def call_after_result(self, seconds: float, callback: Callable[..., object], *arguments: object) -> None:
+        """Call a function this many seconds after the result."""
+        self._task.add_done_callback(lambda task: self._loop.call_later(seconds, callback, *arguments))
 
     def serves(self, interval: float) -> bool:
-        """Tell whether the answer is under way, or fresh enough for one who asks at this interval."""
+        """Return whether the poll is in progress, or its result fresh for a wait with this interval."""
         if self._task.cancelled() or self._task.cancelling():
             return False
-        return self._loop.time() < self._answered_at + interval * SERVES_FOR
+        return self._loop.time() < self._finished_at + interval * FRESH_FOR
 
-    async def answer(self, max_wait: float | None) -> T:
-        """Wait for the answer. Whoever leaves leaves the question to the others; the last one takes it back."""
+    async def result(self, max_wait: float | None) -> T:
+        """
+        Wait for the result.
+
+        A wait that times out or is cancelled leaves the poll to the others; the last one cancels it.
+        """
         if not self._task.done():
             turn: asyncio.Future[None] = self._loop.create_future()
             self._waiting[turn] = None
@@ -98,15 +103,15 @@ class _Asked(Generic[T]):
                 raise TimeoutError
         return self._task.result()
 
-    def _note_answer(self, task: asyncio.Task[T]) -> None:
-        self._answered_at = self._loop.time()
+    def _on_result(self, task: asyncio.Task[T]) -> None:
+        self._finished_at = self._loop.time()
         if not task.cancelled():
-            task.exception()  # seen: nobody may be left who waits for it
-        self._tell_one()
+            task.exception()  # retrieved, because possibly no wait is left to do it
+        self._wake_next()
 
-    def _tell_one(self) -> None:
+    def _wake_next(self) -> None:
         if self._waiting:
             turn = next(iter(self._waiting))
             del self._waiting[turn]
             turn.set_result(None)
-            self._loop.call_later(self._apart, self._tell_one)
+            self._loop.call_later(self._stagger, self._wake_next)

@@ -258,7 +258,7 @@ def test_a_run_in_one_process_is_supervised_by_nobody(run):
 POKE = "getUsersPathSessionStats"
 INTERVAL = 0.1
 MODES = {
-    "deferred": "",
+    "deferred": "deferrable=True, ",
     "reschedule": "deferrable=False, ",
     "poke": "deferrable=False, mode='poke', ",
 }

@@ -54,7 +54,8 @@ with DAG("secretive", schedule=None, start_date=datetime(2026, 1, 1)):
                 task_id=f"{name}_{way}", learning360_conn_id=connection, user=user, job="Clerk"
             )
         Learning360PathSessionCompletionSensor(
-            task_id=f"echoed_to_the_trigger_{way}", learning360_conn_id=way, session_id=SESSIONS[way], poke_interval=0.1
+            task_id=f"echoed_to_the_trigger_{way}", learning360_conn_id=way, session_id=SESSIONS[way],
+            deferrable=True, poke_interval=0.1,
         )
 
         @task(task_id=f"dropped_{way}")

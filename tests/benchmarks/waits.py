@@ -184,12 +184,12 @@ def with_different_conditions(server: Server, session: str, number: int) -> Base
 
 
 def _ours(session: str, min_enrolled: int, interval: int) -> BaseTrigger:
-    from airflow_provider_360learning.completion.conditions import PathSessionCompletion, to_dict
     from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
 
     return Learning360CompletionTrigger(
         learning360_conn_id="learning360_default",
-        question=to_dict(PathSessionCompletion(session, min_enrolled=min_enrolled)),
+        subject="path_session",
+        arguments={"session_id": session, "min_enrolled": min_enrolled},
         poke_interval=interval,
         first_poke=0.0,
         deadline=time.time() + 3600,

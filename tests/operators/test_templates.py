@@ -78,10 +78,8 @@ def test_numbers_of_a_sensor_may_come_as_the_text_that_a_template_renders_to():
         required="{{ share }}",
         min_enrolled="{{ least }}",
     )
-    question = task.question()
-    question.check()
-    assert question._needed(10) == 5
-    assert question._min_enrolled == 3
+    condition = task.condition()
+    assert (condition.required, condition.min_enrolled) == (0.5, 3)
 
 
 def test_a_query_may_stand_in_a_file_of_its_own(tmp_path):

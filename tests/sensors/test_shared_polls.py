@@ -1,4 +1,4 @@
-"""Answers that are shared, without a server: who is told when, who asks, and when nobody asks any more."""
+"""Shared polls without a server: which wait polls, which gets a result when, and when a poll is canceled."""
 
 from __future__ import annotations
 
@@ -8,124 +8,129 @@ import itertools
 import pytest
 
 from airflow_provider_360learning.triggers.shared_polls import SharedPolls
+from tests.sensors.virtual_time import run
 
 LONG = 600.0
 
 
-class Oracle:
-    """Answers when it is told to, and counts."""
+class Source:
+    """Returns its number of polls once the test releases it."""
 
     def __init__(self):
-        self.asked = self.given_up = self.most_at_once = 0
-        self.speaks = asyncio.Event()
+        self.polls = self.canceled = 0
+        self.released = asyncio.Event()
 
     async def __call__(self):
-        self.asked += 1
-        self.most_at_once = max(self.most_at_once, self.asked)
+        self.polls += 1
         try:
-            await self.speaks.wait()
+            await self.released.wait()
         except asyncio.CancelledError:
-            self.given_up += 1
+            self.canceled += 1
             raise
-        return self.asked
+        return self.polls
 
 
-async def turns(count=5):
+async def iterate(count=5):
+    """Let the event loop run some iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-def test_they_are_told_one_after_the_other():
-    """What they all do with the answer must not hold up everybody else on the loop."""
+def test_waits_get_a_result_in_successive_iterations_of_the_loop():
+    """What they all do with it must not block the loop."""
 
     async def play():
-        answers, oracle, told, seen = SharedPolls(1), Oracle(), [], []
+        polls, source, served, seen = SharedPolls(1), Source(), [], []
 
         async def wait(number):
-            await answers.get("?", oracle, LONG)
-            told.append(number)
+            await polls.get("key", source, LONG)
+            served.append(number)
 
         waits = [asyncio.create_task(wait(number)) for number in range(20)]
-        await turns()
-        oracle.speaks.set()
-        while len(told) < 20:
-            seen.append(len(told))
+        await iterate()
+        source.released.set()
+        while len(served) < 20:
+            seen.append(len(served))
             await asyncio.sleep(0)
         await asyncio.gather(*waits)
-        assert told == list(range(20))
-        assert oracle.asked == 1
+        assert served == list(range(20))
+        assert source.polls == 1
         return seen
 
-    seen = asyncio.run(play())
+    seen = run(play())
     assert max(later - earlier for earlier, later in itertools.pairwise(seen)) == 1
 
 
-def test_who_comes_for_a_fresh_answer_is_told_at_once():
+def test_a_fresh_result_is_returned_without_waiting():
     async def play():
-        answers, oracle = SharedPolls(1), Oracle()
-        oracle.speaks.set()
-        await answers.get("?", oracle, LONG)
-        return await answers.get("?", oracle, LONG, max_wait=0.0)
+        polls, source = SharedPolls(1), Source()
+        source.released.set()
+        await polls.get("key", source, LONG)
+        return await polls.get("key", source, LONG, max_wait=0.0)
 
-    assert asyncio.run(play()) == 1
+    assert run(play()) == 1
 
 
-def test_no_more_questions_than_allowed_are_asked_at_once():
+def test_limits_the_number_of_concurrent_polls():
     async def play():
-        answers, oracles = SharedPolls(2), [Oracle() for _ in range(5)]
-        waits = [asyncio.create_task(answers.get(number, oracle, LONG)) for number, oracle in enumerate(oracles)]
-        await turns()
-        assert [oracle.asked for oracle in oracles] == [1, 1, 0, 0, 0], "first come, first served"
-        oracles[1].speaks.set()
+        polls, sources = SharedPolls(2), [Source() for _ in range(5)]
+        waits = [asyncio.create_task(polls.get(number, source, LONG)) for number, source in enumerate(sources)]
+        await iterate()
+        assert [source.polls for source in sources] == [1, 1, 0, 0, 0], "first come, first served"
+        sources[1].released.set()
         await waits[1]
-        await turns()
-        assert [oracle.asked for oracle in oracles] == [1, 1, 1, 0, 0]
-        for oracle in oracles:
-            oracle.speaks.set()
+        await iterate()
+        assert [source.polls for source in sources] == [1, 1, 1, 0, 0]
+        for source in sources:
+            source.released.set()
         await asyncio.gather(*waits)
 
-    asyncio.run(play())
+    run(play())
 
 
-@pytest.mark.parametrize("how", ["cancelled", "out of time"])
-def test_the_last_one_to_leave_takes_the_question_back(how):
+@pytest.mark.parametrize("reason", ["canceled", "timed out"])
+def test_the_last_wait_to_leave_cancels_the_poll(reason):
     async def play():
-        answers, oracle = SharedPolls(1), Oracle()
-        max_wait = 0.05 if how == "out of time" else None
-        waits = [asyncio.create_task(answers.get("?", oracle, LONG, max_wait)) for _ in range(3)]
-        await turns()
-        if how == "cancelled":
+        polls, source = SharedPolls(1), Source()
+        max_wait = 60.0 if reason == "timed out" else None
+        waits = [asyncio.create_task(polls.get("key", source, LONG, max_wait)) for _ in range(3)]
+        await iterate()
+        if reason == "canceled":
             waits[0].cancel()
             waits[1].cancel()
-            await turns()
-            assert oracle.given_up == 0
+            await iterate()
+            assert source.canceled == 0
             waits[2].cancel()
         results = await asyncio.gather(*waits, return_exceptions=True)
-        await turns()
-        assert {type(result) for result in results} == {asyncio.CancelledError if how == "cancelled" else TimeoutError}
-        assert (oracle.asked, oracle.given_up) == (1, 1)
-        oracle.speaks.set()
-        assert await answers.get("?", oracle, LONG) == 2, "the next one asks anew"
+        await iterate()
+        assert {type(result) for result in results} == {
+            asyncio.CancelledError if reason == "canceled" else TimeoutError
+        }
+        assert (source.polls, source.canceled) == (1, 1)
+        source.released.set()
+        assert await polls.get("key", source, LONG) == 2, "the next wait polls again"
 
-    asyncio.run(play())
+    run(play())
 
 
-def test_an_answer_that_is_known_is_told_even_to_those_whose_time_is_up():
-    """They wait for their turn to be told, not for the answer."""
+def test_a_known_result_reaches_waits_whose_time_is_up():
+    """They wait for their turn, not for the result."""
 
     async def play():
-        answers, oracle = SharedPolls(1, apart=LONG), Oracle()
-        waits = [asyncio.create_task(answers.get("?", oracle, LONG, max_wait=0.1)) for _ in range(3)]
-        await turns()
-        oracle.speaks.set()
-        return await asyncio.gather(*waits)
+        polls, source = SharedPolls(1, stagger=LONG), Source()
+        waits = [asyncio.create_task(polls.get("key", source, LONG, max_wait=60.0)) for _ in range(3)]
+        await iterate()
+        source.released.set()
+        return await asyncio.gather(*waits), asyncio.get_running_loop().time()
 
-    assert asyncio.run(play()) == [1] * 3
+    results, ended = run(play())
+    assert results == [1] * 3
+    assert ended == pytest.approx(60)
 
 
-def test_the_traceback_of_a_failure_does_not_grow_from_one_to_the_next():
+def test_the_traceback_of_a_shared_failure_does_not_grow():
     async def play():
-        answers, depths = SharedPolls(1), []
+        polls, depths = SharedPolls(1), []
 
         async def fail():
             await asyncio.sleep(0)
@@ -133,7 +138,7 @@ def test_the_traceback_of_a_failure_does_not_grow_from_one_to_the_next():
 
         async def wait():
             try:
-                await answers.get("?", fail, LONG)
+                await polls.get("key", fail, LONG)
             except ValueError as error:
                 traceback, depth = error.__traceback__, 0
                 while traceback:
@@ -143,17 +148,29 @@ def test_the_traceback_of_a_failure_does_not_grow_from_one_to_the_next():
         await asyncio.gather(*(wait() for _ in range(30)))
         return depths
 
-    depths = asyncio.run(play())
+    depths = run(play())
     assert len(depths) == 30
     assert depths[-1] <= depths[0]
 
 
-def test_an_answer_is_forgotten_after_its_interval():
+@pytest.mark.parametrize(("seconds", "polls_sent"), [(569, 1), (571, 2)])
+def test_a_result_is_fresh_for_most_of_the_interval(seconds, polls_sent):
     async def play():
-        answers, oracle = SharedPolls(1), Oracle()
-        oracle.speaks.set()
-        assert await answers.get("?", oracle, 0.01) == 1
-        await asyncio.sleep(0.05)
-        return await answers.get("?", oracle, LONG)
+        polls, source = SharedPolls(1), Source()
+        source.released.set()
+        await polls.get("key", source, LONG)
+        await asyncio.sleep(seconds)
+        return await polls.get("key", source, LONG)
 
-    assert asyncio.run(play()) == 2
+    assert run(play()) == polls_sent
+
+
+def test_a_result_is_forgotten_after_its_interval():
+    async def play():
+        polls, source = SharedPolls(1), Source()
+        source.released.set()
+        await polls.get("key", source, 10.0)
+        await asyncio.sleep(11)
+        return await polls.get("key", source, LONG)
+
+    assert run(play()) == 2

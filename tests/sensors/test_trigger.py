@@ -1,4 +1,4 @@
-"""The trigger on an event loop, against the sandbox: its one event, its patience, and its manners."""
+"""The trigger against the sandbox: its one event, its intervals, and what waits share."""
 
 from __future__ import annotations
 
@@ -14,61 +14,84 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
-from airflow_provider_360learning.triggers.shared_polls import SERVES_FOR
+from airflow_provider_360learning.triggers.shared_polls import FRESH_FOR
+from tests.sensors.virtual_time import START, VirtualTimeTrigger, clock, run
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests, make_trigger, operations
 
-POKE = "getUsersPathSessionStats"
-#: Ends every wait, and so a test whose end must not depend on how fast the machine is.
+POLL = "getUsersPathSessionStats"
+#: A permanent error, which ends every wait.
 REFUSAL = {"kind": "status", "status": 401, "body": {"error": "invalid_company_id"}, "count": 100}
+
+
+def make_virtual_trigger(session_id, *, first_poke=0.0, poke_interval=60.0, timeout=3600.0, failures=0, **arguments):
+    """Return a trigger in virtual time; times are seconds from the start of the loop."""
+    return VirtualTimeTrigger(
+        learning360_conn_id="learning360_default",
+        subject="path_session",
+        arguments={"session_id": session_id, **arguments},
+        poke_interval=poke_interval,
+        first_poke=START + first_poke,
+        deadline=START + timeout,
+        failures=failures,
+    )
+
+
+def make_distinct_trigger(session_id, number, make=make_virtual_trigger, **options):
+    """Return a trigger whose condition differs from those of other numbers, but has the same outcome."""
+    return make(session_id, required=f"0.{number + 1}", **options)
 
 
 async def events_of(trigger):
     return [event.payload async for event in trigger.run()]
 
 
-def event_of(trigger):
-    """Run a trigger to its end, through what Airflow makes of it in the database."""
+async def all_events_of(triggers):
+    return [event for (event,) in await asyncio.gather(*(events_of(trigger) for trigger in triggers))]
+
+
+def event_of(trigger, run=run):
+    """Run a trigger to its end, after a round trip through its serialized form."""
     path, kwargs = trigger.serialize()
     module, _, name = path.rpartition(".")
     trigger = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(kwargs)))
-    (event,) = asyncio.run(events_of(trigger))
+    (event,) = run(events_of(trigger))
     assert json.loads(json.dumps(event)) == event
     return event
 
 
-def test_a_trigger_comes_back_from_the_database_as_it_was(session_id):
-    trigger = make_trigger(session_id, users=(GRACE_MAIL,), required=0.5, failures=2)
+def arrivals(sandbox, operation=POLL):
+    """Return when the requests arrived, in seconds of the virtual clock."""
+    return [entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == operation]
+
+
+def test_the_serialized_trigger_is_equal_to_the_original(session_id):
+    trigger = make_trigger(session_id, users=[GRACE_MAIL], required=0.5, failures=2)
     path, kwargs = trigger.serialize()
     assert path == "airflow_provider_360learning.triggers.completion.Learning360CompletionTrigger"
-    again = Learning360CompletionTrigger(**json.loads(json.dumps(kwargs)))
-    assert json.dumps(again.serialize()) == json.dumps(trigger.serialize())
+    copy = Learning360CompletionTrigger(**json.loads(json.dumps(kwargs)))
+    assert json.dumps(copy.serialize()) == json.dumps(trigger.serialize())
 
 
-def test_it_waits_until_everybody_is_done(sandbox, session_id, enroll):
+def test_polls_until_all_learners_are_done(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     with after_requests(sandbox, 2, session_id, act=lambda: sandbox.control.advance(3600)):
-        event = event_of(make_trigger(session_id))
+        event = event_of(make_trigger(session_id), run=asyncio.run)
     assert event == {
         "status": "success",
-        "message": "complete",
-        "enrolled": 1,
-        "done": 1,
-        "needed": 1,
-        "unsuccessful": 0,
-        "pending": [],
+        "message": "The condition is met",
+        "result": {"enrolled": 1, "done": 1, "needed": 1, "unsuccessful": 0, "pending": []},
     }
     assert len(operations(sandbox)) >= 3
 
 
-def test_it_does_not_look_before_its_time(sandbox, session_id, enroll):
+def test_the_first_poll_is_on_time(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    first_poke = time.time() + 0.4
-    event_of(make_trigger(session_id, first_poke=first_poke))
-    assert sandbox.control.journal()[0]["wall_time"] >= first_poke - 0.01
+    event_of(make_virtual_trigger(session_id, first_poke=1800))
+    assert arrivals(sandbox) == [pytest.approx(1800)]
 
 
-def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(sandbox, session_id, enroll):
+def test_polls_are_one_interval_apart_whatever_the_response(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     faults = [
         {"kind": "status", "status": 503},
@@ -78,136 +101,150 @@ def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(sandbox, 
         {"kind": "garbage"},
     ]
     for fault in faults:
-        sandbox.control.add_fault(POKE, **fault)
-    # After two good answers.
-    sandbox.control.add_fault(POKE, **REFUSAL, after=2)
-    event = event_of(make_trigger(session_id, poke_interval=0.3))
+        sandbox.control.add_fault(POLL, **fault)
+    # After two valid responses.
+    sandbox.control.add_fault(POLL, **REFUSAL, after=2)
+    event = event_of(make_virtual_trigger(session_id, poke_interval=60))
     assert event["status"] == "error"
     assert "invalid_company_id" in event["message"]
     entries = sandbox.control.journal()
     assert [entry["status"] for entry in entries] == [503, 503, 429, None, 200, 200, 200, 401]
-    arrivals = [entry["arrived_at"] for entry in entries]
-    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 0.3
+    assert min(later - earlier for earlier, later in pairwise(arrivals(sandbox))) >= 59.99
 
 
-def test_a_request_that_waited_for_its_turn_is_followed_after_a_whole_interval(sandbox, session_id, with_tokens):
-    """The first token takes 0.5 s, and so the first request is late; the second one ends the wait."""
+@pytest.mark.realtime
+def test_the_interval_starts_with_the_response(sandbox, session_id, with_tokens):
+    """The first token takes 0.5 s, so the first request is late; the second one ends the wait."""
     sandbox.control.add_fault("generateToken", kind="delay", seconds=0.5)
-    sandbox.control.add_fault(POKE, **REFUSAL, after=1)
-    assert event_of(make_trigger(session_id, poke_interval=0.6))["status"] == "error"
-    first, second = [entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == POKE]
+    sandbox.control.add_fault(POLL, **REFUSAL, after=1)
+    assert event_of(make_trigger(session_id, poke_interval=0.6), run=asyncio.run)["status"] == "error"
+    first, second = arrivals(sandbox)
     assert second - first >= 0.6
 
 
-def test_an_expired_token_is_renewed_once_at_once(sandbox, session_id, enroll, with_tokens):
-    """The one exception: what the server said was about the token, not about the question."""
+def test_renews_an_expired_token_without_waiting_for_the_interval(sandbox, session_id, enroll, with_tokens):
+    """The only exception: the response was about the token, not about the condition."""
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     expired = {"status": 401, "body": {"error": "invalid_token", "error_description": "jwt expired"}}
-    sandbox.control.add_fault(POKE, kind="status", **expired)
-    assert event_of(make_trigger(session_id, poke_interval=10))["status"] == "success"
-    assert operations(sandbox) == ["generateToken", POKE] * 2
+    sandbox.control.add_fault(POLL, kind="status", **expired)
+    assert event_of(make_virtual_trigger(session_id))["status"] == "success"
+    assert operations(sandbox) == ["generateToken", POLL] * 2
 
 
-def test_five_failures_in_a_row_are_tolerated(sandbox, session_id, enroll):
+def test_tolerates_five_consecutive_failures(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    sandbox.control.add_fault(POKE, kind="status", status=503, count=5)
-    assert event_of(make_trigger(session_id))["status"] == "success"
-    assert operations(sandbox) == [POKE] * 6
+    sandbox.control.add_fault(POLL, kind="status", status=503, count=5)
+    assert event_of(make_virtual_trigger(session_id))["status"] == "success"
+    assert operations(sandbox) == [POLL] * 6
 
 
 @pytest.mark.parametrize("before", [0, 1])
-def test_the_sixth_failure_in_a_row_breaks_the_wait_off(sandbox, session_id, before):
-    """One of them may have been the sensor's own."""
-    sandbox.control.add_fault(POKE, kind="status", status=503, count=9)
-    event = event_of(make_trigger(session_id, failures=before))
+def test_the_sixth_consecutive_failure_is_a_transient_error(sandbox, session_id, before):
+    """One of the failures may have been the sensor's own."""
+    sandbox.control.add_fault(POLL, kind="status", status=503, count=9)
+    event = event_of(make_virtual_trigger(session_id, failures=before))
     assert event["status"] == "transient_error"
     assert "ServerError" in event["message"]
-    assert operations(sandbox) == [POKE] * (6 - before)
+    assert operations(sandbox) == [POLL] * (6 - before)
 
 
-def test_a_success_in_between_forgets_the_failures(sandbox, session_id):
+def test_a_success_resets_the_failures(sandbox, session_id):
     for _ in range(2):
-        sandbox.control.add_fault(POKE, kind="status", status=503, count=5)
-        sandbox.control.add_fault(POKE, kind="delay", seconds=0)
-    sandbox.control.add_fault(POKE, **REFUSAL)
-    assert event_of(make_trigger(session_id))["status"] == "error"
+        sandbox.control.add_fault(POLL, kind="status", status=503, count=5)
+        sandbox.control.add_fault(POLL, kind="delay", seconds=0)
+    sandbox.control.add_fault(POLL, **REFUSAL)
+    assert event_of(make_virtual_trigger(session_id))["status"] == "error"
     assert [entry["status"] for entry in sandbox.control.journal()] == [*([503] * 5 + [200]) * 2, 401]
 
 
-def test_a_session_that_does_not_exist_ends_the_wait_at_once(sandbox):
-    event = event_of(make_trigger("f" * 24))
+def test_a_missing_session_is_an_error(sandbox):
+    event = event_of(make_virtual_trigger("f" * 24))
     assert event["status"] == "error"
     assert "session_not_found" in event["message"]
-    assert operations(sandbox) == [POKE]
+    assert operations(sandbox) == [POLL]
 
 
-def test_a_wrong_key_ends_the_wait_at_once(sandbox, session_id, monkeypatch):
+def test_a_wrong_api_key_is_an_error(sandbox, session_id, monkeypatch):
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED).replace(sandbox.api_key, "wrong"))
-    event = event_of(make_trigger(session_id))
+    event = event_of(make_virtual_trigger(session_id))
     assert (event["status"], "AuthenticationError" in event["message"]) == ("error", True)
     assert operations(sandbox) == ["generateToken"]
 
 
-def test_what_can_never_be_ends_the_wait(sandbox, session_id):
-    event = event_of(make_trigger(session_id, users=(GRACE_MAIL,), if_not_enrolled="fail", required="any"))
-    assert (event["status"], event["enrolled"]) == ("failed", 0)
+def test_an_invalid_argument_is_an_error(sandbox):
+    event = event_of(make_virtual_trigger("Autumn"))
+    assert (event["status"], event["message"].startswith("InvalidRequestError: session_id is 'Autumn'")) == (
+        "error",
+        True,
+    )
+    assert operations(sandbox) == []
+
+
+def test_a_condition_that_can_never_be_met_is_a_failure(sandbox, session_id):
+    event = event_of(make_virtual_trigger(session_id, users=[GRACE_MAIL], if_not_enrolled="fail", required="any"))
+    assert (event["status"], event["result"]["enrolled"]) == ("failed", 0)
     assert GRACE_MAIL in event["message"]
 
 
-def test_a_failure_that_nobody_foresaw_breaks_the_wait_off_without_its_text(session_id):
-    trigger = make_trigger(session_id)
-    trigger.question["subject"] = "secret"
+def test_an_unexpected_error_is_a_transient_error_without_its_text(session_id):
+    trigger = make_virtual_trigger(session_id)
+    trigger.subject = "secret"
     event = event_of(trigger)
     assert event["status"] == "transient_error"
     assert "KeyError" in event["message"]
     assert "secret" not in event["message"]
 
 
-def test_the_deadline_is_kept_and_says_how_far_it_was(sandbox, session_id, enroll):
-    """It comes long before the second look would."""
+def test_times_out_at_the_deadline_with_the_progress(sandbox, session_id, enroll):
+    """The deadline is before the second poll."""
     enroll(GRACE_MAIL)
-    started = time.time()
-    event = event_of(make_trigger(session_id, poke_interval=60, timeout=1.5))
-    assert 1.5 <= time.time() - started < 30
-    assert (event["status"], event["enrolled"], event["pending"]) == ("timeout", 1, [GRACE_MAIL])
-    assert operations(sandbox) == [POKE]
+
+    async def wait():
+        (event,) = await events_of(make_virtual_trigger(session_id, poke_interval=600, timeout=90))
+        return event, clock()
+
+    event, ended = run(wait())
+    assert ended == pytest.approx(90)
+    assert (event["status"], event["result"]["enrolled"], event["result"]["pending"]) == ("timeout", 1, [GRACE_MAIL])
+    assert "enrolled=1 done=0 needed=1" in event["message"]
+    assert operations(sandbox) == [POLL]
 
 
-def test_a_deadline_that_passed_while_nobody_ran_the_trigger_holds(sandbox, session_id):
-    """A triggerer that starts anew does not start the wait anew."""
-    assert event_of(make_trigger(session_id, timeout=-1))["status"] == "timeout"
+def test_a_restart_of_the_triggerer_does_not_extend_the_deadline(sandbox, session_id):
+    assert event_of(make_virtual_trigger(session_id, timeout=-1))["status"] == "timeout"
     assert operations(sandbox) == []
 
 
-def test_an_answer_that_takes_too_long_is_not_waited_for_beyond_the_deadline(sandbox, session_id):
-    sandbox.control.add_fault(POKE, kind="delay", seconds=4)
-    assert event_of(make_trigger(session_id, timeout=1))["status"] == "timeout"
-    assert [entry["status"] for entry in sandbox.control.journal()] == [None], "it is still being answered"
+@pytest.mark.realtime
+def test_a_late_response_does_not_extend_the_deadline(sandbox, session_id):
+    sandbox.control.add_fault(POLL, kind="delay", seconds=4)
+    assert event_of(make_trigger(session_id, timeout=1), run=asyncio.run)["status"] == "timeout"
+    assert [entry["status"] for entry in sandbox.control.journal()] == [None], "the server is still responding"
 
 
-def test_the_event_names_at_most_20(sandbox, api, session_id, enroll):
+def test_the_event_names_at_most_20_users(sandbox, api, session_id, enroll):
     mails = [f"n{number}@acme.test" for number in range(25)]
     for mail in mails:
         api.create_user(mail=mail, mode="create_active")
     enroll(*mails)
-    event = event_of(make_trigger(session_id, users=(*mails, GRACE_MAIL), if_not_enrolled="fail"))
-    assert (event["status"], event["enrolled"], len(event["pending"])) == ("failed", 25, 20)
+    event = event_of(make_virtual_trigger(session_id, users=[*mails, GRACE_MAIL], if_not_enrolled="fail"))
+    assert (event["status"], event["result"]["enrolled"], len(event["result"]["pending"])) == ("failed", 25, 20)
     assert len(json.dumps(event)) < 1000
 
 
-def test_the_log_says_what_was_seen_when_it_changes(sandbox, session_id, enroll, capfd):
-    """Waits last for weeks."""
+def test_logs_the_status_only_when_it_changes(sandbox, session_id, enroll, capfd):
+    """Waits may last for weeks."""
     enroll(GRACE_MAIL)
     with after_requests(sandbox, 5, session_id, act=lambda: sandbox.control.advance(3600)):
-        event_of(make_trigger(session_id))
+        event_of(make_trigger(session_id), run=asyncio.run)
     assert len(operations(sandbox)) >= 6
-    assert capfd.readouterr().out.count("Seen: ") == 2
+    assert capfd.readouterr().out.count("Completion status changed: enrolled=1 ") == 2
 
 
 async def largest_gap_while(awaitables):
-    """Run them beside a coroutine that wants its turn every millisecond, and say how long it had to wait."""
+    """Run awaitables beside a task that resumes every millisecond; return their results and its largest delay."""
     gaps = []
 
     async def tick():
@@ -222,23 +259,19 @@ async def largest_gap_while(awaitables):
     return results, max(gaps)
 
 
-def one_of_many(session_id, number, **how):
-    """Make a wait whose question is like the others' and yet one of its own."""
-    return make_trigger(session_id, required=f"0.{number + 1}", **how)
-
-
-def test_the_event_loop_is_never_blocked(sandbox, session_id, enroll, with_tokens):
-    """The server takes a second for the token, and for each of eight questions: the loop would stand still so long."""
+@pytest.mark.realtime
+def test_never_blocks_the_event_loop(sandbox, session_id, enroll, with_tokens):
+    """The server takes a second for the token and for each of eight polls, which would block the loop for as long."""
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.settings(delay_before_ms=500, delay_after_ms=500)
-    waits = [events_of(one_of_many(session_id, number)) for number in range(8)]
+    waits = [events_of(make_distinct_trigger(session_id, number, make=make_trigger)) for number in range(8)]
     found, gap = asyncio.run(largest_gap_while(waits))
     assert [event["status"] for (event,) in found] == ["success"] * 8
     assert gap < 0.9
-    arrivals = [entry["arrived_at"] for entry in sandbox.control.journal() if entry["operation"] == POKE]
-    assert len(arrivals) == 8
-    assert max(arrivals) - min(arrivals) < 4, "one after the other, they are 7 s apart"
+    times = arrivals(sandbox)
+    assert len(times) == 8
+    assert max(times) - min(times) < 4, "one after the other, they would be 7 s apart"
 
 
 def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enroll, with_tokens, monkeypatch):
@@ -246,28 +279,28 @@ def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enr
     sandbox.control.advance(3600)
 
     async def wait_all(count):
-        await asyncio.gather(*(events_of(one_of_many(session_id, number)) for number in range(count)))
+        await all_events_of(make_distinct_trigger(session_id, number) for number in range(count))
 
-    asyncio.run(wait_all(9))
-    asyncio.run(wait_all(2))
+    run(wait_all(9))
+    run(wait_all(2))
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, connect_timeout=5))
-    asyncio.run(wait_all(2))
-    asked = operations(sandbox)
-    assert (asked.count("generateToken"), asked.count(POKE)) == (2, 13)
+    run(wait_all(2))
+    sent = operations(sandbox)
+    assert (sent.count("generateToken"), sent.count(POLL)) == (2, 13)
 
 
 def test_waits_that_start_together_read_the_connection_once(sandbox, session_id, enroll, monkeypatch):
-    """Thousands start with a triggerer, and Airflow reads a connection through another process."""
+    """Thousands may start with a triggerer, and Airflow reads each connection through another process."""
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
 
-    async def take_it_away():
-        first = await events_of(make_trigger(session_id))
+    async def wait_twice():
+        first = await events_of(make_virtual_trigger(session_id))
         monkeypatch.delenv(CONNECTION)
-        return first, await events_of(make_trigger(session_id))
+        return first, await events_of(make_virtual_trigger(session_id))
 
-    assert [event["status"] for (event,) in asyncio.run(take_it_away())] == ["success"] * 2
-    assert "NotFound" in event_of(make_trigger(session_id))["message"], "in another triggerer"
+    assert [event["status"] for (event,) in run(wait_twice())] == ["success"] * 2
+    assert "NotFound" in event_of(make_virtual_trigger(session_id))["message"], "in another triggerer"
 
 
 async def until(condition):
@@ -275,8 +308,9 @@ async def until(condition):
         await asyncio.sleep(0.01)
 
 
-def test_waits_that_are_cancelled_give_their_places_in_the_queue_back(monkeypatch):
-    """With one read a second, ten waits would keep another for 10 s."""
+@pytest.mark.realtime
+def test_cancelled_waits_release_their_reservations(monkeypatch):
+    """With one read per second, the reservations of ten waits would delay the next request by 10 s."""
     with Sandbox(settings={"limits_enabled": False, "learner_seconds": 3600}) as slow:
         monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits={"company_reads": 1}))
         api = Learning360Hook().api
@@ -286,8 +320,9 @@ def test_waits_that_are_cancelled_give_their_places_in_the_queue_back(monkeypatc
         slow.control.clear_journal()
 
         async def start_and_cancel():
-            waits = [asyncio.create_task(events_of(one_of_many(session["session_id"], number))) for number in range(10)]
-            await until(lambda: POKE in operations(slow))
+            triggers = [make_distinct_trigger(session["session_id"], number, make=make_trigger) for number in range(10)]
+            waits = [asyncio.create_task(events_of(trigger)) for trigger in triggers]
+            await until(lambda: POLL in operations(slow))
             for wait in waits:
                 wait.cancel()
             results = await asyncio.gather(*waits, return_exceptions=True)
@@ -298,113 +333,105 @@ def test_waits_that_are_cancelled_give_their_places_in_the_queue_back(monkeypatc
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             runner.run(start_and_cancel())
-        *asked, last = slow.control.journal()
-        assert len(asked) < 5
-        assert last["arrived_at"] - asked[-1]["arrived_at"] < 4
+        *polls, last = slow.control.journal()
+        assert len(polls) < 5
+        assert last["arrived_at"] - polls[-1]["arrived_at"] < 4
 
 
 # Sharing
 
 
-async def all_events_of(triggers):
-    return await asyncio.gather(*(events_of(trigger) for trigger in triggers))
-
-
-def test_a_thousand_waits_on_one_question_cost_one_request_an_interval(sandbox, session_id, enroll):
+def test_a_thousand_waits_for_one_condition_send_one_request_per_interval(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
-    first_poke = time.time() + 1
-    triggers = [make_trigger(session_id, poke_interval=2, first_poke=first_poke, timeout=6) for _ in range(1000)]
-    events = asyncio.run(all_events_of(triggers))
-    assert {(event["status"], event.get("enrolled")) for (event,) in events} == {("timeout", 1)}
-    arrivals = [entry["arrived_at"] for entry in sandbox.control.journal()]
-    assert 2 <= len(arrivals) <= 3
-    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 2 * SERVES_FOR
+    triggers = [make_virtual_trigger(session_id, poke_interval=20, first_poke=10, timeout=65) for _ in range(1000)]
+    events = run(all_events_of(triggers))
+    assert {(event["status"], event["result"].get("enrolled")) for event in events} == {("timeout", 1)}
+    times = arrivals(sandbox)
+    assert len(times) == 3
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 20 * FRESH_FOR
 
 
-def test_waits_that_ask_different_questions_ask_for_themselves(sandbox, session_id, enroll):
+def test_waits_for_different_conditions_send_requests_of_their_own(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    events = asyncio.run(all_events_of(one_of_many(session_id, number) for number in range(3)))
-    assert {event["status"] for (event,) in events} == {"success"}
-    assert operations(sandbox) == [POKE] * 3
+    events = run(all_events_of(make_distinct_trigger(session_id, number) for number in range(3)))
+    assert {event["status"] for event in events} == {"success"}
+    assert operations(sandbox) == [POLL] * 3
 
 
 def test_a_shared_failure_counts_once_for_each_wait(sandbox, session_id, capfd):
-    """Five are tolerated, the sixth is not: nobody fails early, and everybody at the right time."""
-    sandbox.control.add_fault(POKE, kind="status", status=503, count=100)
-    first_poke = time.time() + 0.3
-    triggers = [make_trigger(session_id, poke_interval=0.6, first_poke=first_poke) for _ in range(20)]
-    events = asyncio.run(all_events_of(triggers))
-    assert {event["status"] for (event,) in events} == {"transient_error"}
-    said = capfd.readouterr().out
-    assert [said.count(f"Poke failed, {number} of 5 in a row") for number in range(1, 6)] == [20] * 5
-    assert 6 <= len(operations(sandbox)) <= 8
+    sandbox.control.add_fault(POLL, kind="status", status=503, count=100)
+    triggers = [make_virtual_trigger(session_id, first_poke=1) for _ in range(20)]
+    events = run(all_events_of(triggers))
+    assert {event["status"] for event in events} == {"transient_error"}
+    log = capfd.readouterr().out
+    assert [log.count(f"consecutive_failures={number} ") for number in range(1, 6)] == [20] * 5
+    assert len(operations(sandbox)) == 6
 
 
-def test_who_has_seen_more_failures_fails_sooner(sandbox, session_id):
-    sandbox.control.add_fault(POKE, kind="status", status=503, count=100)
-    first_poke, ended = time.time() + 0.3, []
+def test_a_wait_with_earlier_failures_ends_earlier(sandbox, session_id):
+    sandbox.control.add_fault(POLL, kind="status", status=503, count=100)
+    ended = []
 
     async def wait(failures):
-        (event,) = await events_of(
-            make_trigger(session_id, poke_interval=0.3, first_poke=first_poke, failures=failures)
-        )
+        (event,) = await events_of(make_virtual_trigger(session_id, first_poke=1, failures=failures))
         ended.append((failures, event["status"]))
 
     async def wait_all():
         await asyncio.gather(*(wait(failures) for failures in (0, 2, 4)))
 
-    asyncio.run(wait_all())
+    run(wait_all())
     assert ended == [(4, "transient_error"), (2, "transient_error"), (0, "transient_error")]
-    assert 6 <= len(operations(sandbox)) <= 8
+    assert len(operations(sandbox)) == 6
 
 
-def test_who_joins_later_fails_later(sandbox, session_id):
-    sandbox.control.add_fault(POKE, kind="status", status=503, count=100)
+def test_a_wait_that_starts_later_ends_later(sandbox, session_id):
+    """The first one fails with polls 1 to 6, the second one with polls 4 to 9."""
+    sandbox.control.add_fault(POLL, kind="status", status=503, count=100)
+    times = {}
 
-    async def join():
-        first = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=0.3)))
-        await until(lambda: len(operations(sandbox)) == 4)
-        second = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=0.3)))
-        await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
-        assert (first.done(), second.done()) == (True, False)
-        await second
+    async def wait(name, first_poke):
+        await events_of(make_virtual_trigger(session_id, first_poke=first_poke))
+        times[name] = clock()
 
-    asyncio.run(join())
-    assert len(operations(sandbox)) >= 9, "the fourth to the ninth"
+    async def wait_all():
+        await asyncio.gather(wait("first", 0), wait("second", 3 * 60))
+
+    run(wait_all())
+    assert times == {"first": pytest.approx(5 * 60, abs=1), "second": pytest.approx(8 * 60, abs=1)}
+    assert len(operations(sandbox)) == 9
 
 
-def test_a_failure_is_counted_once_by_those_who_ask_more_often(sandbox, session_id, enroll):
-    """An answer serves for as long as the interval of whoever wants it, not of whoever asked."""
+def test_the_interval_of_each_wait_decides_whether_a_result_is_fresh(sandbox, session_id, enroll):
+    """A failure counts once for a wait with a short interval, which then polls again, and serves a slow one longer."""
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    sandbox.control.add_fault(POKE, kind="status", status=503)
+    sandbox.control.add_fault(POLL, kind="status", status=503)
 
     async def slow_and_fast():
-        slow = asyncio.create_task(events_of(make_trigger(session_id, poke_interval=600)))
-        await until(lambda: [entry["status"] for entry in sandbox.control.journal()] == [503])
-        (event,) = await events_of(make_trigger(session_id, poke_interval=0.3))
+        slow = asyncio.create_task(events_of(make_virtual_trigger(session_id, poke_interval=600)))
+        (event,) = await events_of(make_virtual_trigger(session_id, first_poke=1, poke_interval=10))
         slow.cancel()
-        return event
+        return event, clock()
 
-    assert asyncio.run(slow_and_fast())["status"] == "success"
-    assert operations(sandbox) == [POKE] * 2
-
-
-def test_a_permanent_error_ends_all_waits_at_once(sandbox, session_id):
-    sandbox.control.add_fault(POKE, **REFUSAL)
-    first_poke = time.time() + 0.3
-    triggers = [make_trigger(session_id, poke_interval=60, first_poke=first_poke) for _ in range(20)]
-    events = asyncio.run(all_events_of(triggers))
-    assert {event["status"] for (event,) in events} == {"error"}
-    assert operations(sandbox) == [POKE]
+    event, ended = run(slow_and_fast())
+    assert (event["status"], ended) == ("success", pytest.approx(11, abs=0.1))
+    assert operations(sandbox) == [POLL] * 2
 
 
-def test_waits_on_one_question_end_each_at_its_own_deadline(sandbox, session_id, enroll):
-    """RowCheck while the answer is under way; it then serves those who have more time."""
+def test_a_permanent_error_ends_all_waits(sandbox, session_id):
+    sandbox.control.add_fault(POLL, **REFUSAL)
+    events = run(all_events_of([make_virtual_trigger(session_id, first_poke=1) for _ in range(20)]))
+    assert {event["status"] for event in events} == {"error"}
+    assert operations(sandbox) == [POLL]
+
+
+@pytest.mark.realtime
+def test_waits_for_one_condition_end_each_at_its_own_deadline(sandbox, session_id, enroll):
+    """Two deadlines pass while the response is outstanding; it then serves the third wait."""
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    sandbox.control.add_fault(POKE, kind="delay", seconds=3)
+    sandbox.control.add_fault(POLL, kind="delay", seconds=3)
     started = time.time()
 
     async def wait(timeout):
@@ -419,13 +446,13 @@ def test_waits_on_one_question_end_each_at_its_own_deadline(sandbox, session_id,
     assert first_took >= 0.5
     assert second_took >= 1.0
     assert max(first_took, second_took) < 3 <= third_took
-    assert operations(sandbox) == [POKE]
+    assert operations(sandbox) == [POLL]
 
 
-def test_a_wait_that_is_cancelled_leaves_the_question_to_the_others(sandbox, session_id, enroll):
+def test_a_cancelled_wait_leaves_the_poll_to_the_others(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    sandbox.control.add_fault(POKE, kind="delay", seconds=0.5)
+    sandbox.control.add_fault(POLL, kind="delay", seconds=0.5)
 
     async def cancel_the_first():
         first, second = (asyncio.create_task(events_of(make_trigger(session_id))) for _ in range(2))
@@ -435,4 +462,4 @@ def test_a_wait_that_is_cancelled_leaves_the_question_to_the_others(sandbox, ses
 
     (event,) = asyncio.run(cancel_the_first())
     assert event["status"] == "success"
-    assert operations(sandbox) == [POKE]
+    assert operations(sandbox) == [POLL]

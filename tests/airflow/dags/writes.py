@@ -38,7 +38,7 @@ def ten_waits():
         group_id=ROOT_GROUP_ID,
     )
     Learning360PathSessionCompletionSensor.partial(
-        task_id="wait", session_id=session.output["session_id"], poke_interval=5, timeout=600
+        task_id="wait", session_id=session.output["session_id"], deferrable=True, poke_interval=5, timeout=600
     ).expand(min_enrolled=list(range(1, 11)))
 
 

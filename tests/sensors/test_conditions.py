@@ -1,7 +1,8 @@
-"""When a wait is over, when it can never be, and what it says about how far it is."""
+"""When a condition is met, when it can never be, its result, and invalid arguments."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from datetime import UTC, datetime
@@ -9,12 +10,9 @@ from datetime import UTC, datetime
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
-from airflow_provider_360learning.completion.conditions import (
-    CourseCompletion,
-    PathSessionCompletion,
-    from_dict,
-    to_dict,
-)
+from airflow_provider_360learning.completion import CONDITIONS, make_condition
+from airflow_provider_360learning.completion.course import CourseCompletionResult
+from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360DeleteUserOperator
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_ID,
@@ -34,23 +32,21 @@ DELETED = {"deleted": True}
 
 
 def rows(**learners):
-    """Statistics as the API has them, one row for each first name."""
+    """Return the statistics of learners, by first name."""
     return [
-        {"user_id": f"id of {name}", "mail": f"{name}@acme.test", "deleted": False, **facts}
-        for name, facts in learners.items()
+        {"user_id": f"id of {name}", "mail": f"{name}@acme.test", "deleted": False, **statistic}
+        for name, statistic in learners.items()
     ]
 
 
-def verdict(answer, **question):
-    asked = PathSessionCompletion(session_id=SESSION, **question)
-    asked.check()
-    return asked.judge(answer)
+def evaluate(statistics, **arguments):
+    return make_condition("path_session", {"session_id": SESSION, **arguments}).evaluate(statistics)
 
 
 @pytest.mark.parametrize(
-    ("answer", "question", "is_complete"),
+    ("statistics", "arguments", "is_complete"),
     [
-        # Everybody enrolled
+        # All enrolled users
         (rows(ana=DONE, ben=DONE), {}, True),
         (rows(ana=DONE, ben=OPEN), {}, False),
         (rows(ana=DONE, ben=FAILED), {}, True),
@@ -93,20 +89,20 @@ def verdict(answer, **question):
         (rows(ana=DONE), {"users": (ANA, BEN), "if_not_enrolled": "ignore"}, True),
         (rows(), {"users": (ANA, BEN), "if_not_enrolled": "ignore"}, False),
         (rows(ana=DONE), {"users": (ANA, BEN), "if_not_enrolled": "fail"}, False),
-        # ... or deleted: nobody waits for them
+        # ... or deleted, which does not count
         (rows(ana=DONE, ben=OPEN | DELETED), {"users": (ANA, BEN)}, True),
         (rows(ana=DONE | DELETED), {"users": (ANA,)}, False),
-        # Who was deleted and is back with the same mail counts as the one who is there now
+        # Deleted and enrolled again with the same email address: the current account counts
         ([*rows(ana=OPEN), *rows(ana=DONE | DELETED)], {"users": (ANA,)}, False),
         ([*rows(ana=OPEN | DELETED), *rows(ana=DONE)], {"users": (ANA,)}, True),
     ],
 )
-def test_when_a_path_session_is_complete(answer, question, is_complete):
-    assert verdict(answer, **question).is_complete is is_complete
+def test_a_path_session_is_complete(statistics, arguments, is_complete):
+    assert evaluate(statistics, **arguments).is_complete is is_complete
 
 
 @pytest.mark.parametrize(
-    ("answer", "question", "why"),
+    ("statistics", "arguments", "reason"),
     [
         (rows(ana=DONE), {"users": (ANA, BEN), "if_not_enrolled": "fail"}, "1 of the users are not enrolled: ben@"),
         (rows(ana=DONE), {"users": (ANA, BEN), "if_not_enrolled": "wait"}, None),
@@ -127,7 +123,7 @@ def test_when_a_path_session_is_complete(answer, question, is_complete):
         (rows(ana=OPEN | DELETED), {"users": (ANA,)}, "1 .* only 0 are not deleted"),
         (rows(ana=OPEN | DELETED), {"users": (ANA, BEN)}, None),
         (rows(ana=OPEN | DELETED), {}, None),
-        # Of everybody enrolled, more may still come
+        # More users may still enroll
         (
             rows(ana=FAILED, ben=FAILED),
             {"status": "successful", "if_unsuccessful": "fail", "required": 1},
@@ -135,15 +131,15 @@ def test_when_a_path_session_is_complete(answer, question, is_complete):
         ),
     ],
 )
-def test_when_a_path_session_can_never_be_complete(answer, question, why):
-    found = verdict(answer, **question).impossible
-    assert found is None if why is None else re.search(why, found)
+def test_a_path_session_can_never_be_complete(statistics, arguments, reason):
+    failure = evaluate(statistics, **arguments).failure
+    assert failure is None if reason is None else re.search(reason, failure)
 
 
-def test_the_result_says_how_far_it_is():
-    answer = rows(ana=DONE, ben=OPEN, cat=FAILED)
-    question = {"users": (ANA, BEN, CAT, "dan@acme.test"), "status": "successful", "if_unsuccessful": "fail"}
-    assert verdict(answer, **question, required="any").as_result() == {
+def test_the_result_contains_the_progress():
+    statistics = rows(ana=DONE, ben=OPEN, cat=FAILED)
+    arguments = {"users": (ANA, BEN, CAT, "dan@acme.test"), "status": "successful", "if_unsuccessful": "fail"}
+    assert evaluate(statistics, **arguments, required="any").result == {
         "enrolled": 3,
         "done": 1,
         "needed": 1,
@@ -152,17 +148,17 @@ def test_the_result_says_how_far_it_is():
     }
 
 
-def test_the_result_names_at_most_20():
-    answer = rows(**{f"n{number}": OPEN for number in range(50)})
-    result = verdict(answer).as_result()
+def test_the_result_names_at_most_20_users():
+    statistics = rows(**{f"n{number}": OPEN for number in range(50)})
+    result = evaluate(statistics).result
     assert (len(result["pending"]), result["needed"]) == (20, 50)
-    strangers = tuple(f"n{number}@elsewhere.test" for number in range(50))
-    assert len(verdict(answer, users=strangers).as_result()["pending"]) == 20
-    assert verdict(answer, users=strangers, if_not_enrolled="fail").impossible.count("@") == 20
+    missing = tuple(f"n{number}@elsewhere.test" for number in range(50))
+    assert len(evaluate(statistics, users=missing).result["pending"]) == 20
+    assert evaluate(statistics, users=missing, if_not_enrolled="fail").failure.count("@") == 20
 
 
 @pytest.mark.parametrize(
-    ("question", "named"),
+    ("arguments", "problem"),
     [
         ({"session_id": "Autumn"}, "session_id is 'Autumn'"),
         ({"users": ()}, "users is empty"),
@@ -171,8 +167,10 @@ def test_the_result_names_at_most_20():
         ({"required": 0}, "required is 0"),
         ({"required": 1.5}, "required is 1.5"),
         ({"required": True}, "required is True"),
-        ({"required": None}, "required is None"),
-        ({"required": 3, "users": (ANA, BEN)}, "required is 3, but users names 2 only"),
+        ({"required": "1_0"}, "required is '1_0'"),
+        ({"required": "nan"}, "required is 'nan'"),
+        ({"required": [1]}, r"required is \[1\]"),
+        ({"required": 3, "users": (ANA, BEN)}, "required is 3, but users contains only 2"),
         ({"status": "done"}, "status is 'done'"),
         ({"min_enrolled": 0}, "min_enrolled is 0"),
         ({"min_enrolled": "many"}, "min_enrolled is 'many'"),
@@ -181,15 +179,17 @@ def test_the_result_names_at_most_20():
         ({"path_id": "Onboarding"}, "path_id is 'Onboarding'"),
     ],
 )
-def test_a_wrong_argument_about_a_path_session_is_named_before_anything_is_sent(sandbox, question, named):
-    sensor = Learning360PathSessionCompletionSensor(task_id="wait", **{"session_id": SESSION, **question})
-    with pytest.raises(AirflowFailException, match=named):
+def test_a_path_session_sensor_names_an_invalid_argument_before_anything_is_sent(sandbox, arguments, problem):
+    sensor = Learning360PathSessionCompletionSensor(
+        task_id="wait", deferrable=True, **{"session_id": SESSION, **arguments}
+    )
+    with pytest.raises(AirflowFailException, match=problem):
         sensor.execute({})
     assert sandbox.control.journal() == []
 
 
 @pytest.mark.parametrize(
-    ("question", "named"),
+    ("arguments", "problem"),
     [
         ({"course_id": "Welcome"}, "course_id is 'Welcome'"),
         ({"user": "Grace"}, "user is 'Grace'"),
@@ -199,75 +199,118 @@ def test_a_wrong_argument_about_a_path_session_is_named_before_anything_is_sent(
         ({"min_score": 101}, "min_score is 101"),
     ],
 )
-def test_a_wrong_argument_about_a_course_is_named_before_anything_is_sent(sandbox, question, named):
-    arguments = {"course_id": WELCOME_COURSE_ID, "user": GRACE_MAIL, **question}
-    with pytest.raises(AirflowFailException, match=named):
-        Learning360CourseCompletionSensor(task_id="wait", **arguments).execute({})
+def test_a_course_sensor_names_an_invalid_argument_before_anything_is_sent(sandbox, arguments, problem):
+    sensor = Learning360CourseCompletionSensor(
+        task_id="wait", deferrable=True, **{"course_id": WELCOME_COURSE_ID, "user": GRACE_MAIL, **arguments}
+    )
+    with pytest.raises(AirflowFailException, match=problem):
+        sensor.execute({})
     assert sandbox.control.journal() == []
 
 
+def test_names_every_invalid_argument(sandbox):
+    sensor = Learning360PathSessionCompletionSensor(
+        task_id="wait", deferrable=True, session_id="Autumn", required=0, status="done"
+    )
+    with pytest.raises(AirflowFailException, match=r"session_id is 'Autumn'.*required is 0.*status is 'done'"):
+        sensor.execute({})
+
+
 @pytest.mark.parametrize(
-    "question",
+    ("subject", "arguments"),
     [
-        CourseCompletion(course_id=SESSION, user=ANA, since="2026-11-01T00:00:00Z", min_score=80),
-        PathSessionCompletion(session_id=SESSION),
-        PathSessionCompletion(session_id=SESSION, path_id=SESSION, users=(ANA, BEN), required=0.5, min_enrolled=2),
+        ("course", {"course_id": SESSION, "user": ANA, "since": "2026-11-01T00:00:00Z", "min_score": "80"}),
+        ("path_session", {"session_id": SESSION}),
+        (
+            "path_session",
+            {"session_id": SESSION, "path_id": SESSION, "users": (ANA, BEN), "required": "0.5", "min_enrolled": 2},
+        ),
     ],
 )
-def test_a_question_comes_back_from_json_as_it_was(question):
-    assert from_dict(json.loads(json.dumps(to_dict(question)))) == question
+def test_a_condition_is_the_same_after_a_round_trip_through_json(subject, arguments):
+    condition = make_condition(subject, arguments)
+    copy = make_condition(subject, json.loads(json.dumps(condition.arguments())))
+    assert copy == condition
 
 
-# Through the sandbox
+def test_equal_conditions_have_equal_arguments():
+    """Waits share a poll by their arguments, however these are written."""
+    times = ["2026-11-01T00:00:00Z", "2026-11-01T01:00:00+01:00", datetime(2026, 11, 1, tzinfo=UTC)]
+    written = [make_condition("course", {"course_id": SESSION, "user": ANA, "since": since}) for since in times]
+    assert {json.dumps(condition.arguments()) for condition in written} == {
+        json.dumps({"course_id": SESSION, "user": ANA, "since": "2026-11-01T00:00:00+00:00"})
+    }
 
 
-def look(sensor, **arguments):
-    """Look once: the result, or ``None`` where there is something to wait for."""
+@pytest.mark.parametrize(
+    ("sensor", "result"),
+    [
+        (Learning360CourseCompletionSensor, CourseCompletionResult),
+        (Learning360PathSessionCompletionSensor, PathSessionCompletionResult),
+    ],
+)
+def test_the_arguments_of_a_sensor_are_the_fields_of_its_condition(sensor, result):
+    """With the same defaults; and the sensor's docstring names every key of the result."""
+    fields = CONDITIONS[sensor.subject].model_fields
+    assert list(sensor.template_fields) == ["learning360_conn_id", *fields]
+    parameters = inspect.signature(sensor.__init__).parameters
+    for name, field in fields.items():
+        default = parameters[name].default
+        assert (field.is_required() and default is inspect.Parameter.empty) or default == field.default
+    for key in result.__annotations__:
+        assert f"``{key}``" in sensor.__doc__
+
+
+# With the sandbox
+
+
+def poll(sensor, **arguments):
+    """Poll once; return the result, or ``None`` if the sensor waits."""
     try:
-        return sensor(task_id="wait", **arguments).execute({})
+        return sensor(task_id="wait", deferrable=True, **arguments).execute({})
     except TaskDeferred:
         return None
 
 
-def test_everybody_enrolled_in_a_session_completes_it_in_time(sandbox, session_id, enroll):
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id) is None
+def test_waits_until_all_enrolled_users_have_completed_the_session(sandbox, session_id, enroll):
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id) is None
     Learning360CreateUserOperator(task_id="ana", mail=ANA, mode="create_active").execute({})
     enroll(GRACE_MAIL, ANA)
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id) is None
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id) is None
     sandbox.control.advance(3600)
-    done = look(Learning360PathSessionCompletionSensor, session_id=session_id)
+    done = poll(Learning360PathSessionCompletionSensor, session_id=session_id)
     assert done == {"enrolled": 2, "done": 2, "needed": 2, "unsuccessful": 0, "pending": []}
 
 
-def test_a_user_is_found_by_id_as_by_mail(sandbox, session_id, enroll):
+def test_finds_a_user_by_id_and_by_email_address(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_ID])["done"] == 1
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_ID])["done"] == 1
     assert (
-        look(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_MAIL, GRACE_ID])["done"] == 1
+        poll(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_MAIL, GRACE_ID])["done"] == 1
     )
 
 
-def test_a_learner_who_is_deleted_is_not_waited_for(sandbox, session_id, enroll):
+def test_does_not_wait_for_a_deleted_learner(sandbox, session_id, enroll):
     Learning360CreateUserOperator(task_id="ana", mail=ANA, mode="create_active").execute({})
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     enroll(ANA)
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id) is None
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id) is None
     Learning360DeleteUserOperator(task_id="delete", user=ANA).execute({})
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id)["enrolled"] == 1
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_MAIL, ANA])["needed"] == 1
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id)["enrolled"] == 1
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_MAIL, ANA])["needed"] == 1
 
 
 @pytest.mark.parametrize("word", ["unsuccessful", "Unsuccessful"])
-def test_a_learner_without_success_has_completed_but_is_not_successful(sandbox, session_id, enroll, word):
+def test_an_unsuccessful_learner_has_completed_without_success(sandbox, session_id, enroll, word):
     sandbox.control.settings(unsuccessful_mails=[GRACE_MAIL], unsuccessful_word=word)
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id)["done"] == 1
-    assert look(Learning360PathSessionCompletionSensor, session_id=session_id, status="successful") is None
-    with pytest.raises(AirflowFailException, match="1 learners must be successful, and only 0 still can"):
-        look(
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id)["done"] == 1
+    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id, status="successful") is None
+    with pytest.raises(AirflowFailException, match="1 learners must be successful, but only 0 still can"):
+        poll(
             Learning360PathSessionCompletionSensor,
             session_id=session_id,
             status="successful",
@@ -275,9 +318,9 @@ def test_a_learner_without_success_has_completed_but_is_not_successful(sandbox, 
         )
 
 
-def test_a_user_who_must_be_enrolled_and_is_not_fails_the_wait(sandbox, session_id):
+def test_fails_if_a_required_user_is_not_enrolled(sandbox, session_id):
     with pytest.raises(AirflowFailException, match=f"not enrolled: {GRACE_MAIL}"):
-        look(
+        poll(
             Learning360PathSessionCompletionSensor,
             session_id=session_id,
             users=[GRACE_MAIL],
@@ -285,51 +328,51 @@ def test_a_user_who_must_be_enrolled_and_is_not_fails_the_wait(sandbox, session_
         )
 
 
-def look_at_course(**arguments):
-    return look(Learning360CourseCompletionSensor, **{"course_id": WELCOME_COURSE_ID, "user": GRACE_MAIL, **arguments})
+def poll_course(**arguments):
+    return poll(Learning360CourseCompletionSensor, **{"course_id": WELCOME_COURSE_ID, "user": GRACE_MAIL, **arguments})
 
 
-def test_a_course_that_was_never_tried_is_waited_for(sandbox):
-    assert look_at_course() is None
+def test_waits_for_a_course_without_attempts(sandbox):
+    assert poll_course() is None
 
 
-def test_a_course_is_completed_in_time(sandbox, enroll):
+def test_waits_until_the_course_is_completed(sandbox, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(1800)
-    assert look_at_course() is None
+    assert poll_course() is None
     sandbox.control.advance(1800)
-    done = look_at_course()
+    done = poll_course()
     assert done == {"attempts": 1, "completed": 1, "progress": 100, "pending": []}
-    assert look_at_course(user=GRACE_ID, course_id=SECURITY_COURSE_ID)["completed"] == 1
+    assert poll_course(user=GRACE_ID, course_id=SECURITY_COURSE_ID)["completed"] == 1
 
 
-def test_only_completions_since_a_moment_count(sandbox, enroll):
+def test_only_completions_since_a_time_count(sandbox, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     (row,) = sandbox.control.state()["enrollments"]
     # The first of two courses is completed 5/8 of an hour after the enrollment: a quarter idle, then half of the rest.
     completed_at = row["since"] + 3600 * 5 / 8
-    assert look_at_course(since=moment(completed_at - 2)) is not None
-    assert look_at_course(since=moment(completed_at + 2)) is None
-    assert look_at_course(since=moment(completed_at - 2).isoformat()) is not None
+    assert poll_course(since=at(completed_at - 2)) is not None
+    assert poll_course(since=at(completed_at + 2)) is None
+    assert poll_course(since=at(completed_at - 2).isoformat()) is not None
 
 
-def moment(seconds):
+def at(seconds):
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def test_only_a_score_that_is_high_enough_counts(sandbox, enroll):
+def test_only_a_sufficient_score_counts(sandbox, enroll):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
-    assert look_at_course(min_score=90) is not None
-    assert look_at_course(min_score="90") is not None
-    assert look_at_course(min_score=90.5) is None
+    assert poll_course(min_score=90) is not None
+    assert poll_course(min_score="90") is not None
+    assert poll_course(min_score=90.5) is None
 
 
-def test_a_user_or_course_that_does_not_exist_fails_the_wait(sandbox):
+def test_fails_if_the_user_or_the_course_does_not_exist(sandbox):
     with pytest.raises(AirflowFailException, match="user_not_found"):
-        look_at_course(user=ANA)
+        poll_course(user=ANA)
     with pytest.raises(AirflowFailException, match="course_not_found"):
-        look_at_course(course_id="f" * 24)
+        poll_course(course_id="f" * 24)
     with pytest.raises(AirflowFailException, match="session_not_found"):
-        look(Learning360PathSessionCompletionSensor, session_id=SESSION)
+        poll(Learning360PathSessionCompletionSensor, session_id=SESSION)

@@ -1,0 +1,75 @@
+"""The base of all conditions, and the status that they return."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from airflow_provider_360learning.api.models.base import ActionArguments, validate
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.api.types import ActionSteps
+
+#: Maximum number of users in a result, which is stored in the metadata database.
+MAX_PENDING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionStatus:
+    """
+    The status of a wait after one poll.
+
+    :param is_complete: Whether the condition is met.
+    :param result: The progress, which is the result of the sensor once the condition is met. Its keys are those of a
+        ``TypedDict`` beside the condition.
+    :param failure: Why the condition can never be met, if so.
+    """
+
+    is_complete: bool
+    result: Mapping[str, object]
+    failure: str | None = None
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.result.items())
+
+
+class CompletionCondition(ActionArguments):
+    """
+    A condition that is polled until it is met; its fields are the arguments of a sensor.
+
+    The trigger polls the same condition as the sensor, so that they cannot disagree.
+    """
+
+    subject: ClassVar[str]
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """
+        Return the condition with valid arguments.
+
+        :param arguments: The arguments by name.
+        :raises InvalidRequestError: naming every invalid one.
+        """
+        return validate(cls, f"{cls.subject} completion", arguments)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that differ from the defaults, as JSON can express them."""
+        return {name: _to_json(value) for name, value in self.given().items()}
+
+    @abstractmethod
+    def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
+        """
+        Return the calls of one poll, and its result.
+
+        :param api: The actions of 360Learning.
+        """
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return list(value) if isinstance(value, tuple) else value

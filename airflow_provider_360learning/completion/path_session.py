@@ -1,0 +1,186 @@
+"""When enough learners have completed a path session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypedDict
+
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from airflow_provider_360learning.api.models.base import Problem
+from airflow_provider_360learning.api.models.fields import (
+    Id,
+    invalid,
+    parse_integer,
+    parse_number,
+    parse_users,
+    problem,
+)
+from airflow_provider_360learning.completion.condition import MAX_PENDING, CompletionCondition, CompletionStatus
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.api.results import PathSessionStatistic
+    from airflow_provider_360learning.api.types import ActionSteps
+
+
+class PathSessionCompletionResult(TypedDict):
+    """
+    Result of a wait for a path session.
+
+    ``enrolled`` is the number of learners that count: enrolled and not deleted, and in ``users`` if that is given.
+    ``done`` of them have completed the session, ``needed`` must have, and ``unsuccessful`` can no longer succeed (with
+    ``if_unsuccessful="fail"``, else 0). ``pending`` contains up to 20 users who are not done.
+    """
+
+    enrolled: int
+    done: int
+    needed: int
+    unsuccessful: int
+    pending: list[str]
+
+
+def parse_required(value: Any) -> str | int | float:
+    """
+    Read how many learners are required, also from text.
+
+    :return: ``all``, ``any``, an integer (that many learners), or a float (that share of them).
+    :raises PydanticCustomError: for anything else.
+    """
+    if isinstance(value, str) and value in ("all", "any"):
+        return value
+    is_share = isinstance(value, float) or (isinstance(value, str) and "." in value)
+    try:
+        number = parse_number(value, 0, 1) if is_share else parse_integer(value, 1)
+    except PydanticCustomError:
+        number = 0
+    if not number:
+        raise invalid(value, "'all', 'any', an integer of at least 1, or a share such as 0.8")
+    return number
+
+
+def parse_filled_users(value: Any) -> tuple[str, ...]:
+    """
+    Read a list of users.
+
+    :raises PydanticCustomError: if a user is invalid, or there is none.
+    """
+    users = parse_users(value)
+    if not users:
+        raise problem("is empty; leave it out to wait for all enrolled users")
+    return users
+
+
+Required: TypeAlias = Annotated[str | int | float, PlainValidator(parse_required)]
+AtLeastOne: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
+
+
+class PathSessionCompletion(CompletionCondition):
+    """Enough learners have completed a path session; deleted users do not count, and an empty audience never does."""
+
+    subject: ClassVar[str] = "path_session"
+
+    session_id: Id = Field(description="Id of the session.")
+    path_id: Id | None = Field(default=None, description="Id of the path. API v2 will require it.")
+    users: Annotated[Sequence[str], PlainValidator(parse_filled_users)] | None = Field(
+        default=None, description="Email addresses and ids to wait for; by default all enrolled users."
+    )
+    required: Required = Field(
+        default="all", description="'all' of them, 'any', a number (1, 2, …) or a share (0.8, rounded up)."
+    )
+    status: Literal["completed", "successful"] = Field(
+        default="completed", description="'completed' (successful or not) or 'successful'."
+    )
+    min_enrolled: AtLeastOne = Field(default=1, description="Minimum number of enrolled users, if users is not given.")
+    if_not_enrolled: Literal["wait", "ignore", "fail"] = Field(
+        default="wait", description="What to do about users who are not enrolled: 'wait', 'ignore' or 'fail'."
+    )
+    if_unsuccessful: Literal["wait", "fail"] = Field(
+        default="wait",
+        description="What to do about a final status of unsuccessful with status='successful': 'wait' (the learner may "
+        "retake the path) or 'fail' (as soon as too few can still succeed).",
+    )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """See :meth:`ActionArguments.conflicts`."""
+        if self.users is not None and self._needed(len(self.users)) > len(self.users):
+            yield Problem("required", f"required is {self.required!r}, but users contains only {len(self.users)}")
+
+    def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
+        """See :meth:`CompletionCondition.poll`."""
+        rows = yield from api.list_path_session_stats.steps(session_id=self.session_id, path_id=self.path_id)
+        return self.evaluate(rows)
+
+    def evaluate(self, rows: Sequence[PathSessionStatistic]) -> CompletionStatus:
+        """
+        Return the status for the learners of a session.
+
+        :param rows: Result of ``list_path_session_stats``.
+        """
+        enrolled, missing = self._audience(rows)
+        done = [row for row in enrolled if self._is_done(row)]
+        lost = [row for row in enrolled if self._is_lost(row)]
+        pending = [_name(row) for row in enrolled if not (self._is_done(row) or self._is_lost(row))]
+        awaited = missing if self.if_not_enrolled == "wait" else []
+        audience = len(enrolled) + len(awaited)
+        needed = self._needed(audience)
+        result = PathSessionCompletionResult(
+            enrolled=len(enrolled),
+            done=len(done),
+            needed=needed,
+            unsuccessful=len(lost),
+            pending=[*pending, *awaited][:MAX_PENDING],
+        )
+        failure = self._failure(audience - len(lost), needed, missing)
+        is_complete = not failure and self._is_large_enough(len(enrolled)) and len(done) >= needed
+        return CompletionStatus(is_complete, result, failure)
+
+    def _audience(self, rows: Sequence[PathSessionStatistic]) -> tuple[list[PathSessionStatistic], list[str]]:
+        """Return the learners that count, and the given users who are not enrolled; deleted users are in neither."""
+        if self.users is None:
+            return [row for row in rows if not row["deleted"]], []
+        # Deleted users first: the current holder of an email address replaces an earlier one.
+        ordered = sorted(rows, key=lambda row: not row["deleted"])
+        by_name = {str(name).lower(): row for row in ordered for name in (row["user_id"], row["mail"]) if name}
+        found = {user: by_name.get(user.lower()) for user in self.users}
+        enrolled = {row["user_id"]: row for row in found.values() if row and not row["deleted"]}
+        return list(enrolled.values()), [user for user, row in found.items() if row is None]
+
+    def _is_done(self, row: PathSessionStatistic) -> bool:
+        return row["status"] == "successful" if self.status == "successful" else row["completed_at"] is not None
+
+    def _is_lost(self, row: PathSessionStatistic) -> bool:
+        return self.status == "successful" and self.if_unsuccessful == "fail" and row["status"] == "unsuccessful"
+
+    def _is_large_enough(self, enrolled: int) -> bool:
+        return enrolled >= (self.min_enrolled if self.users is None else 1)
+
+    def _needed(self, audience: int) -> int:
+        """Return how many learners must be done. A share is rounded up."""
+        if self.required == "all":
+            return audience
+        if self.required == "any":
+            return 1
+        if isinstance(self.required, int):
+            return self.required
+        # Rounded before it is rounded up, because 0.07 * 100 is slightly more than 7 in binary.
+        return max(1, math.ceil(round(float(self.required) * audience, 9)))
+
+    def _failure(self, reachable: int, needed: int, missing: Sequence[str]) -> str | None:
+        """Return why the condition can never be met, if so."""
+        if missing and self.if_not_enrolled == "fail":
+            return f"{len(missing)} of the users are not enrolled: {', '.join(missing[:MAX_PENDING])}"
+        # Without a list of users, more may still enroll: then only learners who are lost for "all" are final.
+        loses = self.if_unsuccessful == "fail" and self.status == "successful" and reachable < needed
+        if loses and (self.users is not None or self.required == "all"):
+            return f"{needed} learners must be successful, but only {reachable} still can"
+        if self.users is not None and not missing and reachable < max(1, needed):
+            return f"{max(1, needed)} of the users must be done, but only {reachable} are not deleted"
+        return None
+
+
+def _name(row: PathSessionStatistic) -> str:
+    return row["mail"] or row["user_id"] or ""
