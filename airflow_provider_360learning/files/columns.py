@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +16,16 @@ Kind: TypeAlias = Literal["string", "integer", "number", "boolean", "timestamp"]
 #: A value of a column.
 Value: TypeAlias = "str | int | float | bool | None"
 
-_LENGTH_OF_A_TIMESTAMP = len("2026-10-01T00:00:00.000Z")
+#: Types of the values of each kind.
+_TYPES: dict[Kind, set[type]] = {
+    "string": {str, type(None)},
+    "integer": {int, type(None)},
+    "number": {int, float, type(None)},
+    "boolean": {bool, type(None)},
+    "timestamp": {str, type(None)},
+}
+#: Length of a timestamp.
+_LENGTH = len("2026-10-01T00:00:00.000Z")
 _MAX_INT64 = (1 << 63) - 1
 #: Up to here, a float holds every integer exactly.
 _MAX_EXACT = 1 << 53
@@ -52,57 +60,38 @@ def check_names(names: Sequence[str], where: StoragePath) -> list[str]:
     return list(names)
 
 
-def boolean_text(value: bool) -> str:
+def is_normalized(kind: Kind, values: Sequence[object]) -> bool:
     """
-    Return True or False as JSON writes them.
+    Return whether all values of a column are of its kind; many at once, because that is faster.
 
-    :raises TypeError: if the value is neither.
+    :param kind: The kind of the column.
+    :param values: Its values; ``None`` is of every kind.
     """
-    if not isinstance(value, bool):
-        raise TypeError("neither True nor False")
-    return "true" if value else "false"
+    if not set(map(type, values)) <= _TYPES[kind]:
+        return False
+    present: list[Any] = [value for value in values if value is not None]
+    if kind == "number":
+        return _are_finite(present)
+    if kind == "integer":
+        return all(abs(value) <= _MAX_INT64 for value in present)
+    return kind != "timestamp" or _are_timestamps(present)
 
 
-def _integer_text(value: int) -> str:
-    if isinstance(value, bool) or abs(value) > _MAX_INT64:
-        raise ValueError("not an integer of 64 bits")
-    return int.__repr__(value)
+def _are_finite(values: Sequence[float]) -> bool:
+    try:
+        return all(map(isfinite, values))
+    except OverflowError:  # an integer beyond the largest float
+        return False
 
 
-def _number_text(value: float) -> str:
-    if not isfinite(value) or isinstance(value, bool):
-        raise ValueError("not a finite number")
-    return float.__repr__(value) if isinstance(value, float) else int.__repr__(value)
-
-
-def timestamp_text(value: str) -> str:
-    """
-    Return a timestamp that is written as columns have them.
-
-    :raises ValueError: if it is not.
-    """
-    # Not parsed: that would take a minute for millions. No other notation of ISO 8601 has this length and ends so.
-    if len(value) != _LENGTH_OF_A_TIMESTAMP or value[10] != "T" or value[23] != "Z":
-        raise ValueError("not in UTC with milliseconds")
-    return value
-
-
-def _timestamp_json(value: str) -> str:
-    return encode_basestring(timestamp_text(value))
-
-
-#: What a function of :data:`TEXTS` raises for a value that :func:`normalize` has to convert first.
-NOT_NORMALIZED = (TypeError, ValueError, OverflowError)
-#: Functions that return the text of a value of each kind.
-TEXTS: dict[Kind, Callable[[Any], str]] = {
-    "string": str.__str__,
-    "integer": _integer_text,
-    "number": _number_text,
-    "boolean": boolean_text,
-    "timestamp": timestamp_text,
-}
-#: The same in JSON.
-JSON_TEXTS: dict[Kind, Callable[[Any], str]] = {**TEXTS, "string": encode_basestring, "timestamp": _timestamp_json}
+def _are_timestamps(values: Sequence[str]) -> bool:
+    # Not parsed: that would take long for millions. No other notation of ISO 8601 has this length and ends so.
+    all_values, count = "".join(values), len(values)
+    return (
+        set(map(len, values)) <= {_LENGTH}
+        and all_values[10::_LENGTH] == "T" * count
+        and all_values[_LENGTH - 1 :: _LENGTH] == "Z" * count
+    )
 
 
 def normalize(kind: Kind, value: object) -> Value:
@@ -135,7 +124,7 @@ def _normalize_integer(value: Any) -> int:
 
 def _normalize_number(value: Any) -> int | float:
     number = _scalar(json.loads(value) if isinstance(value, str) else value)
-    if isinstance(number, bool) or not isfinite(number):
+    if isinstance(number, bool) or not _are_finite([number]):
         raise ValueError("not a finite number")
     return number
 

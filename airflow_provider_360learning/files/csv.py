@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files.columns import TEXTS, Column, boolean_text, check_names
+from airflow_provider_360learning.files.columns import Column, Value, check_names
 from airflow_provider_360learning.files.records import UNREAD, Record
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, TextEncoder, append_rows
@@ -153,17 +153,18 @@ def _unreadable(error: csv.Error) -> str:
 class Encoder(TextEncoder):
     """Appends rows whose cells are separated by commas."""
 
-    # Strings are written as they are, even those that start with "=": a data file is not made for a spreadsheet.
-    texts = TEXTS
-    null = ""
-
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
         self._writer = csv.writer(self._text)
-        self._write_cells([column.name for column in columns])
+        self._writer.writerow([column.name for column in columns])
 
-    def _write_cells(self, cells: list[str]) -> None:
-        self._writer.writerow(cells)
+    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
+        # Strings are written as they are, even those that start with "=": a data file is not made for a spreadsheet.
+        cells = [
+            [_cell(value) for value in values] if column.kind == "boolean" else values
+            for column, values in zip(self._columns, columns, strict=True)
+        ]
+        self._writer.writerows(zip(*cells, strict=True))
 
 
 def write_dicts(
@@ -176,9 +177,13 @@ def write_dicts(
 
 def _line(cells: Sequence[Any], separator: str) -> bytes:
     line = io.StringIO(newline="")
-    cells = [boolean_text(cell) if isinstance(cell, bool) else cell for cell in cells]
-    csv.writer(line, delimiter=separator).writerow(cells)
+    csv.writer(line, delimiter=separator).writerow(map(_cell, cells))
     return line.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _cell(value: Any) -> Any:
+    """Return booleans as JSON writes them."""
+    return ("false", "true")[value] if isinstance(value, bool) else value
 
 
 def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:

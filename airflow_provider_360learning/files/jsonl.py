@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any, BinaryIO
 
-from airflow_provider_360learning.files.columns import JSON_TEXTS, Column
+from airflow_provider_360learning.files.columns import Column, Kind, Value
 from airflow_provider_360learning.files.records import UNREAD, Record
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, TextEncoder, append_rows
@@ -63,20 +63,32 @@ def _refuse_constant(name: str) -> None:
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
+#: Functions that return the JSON of a value of each kind.
+_JSON: dict[Kind, Callable[[Any], str]] = {
+    "string": encode_basestring,
+    "integer": repr,
+    "number": repr,
+    "boolean": ("false", "true").__getitem__,
+    "timestamp": encode_basestring,
+}
+
+
 class Encoder(TextEncoder):
     """Appends rows as objects with all columns."""
 
-    texts = JSON_TEXTS
-    null = "null"
-
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
-        # Twice as fast as json.dumps of a dictionary, which looks at the type of each value.
+        # Much faster than json.dumps of a dictionary, which looks at the type of each value.
         names = [encode_basestring(column.name).replace("%", "%%") for column in columns]
         self._line = "{" + ",".join(f"{name}:%s" for name in names) + "}\n"
 
-    def _write_cells(self, cells: list[str]) -> None:
-        self._text.write(self._line % tuple(cells))
+    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
+        texts = [_texts(_JSON[column.kind], values) for column, values in zip(self._columns, columns, strict=True)]
+        self._text.write("".join(map(self._line.__mod__, zip(*texts, strict=True))))
+
+
+def _texts(encode: Callable[[Any], str], values: Sequence[Value]) -> list[str]:
+    return ["null" if value is None else encode(value) for value in values]
 
 
 def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from math import isfinite
 from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files.columns import Column, Kind, check_names, timestamp_text
+from airflow_provider_360learning.files.columns import Column, Kind, Value, check_names
 from airflow_provider_360learning.files.records import Record
-from airflow_provider_360learning.files.row_encoder import RowEncoder, Values
+from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
 _ROWS_PER_READ = 1024
-_ROWS_PER_BATCH = 8192
-_ROW_GROUP_BYTES = 1 << 24
+_ROW_GROUP_BYTES = 1 << 23
 _PAGE_BUFFER = 1 << 16
 
 
@@ -122,22 +120,12 @@ class Encoder(RowEncoder):
         arrow = _arrow()
         self._schema = arrow.schema([(column.name, _arrow_type(column.kind)) for column in columns])
         self._file = arrow.parquet.ParquetWriter(binary, self._schema)
-        self._pending: list[Values] = []
         self._group: list[Any] = []
         self._group_bytes = 0
 
-    def write(self, values: Values) -> None:
-        """Append one row; see :meth:`.RowEncoder.write`."""
-        if len(values) != len(self._columns):
-            values = self._normalized(values)
-        self._pending.append(values)
-        self.rows += 1
-        if len(self._pending) == _ROWS_PER_BATCH:
-            self._convert_pending()
-
     def finish(self) -> None:
         """Write the last row group and the footer."""
-        self._convert_pending()
+        super().finish()
         self._write_group()
         self._file.close()
 
@@ -146,12 +134,9 @@ class Encoder(RowEncoder):
         with suppress(Exception):  # after an error, which must be the one that is raised
             self._file.close()
 
-    def _convert_pending(self) -> None:
-        if not self._pending:
-            return
-        pairs = zip(self._columns, zip(*self._pending, strict=True), strict=True)
-        batch = _arrow().record_batch([self._array(*pair) for pair in pairs], schema=self._schema)
-        self._pending = []
+    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
+        arrays = [self._array(*pair) for pair in zip(self._columns, columns, strict=True)]
+        batch = _arrow().record_batch(arrays, schema=self._schema)
         self._group.append(batch)
         self._group_bytes += batch.nbytes
         if self._group_bytes >= _ROW_GROUP_BYTES:
@@ -162,13 +147,11 @@ class Encoder(RowEncoder):
             self._file.write_table(_arrow().Table.from_batches(self._group, self._schema))
         self._group, self._group_bytes = [], 0
 
-    def _array(self, column: Column, values: Sequence[object]) -> Any:
+    def _array(self, column: Column, values: Sequence[Value]) -> Any:
         try:
             return _arrow_array(column.kind, values)
-        except (_arrow().ArrowException, TypeError, ValueError, OverflowError):
-            first = self.rows - len(values) + 1
-            normalized = [self._normalized_value(row, column, value) for row, value in enumerate(values, first)]
-            return _arrow_array(column.kind, normalized)
+        except _arrow().ArrowException:  # a timestamp that is none, although it is written like one
+            return _arrow_array(column.kind, self._convert(column, values))
 
 
 def _arrow_type(kind: Kind) -> Any:
@@ -185,26 +168,13 @@ def _arrow_type(kind: Kind) -> Any:
 
 def _arrow_array(kind: Kind, values: Sequence[Any]) -> Any:
     arrow = _arrow()
-    if kind == "integer":
-        numbers = arrow.array(values)  # with a type given at once, 1.5 would silently become 1
-        if not (arrow.types.is_integer(numbers.type) or arrow.types.is_null(numbers.type)):
-            raise TypeError("not all are integers")
-        return numbers.cast(arrow.int64())
-    if kind == "timestamp":
-        for value in values:
-            if value is not None:
-                timestamp_text(value)  # Arrow takes other notations and earlier years than Python
-    if kind in ("string", "timestamp"):
-        try:
-            strings = arrow.array(values, arrow.string())
-        except UnicodeEncodeError:  # half of a surrogate pair; see TextEncoder
-            strings = arrow.array([_encodable(value) for value in values], arrow.string())
-        return strings.cast(_arrow_type(kind))
-    if kind == "number" and not all(
-        isfinite(value) and not isinstance(value, bool) for value in values if value is not None
-    ):
-        raise ValueError("not a finite number")
-    return arrow.array(values, _arrow_type(kind))
+    if kind not in ("string", "timestamp"):
+        return arrow.array(values, _arrow_type(kind))
+    try:
+        strings = arrow.array(values, arrow.string())
+    except UnicodeEncodeError:  # half of a surrogate pair; see TextEncoder
+        strings = arrow.array([_encodable(value) for value in values], arrow.string())
+    return strings.cast(_arrow_type(kind))
 
 
 def _encodable(value: str | None) -> str | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import shutil
-from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Sequence
+from typing import BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files.columns import NOT_NORMALIZED, Column, Kind
-from airflow_provider_360learning.files.row_encoder import RowEncoder, Values
+from airflow_provider_360learning.files.columns import Column
+from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
 NOT_UTF8_ADVICE = "is not UTF-8 text: save the file as UTF-8"
@@ -25,36 +24,14 @@ class TextEncoder(RowEncoder):
     :param columns: Its columns.
     """
 
-    #: Functions that return the text of a value of each kind.
-    texts: ClassVar[Mapping[Kind, Callable[[Any], str]]]
-    #: The text of a null.
-    null: ClassVar[str]
-
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
         # "replace": half of a surrogate pair, which UTF-8 cannot hold, must not end an export of a million rows.
         self._text = io.TextIOWrapper(binary, "utf-8", "replace", newline="")
-        self._texts = [self.texts[column.kind] for column in columns]
-
-    def write(self, values: Values) -> None:
-        """Append one row; see :meth:`.RowEncoder.write`."""
-        try:
-            cells = self._cells(values)
-        except NOT_NORMALIZED:
-            cells = self._cells(self._normalized(values))
-        self._write_cells(cells)
-        self.rows += 1
-
-    def _cells(self, values: Values) -> list[str]:
-        null = self.null
-        return [null if value is None else text(value) for text, value in zip(self._texts, values, strict=True)]
-
-    @abstractmethod
-    def _write_cells(self, cells: list[str]) -> None:
-        """Write the texts of one row."""
 
     def finish(self) -> None:
-        """Flush the text to the file."""
+        """Write all that is held back."""
+        super().finish()
         self._text.flush()
 
     def release(self) -> None:

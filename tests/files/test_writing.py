@@ -285,7 +285,7 @@ def test_large_parquet_file_has_several_row_groups(tmp_path):
     written = [f"{number:01000}" for number in range(30_000)]
     strings(tmp_path / "a.parquet", written)
     file = pyarrow.parquet.ParquetFile(tmp_path / "a.parquet")
-    assert file.num_row_groups == 2
+    assert file.num_row_groups == 4
     assert file.read()["text"].to_pylist() == written
 
 

@@ -173,23 +173,28 @@ def _attempts(response: JsonStream) -> Iterator[list[Attempt]]:
 
 
 def _attempts_of_user(course: Mapping[str, Any] | None, statistic: Mapping[str, Any]) -> list[Attempt]:
+    new = tuple.__new__
     try:
         user = statistic["user"] or {}
         user_id, mail, course_id = user.get("_id"), user.get("mail"), (course or {}).get("_id")
+        # Of millions, each costs: this is twice as fast as Attempt(…).
         return [
-            Attempt(
-                attempt["_id"],
-                user_id,
-                mail,
-                course_id,
-                attempt.get("path"),
-                attempt.get("pathSession"),
-                attempt.get("progress"),
-                attempt.get("score"),
-                _timestamp("firstActivity", attempt.get("firstActivity")),
-                _timestamp("lastActivity", attempt.get("lastActivity")),
-                _timestamp("completedAt", attempt.get("completedAt")),
-                _seconds(attempt.get("globalTime")),
+            new(
+                Attempt,
+                (
+                    attempt["_id"],
+                    user_id,
+                    mail,
+                    course_id,
+                    attempt.get("path"),
+                    attempt.get("pathSession"),
+                    attempt.get("progress"),
+                    attempt.get("score"),
+                    _timestamp("firstActivity", attempt.get("firstActivity")),
+                    _timestamp("lastActivity", attempt.get("lastActivity")),
+                    _timestamp("completedAt", attempt.get("completedAt")),
+                    _seconds(attempt.get("globalTime")),
+                ),
             )
             for attempt in statistic["attempts"]
         ]
