@@ -61,7 +61,7 @@ def load(export: dict[str, Any]) -> int:
     value = hook.placeholder
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     insert = f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join([value] * len(COLUMNS))})"
-    rows = ([row[name] for name in COLUMNS] for _, _, row, _ in read(export["path"]))
+    rows = ([row[name] for name in COLUMNS] for _, _, row, _ in read(export["output_path"]))
     with closing(hook.get_conn()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({columns})")
         cursor.execute(

@@ -86,7 +86,7 @@ def notify_about_rejected_rows(month: str, file: str, imported: dict[str, Any] |
         counts = ", ".join(f"{count} {outcome}" for outcome, count in imported["outcomes"].items())
         text = (
             f"Not all of the {imported['rows']} rows of {file} were imported ({counts}). The rejected rows are in "
-            f"{imported['rejected']}; the reason for each is in {imported['results']}."
+            f"{imported['rejected_path']}; the reason for each is in {imported['results_path']}."
         )
     notifier = make_notifier(month, text)
     # Calling it as a callback, `notifier(context)`, would hide a failure of the notifier.
