@@ -1,51 +1,32 @@
 """
-One call: authenticate, reserve a send time, send, retry where that is safe and useful, decode or raise.
+The client of one API version: runs actions, and makes their calls.
 
-The client knows HTTP and the operations of its :class:`~.spec.ApiSpec`, and nothing of users or groups. Actions hand
-it :class:`~.types.Call` objects through generators, so that the same action can run in a thread that sleeps, or on an
+It knows HTTP and the operations of its :class:`~.spec.ApiSpec`, and nothing of users or groups. Actions hand it
+:class:`~.types.Call` objects through generators, so that the same action can run in a thread that sleeps, or on an
 event loop that does not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from contextlib import closing
-from contextvars import copy_context
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote, quote_plus
 
-import requests
 import tenacity
 
 from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
-from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Usage
-from airflow_provider_360learning.api.limiter.store import Reservation
-from airflow_provider_360learning.api.request import build_path, build_request
-from airflow_provider_360learning.api.response import ResponseBody, parse_json, retry_after_seconds, shape_mismatch
-from airflow_provider_360learning.api.spec import ApiSpec, ReportedError
+from airflow_provider_360learning.api.exchange import Exchange
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Usage
+from airflow_provider_360learning.api.spec import ApiSpec
 from airflow_provider_360learning.api.transport import Transport
-from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, Settings, WaitSteps
-from airflow_provider_360learning.exceptions import (
-    Learning360Error,
-    RateLimitedError,
-    TransportError,
-    UnexpectedResponseError,
-)
-
-log = logging.getLogger(__name__)
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Settings
+from airflow_provider_360learning.exceptions import Learning360Error
 
 R = TypeVar("R")
-
-#: A connection that was idle for longer is checked before it is used, in seconds.
-LONG_IDLE = 2.0
-#: Maximum number of characters of a response's text in an error.
-MAX_QUOTE = 300
 
 
 class Client:
@@ -147,7 +128,7 @@ class Client:
         :param call: The call.
         :raises Learning360Error: one of the family, after the retries.
         """
-        exchange = _Exchange(self, call)
+        exchange = Exchange(self, call)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(exchange.may_retry),
             wait=retry.seconds_before_retry,
@@ -164,7 +145,7 @@ class Client:
         :param executor: Threads to send in.
         :raises Learning360Error: one of the family.
         """
-        exchange = _Exchange(self, call)
+        exchange = Exchange(self, call)
         try:
             return await exchange.aattempt(executor)
         except Learning360Error as error:
@@ -202,220 +183,6 @@ class Client:
             "client_secret": self.settings.api_key,
         }
         return self.call(Call(self.spec.token_operation, body=body))  # type: ignore[no-any-return]
-
-
-class _Exchange:
-    """The attempts at one call."""
-
-    def __init__(self, client: Client, call: Call) -> None:
-        self._client = client
-        self._call = call
-        self._endpoint = client.spec.endpoints[call.operation]
-        self._rate_limiter = client.rate_limiter
-        self._auth = Auth() if call.operation == client.spec.token_operation else client.auth
-        self._path = build_path(call, client.spec, client.settings)
-        self._request = build_request(call, self._path, client.spec, client.settings, client.user_agent)
-        #: The request of the current attempt, with its credentials, and the reservation that it used.
-        self._prepared = requests.PreparedRequest()
-        self._used: Reservation
-        self._deadline = time.monotonic() + self._rate_limiter.max_wait
-        self._failures = 0
-        self._renewed_for: Learning360Error | None = None
-        self._outcome_unknown = False
-
-    # One attempt, in a thread or on an event loop
-
-    def attempt(self) -> object:
-        """Wait until the request may be sent, and send it."""
-        with closing(self._wait()) as waits:
-            for seconds in waits:
-                time.sleep(seconds)
-            return self._send()
-
-    async def aattempt(self, executor: Executor) -> object:
-        """
-        Wait on the event loop until the request may be sent, and send it in a thread.
-
-        :param executor: The threads.
-        """
-        waits = self._wait()
-
-        def step() -> tuple[float | None, object]:
-            # Sent by the same job that checked the reservation: it must not queue for a thread first.
-            seconds = next(waits, None)
-            return seconds, None if seconds is not None else self._send()
-
-        def release(job: Future[tuple[float | None, object]]) -> None:
-            # When the call is canceled, the job may still run: then its thread closes the waits, else this one.
-            job.add_done_callback(lambda done: waits.close())
-
-        while True:
-            job = executor.submit(copy_context().run, step)  # Airflow finds the log of a wait by its context
-            try:
-                seconds, response = await asyncio.wrap_future(job)
-                if seconds is None:
-                    return response
-                await asyncio.sleep(seconds)
-            except BaseException:
-                await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, release, job))
-                raise
-
-    def _wait(self) -> WaitSteps:
-        """Yield the seconds to sleep before the request may be sent; release the reservation if it is not used."""
-        reservation = None
-        try:
-            while True:
-                self._auth.make_ready()
-                prepared = self._client.transport.prepare(self._request)
-                self._connect(prepared)
-                left = self._deadline - time.monotonic()
-                # A request that can be sent at once is sent, however little time is left; but not tried forever.
-                left = left if reservation else max(0.0, left)
-                reservation = self._rate_limiter.reserve(self._endpoint, left, replacing=reservation)
-                due = time.monotonic() + reservation.wait
-                if reservation.wait > LONG_IDLE:
-                    yield reservation.wait - LONG_IDLE / 2
-                    self._connect(prepared)  # it may have been closed meanwhile
-                yield max(0.0, due - time.monotonic())
-                self._client.before_sending()
-                # All work is done before the last check; a token that expired meanwhile costs the reservation.
-                self._prepared = self._auth(prepared.copy())
-                if self._rate_limiter.is_current(reservation):
-                    self._used, reservation = reservation, None
-                    return
-        finally:
-            if reservation is not None:
-                self._rate_limiter.release(reservation)
-
-    def _connect(self, prepared: requests.PreparedRequest) -> None:
-        try:
-            self._client.transport.connect(prepared)
-        except TransportError as error:
-            self._raise(self._complete(error))
-
-    def _send(self) -> object:
-        self._rate_limiter.usage.requests += 1
-        prepared = self._prepared
-        # A token that was accepted before may expire as well: only a new one that is rejected is not renewed again.
-        is_new_token, self._renewed_for = self._renewed_for is not None, None
-        try:
-            with closing(self._client.transport.send(prepared, stream=self._call.read is not None)) as response:
-                return self._decode(response)
-        except TransportError as error:
-            self._raise(self._complete(error))
-        except Learning360Error as error:
-            is_rejected = error.code in self._client.spec.rejected_token_codes
-            if is_rejected and not is_new_token and self._auth.renew(prepared):
-                self._renewed_for = error
-            self._raise(error)
-
-    def _raise(self, error: Learning360Error) -> NoReturn:
-        """Raise the error of an attempt, or its meaning for an operation that must not be sent twice."""
-        error.after_unknown_outcome = self._outcome_unknown
-        if retry.leaves_outcome_unknown(error, self._endpoint):
-            self._outcome_unknown = True
-            if not self._endpoint.may_resend:
-                raise retry.outcome_unknown(error, self._endpoint) from None
-        raise error
-
-    # Between attempts, called by tenacity
-
-    def may_retry(self, error: BaseException) -> bool:
-        """
-        Return whether another attempt is useful and safe.
-
-        :param error: The error of the last attempt.
-        """
-        if not isinstance(error, Learning360Error) or error.operation != self._endpoint.operation:
-            return False  # a token that could not be fetched has had its own attempts
-        if isinstance(error, RateLimitedError):
-            # Not counted as a failure: the rate limiter backs off for all who share it.
-            may_wait = self._client.max_attempts > 1 and time.monotonic() < self._deadline
-            return retry.was_throttled(error) and may_wait
-        if self.token_was_renewed_for(error):
-            return True
-        if retry.is_failure(error):
-            self._failures += 1
-            return self._failures < self._client.max_attempts
-        return False
-
-    def token_was_renewed_for(self, error: BaseException) -> bool:
-        """
-        Return whether the token was renewed because of an error.
-
-        :param error: The error.
-        """
-        return error is self._renewed_for
-
-    def log_retry(self, state: tenacity.RetryCallState) -> None:
-        """
-        Log each retry.
-
-        :param state: The state of the attempts.
-        """
-        error = retry.error_of(state)
-        self._rate_limiter.usage.retries += 1
-        if error is self._renewed_for:
-            log.info("The access token is not accepted any more; retrying with a new one")
-        else:
-            log.warning("Request failed: %s; retrying", error)
-
-    # Decoding the response
-
-    def _decode(self, response: requests.Response) -> object:
-        is_success = response.status_code < 300
-        if is_success and self._call.read:
-            return self._read(response, self._call.read)
-        try:
-            body = parse_json(response)
-        except ValueError:
-            if is_success:
-                raise self._unusable(response, "it is not JSON; is the Base URL that of 360Learning?") from None
-            body = None
-        self._check(response, body)
-        return body
-
-    def _read(self, response: requests.Response, read: Callable[[ResponseBody], object]) -> object:
-        try:
-            return read(ResponseBody(response))
-        except UnexpectedResponseError as error:
-            error.status = response.status_code
-            raise self._complete(error) from None
-
-    def _check(self, response: requests.Response, body: JsonValue) -> None:
-        """Raise what a response reports, or what it lacks."""
-        reported = self._client.spec.parse_error(self._endpoint.operation, response.status_code, body)
-        if reported:
-            raise self._reported(response, reported)
-        if mismatch := shape_mismatch(body, self._endpoint):
-            raise self._unusable(response, mismatch)
-
-    def _unusable(self, response: requests.Response, problem: str) -> Learning360Error:
-        message = f"360Learning's response cannot be used: {problem}"
-        return self._complete(UnexpectedResponseError(message, status=response.status_code))
-
-    def _reported(self, response: requests.Response, reported: ReportedError) -> Learning360Error:
-        """Return the error that a response reports; a 429 backs off for all who share the rate limiter."""
-        retry_after = retry_after_seconds(response)
-        if reported.error_class is RateLimitedError:
-            retry_after = self._rate_limiter.back_off(self._endpoint, self._used, retry_after)
-        error = reported.error_class(
-            self._redact(reported.message)[:MAX_QUOTE],
-            status=response.status_code,
-            code=self._redact(reported.code)[:MAX_QUOTE] if reported.code else None,
-            retry_after=None if retry_after is None else min(retry_after, MAX_BACK_OFF),
-        )
-        return self._complete(error)
-
-    def _redact(self, text: str) -> str:
-        """Replace the connection's secrets, and the password that this call sets."""
-        return self._client.redact(text, str(self._call.body.get("password") or ""))
-
-    def _complete(self, error: Learning360Error) -> Learning360Error:
-        """Add the call to its error."""
-        error.operation = self._endpoint.operation
-        error.url = f"{self._endpoint.method} {self._path}"
-        return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ def is_failure(error: Learning360Error) -> bool:
 
 
 def was_throttled(error: Learning360Error) -> bool:
-    """Return whether an error is a 429; without a status, our own rate limiter has no capacity."""
-    return isinstance(error, RateLimitedError) and error.status == 429
+    """Return whether the server throttled a request; without a status, our own rate limiter has no capacity."""
+    return isinstance(error, RateLimitedError) and error.status is not None
 
 
 def leaves_outcome_unknown(error: Learning360Error, endpoint: Endpoint) -> bool:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
-
-if TYPE_CHECKING:
-    from airflow_provider_360learning.api.response import ResponseBody
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
 
@@ -17,6 +14,17 @@ JsonObject: TypeAlias = "Mapping[str, JsonValue]"
 
 #: How requests authenticate.
 AuthMethod = Literal["oauth2", "api_key_header", "api_key_query"]
+
+
+class ReadableBody(Protocol):
+    """The body of a successful response while it arrives."""
+
+    def read(self, size: int) -> bytes:
+        """
+        Return the next bytes, decompressed.
+
+        :param size: Number of bytes; fewer are returned only at the end.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Hidden from ``repr``: it may contain passwords, and that of the token request contains the API key.
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    read: Callable[[ResponseBody], Any] | None = field(default=None, repr=False)
+    read: Callable[[ReadableBody], Any] | None = field(default=None, repr=False)
 
 
 #: An action as a generator: it yields calls, receives their responses (or their errors) and returns a result.

@@ -45,7 +45,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
-from tests.api.support import Answer, TinyServer
+from tests.api.support import Response, TinyServer
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, make_trigger, operations
 
 ROOT = Path(__file__).parents[2]
@@ -138,17 +138,17 @@ def test_the_server_sees_as_many_attempts_as_were_set(sandbox, attempts):
 # Polling that spins
 
 PASSING = {
-    "429": Answer({"error": "tooManyRequests"}, 429),
-    "429, at once": Answer({"error": "tooManyRequests"}, 429, {"Retry-After": "0"}),
-    "500": Answer({"error": "an error occurred: " + "0" * 32}, 500),
-    "502": Answer(b"<h1>Bad Gateway</h1>", 502),
-    "503, at once": Answer("", 503, {"Retry-After": "0"}),
-    "504": Answer("", 504),
-    "200 without an answer": Answer({"error": "tooManyRequests"}),
+    "429": Response({"error": "tooManyRequests"}, 429),
+    "429, at once": Response({"error": "tooManyRequests"}, 429, {"Retry-After": "0"}),
+    "500": Response({"error": "an error occurred: " + "0" * 32}, 500),
+    "502": Response(b"<h1>Bad Gateway</h1>", 502),
+    "503, at once": Response("", 503, {"Retry-After": "0"}),
+    "504": Response("", 504),
+    "200 without an answer": Response({"error": "tooManyRequests"}),
 }
 PERMANENT = {
-    "401": Answer({"error": "invalid_company_id"}, 401),
-    "403": Answer({"error": "forbidden"}, 403),
+    "401": Response({"error": "invalid_company_id"}, 401),
+    "403": Response({"error": "forbidden"}, 403),
 }
 
 
@@ -173,8 +173,8 @@ def test_a_deferred_wait_asks_once_an_interval_whatever_the_answer(connect, auth
 def test_a_token_that_is_never_accepted_costs_one_new_token_and_no_more(connect):
     def respond(request):
         if request.method == "POST":
-            return Answer({"access_token": "never-good", "expires_in": "3600"})
-        return Answer({"error": "invalid_token", "error_description": "jwt expired"}, 401)
+            return Response({"access_token": "never-good", "expires_in": "3600"})
+        return Response({"error": "invalid_token", "error_description": "jwt expired"}, 401)
 
     with TinyServer(respond) as server:
         connect(server.url, auth="oauth2")
@@ -323,7 +323,7 @@ def test_connect_timeout_ends_each_poke_of_a_deferred_wait(connect):
 
 
 def closed_for_half_a_minute(request):
-    return Answer({"error": "tooManyRequests"}, 429, {"Retry-After": "30"})
+    return Response({"error": "tooManyRequests"}, 429, {"Retry-After": "30"})
 
 
 def test_max_rate_limit_wait_ends_a_deferred_wait_without_another_request(connect, monkeypatch):

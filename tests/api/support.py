@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass
-class Answer:
+class Response:
     """A response of a tiny server."""
 
     body: Any = None
@@ -69,7 +69,7 @@ class Answer:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
-Responder = Callable[[Request], Answer]
+Responder = Callable[[Request], Response]
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.planted-for-tests.c2lnbmF0dXJl"
 
@@ -77,9 +77,9 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.planted-for-tests.c2lnbmF0dXJl"
 def with_token(responder: Responder) -> Responder:
     """Let a server issue tokens as well."""
 
-    def respond(request: Request) -> Answer:
+    def respond(request: Request) -> Response:
         if request.target.endswith("/oauth2/token"):
-            return Answer({"access_token": TOKEN, "expires_in": "3600"})
+            return Response({"access_token": TOKEN, "expires_in": "3600"})
         return responder(request)
 
     return respond
@@ -125,10 +125,10 @@ class TinyServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 request = Request(self.command, self.path, dict(self.headers), body)
                 server.requests.append(request)
-                answer = responder(request)
-                content = answer.content()
-                self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(content)), **answer.headers}.items():
+                response = responder(request)
+                content = response.content()
+                self.send_response(response.status)
+                for name, value in {"Content-Length": str(len(content)), **response.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)

@@ -16,7 +16,7 @@ from airflow_provider_360learning.exceptions import (
     ServerError,
     UnexpectedResponseError,
 )
-from tests.api.support import TOKEN, Answer, TinyServer, with_token
+from tests.api.support import TOKEN, Response, TinyServer, with_token
 
 AUTH_METHODS = ("oauth2", "api_key_header", "api_key_query")
 every_method = pytest.mark.parametrize("auth", AUTH_METHODS)
@@ -32,7 +32,7 @@ def test_authenticates_in_three_ways(sandbox, make_api, sent, auth, seen):
 
 @pytest.mark.parametrize("auth", AUTH_METHODS)
 def test_sends_credentials_in_one_place_only(make_api, auth):
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         make_api(server.url, auth=auth, company_id="c+1", api_key="k&?/ 1").list_groups()
     request = server.requests[-1]
     found = {name.lower() for name in request.headers} & {"authorization", "x-apikey", "x-company-id"}
@@ -54,7 +54,7 @@ def test_sends_credentials_in_one_place_only(make_api, auth):
 
 
 def test_adds_the_key_to_other_query_parameters(make_api):
-    with TinyServer(lambda request: Answer([])) as server:
+    with TinyServer(lambda request: Response([])) as server:
         make_api(server.url, auth="api_key_query", company_id="c", api_key="k").list_users(deleted=True)
     assert server.requests[0].target == "/api/v1/users?deleted=true&company=c&apiKey=k"
 
@@ -101,7 +101,7 @@ def test_replaces_a_token_before_the_server_rejects_it(sandbox, api, sent):
 @pytest.mark.parametrize("expires_in", [3600, "3600", "3600.5", None])
 def test_reads_the_lifetime_of_a_token_as_string_or_number(make_api, expires_in):
     body = {"access_token": TOKEN} | ({} if expires_in is None else {"expires_in": expires_in})
-    with TinyServer(lambda request: Answer(body if "token" in request.target else [])) as server:
+    with TinyServer(lambda request: Response(body if "token" in request.target else [])) as server:
         api = make_api(server.url)
         api.list_groups()
         api.list_groups()
@@ -110,7 +110,7 @@ def test_reads_the_lifetime_of_a_token_as_string_or_number(make_api, expires_in)
 
 @pytest.mark.parametrize("expires_in", ["soon", 0, "-5", "nan", "inf", [], {}])
 def test_does_not_request_a_token_with_an_invalid_lifetime_forever(make_api, expires_in):
-    response = Answer({"access_token": TOKEN, "expires_in": expires_in})
+    response = Response({"access_token": TOKEN, "expires_in": expires_in})
     with TinyServer(lambda request: response) as server, pytest.raises(UnexpectedResponseError, match="expires_in"):
         make_api(server.url).list_groups()
     assert len(server.requests) == 1
@@ -165,7 +165,7 @@ def test_threads_with_a_revoked_token_fetch_one_new_token(sandbox, api, sent):
 
 @pytest.mark.parametrize("description", ["jwt expired", "invalid signature", None])
 def test_renews_a_token_once(make_api, description):
-    rejection = Answer({"error": "invalid_token", "error_description": description}, 401)
+    rejection = Response({"error": "invalid_token", "error_description": description}, 401)
     with (
         TinyServer(with_token(lambda request: rejection)) as server,
         pytest.raises(AuthenticationError, match="even a new one"),
@@ -176,7 +176,7 @@ def test_renews_a_token_once(make_api, description):
 
 @pytest.mark.parametrize("auth", ["api_key_header", "api_key_query"])
 def test_does_not_renew_an_api_key(make_api, auth):
-    rejection = Answer({"error": "invalid_token", "error_description": "jwt expired"}, 401)
+    rejection = Response({"error": "invalid_token", "error_description": "jwt expired"}, 401)
     with TinyServer(lambda request: rejection) as server, pytest.raises(AuthenticationError):
         make_api(server.url, auth=auth).list_groups()
     assert len(server.requests) == 1
@@ -268,7 +268,7 @@ def test_ignores_a_netrc_file(make_api, tmp_path, monkeypatch, auth):
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         make_api(server.url, auth=auth).list_groups()
     for request in server.requests:
         assert not request.headers.get("Authorization", "").startswith("Basic")

@@ -28,7 +28,7 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
-from tests.api.support import Answer, TinyServer
+from tests.api.support import Response, TinyServer
 
 INTERNAL_FAILURE = "an error occurred: 0123456789abcdef0123456789abcdef"
 
@@ -115,6 +115,7 @@ def test_classifies_documented_errors(operation, status, code):
         (400, {"error": "already_invited"}, AlreadyExistsError),
         (200, {"error": "already_invited"}, AlreadyExistsError),
         (200, {"error": "user_not_found"}, NotFoundError),
+        (200, {"error": "tooManyRequests"}, RateLimitedError),
         (200, {"error": "some_code"}, RefusedError),
         (200, {"error": {"detail": 1}}, RefusedError),
         (200, {"message": INTERNAL_FAILURE}, ServerError),
@@ -217,7 +218,7 @@ def test_most_writes_are_acknowledged():
     ],
 )
 def test_does_not_accept_an_acknowledgment_that_reports_an_error(make_api, operation, body, expected):
-    with TinyServer(lambda request: Answer(body)) as server:
+    with TinyServer(lambda request: Response(body)) as server:
         api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
         if expected is ServerError and not API_V1.endpoints[operation].may_resend:
             expected = OutcomeUnknownError
@@ -228,7 +229,7 @@ def test_does_not_accept_an_acknowledgment_that_reports_an_error(make_api, opera
 
 @pytest.mark.parametrize("body", [b"", {}, {"status": "user_updated"}, {"error": None}, {"message": "done"}])
 def test_accepts_an_acknowledgment(make_api, body):
-    with TinyServer(lambda request: Answer(body)) as server:
+    with TinyServer(lambda request: Response(body)) as server:
         api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
         assert api.client.call(call_of("updateUser")) == (body or (None if body == b"" else {}))
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, OutcomeUnknownError
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_MAIL, ROOT_GROUP_ID
-from tests.api.support import Answer, TinyServer, with_token
+from tests.api.support import Response, TinyServer, with_token
 
 PLATFORM = "Courses & More/2"
 COURSE = {"external_id": "c/1", "title": "One", "launch_url": "https://courses.test/1", "language": "en"}
@@ -118,7 +118,7 @@ def test_what_was_not_taken_is_told_for_each(library, sandbox, shape):
 )
 def test_a_report_is_read_whatever_its_key_is_and_passed_over_where_it_is_none(make_api, answer, told):
     """Its keys are not documented."""
-    with TinyServer(with_token(lambda request: Answer(answer))) as server:
+    with TinyServer(with_token(lambda request: Response(answer))) as server:
         api = make_api(server.url)
         assert (
             api.import_external_course_stats(

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_360learning.api.auth import Token
 from airflow_provider_360learning.api.types import Call, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error, RefusedError
-from tests.api.support import Answer, TinyServer, everything_about, secrets_in, unused_port
+from tests.api.support import Response, TinyServer, everything_about, secrets_in, unused_port
 
 #: Secrets that differ in each encoding.
 KEY = "k3y/with+odd&signs ü%41"
@@ -90,9 +90,9 @@ def test_hides_secrets_of_a_refused_connection(sandbox, make_api, output, auth):
 def test_hides_secrets_that_a_server_repeats(make_api, output, auth, encode):
     def repeat(request):
         if request.target.endswith("/token"):
-            return Answer({"access_token": TOKEN, "expires_in": "3600"})
+            return Response({"access_token": TOKEN, "expires_in": "3600"})
         received = " ".join([request.target, *request.headers.values()])
-        return Answer({"error": f"{received} {encode(KEY)} {encode(TOKEN)}", "message": received}, 400)
+        return Response({"error": f"{received} {encode(KEY)} {encode(TOKEN)}", "message": received}, 400)
 
     with TinyServer(repeat) as server:
         api = make_api(server.url, auth=auth, api_key=KEY.replace("ü", ""))
@@ -104,7 +104,7 @@ def test_hides_secrets_that_a_server_repeats(make_api, output, auth, encode):
 
 def test_hides_secrets_that_a_token_endpoint_repeats(make_api, output):
     def repeat(request):
-        return Answer({"error": "bad", "error_description": request.json["client_secret"]}, 403)
+        return Response({"error": "bad", "error_description": request.json["client_secret"]}, 403)
 
     with TinyServer(repeat) as server, pytest.raises(RefusedError, match=r"\*\*\*") as caught:
         make_api(server.url, api_key=KEY).list_groups()
@@ -118,15 +118,15 @@ def test_hides_a_token_that_was_replaced_during_a_request(make_api, output):
     def respond(request):
         if request.target.endswith("/token"):
             issued.append(f"token-number-{len(issued)}-with-a-tail")
-            return Answer({"access_token": issued[-1], "expires_in": 3600})
+            return Response({"access_token": issued[-1], "expires_in": 3600})
         if request.target.endswith("/paths"):
             if len(issued) == 1:
-                return Answer({"error": "invalid_token"}, 401)
+                return Response({"error": "invalid_token"}, 401)
             renewed.set()
-            return Answer([])
+            return Response([])
         if request.target.endswith("/groups"):
             renewed.wait(5)
-        return Answer({"error": request.headers["Authorization"]}, 400)
+        return Response({"error": request.headers["Authorization"]}, 400)
 
     with TinyServer(respond) as server, ThreadPoolExecutor(1) as thread:
         api = make_api(server.url)

@@ -21,7 +21,7 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
-from tests.api.support import Answer, TinyServer, everything_about, secrets_in
+from tests.api.support import Response, TinyServer, everything_about, secrets_in
 
 
 class Sink:
@@ -78,7 +78,7 @@ def client_of(make_api):
 
 def broken(body, missing=1):
     """Return a response whose connection is closed before its end."""
-    return Answer(body, headers={"Content-Length": str(len(body) + missing), "Connection": "close"})
+    return Response(body, headers={"Content-Length": str(len(body) + missing), "Connection": "close"})
 
 
 # Layouts
@@ -104,7 +104,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
 def test_reads_all_layouts_of_json(client_of, layout):
-    assert read_course_stats(client_of(Answer(layout.encode())), flat) == FLAT
+    assert read_course_stats(client_of(Response(layout.encode())), flat) == FLAT
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
@@ -127,7 +127,7 @@ def test_reads_bare_values_to_their_end(size):
 
 
 def test_response_may_be_compressed(client_of):
-    body = Answer(gzip.compress(LAYOUTS["dense"].encode()), headers={"Content-Encoding": "gzip"})
+    body = Response(gzip.compress(LAYOUTS["dense"].encode()), headers={"Content-Encoding": "gzip"})
     assert read_course_stats(client_of(body), flat) == FLAT
 
 
@@ -135,7 +135,7 @@ def test_attempt_has_all_columns_of_an_export(client_of):
     whole = attempt(1, score=80.5, path="f" * 24, pathSession="a" * 24, completedAt="2026-01-01T02:00:00.5+01:00")
     bare = {"_id": "2", "completedAt": "", "score": None}
     stats = [{"user": {"_id": "b" * 24}, "attempts": [whole, bare]}, {"user": None, "attempts": [{"_id": "3"}]}]
-    read = read_course_stats(client_of(Answer([{"course": None, "stats": stats}])), list)
+    read = read_course_stats(client_of(Response([{"course": None, "stats": stats}])), list)
     nothing = dict.fromkeys(Attempt._fields)
     assert [[one._asdict() for one in batch] for batch in read] == [
         [
@@ -183,7 +183,7 @@ BODY = LAYOUTS["dense"].encode()
 
 @pytest.mark.parametrize("length", [0, 100, len(BODY) - 1, len(BODY)])
 def test_response_that_breaks_is_read_again_from_its_start(client_of, length):
-    client = client_of(broken(BODY[:length]), Answer(BODY))
+    client = client_of(broken(BODY[:length]), Response(BODY))
     reads = []
 
     def take(batches):
@@ -205,7 +205,7 @@ def test_broken_connection_is_an_error(client_of):
 
 
 def test_stalled_response_is_an_error_after_the_read_timeout(client_of):
-    half = Answer(BODY[:100], headers={"Content-Length": str(len(BODY))})
+    half = Response(BODY[:100], headers={"Content-Length": str(len(BODY))})
     with pytest.raises(TransportError, match="read_timeout"):
         read_course_stats(client_of(half, **ONCE), flat)
 
@@ -236,22 +236,22 @@ UNUSABLE = {
 @pytest.mark.parametrize("body", UNUSABLE.values(), ids=list(UNUSABLE))
 def test_unusable_response_is_an_error(client_of, body):
     with pytest.raises(UnexpectedResponseError, match="cannot be used") as caught:
-        read_course_stats(client_of(Answer(body), **ONCE), flat)
+        read_course_stats(client_of(Response(body), **ONCE), flat)
     assert (caught.value.operation, caught.value.status) == ("getCoursesStats", 200)
     assert caught.value.transient
     assert "Roy" not in everything_about(caught.value)
 
 
 def test_unusable_response_is_requested_again(client_of):
-    assert read_course_stats(client_of(Answer(b"<html>"), Answer(BODY[:-1]), Answer(BODY)), flat) == FLAT
+    assert read_course_stats(client_of(Response(b"<html>"), Response(BODY[:-1]), Response(BODY)), flat) == FLAT
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer({"error": "nope"}, 400), InvalidRequestError),
-        (Answer({"error": "boom"}, 503), ServerError),
-        (Answer(b"", 302, {"Location": "/"}), RefusedError),
+        (Response({"error": "nope"}, 400), InvalidRequestError),
+        (Response({"error": "boom"}, 503), ServerError),
+        (Response(b"", 302, {"Location": "/"}), RefusedError),
     ],
 )
 def test_raises_the_errors_of_other_operations(client_of, answer, error):
@@ -268,7 +268,7 @@ def test_error_response_that_breaks_is_a_broken_connection(client_of):
 
 @pytest.mark.parametrize("auth", ["api_key_query", "api_key_header"])
 @pytest.mark.parametrize(
-    "answer", [broken(BODY[:100]), Answer(b"<"), Answer(BODY[:50], headers={"Content-Length": "99"})]
+    "answer", [broken(BODY[:100]), Response(b"<"), Response(BODY[:50], headers={"Content-Length": "99"})]
 )
 def test_no_error_shows_the_api_key(client_of, sandbox, auth, answer):
     with pytest.raises((TransportError, UnexpectedResponseError)) as caught:
@@ -282,21 +282,21 @@ def test_error_of_the_sink_is_raised_unchanged(client_of):
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        read_course_stats(client_of(Answer(BODY)), take)
+        read_course_stats(client_of(Response(BODY)), take)
 
 
 # Connections
 
 
 def test_response_read_to_its_end_leaves_the_connection_open(client_of):
-    client = client_of(*[Answer(BODY)] * 3)
+    client = client_of(*[Response(BODY)] * 3)
     for _ in range(3):
         assert read_course_stats(client, flat) == FLAT
     assert client_of.server.connections == 1
 
 
 def test_sink_may_stop_before_the_end(client_of):
-    client = client_of(Answer(BODY), Answer(BODY))
+    client = client_of(Response(BODY), Response(BODY))
     assert read_course_stats(client, lambda batches: flat([next(batches)])) == FLAT[:1]
     assert read_course_stats(client, flat) == FLAT
 

@@ -21,7 +21,7 @@ from airflow_provider_360learning.exceptions import (
 )
 from airflow_provider_360learning.sandbox.demo_company import SALES_GROUP_ID
 from tests.api.support import (
-    Answer,
+    Response,
     TinyProxy,
     TinyServer,
     recording_listener,
@@ -90,7 +90,7 @@ def test_distinguishes_an_unknown_host_from_one_that_is_down(make_api):
 
 @pytest.fixture
 def proxy():
-    with TinyProxy(with_token(lambda request: Answer([]))) as proxy:
+    with TinyProxy(with_token(lambda request: Response([]))) as proxy:
         yield proxy
 
 
@@ -116,8 +116,8 @@ def test_sends_encrypted_requests_through_a_tunnel(make_api, proxy, monkeypatch,
 def test_a_proxy_cannot_read_what_the_tunnel_carries(make_api, sandbox, monkeypatch, tmp_path, auth):
     certificate = self_signed(tmp_path, ELSEWHERE)
     with (
-        TinyServer(with_token(lambda request: Answer([])), certificate) as server,
-        TinyProxy(with_token(lambda request: Answer([])), tunnel_to=server.port) as proxy,
+        TinyServer(with_token(lambda request: Response([])), certificate) as server,
+        TinyProxy(with_token(lambda request: Response([])), tunnel_to=server.port) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         api = make_api(f"https://{ELSEWHERE}", auth=auth, ca_bundle=str(certificate))
@@ -186,8 +186,8 @@ def test_recognizes_loopback(url, loopback):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
 def test_does_not_follow_a_redirect(make_api, auth, status):
-    with TinyServer(lambda request: Answer([])) as other:
-        moved = Answer("", status, {"Location": f"{other.url}/api/v1/groups"})
+    with TinyServer(lambda request: Response([])) as other:
+        moved = Response("", status, {"Location": f"{other.url}/api/v1/groups"})
         with TinyServer(with_token(lambda request: moved)) as server:
             with pytest.raises(RefusedError, match="redirect, which is not followed: check the connection's Base URL"):
                 make_api(server.url, auth=auth).list_groups()
@@ -196,8 +196,8 @@ def test_does_not_follow_a_redirect(make_api, auth, status):
 
 
 def test_does_not_send_the_key_to_the_target_of_a_redirect(make_api):
-    with TinyServer(lambda request: Answer({})) as other:
-        moved = Answer("", 307, {"Location": f"{other.url}/api/v2/oauth2/token"})
+    with TinyServer(lambda request: Response({})) as other:
+        moved = Response("", 307, {"Location": f"{other.url}/api/v2/oauth2/token"})
         with TinyServer(lambda request: moved) as server, pytest.raises(RefusedError):
             make_api(server.url).list_groups()
     assert other.requests == []
@@ -209,7 +209,7 @@ def test_does_not_send_the_key_to_the_target_of_a_redirect(make_api):
 @pytest.fixture
 def tls_server(tmp_path):
     certificate = self_signed(tmp_path)
-    with TinyServer(with_token(lambda request: Answer([])), certificate) as server:
+    with TinyServer(with_token(lambda request: Response([])), certificate) as server:
         yield server, certificate
 
 
@@ -316,7 +316,7 @@ def test_encodes_timestamps_in_queries(api, sent):
 
 def test_encodes_a_form_with_indexed_arrays_and_lowercase_booleans(make_api):
     body = {"public": True, "courses": ["a", "b"], "custom": {"key": 1}, "name": "Lab é&=", "parent": None}
-    with TinyServer(lambda request: Answer({})) as server:
+    with TinyServer(lambda request: Response({})) as server:
         call = Call("addToGroupCatalog", path={"group_id": SALES_GROUP_ID}, body=body)
         make_api(server.url, auth="api_key_header").client.call(call)
     (request,) = server.requests
@@ -332,7 +332,7 @@ def test_encodes_a_form_with_indexed_arrays_and_lowercase_booleans(make_api):
 
 def test_encodes_a_json_body_without_missing_values(make_api):
     body = {"userEmails": ["a@b.test"], "userIds": None}
-    with TinyServer(lambda request: Answer({})) as server:
+    with TinyServer(lambda request: Response({})) as server:
         call = Call("addUsersToPathSession", path={"session_id": "0" * 24}, body=body)
         make_api(server.url, auth="api_key_header").client.call(call)
     (request,) = server.requests
@@ -344,7 +344,7 @@ def test_encodes_a_json_body_without_missing_values(make_api):
 
 
 def test_uses_one_connection_for_many_calls(make_api):
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         api = make_api(server.url)
         for _ in range(20):
             api.list_groups()
@@ -357,7 +357,7 @@ def test_threads_reuse_their_connections(make_api):
 
     def respond(request):
         ready.wait(timeout=5)
-        return Answer([])
+        return Response([])
 
     with TinyServer(respond) as server:
         api = make_api(server.url, auth="api_key_header")
@@ -372,7 +372,7 @@ def test_threads_reuse_their_connections(make_api):
 
 
 def test_reopens_a_connection_that_the_server_closed(make_api):
-    with TinyServer(lambda request: Answer([], headers={"Connection": "close"})) as server:
+    with TinyServer(lambda request: Response([], headers={"Connection": "close"})) as server:
         api = make_api(server.url, auth="api_key_header", **ONCE)
         for _ in range(3):
             assert api.list_groups() == []
@@ -391,7 +391,7 @@ def test_opens_the_connection_before_the_request_is_due(make_api, tmp_path, tls)
 
     def respond(request):
         arrived.append(time.monotonic())
-        return Answer([])
+        return Response([])
 
     certificate = self_signed(tmp_path) if tls else None
     store = SqliteStore(":memory:")
@@ -406,7 +406,7 @@ def test_opens_the_connection_before_the_request_is_due(make_api, tmp_path, tls)
 
 def test_asks_about_the_base_url_if_a_response_is_not_json(make_api):
     with (
-        TinyServer(lambda request: Answer(b"<html>Welcome</html>")) as server,
+        TinyServer(lambda request: Response(b"<html>Welcome</html>")) as server,
         pytest.raises(UnexpectedResponseError, match="is the Base URL that of 360Learning"),
     ):
         make_api(server.url, auth="api_key_header", **ONCE).list_groups()

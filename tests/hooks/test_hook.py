@@ -16,7 +16,7 @@ from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MA
 from tests.api.support import (
     FREE,
     TOKEN,
-    Answer,
+    Response,
     TinyServer,
     secrets_in,
     self_signed,
@@ -47,7 +47,7 @@ def test_the_calls_of_a_hook_share_one_token(sandbox, connect):
 
 
 def test_sends_the_version_of_the_package_as_user_agent(connect):
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         connect(host=server.url)
         Learning360Hook().api.list_groups()
     assert {request.headers["User-Agent"] for request in server.requests} == {
@@ -139,11 +139,11 @@ def test_reports_a_silent_host(connect):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answer(b"<html>Welcome</html>"), "Base URL"),
-        (Answer(b"<html>Not here</html>", 404), "Base URL"),
-        (Answer({"message": "Not Found"}, 404), "Base URL"),
-        (Answer("", 302, {"Location": "https://elsewhere.invalid/login"}), "Base URL"),
-        (Answer({"_id": "1"}), "The host found a user who cannot exist"),
+        (Response(b"<html>Welcome</html>"), "Base URL"),
+        (Response(b"<html>Not here</html>", 404), "Base URL"),
+        (Response({"message": "Not Found"}, 404), "Base URL"),
+        (Response("", 302, {"Location": "https://elsewhere.invalid/login"}), "Base URL"),
+        (Response({"_id": "1"}), "The host found a user who cannot exist"),
     ],
     ids=["a page", "no page", "another API", "a redirect", "finds every user"],
 )
@@ -158,7 +158,7 @@ def test_reports_a_host_that_is_not_360learning(connect, auth, answer, expected)
 
 @every_way
 def test_reports_an_untrusted_certificate(connect, tmp_path, auth):
-    with TinyServer(with_token(lambda request: Answer([])), self_signed(tmp_path)) as server:
+    with TinyServer(with_token(lambda request: Response([])), self_signed(tmp_path)) as server:
         connect(host=server.url, extra={"auth": auth})
         assert_failure("TLS failed: the host's certificate is not trusted")
     assert server.requests == []
@@ -166,8 +166,8 @@ def test_reports_an_untrusted_certificate(connect, tmp_path, auth):
 
 def test_each_failure_has_a_message_of_its_own(sandbox, connect, tmp_path):
     with (
-        TinyServer(lambda request: Answer({"message": "Not Found"}, 404)) as other,
-        TinyServer(lambda request: Answer([]), self_signed(tmp_path)) as tls,
+        TinyServer(lambda request: Response({"message": "Not Found"}, 404)) as other,
+        TinyServer(lambda request: Response([]), self_signed(tmp_path)) as tls,
     ):
         messages = set()
         for problem in (
@@ -229,7 +229,7 @@ def test_shows_no_secret(sandbox, connect, caplog, auth, fault):
 def test_registers_tokens_with_airflows_secrets_masker(connect):
     from airflow.providers.common.compat.sdk import redact
 
-    with TinyServer(with_token(lambda request: Answer([]))) as server:
+    with TinyServer(with_token(lambda request: Response([]))) as server:
         connect(host=server.url)
         Learning360Hook().api.list_groups()
     assert TOKEN not in json.dumps(redact(f"Bearer {TOKEN}"))

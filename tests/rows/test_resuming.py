@@ -21,7 +21,7 @@ from airflow_provider_360learning.rows.checkpoints import LeaseLostError
 from airflow_provider_360learning.rows.run import OutageError, UnaccountedRowError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.api.support import Answer, TinyServer
+from tests.api.support import Response, TinyServer
 from tests.conftest import BIN
 from tests.rows.support import (
     ROOT,
@@ -399,7 +399,7 @@ def test_what_fails_while_an_outage_ends_the_attempt_is_done_by_the_next_one_as_
     def respond(request):
         if is_down and b"person1%40" in request.body:
             time.sleep(0.5)
-        return Answer({"error": "down"}, 503) if is_down else Answer({"status": "user_created", "_id": "a" * 24})
+        return Response({"error": "down"}, 503) if is_down else Response({"status": "user_created", "_id": "a" * 24})
 
     with TinyServer(respond) as server:
         connection = {"conn_type": "learning360", "host": server.url, "login": "b" * 24, "password": "key"}

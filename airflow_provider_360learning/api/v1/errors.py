@@ -66,6 +66,8 @@ _CLASSES: dict[str, type[Learning360Error]] = {
     # Known from other clients only. Assumption: it means the same as user_already_exists.
     "email_already_used": AlreadyExistsError,
     "user_not_enrolled": NotFoundError,
+    # Documented for v2. Assumption: v1 uses it as well, if it names a code at all.
+    "tooManyRequests": RateLimitedError,
     "unavailableEmails": RefusedError,
     "faultyInvitations": RefusedError,
     "cannot remove root group": RefusedError,
