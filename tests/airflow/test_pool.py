@@ -1,154 +1,202 @@
-"""The plugin's hook as Airflow calls it: in a process of its own, through the real listener manager."""
+"""The pool listener as Airflow calls it: in another process, through the real listener manager."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sqlite3
+import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-START_A_JOB = """
-import json, sys
-commands = json.loads(sys.argv[1])
-sys.argv = ["airflow", *commands[0]]
+from tests.airflow.conftest import execute_sql, insert_pool
+
+#: Reads environments and command lines from stdin, forks, and creates a Job per command line, which is when Airflow
+#: calls the listener. The process looks like ``airflow COMMAND``.
+START_JOBS = """
+import json, os, sys
+sys.argv = ["airflow", *json.loads(sys.argv[1])]
 from airflow.jobs.job import Job
-for command in commands:
-    sys.argv = ["airflow", *command]
-    Job()
-print("started")
+for line in sys.stdin:
+    if child := os.fork():
+        os.waitpid(child, 0)
+        continue
+    env, *commands = json.loads(line)
+    os.environ.update(env)
+    for command in commands:
+        sys.argv = ["airflow", *command]
+        Job()
+    print("started", flush=True)
+    os._exit(0)
 """
+SCHEDULER = ["scheduler"]
 
 
-def start_job(env, *commands):
-    """Make a Job, which is when Airflow calls the hook, in a process that looks like ``airflow COMMAND``."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", START_A_JOB, json.dumps(commands)],
+def start_process(env, command):
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", START_JOBS, json.dumps(command)],
         env={**os.environ, **env},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
-        check=False,
     )
-    assert "started" in done.stdout, done.stderr
-    return done.stdout + done.stderr
 
 
-def sql(env, statement):
-    with contextlib.closing(sqlite3.connect(Path(env["AIRFLOW_HOME"]) / "airflow.db")) as database, database:
-        return database.execute(statement).fetchall()
+def start_jobs(env, *commands):
+    """Create a Job per command line in a new process and return its output."""
+    with start_process(env, commands[0]) as process:
+        output, _ = process.communicate(json.dumps([{}, *commands]) + "\n", timeout=60)
+    assert "started" in output, output
+    return output
+
+
+class Scheduler:
+    """A process that looks like ``airflow scheduler``, with a database of its own."""
+
+    def __init__(self, env):
+        self._env = env
+        self._process = start_process(env, SCHEDULER)
+
+    def start_job(self, **env):
+        """Create a Job with environment variables and return the output."""
+        print(json.dumps([env, SCHEDULER]), file=self._process.stdin, flush=True)
+        output = []
+        for line in self._process.stdout:
+            if line == "started\n":
+                return "".join(output)
+            output.append(line)
+        raise AssertionError("".join(output))
+
+    def pool(self, name="learning360"):
+        """Return slots, include_deferred and description of a pool."""
+        return pool(self._env, name)
+
+    def insert_pool(self, slots, include_deferred=0):
+        insert_pool(self._env, slots, include_deferred)
+
+    def delete_pools(self):
+        execute_sql(self._env, "DELETE FROM slot_pool WHERE pool <> 'default_pool'")
+
+    def stop(self):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(20)
 
 
 def pool(env, name="learning360"):
-    found = sql(env, f"SELECT slots, include_deferred, description FROM slot_pool WHERE pool = '{name}'")
+    found = execute_sql(env, f"SELECT slots, include_deferred, description FROM slot_pool WHERE pool = '{name}'")
     return found[0] if found else None
 
 
-def make_pool(env, slots, include_deferred=0):
-    sql(
-        env,
-        "INSERT INTO slot_pool (pool, slots, include_deferred, description) "
-        f"VALUES ('learning360', {slots}, {include_deferred}, 'mine')",
-    )
+@pytest.fixture(scope="module")
+def scheduler_process(airflow_db, tmp_path_factory):
+    home = tmp_path_factory.mktemp("scheduler")
+    shutil.copy(airflow_db, home / "airflow.db")
+    process = Scheduler({"AIRFLOW_HOME": str(home)})
+    yield process
+    process.stop()
 
 
-def test_a_starting_component_creates_the_pool(fresh_db):
-    output = start_job(fresh_db, ["scheduler"])
-    assert pool(fresh_db)[:2] == (5, 0)
+@pytest.fixture
+def scheduler(scheduler_process):
+    """Return the process, without pools."""
+    scheduler_process.delete_pools()
+    return scheduler_process
+
+
+def test_a_starting_component_creates_the_pool(scheduler):
+    output = scheduler.start_job()
+    assert scheduler.pool()[:2] == (5, 0)
     assert "Pool 'learning360' created with 5 slots" in output
 
 
-def test_the_pool_is_created_as_configured(fresh_db):
-    start_job(
-        {**fresh_db, "AIRFLOW__LEARNING360__POOL": "shared", "AIRFLOW__LEARNING360__POOL_SLOTS": "3"},
-        ["scheduler"],
-    )
-    assert pool(fresh_db) is None
-    assert pool(fresh_db, "shared")[:2] == (3, 0)
+def test_the_pool_is_created_as_configured(scheduler):
+    scheduler.start_job(AIRFLOW__LEARNING360__POOL="shared", AIRFLOW__LEARNING360__POOL_SLOTS="3")
+    assert scheduler.pool() is None
+    assert scheduler.pool("shared")[:2] == (3, 0)
 
 
-def test_other_processes_do_not_even_open_the_database(tmp_path):
+def test_other_processes_do_not_open_the_database(tmp_path):
     commands = [["api-server"], ["webserver"], ["tasks", "run"], ["celery", "worker"], []]
-    output = start_job({"AIRFLOW_HOME": str(tmp_path)}, *commands)
+    output = start_jobs({"AIRFLOW_HOME": str(tmp_path)}, *commands)
     assert "360Learning" not in output
     assert not (tmp_path / "airflow.db").exists()
 
 
-def test_a_task_process_under_a_scheduler_does_not_open_the_database(tmp_path):
-    """LocalExecutor's children look like a scheduler, and a task marker starts there instead of a Job."""
+def test_a_task_process_of_a_scheduler_does_not_open_the_database(tmp_path):
+    """Start a task marker instead of a Job: children of the LocalExecutor look like a scheduler otherwise."""
     code = (
         "import sys; sys.argv = ['airflow', 'scheduler']\n"
         "from airflow_provider_360learning.plugin import PoolListener\n"
         "PoolListener().on_starting(component=object())\n"
     )
     env = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert "360Learning" not in done.stdout + done.stderr
+    finished = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert "360Learning" not in finished.stdout + finished.stderr
     assert not (tmp_path / "airflow.db").exists()
 
 
-def test_create_pool_off_creates_nothing(fresh_db):
-    output = start_job({**fresh_db, "AIRFLOW__LEARNING360__CREATE_POOL": "False"}, ["scheduler"])
-    assert pool(fresh_db) is None
+def test_create_pool_off_creates_no_pool(scheduler):
+    output = scheduler.start_job(AIRFLOW__LEARNING360__CREATE_POOL="False")
+    assert scheduler.pool() is None
     assert "Pool" not in output
 
 
-def test_an_existing_pool_is_kept_as_it_is(fresh_db):
-    make_pool(fresh_db, slots=5)
-    output = start_job(fresh_db, ["scheduler"])
-    assert pool(fresh_db) == (5, 0, "mine")
+def test_an_existing_pool_is_not_changed(scheduler):
+    scheduler.insert_pool(slots=5)
+    output = scheduler.start_job()
+    assert scheduler.pool() == (5, 0, "mine")
     assert "WARNING" not in output.upper()
 
 
 @pytest.mark.parametrize(
-    ("slots", "include_deferred", "said"),
+    ("slots", "include_deferred", "warning"),
     [
         (3, 0, "exists with 3 slots, but [learning360] pool_slots is 5"),
         (5, 1, "it includes deferred tasks"),
     ],
 )
-def test_a_pool_that_differs_is_reported_and_kept(fresh_db, slots, include_deferred, said):
-    make_pool(fresh_db, slots, include_deferred)
-    output = start_job(fresh_db, ["scheduler"])
-    assert pool(fresh_db) == (slots, include_deferred, "mine")
-    (line,) = [line for line in output.splitlines() if said in line]
+def test_a_pool_that_differs_is_reported_and_not_changed(scheduler, slots, include_deferred, warning):
+    scheduler.insert_pool(slots, include_deferred)
+    output = scheduler.start_job()
+    assert scheduler.pool() == (slots, include_deferred, "mine")
+    (line,) = [line for line in output.splitlines() if warning in line]
     assert "warning" in line.lower()
 
 
-def test_a_bad_setting_is_logged_and_stops_nobody(fresh_db):
-    output = start_job({**fresh_db, "AIRFLOW__LEARNING360__POOL_SLOTS": "x"}, ["scheduler"])
+def test_an_invalid_setting_is_logged_and_stops_no_component(scheduler):
+    output = scheduler.start_job(AIRFLOW__LEARNING360__POOL_SLOTS="x")
     assert "Pool of the 360Learning provider not checked" in output
     assert "[learning360] pool_slots = 'x'" in output
 
 
-def test_a_database_without_tables_is_logged_and_stops_nobody(tmp_path):
-    output = start_job({"AIRFLOW_HOME": str(tmp_path)}, ["scheduler"])
+def test_a_database_without_tables_is_logged_and_stops_no_component(tmp_path):
+    output = start_jobs({"AIRFLOW_HOME": str(tmp_path)}, SCHEDULER)
     assert "Pool of the 360Learning provider not checked" in output
     assert "no such table: slot_pool" in output
 
 
-RACE = """
+CREATE_POOLS = """
 import os, sys, time
 from airflow_provider_360learning.pool import ensure_pool
 import airflow.models.pool
 print("ready", flush=True)
 start = float(sys.stdin.readline())
-for number in range(20):
+for number in range(10):
     os.environ["AIRFLOW__LEARNING360__POOL"] = f"race{number}"
     time.sleep(max(0, start + 0.1 * number - time.time()))
     print(ensure_pool(), flush=True)
 """
 
 
-def test_components_that_start_together_make_one_pool_and_none_fails(fresh_db):
-    racers = [
+@pytest.mark.slow
+def test_components_that_start_at_the_same_time_create_one_pool(fresh_db):
+    components = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", RACE],
+            [sys.executable, "-W", "ignore", "-c", CREATE_POOLS],
             env={**os.environ, **fresh_db},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -158,19 +206,19 @@ def test_components_that_start_together_make_one_pool_and_none_fails(fresh_db):
         for _ in range(4)
     ]
     try:
-        for racer in racers:
-            assert racer.stdout.readline() == "ready\n", racer.stderr.read()
+        for component in components:
+            assert component.stdout.readline() == "ready\n", component.stderr.read()
         start = f"{time.time() + 0.2}\n"
-        for racer in racers:
-            racer.stdin.write(start)
-            racer.stdin.flush()
-        outputs = [racer.communicate(timeout=60) for racer in racers]
+        for component in components:
+            component.stdin.write(start)
+            component.stdin.flush()
+        outputs = [component.communicate(timeout=60) for component in components]
     finally:
-        for racer in racers:
-            racer.kill()
-    assert [racer.returncode for racer in racers] == [0] * 4, outputs
-    for number in range(20):
-        said = [line for out, _ in outputs for line in out.splitlines() if f"'race{number}'" in line]
-        assert len(said) == 4
-        assert sum("created" in line for line in said) == 1, said
-    assert sql(fresh_db, "SELECT count(*) FROM slot_pool WHERE pool LIKE 'race%'") == [(20,)]
+        for component in components:
+            component.kill()
+    assert [component.returncode for component in components] == [0] * 4, outputs
+    for number in range(10):
+        lines = [line for output, _ in outputs for line in output.splitlines() if f"'race{number}'" in line]
+        assert len(lines) == 4
+        assert sum("created" in line for line in lines) == 1, lines
+    assert execute_sql(fresh_db, "SELECT count(*) FROM slot_pool WHERE pool LIKE 'race%'") == [(10,)]
