@@ -1,4 +1,4 @@
-"""Operators and sensors in DAG runs of the installed Airflow (``dag.test()``, which runs triggers as well)."""
+"""Operators and sensors in DAG runs of the installed Airflow (``dag.test()``, which also runs triggers)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests
 
 pytestmark = pytest.mark.slow
 
-REMEMBERS_BETWEEN_POKES = tuple(map(int, importlib.metadata.version("apache-airflow").split(".")[:2])) >= (3, 3)
+KEEPS_STATE_BETWEEN_POKES = tuple(map(int, importlib.metadata.version("apache-airflow").split(".")[:2])) >= (3, 3)
 
 HEADER = """
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ with DAG(DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), default_args=de
 
 
 class Finished(NamedTuple):
-    """A DAG run that is over: its tasks by id (and map index, if any), and what they returned."""
+    """A finished DAG run: its tasks by id (and map index, if any), and their results."""
 
     tasks: dict[str, dict[str, Any]]
     results: dict[str, Any]
@@ -74,7 +74,7 @@ Run = Callable[[str, str], Finished]
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """Without limits; whoever is enrolled has completed at once."""
+    """Run a sandbox without limits, where learners complete their path at once."""
     settings = {"limits_enabled": False, "learner_seconds": 0.001}
     with Sandbox(settings=settings) as server, pytest.MonkeyPatch.context() as environment:
         connection = server.connection_json(limits=UNLIMITED)
@@ -85,7 +85,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def run(airflow_home, airflow_db) -> Run:
-    """Run a DAG, given its id and the body of its ``with`` block."""
+    """Return a function that runs a DAG, given its id and the body of its ``with`` block."""
     database = AirflowStack(airflow_home, airflow_home / "dags", components=[])
 
     def run(dag_id: str, body: str) -> Finished:
@@ -137,7 +137,7 @@ def test_templates_are_rendered_and_sent(sandbox, run):
     assert sent["createOrInviteUser"]["custom"] == "templates 42"
 
 
-def test_operators_are_mapped_over_what_a_task_returned(sandbox, run):
+def test_operators_are_mapped_over_the_result_of_a_task(sandbox, run):
     ended = run(
         "mapped",
         """
@@ -153,7 +153,7 @@ def test_operators_are_mapped_over_what_a_task_returned(sandbox, run):
     assert [ended.results[f"user {index}"]["outcome"] for index in (0, 1)] == ["created"] * 2
 
 
-def test_airflow_retries_what_another_try_may_mend_and_nothing_else(sandbox, run):
+def test_airflow_retries_transient_errors_only(sandbox, run):
     sandbox.control.add_fault("createGroup", kind="drop_before")
     ended = run(
         "retries",
@@ -174,9 +174,9 @@ def test_airflow_retries_what_another_try_may_mend_and_nothing_else(sandbox, run
 
 
 @pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
-def test_the_retry_policy_waits_as_long_as_the_error_says(sandbox, run, monkeypatch):
+def test_the_retry_policy_waits_for_the_delay_of_the_error(sandbox, run, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.2")
-    # Two seconds are more than that, so the task fails, and is retried when there is room again.
+    # Two seconds are more than that, so that the task fails, and is retried when the limit has capacity.
     sandbox.control.add_fault("deleteGroup", kind="rate_limited", retry_after=2)
     sandbox.control.clear_journal()
     ended = run(
@@ -189,7 +189,7 @@ def test_the_retry_policy_waits_as_long_as_the_error_says(sandbox, run, monkeypa
 
         @task(**an_hour_later)
         def missing():
-            Learning360Hook().api.get_user("nobody@acme.test")
+            Learning360Hook().api.get_user(user="nobody@acme.test")
 
         missing()
         """.replace("SALES", SALES_GROUP_ID),
@@ -201,7 +201,7 @@ def test_the_retry_policy_waits_as_long_as_the_error_says(sandbox, run, monkeypa
 
 
 @pytest.mark.parametrize("ended_by", ["timeout", "kill"])
-def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, monkeypatch, capfd, ended_by):
+def test_a_task_that_ends_while_it_waits_releases_its_reservation(run, monkeypatch, capfd, ended_by):
     waited = []
 
     def end():
@@ -213,8 +213,8 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
 
     with Sandbox() as limited:
         monkeypatch.setenv("AIRFLOW_CONN_LIMITED", limited.connection_json(auth="api_key_header"))
-        budget = Learning360Hook("limited").api.client.rate_limiter
-        taken = [budget.reserve(API_V1.endpoints["deleteGroup"], 600).time for _ in range(60)]
+        limiter = Learning360Hook("limited").api.client.rate_limiter
+        taken = [limiter.reserve(API_V1.endpoints["deleteGroup"], 600).time for _ in range(60)]
         # On Airflow 2, `dag.test()` ends with the task.
         with when_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
             run(
@@ -228,15 +228,15 @@ def test_a_task_that_is_ended_while_it_waits_for_room_gives_its_place_up(run, mo
                 )
                 """,
             )
-        after = budget.reserve(API_V1.endpoints["deleteGroup"], 600).time
+        after = limiter.reserve(API_V1.endpoints["deleteGroup"], 600).time
         assert limited.control.journal() == []
     assert waited == [True]
     assert ("AirflowTaskTimeout" in capfd.readouterr().out) is (ended_by == "timeout")
     assert after - taken[-1] == pytest.approx(1.05, abs=0.1)
 
 
-def test_a_run_in_one_process_is_supervised_by_nobody(run):
-    """The end of the shell that it was started from says nothing."""
+def test_a_run_in_one_process_has_no_supervisor(run):
+    """Its parent is the shell, whose end means nothing."""
     ended = run(
         "unsupervised",
         """
@@ -253,7 +253,7 @@ def test_a_run_in_one_process_is_supervised_by_nobody(run):
     assert ended.results["is_it"] is False
 
 
-# Sensors: every way to wait, through everything that can happen to it, in one DAG run
+# Sensors: each mode in each scenario, in one DAG run
 
 POKE = "getUsersPathSessionStats"
 INTERVAL = 0.1
@@ -262,7 +262,7 @@ MODES = {
     "reschedule": "deferrable=False, ",
     "poke": "deferrable=False, mode='poke', ",
 }
-#: What happens to a wait: arguments of its sensor, faults of its pokes, and whether its learner is enrolled.
+#: Arguments of the sensor, faults of its pokes, and whether its learner is enrolled.
 SCENARIOS: dict[str, tuple[str, list[dict[str, Any]], bool]] = {
     "in_time": ("", [], False),
     "five_failures": ("", [{"kind": "status", "status": 503, "count": 5}], True),
@@ -284,7 +284,7 @@ SCENARIOS: dict[str, tuple[str, list[dict[str, Any]], bool]] = {
 
 
 class Waits(NamedTuple):
-    """What became of the waits: the run, and the pokes of each, in order."""
+    """The finished run, and the pokes of each sensor in order."""
 
     run: Finished
     pokes: dict[str, list[dict[str, Any]]]
@@ -336,13 +336,13 @@ def test_five_failures_in_a_row_are_tolerated(waits, mode):
     assert len(waits.pokes[f"five_failures_{mode}"]) == 6
 
 
-def test_the_sixth_failure_in_a_row_fails_the_try_and_the_next_one_starts_afresh(waits, mode):
-    tries = 1 if mode == "reschedule" and not REMEMBERS_BETWEEN_POKES else 2
+def test_the_sixth_failure_in_a_row_fails_the_attempt_and_the_next_one_counts_from_zero(waits, mode):
+    tries = 1 if mode == "reschedule" and not KEEPS_STATE_BETWEEN_POKES else 2
     assert waits.run.state_and_tries(f"seven_failures_{mode}") == ("success", tries)
     assert len(waits.pokes[f"seven_failures_{mode}"]) == 8
 
 
-def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(waits, mode):
+def test_no_poke_is_earlier_than_the_interval(waits, mode):
     assert waits.run.state_and_tries(f"asked_to_slow_down_{mode}") == ("success", 1)
     assert [entry["status"] for entry in waits.pokes[f"asked_to_slow_down_{mode}"]] == [429, 503, None, 200]
     for scenario in ("asked_to_slow_down", "five_failures", "in_time"):
@@ -350,14 +350,14 @@ def test_nothing_is_asked_sooner_than_the_interval_whatever_the_answer(waits, mo
         assert min(later - earlier for earlier, later in pairwise(arrivals)) >= INTERVAL, scenario
 
 
-def test_a_permanent_error_fails_the_task_at_once_and_for_good(waits, mode):
+def test_a_permanent_error_fails_the_task_without_retries(waits, mode):
     assert waits.run.state_and_tries(f"unknown_session_{mode}") == ("failed", 1)
     assert len(waits.pokes[f"unknown_session_{mode}"]) == 1
     assert waits.run.state_and_tries(f"wrong_key_{mode}") == ("failed", 1)
     assert waits.pokes[f"wrong_key_{mode}"] == []
 
 
-def test_the_timeout_fails_the_task_for_good_or_skips_it(waits, mode):
+def test_the_timeout_fails_the_task_without_retries_or_skips_it(waits, mode):
     assert waits.run.state_and_tries(f"too_late_{mode}") == ("failed", 1)
     assert waits.run.state_and_tries(f"too_late_softly_{mode}") == ("skipped", 1)
     assert 1 <= len(waits.pokes[f"too_late_{mode}"]) <= 1 + 1.5 / INTERVAL

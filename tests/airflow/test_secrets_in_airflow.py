@@ -1,4 +1,4 @@
-"""No key and no token in anything that a DAG run writes, at DEBUG and with nothing masked (``dag.test()``)."""
+"""No output of a DAG run contains a key or token, at level DEBUG and without Airflow's masking (``dag.test()``)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.unlimited_sandbox import UNLIMITED
 pytestmark = pytest.mark.slow
 
 WAYS = ("oauth2", "api_key_header", "api_key_query")
-#: With characters that look different in a query.
+#: With characters that are encoded in a query.
 WRONG_KEY = "wr0ng/key+with%strange&characters=7"
-#: The sandbox's tokens are JSON Web Tokens: each of their two readable parts starts like this. Airflow 3 puts stars
-#: in the place of the rest where it knows one: nobody was to write it all the same.
+#: The sandbox's tokens are JSON Web Tokens, whose two readable parts start like this. Airflow 3 masks the rest of those
+#: that it knows, but they must not be logged at all.
 TOKEN = re.compile(r"eyJ([\w-]{8,}|\*\*\*)")
-#: Airflow 3.3 itself writes at DEBUG what it is told to mask, the password of every connection included; a real
-#: task's supervisor leaves the value out.
+#: Airflow 3.3 itself logs at DEBUG each value that it is asked to mask, including the password of every connection.
+#: The supervisor of a real task omits the value.
 AIRFLOWS_OWN = re.compile(r"Sending request .*MaskSecret\(.*")
 
 DAGS = """
@@ -60,27 +60,27 @@ with DAG("secretive", schedule=None, start_date=datetime(2026, 1, 1)):
 
         @task(task_id=f"dropped_{way}")
         def dropped(way):
-            Learning360Hook(way, max_attempts=1).api.update_user(f"dropped.always.{way}@acme.test", job="Clerk")
+            Learning360Hook(way, max_attempts=1).api.update_user(user=f"dropped.always.{way}@acme.test", job="Clerk")
 
         @task(task_id=f"refused_{way}")
         def refused(way):
-            Learning360Hook(f"refused_{way}", max_attempts=2).api.update_user("nobody@acme.test", job="Clerk")
+            Learning360Hook(f"refused_{way}", max_attempts=2).api.update_user(user="nobody@acme.test", job="Clerk")
 
         dropped(way)
         refused(way)
 
-with DAG("talkative", schedule=None, start_date=datetime(2026, 1, 1)):
+with DAG("leaking", schedule=None, start_date=datetime(2026, 1, 1)):
     for way in WAYS:
 
-        @task(task_id=f"tell_{way}")
-        def tell(way):
+        @task(task_id=f"leak_{way}")
+        def leak(way):
             api = Learning360Hook(way).api
             api.list_groups()
             key, *token = api.client.auth.secrets
             print("planted key", key)
             print("planted token", *token)
 
-        tell(way)
+        leak(way)
 """
 
 RUN = """
@@ -101,14 +101,14 @@ for dag in sorted(DagBag(sys.argv[1]).dags.values(), key=lambda dag: dag.dag_id)
 
 
 class Output(NamedTuple):
-    """What the runs wrote, by DAG, and how their tasks ended."""
+    """The output of the runs by DAG, and the states of their tasks."""
 
     text: dict[str, str]
     states: dict[str, dict[str, str]]
 
 
 def leaks(text: str, *keys: str) -> set[str]:
-    """Name the secrets in a text, however they are written."""
+    """Return the secrets in a text, in any encoding."""
     found = {key for key in keys if any(form in text for form in (key, quote(key, safe=""), quote_plus(key)))}
     return found | ({"a token"} if TOKEN.search(text) else set())
 
@@ -120,7 +120,7 @@ def output(airflow_home: Path, airflow_db: Path) -> Any:
         environment = _connections(sandbox)
         file.write_text(f"WAYS, GRACE, SESSIONS = {WAYS!r}, {GRACE_MAIL!r}, {_sessions_with_faults(sandbox)!r}\n{DAGS}")
         try:
-            done = subprocess.run(
+            finished = subprocess.run(
                 [sys.executable, "-W", "ignore", "-c", RUN, str(file)],
                 env={**os.environ, **environment, "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"},
                 capture_output=True,
@@ -130,7 +130,7 @@ def output(airflow_home: Path, airflow_db: Path) -> Any:
             )
         finally:
             file.unlink()
-        yield _read(done.stdout, done.stderr), sandbox
+        yield _read(finished.stdout, finished.stderr), sandbox
 
 
 def _connections(sandbox: Sandbox) -> dict[str, str]:
@@ -144,15 +144,15 @@ def _connections(sandbox: Sandbox) -> dict[str, str]:
 
 
 def _sessions_with_faults(sandbox: Sandbox) -> dict[str, str]:
-    """Ask for the faults, and make a session for each way to authenticate, whose second poke is echoed."""
-    ask = sandbox.control.add_fault
-    ask("updateUser", kind="drop_before", path_contains="dropped.always", count=99)
+    """Inject the faults, and create a session per authentication method, whose second poke is echoed."""
+    add_fault = sandbox.control.add_fault
+    add_fault("updateUser", kind="drop_before", path_contains="dropped.always", count=99)
     sessions = {}
     for way in WAYS:
-        ask("updateUser", kind="drop_before", path_contains=f"dropped.once.{way}")
-        ask("updateUser", kind="echo", path_contains=f"echoed.{way}", status=400)
+        add_fault("updateUser", kind="drop_before", path_contains=f"dropped.once.{way}")
+        add_fault("updateUser", kind="echo", path_contains=f"echoed.{way}", status=400)
         sessions[way] = _new_session(sandbox, way)
-        ask("getUsersPathSessionStats", kind="echo", path_contains=sessions[way], status=400, after=1)
+        add_fault("getUsersPathSessionStats", kind="echo", path_contains=sessions[way], status=400, after=1)
     return sessions
 
 
@@ -180,7 +180,7 @@ def _read(*streams: str) -> Output:
     return Output(text, states)
 
 
-def test_everything_that_was_to_go_wrong_went_wrong(output):
+def test_all_planned_errors_occurred(output):
     written, _ = output
     for way in WAYS:
         states = {task: state for task, state in written.states["secretive"].items() if task.endswith(way)}
@@ -188,15 +188,15 @@ def test_everything_that_was_to_go_wrong_went_wrong(output):
         assert set(states.values()) == {"failed"}
     text = written.text["secretive"]
     assert "DEBUG" in text.upper()
-    for said in ("broke before the response was complete", "cannot be reached", "invalid_api_key", "invalid_client"):
-        assert said in text
-    # Echoed: the headers came back, with stars for the secrets.
+    for message in ("broke before the response was complete", "cannot be reached", "invalid_api_key", "invalid_client"):
+        assert message in text
+    # The echoed headers have masked secrets.
     assert "Bearer ***" in text
     assert "'x-apikey': '***'" in text
     assert "apiKey=***" in text
 
 
-def test_neither_key_nor_token_is_in_the_output(output):
+def test_the_output_contains_no_key_and_no_token(output):
     written, sandbox = output
     for part in ("start", "secretive"):
         lines = [line for line in written.text[part].splitlines() if leaks(line, sandbox.api_key, WRONG_KEY)]
@@ -204,7 +204,7 @@ def test_neither_key_nor_token_is_in_the_output(output):
         assert leaks(written.text[part], sandbox.api_key, WRONG_KEY) == set()
 
 
-def test_a_key_and_a_token_that_are_planted_are_found(output):
+def test_finds_a_planted_key_and_token(output):
     written, sandbox = output
-    assert leaks(written.text["talkative"], sandbox.api_key, WRONG_KEY) == {sandbox.api_key, "a token"}
+    assert leaks(written.text["leaking"], sandbox.api_key, WRONG_KEY) == {sandbox.api_key, "a token"}
     assert leaks(f"GET /?apiKey={quote_plus(WRONG_KEY)}", sandbox.api_key, WRONG_KEY) == {WRONG_KEY}

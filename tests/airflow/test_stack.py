@@ -1,4 +1,4 @@
-"""All components of a real Airflow together: the pool is there, tasks in it run, nothing is left behind."""
+"""All components of a real Airflow: the pool exists, its tasks run, and no process remains."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.slow
 
 def _get(url, token=None):
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
 
 
-def test_the_pool_is_there_as_soon_as_airflow_runs(stack):
+def test_the_pool_exists_as_soon_as_airflow_runs(stack):
     assert stack.pools()["learning360"]["slots"] == 5
     assert stack.pools()["learning360"]["include_deferred"] is False
     logs = [stack.component_log(name) for name in stack.components if name != "api-server"]
@@ -30,11 +30,11 @@ def test_the_pool_is_there_as_soon_as_airflow_runs(stack):
 
 
 @pytest.mark.airflow(">=3", reason="Airflow 2 has no api-server")
-def test_the_api_server_leaves_the_pool_alone(stack):
+def test_the_api_server_does_not_touch_the_pool(stack):
     assert "Pool 'learning360'" not in stack.component_log("api-server")
 
 
-def test_tasks_in_the_pool_run_and_can_be_looked_at(stack):
+def test_tasks_in_the_pool_run_and_can_be_inspected(stack):
     run_id = stack.trigger("in_the_pool")
     assert stack.wait("in_the_pool", run_id, timeout=120) == "success"
     tasks = stack.task_instances("in_the_pool", run_id)
@@ -74,8 +74,8 @@ def test_a_dag_that_cannot_be_imported_is_reported(airflow_db, tmp_path):
         airflow.trigger("broken")
 
 
-def test_a_failing_hook_leaves_the_scheduler_running_and_nothing_is_left_behind(airflow_db, tmp_path):
-    """The database driver refuses the number: an error in the middle of the hook's work."""
+def test_a_failing_listener_does_not_stop_the_scheduler_and_no_process_remains(airflow_db, tmp_path):
+    """Fail in the middle of the listener: the database driver refuses the number of slots."""
     shutil.copy(airflow_db, tmp_path / "airflow.db")
     (tmp_path / "dags").mkdir()
     too_large = {"AIRFLOW__LEARNING360__POOL_SLOTS": str(2**80)}

@@ -1,4 +1,4 @@
-"""The example DAGs of statistics in real Airflow: each month is imported once, and nights end in a table."""
+"""The example DAGs of statistics in real Airflow: each month is imported once, and each night exported to a table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = ROOT / "dags_examples"
 IMPORT, EXPORT = "scheduled_statistics_import", "course_statistics_export"
-#: August, September and October, each by a run on some day of the month after it.
+#: August, September and October, each imported by a run on a day of the next month.
 MONTHS = ("2026-09-{:02}", "2026-10-{:02}", "2026-11-{:02}")
 HEADER, *SEPTEMBER = (EXAMPLES / "statistics/statistics-2026-09.csv").read_text().splitlines()
 
-#: Runs DAGs, one by one, in one process: to start Airflow takes longer than a run.
+#: Runs DAGs, one after the other, in one process, because starting Airflow takes longer than a run.
 CODE = """
 import inspect, json, sys
 from datetime import datetime, timezone
@@ -38,17 +38,17 @@ bag = DagBag()
 for line in sys.stdin:
     dag_id, day = json.loads(line)
     dag = bag.dags[dag_id]
-    moment = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
+    run_date = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     date = "logical_date" if "logical_date" in inspect.signature(dag.test).parameters else "execution_date"
-    run = dag.test(**{date: moment})
+    run = dag.test(**{date: run_date})
     tasks = {task.task_id: str(task.state) for task in run.get_task_instances()}
-    print("\\nRAN " + json.dumps([str(run.state), tasks]), flush=True)
+    print("\\nFINISHED " + json.dumps([str(run.state), tasks]), flush=True)
 """
 
 
 @dataclass(frozen=True)
-class Ran:
-    """How a run ended, and what it logged."""
+class FinishedRun:
+    """The states and the log of a finished DAG run."""
 
     state: str
     tasks: dict[str, str]
@@ -56,7 +56,7 @@ class Ran:
 
 
 class Runner:
-    """An Airflow of which no component runs, and a process in it that runs DAGs."""
+    """An Airflow without running components, and a process that runs DAGs in it."""
 
     def __init__(self, stack, sandbox, drop):
         self.home, self.sandbox, self.drop = stack.home, sandbox, drop
@@ -75,13 +75,13 @@ class Runner:
         print(json.dumps([dag_id, day]), file=self._process.stdin, flush=True)
         log = []
         for line in self._process.stdout:
-            if line.startswith("RAN "):
+            if line.startswith("FINISHED "):
                 watchdog.cancel()
-                return Ran(*json.loads(line[4:]), "".join(log))
+                return FinishedRun(*json.loads(line.removeprefix("FINISHED ")), "".join(log))
             log.append(line)
         raise AssertionError("".join(log))
 
-    def end(self):
+    def stop(self):
         self._process.stdin.close()
         try:
             self._process.wait(20)
@@ -105,7 +105,7 @@ def runner(airflow_db, tmp_path_factory):
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
             "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
-            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "budget"),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
             "STATISTICS_DROP": drop.as_uri(),
         }
         with AirflowStack(home, EXAMPLES, env, components=[]) as stack:
@@ -113,12 +113,12 @@ def runner(airflow_db, tmp_path_factory):
             try:
                 yield runner
             finally:
-                runner.end()
+                runner.stop()
 
 
 @pytest.fixture
 def airflow(runner):
-    """Nothing was imported yet, and the files of the example are there."""
+    """Restore the files of the example and remove all imports."""
     runner.sandbox.control.reset()
     runner.sandbox.control.clear_journal()
     shutil.rmtree(runner.home / "statistics", ignore_errors=True)
@@ -126,7 +126,7 @@ def airflow(runner):
     return runner
 
 
-def test_three_months_are_caught_up_and_importing_them_again_sends_nothing(airflow):
+def test_imports_three_months_once(airflow):
     first = [airflow.run(IMPORT, month.format(1)) for month in MONTHS]
     assert [run.state for run in first] == ["success"] * 3, first
     assert [len(body["statistics"]) for body in airflow.sent("importExternalCoursesStats")] == [2, 1, 3]
@@ -146,7 +146,7 @@ def test_three_months_are_caught_up_and_importing_them_again_sends_nothing(airfl
     assert airflow.sandbox.control.state()["external_attempts"] == there["external_attempts"]
 
 
-def test_rejects_are_told_and_are_imported_once_they_are_corrected(airflow):
+def test_reports_rejected_rows_and_imports_them_after_correction(airflow):
     run = airflow.run(IMPORT, "2026-10-02")
     rejected = airflow.home / "statistics/2026-09/rejected/rejected.csv"
     assert "Not all of the 3 rows" in run.log
@@ -166,7 +166,7 @@ def test_rejects_are_told_and_are_imported_once_they_are_corrected(airflow):
     ]
 
 
-def test_a_red_import_is_told_and_makes_the_run_red(airflow):
+def test_reports_a_failed_import_and_fails_the_run(airflow):
     (airflow.drop / "statistics-2026-09.csv").write_text(
         "\n".join([HEADER, SEPTEMBER[0], SEPTEMBER[0].replace("spreadsheets-1", "unknown")])
     )
@@ -183,25 +183,27 @@ def test_a_red_import_is_told_and_makes_the_run_red(airflow):
     assert run.state == "failed"
 
 
-def test_nights_end_in_a_table_and_running_them_again_changes_nothing(airflow):
+def test_exports_nights_to_a_table_and_repeated_runs_change_nothing(airflow):
     airflow.sandbox.control.settings(
-        # Ten a day
+        # Ten per day
         generated_attempts=920,
         generated_from="2026-08-01T00:00:00Z",
         generated_until="2026-11-01T00:00:00Z",
     )
-    whole = "SELECT * FROM course_statistics ORDER BY attempt_id"
-    a_day = "SELECT substr(completed_at, 1, 10), count(*), count(DISTINCT attempt_id) FROM course_statistics GROUP BY 1"
+    rows = "SELECT * FROM course_statistics ORDER BY attempt_id"
+    per_day = (
+        "SELECT substr(completed_at, 1, 10), count(*), count(DISTINCT attempt_id) FROM course_statistics GROUP BY 1"
+    )
 
-    # The nights of 10 August, 10 September and 10 October, each with the day before it, and one next to another.
+    # The nights of 10 August, 10 September and 10 October, each with the day before, and two consecutive ones.
     nights = ["2026-08-11", "2026-09-11", "2026-10-11", "2026-10-12"]
     runs = [airflow.run(EXPORT, night) for night in nights]
     assert [run.state for run in runs] == ["success"] * 4, runs
     days = ["2026-08-09", "2026-08-10", "2026-09-09", "2026-09-10", "2026-10-09", "2026-10-10", "2026-10-11"]
-    assert airflow.table(a_day) == [(day, 10, 10) for day in days]
-    table = airflow.table(whole)
+    assert airflow.table(per_day) == [(day, 10, 10) for day in days]
+    table = airflow.table(rows)
 
     # The same nights at another hour, the last one first.
     runs = [airflow.run(EXPORT, f"{night}T12:00") for night in reversed(nights)]
     assert [run.state for run in runs] == ["success"] * 4, runs
-    assert airflow.table(whole) == table
+    assert airflow.table(rows) == table

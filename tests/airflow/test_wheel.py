@@ -1,4 +1,4 @@
-"""A wheel built from the checkout works in an environment that has never seen the checkout."""
+"""A wheel built from the checkout works in an environment without the checkout."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ import airflow_provider_360learning
 
 CHECKOUT = Path(airflow_provider_360learning.__file__).parents[1]
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
-SANDBOX_NEEDS = ("fastapi", "uvicorn")
+SANDBOX_REQUIREMENTS = ("fastapi", "uvicorn")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    # From a copy: a build must not pick up what it left behind the last time.
+    # A copy, so that the build cannot include files of earlier builds.
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source)
@@ -40,7 +40,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """A new environment with the wheel in it; what the wheel depends on is linked in from this one."""
+    """Create an environment with the wheel, and link its dependencies from this one."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
@@ -73,7 +73,7 @@ def run(environment, *command):
     )
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+def test_the_wheel_contains_the_package_only(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.partition("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"airflow_provider_360learning"}
@@ -84,13 +84,13 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {str(path.relative_to(CHECKOUT)) for path in expected} <= set(names)
 
 
-def test_every_module_can_be_imported_from_it(environment):
+def test_every_module_can_be_imported_from_the_wheel(environment):
     code = """
 import importlib, importlib.metadata, json, pkgutil
 import airflow_provider_360learning as package
 found = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
 for name in found:
-    if name.rpartition(".")[2] not in LEFT_OUT:
+    if name.rpartition(".")[2] not in SKIPPED:
         importlib.import_module(name)
 entry_points = [
     [point.group, point.name, point.load().__module__ if point.group != "pytest11" else point.load().__name__]
@@ -98,11 +98,11 @@ entry_points = [
 ]
 print(json.dumps([package.__file__, package.__version__, sorted(entry_points)]))
 """
-    # Retry policies came with Airflow 3.3.
-    left_out = ["__main__"] if Version(AIRFLOW_VERSION) >= Version("3.3") else ["__main__", "retry_policy"]
-    done = run(environment, "python", "-c", f"LEFT_OUT = {left_out}\n{code}")
-    assert done.returncode == 0, done.stderr
-    file, version, entry_points = json.loads(done.stdout.splitlines()[-1])
+    # Retry policies exist since Airflow 3.3.
+    skipped = ["__main__"] if Version(AIRFLOW_VERSION) >= Version("3.3") else ["__main__", "retry_policy"]
+    finished = run(environment, "python", "-c", f"SKIPPED = {skipped}\n{code}")
+    assert finished.returncode == 0, finished.stderr
+    file, version, entry_points = json.loads(finished.stdout.splitlines()[-1])
     assert Path(file).is_relative_to(environment)
     assert version == airflow_provider_360learning.__version__
     package = "airflow_provider_360learning"
@@ -114,22 +114,22 @@ print(json.dumps([package.__file__, package.__version__, sorted(entry_points)]))
     ]
 
 
-def test_airflow_finds_the_provider_there(environment, airflow_db):
+def test_airflow_finds_the_installed_provider(environment, airflow_db):
     listed = run(environment, "python", "-m", "airflow", "providers", "list", "--output", "plain")
     assert "airflow-provider-360learning" in listed.stdout, listed.stderr
     plugins = run(environment, "python", "-m", "airflow", "plugins", "--output", "plain")
     assert "learning360" in plugins.stdout, plugins.stderr
 
 
-def test_the_console_script_works_there(environment):
-    shown = run(environment, "airflow-learning360", "--help")
-    assert shown.returncode == 0, shown.stderr
-    assert "sandbox" in shown.stdout
+def test_the_console_script_is_installed(environment):
+    printed = run(environment, "airflow-learning360", "--help")
+    assert printed.returncode == 0, printed.stderr
+    assert "sandbox" in printed.stdout
 
 
-def test_without_the_extra_the_sandbox_says_what_to_install(environment):
+def test_the_sandbox_names_the_missing_extra(environment):
     (site,) = environment.glob("lib/python*/site-packages")
-    links = [site / name for name in SANDBOX_NEEDS]
+    links = [site / name for name in SANDBOX_REQUIREMENTS]
     for link in links:
         link.rename(link.with_suffix(".away"))
     try:

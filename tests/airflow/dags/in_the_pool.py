@@ -1,4 +1,4 @@
-"""A DAG for the tests: two tasks in the shared pool."""
+"""A test DAG: two tasks in the shared pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A DAG for the tests: three writes that are killed in the middle, and tried again."""
+"""A test DAG: three writes whose processes are killed before the response, and retried."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def killed():
     user = Learning360CreateUserOperator(
         task_id="createOrInviteUser", mail="killed@acme.test", mode="create_active", group_id=ROOT_GROUP_ID
     )
-    # One after the other: each is killed by its process id while the sandbox keeps it waiting for the answer.
+    # One after the other: each process is killed while the sandbox delays the response.
     group >> session >> user
 
 

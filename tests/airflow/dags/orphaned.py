@@ -1,4 +1,4 @@
-"""A DAG for the tests: a task that writes on and on, until the process that supervises it is killed."""
+"""A test DAG: a task that writes until its supervisor is killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 @task(retries=1, retry_delay=timedelta(seconds=1))
 def write() -> None:
-    """Create people who bear the number of the attempt: without end at first, four at the second attempt."""
+    """Create users whose email addresses contain the number of the attempt: 1000 by the first one, then 4."""
     attempt = get_current_context()["ti"].try_number
     api = Learning360Hook().api
     for number in range(1000 if attempt == 1 else 4):
