@@ -1,4 +1,4 @@
-"""An object store that several processes share, at paths like ``fake_object_store://bucket/key``, kept in a folder.
+"""An object store that several processes share, at paths like ``fakestore://bucket/key``, kept in a folder.
 
 As in real object stores, there is no append, no rename and no folder, and an object appears when its upload ends.
 """
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from fsspec import AbstractFileSystem, register_implementation
 
-PROTOCOL = "fake_object_store"
+PROTOCOL = "fakestore"
 
 
 class FakeObjectStore(AbstractFileSystem):
@@ -69,7 +69,7 @@ class _Upload(BytesIO):
 
 
 def register_fake_object_store(folder: str) -> None:
-    """Resolve ``fake_object_store://`` to a folder in this process.
+    """Resolve ``fakestore://`` to a folder in this process.
 
     :param folder: The folder.
     """

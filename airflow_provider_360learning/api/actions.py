@@ -58,6 +58,7 @@ class WriteSpec:
         order.
     :param makes: Key of the result with the id of the created object, if one is created.
     :param batched: Whether one call changes several objects.
+    :param rows_per_request: Maximum number of objects that one call changes.
     """
 
     operation: str
@@ -65,6 +66,7 @@ class WriteSpec:
     subject_fields: int = 1
     makes: str | None = None
     batched: bool = False
+    rows_per_request: int = 1
 
 
 class BoundAction(Generic[P, R_co]):

@@ -10,10 +10,10 @@ from typing import Any
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
-from airflow_provider_360learning.exports.ordered_executor import in_order
 from airflow_provider_360learning.exports.summary import summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.rows.ordered_executor import map_ordered
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def export_listing(
 
 def _memberships(api: LearningApi) -> Iterator[Row]:
     ids = [group["group_id"] for group in api.list_groups()]
-    for members in in_order(partial(_members, api), ids):
+    for members in map_ordered(partial(_members, api), ids):
         yield from members
 
 

@@ -11,10 +11,10 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
-from airflow_provider_360learning.exports.ordered_executor import in_order
 from airflow_provider_360learning.exports.summary import summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.rows.ordered_executor import map_ordered
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def export_path_session_statistics(
     highest = ""
     deleted = 0
     with open_rows(output_path, columns, format=format) as encoder:
-        for rows in in_order(partial(_rows_of, api, interval, listed), ids):
+        for rows in map_ordered(partial(_rows_of, api, interval, listed), ids):
             deleted += rows is None
             for row in rows or ():
                 encoder.write([row[column.name] for column in columns])

@@ -1,9 +1,10 @@
-"""Operators that do one thing with many rows."""
+"""Operators that apply one action to many rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException
 
@@ -13,39 +14,59 @@ from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_360learning.api.interface import LearningApi
-    from airflow_provider_360learning.rows.run import Options
-    from airflow_provider_360learning.rows.writers import RowWriter
+    from airflow_provider_360learning.rows.config import Job, RowsConfig
+
+T = TypeVar("T")
 
 
 class Learning360RowsOperator(Learning360BaseOperator):
     """
-    Does one thing with many rows: checks them all, then sends at the rate limit, and accounts for each.
+    Check all rows, apply one action to them at the rate limit, and record the result of each.
 
-    Returns ``{"rows", "outcomes", "results", "rejected"}``: counts and where the files are, never rows. A task that is
-    ended goes on where it was when it is tried again. See docs/bulk.md.
+    Returns ``{"rows", "outcomes", "results_path", "rejected_path"}``: counts and paths, never rows. A retry resumes at
+    the last checkpoint. A mapped task uses the subfolder with its map index. See docs/bulk.md.
 
-    :param rows: A list of objects (or an XCom of one), or the path of a file in CSV, JSON Lines or Parquet: anything
-        that ``ObjectStoragePath`` takes. This or ``sql``.
-    :param sql: A query, through any ``common.sql`` connection. It needs an ``ORDER BY``: a retry reads it again.
+    :param results_path: Folder of the results.
+    :param rows: A list of objects (or an XCom of one), or the path of a CSV, JSON Lines or Parquet file: anything that
+        ``ObjectStoragePath`` accepts. Either this or ``sql``.
+    :param sql: A query, through any ``common.sql`` connection. It needs an ``ORDER BY``, since a retry reads it again.
     :param sql_conn_id: The connection of ``sql``.
     :param parameters: Parameters of ``sql``.
-    :param column_mapping: The source's names of columns to the names here, e.g. ``{"E-Mail": "mail"}``; ``None`` leaves a
-        column out.
-    :param results_path: Folder of the results.
-    :param rejected_path: Folder of the rows that were not done, in the format that they came in; by default ``rejected`` in
-        ``results``. Passwords are left out.
-    :param state_path: Folder in which it is remembered what was accepted, for ``skip_unchanged``; by default ``results``.
-    :param on_invalid: ``fail`` sends nothing if a row does not pass the checks, ``skip`` leaves such rows out.
-    :param allow_empty: Whether no rows at all are fine.
-    :param skip_unchanged: Whether rows that were accepted before as they are, or that 360Learning lists as they are, are
-        not sent; by default for updates.
-    :param max_failures: Most rows that may not be done for the task to be green: a number, or a share below 1. Rows left
-        out by ``on_invalid="skip"`` do not count.
-    :param retry_failed_only: Do only those rows of the last run again that may work as they are.
-    :param ignore_checkpoint: Forget an earlier attempt that did not come to its end.
-    :param dry_run: Send nothing, and say what would be done (in the folder ``dry_run`` of ``results``).
+    :param column_mapping: Column names of the source to those of the action, e.g. ``{"E-Mail": "mail"}``; ``None``
+        ignores a column.
+    :param rejected_path: Folder of the rejected rows: CSV if the source is CSV, otherwise JSON Lines, without
+        passwords. By default ``rejected`` in ``results_path``.
+    :param state_path: Folder that remembers what was accepted, for ``skip_unchanged``; by default ``results_path``.
+        Tasks that act on the same users or groups need the same one.
+    :param on_invalid: ``fail`` sends nothing if a row is invalid, ``skip`` skips such rows.
+    :param allow_empty: Whether to accept a source without rows.
+    :param skip_unchanged: Whether to skip rows that were accepted before as they are, or that 360Learning lists as they
+        are; by default for updates only.
+    :param max_failures: Maximum number of rejected rows for the task to succeed, by default 0. Rows that were skipped
+        as invalid do not count.
+    :param max_failure_ratio: Maximum share of rejected rows, from 0 to 1. If both are given, both apply.
+    :param retry_failed_only: Whether to send only the rows of the last run that can be retried as they are.
+    :param resend_unconfirmed: Whether to send rows again whose outcome is unknown, although they may have been done.
+    :param ignore_checkpoint: Whether to ignore an unfinished earlier attempt and start over.
+    :param dry_run: Whether to send nothing, and only report what would be sent (in the subfolder ``dry_run``).
     """
+
+    rows: Any
+    sql: str | None
+    sql_conn_id: str | None
+    parameters: Any
+    column_mapping: Mapping[str, str | None] | None
+    results_path: Any
+    rejected_path: Any
+    state_path: Any
+    on_invalid: str
+    allow_empty: bool
+    skip_unchanged: bool | None
+    max_failures: int | None
+    max_failure_ratio: float | None
+    retry_failed_only: bool
+    resend_unconfirmed: bool
+    ignore_checkpoint: bool
 
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "column_mapping": "json"}  # noqa: RUF012 as Airflow has it
@@ -64,8 +85,10 @@ class Learning360RowsOperator(Learning360BaseOperator):
         on_invalid: str = "fail",
         allow_empty: bool = False,
         skip_unchanged: bool | None = None,
-        max_failures: float = 0,
+        max_failures: int | None = None,
+        max_failure_ratio: float | None = None,
         retry_failed_only: bool = False,
+        resend_unconfirmed: bool = False,
         ignore_checkpoint: bool = False,
         dry_run: bool = False,
         **kwargs: Any,
@@ -78,40 +101,81 @@ class Learning360RowsOperator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Do it, and return counts and where the results are."""
-        from airflow_provider_360learning.rows.run import RowsNotDoneError
-        from airflow_provider_360learning.rows.start import run_rows
+        """Apply the action and return counts and paths."""
+        from airflow_provider_360learning.rows.run import run
+        from airflow_provider_360learning.rows.summary import RowsNotDoneError
 
-        order = {name: getattr(self, name) for name in self.arguments}
         with fail_on_permanent_error():
             try:
-                return run_rows(order, self._make_hook, self._work, context)
+                return dict(run(self._config(context), context))
             except RowsNotDoneError as error:
                 if ti := context.get("ti"):
-                    ti.xcom_push("return_value", error.summary)  # for whoever tells people about it
+                    ti.xcom_push("return_value", dict(error.summary))  # for tasks that report the failure
                 raise
 
-    def _make_hook(self, **more: Any) -> Any:
-        from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+    def _config(self, context: Context) -> RowsConfig:
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+        from airflow_provider_360learning.api.models.fields import (
+            is_missing,
+            parse_boolean,
+            parse_integer,
+            parse_number,
+        )
+        from airflow_provider_360learning.rows.config import RowsConfig, folder
+        from airflow_provider_360learning.rows.sources import make_source
 
-        return Learning360Hook(self.learning360_conn_id, task=self, **more)
+        def parse(name: str, parser: Callable[[Any], T]) -> T:
+            return parse_argument(name, parser, getattr(self, name))
 
-    def _work(self, api: LearningApi, options: Options) -> RowWriter:
-        """Say what is done with the rows."""
+        def parse_optional(name: str, parser: Callable[[Any], T]) -> T | None:
+            return None if is_missing(getattr(self, name)) else parse(name, parser)
+
+        ti = context.get("ti")
+        map_index = -1 if ti is None or ti.map_index is None else ti.map_index
+        results_path = folder(self.results_path, map_index)
+        rejected_path = folder(self.rejected_path, map_index) if self.rejected_path else results_path / "rejected"
+        return RowsConfig(
+            job=self._job(),
+            source=make_source(
+                self.rows,
+                sql=self.sql,
+                sql_conn_id=self.sql_conn_id,
+                parameters=self.parameters,
+                column_mapping=self.column_mapping,
+            ),
+            column_mapping=self.column_mapping or {},
+            learning360_conn_id=self.learning360_conn_id,
+            pool_slots=self.pool_slots,
+            run_as_user=self.run_as_user,
+            results_path=results_path,
+            rejected_path=rejected_path,
+            state_path=folder(self.state_path, -1) if self.state_path else None,
+            on_invalid=parse("on_invalid", parse_choice("fail", "skip")),
+            allow_empty=parse("allow_empty", parse_boolean),
+            skip_unchanged=parse_optional("skip_unchanged", parse_boolean),
+            max_failures=parse_optional("max_failures", partial(parse_integer, minimum=0)),
+            max_failure_ratio=parse_optional("max_failure_ratio", partial(parse_number, minimum=0, maximum=1)),
+            retry_failed_only=parse("retry_failed_only", parse_boolean),
+            ignore_checkpoint=parse("ignore_checkpoint", parse_boolean),
+            resend_unconfirmed=parse("resend_unconfirmed", parse_boolean),
+            dry_run=parse("dry_run", parse_boolean),
+        )
+
+    def _job(self) -> Job:
+        """Return what is done with the rows."""
         raise NotImplementedError
 
 
 class Learning360BulkOperator(Learning360RowsOperator):
     """
-    Apply any action of ``hook.api`` that changes something to many rows.
+    Apply any write action of ``hook.api`` to many rows.
 
-    A row's columns are the action's arguments: ``mail``, ``first_name``, … for ``create_user``.
+    The columns of a row are the arguments of the action: ``mail``, ``first_name``, … for ``create_user``.
 
-    .. seealso:: :class:`Learning360RowsOperator` for all other arguments, docs/bulk.md, and
-        https://360learning.readme.io/docs
+    .. seealso:: :class:`Learning360RowsOperator` for all other arguments, and docs/bulk.md
 
     :param action: Name of the action, e.g. ``create_user``.
-    :param defaults: Arguments that all rows share, e.g. ``{"mode": "create_active"}``; a row's own wins.
+    :param defaults: Arguments for rows that do not have them, e.g. ``{"mode": "create_active"}``.
     """
 
     defaults: Mapping[str, Any] | None
@@ -120,7 +184,7 @@ class Learning360BulkOperator(Learning360RowsOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _work(self, api: LearningApi, options: Options) -> RowWriter:
-        from airflow_provider_360learning.rows.writers import per_row_writer
+    def _job(self) -> Job:
+        from airflow_provider_360learning.rows.config import ApplyAction
 
-        return per_row_writer(api, self.action, self.defaults or {})
+        return ApplyAction(self.action, self.defaults or {})

@@ -1,4 +1,4 @@
-"""Operators that import what other platforms hold: statistics of their learners, and their courses."""
+"""Operators that import courses of external providers, and the statistics of their learners."""
 
 from __future__ import annotations
 
@@ -7,35 +7,32 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_360learning.operators.bulk import Learning360RowsOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.api.interface import LearningApi
-    from airflow_provider_360learning.rows.run import Options
-    from airflow_provider_360learning.rows.writers import RowWriter
+    from airflow_provider_360learning.rows.config import Job
 
 
 class Learning360ImportStatisticsOperator(Learning360RowsOperator):
     """
-    Import what learners did in courses of another platform (``importExternalCoursesStats``), 20 rows a request.
+    Import statistics of learners in courses of an external provider (``importExternalCoursesStats``).
 
-    RowSchema: ``external_id``, ``mail``, ``progress`` (0-100), ``time_spent_seconds``, ``first_activity`` and
-    ``last_activity`` (ISO 8601 with a time zone, or seconds or milliseconds since 1970), which API v2 will require as
-    well; and ``score`` (0-100), ``result`` (success, failed), ``completed_at``.
+    Columns: ``external_id``, ``mail``, ``progress`` (0 to 100), ``time_spent_seconds``, ``first_activity`` and
+    ``last_activity`` (ISO 8601 with a time zone, or seconds or milliseconds since 1970), which API v2 requires as well;
+    and ``score`` (0 to 100), ``result`` (success, failed), ``completed_at``. One request has 20 rows.
 
-    What v1 does with a statistic that is sent twice is not known. Requests whose outcome is unknown, and those that an
-    attempt that was ended may have sent, are therefore reported as ``unknown``, and not sent again by themselves.
+    It is not known what v1 does with a statistic that is sent twice. Rows whose outcome is unknown, and those that an
+    earlier attempt may have sent, are therefore reported as ``unknown`` and not sent again without ``resend_unconfirmed``.
 
     .. seealso:: :class:`~airflow_provider_360learning.operators.bulk.Learning360RowsOperator` for all other arguments,
-        docs/bulk.md, and https://360learning.readme.io/docs
+        and docs/bulk.md
 
-    :param group_id: Id of the group in whose library the courses are.
+    :param group_id: Id of the group whose library has the courses.
     :param external_platform: Name of the provider.
-    :param verify_users_exist: Whether mails that nobody has are found before anything is sent, by one listing of all users.
-    :param resend_unconfirmed: Whether to send again what may have been taken.
+    :param verify_users_exist: Whether to report unknown email addresses before anything is sent, with one listing of
+        all users.
     """
 
     group_id: str
     external_platform: str
     verify_users_exist: bool
-    resend_unconfirmed: bool
 
     def __init__(
         self,
@@ -43,38 +40,32 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         group_id: str,
         external_platform: str,
         verify_users_exist: bool = True,
-        resend_unconfirmed: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _work(self, api: LearningApi, options: Options) -> RowWriter:
+    def _job(self) -> Job:
         from airflow_provider_360learning.api.models.base import parse_argument
         from airflow_provider_360learning.api.models.fields import parse_boolean
-        from airflow_provider_360learning.rows.external import statistics_work
+        from airflow_provider_360learning.rows.config import ImportStatistics
 
-        return statistics_work(
-            api,
-            self.group_id,
-            self.external_platform,
-            verify_users_exist=parse_argument("verify_users_exist", parse_boolean, self.verify_users_exist),
-            resend_unconfirmed=options.resend_unconfirmed,
-        )
+        verify_users_exist = parse_argument("verify_users_exist", parse_boolean, self.verify_users_exist)
+        return ImportStatistics(self.group_id, self.external_platform, verify_users_exist)
 
 
 class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     """
-    Create courses of another platform, or bring them up to date (``importExternalCourses``).
+    Create or update courses of an external provider (``importExternalCourses``).
 
-    RowSchema: ``external_id``, ``title``, ``launch_url``, ``language``; and ``description`` (HTML),
+    Columns: ``external_id``, ``title``, ``launch_url``, ``language``; and ``description`` (HTML),
     ``mobile_launch_url``, ``thumbnail_url``, ``authors``, ``alternative_languages``, ``duration_minutes``,
     ``difficulty_level`` (beginner, intermediate, advanced), ``content_type``.
 
     .. seealso:: :class:`~airflow_provider_360learning.operators.bulk.Learning360RowsOperator` for all other arguments,
-        docs/bulk.md, and https://360learning.readme.io/docs
+        and docs/bulk.md
 
-    :param group_id: Id of the group whose library receives them.
+    :param group_id: Id of the group whose library receives the courses.
     :param external_platform: Name of the provider.
     :param author_id: Id of an author or admin of the group.
     """
@@ -87,7 +78,7 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _work(self, api: LearningApi, options: Options) -> RowWriter:
-        from airflow_provider_360learning.rows.external import courses_work
+    def _job(self) -> Job:
+        from airflow_provider_360learning.rows.config import ImportCourses
 
-        return courses_work(api, self.group_id, self.external_platform, self.author_id)
+        return ImportCourses(self.group_id, self.external_platform, self.author_id)

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.files.storage import atomic_writer, open_binary
+from airflow_provider_360learning.rows.config import RowsConfig
+from airflow_provider_360learning.rows.results import UNKNOWN, Result
 from airflow_provider_360learning.rows.schema import CheckedRow, digest_of, ignore_case
+from airflow_provider_360learning.rows.stored_state import StoredStateError
 
-#: File of what was accepted last: a digest of each key, and one of its row.
+#: File of the remembered state: digests of what was accepted last.
 ACCEPTED = "accepted.txt"
-IN_DOUBT = "?"
-#: Characters of a digest that are kept: for a million keys, two alike are as likely as 1 in 10 million.
+#: Its first line: name and version of the format. The last line has the number of entries.
+HEADER = "learning360-accepted 1"
+FOOTER = "end"
+#: Marks what may have been accepted.
+UNCONFIRMED = "?"
+#: Characters of a digest that are stored: a collision among a million keys has a probability of 1 in 10 million.
 DIGEST_LENGTH = 16
+
+_ADVICE = "Restore it, or remove it: then all rows are sent once. Nothing was sent."
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
-    StoragePath 360Learning says how things are.
+    How 360Learning lists what an action changes.
 
-    :param read: Reads the listing: calls what it is given with all that is listed, and returns what that returns.
-    :param key: Argument that says which of the listed is meant.
-    :param names: Fields of the listed, by any of which it may be meant.
+    :param read: Reads the listing: passes all items to the callback and returns what that returns.
+    :param key: Argument that identifies an item.
+    :param names: Fields of an item that can identify it.
     """
 
     read: Callable[[Callable[[Iterable[Mapping[str, Any]]], KeyTable]], KeyTable]
@@ -33,7 +45,7 @@ class Listing:
     names: tuple[str, ...]
 
     def index(self, items: Iterable[Mapping[str, Any]]) -> KeyTable:
-        """Make a table of what is listed, by each name that it may be meant by."""
+        """Return the items by each name that identifies them."""
         table = KeyTable()
         for item in items:
             for name in self.names:
@@ -42,21 +54,48 @@ class Listing:
         return table
 
 
+#: Actions whose effect 360Learning lists.
+LISTINGS: dict[str, Callable[[LearningApi], Listing]] = {
+    "update_user": lambda api: Listing(api.read_users, "user", ("user_id", "mail")),
+    "update_group": lambda api: Listing(lambda take: take(api.list_groups()), "group_id", ("group_id",)),
+}
+
+
 class Changes:
     """
-    Tells rows that change something from those that do not.
+    Remembers, for each subject, the action that 360Learning accepted last, and finds rows that would repeat it.
 
-    :param folder: StoragePath it is remembered what was accepted, an ``ObjectStoragePath``.
-    :param whose: Company and action: what one has accepted says nothing about another.
-    :param listing: StoragePath 360Learning says how things are, if it lists what the action changes.
-    :param facts: Rows say what happened once: each is remembered, also where a later one has the same key.
+    An entry says how the subject is only until another action on it is accepted: a person who was created, deleted and
+    is to be created again has changed. What depends on several subjects (a person in a group) counts their changes,
+    too: who was deleted and created again is in no group.
+
+    :param folder: Folder of the remembered state.
+    :param company: The company; entries of one say nothing about another.
+    :param action: Name of the action.
+    :param target: What all rows are done to.
+    :param listing: How 360Learning lists what the action changes, if it does.
+    :param append_only: Whether rows report events: each is remembered, also if a later one has the same key.
+    :param skip: Whether rows that would change nothing are found; otherwise, what is accepted is only remembered.
     """
 
-    def __init__(self, folder: Any, whose: str, listing: Listing | None, *, facts: bool = False) -> None:
+    def __init__(
+        self,
+        folder: ObjectStoragePath,
+        company: str,
+        action: str,
+        target: str,
+        listing: Listing | None,
+        *,
+        append_only: bool = False,
+        skip: bool = True,
+    ) -> None:
         self._file = folder / ACCEPTED
-        self._whose = whose
-        self._listing = listing
-        self._facts = facts
+        self._company = company
+        self._action = action
+        self._target = target
+        self._listing = listing if skip else None
+        self._append_only = append_only
+        self._skip = skip
         self._accepted = KeyTable()
         self._listed: KeyTable | None = None
         self._needs_listing = False
@@ -67,36 +106,41 @@ class Changes:
         self._needs_listing = self._needs_listing or not (_has_secrets(row) or self._is_accepted(row))
 
     def read_listing(self) -> None:
-        """Ask 360Learning how things are, if some row needs it."""
+        """Read the listing, if a row needs it."""
         if self._listing and self._needs_listing:
             self._listed = self._listing.read(self._listing.index)
 
-    def are_in(self, row: CheckedRow) -> bool:
-        """Tell whether a row may change something."""
-        # Nothing is kept of a password that another could be compared with.
-        return _has_secrets(row) or not (self._is_accepted(row) or self._is_listed(row))
+    def changes_something(self, row: CheckedRow) -> bool:
+        """Return whether a row may change something."""
+        # Nothing is stored of a password that another could be compared with.
+        return not self._skip or _has_secrets(row) or not (self._is_accepted(row) or self._is_listed(row))
 
-    def accept(self, row: CheckedRow) -> None:
-        """Remember that this is how things are now."""
-        self._accepted.put(self._key(row), self._value(row))
+    def is_unconfirmed(self, row: CheckedRow) -> bool:
+        """Return whether an earlier run may have done this row, which must not be done twice."""
+        return self._skip and self._append_only and self._accepted.get(self._key(row)) == UNCONFIRMED + self._value(row)
 
-    def doubt(self, row: CheckedRow) -> None:
-        """Remember that this may be how things are now: a fact that may be known is not told again by itself."""
-        if self._facts:
-            self._accepted.put(self._key(row), IN_DOUBT + self._value(row))
+    def record(self, row: CheckedRow, result: Result) -> None:
+        """
+        Remember what is known after a row.
 
-    def may_be_done(self, row: CheckedRow) -> bool:
-        """Tell whether a run before was not certain to have done this very row."""
-        return self._accepted.get(self._key(row)) == IN_DOUBT + self._value(row)
+        :param row: The row.
+        :param result: Its result.
+        """
+        if result.is_done:
+            self._put(row, self._value(row))
+        elif result.outcome == UNKNOWN or (result.retryable and not self._append_only):
+            self._put(row, UNCONFIRMED + self._value(row))  # it may have been done
 
-    def keep(self) -> None:
-        """WriteSpec down what was accepted."""
+    def save(self) -> None:
+        """Write the remembered state."""
         with atomic_writer(self._file) as file:
+            file.write(f"{HEADER}\n".encode())
             for key, value in self._accepted.items():
                 file.write(f"{key} {value}\n".encode())
+            file.write(f"{FOOTER} {len(self._accepted)}\n".encode())
 
     def close(self) -> None:
-        """Forget what was read."""
+        """Release the tables."""
         self._accepted.close()
         if self._listed is not None:
             self._listed.close()
@@ -104,29 +148,93 @@ class Changes:
     def _load(self) -> None:
         try:
             with open_binary(self._file) as file:
-                for line in file:
-                    key, _, value = line.decode().strip().partition(" ")
+                for key, value in self._entries(iter(file)):
                     self._accepted.put(key, value)
         except FileNotFoundError:
             pass
 
+    def _entries(self, lines: Iterator[bytes]) -> Iterator[tuple[str, str]]:
+        header = next(lines, b"").decode(errors="replace").rstrip("\n")
+        if header != HEADER:
+            raise StoredStateError(self._file, f"begins with {header[:40]!r}, not with {HEADER!r}", _ADVICE)
+        entries = 0
+        for line in lines:
+            key, _, value = line.decode(errors="replace").rstrip("\n").partition(" ")
+            if key == FOOTER:
+                if value == str(entries) and next(lines, None) is None:
+                    return
+                break
+            if len(key) != DIGEST_LENGTH or not value:
+                break
+            entries += 1
+            yield key, value
+        raise StoredStateError(self._file, f"is damaged after {entries} entries", _ADVICE)
+
+    def _put(self, row: CheckedRow, value: str) -> None:
+        key = self._key(row)
+        entry = value if self._append_only else f"{value}:{self._changes_of(key) + (not self._is_entry(key, value))}"
+        self._accepted.put(key, entry)
+
     def _is_accepted(self, row: CheckedRow) -> bool:
-        return self._accepted.get(self._key(row)) == self._value(row)
+        return self._is_entry(self._key(row), self._value(row))
+
+    def _is_entry(self, key: str, value: str) -> bool:
+        found = self._accepted.get(key)
+        return found is not None and found.partition(":")[0] == value
 
     def _is_listed(self, row: CheckedRow) -> bool:
         if self._listing is None or self._listed is None:
             return False
         found = self._listed.get(ignore_case(str(getattr(row.valid_arguments(), self._listing.key))))
-        there = json.loads(found) if found else {}
-        asked = {name: value for name, value in row.valid_arguments().given().items() if name != self._listing.key}
-        return bool(there) and all(name in there and there[name] == value for name, value in asked.items())
+        listed = json.loads(found) if found else {}
+        wanted = {name: value for name, value in row.valid_arguments().given().items() if name != self._listing.key}
+        return bool(listed) and all(name in listed and listed[name] == value for name, value in wanted.items())
+
+    def _changes_of(self, key: str) -> int:
+        """Return how often the entry of a subject was replaced by another."""
+        return int((self._accepted.get(key) or "").partition(":")[2] or 0)
 
     def _key(self, row: CheckedRow) -> str:
-        parts = (self._whose, ignore_case(row.key), self._value(row) if self._facts else "")
-        return digest_of(*parts)[:DIGEST_LENGTH]
+        if self._append_only:
+            return self._digest(self._action, self._target, ignore_case(row.key), row.digest().hex())
+        return self._digest(self._target, ignore_case(row.key))
 
     def _value(self, row: CheckedRow) -> str:
-        return row.digest().hex()[:DIGEST_LENGTH]
+        if self._append_only:
+            return self._digest(row.digest().hex())
+        parts = _parts_of(ignore_case(row.key))
+        changes = [str(self._changes_of(self._digest(self._target, part))) for part in parts]
+        return self._digest(self._action, row.digest().hex(), *changes)
+
+    def _digest(self, *parts: str) -> str:
+        return digest_of(self._company, *parts)[:DIGEST_LENGTH]
+
+
+def open_changes(
+    config: RowsConfig, api: LearningApi, action: str, target: str, *, append_only: bool
+) -> Changes | None:
+    """
+    Return the remembered state, if the run uses or must maintain it.
+
+    A run that sends everything still records what is accepted where a state is kept: it may undo what another recorded.
+
+    :param config: The run.
+    :param api: The actions, for the listing.
+    :param action: Name of the action.
+    :param target: What all rows are done to.
+    :param append_only: See :class:`Changes`.
+    """
+    skip = action.startswith("update_") if config.skip_unchanged is None else config.skip_unchanged
+    if not (skip or config.state_path or (config.state_folder / ACCEPTED).exists()):
+        return None
+    listing = LISTINGS[action](api) if action in LISTINGS else None
+    company = api.client.company
+    return Changes(config.state_folder, company, action, target, listing, append_only=append_only, skip=skip)
+
+
+def _parts_of(key: str) -> Sequence[str]:
+    parts = key.split(" / ")
+    return parts if len(parts) > 1 else ()
 
 
 def _has_secrets(row: CheckedRow) -> bool:

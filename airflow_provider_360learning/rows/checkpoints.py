@@ -1,8 +1,8 @@
 """
-How far a run has come, kept where the next attempt finds it, and who may go on: each checkpoint is a fence.
+The checkpoint of a run, and the lease: the exclusive right of one attempt to write.
 
-A checkpoint proves that nobody else has taken over, and lends the right to send for :data:`LEASE` seconds more. An
-attempt that cannot make one stops before its next request; the next attempt begins when the lease has run out.
+Each checkpoint renews the lease for :data:`LEASE` seconds and verifies that no other attempt holds it. An attempt that
+cannot make a checkpoint stops before its next request; the next attempt starts when the lease has expired.
 """
 
 from __future__ import annotations
@@ -12,273 +12,451 @@ import logging
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import write_atomic
 from airflow_provider_360learning.rows.results import Result
+from airflow_provider_360learning.rows.schema import digest_of
+from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, parse_object
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a checkpoint lends the right to send.
+#: Version of the stored checkpoint.
+VERSION = 1
+#: Duration of a lease in seconds.
 LEASE = 30.0
-#: Seconds after which a lease is renewed, though nothing else is to be kept.
-BEAT = 10.0
-#: Seconds by which the clocks of two workers may differ.
-CLOCKS_APART = 5.0
-#: When the lease of an attempt ran out that has not sent_up_to.
-NEVER = float("-inf")
+#: Seconds after which a lease is renewed even if there is no progress.
+RENEW_AFTER = 10.0
+#: Maximum difference of the clocks of two workers, in seconds.
+MAX_CLOCK_DIFFERENCE = 5.0
+#: Seconds between two looks at the lease of another attempt.
+POLL_INTERVAL = 5.0
+#: Seconds after which an attempt verifies that no other attempt took the lease at the same time.
+SETTLE_TIME = 1.0
+
+ADVICE = (
+    "Restore it, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send rows "
+    "again. Nothing was sent."
+)
+_NO_LEASE = float("-inf")
+_OTHER_ATTEMPT = "Another attempt is running on these rows: let it end, or stop it, and retry."
 
 
 class LeaseLostError(Exception):
-    """Another attempt is writing, or may begin to: this one must send nothing more."""
-
-
-@dataclass(frozen=True)
-class Progress:
     """
-    How far a run has come; small, however many rows there are.
+    This attempt does not hold the lease and must send nothing more.
 
-    :param run: Name of the run, fresh for each that begins at the first row.
-    :param input: Digest of the rows and of what decides what is done with them.
-    :param done: Rows up to here have their result in a part.
-    :param sent_up_to: No row beyond this one was sent.
-    :param parts: Parts that are written.
-    :param counts: Rows by outcome.
-    :param finished: The go that came to the end, once all is done and merged: see :class:`Checkpoints`.
-    :param writer: The attempt that may send.
-    :param until: Until when it may, in seconds since 1970; 0 when it has stopped.
+    Not a :class:`Learning360Error`, which would become the result of a row.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """
+    How far a run is; of constant size.
+
+    :param run: Id of the run.
+    :param input: Digest of the rows and of everything else that decides what is sent.
+    :param done_up_to: Every row up to this number has its result in a part.
+    :param sent_up_to: No row after this number was sent.
+    :param parts: Number of parts that are written.
+    :param finished: Whether the results are merged.
+    :param generation: What the attempts have in common that Airflow makes by itself; clearing the task starts another.
+    :param writer: Id of the attempt that wrote the checkpoint.
+    :param lease_until: When its lease expires, in seconds since 1970; 0 if it has returned the lease.
+    :param sequence: Increases with each checkpoint: of two stores, the higher one is the newer.
     """
 
     run: str
     input: str
-    done: int = 0
+    done_up_to: int = 0
     sent_up_to: int = 0
     parts: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    finished: str = ""
+    finished: bool = False
+    generation: str = ""
     writer: str = ""
-    until: float = 0.0
+    lease_until: float = 0.0
+    sequence: int = 0
 
-    def with_part(self, results: Sequence[Result]) -> Progress:
+    @classmethod
+    def parse(cls, state: Mapping[str, Any], place: object) -> Checkpoint:
         """
-        Return how far the run has come with one more part.
+        Return a stored checkpoint.
 
-        :param results: What the part holds.
+        :param state: The stored object.
+        :param place: Where it is stored, for errors.
+        :raises StoredStateError: if it is damaged or of another version.
         """
-        counts = Counter(self.counts) + Counter(result.outcome for result in results)
-        return replace(self, parts=self.parts + 1, counts=dict(counts), done=results[-1].row)
+        check_version(state, place, VERSION, ADVICE)
+        values = {name: value for name, value in state.items() if name != "version"}
+        kinds = {field.name: _KINDS[str(field.type)] for field in fields(cls)}
+        if values.keys() != kinds.keys():
+            wrong = ", ".join(sorted(values.keys() ^ kinds.keys()))
+            raise StoredStateError(place, f"is damaged: it lacks or must not have {wrong}", ADVICE)
+        for name, kind in kinds.items():
+            value = values[name]
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                raise StoredStateError(place, f"is damaged: {name} is {value!r}", ADVICE)
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object to store."""
+        return {"version": VERSION, **asdict(self)}
+
+    def with_part(self, results: Sequence[Result]) -> Checkpoint:
+        """
+        Return the checkpoint after one more part.
+
+        :param results: The results in the part.
+        """
+        return replace(self, parts=self.parts + 1, done_up_to=results[-1].row)
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
 class CheckpointStore(Protocol):
-    """Keeps one small JSON object from one attempt to the next."""
+    """Stores one small JSON object from one attempt to the next."""
+
+    @property
+    def name(self) -> str:
+        """Name of the place, for errors."""
 
     def load(self) -> dict[str, Any] | None:
-        """Return what was kept last, or None."""
+        """
+        Return the stored object, or ``None`` if there is none.
+
+        :raises StoredStateError: if there is one that cannot be read.
+        """
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep this instead."""
+        """Store this object instead."""
 
-    def forget(self) -> None:
-        """Keep nothing any more."""
+    def delete(self) -> None:
+        """Store nothing."""
 
 
 class TaskStateCheckpointStore:
     """
-    Keeps it in Airflow's task state store (3.3 and later), which belongs to one task of one run.
+    Stores the checkpoint in Airflow's task state store (3.3 and later), which belongs to one task of one DAG run.
 
-    :param store: ``context["task_state_store"]``.
-    :param key: Key in it.
+    :param store: ``context["task_state_store"]``; ``Any``, since older versions of Airflow have no such class.
+    :param key: Key in the store.
     """
 
     def __init__(self, store: Any, key: str) -> None:
         self._store = store
         self._key = key
 
+    @property
+    def name(self) -> str:
+        """Name of the place, for errors."""
+        return f"The task state {self._key}"
+
     def load(self) -> dict[str, Any] | None:
-        """Return what was kept last, or None."""
+        """Return the stored object, or ``None`` if there is none."""
         state = self._store.get(self._key)
-        return state if isinstance(state, dict) else None
+        if state is not None:
+            check_version(state, self.name, VERSION, ADVICE)
+        return state  # type: ignore[no-any-return]  # checked
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep this instead."""
+        """Store this object instead."""
         self._store.set(self._key, state)
 
-    def forget(self) -> None:
-        """Keep nothing any more."""
+    def delete(self) -> None:
+        """Store nothing."""
         self._store.delete(self._key)
 
 
 class FileCheckpointStore:
     """
-    Keeps it in a file.
+    Stores the checkpoint in a file.
 
-    :param path: The file, an ``ObjectStoragePath``.
+    :param path: Path of the file.
     """
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: ObjectStoragePath) -> None:
         self._path = path
 
+    @property
+    def name(self) -> str:
+        """Name of the place, for errors."""
+        return f"The checkpoint {self._path}"
+
     def load(self) -> dict[str, Any] | None:
-        """Return what was kept last, or None."""
+        """Return the stored object, or ``None`` if there is no file."""
         try:
-            state = json.loads(self._path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            data = self._path.read_bytes()
+        except FileNotFoundError:
             return None
-        return state if isinstance(state, dict) else None
+        return parse_object(data, self.name, VERSION, ADVICE)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep this instead."""
+        """Store this object instead."""
         write_atomic(self._path, json.dumps(state).encode())
 
-    def forget(self) -> None:
-        """Keep nothing any more."""
+    def delete(self) -> None:
+        """Store nothing."""
         self._path.unlink(missing_ok=True)
+
+
+class FallbackCheckpointStore:
+    """
+    Stores the checkpoint in a primary store, and in another where the primary one cannot be reached; the newer counts.
+
+    The task state store is reached through the supervisor, so that an attempt whose supervisor is gone returns its
+    lease through the other. A run that began under an Airflow without a task state store has its checkpoint there, too.
+
+    :param primary: The primary store.
+    :param fallback: The other.
+    """
+
+    def __init__(self, primary: CheckpointStore, fallback: CheckpointStore) -> None:
+        self._primary = primary
+        self._fallback = fallback
+        self._is_fallback_used = False
+
+    @property
+    def name(self) -> str:
+        """Name of the place, for errors."""
+        return self._primary.name
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the newer of the stored objects, or ``None`` if there is none."""
+        kept, other = self._primary.load(), self._fallback.load()
+        self._is_fallback_used = other is not None
+        found = [
+            Checkpoint.parse(each, store.name)
+            for each, store in ((kept, self._primary), (other, self._fallback))
+            if each
+        ]
+        return max(found, key=lambda one: one.sequence).to_dict() if found else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Store this object in the primary store, instead of both."""
+        self._primary.save(state)
+        if self._is_fallback_used:
+            self._fallback.delete()
+            self._is_fallback_used = False
+
+    def save_last(self, state: dict[str, Any]) -> None:
+        """Store the last object of an attempt: in the other store where the primary one cannot be reached."""
+        try:
+            self.save(state)
+        except Exception as error:  # of any class: the supervisor may be gone
+            log.warning("%s cannot be written (%s); writing %s instead", self._primary.name, error, self._fallback.name)
+            self._fallback.save(state)
+
+    def delete(self) -> None:
+        """Store nothing."""
+        self._primary.delete()
+        self._fallback.delete()
 
 
 class Checkpoints:
     """
-    The progress of one run, and the right of this attempt to go on with it.
+    The checkpoint of one run, and the lease of this attempt.
 
-    :param keeper: StoragePath it is kept.
-    :param go: What the attempts have in common that Airflow makes by itself: whoever clears the task begins another go.
-        Empty where nobody makes further attempts.
-    :param sleep: Waits so many seconds.
-    :param clock: Tells seconds, of a clock that nobody sets.
+    :param store: Where the checkpoint is stored.
+    :param generation: See :class:`Checkpoint`; empty where Airflow makes no further attempts.
+    :param sleep: Waits for a number of seconds.
+    :param clock: Returns seconds of a monotonic clock.
+    :param wall_clock: Returns seconds since 1970.
     """
 
     def __init__(
         self,
-        keeper: CheckpointStore,
-        go: str = "",
+        store: CheckpointStore,
+        generation: str = "",
+        *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keeper = keeper
-        self._go = go
-        self._found: Progress | None = None
+        self._store = store
+        self._generation = generation
         self._sleep = sleep
         self._clock = clock
+        self._wall_clock = wall_clock
         self._writer = secrets.token_hex(8)
-        self._ends = NEVER
+        self._found: Checkpoint | None = None
+        self._sequence = 0
+        self._lease_ends = _NO_LEASE
         self._stopped = threading.Event()
 
-    def take_over(self) -> Progress | None:
+    def take_over(self, *, ignore: bool = False) -> Checkpoint | None:
         """
-        Wait until no other attempt may send any more, and return how far the last one came, if there was one.
+        Wait until no other attempt may send, and return the last checkpoint.
 
-        :raises LeaseLostError: if another attempt is at work.
+        :param ignore: Whether a checkpoint that cannot be read counts as none.
+        :return: ``None`` if there is none, or that of a finished run and the task was cleared.
+        :raises LeaseLostError: if another attempt is running.
+        :raises StoredStateError: if there is one that cannot be read.
         """
-        found = self._found = self._load()
-        if found is not None and found.finished and found.finished != self._go:
-            return None  # whoever clears a finished run wants it again
-        if found is None or not found.until:
-            return found
-        # Not longer than a whole lease from now, whatever a clock may have said.
-        wait = min(found.until - time.time(), LEASE) + CLOCKS_APART
-        if wait > 0:
-            log.info("An earlier attempt may send for another %.0f s; waiting until it cannot", wait)
-            self._sleep(wait)
-            self._check_found()
-        return found
+        try:
+            self._found = self._load()
+        except StoredStateError as error:
+            if not ignore:
+                raise
+            log.warning("Ignoring the checkpoint: %s", error)
+            self._store.delete()
+            self._found = None
+        found = self._found
+        if found is not None:
+            found = self._found = self._await_lease(found)
+            self._sequence = found.sequence
+        return None if found and found.finished and found.generation != self._generation else found
 
-    def begin(self, progress: Progress) -> Progress:
+    def start(self, checkpoint: Checkpoint) -> Checkpoint:
         """
-        Make the first checkpoint of this attempt: from now on it is the one that may send.
+        Make the first checkpoint of this attempt, which takes the lease.
 
-        :raises LeaseLostError: if another attempt did so at the same moment.
+        :raises LeaseLostError: if another attempt took it at the same time.
         """
         self._check_found()
-        progress = self._save(progress)
+        checkpoint = self._save(checkpoint)
         if self._found is not None:
             self._check_again()
-        return progress
+        return checkpoint
 
-    def make(self, progress: Progress) -> Progress:
+    def renew(self, checkpoint: Checkpoint) -> Checkpoint:
         """
-        Keep the progress, and lend the right to send once more.
+        Store the checkpoint and renew the lease.
 
-        :raises LeaseLostError: if another attempt has sent_up_to.
+        :raises LeaseLostError: if another attempt has taken the lease.
         """
-        had_run_out = not self.is_valid
+        was_expired = not self.is_valid
         self._check_writer()
-        progress = self._save(progress)
-        if had_run_out:  # in a slow query, say; another attempt may have sent_up_to this very moment
+        checkpoint = self._save(checkpoint)
+        if was_expired:  # during a slow query, for example; another attempt may have taken it at the same time
             self._check_again()
-        return progress
+        return checkpoint
 
-    def end(self, progress: Progress, *, may_follow_at_once: bool) -> None:
+    def release(self, checkpoint: Checkpoint, *, is_quiet: bool) -> None:
         """
-        Keep the progress, for the last time.
+        Store the last checkpoint of this attempt, unless its lease has expired.
 
-        :param progress: How far this attempt came.
-        :param may_follow_at_once: Whether the next attempt need not wait until the lease has run out.
+        :param checkpoint: How far it is.
+        :param is_quiet: Whether no request is under way, so that the next attempt need not wait for the lease.
         """
-        self._check_writer()
-        until = 0.0 if may_follow_at_once else progress.until
-        self._keeper.save(asdict(replace(progress, writer=self._writer, until=until)))
-
-    def finish(self, progress: Progress) -> None:
-        """Note that the run is over, lest an attempt that follows in the same go does all of it again."""
         self.stop()
-        if self._go:
-            self._keeper.save(asdict(replace(progress, finished=self._go, until=0.0)))
+        if not self.is_valid:  # another attempt may have taken it; its checkpoint must stay
+            return
+        lease_until = 0.0 if is_quiet else checkpoint.lease_until
+        self._save_last(replace(checkpoint, lease_until=lease_until))
+
+    def finish(self, checkpoint: Checkpoint) -> None:
+        """Record that the run is finished, so that a later attempt of the same generation sends nothing."""
+        self.stop()
+        if self._generation:
+            self._save_last(replace(checkpoint, finished=True, lease_until=0.0))
         else:
-            self._keeper.forget()
+            self._store.delete()
 
     @property
     def is_due(self) -> bool:
         """Whether the lease should be renewed."""
-        return self._clock() > self._ends - LEASE + BEAT
+        return self._clock() > self._lease_ends - LEASE + RENEW_AFTER
 
     @property
     def is_valid(self) -> bool:
-        """Whether the lease has not run out."""
-        return self._clock() < self._ends
+        """Whether the lease has not expired."""
+        return self._clock() < self._lease_ends
 
     def stop(self) -> None:
-        """Send nothing more, in any thread."""
+        """Prevent further requests in all threads."""
         self._stopped.set()
 
     def ensure_lease(self) -> None:
         """
-        Pass the fence, before each request. It stands from the first checkpoint on; what is read before is free.
+        Verify, before each request, that this attempt may send. Reads before the first checkpoint need no lease.
 
-        :raises LeaseLostError: if this attempt must not send any more.
+        :raises LeaseLostError: if it may not.
         """
         if self._stopped.is_set():
             raise LeaseLostError("This attempt has stopped.")
-        if self._ends != NEVER and not self.is_valid:
+        if self._lease_ends != _NO_LEASE and not self.is_valid:
             raise LeaseLostError(
-                f"No checkpoint could be made for {LEASE:.0f} s, so that another attempt may have sent_up_to; this one ends "
-                "here, and the next goes on where it was."
+                f"No checkpoint could be made for {LEASE:.0f} s, so that another attempt may have started. This one "
+                "ends; the next one resumes."
             )
+
+    def _await_lease(self, found: Checkpoint) -> Checkpoint:
+        """Wait until the lease that was found has expired or is returned."""
+        # Not longer than a lease from now, whatever the clock of the other worker said.
+        remaining = min(found.lease_until - self._wall_clock(), LEASE) + MAX_CLOCK_DIFFERENCE
+        if not found.lease_until or remaining <= 0:
+            return found
+        log.info("An earlier attempt holds the lease; waiting up to %.0f s", remaining)
+        while remaining > 0:
+            self._sleep(min(remaining, POLL_INTERVAL))
+            remaining -= POLL_INTERVAL
+            now = self._load()
+            if now is not None and now.writer == found.writer and not now.lease_until:
+                return now
+            if now != found:
+                raise LeaseLostError(_OTHER_ATTEMPT)
+        return found
 
     def _check_found(self) -> None:
         if self._load() != self._found:
-            raise LeaseLostError("Another attempt is at work on these rows: let it end, or stop it, and try again.")
+            raise LeaseLostError(_OTHER_ATTEMPT)
 
     def _check_again(self) -> None:
-        """Look whether another attempt has sent_up_to, too, that had looked before this one began."""
-        self._sleep(1.0)
+        """Verify that no attempt which had looked before has taken the lease after this one."""
+        self._sleep(SETTLE_TIME)
         self._check_writer()
 
     def _check_writer(self) -> None:
         found = self._load()
         if found is None or found.writer != self._writer:
             self.stop()
-            raise LeaseLostError("Another attempt has sent_up_to to send these rows; this one ends here.")
+            self._lease_ends = _NO_LEASE
+            raise LeaseLostError("Another attempt has taken the lease on these rows; this one ends.")
 
-    def _load(self) -> Progress | None:
-        state = self._keeper.load()
-        known = {one.name for one in fields(Progress)}
-        return Progress(**{name: value for name, value in state.items() if name in known}) if state else None
+    def _load(self) -> Checkpoint | None:
+        state = self._store.load()
+        return None if state is None else Checkpoint.parse(state, self._store.name)
 
-    def _save(self, progress: Progress) -> Progress:
-        began = self._clock()  # before it is kept: whoever reads it must wait until later than this lease ends
-        progress = replace(progress, writer=self._writer, until=time.time() + LEASE)
-        self._keeper.save(asdict(progress))
-        self._ends = began + LEASE
-        return progress
+    def _save(self, checkpoint: Checkpoint) -> Checkpoint:
+        before = self._clock()  # before it is stored: an attempt that reads it must wait until later than this
+        checkpoint = self._stamped(replace(checkpoint, lease_until=self._wall_clock() + LEASE))
+        self._store.save(checkpoint.to_dict())
+        self._lease_ends = before + LEASE
+        return checkpoint
+
+    def _save_last(self, checkpoint: Checkpoint) -> None:
+        state = self._stamped(checkpoint).to_dict()
+        save = self._store.save_last if isinstance(self._store, FallbackCheckpointStore) else self._store.save
+        save(state)
+
+    def _stamped(self, checkpoint: Checkpoint) -> Checkpoint:
+        self._sequence += 1
+        return replace(checkpoint, writer=self._writer, generation=self._generation, sequence=self._sequence)
+
+
+def open_checkpoints(results_path: ObjectStoragePath, context: Mapping[str, Any]) -> Checkpoints:
+    """
+    Return the checkpoints of a task.
+
+    They are in Airflow's task state store (3.3 and later), otherwise beside the results.
+
+    :param results_path: Folder of the results.
+    :param context: Airflow's context; empty outside a task.
+    """
+    task_instance, task_state = context.get("ti"), context.get("task_state_store")
+    if task_instance is None:
+        return Checkpoints(FileCheckpointStore(results_path / "progress.json"))
+    # Each DAG run resumes its own, even if all use the same folder.
+    identity = (task_instance.dag_id, task_instance.task_id, task_instance.run_id, str(task_instance.map_index))
+    store: CheckpointStore = FileCheckpointStore(results_path / f"progress-{digest_of(*identity)[:16]}.json")
+    if task_state is not None:
+        key = f"learning360_{digest_of(str(results_path))[:16]}"
+        store = FallbackCheckpointStore(TaskStateCheckpointStore(task_state, key), store)
+    # Clearing a task raises its maximum number of tries.
+    return Checkpoints(store, str(task_instance.max_tries))

@@ -1,182 +1,184 @@
-"""
-Several requests under way at a time, and their results in the order of the rows.
-
-As many are under way as it takes to reach the rate limit, whatever the latency, and no more: each one waiting for
-room takes a place that another task would have had sooner. Rows about the same person never overtake each other.
-"""
+"""Run several calls at once without reordering what depends on each other; results are collected in submission order."""
 
 from __future__ import annotations
 
-import math
 import queue
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Self
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, Self, TypeVar
 
-from airflow_provider_360learning.rows.results import Result
-from airflow_provider_360learning.rows.schema import CheckedRow
+T = TypeVar("T")
+R = TypeVar("R")
 
-#: Most requests under way.
-MAX_UNDER_WAY = 32
-#: Most rows that wait for another one about the same person.
+#: Maximum number of calls that run at once.
+MAX_RUNNING = 32
+#: Reads that run at once: ten per second at a latency of up to 1.6 s. Their results are all that is in memory.
+READS_RUNNING = 16
+#: Maximum number of items that wait for an earlier item with the same key.
 MAX_HELD = 200
-#: Latency, in seconds, that is reckoned with before any was seen.
-INITIAL_LATENCY = 1.0
-#: Room for latencies that differ from request to request.
-SPARE = 1.25
-
-Apply = Callable[[Sequence[CheckedRow], bool], list[Result]]
 
 
-class Batch:
+@dataclass(eq=False)
+class Task(Generic[T, R]):
     """
-    Rows that follow each other, of which some are sent together, and the others need not be sent.
+    One item and what its call returned or raised.
 
-    :param unconfirmed: Whether an earlier attempt may have sent them.
-    """
-
-    def __init__(self, unconfirmed: bool = False) -> None:
-        self.unconfirmed = unconfirmed
-        #: All rows.
-        self.rows: list[CheckedRow] = []
-        #: Those that are sent.
-        self.to_send: list[CheckedRow] = []
-        #: Whom or what these are about.
-        self.subjects: set[str] = set()
-        #: What became of all rows, when it is known.
-        self.results: list[Result] | None = None
-        #: What ended it otherwise.
-        self.error: BaseException | None = None
-        #: Whether nothing of what was sent worked, and all of it may work later.
-        self.is_transient_failure = False
-        self._known: list[Result] = []
-
-    def add(self, row: CheckedRow, known: Result | None) -> None:
-        """
-        Add a row.
-
-        :param row: The row.
-        :param known: What became of it, if it need not be sent.
-        """
-        self.rows.append(row)
-        if known is None:
-            self.to_send.append(row)
-            self.subjects.add(row.subject)
-        else:
-            self._known.append(known)
-
-    def end(self, sent: Sequence[Result]) -> None:
-        """
-        Say what became of the rows that were sent.
-
-        :param sent: In their order.
-        """
-        self.is_transient_failure = bool(sent) and all(not one.is_done and one.retryable for one in sent)
-        self.results = sorted([*self._known, *sent], key=lambda result: result.row)
-
-
-class Latency:
-    """How long requests take from being sent to being done with, lately; told by the threads that send them."""
-
-    def __init__(self) -> None:
-        self.seconds = INITIAL_LATENCY
-        self._sent = threading.local()
-        self._seen = False
-
-    def sending(self) -> None:
-        """Note that this thread sends now; of several requests for one batch, the first counts."""
-        if getattr(self._sent, "at", None) is None:
-            self._sent.at = time.monotonic()
-
-    def done(self) -> None:
-        """Note that this thread is done."""
-        if (at := getattr(self._sent, "at", None)) is not None:
-            took = time.monotonic() - at
-            self.seconds = 0.8 * self.seconds + 0.2 * took if self._seen else took
-            self._seen, self._sent.at = True, None
-
-
-class OrderedExecutor:
-    """
-    Applies batches at the pace of the limit.
-
-    :param apply: Does it, in a thread.
-    :param pace: Requests a second that the limit leaves.
-    :param latency: How long a request takes.
+    :param item: The item.
+    :param keys: Items with a key in common never run at once, and run in the order of their submission.
+    :param result: What the call returned.
+    :param error: What the call raised.
+    :param ended: Whether the call has ended. Set last, by the thread of the call.
     """
 
-    def __init__(self, apply: Apply, pace: float, latency: Latency) -> None:
-        self._apply = apply
-        self._pace = pace
-        self._latency = latency
-        self._threads = ThreadPoolExecutor(MAX_UNDER_WAY, thread_name_prefix="learning360-rows")
-        self._ended: queue.SimpleQueue[Batch] = queue.SimpleQueue()
-        self._under_way = 0
-        self._held: deque[Batch] = deque()
-        self._busy: set[str] = set()
+    item: T
+    keys: frozenset[str]
+    result: R | None = None
+    error: BaseException | None = None
+    ended: bool = False
+
+
+class OrderedExecutor(Generic[T, R]):
+    """
+    Calls a function for each item, in threads.
+
+    All state except :attr:`Task.ended`, ``result`` and ``error`` belongs to the thread that submits. An exception that
+    a signal handler raises in that thread, at any point, leaves the executor usable: what runs is derived from the
+    tasks, never counted.
+
+    :param function: Called with each item.
+    :param capacity: Returns how many calls may run at once.
+    """
+
+    def __init__(self, function: Callable[[T], R], capacity: Callable[[], int]) -> None:
+        self._function = function
+        self._capacity = capacity
+        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="learning360")
+        #: One entry for each call that has ended; only a wake-up, the tasks say what has ended.
+        self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._started: list[Task[T, R]] = []
+        self._held: deque[Task[T, R]] = deque()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # Threads that wait for their turn find the fence closed; nobody waits for them.
+        # Calls that wait for their send time find the lease gone; the caller does not wait for them.
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def has_capacity(self) -> bool:
-        """Whether another batch may be sent_up_to."""
-        enough = math.ceil(self._pace * self._latency.seconds * SPARE) + 2
-        return self._under_way < min(enough, MAX_UNDER_WAY) and len(self._held) < MAX_HELD
+        """Whether another item may be submitted."""
+        return len(self._started) < min(self._capacity(), MAX_RUNNING) and len(self._held) < MAX_HELD
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._under_way
+        """Whether nothing was submitted that is not collected."""
+        return not self._held and not self._started
 
-    def begin(self, batch: Batch) -> None:
-        """Send a batch, or hold it back until what came before about the same person is done."""
-        self._held.append(batch)
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every call that was started has ended."""
+        return all(task.ended for task in self._started)
+
+    def submit(self, item: T, keys: Collection[str] = ()) -> Task[T, R]:
+        """
+        Call the function with an item as soon as no earlier item with the same key runs or is held.
+
+        :param item: The item.
+        :param keys: Keys that it shares with the items that it must not overtake.
+        """
+        task: Task[T, R] = Task(item, frozenset(keys))
+        self._held.append(task)
+        self._start_held()
+        return task
+
+    def collect(self, timeout: float) -> Iterator[Task[T, R]]:
+        """
+        Yield the tasks that have ended. Each is dropped after the caller has processed it.
+
+        :param timeout: Seconds to wait if none has ended.
+        """
+        if not any(task.ended for task in self._started):
+            try:
+                self._wake_ups.get(timeout=timeout)
+            except queue.Empty:
+                return
+        for task in [task for task in self._started if task.ended]:
+            yield task
+            self._started.remove(task)
         self._start_held()
 
-    def wait(self, timeout: float) -> Batch | None:
+    def drain(self, timeout: float) -> Iterator[Task[T, R]]:
         """
-        Return a batch that has ended, or None if none does in time.
+        Yield the tasks that end in time; those that are held are dropped.
 
         :param timeout: Seconds.
         """
-        try:
-            batch = self._ended.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        self._under_way -= 1
-        self._busy -= batch.subjects
-        self._start_held()
-        return batch
+        self._held.clear()
+        deadline = time.monotonic() + timeout
+        while self._started:
+            yield from self.collect(max(0.0, min(0.1, deadline - time.monotonic())))
+            if time.monotonic() >= deadline:
+                return
+
+    def map(self, items: Iterable[T]) -> Iterator[R]:
+        """
+        Yield what the function returns for each item, in the order of the items.
+
+        :param items: The items.
+        :raises BaseException: what the first call that failed has raised.
+        """
+        ordered: deque[Task[T, R]] = deque()
+        waiting = iter(items)
+        is_exhausted = False
+        while ordered or not is_exhausted:
+            while not is_exhausted and len(ordered) < min(self._capacity(), MAX_RUNNING):
+                for item in islice(waiting, 1):
+                    ordered.append(self.submit(item))
+                    break
+                else:
+                    is_exhausted = True
+            for _ in self.collect(timeout=0.5) if ordered else ():
+                pass  # collected, so that its thread is free; its result comes in turn
+            while ordered and ordered[0].ended:
+                task = ordered.popleft()
+                if task.error is not None:
+                    raise task.error
+                yield task.result  # type: ignore[misc]  # of a call that returned
 
     def _start_held(self) -> None:
         waiting, self._held = self._held, deque()
-        taken = set(self._busy)
-        for each in waiting:
-            if each.subjects & taken:
-                self._held.append(each)
+        taken = {key for task in self._started for key in task.keys}
+        for task in waiting:
+            if task.keys & taken:
+                self._held.append(task)
             else:
-                self._start(each)
-            taken |= each.subjects
+                self._started.append(task)  # first, so that a call that runs is always known to run
+                self._threads.submit(copy_context().run, self._call, task)
+            taken |= task.keys
 
-    def _start(self, batch: Batch) -> None:
-        self._under_way += 1
-        self._busy |= batch.subjects
-        self._threads.submit(copy_context().run, self._work, batch)
-
-    def _work(self, batch: Batch) -> None:
+    def _call(self, task: Task[T, R]) -> None:
         try:
-            batch.end(self._apply(batch.to_send, batch.unconfirmed))
+            task.result = self._function(task.item)
         except BaseException as error:
-            batch.error = error
+            task.error = error
         finally:
-            self._latency.done()
-            self._ended.put(batch)
+            task.ended = True
+            self._wake_ups.put(None)
+
+
+def map_ordered(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """
+    Yield what a function returns for each item, in the order of the items, with several calls at once.
+
+    :param function: Called in threads.
+    :param items: The items.
+    :raises BaseException: what the first call that failed has raised.
+    """
+    with OrderedExecutor(function, capacity=lambda: READS_RUNNING) as executor:
+        yield from executor.map(items)

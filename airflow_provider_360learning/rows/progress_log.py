@@ -1,54 +1,103 @@
-"""What a long run says in the log: how long it will take, and every now and then how far it is."""
+"""Log lines of a long run: how long it will take, and at intervals how far it is."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 
+from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.limiter.limiter import Usage
-from airflow_provider_360learning.rows.results import NOT_DONE
+from airflow_provider_360learning.rows.results import NOT_DONE, Result
+from airflow_provider_360learning.rows.writers import RowWriter
 
 log = logging.getLogger(__name__)
 
-#: Seconds, or the part of all rows, after which there is another line; but not more than one a second.
-SECONDS_A_LINE, PART_A_LINE = 10.0, 0.05
+#: Seconds after which there is another line.
+INTERVAL = 10.0
+#: Share of all rows after which there is another line, but not more than one per second.
+SHARE, MIN_INTERVAL = 0.05, 1.0
 
 
 def duration(seconds: float) -> str:
-    """Say in words how long something takes."""
+    """Return a duration as text."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def log_expectation(writer: RowWriter, client: Client, rows: int, pace: float) -> None:
+    """
+    Log how long a run will take.
+
+    :param writer: What is done with the rows.
+    :param client: The client.
+    :param rows: Number of rows that are left.
+    :param pace: Requests per second that the rate limit allows.
+    """
+    requests = -(-rows // writer.rows_per_request)
+    share = client.rate_limiter.share
+    log.info(
+        "%s: rows=%s requests<=%s rate=%.2f/s (%s): up to %s if no other client uses the limit%s",
+        writer.name,
+        f"{rows:,}",
+        f"{requests:,}",
+        pace,
+        writer.operation,
+        duration(requests / pace),
+        ""
+        if share == 1
+        else f". That is {100 * share:.0f} % of the limit: with [learning360] rate_limiter = pool_slots, the share of a "
+        "task depends on its pool_slots",
+    )
+
+
 class ProgressLog:
     """
-    Tells how far a run is.
+    Logs how far a run is.
 
     :param total: Number of rows.
-    :param done: Of which so many were done by an earlier attempt.
-    :param usage: What the calls cost.
+    :param done: How many of them earlier attempts have done.
+    :param usage: API usage so far.
+    :param clock: Returns seconds of a monotonic clock.
     """
 
-    def __init__(self, total: int, done: int, usage: Usage) -> None:
+    def __init__(self, total: int, done: int, usage: Usage, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total
         self._before = done
         self._usage = usage
-        self._began = self._said_at = time.monotonic()
-        self._said_of = done
+        self._clock = clock
+        self._written = Counter({"": done})
+        self._started = self._logged_at = clock()
+        self._logged = done
 
-    def tell(self, counts: Counter[str]) -> None:
-        """WriteSpec a line, if the last one is long enough ago."""
-        done = counts.total()
-        since = time.monotonic() - self._said_at
-        due_in = 1.0 if done - self._said_of >= PART_A_LINE * self._total else SECONDS_A_LINE
-        if done == self._said_of or since < due_in:
+    def count(self, results: Iterable[Result]) -> None:
+        """
+        Count results that are written.
+
+        :param results: The results.
+        """
+        self._written.update(result.outcome for result in results)
+
+    def report(self, in_memory: Callable[[], Counter[str]]) -> None:
+        """
+        Log a line, if the last one is long enough ago.
+
+        :param in_memory: Returns outcomes that are not written yet.
+        """
+        elapsed = self._clock() - self._logged_at
+        if elapsed < MIN_INTERVAL:
             return
-        self._said_at, self._said_of = time.monotonic(), done
-        rate = (done - self._before) / max(self._said_at - self._began, 1e-6)
+        counts = self._written + in_memory()
+        done = counts.total()
+        interval = MIN_INTERVAL if done - self._logged >= SHARE * self._total else INTERVAL
+        if done == self._logged or elapsed < interval:
+            return
+        self._logged_at, self._logged = self._clock(), done
+        rate = (done - self._before) / max(self._logged_at - self._started, 1e-6)
         log.info(
-            "%s of %s rows (%.0f %%), %.2f a second, %s left, %s not done, %s answers 429",
+            "rows=%s/%s (%.0f %%) rate=%.2f/s remaining=%s rejected=%s throttled=%s",
             f"{done:,}",
             f"{self._total:,}",
             100 * done / self._total,

@@ -1,31 +1,66 @@
 """
-What became of each row: numbered parts, each written whole, merged at the end; refused rows in their own format.
+The results of each row, in numbered parts that are merged at the end, and the rejected rows in the format of the source.
 
-Object stores cannot append, hence the parts. Whoever reads a merged file reads all of a run: it appears whole, and
-``manifest.json`` after it.
+Object stores cannot append, hence the parts. A merged file appears at once and complete, and ``manifest.json`` after it.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypedDict
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import concatenate, write_dicts
 from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
 from airflow_provider_360learning.rows.schema import SECRETS, CheckedRow, RowSchema
 from airflow_provider_360learning.rows.sources import Source
+from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
 
+#: Version of the manifest and of the results that it describes.
+VERSION = 1
 RESULTS = "results.jsonl"
 MANIFEST = "manifest.json"
+PARTS = "parts"
 
-#: Outcomes of rows that were not done. All others say what was done.
+#: Outcomes of rejected rows. All others say what was done.
 INVALID, REFUSED, FAILED, UNKNOWN = "invalid", "refused", "failed", "unknown"
 NOT_DONE = frozenset({INVALID, REFUSED, FAILED, UNKNOWN})
 UNCHANGED = "unchanged"
+#: Outcome of a row that would be sent, in a dry run.
+WOULD_SEND = "would_send"
+
+_PART_ADVICE = (
+    "Restore the file, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send "
+    "rows again. Nothing was sent by this attempt."
+)
+_LAST_RUN_ADVICE = "Restore the file, or run without retry_failed_only. Nothing was sent."
+
+
+class RunSummary(TypedDict):
+    """
+    The result of a task.
+
+    :param rows: Number of rows.
+    :param outcomes: Number of rows by outcome.
+    :param results_path: The merged results.
+    :param rejected_path: The rejected rows; ``None`` if there are none.
+    """
+
+    rows: int
+    outcomes: dict[str, int]
+    results_path: str
+    rejected_path: str | None
+
+
+class UnaccountedRowError(Learning360Error):
+    """A row has no result, although the run is at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +71,11 @@ class Result:
     :param row: Number of the row, from 1.
     :param key: Whom or what it is about.
     :param outcome: What was done (``created``, ``updated``, ``already_exists``, …), ``unchanged``, or why not: ``invalid``
-        (did not pass the checks), ``refused`` (360Learning says no), ``failed`` (it did not work for now),
-        ``unknown`` (it may have been done).
-    :param id: Id of what was made or found.
-    :param error_code: 360Learning's code for it, or the kind of error.
+        (did not pass the checks), ``refused`` (by the server), ``failed`` (transient), ``unknown`` (may have been done).
+    :param id: Id of the object that was created or found.
+    :param error_code: 360Learning's error code, or the class of the error.
     :param message: What happened and what to do.
-    :param retryable: Whether another run can do it as it is.
+    :param retryable: Whether another run can succeed with the same row.
     """
 
     row: int
@@ -54,143 +88,197 @@ class Result:
 
     @property
     def is_done(self) -> bool:
-        """Whether what the row asks for is so."""
+        """Whether 360Learning has what the row asks for."""
         return self.outcome not in NOT_DONE
 
 
-class Parts:
+class ResultStore:
     """
-    The parts of one run.
+    The result files of one run.
 
-    :param results: Folder of the results, an ``ObjectStoragePath``.
-    :param rejected: Folder of the rows that were not done.
-    :param run: Name of the run.
-    :param source: StoragePath the rows come from.
-    :param secret_columns: RowSchema of the source that are left empty.
+    :param results: Folder of the results.
+    :param rejected: Folder of the rejected rows.
+    :param run: Id of the run.
+    :param source: Source of the rows.
+    :param secret_columns: Columns of the source that are left empty in rejected rows.
     """
 
-    def __init__(self, results: Any, rejected: Any, run: str, source: Source, secret_columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        results: ObjectStoragePath,
+        rejected: ObjectStoragePath,
+        run: str,
+        source: Source,
+        secret_columns: Sequence[str],
+    ) -> None:
         self._results = results
         self._rejected = rejected
         self._run = run
         self._source = source
         self._secret_columns = frozenset(name.casefold() for name in secret_columns)
-        self._rejected_file = rejected / f"rejected.{source.rejected_format}"
+        self._format = source.rejected_format
+        self._rejected_file = rejected / f"rejected.{self._format}"
 
-    def write(self, number: int, rows: Sequence[tuple[CheckedRow, Result]]) -> None:
-        """WriteSpec one part, whole."""
-        lines = [json.dumps(asdict(result), ensure_ascii=False) + "\n" for _, result in rows]
+    def write_part(self, number: int, rows: Sequence[tuple[CheckedRow, Result]]) -> None:
+        """
+        Write one part, which appears at once and complete.
+
+        :param number: Its number, from 1.
+        :param rows: Its rows with their results, in order.
+        """
         rejected = [self._without_secrets(checked.row.original) for checked, result in rows if not result.is_done]
         if rejected := [row for row in rejected if row]:
             columns = self._source.columns or list(dict.fromkeys(name for row in rejected for name in row))
-            part = self._part(self._rejected, number, self._source.rejected_format)
+            part = self._part(self._rejected, number, self._format)
             write_dicts(part, rejected, columns, separator=self._source.separator)
+        lines = [json.dumps(asdict(result), ensure_ascii=False) + "\n" for _, result in rows]
         write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
-    def read(self, parts: int) -> Iterator[Result]:
+    def read_parts(self, parts: int) -> Iterator[Result]:
         """
-        Read what is written, in the order of the rows.
+        Yield the results in the parts, in the order of the rows.
 
         :param parts: Number of parts.
+        :raises StoredStateError: if a part is missing or cannot be read, or lacks a row; the file is named.
         """
+        following = 1
         for number in range(1, parts + 1):
-            yield from _results_in(self._part(self._results, number, "jsonl"))
+            path = self._part(self._results, number, "jsonl")
+            for result in _read_results(path, _PART_ADVICE):
+                if result.row != following:
+                    raise StoredStateError(path, f"has row {result.row} in the place of row {following}", _PART_ADVICE)
+                following += 1
+                yield result
 
-    def read_one(self, number: int) -> list[Result]:
+    def count_outcomes(self, parts: int, rows: int) -> Counter[str]:
         """
-        Read one part.
+        Read all parts and count the rows in them.
 
-        :param number: Its number.
-        :returns: Nothing if it was never written.
+        :param parts: Number of parts.
+        :param rows: Number of rows that they must have.
+        :raises StoredStateError: if they cannot be read or lack a row.
         """
-        part = self._part(self._results, number, "jsonl")
-        return list(_results_in(part)) if part.exists() else []
+        counts = Counter(result.outcome for result in self.read_parts(parts))
+        if counts.total() != rows:
+            path = self._part(self._results, parts, "jsonl")
+            problem = f"is damaged: the parts up to this one have {counts.total()} rows, not {rows}"
+            raise StoredStateError(path, problem, _PART_ADVICE)
+        return counts
 
-    def merge(self, parts: int, manifest: Mapping[str, Any]) -> dict[str, str | None]:
+    def read_next_part(self, parts: int) -> list[Result]:
         """
-        Merge the parts, write the manifest, and return where the merged files are.
+        Return the results in the part that an attempt may have written before it ended without a checkpoint.
 
-        :param parts: Their number.
-        :param manifest: What else the manifest says.
+        :param parts: Number of parts that the checkpoint knows.
+        :return: Empty if there is none.
+        """
+        path = self._part(self._results, parts + 1, "jsonl")
+        return list(_read_results(path, _PART_ADVICE)) if path.exists() else []
+
+    def merge(self, parts: int, manifest: Mapping[str, Any]) -> tuple[str, str | None]:
+        """
+        Merge the parts and write the manifest.
+
+        :param parts: Number of parts.
+        :param manifest: More contents of the manifest.
+        :return: Paths of the results and of the rejected rows.
         """
         numbers = range(1, parts + 1)
-        concatenate([self._part(self._results, each, "jsonl") for each in numbers], self._results / RESULTS)
-        rejected = [self._part(self._rejected, each, self._source.rejected_format) for each in numbers]
+        results = self._results / RESULTS
+        concatenate([self._part(self._results, each, "jsonl") for each in numbers], results)
+        rejected = [self._part(self._rejected, each, self._format) for each in numbers]
         rejected = [part for part in rejected if part.exists()]
         if rejected:
             concatenate(rejected, self._rejected_file)
         else:
-            self._rejected_file.unlink(missing_ok=True)  # that of a run before
-        files = {
-            "results_path": str(self._results / RESULTS),
-            "rejected_path": str(self._rejected_file) if rejected else None,
-        }
-        write_atomic(self._results / MANIFEST, json.dumps({**manifest, **files}, indent=2).encode())
-        return files
+            self._rejected_file.unlink(missing_ok=True)  # of an earlier run
+        paths = str(results), str(self._rejected_file) if rejected else None
+        contents = {"version": VERSION, **manifest, "results_path": paths[0], "rejected_path": paths[1]}
+        write_atomic(self._results / MANIFEST, json.dumps(contents, indent=2).encode())
+        return paths
 
-    def clean_up(self, parts: int) -> None:
-        """Remove the parts."""
-        for number in range(1, parts + 1):
-            self._part(self._results, number, "jsonl").unlink(missing_ok=True)
-            self._part(self._rejected, number, self._source.rejected_format).unlink(missing_ok=True)
+    def remove_parts(self) -> None:
+        """Remove the parts, and what a process that was killed has left of one."""
         for folder in (self._results, self._rejected):
-            _remove_folder(folder / "parts" / self._run)
-            _remove_folder(folder / "parts")
+            parts = folder / PARTS / self._run
+            for path in list(parts.iterdir()) if parts.exists() else ():
+                path.unlink(missing_ok=True)
+            _remove_folder(parts)
+            _remove_folder(folder / PARTS)
 
-    def _part(self, folder: Any, number: int, suffix: str) -> Any:
-        return folder / "parts" / self._run / f"{number:06}.{suffix}"
+    def _part(self, folder: ObjectStoragePath, number: int, suffix: str) -> ObjectStoragePath:
+        return folder / PARTS / self._run / f"{number:06}.{suffix}"
 
     def _without_secrets(self, original: Mapping[str, Any]) -> dict[str, Any]:
         # A row that could not be read may have had any column, if its source does not say which it has.
         columns = self._source.columns or self._secret_columns
         if UNREAD in original and any(self._is_secret(name) for name in columns):
-            return {}  # nobody knows which part of it is the password
+            return {}  # any part of it may be the password
         return {name: None if self._is_secret(name) else value for name, value in original.items()}
 
     def _is_secret(self, column: str) -> bool:
         return column.casefold() in self._secret_columns
 
 
-def read_results(folder: Any) -> Iterator[Result]:
+def read_last_results(folder: ObjectStoragePath) -> Iterator[Result]:
     """
-    Read the merged results of the run before.
+    Yield the merged results of the last run.
 
     :param folder: Folder of the results.
+    :raises StoredStateError: if they cannot be read; the file is named.
     """
-    yield from _results_in(folder / RESULTS)
+    yield from _read_results(folder / RESULTS, _LAST_RUN_ADVICE)
 
 
-def read_manifest(folder: Any) -> dict[str, Any] | None:
+def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
     """
-    Read the manifest of the run before, if one came to its end.
+    Return the manifest of the last run, or ``None`` if there is none.
 
     :param folder: Folder of the results.
+    :raises StoredStateError: if it cannot be read.
     """
+    path = folder / MANIFEST
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
-    return manifest if isinstance(manifest, dict) else None
+    return parse_object(data, path, VERSION, "Restore the file or remove it. Nothing was sent.")
 
 
-def secret_columns(columns: RowSchema, renames: Mapping[str, str | None] | None) -> list[str]:
+def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) -> list[str]:
     """
-    List the source's columns that hold secrets.
+    Return the columns of the source that hold secrets.
 
-    :param columns: What the action takes.
-    :param renames: The source's names to those of the arguments.
+    :param schema: The columns of the action.
+    :param column_mapping: Columns of the source to those of the action.
     """
-    renamed = [theirs for theirs, ours in (renames or {}).items() if ours in SECRETS]
-    return [*SECRETS, *renamed] if columns.may_hold_secrets else []
+    renamed = [theirs for theirs, ours in column_mapping.items() if ours in SECRETS]
+    return [*SECRETS, *renamed] if schema.may_hold_secrets else []
 
 
-def _results_in(path: Any) -> Iterator[Result]:
-    with open_binary(path) as file:
-        for line in file:
-            yield Result(**json.loads(line))
+_FIELDS = {field.name for field in fields(Result)}
 
 
-def _remove_folder(folder: Any) -> None:
-    """Remove a folder that is empty; object stores have none."""
+def _read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
+    try:
+        with open_binary(path) as file:
+            for number, line in enumerate(file, 1):
+                yield _parse_result(line, path, number, advice)
+    except FileNotFoundError:
+        raise StoredStateError(path, "is missing", advice) from None
+
+
+def _parse_result(line: bytes, path: ObjectStoragePath, number: int, advice: str) -> Result:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or values.keys() != _FIELDS or not isinstance(values["row"], int):
+        raise StoredStateError(path, f"is damaged in line {number}: it is not the result of a row", advice)
+    return Result(**values)
+
+
+def _remove_folder(folder: ObjectStoragePath) -> None:
+    """Remove a folder if it is empty; object stores have none."""
     with suppress(OSError):
         folder.rmdir()

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from airflow_provider_360learning.api.actions import WriteSpec
 from airflow_provider_360learning.api.models.base import ActionArguments, problems_in
-from airflow_provider_360learning.api.models.fields import MAX_SHOWN, is_missing
+from airflow_provider_360learning.api.models.fields import MAX_SHOWN, is_missing, shown
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Row, Source
 
@@ -201,8 +201,15 @@ class RowSchema:
 
 
 def shown_text(value: Any) -> str:
-    """Return a value of the source as reports show it."""
-    return str(value)[:MAX_SHOWN]
+    """Return a value of the source as reports show it: characters that would not be visible are escaped."""
+    try:
+        text = str(value)[:MAX_SHOWN]
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return shown(value)
+    if text.isprintable():
+        return text
+    escaped = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(escaped)[:MAX_SHOWN]
 
 
 def ignore_case(text: str) -> str:

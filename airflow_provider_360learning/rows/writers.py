@@ -1,4 +1,4 @@
-"""What is done with checked rows: one call of an action for each, or one for several."""
+"""What is done with checked rows: one call of an action per row, or one for several rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from airflow_provider_360learning.api.actions import BoundAction, WriteSpec
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     AuthenticationError,
@@ -21,36 +20,46 @@ from airflow_provider_360learning.exceptions import (
 from airflow_provider_360learning.rows.results import FAILED, REFUSED, UNKNOWN, Result
 from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
 
-#: Errors that no other row would be spared: they end the attempt, and the next one goes on.
-NOT_OF_A_ROW = (AuthenticationError, InvalidConnectionError, RateLimitedError)
+#: Errors that any other row would meet, too: they end the attempt, and the next one resumes.
+ENDS_ATTEMPT = (AuthenticationError, InvalidConnectionError, RateLimitedError)
 
 
 class RowWriter(Protocol):
     """
     What is done with rows.
 
-    A row that was not done is a result; an error that is raised ends the attempt.
+    A rejected row is a result; an error that is raised ends the attempt.
     """
 
+    #: Name of the action.
     name: str
-    #: What all rows are done to, as text.
+    #: What all rows are done to; empty if each row says so itself.
     target: str
-    #: Whether rows say what happened once, not how things shall be: then the last one does not replace the others.
+    #: Whether rows report events instead of a state: then a later row does not replace an earlier one.
     append_only: bool
-    #: Operation whose limit sets the pace.
+    #: Operation whose rate limit sets the pace.
     operation: str
-    #: Most rows a request.
+    #: Maximum number of rows per request.
     rows_per_request: int
-    #: Most rows that may have been sent, and whose results are not kept yet: those in doubt after a crash.
+    #: Maximum number of rows that may be sent before their results are written: those that are unconfirmed after a
+    #: crash.
     rows_ahead: int
-    columns: RowSchema
+    schema: RowSchema
 
-    def apply(self, rows: Sequence[CheckedRow], unconfirmed: bool) -> list[Result]:
+    def send(self, rows: Sequence[CheckedRow]) -> list[Result]:
         """
-        Do it, and say what became of each row.
+        Send rows that no attempt has sent before.
 
         :param rows: At most :attr:`rows_per_request`.
-        :param unconfirmed: Whether an earlier attempt may have done it.
+        :return: Their results, in order.
+        """
+
+    def recover(self, rows: Sequence[CheckedRow]) -> list[Result]:
+        """
+        Settle rows that an earlier attempt may have sent: confirm them, send them again, or report them as unknown.
+
+        :param rows: At most :attr:`rows_per_request`.
+        :return: Their results, in order.
         """
 
 
@@ -59,7 +68,7 @@ class PerRowWriter:
     Calls an action for each row.
 
     :param action: The action.
-    :param common: Arguments that all rows share.
+    :param defaults: Arguments for rows that do not have them.
     """
 
     target = ""
@@ -67,149 +76,156 @@ class PerRowWriter:
     rows_per_request = 1
     rows_ahead = 100
 
-    def __init__(self, action: BoundAction[..., Any], common: Mapping[str, Any]) -> None:
+    def __init__(self, action: BoundAction[..., Any], defaults: Mapping[str, Any]) -> None:
         write = write_of(action)
         self.name = action.name
         self.operation = write.operation
-        self.columns = RowSchema(self.name, action.model, write, common, check=action.check)
+        self.schema = RowSchema(self.name, action.model, write, defaults, check=action.check)
         self._action = action
-        self._write = write
+        self._creates = write.makes is not None
+        self._makes = write.makes
 
-    def apply(self, rows: Sequence[CheckedRow], unconfirmed: bool) -> list[Result]:
-        """Call the action; what an earlier attempt may have done counts as done by it."""
+    def send(self, rows: Sequence[CheckedRow]) -> list[Result]:
+        """Call the action."""
         (row,) = rows
         try:
-            done = self._action.run(row.valid_arguments())
-        except NOT_OF_A_ROW:
+            return [self._call(row)]
+        except ENDS_ATTEMPT:
             raise
-        except AlreadyExistsError as error:
-            # Asked to fail for what exists: but it may be this run that made it.
-            return [
-                _confirmed_by_earlier_attempt(row, "created")
-                if unconfirmed and self._write.makes
-                else not_done(row, error)
-            ]
-        except NotFoundError as error:
-            return [
-                _confirmed_by_earlier_attempt(row, "deleted")
-                if unconfirmed and self.name.startswith("delete_")
-                else not_done(row, error)
-            ]
         except Learning360Error as error:
-            return [not_done(row, error)]
-        made = done.get(self._write.makes) if self._write.makes else None
-        return [Result(row.row.number, row.key, done["outcome"], id=made)]
+            return [rejected(row, error)]
 
+    def recover(self, rows: Sequence[CheckedRow]) -> list[Result]:
+        """Call the action again: that the object exists already, or is gone, means that an earlier attempt did it."""
+        (row,) = rows
+        try:
+            return [self._call(row)]
+        except ENDS_ATTEMPT:
+            raise
+        except Learning360Error as error:
+            if isinstance(error, AlreadyExistsError) and self._creates:
+                return [_confirmed(row, "created")]
+            if isinstance(error, NotFoundError) and self.name.startswith("delete_"):
+                return [_confirmed(row, "deleted")]
+            return [rejected(row, error)]
 
-def per_row_writer(api: LearningApi, name: str, common: Mapping[str, Any]) -> PerRowWriter:
-    """
-    Look an action up by its name.
-
-    :param api: The actions.
-    :param name: Name of one that changes something.
-    :param common: Arguments that all rows share.
-    :raises InvalidRequestError: if there is none; those that there are are named.
-    """
-    known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
-    if name not in known:
-        raise InvalidRequestError(
-            f"action is {name!r}, but must be one of {', '.join(known)}. Nothing was sent.", argument="action"
-        )
-    return PerRowWriter(known[name], common)
+    def _call(self, row: CheckedRow) -> Result:
+        done = self._action.run(row.valid_arguments())
+        return Result(row.row.number, row.key, done["outcome"], id=done.get(self._makes) if self._makes else None)
 
 
 class BatchedWriter:
     """
     Calls an action for several rows at once.
 
-    A request that is refused is sent again in halves, to find the row that it is refused for. That a refused request
-    has done nothing for any of its rows is an assumption, as everywhere.
+    A request that is refused is sent again in halves, to find the row that it is refused for. Assumption: a refused
+    request has done nothing for any of its rows.
 
-    :param name: What is done, as it is called.
+    :param name: Name of the action.
     :param target: What all rows are done to.
-    :param columns: What a row must be.
-    :param write: What is to be known of the action.
-    :param send: Calls the action with the arguments of several rows, and returns what is wrong with each (``None``: it
-        was done).
-    :param outcome: What became of a row that was done.
-    :param rows_per_request: Most rows a request.
-    :param of_all_rows: What stands in error codes that speak of what all rows share: these end the run.
-    :param resend_unconfirmed: Whether what may have been done is done again.
+    :param schema: The columns of a row.
+    :param write: Metadata of the action.
+    :param send: Calls the action with the arguments of several rows, and returns what is invalid in each, or ``None``.
+    :param outcome: Outcome of a row that was done.
+    :param append_only: Whether a request must not be sent twice.
+    :param common_errors: Parts of error codes about what all rows share; these end the run.
+    :param resend_unconfirmed: Whether rows that may have been done are sent again.
     """
 
     def __init__(
         self,
         name: str,
         target: str,
-        columns: RowSchema,
+        schema: RowSchema,
         write: WriteSpec,
         send: Callable[[list[Any]], Sequence[str | None]],
         *,
         outcome: str,
-        rows_per_request: int,
-        of_all_rows: Collection[str],
+        append_only: bool,
+        common_errors: Collection[str],
         resend_unconfirmed: bool,
     ) -> None:
         self.name = name
         self.target = target
-        #: What may not be sent twice blindly is no state, but a fact.
-        self.append_only = not API_V1.endpoints[write.operation].may_resend
+        self.append_only = append_only
         self.operation = write.operation
-        self.columns = columns
-        self.rows_per_request = rows_per_request
+        self.schema = schema
+        self.rows_per_request = write.rows_per_request
         #: Few, since each of them may be reported as unknown.
-        self.rows_ahead = 3 * rows_per_request
+        self.rows_ahead = 3 * write.rows_per_request
         self._send = send
         self._outcome = outcome
-        self._of_all_rows = frozenset(of_all_rows)
+        self._common_errors = frozenset(common_errors)
         self._resend = resend_unconfirmed
 
-    def apply(self, rows: Sequence[CheckedRow], unconfirmed: bool) -> list[Result]:
-        """Call the action; what an earlier attempt may have done is done again, or reported as unknown."""
-        if unconfirmed and not self._resend:
-            return [unknown(row, "An earlier attempt ended while this may have been under way.") for row in rows]
+    def send(self, rows: Sequence[CheckedRow]) -> list[Result]:
+        """Call the action."""
         return self._send_or_halve(rows, may_resend=self._resend)
+
+    def recover(self, rows: Sequence[CheckedRow]) -> list[Result]:
+        """Call the action again if that is allowed; otherwise report the rows as unknown."""
+        if self._resend:
+            return self.send(rows)
+        return [unknown(row, "An earlier attempt ended while this may have been under way.") for row in rows]
 
     def _send_or_halve(self, rows: Sequence[CheckedRow], *, may_resend: bool) -> list[Result]:
         try:
-            wrong = self._send([row.valid_arguments() for row in rows])
+            problems = self._send([row.valid_arguments() for row in rows])
         except OutcomeUnknownError as error:
             if may_resend:
                 return self._send_or_halve(rows, may_resend=False)
             return [unknown(row, str(error.args[0])) for row in rows]
         except Learning360Error as error:
-            if isinstance(error, NOT_OF_A_ROW) or any(each in (error.code or "") for each in self._of_all_rows):
+            if isinstance(error, ENDS_ATTEMPT) or any(part in (error.code or "") for part in self._common_errors):
                 raise
             if error.transient or len(rows) == 1:
-                return [not_done(row, error) for row in rows]
+                return [rejected(row, error) for row in rows]
             half = len(rows) // 2
             halves = (rows[:half], rows[half:])
             return [result for each in halves for result in self._send_or_halve(each, may_resend=may_resend)]
-        return [self._told(row, fault) for row, fault in zip(rows, wrong, strict=True)]
+        return [self._result(row, problem) for row, problem in zip(rows, problems, strict=True)]
 
-    def _told(self, row: CheckedRow, fault: str | None) -> Result:
-        if fault is None:
+    def _result(self, row: CheckedRow, problem: str | None) -> Result:
+        if problem is None:
             return Result(row.row.number, row.key, self._outcome)
-        return Result(row.row.number, row.key, REFUSED, error_code=fault, message=f"360Learning refuses it: {fault}")
+        message = f"360Learning refuses it: {problem}"
+        return Result(row.row.number, row.key, REFUSED, error_code=problem, message=message)
 
 
-def unknown(row: CheckedRow, why: str) -> Result:
+def per_row_writer(api: LearningApi, name: str, defaults: Mapping[str, Any]) -> PerRowWriter:
     """
-    Say that a row may have been done, and is not sent again by itself.
+    Return a writer for an action.
+
+    :param api: The actions.
+    :param name: Name of a write action.
+    :param defaults: Arguments for rows that do not have them.
+    :raises InvalidRequestError: if there is no such action; the message lists those that exist.
+    """
+    known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
+    if name not in known:
+        raise InvalidRequestError(
+            f"action is {name!r}, but must be one of {', '.join(known)}. Nothing was sent.", argument="action"
+        )
+    return PerRowWriter(known[name], defaults)
+
+
+def unknown(row: CheckedRow, reason: str) -> Result:
+    """
+    Return the result of a row that may have been done, and is not sent again.
 
     :param row: The row.
-    :param why: Why that is not known.
+    :param reason: Why that is unknown.
     """
-    message = f"{why} Look it up in 360Learning, or send it again with resend_unconfirmed=True."
+    message = f"{reason} Look it up in 360Learning, or send it again with resend_unconfirmed=True."
     return Result(row.row.number, row.key, UNKNOWN, error_code="OutcomeUnknownError", message=message)
 
 
-def not_done(row: CheckedRow, error: Learning360Error) -> Result:
+def rejected(row: CheckedRow, error: Learning360Error) -> Result:
     """
-    Say why a row was not done.
+    Return the result of a row that was not done.
 
     :param row: The row.
-    :param error: What its call ended with.
+    :param error: What its call raised.
     """
     outcome = FAILED if error.transient else REFUSED
     if isinstance(error, OutcomeUnknownError):
@@ -224,12 +240,17 @@ def not_done(row: CheckedRow, error: Learning360Error) -> Result:
     )
 
 
-def _confirmed_by_earlier_attempt(row: CheckedRow, outcome: str) -> Result:
-    return Result(row.row.number, row.key, outcome, message="done by an earlier attempt of this run, which was ended")
-
-
 def write_of(action: BoundAction[..., Any]) -> WriteSpec:
-    """Return what is to be known of an action that changes something."""
+    """
+    Return the metadata of a write action.
+
+    :param action: The action.
+    :raises ValueError: if it writes nothing.
+    """
     if action.write is None:
-        raise ValueError(f"{action.name} changes nothing")
+        raise ValueError(f"{action.name} is not a write action")
     return action.write
+
+
+def _confirmed(row: CheckedRow, outcome: str) -> Result:
+    return Result(row.row.number, row.key, outcome, message="done by an earlier attempt of this run")

@@ -1,8 +1,10 @@
-"""A running Airflow for the tests that need one."""
+"""A running Airflow and its database, for the tests of this folder."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 
 DAGS = Path(__file__).parent / "dags"
-#: A task whose supervisor is killed is tried again after ten seconds instead of five minutes.
-SOON_MISSED = {
+#: Airflow retries a task whose supervisor was killed after ten seconds instead of five minutes.
+EARLY_DETECTION = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
@@ -23,20 +25,35 @@ SOON_MISSED = {
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "1",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
 }
-#: Times the documented limits, as the connection ``faster`` says; the sandbox must be told so, too.
+#: Multiple of the documented limits in the connection ``faster``. A test must set the same limits in the sandbox.
 FASTER = 10
+
+
+def execute_sql(env: dict[str, str], statement: str) -> list[tuple[object, ...]]:
+    """Execute a statement in the metadata database of an Airflow home and return the rows."""
+    with contextlib.closing(sqlite3.connect(Path(env["AIRFLOW_HOME"]) / "airflow.db")) as database, database:
+        return database.execute(statement).fetchall()
+
+
+def insert_pool(env: dict[str, str], slots: int, include_deferred: int = 0) -> None:
+    """Insert the pool ``learning360`` into the metadata database."""
+    execute_sql(
+        env,
+        "INSERT INTO slot_pool (pool, slots, include_deferred, description) "
+        f"VALUES ('learning360', {slots}, {include_deferred}, 'mine')",
+    )
 
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Sandbox]:
-    """The sandbox that the running Airflow's connection leads to. Starts once a session."""
+    """Run the sandbox of the running Airflow, once per test session."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """All components of Airflow, with the DAGs of ``tests/airflow/dags``. Starts once a session."""
+    """Run all components of Airflow with the DAGs of ``tests/airflow/dags``, once per test session."""
     home = tmp_path_factory.mktemp("stack")
     shutil.copy(airflow_db, home / "airflow.db")
     env = {
@@ -44,8 +61,8 @@ def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPath
         "AIRFLOW_CONN_FASTER": platform.connection_json(
             limits={name: FASTER * API_V1.limits[name].requests for name in API_V1.limits}
         ),
-        "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "budget"),
-        **SOON_MISSED,
+        "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
+        **EARLY_DETECTION,
     }
     with AirflowStack(home, DAGS, env) as airflow:
         yield airflow

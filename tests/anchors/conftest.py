@@ -1,4 +1,4 @@
-"""The sandbox of these tests, with a path session of which Grace is a learner."""
+"""The sandbox of these tests, with a path session that Grace is enrolled in."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from tests.unlimited_sandbox import make_session, sandbox, unlimited_server  # n
 
 @pytest.fixture
 def session_id(sandbox: Sandbox) -> str:  # noqa: F811
-    """The session; Grace needs an hour of the sandbox's time for it."""
+    """Return the id of a session that Grace completes in an hour of the sandbox's clock."""
     return make_session(sandbox, GRACE_MAIL)

@@ -1,6 +1,6 @@
-"""Faults that users of connectors to other services met, tried on this package through a real socket.
+"""Bugs that other providers had, tested on this package through a real socket.
 
-``docs/known-provider-bugs.md`` lists all of them; those that have a test elsewhere are not tried here again.
+``docs/known-provider-bugs.md`` lists all of them. Those with a test elsewhere are not tested here again.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from tests.unlimited_sandbox import CONNECTION, UNLIMITED, make_trigger, operati
 
 ROOT = Path(__file__).parents[2]
 POKE = "getUsersPathSessionStats"
-NOBODYS_ID = "f" * 24
-NOBODYS_MAIL = "nobody@acme.test"
+UNKNOWN_ID = "f" * 24
+UNKNOWN_MAIL = "nobody@acme.test"
 
 
 @pytest.fixture
 def connect(monkeypatch) -> Callable[..., None]:
-    """Lead a connection to a server of a test's own."""
+    """Return a function that sets the URL of a connection."""
 
     def connect(url: str, conn_id: str = "learning360_default", **extra: object) -> None:
         extra = {"auth": "api_key_header", "limits": UNLIMITED, **extra}
@@ -71,7 +71,7 @@ async def event_of(trigger):
     return event
 
 
-def make_sensor(session_id=NOBODYS_ID, **arguments):
+def make_sensor(session_id=UNKNOWN_ID, **arguments):
     return Learning360PathSessionCompletionSensor(task_id="wait", session_id=session_id, **arguments)
 
 
@@ -79,7 +79,7 @@ def run(operator, **arguments):
     return operator(task_id="one", **arguments).execute({})
 
 
-# Retries that never see a 429
+# 429 without a retry
 
 
 def update_by_an_operator(session_id):
@@ -100,7 +100,7 @@ def wait_in_the_worker(session_id):
 
 
 @pytest.mark.parametrize(
-    ("way", "operation"),
+    ("call", "operation"),
     [
         (update_by_an_operator, "updateUser"),
         (read_in_a_script, "getUser"),
@@ -117,34 +117,34 @@ def wait_in_the_worker(session_id):
     ],
     ids=["429", "503"],
 )
-def test_a_refusal_that_passes_is_waited_out(sandbox, session_id, way, operation, refusal, status, earliest):
-    """Through every layer that a user's call goes through, with the settings as they are by default."""
+def test_retries_after_a_transient_refusal(sandbox, session_id, call, operation, refusal, status, earliest):
+    """Test all layers of a call with default settings."""
     sandbox.control.advance(3600)
     sandbox.control.add_fault(operation, **refusal)
-    way(session_id)
+    call(session_id)
     first, second = [entry for entry in sandbox.control.journal() if entry["operation"] == operation]
     assert (first["status"], second["status"]) == (status, 200)
     assert second["arrived_at"] - first["arrived_at"] >= earliest
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
-def test_the_server_sees_as_many_attempts_as_were_set(sandbox, attempts):
+def test_sends_the_configured_number_of_attempts(sandbox, attempts):
     sandbox.control.add_fault("getUser", kind="status", status=503, count=9)
     with pytest.raises(ServerError):
         Learning360Hook(max_attempts=attempts).api.get_user(user=GRACE_MAIL)
     assert operations(sandbox) == ["getUser"] * attempts
 
 
-# Polling that spins
+# Polls without a pause
 
-PASSING = {
+TRANSIENT = {
     "429": Response({"error": "tooManyRequests"}, 429),
-    "429, at once": Response({"error": "tooManyRequests"}, 429, {"Retry-After": "0"}),
+    "429, retry at once": Response({"error": "tooManyRequests"}, 429, {"Retry-After": "0"}),
     "500": Response({"error": "an error occurred: " + "0" * 32}, 500),
     "502": Response(b"<h1>Bad Gateway</h1>", 502),
-    "503, at once": Response("", 503, {"Retry-After": "0"}),
+    "503, retry at once": Response("", 503, {"Retry-After": "0"}),
     "504": Response("", 504),
-    "200 without an answer": Response({"error": "tooManyRequests"}),
+    "200 with an error": Response({"error": "tooManyRequests"}),
 }
 PERMANENT = {
     "401": Response({"error": "invalid_company_id"}, 401),
@@ -153,24 +153,24 @@ PERMANENT = {
 
 
 @pytest.mark.parametrize("auth", ["api_key_header", "oauth2"])
-def test_a_deferred_wait_asks_once_an_interval_whatever_the_answer(connect, auth):
-    """A wait for each answer, at a server that has no other. With tokens, it is the token endpoint that says so."""
+def test_a_deferred_wait_polls_once_per_interval(connect, auth):
+    """Run a wait per response. With tokens, the token endpoint sends it."""
 
     async def wait_for_all(conn_ids):
-        triggers = [make_trigger(NOBODYS_ID, conn_id=conn_id, poke_interval=5, timeout=2) for conn_id in conn_ids]
+        triggers = [make_trigger(UNKNOWN_ID, conn_id=conn_id, poke_interval=5, timeout=2) for conn_id in conn_ids]
         return await asyncio.gather(*map(event_of, triggers))
 
     with ExitStack() as stack:
         servers = {}
-        for number, (refusal, answer) in enumerate({**PASSING, **PERMANENT}.items()):
+        for number, (refusal, answer) in enumerate({**TRANSIENT, **PERMANENT}.items()):
             server = servers[refusal] = stack.enter_context(TinyServer(lambda request, answer=answer: answer))
             connect(server.url, f"refusing_{number}", auth=auth)
         events = asyncio.run(wait_for_all([f"refusing_{number}" for number in range(len(servers))]))
     assert {refusal: len(server.requests) for refusal, server in servers.items()} == dict.fromkeys(servers, 1)
-    assert [event["status"] for event in events] == ["timeout"] * len(PASSING) + ["error"] * len(PERMANENT)
+    assert [event["status"] for event in events] == ["timeout"] * len(TRANSIENT) + ["error"] * len(PERMANENT)
 
 
-def test_a_token_that_is_never_accepted_costs_one_new_token_and_no_more(connect):
+def test_requests_one_new_token_if_tokens_are_never_accepted(connect):
     def respond(request):
         if request.method == "POST":
             return Response({"access_token": "never-good", "expires_in": "3600"})
@@ -178,12 +178,12 @@ def test_a_token_that_is_never_accepted_costs_one_new_token_and_no_more(connect)
 
     with TinyServer(respond) as server:
         connect(server.url, auth="oauth2")
-        assert asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=0.05, timeout=5)))["status"] == "error"
+        assert asyncio.run(event_of(make_trigger(UNKNOWN_ID, poke_interval=0.05, timeout=5)))["status"] == "error"
     assert [request.method for request in server.requests] == ["POST", "GET"] * 2
 
 
-def test_a_wait_in_the_worker_asks_once_an_interval_whatever_the_answer(sandbox, session_id):
-    interval = 1.1  # longer than a call would take to send something again by itself
+def test_a_wait_in_the_worker_polls_once_per_interval(sandbox, session_id):
+    interval = 1.1  # longer than the pause before a retry
     for status in (500, 502, 504):
         sandbox.control.add_fault(POKE, kind="status", status=status, headers={"Retry-After": "0"})
     sandbox.control.add_fault(POKE, kind="rate_limited")
@@ -196,70 +196,70 @@ def test_a_wait_in_the_worker_asks_once_an_interval_whatever_the_answer(sandbox,
     assert min(later - earlier for earlier, later in itertools.pairwise(arrivals)) >= interval
 
 
-# All rows failed and a green task
+# Success although items were refused
 
 
-@pytest.mark.parametrize("rows", ["first", "last", "all"])
+@pytest.mark.parametrize("refused", ["first", "last", "all"])
 @pytest.mark.parametrize(
-    ("operator", "argument", "good", "bad"),
+    ("operator", "argument", "valid", "invalid"),
     [
-        (Learning360EnrollUsersOperator, "users", GRACE_MAIL, NOBODYS_MAIL),
-        (Learning360EnrollUsersOperator, "users", GRACE_MAIL, NOBODYS_ID),
-        (Learning360EnrollUsersOperator, "users", GRACE_ID, NOBODYS_MAIL),
-        (Learning360EnrollGroupsOperator, "group_ids", SALES_GROUP_ID, NOBODYS_ID),
-        (Learning360UnenrollUsersOperator, "users", GRACE_MAIL, NOBODYS_MAIL),
-        (Learning360UnenrollUsersOperator, "users", GRACE_MAIL, NOBODYS_ID),
-        (Learning360AddToCatalogOperator, "course_ids", WELCOME_COURSE_ID, NOBODYS_ID),
-        (Learning360RemoveFromCatalogOperator, "course_ids", WELCOME_COURSE_ID, NOBODYS_ID),
+        (Learning360EnrollUsersOperator, "users", GRACE_MAIL, UNKNOWN_MAIL),
+        (Learning360EnrollUsersOperator, "users", GRACE_MAIL, UNKNOWN_ID),
+        (Learning360EnrollUsersOperator, "users", GRACE_ID, UNKNOWN_MAIL),
+        (Learning360EnrollGroupsOperator, "group_ids", SALES_GROUP_ID, UNKNOWN_ID),
+        (Learning360UnenrollUsersOperator, "users", GRACE_MAIL, UNKNOWN_MAIL),
+        (Learning360UnenrollUsersOperator, "users", GRACE_MAIL, UNKNOWN_ID),
+        (Learning360AddToCatalogOperator, "course_ids", WELCOME_COURSE_ID, UNKNOWN_ID),
+        (Learning360RemoveFromCatalogOperator, "course_ids", WELCOME_COURSE_ID, UNKNOWN_ID),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_a_list_of_which_a_row_is_refused_is_red(sandbox, session_id, operator, argument, good, bad, rows):
-    """As far as the platform tells: what v1 answers about single rows is an assumption of the sandbox."""
+def test_fails_if_an_item_of_a_list_is_refused(sandbox, session_id, operator, argument, valid, invalid, refused):
+    """Test what the sandbox assumes that v1 responds about single items."""
     sandbox.control.settings(catalog_absent_response="not_found")
-    place = {"session_id": session_id} if operator.__module__.endswith("paths") else {"group_id": SALES_GROUP_ID}
-    # So that the good row can be taken out again.
+    target = {"session_id": session_id} if operator.__module__.endswith("paths") else {"group_id": SALES_GROUP_ID}
+    # The valid item can be removed only after it was added.
     run(Learning360AddToCatalogOperator, group_id=SALES_GROUP_ID, course_ids=[WELCOME_COURSE_ID])
-    values = {"first": [bad, good], "last": [good, bad], "all": [bad]}[rows]
+    values = {"first": [invalid, valid], "last": [valid, invalid], "all": [invalid]}[refused]
     with pytest.raises(AirflowFailException, match=r"NotFoundError: .*_not_found"):
-        run(operator, **place, **{argument: values})
+        run(operator, **target, **{argument: values})
 
 
-def test_a_row_that_the_platform_passes_over_in_silence_is_missed_by_the_wait(sandbox, session_id):
-    """If v1 ignores mails that it does not know, an enrollment of them cannot be anything but green."""
+def test_a_wait_detects_an_enrollment_that_was_ignored(sandbox, session_id):
+    """If v1 ignores unknown email addresses, their enrollment cannot fail."""
     sandbox.control.settings(unknown_mail_in_enrollment="ignore")
-    users = [GRACE_MAIL, NOBODYS_MAIL]
+    users = [GRACE_MAIL, UNKNOWN_MAIL]
     assert run(Learning360EnrollUsersOperator, session_id=session_id, users=users)["outcome"] == "enrolled"
     sandbox.control.advance(3600)
-    with pytest.raises(AirflowFailException, match=NOBODYS_MAIL):
+    with pytest.raises(AirflowFailException, match=UNKNOWN_MAIL):
         make_sensor(session_id, users=users, if_not_enrolled="fail", deferrable=True).execute({})
     waiting = make_sensor(session_id, users=users, deferrable=False, mode="poke", poke_interval=0.05, timeout=0.2)
     with pytest.raises(AirflowSensorTimeout):
         waiting.execute({})
 
 
-# Timeouts that are accepted and never used
+# Timeouts without effect
 
 
 @contextmanager
 def silent_server() -> Iterator[tuple[str, queue.Queue[float]]]:
-    """Hear requests, answer none, and tell for how many seconds each was waited for before the client hung up."""
+    """Accept requests without a response and record the seconds until the client closed the connection."""
     waited: queue.Queue[float] = queue.Queue()
 
-    def hear(connection: socket.socket) -> None:
+    def receive(connection: socket.socket) -> None:
         with connection, suppress(ConnectionError):
             if not connection.recv(65536):
                 return
-            heard_at = time.monotonic()
+            received_at = time.monotonic()
             with suppress(ConnectionError):
                 while connection.recv(65536):
                     pass
-            waited.put(time.monotonic() - heard_at)
+            waited.put(time.monotonic() - received_at)
 
     def listen() -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=hear, args=(listener.accept()[0],), daemon=True).start()
+                threading.Thread(target=receive, args=(listener.accept()[0],), daemon=True).start()
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         threading.Thread(target=listen, daemon=True).start()
@@ -269,7 +269,7 @@ def silent_server() -> Iterator[tuple[str, queue.Queue[float]]]:
 
 @contextmanager
 def full_server() -> Iterator[str]:
-    """Give the address of a server whose queue of connections is full: Linux leaves further ones unanswered."""
+    """Provide the URL of a server whose queue of connections is full, so that Linux ignores further ones."""
     with ExitStack() as sockets:
         listener = sockets.enter_context(closing(socket.create_server(("127.0.0.1", 0), backlog=0)))
         for _ in range(4):
@@ -279,79 +279,79 @@ def full_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def ask_in_a_script():
+def request_in_a_script():
     with pytest.raises(TransportError):
         Learning360Hook(max_attempts=1).api.get_user(user=GRACE_MAIL)
 
 
-def ask_in_the_triggerer():
-    asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=5, timeout=1)))
+def request_in_the_triggerer():
+    asyncio.run(event_of(make_trigger(UNKNOWN_ID, poke_interval=5, timeout=1)))
 
 
 @pytest.mark.parametrize("auth", ["api_key_header", "oauth2"])
-@pytest.mark.parametrize("ask", [ask_in_a_script, ask_in_the_triggerer], ids=lambda ask: ask.__name__)
-def test_read_timeout_is_when_the_server_sees_the_client_hang_up(connect, ask, auth):
-    """With tokens, it is the token request that is not answered."""
+@pytest.mark.parametrize("send", [request_in_a_script, request_in_the_triggerer], ids=lambda send: send.__name__)
+def test_read_timeout_closes_the_connection(connect, send, auth):
+    """Test the token request in the case of tokens."""
     with silent_server() as (url, waited):
         connect(url, auth=auth, read_timeout=0.5, connect_timeout=30)
-        ask()
-        assert 0.25 < waited.get(timeout=10) < 10, "by default it is 60 s"
+        send()
+        assert 0.25 < waited.get(timeout=10) < 10, "the default is 60 s"
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a full queue refuses connections at once")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse connections if the queue is full")
 
 
 @linux
-def test_connect_timeout_ends_a_call_that_nobody_takes(connect):
+def test_connect_timeout_ends_a_call_without_a_connection(connect):
     with full_server() as url:
         connect(url, connect_timeout=0.4, read_timeout=30)
         started = time.monotonic()
         with pytest.raises(TransportError, match="connect_timeout") as caught:
             Learning360Hook(max_attempts=1).api.list_groups()
-    assert 0.4 <= time.monotonic() - started < 8, "by default it is 10 s"
+    assert 0.4 <= time.monotonic() - started < 8, "the default is 10 s"
     assert not caught.value.sent
 
 
 @linux
 def test_connect_timeout_ends_each_poke_of_a_deferred_wait(connect):
-    """Six that fail break the wait off; with the default of 10 s each, its own timeout would come first."""
+    """Six failed pokes end the wait. With the default of 10 s each, its timeout would be first."""
     with full_server() as url:
         connect(url, connect_timeout=0.2, read_timeout=30)
-        event = asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=0.05, timeout=9)))
+        event = asyncio.run(event_of(make_trigger(UNKNOWN_ID, poke_interval=0.05, timeout=9)))
     assert event["status"] == "transient_error"
     assert "connect_timeout" in event["message"]
 
 
-def closed_for_half_a_minute(request):
+def refuse_for_half_a_minute(request):
     return Response({"error": "tooManyRequests"}, 429, {"Retry-After": "30"})
 
 
 def test_max_rate_limit_wait_ends_a_deferred_wait_without_another_request(connect, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.1")
-    with TinyServer(closed_for_half_a_minute) as server:
+    with TinyServer(refuse_for_half_a_minute) as server:
         connect(server.url)
-        event = asyncio.run(event_of(make_trigger(NOBODYS_ID, poke_interval=0.05, timeout=9)))
+        event = asyncio.run(event_of(make_trigger(UNKNOWN_ID, poke_interval=0.05, timeout=9)))
     assert event["status"] == "transient_error"
     assert "max_rate_limit_wait" in event["message"]
     assert len(server.requests) == 1
 
 
-def test_the_timeout_of_a_wait_in_the_worker_holds_where_the_rate_limit_has_no_room(connect):
-    with TinyServer(closed_for_half_a_minute) as server:
+def test_the_timeout_of_a_wait_in_the_worker_applies_while_the_rate_limit_is_exhausted(connect):
+    with TinyServer(refuse_for_half_a_minute) as server:
         connect(server.url)
         sensor = make_sensor(deferrable=False, mode="poke", poke_interval=0.2, timeout=0.5)
         started = time.monotonic()
         with pytest.raises((AirflowSensorTimeout, Learning360Error)):
             sensor.execute({})
-    assert time.monotonic() - started < 20, "until there is room, it would be 30 s"
+    assert time.monotonic() - started < 20, "the rate limit has capacity after 30 s"
     assert len(server.requests) == 1
 
 
-# A lost return value on reconnect
+# Return value lost on reconnect
 
 
-def test_a_wait_that_another_triggerer_takes_over_returns_what_it_saw(sandbox, session_id):
-    """Nothing is remembered but what stands in the database."""
+def test_a_wait_returns_its_result_after_another_triggerer_takes_over(sandbox, session_id):
+    """Pass nothing on but the serialized trigger."""
 
     async def take_over():
         first = make_trigger(session_id, poke_interval=0.1)
@@ -368,18 +368,18 @@ def test_a_wait_that_another_triggerer_takes_over_returns_what_it_saw(sandbox, s
     assert result == {"enrolled": 1, "done": 1, "needed": 1, "unsuccessful": 0, "pending": []}
 
 
-# Only one of several limits that is charged
+# Only one of several limits counted
 
 
 @pytest.fixture(params=["createOrInviteUser", "company_writes", "ip_writes"])
 def limit(request) -> str:
-    """A limit of createOrInviteUser."""
+    """Return a limit of createOrInviteUser."""
     return str(request.param)
 
 
 @pytest.fixture
-def one_a_second(limit) -> Iterator[Sandbox]:
-    """A sandbox that has this limit alone, and lets one request a second through."""
+def one_per_second(limit) -> Iterator[Sandbox]:
+    """Run a sandbox with only this limit, of one request per second."""
     with Sandbox(settings={"limits": {**dict.fromkeys(DOCUMENTED_LIMITS), limit: 1}}) as sandbox:
         yield sandbox
 
@@ -394,7 +394,7 @@ def create_on_an_event_loop(api, mail):
 
 
 def create_and_write_again(api, create, limit):
-    """WriteSpec what has the limit in common with a creation, and as few others as can be."""
+    """Send a creation and another write that shares this limit and as few others as possible."""
     create(api, "ana@acme.test")
     if limit == "createOrInviteUser":
         create(api, "bob@acme.test")
@@ -403,25 +403,25 @@ def create_and_write_again(api, create, limit):
 
 
 @pytest.mark.parametrize("create", [create, create_on_an_event_loop], ids=lambda create: create.__name__)
-def test_a_creation_takes_a_place_in_its_route_and_company_and_address(one_a_second, monkeypatch, limit, create):
-    # Enough for a busy machine, where a request may arrive this much later than it was sent.
+def test_a_creation_counts_for_its_operation_company_and_address(one_per_second, monkeypatch, limit, create):
+    # On a busy machine, a request may arrive this much later than it was sent.
     monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMIT_MARGIN_MS", "500")
     limits = {**UNLIMITED, limit: 1}
-    monkeypatch.setenv(CONNECTION, one_a_second.connection_json(auth="api_key_header", limits=limits))
+    monkeypatch.setenv(CONNECTION, one_per_second.connection_json(auth="api_key_header", limits=limits))
     create_and_write_again(Learning360Hook().api, create, limit)
-    first, second = one_a_second.control.journal()
+    first, second = one_per_second.control.journal()
     assert (first["status"], second["status"]) == (200, 200)
     assert second["arrived_at"] - first["arrived_at"] >= 1.0
 
 
-def test_the_sandbox_counts_a_creation_in_its_route_and_company_and_address(one_a_second, monkeypatch, limit):
-    monkeypatch.setenv(CONNECTION, one_a_second.connection_json(auth="api_key_header", limits=UNLIMITED))
+def test_the_sandbox_counts_a_creation_for_its_operation_company_and_address(one_per_second, monkeypatch, limit):
+    monkeypatch.setenv(CONNECTION, one_per_second.connection_json(auth="api_key_header", limits=UNLIMITED))
     with pytest.raises(RateLimitedError):
         create_and_write_again(Learning360Hook(max_attempts=1).api, create, limit)
-    assert [entry["refused_by"] for entry in one_a_second.control.journal()] == [[], [limit]]
+    assert [entry["refused_by"] for entry in one_per_second.control.journal()] == [[], [limit]]
 
 
-# A budget that lives in one process
+# Rate limiter of one process only
 
 WORKER = """
 import sys
@@ -438,16 +438,16 @@ rate_limiter = RateLimiter(
 )
 api = ApiV1(Client(Settings(url, company_id, api_key, auth="api_key_header"), API_V1, rate_limiter))
 for number in range(2):
-    api.create_user(f"{name}-{number}@acme.test")
+    api.create_user(mail=f"{name}-{number}@acme.test")
 """
 
 
-def test_processes_together_keep_to_the_limit_of_a_route(tmp_path):
+def test_processes_share_the_limit_of_an_operation(tmp_path):
     with Sandbox() as sandbox:
-        facts = [str(tmp_path), sandbox.url, sandbox.company_id, sandbox.api_key]
+        arguments = [str(tmp_path), sandbox.url, sandbox.company_id, sandbox.api_key]
         workers = [
             subprocess.Popen(
-                [sys.executable, "-c", WORKER, *facts, name], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+                [sys.executable, "-c", WORKER, *arguments, name], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
             )
             for name in ("ana", "bob", "eve")
         ]

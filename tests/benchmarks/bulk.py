@@ -28,7 +28,7 @@ from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, API_KEY, COMPANY_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from demo.airflow_stack import AirflowStack
-from tests.airflow.conftest import DAGS, SOON_MISSED
+from tests.airflow.conftest import DAGS, EARLY_DETECTION
 from tests.benchmarks.at_the_limit import unlimited_api
 from tests.benchmarks.support import (
     Entry,
@@ -128,7 +128,7 @@ def killed_run(rows: int, in_object_store: bool) -> Iterator[KilledRun]:
             "AIRFLOW_CONN_LEARNING360_DEFAULT": connection(server, limits=True),
             "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(Path(base) / "rate-limiter"),
             "PYTHONPATH": str(ROOT),
-            **SOON_MISSED,
+            **EARLY_DETECTION,
         }
         with AirflowStack(Path(base) / "airflow", DAGS, env) as stack:
             yield KilledRun(stack, server.control, folder, rows, in_object_store=in_object_store)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exports.columns import COLUMNS
-from airflow_provider_360learning.exports.ordered_executor import MAX_PENDING, in_order
 from airflow_provider_360learning.files.formats import read
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.exports import (
@@ -202,38 +198,6 @@ def test_refuses_another_date_field(sandbox, export):
 
 
 # Several requests at a time
-
-
-def test_results_are_in_order_and_few_are_pending():
-    sent_up_to, most = set(), []
-    lock = threading.Lock()
-
-    def work(number):
-        with lock:
-            sent_up_to.add(number)
-        time.sleep(0.002 * (number % 5))
-        return number
-
-    for number in in_order(work, range(100)):
-        most.append(max(sent_up_to) - number)
-        time.sleep(0.001)
-    assert sorted(sent_up_to) == list(range(100))
-    assert MAX_PENDING / 2 < max(most) < MAX_PENDING
-
-
-def test_first_error_ends_the_export():
-    done = []
-
-    def work(number):
-        time.sleep(0.01)
-        if number == 20:
-            raise ValueError("twenty")
-        done.append(number)
-        return number
-
-    with pytest.raises(ValueError, match="twenty"):
-        list(in_order(work, range(1000)))
-    assert len(done) < 20 + 2 * MAX_PENDING
 
 
 def test_reaches_the_read_limit_at_any_latency(tmp_path, monkeypatch):

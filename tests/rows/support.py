@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import storage_path, write_atomic
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +24,10 @@ READS = {"getUsers", "getUser", "getGroups", "getGroup"}
 
 
 class ImpatientBulkOperator(Learning360BulkOperator):
-    """Sends what failed no second time, where the real one tries again for a minute."""
+    """Sends each request once, where the real one retries for a minute."""
 
-    def _make_hook(self, **more: Any) -> Any:
-        return super()._make_hook(**{**more, "max_attempts": 1})
+    def _config(self, context: Any) -> RowsConfig:
+        return replace(super()._config(context), max_attempts=1)
 
 
 def bulk(

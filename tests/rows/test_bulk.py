@@ -157,14 +157,26 @@ def test_a_source_without_rows_may_be_fine(sandbox, results, tmp_path, kind):
     assert operations(sandbox) == []
 
 
-@pytest.mark.parametrize(("max_failures", "green"), [(0, False), (1, False), (2, True), (0.25, False), (0.5, True)])
-def test_how_many_rows_may_fail_is_a_number_or_a_share(sandbox, tmp_path, max_failures, green):
+@pytest.mark.parametrize(
+    ("limits", "green"),
+    [
+        ({}, False),
+        ({"max_failures": 1}, False),
+        ({"max_failures": 2}, True),
+        ({"max_failure_ratio": 0.25}, False),
+        ({"max_failure_ratio": 0.5}, True),
+        ({"max_failures": 2, "max_failure_ratio": 0.25}, False),
+        ({"max_failures": 1, "max_failure_ratio": 0.5}, False),
+        ({"max_failures": "2", "max_failure_ratio": "1"}, True),
+    ],
+)
+def test_limits_rejected_rows_by_number_and_by_share(sandbox, tmp_path, limits, green):
     rows = [{"user": GRACE_MAIL}, {"user": LINUS_MAIL}, {"user": "x@acme.test"}, {"user": "admin@acme.test"}]
-    arguments = {"results_path": tmp_path, "defaults": {"job": "Clerk"}, "max_failures": max_failures}
+    arguments = {"results_path": tmp_path, "defaults": {"job": "Clerk"}, **limits}
     if green:
         assert bulk("update_user", rows, **arguments)["outcomes"] == {"refused": 2, "updated": 2}
     else:
-        with pytest.raises(AirflowFailException, match=rf"2 of 4 rows were not done \(max_failures={max_failures:g}\)"):
+        with pytest.raises(AirflowFailException, match=r"2 of 4 rows were rejected, but only [01] may be"):
             bulk("update_user", rows, **arguments)
     assert outcomes_in(tmp_path) == ["updated", "refused", "refused", "updated"]
 
@@ -181,7 +193,7 @@ def test_a_red_task_still_tells_its_successors_how_it_ended(sandbox, tmp_path):
     pushed = {}
     who = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 0, "raw": False}
     ti = SimpleNamespace(**who, xcom_push=lambda key, value: pushed.update({key: value}))
-    with pytest.raises(AirflowFailException, match="1 of 1 rows were not done"):
+    with pytest.raises(AirflowFailException, match="1 of 1 rows were rejected"):
         bulk(
             "delete_user",
             [{"user": "x@acme.test"}],
@@ -231,7 +243,7 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
         rows[number] |= wrong
     file, folder = put_csv(tmp_path / "in.csv", rows), tmp_path / "results"
 
-    with pytest.raises(AirflowFailException, match=r"37 of 1000 rows of .*in\.csv are wrong"):
+    with pytest.raises(AirflowFailException, match=r"37 of 1000 rows of .*in\.csv are invalid"):
         bulk("create_user", file, results_path=folder)
     assert operations(sandbox) == []
     faults = faults_in(folder)
@@ -282,7 +294,7 @@ def test_a_dry_run_leaves_real_results_and_a_run_that_is_not_over_alone(sandbox,
     rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
     bulk("update_user", rows, results_path=tmp_path)
     before = files_in(tmp_path)
-    put(tmp_path / "progress.json", '{"run": "r", "input": "of other rows"}')
+    put(tmp_path / "progress.json", "a checkpoint, which a dry run does not read")
     before["progress.json"] = (tmp_path / "progress.json").read_bytes()
     assert bulk(
         "update_user", [*rows, {"user": "admin@acme.test", "job": "Boss"}], results_path=tmp_path, dry_run=True
@@ -302,13 +314,15 @@ def test_a_dry_run_finds_what_is_wrong(sandbox, tmp_path):
 def test_the_log_says_what_to_expect(sandbox, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(CONNECTION, sandbox.connection_json())
     bulk("create_user", people(1000), results_path=tmp_path, dry_run=True)
-    said = "create_user: 1,000 rows, up to 1,000 requests at 1.90 a second (createOrInviteUser): about 9 min if all of "
-    assert f"{said}them are sent and nobody else uses the limit" in caplog.messages
+    expected = (
+        "create_user: rows=1,000 requests<=1,000 rate=1.90/s (createOrInviteUser): up to 9 min if no other client"
+    )
+    assert f"{expected} uses the limit" in caplog.messages
 
 
 def test_the_log_ends_with_the_counts_and_what_the_calls_cost(sandbox, tmp_path, caplog):
     bulk("create_user", people(2), results_path=tmp_path)
-    assert caplog.messages[-2] == f"2 rows: {{'created': 2}}. Results: {tmp_path}/results.jsonl"
+    assert caplog.messages[-2] == f"rows=2 outcomes={{'created': 2}} results_path={tmp_path}/results.jsonl"
     assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
@@ -325,10 +339,11 @@ def test_under_slots_the_log_says_the_share_and_how_to_get_more(sandbox, tmp_pat
         pool_slots=2,
         run_as_user="a",
     )
-    (said,) = [message for message in caplog.messages if message.startswith("update_user: 1 rows")]
-    assert "1 requests at 1.90 a second (updateUser)" in said
+    (said,) = [message for message in caplog.messages if message.startswith("update_user: rows=1 ")]
+    assert "requests<=1 rate=1.90/s (updateUser)" in said
     assert (
-        "That is 40 % of the limit ([learning360] rate_limiter = pool_slots): pool_slots of this task decides" in said
+        "That is 40 % of the limit: with [learning360] rate_limiter = pool_slots, the share of a task depends on"
+        in said
     )
 
 
@@ -336,5 +351,5 @@ def test_the_log_says_every_now_and_then_how_far_it_is(sandbox, tmp_path, caplog
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1.1, mentions="person21@")
     sandbox.control.settings(mails_of_other_companies=["person1@acme.test"])
     bulk("create_user", people(40), results_path=tmp_path, max_failures=1)
-    (said,) = [message for message in caplog.messages if " of 40 rows (" in message]
-    assert re.fullmatch(r"\d+ of 40 rows \(\d+ %\), \d+\.\d\d a second, \d+ s left, 1 not done, 0 answers 429", said)
+    (said,) = [message for message in caplog.messages if "/40 (" in message]
+    assert re.fullmatch(r"rows=\d+/40 \(\d+ %\) rate=\d+\.\d\d/s remaining=\d+ s rejected=1 throttled=0", said)

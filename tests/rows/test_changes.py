@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -134,20 +136,20 @@ def test_what_one_company_has_accepted_says_nothing_about_another(update, monkey
         assert [entry["operation"] for entry in writes(other)] == ["updateUser", "updateUser"]
 
 
-def test_what_one_action_has_accepted_says_nothing_about_another(sandbox, results):
+def test_another_action_on_the_same_subject_invalidates_what_was_accepted(sandbox, results):
     rows = [{"user": GRACE_MAIL}]
     bulk("update_user", rows, results_path=results, defaults={"job": "Admiral"})
     bulk("delete_user", rows, results_path=results, skip_unchanged=True)
     assert outcomes_in(results) == ["deleted"]
     bulk("update_user", rows, results_path=results, defaults={"job": "Admiral"}, max_failures=1)
-    assert outcomes_in(results) == ["unchanged"], "that she is gone meanwhile, nobody has seen"
+    assert outcomes_in(results) == ["refused"], "she was deleted"
 
 
 def test_what_is_remembered_holds_no_name_and_no_mail(update, results):
     update(JOBS)
-    text = files_in(results)["accepted.txt"].decode()
-    assert len(text.splitlines()) == 2
-    assert all(len(word) == 16 and int(word, 16) >= 0 for word in text.split())
+    header, *entries, footer = files_in(results)["accepted.txt"].decode().splitlines()
+    assert (header, footer) == ("learning360-accepted 1", "end 2")
+    assert all(re.fullmatch(r"[0-9a-f]{16} [0-9a-f]{16}:1", entry) for entry in entries)
 
 
 def test_a_run_that_ends_early_remembers_what_was_done_when_it_goes_on(sandbox, tmp_path):

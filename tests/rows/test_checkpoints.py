@@ -1,191 +1,214 @@
-"""Who may send, and until when: a checkpoint proves that nobody has taken over, and is the fence others wait at."""
+"""A checkpoint proves that no other attempt writes, and its lease is what another attempt waits for."""
 
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.checkpoints import (
-    BEAT,
-    CLOCKS_APART,
     LEASE,
+    MAX_CLOCK_DIFFERENCE,
+    RENEW_AFTER,
+    SETTLE_TIME,
+    Checkpoint,
     Checkpoints,
+    FallbackCheckpointStore,
     FileCheckpointStore,
     LeaseLostError,
-    Progress,
     TaskStateCheckpointStore,
 )
+from airflow_provider_360learning.rows.stored_state import StoredStateError
 
-FIRST = Progress(run="r1", input="i1")
+FIRST = Checkpoint(run="r1", input="i1")
+LATER = Checkpoint(run="r1", input="i1", done_up_to=20, sent_up_to=120, parts=2)
+#: When the tests take place, in seconds since 1970.
+START = 1_800_000_000.0
 
 
-class Store(dict):
-    """A task state store, as Airflow 3.3 hands it out."""
+class TaskState(dict):
+    """A task state store, as Airflow 3.3 provides it."""
 
-    set = dict.__setitem__
+    is_reachable = True
+
+    def set(self, key, value):
+        if not self.is_reachable:
+            raise BrokenPipeError("the supervisor is gone")
+        self[key] = value
 
     def delete(self, key):
         self.pop(key, None)
 
 
-@pytest.fixture(params=["local file", "object store", "task state store"])
-def keeper(request, tmp_path):
-    if request.param == "task state store":
-        return TaskStateCheckpointStore(Store(), "key")
+@pytest.fixture(params=["local file", "object store", "task state", "task state with fallback"])
+def store(request, tmp_path):
     if request.param == "local file":
         return FileCheckpointStore(storage_path(tmp_path / "new" / "progress.json"))
-    request.getfixturevalue("object_store")
-    return FileCheckpointStore(storage_path("memory://bucket/progress.json"))
+    if request.param == "object store":
+        request.getfixturevalue("object_store")
+        return FileCheckpointStore(storage_path("memory://bucket/progress.json"))
+    task_state = TaskStateCheckpointStore(TaskState(), "key")
+    if request.param == "task state":
+        return task_state
+    return FallbackCheckpointStore(task_state, FileCheckpointStore(storage_path(tmp_path / "progress.json")))
 
 
 class Attempt:
-    """An attempt with a clock of its own, which it sleeps by."""
+    """An attempt with clocks of its own, which it sleeps by."""
 
-    def __init__(self, keeper, meanwhile=lambda: None, go=""):
+    def __init__(self, store, meanwhile=lambda: None, generation=""):
         self.now = 0.0
-        self.slept = []
+        self.slept = 0.0
         self.meanwhile = meanwhile
-        self.checkpoints = Checkpoints(keeper, go, sleep=self._sleep, clock=lambda: self.now)
+        self.checkpoints = Checkpoints(
+            store,
+            generation,
+            sleep=self._sleep,
+            clock=lambda: self.now,
+            wall_clock=lambda: START + self.now,
+        )
 
     def _sleep(self, seconds):
-        self.slept.append(seconds)
+        self.slept += seconds
         self.now += seconds
         self.meanwhile()
 
 
 @pytest.fixture
-def attempt(keeper):
-    return Attempt(keeper)
+def attempt(store):
+    return Attempt(store)
 
 
 @pytest.fixture
-def vanished(keeper):
-    """An attempt that has made a checkpoint and was never heard of again."""
-    gone = Attempt(keeper)
-    gone.checkpoints.begin(FIRST)
-    gone.checkpoints.make(Progress("r1", "i1", done=20, sent_up_to=120, parts=2, counts={"created": 20}))
+def vanished(store):
+    """An attempt that has made a checkpoint and was then killed."""
+    gone = Attempt(store)
+    gone.checkpoints.start(FIRST)
+    gone.checkpoints.renew(LATER)
     return gone
 
 
-def test_the_first_attempt_finds_nothing_and_waits_for_nobody(keeper, attempt):
+def test_the_first_attempt_finds_no_checkpoint_and_does_not_wait(store, attempt):
     assert attempt.checkpoints.take_over() is None
-    sent_up_to = attempt.checkpoints.begin(FIRST)
-    assert attempt.slept == []
-    assert len(sent_up_to.writer) == 16
-    assert 0 < sent_up_to.until - time.time() <= LEASE
-    assert keeper.load() == {**sent_up_to.__dict__}
+    checkpoint = attempt.checkpoints.start(FIRST)
+    assert attempt.slept == 0
+    assert len(checkpoint.writer) == 16
+    assert checkpoint.lease_until == START + LEASE
+    assert store.load() == checkpoint.to_dict()
 
 
-def test_what_is_kept_is_small_and_plain(keeper, vanished):
-    kept = keeper.load()
-    assert {name: kept[name] for name in ("run", "input", "done", "sent_up_to", "parts", "counts")} == {
-        **{"run": "r1", "input": "i1", "done": 20, "sent_up_to": 120, "parts": 2},
-        "counts": {"created": 20},
+def test_stores_a_small_object_with_a_version(store, vanished):
+    stored = store.load()
+    assert {name: stored[name] for name in ("version", "run", "input", "done_up_to", "sent_up_to", "parts")} == {
+        **{"version": 1, "run": "r1", "input": "i1"},
+        **{"done_up_to": 20, "sent_up_to": 120, "parts": 2},
     }
-    assert len(json.dumps(kept)) < 250
+    assert len(json.dumps(stored)) < 300
 
 
-def test_an_attempt_that_ended_properly_is_followed_at_once(attempt, vanished):
-    last = vanished.checkpoints.make(Progress("r1", "i1", done=30, sent_up_to=120))
-    vanished.checkpoints.end(last, may_follow_at_once=True)
+def test_does_not_wait_for_an_attempt_that_returned_its_lease(attempt, vanished):
+    vanished.checkpoints.release(LATER, is_quiet=True)
     found = attempt.checkpoints.take_over()
-    assert (found.done, found.sent_up_to, attempt.slept) == (30, 120, [])
+    assert (found.done_up_to, found.sent_up_to, attempt.slept) == (20, 120, 0)
 
 
-def test_an_attempt_whose_requests_may_be_under_way_still_is_waited_for(attempt, vanished):
-    last = vanished.checkpoints.make(Progress("r1", "i1", done=30, sent_up_to=120))
-    vanished.checkpoints.end(last, may_follow_at_once=False)
-    assert attempt.checkpoints.take_over().done == 30
-    assert len(attempt.slept) == 1
+def test_waits_for_an_attempt_whose_requests_may_be_under_way(attempt, vanished):
+    last = vanished.checkpoints.renew(LATER)
+    vanished.checkpoints.release(last, is_quiet=False)
+    assert attempt.checkpoints.take_over().done_up_to == 20
+    assert attempt.slept > 0
 
 
-def test_an_attempt_that_vanished_is_waited_for_until_it_cannot_send_any_more(attempt, vanished):
+def test_waits_until_the_lease_of_a_killed_attempt_has_expired(attempt, vanished):
     found = attempt.checkpoints.take_over()
-    assert (found.done, found.sent_up_to, found.parts, found.counts) == (20, 120, 2, {"created": 20})
-    (slept,) = attempt.slept
-    assert LEASE < slept <= LEASE + CLOCKS_APART
+    assert (found.done_up_to, found.sent_up_to, found.parts) == (20, 120, 2)
+    assert LEASE < attempt.slept <= LEASE + MAX_CLOCK_DIFFERENCE
+
+
+def test_stops_waiting_when_the_lease_is_returned(store, vanished):
+    waiting = Attempt(store, meanwhile=lambda: vanished.checkpoints.release(LATER, is_quiet=True))
+    assert waiting.checkpoints.take_over().lease_until == 0
+    assert waiting.slept <= MAX_CLOCK_DIFFERENCE
+    waiting.meanwhile = lambda: None
+    waiting.checkpoints.start(LATER)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "waits"), [(-3600, None), (-CLOCKS_APART - 1, None), (86400, LEASE + CLOCKS_APART)]
+    ("seconds", "waits"), [(-3600, 0), (-MAX_CLOCK_DIFFERENCE - 1, 0), (86400, LEASE + MAX_CLOCK_DIFFERENCE)]
 )
-def test_nobody_waits_longer_than_a_lease_whatever_a_clock_said(keeper, attempt, vanished, seconds, waits):
-    keeper.save({**keeper.load(), "until": time.time() + seconds})
+def test_waits_at_most_for_one_lease_whatever_the_other_clock_said(store, attempt, vanished, seconds, waits):
+    store.save({**store.load(), "lease_until": START + seconds})
     attempt.checkpoints.take_over()
-    assert attempt.slept == ([] if waits is None else [waits])
+    assert attempt.slept == waits
 
 
-def test_an_attempt_that_is_alive_is_not_taken_over(keeper, vanished):
-    alive = vanished
-    second = Attempt(keeper, meanwhile=lambda: alive.checkpoints.make(Progress("r1", "i1", done=40)))
-    with pytest.raises(LeaseLostError, match="Another attempt is at work"):
+def test_does_not_take_over_from_an_attempt_that_is_running(store, vanished):
+    second = Attempt(store, meanwhile=lambda: vanished.checkpoints.renew(LATER))
+    with pytest.raises(LeaseLostError, match="Another attempt is running"):
         second.checkpoints.take_over()
-    alive.checkpoints.ensure_lease()
+    vanished.checkpoints.ensure_lease()
 
 
-def test_of_two_attempts_that_wait_one_gets_it(keeper, vanished):
-    first = Attempt(keeper)
-    second = Attempt(keeper, meanwhile=lambda: first.checkpoints.begin(first.checkpoints.take_over()))
+def test_of_two_attempts_that_wait_one_takes_the_lease(store, vanished):
+    first = Attempt(store)
+    second = Attempt(store, meanwhile=lambda: first.checkpoints.start(first.checkpoints.take_over()))
     with pytest.raises(LeaseLostError):
         second.checkpoints.take_over()
     first.checkpoints.ensure_lease()
 
 
-@pytest.mark.parametrize("known", [None, "a run that is not over"])
-def test_of_two_attempts_that_looked_at_the_same_moment_one_gets_it(keeper, known):
+@pytest.mark.parametrize("known", [None, "an unfinished run"])
+def test_of_two_attempts_that_looked_at_the_same_time_one_takes_the_lease(store, known):
     if known:
-        last = Attempt(keeper)
-        last.checkpoints.end(last.checkpoints.begin(FIRST), may_follow_at_once=True)
-    first, second = Attempt(keeper), Attempt(keeper)
+        last = Attempt(store)
+        last.checkpoints.release(last.checkpoints.start(FIRST), is_quiet=True)
+    first, second = Attempt(store), Attempt(store)
     for each in (first, second):
         each.checkpoints.take_over()
-    first.checkpoints.begin(FIRST)
-    with pytest.raises(LeaseLostError, match="Another attempt is at work"):
-        second.checkpoints.begin(FIRST)
-    first.checkpoints.make(FIRST)
+    first.checkpoints.start(FIRST)
+    with pytest.raises(LeaseLostError, match="Another attempt is running"):
+        second.checkpoints.start(FIRST)
+    first.checkpoints.renew(FIRST)
 
 
-def test_who_goes_on_looks_whether_another_one_began_at_that_very_moment(keeper, vanished):
-    vanished.checkpoints.end(FIRST, may_follow_at_once=True)
-    first, second = Attempt(keeper), Attempt(keeper)
+def test_an_attempt_that_resumes_looks_again_after_it_has_taken_the_lease(store, vanished):
+    vanished.checkpoints.release(FIRST, is_quiet=True)
+    first, second = Attempt(store), Attempt(store)
     for each in (first, second):
         each.checkpoints.take_over()
     # Both have looked a second time before either has written.
-    overtaken = keeper.load() | {"writer": "the second", "until": time.time() + LEASE}
-    first.meanwhile = lambda: keeper.save(overtaken)
-    with pytest.raises(LeaseLostError, match="Another attempt has sent_up_to"):
-        first.checkpoints.begin(FIRST)
+    overtaken = store.load() | {"writer": "the second", "lease_until": START + LEASE}
+    first.meanwhile = lambda: store.save(overtaken)
+    with pytest.raises(LeaseLostError, match="Another attempt has taken the lease"):
+        first.checkpoints.start(FIRST)
     with pytest.raises(LeaseLostError):
         first.checkpoints.ensure_lease()
 
 
-def test_an_attempt_that_was_taken_over_makes_no_checkpoint_and_sends_nothing(keeper, attempt, vanished):
-    taken = attempt.checkpoints.begin(attempt.checkpoints.take_over())
-    with pytest.raises(LeaseLostError, match="this one ends here"):
-        vanished.checkpoints.make(Progress("r1", "i1", done=99))
+def test_an_attempt_that_lost_its_lease_makes_no_checkpoint_and_sends_nothing(store, attempt, vanished):
+    taken = attempt.checkpoints.start(attempt.checkpoints.take_over())
+    with pytest.raises(LeaseLostError, match="this one ends"):
+        vanished.checkpoints.renew(LATER)
     with pytest.raises(LeaseLostError):
         vanished.checkpoints.ensure_lease()
-    with pytest.raises(LeaseLostError):
-        vanished.checkpoints.end(Progress("r1", "i1", done=99), may_follow_at_once=True)
-    assert keeper.load() == taken.__dict__
+    vanished.checkpoints.release(LATER, is_quiet=True)
+    assert store.load() == taken.to_dict()
     attempt.checkpoints.ensure_lease()
 
 
-def test_what_is_read_before_the_first_checkpoint_is_free(attempt):
+def test_reads_before_the_first_checkpoint_need_no_lease(attempt):
     attempt.checkpoints.ensure_lease()
 
 
-def test_a_lease_lasts_half_a_minute_and_is_renewed_after_ten_seconds(attempt):
-    attempt.checkpoints.begin(FIRST)
+def test_a_lease_lasts_30_seconds_and_is_renewed_after_10(attempt):
+    attempt.checkpoints.start(FIRST)
     assert not attempt.checkpoints.is_due
-    attempt.now += BEAT + 0.1
+    attempt.now += RENEW_AFTER + 0.1
     assert attempt.checkpoints.is_due
     attempt.now = LEASE - 0.1
     attempt.checkpoints.ensure_lease()
-    attempt.checkpoints.make(FIRST)
+    attempt.checkpoints.renew(FIRST)
     attempt.now += LEASE - 0.1
     attempt.checkpoints.ensure_lease()
     attempt.now += 0.2
@@ -193,19 +216,18 @@ def test_a_lease_lasts_half_a_minute_and_is_renewed_after_ten_seconds(attempt):
         attempt.checkpoints.ensure_lease()
 
 
-def test_a_lease_counts_from_before_it_was_kept(keeper):
-    """Whoever reads it must not begin before it is over."""
-    slow = Attempt(keeper)
+def test_a_lease_counts_from_before_it_was_stored(tmp_path):
+    """An attempt that reads it must not start before it has expired."""
+    store = FileCheckpointStore(storage_path(tmp_path / "progress.json"))
+    slow = Attempt(store)
 
-    class SlowKeeper:
-        load = staticmethod(keeper.load)
-
+    class SlowStore(FileCheckpointStore):
         def save(self, state):
-            keeper.save(state)
+            super().save(state)
             slow.now += 20
 
-    slow.checkpoints = Checkpoints(SlowKeeper(), clock=lambda: slow.now)
-    slow.checkpoints.begin(FIRST)
+    slow.checkpoints = Checkpoints(SlowStore(storage_path(tmp_path / "progress.json")), clock=lambda: slow.now)
+    slow.checkpoints.start(FIRST)
     slow.now += 9
     slow.checkpoints.ensure_lease()
     slow.now += 2
@@ -213,70 +235,154 @@ def test_a_lease_counts_from_before_it_was_kept(keeper):
         slow.checkpoints.ensure_lease()
 
 
-def test_a_lease_that_ran_out_can_be_had_again_if_nobody_else_came(attempt):
-    attempt.checkpoints.begin(FIRST)
+def test_an_expired_lease_is_renewed_if_no_other_attempt_has_taken_it(attempt):
+    attempt.checkpoints.start(FIRST)
     attempt.now += 100
-    attempt.checkpoints.make(FIRST)
-    assert attempt.slept == [1.0], "and looked once more, whether somebody came at that very moment"
+    attempt.checkpoints.renew(FIRST)
+    assert attempt.slept == SETTLE_TIME, "and verified once more"
     attempt.checkpoints.ensure_lease()
 
 
-def test_two_that_come_at_the_same_moment_do_not_both_send(keeper):
-    late = Attempt(keeper)
-    late.checkpoints.begin(FIRST)
-    other = Attempt(keeper)
+def test_two_attempts_that_take_the_lease_at_the_same_time_do_not_both_send(store):
+    late = Attempt(store)
+    late.checkpoints.start(FIRST)
+    other = Attempt(store)
     late.now += 100
 
-    def begin():
+    def take():
         other.checkpoints.take_over()
-        other.checkpoints.begin(FIRST)
+        other.checkpoints.start(FIRST)
 
-    late.meanwhile = begin
+    late.meanwhile = take
     with pytest.raises(LeaseLostError):
-        late.checkpoints.make(FIRST)
+        late.checkpoints.renew(FIRST)
     with pytest.raises(LeaseLostError):
         late.checkpoints.ensure_lease()
-    other.checkpoints.make(FIRST)
+    other.checkpoints.renew(FIRST)
 
 
-def test_a_finished_run_is_forgotten_and_sends_nothing_more(keeper, attempt):
-    attempt.checkpoints.finish(attempt.checkpoints.begin(FIRST))
-    assert keeper.load() is None
+def test_a_finished_run_leaves_no_checkpoint_and_sends_nothing_more(store, attempt):
+    attempt.checkpoints.finish(attempt.checkpoints.start(FIRST))
+    assert store.load() is None
     with pytest.raises(LeaseLostError, match="has stopped"):
         attempt.checkpoints.ensure_lease()
 
 
-def test_an_attempt_that_airflow_makes_after_a_finished_one_learns_that_all_is_done(keeper):
-    """The process ended before Airflow knew; whoever clears the task wants it again."""
-    first = Attempt(keeper, go="2")
-    first.checkpoints.finish(first.checkpoints.begin(FIRST))
-    assert Attempt(keeper, go="2").checkpoints.take_over().finished == "2"
-    cleared = Attempt(keeper, go="5")
+def test_a_retry_after_a_finished_run_finds_it_and_a_cleared_task_does_not(store):
+    """The process may end before Airflow has recorded its result."""
+    first = Attempt(store, generation="2")
+    first.checkpoints.finish(first.checkpoints.start(FIRST))
+    assert Attempt(store, generation="2").checkpoints.take_over().finished
+    cleared = Attempt(store, generation="5")
     assert cleared.checkpoints.take_over() is None
-    cleared.checkpoints.begin(FIRST)
-    assert keeper.load()["finished"] == ""
+    cleared.checkpoints.start(FIRST)
+    assert store.load()["finished"] is False
 
 
 def test_an_attempt_that_stops_sends_nothing_more(attempt):
-    attempt.checkpoints.begin(FIRST)
+    attempt.checkpoints.start(FIRST)
     attempt.checkpoints.stop()
     with pytest.raises(LeaseLostError, match="has stopped"):
         attempt.checkpoints.ensure_lease()
 
 
-def test_a_checkpoint_that_cannot_be_kept_lends_nothing(object_store):
+def test_a_checkpoint_that_cannot_be_stored_renews_nothing(object_store):
     attempt = Attempt(FileCheckpointStore(storage_path("memory://bucket/progress.json")))
-    attempt.checkpoints.begin(FIRST)
+    attempt.checkpoints.start(FIRST)
     object_store.breaks = True
     attempt.now += LEASE - 1
     with pytest.raises(ConnectionError):
-        attempt.checkpoints.make(FIRST)
+        attempt.checkpoints.renew(FIRST)
     attempt.checkpoints.ensure_lease()
     attempt.now += 2
     with pytest.raises(LeaseLostError):
         attempt.checkpoints.ensure_lease()
 
 
-def test_what_a_newer_version_keeps_besides_is_passed_over(keeper, attempt, vanished):
-    keeper.save({**keeper.load(), "until": 0, "colour": "red"})
-    assert attempt.checkpoints.take_over().done == 20
+# Damaged and foreign checkpoints
+
+VALID = FIRST.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("", "is empty"),
+        (json.dumps(VALID)[:40], "is damaged: it is not valid JSON"),
+        ("[]", "is damaged: it is a list, not an object"),
+        ("null", "is damaged: it is a NoneType"),
+        ("{}", "has format version None, but this version of the provider reads 1"),
+        (json.dumps({**VALID, "version": 2}), "has format version 2"),
+        (json.dumps({**VALID, "version": True}), "has format version True"),
+        (json.dumps({name: VALID[name] for name in VALID if name != "parts"}), "lacks or must not have parts"),
+        (json.dumps({**VALID, "color": "red"}), "lacks or must not have color"),
+        (json.dumps({**VALID, "parts": "2"}), "is damaged: parts is '2'"),
+        (json.dumps({**VALID, "done_up_to": None}), "is damaged: done_up_to is None"),
+        (json.dumps({**VALID, "finished": 1}), "is damaged: finished is 1"),
+    ],
+)
+def test_a_damaged_checkpoint_is_an_error_that_names_the_file(tmp_path, data, problem):
+    path = tmp_path / "progress.json"
+    path.write_text(data)
+    attempt = Attempt(FileCheckpointStore(storage_path(path)))
+    with pytest.raises(StoredStateError) as raised:
+        attempt.checkpoints.take_over()
+    assert f"The checkpoint {path} " in str(raised.value)
+    assert problem in str(raised.value)
+    assert "ignore_checkpoint=True" in str(raised.value)
+    assert path.read_text() == data
+    assert attempt.checkpoints.take_over(ignore=True) is None
+    attempt.checkpoints.start(FIRST)
+
+
+@pytest.mark.parametrize("state", ["text", [], {}, {**VALID, "version": 7}, {**VALID, "parts": "2"}])
+def test_a_damaged_task_state_is_an_error(state):
+    attempt = Attempt(TaskStateCheckpointStore(TaskState(key=state), "key"))
+    with pytest.raises(StoredStateError, match="The task state key"):
+        attempt.checkpoints.take_over()
+
+
+# Two stores
+
+
+@pytest.fixture
+def two_stores(tmp_path):
+    task_state = TaskState()
+    file = FileCheckpointStore(storage_path(tmp_path / "progress.json"))
+    return task_state, file, FallbackCheckpointStore(TaskStateCheckpointStore(task_state, "key"), file)
+
+
+def test_resumes_a_run_that_began_under_an_airflow_without_task_state(two_stores):
+    task_state, file, both = two_stores
+    earlier = Attempt(file)
+    earlier.checkpoints.start(FIRST)
+    earlier.checkpoints.renew(LATER)
+    upgraded = Attempt(both)
+    found = upgraded.checkpoints.take_over()
+    assert (found.done_up_to, upgraded.slept > LEASE) == (20, True)
+    upgraded.checkpoints.start(found)
+    assert file.load() is None, "from now on, the task state has it"
+    assert task_state["key"]["done_up_to"] == 20
+
+
+def test_the_newer_of_two_checkpoints_counts(two_stores):
+    task_state, file, both = two_stores
+    newer = LATER.to_dict() | {"sequence": 8}
+    for states in ((FIRST.to_dict() | {"sequence": 7}, newer), (newer, FIRST.to_dict() | {"sequence": 7})):
+        task_state["key"], other = states
+        file.save(other)
+        assert Attempt(both).checkpoints.take_over().done_up_to == 20
+
+
+def test_returns_the_lease_through_the_file_if_the_supervisor_is_gone(two_stores):
+    task_state, file, both = two_stores
+    orphan = Attempt(both)
+    orphan.checkpoints.start(FIRST)
+    task_state.is_reachable = False
+    orphan.checkpoints.release(LATER, is_quiet=True)
+    task_state.is_reachable = True
+    following = Attempt(both)
+    assert following.checkpoints.take_over().done_up_to == 20
+    assert following.slept == 0
+    following.checkpoints.start(LATER)
+    assert file.load() is None

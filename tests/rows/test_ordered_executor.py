@@ -1,4 +1,4 @@
-"""As many requests are under way as it takes to reach the limit; rows on the same person never overtake each other."""
+"""The executor reaches the rate limit at any latency, and never reorders rows about the same person."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ import time
 
 import pytest
 
-from airflow_provider_360learning.rows.ordered_executor import (
-    INITIAL_LATENCY,
-    MAX_UNDER_WAY,
-    Batch,
-    Latency,
-    OrderedExecutor,
-)
-from airflow_provider_360learning.rows.results import Result
-from airflow_provider_360learning.rows.schema import CheckedRow
-from airflow_provider_360learning.rows.sources import Row
+from airflow_provider_360learning.rows.latency import INITIAL_LATENCY, Latency
+from airflow_provider_360learning.rows.ordered_executor import MAX_RUNNING, OrderedExecutor
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.rows.support import bulk, outcomes_in, people, writes
@@ -27,51 +19,97 @@ from tests.unlimited_sandbox import CONNECTION
 # Order
 
 
-def batch_of(number, *subjects):
-    batch = Batch()
-    for subject in subjects:
-        batch.add(CheckedRow(Row(number, None, {}, {}), key=f"{subject} {number}", subject=subject), None)
-    return batch
-
-
-def done(rows):
-    return [Result(row.row.number, row.key, "updated") for row in rows]
-
-
-def test_rows_on_the_same_person_never_overlap_and_keep_their_order():
+def test_items_with_a_common_key_never_overlap_and_keep_their_order():
     random.seed(4)
     began, running, overlaps = [], set(), []
     lock = threading.Lock()
 
-    def apply(rows, unconfirmed):
-        subjects = {row.subject for row in rows}
+    def call(item):
+        number, keys = item
         with lock:
-            overlaps.extend(running & subjects)
-            running.update(subjects)
-            began.extend((row.subject, row.row.number) for row in rows)
+            overlaps.extend(running & keys)
+            running.update(keys)
+            began.extend((key, number) for key in keys)
         time.sleep(random.uniform(0, 0.004))
         with lock:
-            running.difference_update(subjects)
-        return done(rows)
+            running.difference_update(keys)
 
-    batches = [batch_of(number, *random.sample("abcdefgh", random.randint(1, 3))) for number in range(300)]
-    expected = sorted((row.subject, row.row.number) for batch in batches for row in batch.rows)
-    waiting, ended, most = batches[::-1], [], 0
-    with OrderedExecutor(apply, pace=1000, latency=Latency()) as in_order:
-        while len(ended) < len(batches):
-            while waiting and in_order.has_capacity:
-                in_order.begin(waiting.pop())
+    items = [(number, frozenset(random.sample("abcdefgh", random.randint(1, 3)))) for number in range(300)]
+    expected = sorted((key, number) for number, keys in items for key in keys)
+    waiting, ended, most = items[::-1], [], 0
+    with OrderedExecutor(call, capacity=lambda: MAX_RUNNING) as executor:
+        while len(ended) < len(items):
+            while waiting and executor.has_capacity:
+                executor.submit(waiting[-1], waiting.pop()[1])
             most = max(most, len(running))
-            ended += filter(None, [in_order.wait(timeout=5)])
+            ended += executor.collect(timeout=5)
+        assert executor.is_idle
     assert overlaps == []
     assert sorted(began) == expected
-    for subject, numbers in itertools.groupby(sorted(began, key=lambda one: one[0]), key=lambda one: one[0]):
+    for key, numbers in itertools.groupby(sorted(began, key=lambda one: one[0]), key=lambda one: one[0]):
         in_turn = [number for _, number in numbers]
-        assert in_turn == sorted(in_turn), subject
-    assert most > 1, "others are under way meanwhile"
+        assert in_turn == sorted(in_turn), key
+    assert most > 1, "items without a common key run at once"
 
 
-def test_roles_of_one_person_are_given_in_the_order_of_the_rows(sandbox, tmp_path):
+def test_a_task_that_was_not_processed_is_collected_again():
+    """A signal handler may raise while the results of a task are taken in."""
+    with OrderedExecutor(str, capacity=lambda: 1) as executor:
+        executor.submit(1)
+        interrupted = executor.collect(timeout=5)
+        assert next(interrupted).result == "1"
+        interrupted.close()
+        assert not executor.is_idle
+        assert executor.is_quiet
+        assert [task.result for task in executor.collect(timeout=5)] == ["1"]
+        assert executor.is_idle
+
+
+def test_drain_drops_what_has_not_started_and_waits_for_the_rest():
+    release = threading.Event()
+    with OrderedExecutor(lambda item: release.wait(20) and item, capacity=lambda: 2) as executor:
+        executor.submit("first", {"ana"})
+        executor.submit("second", {"ana"})
+        release.set()
+        assert [task.result for task in executor.drain(timeout=10)] == ["first"]
+        assert executor.is_idle
+
+
+def test_map_yields_results_in_the_order_of_the_items_and_runs_few_at_once():
+    running, most = set(), []
+    lock = threading.Lock()
+
+    def call(number):
+        with lock:
+            running.add(number)
+            most.append(len(running))
+        time.sleep(0.001 * (number % 5))
+        with lock:
+            running.discard(number)
+        return number
+
+    with OrderedExecutor(call, capacity=lambda: 4) as executor:
+        assert list(executor.map(range(100))) == list(range(100))
+    assert 1 < max(most) <= 4
+
+
+def test_map_raises_the_first_error_and_calls_nothing_for_later_items():
+    called = []
+
+    def call(number):
+        called.append(number)
+        if number == 20:
+            raise ValueError("twenty")
+
+    with (
+        pytest.raises(ValueError, match="twenty"),
+        OrderedExecutor(call, capacity=lambda: 4) as executor,
+    ):
+        list(executor.map(range(1000)))
+    assert len(called) < 40
+
+
+def test_assigns_roles_of_one_person_in_the_order_of_the_rows(sandbox, tmp_path):
     """The first request of each person takes longest."""
     rows = [
         {"user": user, "group_id": group, "role": role}
@@ -89,55 +127,50 @@ def test_roles_of_one_person_are_given_in_the_order_of_the_rows(sandbox, tmp_pat
         assert in_turn == [(row["group_id"], row["role"]) for row in rows if row["user"] == user]
 
 
-def test_rows_on_other_people_do_not_wait_for_a_slow_one(sandbox, tmp_path):
+def test_a_slow_row_does_not_delay_rows_about_other_people(sandbox, tmp_path):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.6, mentions="person1@")
     bulk("create_user", people(50), results_path=tmp_path)
     arrived = {entry["user"]: entry["arrived_at"] for entry in writes(sandbox)}
     slow = arrived["person1@acme.test"]
-    assert sum(moment - slow < 0.6 for moment in arrived.values()) > 25
+    assert sum(at - slow < 0.6 for at in arrived.values()) > 25
 
 
 # Pace
 
 
 @pytest.mark.parametrize(
-    ("pace", "seconds", "most"),
-    [(5, 0.4, 5), (5, 2.0, 15), (1, 0.1, 3), (1000, 1.0, MAX_UNDER_WAY), (2, INITIAL_LATENCY, 5)],
+    ("pace", "seconds", "requests"), [(5, 0.4, 5), (5, 2.0, 15), (1, 0.1, 3), (2, INITIAL_LATENCY, 5)]
 )
-def test_as_many_are_under_way_as_the_limit_needs_at_this_latency(pace, seconds, most):
-    release = threading.Event()
-
-    def apply(rows, unconfirmed):
-        release.wait(20)
-        return done(rows)
-
+def test_as_many_requests_are_under_way_as_the_limit_needs_at_this_latency(pace, seconds, requests):
     latency = Latency()
     latency.seconds = seconds
-    with OrderedExecutor(apply, pace, latency) as in_order:
-        numbers = itertools.count(1)
-        sent_up_to = 0
-        while in_order.has_capacity:
-            number = next(numbers)
-            in_order.begin(batch_of(number, str(number)))
-            sent_up_to += 1
+    assert latency.requests_to_reach(pace) == requests
+
+
+def test_capacity_is_bounded():
+    release = threading.Event()
+    with OrderedExecutor(lambda item: release.wait(20), capacity=lambda: 1000) as executor:
+        submitted = 0
+        while executor.has_capacity:
+            executor.submit(submitted)
+            submitted += 1
         release.set()
-        for _ in range(sent_up_to):
-            in_order.wait(timeout=10)
-        assert in_order.is_idle
-    assert sent_up_to == most
+        assert submitted == MAX_RUNNING
 
 
-def test_latency_is_what_was_seen_lately():
-    latency = Latency()
+def test_latency_is_a_moving_average():
+    now = [0.0]
+    latency = Latency(clock=lambda: now[0])
     assert latency.seconds == INITIAL_LATENCY
-    latency.done()
+    latency.stop()
     assert latency.seconds == INITIAL_LATENCY, "nothing was sent"
-    for _ in range(2):
-        latency.sending()
-        time.sleep(0.02)
-        latency.sending()
-        latency.done()
-    assert 0.02 <= latency.seconds < INITIAL_LATENCY
+    for seconds, expected in ((0.5, 0.5), (1.0, 0.6)):
+        latency.start()
+        now[0] += seconds / 2
+        latency.start()
+        now[0] += seconds / 2
+        latency.stop()
+        assert latency.seconds == pytest.approx(expected)
 
 
 @pytest.fixture

@@ -172,8 +172,8 @@ def test_who_is_through_completed_at_a_moment_that_is_said(sandbox, statistics, 
     [
         ({"external_id": " "}, "external_id", "is missing or empty"),
         ({"mail": "grace"}, "mail", "an email address"),
-        ({"mail": "nobody@acme.test"}, "mail", "which nobody in 360Learning has"),
-        ({"mail": LINUS_MAIL}, "mail", "who was invited must accept first"),
+        ({"mail": "nobody@acme.test"}, "mail", "which no user in 360Learning has"),
+        ({"mail": LINUS_MAIL}, "mail", "an invited person must accept first"),
         ({"progress": -1}, "progress", "from 0 to 100"),
         ({"progress": 101}, "progress", "from 0 to 100"),
         ({"progress": 33.3}, "progress", "an integer from 0 to 100"),
@@ -370,10 +370,10 @@ def test_rows_that_an_attempt_may_have_sent_that_was_ended_can_be_sent_again(san
 
 def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
     sandbox.control.add_fault(IMPORT, kind="drop_before")
-    with pytest.raises(AirflowFailException, match="3 of 3 rows were not done"):
+    with pytest.raises(AirflowFailException, match="3 of 3 rows were rejected"):
         statistics(several(3))
     sandbox.control.clear_journal()
-    with pytest.raises(AirflowFailException, match="3 of 3 rows were not done"):
+    with pytest.raises(AirflowFailException, match="3 of 3 rows were rejected"):
         statistics(several(3), retry_failed_only=True)
     assert writes(sandbox) == []
     assert statistics(several(3), retry_failed_only=True, resend_unconfirmed=True)["outcomes"] == {"imported": 3}
@@ -415,7 +415,7 @@ def test_a_fact_is_remembered_also_where_a_later_one_has_the_same_key(sandbox, s
 
 def test_what_one_platform_has_accepted_says_nothing_about_another(sandbox, statistics):
     statistics(several(2), skip_unchanged=True)
-    with pytest.raises(AirflowFailException, match="2 of 2 rows were not done"):
+    with pytest.raises(AirflowFailException, match="2 of 2 rows were rejected"):
         statistics(several(2), skip_unchanged=True, external_platform="Other")
 
 

@@ -36,6 +36,7 @@ _PLAIN_MAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 #: Blanks of Unicode (category Zs), which include the no-break ones.
 _BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _JOINERS = "\u200c\u200d"
+_LINES = "\t\n\r"
 #: Invisible although their category does not say so: fillers, and the character that replaces unreadable ones.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufffd")
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
@@ -43,6 +44,8 @@ _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _EPOCH = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
+#: Maximum number of digits of a number that is written as a string.
+_MAX_DIGITS = 40
 #: Numbers of seconds since 1970 begin in March 1973: smaller ones are rather dates such as 20261001.
 _MIN_EPOCH, _MIN_EPOCH_MILLISECONDS, _MAX_EPOCH_MILLISECONDS = 1e8, 1e11, 1e14
 
@@ -51,7 +54,10 @@ def shown(value: Any) -> str:
     """Return a value as an error shows it: at most :data:`MAX_SHOWN` characters."""
     if isinstance(value, str):
         value = value[: MAX_SHOWN + 1]  # a long one is not copied in full
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a long {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
@@ -157,9 +163,16 @@ def parse_url(value: Any) -> str:
 
 
 def parse_multiline_text(value: Any) -> str:
-    """Return a string, such as HTML, as it is."""
+    """
+    Return a string, such as HTML, as it is.
+
+    :raises PydanticCustomError: if it is not a string, or contains control characters other than line breaks and tabs.
+    """
     if not isinstance(value, str):
         raise invalid(value, "a string")
+    _refuse_invisible(
+        value, value, lambda text, index: unicodedata.category(text[index]) == "Cf" or text[index] in _LINES
+    )
     return value
 
 
@@ -167,12 +180,12 @@ def parse_password(value: Any) -> SecretStr:
     """
     Return a password, never changed and never shown.
 
-    :raises PydanticCustomError: if it is not a string.
+    :raises PydanticCustomError: if it is not a string, or cannot be encoded.
     """
     if isinstance(value, SecretStr):
         return value
-    if not isinstance(value, str):
-        raise problem("must be a string")
+    if not isinstance(value, str) or any(unicodedata.category(character) == "Cs" for character in value):
+        raise problem("must be a string of valid Unicode")
     return SecretStr(value)
 
 
@@ -189,9 +202,9 @@ def _parse_mail(value: Any, pattern: re.Pattern[str], expected: str) -> str:
 def _as_string(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(int(value)) < 10**_MAX_DIGITS:
         return str(int(value))
-    if isinstance(value, Decimal) and value.is_finite():
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _MAX_DIGITS:
         return format(value, "f")
     if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
@@ -317,7 +330,7 @@ def parse_timestamp(value: Any) -> datetime:
     :raises PydanticCustomError: if it is not a timestamp, or has no time zone.
     """
     read = _read_timestamp(value)
-    if read is None or read.tzinfo is None:
+    if read is None or read.utcoffset() is None:
         raise invalid(value, "a timestamp with a time zone, such as 2026-12-01T09:00:00Z", _advice_for_timestamp(value))
     try:
         read = read.astimezone(UTC)

@@ -38,7 +38,10 @@ def _check_statistics(arguments: ImportExternalCourseStats) -> None:
 class ExternalActions(ApiAdapter):
     """Courses of other providers, and the statistics of learners there."""
 
-    @action(ImportExternalCourses, write=WriteSpec("importExternalCourses", key=("external_id",), batched=True))
+    @action(
+        ImportExternalCourses,
+        write=WriteSpec("importExternalCourses", key=("external_id",), batched=True, rows_per_request=MAX_STATISTICS),
+    )
     def import_external_courses(self, arguments: ImportExternalCourses) -> ActionSteps[list[str | None]]:
         """
         Create or update courses of another provider (``importExternalCourses``).
@@ -79,6 +82,7 @@ class ExternalActions(ApiAdapter):
             key=("external_id", "mail", "first_activity"),
             subject_fields=2,
             batched=True,
+            rows_per_request=MAX_STATISTICS,
         ),
         check=_check_statistics,
     )

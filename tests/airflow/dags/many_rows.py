@@ -36,7 +36,8 @@ def shorten_leases(seconds: float | None) -> None:
     if seconds is not None:
         from airflow_provider_360learning.rows import checkpoints
 
-        checkpoints.LEASE, checkpoints.BEAT, checkpoints.CLOCKS_APART = seconds, seconds / 3, seconds / 6
+        checkpoints.LEASE, checkpoints.RENEW_AFTER = seconds, seconds / 3
+        checkpoints.MAX_CLOCK_DIFFERENCE = seconds / 6
 
 
 @dag(dag_id=DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), catchup=False)

@@ -65,7 +65,7 @@ def test_every_fault_is_reported_with_its_row_line_field_and_value(tmp_path, ref
         "ana@acme.test,Ana again,learner\n",
     )
     assert [(one["row"], one["line"], one["field"], one["value"]) for one in refuse("create_user", file)] == [
-        (2, 3, "first_name", "two\nlines"),
+        (2, 3, "first_name", "two\\nlines"),
         (2, 3, "role", "boss"),
         (3, 5, "mail", "cy"),
         (4, 6, None, None),
@@ -159,7 +159,7 @@ def test_the_error_says_how_many_rows_are_wrong_where_the_report_is_and_the_firs
     with pytest.raises(AirflowFailException) as raised:
         bulk("create_user", [*people(1), {"mail": "ana"}], results_path=results)
     said = str(raised.value)
-    assert "1 of 2 rows of the list are wrong" in said
+    assert "1 of 2 rows of the list are invalid" in said
     assert f"{results}/rejected/errors.jsonl" in said
     assert "row 2: mail is 'ana'" in said
     assert "on_invalid='skip'" in said
@@ -353,7 +353,7 @@ def test_the_value_of_a_row_wins_over_the_one_that_all_share(sandbox, results):
         ({"allow_empty": "perhaps"}, "allow_empty is 'perhaps', but must be true or false"),
         ({"skip_unchanged": "perhaps"}, "skip_unchanged is 'perhaps'"),
         ({"dry_run": 2}, "dry_run is 2"),
-        ({"max_failures": "few"}, "max_failures is 'few', but must be a number"),
+        ({"max_failures": "few"}, "max_failures is 'few', but must be an integer"),
         ({"max_failures": -1}, "max_failures is -1"),
         ({"max_failures": float("nan")}, "max_failures is nan"),
         ({"results_path": "results"}, "not absolute"),
@@ -397,7 +397,7 @@ def test_numbers_and_flags_may_come_as_the_text_that_a_template_renders_to(sandb
         [],
         results_path=results,
         allow_empty="True",
-        max_failures="0.5",
+        max_failure_ratio="0.5",
         dry_run="false",
         skip_unchanged="False",
     )

@@ -1,0 +1,144 @@
+"""The rows that are left, read a second time and grouped into batches: what is sent in one request, and what need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from airflow_provider_360learning.rows.changes import Changes
+from airflow_provider_360learning.rows.checkpoints import Checkpoint
+from airflow_provider_360learning.rows.config import RowsConfig
+from airflow_provider_360learning.rows.preflight import RowChecker
+from airflow_provider_360learning.rows.results import (
+    INVALID,
+    UNCHANGED,
+    UNKNOWN,
+    WOULD_SEND,
+    Result,
+    ResultStore,
+    read_last_results,
+)
+from airflow_provider_360learning.rows.schema import CheckedRow
+from airflow_provider_360learning.rows.writers import RowWriter, unknown
+
+#: Maximum number of rows in a batch of which few are to be sent.
+MAX_ROWS_PER_BATCH = 20
+
+
+@dataclass(eq=False)
+class Batch:
+    """
+    Consecutive rows, of which some are sent in one request.
+
+    :param unconfirmed: Whether an earlier attempt may have sent them.
+    :param rows: All rows.
+    :param to_send: The rows that are sent.
+    :param known: Results of the other rows.
+    :param results: Results of all rows, once they are known; set by the sender's own thread only.
+    :param is_transient_failure: Whether all that was sent failed, and may succeed later.
+    """
+
+    unconfirmed: bool = False
+    rows: list[CheckedRow] = field(default_factory=list)
+    to_send: list[CheckedRow] = field(default_factory=list)
+    known: list[Result] = field(default_factory=list)
+    results: list[Result] | None = None
+    is_transient_failure: bool = False
+
+    @property
+    def last_row(self) -> int:
+        """Number of the last row."""
+        return self.rows[-1].row.number
+
+    def add(self, row: CheckedRow, known: Result | None) -> None:
+        """
+        Add a row.
+
+        :param row: The row.
+        :param known: Its result, if it need not be sent.
+        """
+        self.rows.append(row)
+        if known is None:
+            self.to_send.append(row)
+        else:
+            self.known.append(known)
+
+    def end(self, sent: list[Result]) -> None:
+        """
+        Set the results.
+
+        :param sent: Results of the rows that were sent.
+        """
+        self.is_transient_failure = bool(sent) and all(not one.is_done and one.retryable for one in sent)
+        self.results = sorted([*self.known, *sent], key=lambda result: result.row)
+
+
+class BatchReader:
+    """
+    Reads the rows that are left.
+
+    :param config: The run.
+    :param rows: The rows, which have been checked once.
+    :param writer: What is done with them.
+    :param changes: Which rows change something; ``None``: all.
+    :param results: The results of this run.
+    """
+
+    def __init__(
+        self, config: RowsConfig, rows: RowChecker, writer: RowWriter, changes: Changes | None, results: ResultStore
+    ) -> None:
+        self._config = config
+        self._rows = rows
+        self._writer = writer
+        self._changes = changes
+        self._results = results
+        # What failed in the last run may have been done all the same. Of events, only those failed that were not sent.
+        self._may_be_done = config.retry_failed_only and not writer.append_only
+
+    def read(self, checkpoint: Checkpoint) -> Iterator[Batch]:
+        """
+        Yield the batches after a checkpoint.
+
+        :param checkpoint: The checkpoint.
+        :raises InvalidRequestError: if the rows are not those that were checked; none that differs is yielded.
+        """
+        batch = Batch()
+        earlier = self._earlier_results(checkpoint)
+        max_rows = max(MAX_ROWS_PER_BATCH, 2 * self._writer.rows_per_request)
+        for row in self._rows.second_pass():
+            number, known = row.row.number, next(earlier, None)
+            if number <= checkpoint.done_up_to:
+                if self._changes and known:
+                    self._changes.record(row, known)
+                continue
+            unconfirmed = self._may_be_done or number <= checkpoint.sent_up_to
+            if batch.rows and (batch.unconfirmed != unconfirmed or len(batch.rows) == max_rows):
+                yield batch
+                batch = Batch()
+            batch.unconfirmed = unconfirmed
+            batch.add(row, known or self._result_without_sending(row))
+            if len(batch.to_send) == self._writer.rows_per_request:
+                yield batch
+                batch = Batch()
+        if batch.rows:
+            yield batch
+
+    def _earlier_results(self, checkpoint: Checkpoint) -> Iterator[Result | None]:
+        """Yield, for each row, the result of this run or, with retry_failed_only, of the last one, if it stays."""
+        if self._config.retry_failed_only:
+            for result in read_last_results(self._config.results_path):
+                is_unconfirmed = self._config.resend_unconfirmed and result.outcome == UNKNOWN
+                yield None if result.retryable or is_unconfirmed else result
+        elif checkpoint.done_up_to and self._changes:
+            yield from self._results.read_parts(checkpoint.parts)
+
+    def _result_without_sending(self, row: CheckedRow) -> Result | None:
+        number, key = row.row.number, row.key
+        if row.errors:
+            problems = "; ".join(error.problem for error in row.errors)
+            return Result(number, key, INVALID, error_code="invalid", message=problems)
+        if self._changes and not self._changes.changes_something(row):
+            return Result(number, key, UNCHANGED)
+        if self._changes and self._changes.is_unconfirmed(row) and not self._config.resend_unconfirmed:
+            return unknown(row, "An earlier run may have done it.")
+        return Result(number, key, WOULD_SEND) if self._config.dry_run else None

@@ -1,0 +1,144 @@
+"""What a run does, with which rows, and where its files are: one frozen value, made by the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_360learning.files.storage import StoragePath, storage_path
+from airflow_provider_360learning.rows.sources import Source
+
+#: Maximum number of attempts of one request: a minute of failures is short in a run of hours.
+MAX_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyAction:
+    """
+    Apply an action to each row.
+
+    :param action: Name of the action.
+    :param defaults: Arguments for rows that do not have them.
+    """
+
+    action: str
+    defaults: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStatistics:
+    """
+    Import statistics of learners in courses of an external provider.
+
+    :param group_id: Id of the group whose library has the courses.
+    :param external_platform: Name of the provider.
+    :param verify_users_exist: Whether to report unknown email addresses before anything is sent.
+    """
+
+    group_id: str
+    external_platform: str
+    verify_users_exist: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCourses:
+    """
+    Create or update courses of an external provider.
+
+    :param group_id: Id of the group whose library receives the courses.
+    :param external_platform: Name of the provider.
+    :param author_id: Id of an author or admin of the group.
+    """
+
+    group_id: str
+    external_platform: str
+    author_id: str
+
+
+Job: TypeAlias = ApplyAction | ImportStatistics | ImportCourses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsConfig:
+    """
+    Everything that decides what a run does.
+
+    :param job: What is done with the rows.
+    :param source: The rows.
+    :param column_mapping: Columns of the source to those of the action.
+    :param learning360_conn_id: The connection to 360Learning.
+    :param pool_slots: Pool slots of the task, which are its share of the rate limits where no state is shared.
+    :param run_as_user: The operating system user of the task.
+    :param results_path: Folder of the results.
+    :param rejected_path: Folder of the rejected rows.
+    :param state_path: Folder of the remembered state, if one was given.
+    :param on_invalid: Whether an invalid row fails the task before anything is sent, or is skipped.
+    :param allow_empty: Whether a source without rows is accepted.
+    :param skip_unchanged: Whether rows that would change nothing are not sent; ``None``: for updates only.
+    :param max_failures: Maximum number of rejected rows.
+    :param max_failure_ratio: Maximum share of rejected rows, from 0 to 1.
+    :param retry_failed_only: Whether only the rows of the last run that can be retried are sent.
+    :param ignore_checkpoint: Whether an unfinished earlier attempt is ignored.
+    :param resend_unconfirmed: Whether rows with an unknown outcome are sent again.
+    :param dry_run: Whether nothing is sent.
+    :param max_attempts: Maximum number of attempts of one request.
+    """
+
+    job: Job
+    source: Source
+    column_mapping: Mapping[str, str | None]
+    learning360_conn_id: str
+    pool_slots: int
+    run_as_user: str | None
+    results_path: ObjectStoragePath
+    rejected_path: ObjectStoragePath
+    state_path: ObjectStoragePath | None
+    on_invalid: str
+    allow_empty: bool
+    skip_unchanged: bool | None
+    max_failures: int | None
+    max_failure_ratio: float | None
+    retry_failed_only: bool
+    ignore_checkpoint: bool
+    resend_unconfirmed: bool
+    dry_run: bool
+    max_attempts: int = MAX_ATTEMPTS
+
+    @property
+    def results_folder(self) -> ObjectStoragePath:
+        """Folder that this run writes its results to."""
+        return self.results_path / "dry_run" if self.dry_run else self.results_path
+
+    @property
+    def rejected_folder(self) -> ObjectStoragePath:
+        """Folder that this run writes its rejected rows to."""
+        return self.rejected_path / "dry_run" if self.dry_run else self.rejected_path
+
+    @property
+    def state_folder(self) -> ObjectStoragePath:
+        """Folder of the remembered state."""
+        return self.state_path or self.results_path
+
+    def allowed_failures(self, rows: int) -> float:
+        """
+        Return how many rows may be rejected.
+
+        :param rows: Number of rows.
+        """
+        limits: list[float] = [] if self.max_failures is None else [self.max_failures]
+        if self.max_failure_ratio is not None:
+            limits.append(self.max_failure_ratio * rows)
+        return min(limits, default=0)
+
+
+def folder(path: StoragePath, map_index: int) -> ObjectStoragePath:
+    """
+    Return a folder; mapped tasks have a subfolder each, since they would replace each other's files.
+
+    :param path: The folder that the operator was given.
+    :param map_index: Index of a mapped task, otherwise -1.
+    """
+    return storage_path(path) if map_index < 0 else storage_path(path) / str(map_index)

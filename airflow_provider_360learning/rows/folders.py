@@ -1,0 +1,202 @@
+"""
+The folders of a run: they can be written to, and no other run writes to them at the same time.
+
+Two runs that write to one folder would replace each other's files, so that each folder has one owner. The owner is a file with a lease. Object stores have no lock, so that two runs which claim a folder in the same second
+both succeed; the first to renew its claim then learns of the other and ends, before it replaces a file.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.rows.config import RowsConfig
+from airflow_provider_360learning.rows.error_report import ERRORS
+from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
+
+#: Name of the file.
+OWNER = "owner.json"
+VERSION = 1
+#: Duration of a claim in seconds.
+CLAIM = 60.0
+#: Seconds after which a claim is renewed.
+RENEW_AFTER = 20.0
+
+
+class FolderInUseError(Learning360Error):
+    """Another run writes to the folder; a later try can succeed."""
+
+    transient = True
+
+
+class FolderNotWritableError(Learning360Error):
+    """A folder cannot be written to."""
+
+
+class FolderOwner:
+    """
+    The claim of one run to a folder.
+
+    :param folder: The folder.
+    :param owner: Name of the task that claims it. Another attempt of the same task may always claim it: which attempt
+        may write is decided by the lease of the checkpoint.
+    :param wall_clock: Returns seconds since 1970.
+    """
+
+    def __init__(self, folder: ObjectStoragePath, owner: str, wall_clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._path = folder / OWNER
+        self._owner = owner
+        self._wall_clock = wall_clock
+        self._token = secrets.token_hex(8)
+        self._renew_at = 0.0
+
+    def claim(self) -> None:
+        """
+        Claim the folder.
+
+        :raises FolderInUseError: if another run has claimed it; its name is in the message.
+        """
+        found = self._load()
+        if found and found["owner"] != self._owner and found["until"] > self._wall_clock():
+            raise self._in_use(found["owner"])
+        self._save()
+
+    def renew(self, *, force: bool = False) -> None:
+        """
+        Renew the claim, if it is time.
+
+        :param force: Verify the claim in any case: before a file is replaced.
+        :raises FolderInUseError: if another run has claimed the folder.
+        """
+        if not force and self._wall_clock() < self._renew_at:
+            return
+        found = self._load()
+        if found and found["token"] != self._token:
+            raise self._in_use(found["owner"])
+        self._save()
+
+    def release(self) -> None:
+        """Remove the claim, unless another run has it."""
+        try:
+            found = self._load()
+        except StoredStateError:
+            return
+        if found and found["token"] == self._token:
+            self._path.unlink(missing_ok=True)
+
+    def _load(self) -> dict[str, Any] | None:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        found = parse_object(data, self._path, VERSION, "Remove it if no task is running on this folder.")
+        if not isinstance(found.get("until"), int | float) or not {"owner", "token"} <= found.keys():
+            raise StoredStateError(self._path, "is damaged", "Remove it if no task is running on this folder.")
+        return found
+
+    def _save(self) -> None:
+        now = self._wall_clock()
+        claim = {"version": VERSION, "owner": self._owner, "token": self._token, "until": now + CLAIM}
+        write_atomic(self._path, json.dumps(claim).encode())
+        self._renew_at = now + RENEW_AFTER
+
+    def _in_use(self, owner: str) -> FolderInUseError:
+        return FolderInUseError(
+            f"{self._folder} is in use by {owner}. Let that task end, or give each task a folder of its own "
+            "(results_path, state_path)."
+        )
+
+
+class Claims:
+    """
+    The claims of one run to its folders.
+
+    :param owners: One per folder.
+    """
+
+    def __init__(self, owners: Sequence[FolderOwner]) -> None:
+        self._owners = owners
+
+    def renew(self, *, force: bool = False) -> None:
+        """
+        Renew all claims, if it is time.
+
+        :param force: Verify them in any case: before a file is replaced.
+        :raises FolderInUseError: if another run has claimed a folder.
+        """
+        for owner in self._owners:
+            owner.renew(force=force)
+
+
+@contextmanager
+def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Claims]:
+    """
+    Verify that the folders of a run can be written to, claim them, and remove the error report of an earlier run.
+
+    A dry run claims nothing: it replaces the files of other dry runs only.
+
+    :param config: The run.
+    :param context: Airflow's context; empty outside a task.
+    :raises FolderNotWritableError: naming the folder and its connection.
+    :raises FolderInUseError: naming the run that has claimed one.
+    """
+    check_writable("results_path", config.results_folder)
+    check_writable("rejected_path", config.rejected_folder)
+    if config.state_path and not config.dry_run:
+        check_writable("state_path", config.state_path)
+    name = owner_name(config, context)
+    claimed = {} if config.dry_run else {str(each): each for each in (config.results_path, config.state_folder)}
+    owners: list[FolderOwner] = []
+    try:
+        for folder in claimed.values():
+            owner = FolderOwner(folder, name)
+            owner.claim()
+            owners.append(owner)
+        (config.rejected_folder / ERRORS).unlink(missing_ok=True)
+        yield Claims(owners)
+    finally:
+        for owner in owners:
+            owner.release()
+
+
+def check_writable(argument: str, folder: ObjectStoragePath) -> None:
+    """
+    Write and remove a small file, before the first request.
+
+    :param argument: Name of the argument that names the folder.
+    :param folder: The folder.
+    :raises FolderNotWritableError: naming the folder and its connection.
+    """
+    probe = folder / f".write-test-{secrets.token_hex(4)}"
+    try:
+        write_atomic(probe, b"")
+        probe.unlink()
+    except Exception as error:  # each file system raises its own
+        connection = f"connection {folder.conn_id!r}" if folder.conn_id else "no connection"
+        raise FolderNotWritableError(
+            f"{argument} {folder} ({connection}) cannot be written to: {type(error).__name__}: {error}. Correct the "
+            "path or its permissions. Nothing was sent."
+        ) from error
+
+
+def owner_name(config: RowsConfig, context: Mapping[str, Any]) -> str:
+    """
+    Return the name of the run, the same in all of its attempts.
+
+    :param config: The run.
+    :param context: Airflow's context; empty outside a task.
+    """
+    task_instance = context.get("ti")
+    if task_instance is None:
+        return f"the run with results_path {config.results_path}"
+    name = f"task {task_instance.task_id} of DAG {task_instance.dag_id}, run {task_instance.run_id}"
+    return name if task_instance.map_index < 0 else f"{name}, map index {task_instance.map_index}"

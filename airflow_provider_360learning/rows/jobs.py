@@ -1,0 +1,112 @@
+"""The writer for what a run does with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_360learning.api.actions import BoundAction
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.models.base import ActionArguments, parse_argument
+from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
+from airflow_provider_360learning.api.models.fields import parse_id, parse_text
+from airflow_provider_360learning.files.key_table import KeyTable
+from airflow_provider_360learning.rows.config import ApplyAction, ImportCourses, ImportStatistics, RowsConfig
+from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, ignore_case, no_further_checks
+from airflow_provider_360learning.rows.writers import BatchedWriter, RowWriter, per_row_writer, write_of
+
+
+def make_writer(config: RowsConfig, api: LearningApi) -> RowWriter:
+    """
+    Return the writer for what a run does.
+
+    :param config: The run.
+    :param api: The actions.
+    :raises InvalidRequestError: if an argument is invalid; nothing was sent.
+    """
+    job = config.job
+    if isinstance(job, ApplyAction):
+        return per_row_writer(api, job.action, job.defaults)
+    if isinstance(job, ImportStatistics):
+        return _statistics_writer(api, job, resend_unconfirmed=config.resend_unconfirmed)
+    return _courses_writer(api, job)
+
+
+class UserCheck:
+    """
+    Finds email addresses that no user has, with one listing of all users.
+
+    :param api: The actions.
+    """
+
+    def __init__(self, api: LearningApi) -> None:
+        self._api = api
+        self._mails: KeyTable | None = None
+
+    def __call__(self, arguments: ExternalStatistic) -> Iterable[tuple[str, str]]:
+        """Yield what is invalid in the email address of a row, if anything is."""
+        if self._mails is None:
+            self._mails = self._api.read_users(_mails_of)
+        mail = arguments.mail
+        if self._mails.get(ignore_case(mail)) is None:
+            yield "mail", f"mail is {mail!r}, which no user in 360Learning has (an invited person must accept first)"
+
+
+def _statistics_writer(api: LearningApi, job: ImportStatistics, *, resend_unconfirmed: bool) -> BatchedWriter:
+    action = api.import_external_course_stats
+    return _batched_writer(
+        api,
+        "import_statistics",
+        job,
+        action,
+        ExternalStatistic,
+        lambda rows: action(group_id=job.group_id, external_platform=job.external_platform, statistics=rows),
+        also=UserCheck(api) if job.verify_users_exist else no_further_checks,
+        common_errors={"group_not_found"},
+        resend_unconfirmed=resend_unconfirmed,
+    )
+
+
+def _courses_writer(api: LearningApi, job: ImportCourses) -> BatchedWriter:
+    parse_argument("author_id", parse_id, job.author_id)
+    action = api.import_external_courses
+    return _batched_writer(
+        api,
+        "import_external_courses",
+        job,
+        action,
+        ExternalCourse,
+        lambda rows: action(
+            group_id=job.group_id, external_platform=job.external_platform, author_id=job.author_id, courses=rows
+        ),
+        common_errors={"group_not_found", "user_not_found", "authorId"},  # no row names a user: it is the author
+        resend_unconfirmed=True,  # identified by the provider's id, a course sent twice is the same course
+    )
+
+
+def _batched_writer(
+    api: LearningApi,
+    name: str,
+    job: ImportStatistics | ImportCourses,
+    action: BoundAction[..., Any],
+    model: type[ActionArguments],
+    send: Any,
+    *,
+    also: RowCheck = no_further_checks,
+    **options: Any,
+) -> BatchedWriter:
+    # Invalid ones are reported before anything is sent.
+    parse_argument("group_id", parse_id, job.group_id)
+    parse_argument("external_platform", parse_text, job.external_platform)
+    write = write_of(action)
+    target = f"{job.group_id} {job.external_platform}"
+    append_only = not api.client.spec.endpoints[write.operation].may_resend
+    schema = RowSchema(action.name, model, write, {}, also=also)
+    return BatchedWriter(name, target, schema, write, send, outcome="imported", append_only=append_only, **options)
+
+
+def _mails_of(users: Iterable[Mapping[str, Any]]) -> KeyTable:
+    mails = KeyTable()
+    for user in users:
+        mails.put(ignore_case(str(user["mail"])), "")
+    return mails

@@ -1,0 +1,223 @@
+"""Send the rows at the rate limit, write their results, and make checkpoints."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.rows.batches import Batch, BatchReader
+from airflow_provider_360learning.rows.changes import Changes
+from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
+from airflow_provider_360learning.rows.latency import Latency
+from airflow_provider_360learning.rows.ordered_executor import OrderedExecutor, Task
+from airflow_provider_360learning.rows.progress_log import ProgressLog
+from airflow_provider_360learning.rows.results import Result, ResultStore
+from airflow_provider_360learning.rows.writers import RowWriter
+
+log = logging.getLogger(__name__)
+
+#: Maximum number of batches whose results are in memory.
+MAX_OPEN_BATCHES = 100
+#: Consecutive transient failures after which the attempt ends, since 360Learning is down.
+MAX_CONSECUTIVE_FAILURES = 5
+#: Seconds that requests under way get to end when the attempt must end.
+LAST_WAIT = 2.0
+
+
+class OutageError(Learning360Error):
+    """Several consecutive requests failed transiently: this attempt ends, and the next one sends the same rows."""
+
+    transient = True
+
+
+class Sender:
+    """
+    Sends rows and records what became of them.
+
+    One thread owns all state: the threads that send only return results. Every count is derived from what that thread
+    has written.
+
+    :param batches: The rows.
+    :param writer: What is done with them.
+    :param results: Where the results are written.
+    :param changes: What is remembered, if anything is.
+    :param checkpoints: The checkpoint and the lease; ``None`` in a dry run.
+    :param pace: Requests per second that the rate limit allows.
+    :param latency: Latency of the requests.
+    :param progress_log: Logs how far the run is.
+    :param renew_claims: Renews the claims to the folders; called with each checkpoint.
+    """
+
+    def __init__(
+        self,
+        batches: BatchReader,
+        writer: RowWriter,
+        results: ResultStore,
+        changes: Changes | None,
+        checkpoints: Checkpoints | None,
+        *,
+        pace: float,
+        latency: Latency,
+        progress_log: ProgressLog,
+        renew_claims: Callable[[], None],
+    ) -> None:
+        self._batches = batches
+        self._writer = writer
+        self._results = results
+        self._changes = changes
+        self._checkpoints = checkpoints
+        self._latency = latency
+        self._progress_log = progress_log
+        self._renew_claims = renew_claims
+        self._executor = OrderedExecutor(self._apply, lambda: latency.requests_to_reach(pace))
+        #: Batches in the order of the rows whose results are not in a part.
+        self._open: deque[Batch] = deque()
+        #: Those that failed transiently since the last success: the next attempt sends them again if this one ends.
+        self._consecutive_failures: list[Batch] = []
+
+    def send(self, checkpoint: Checkpoint) -> Checkpoint:
+        """
+        Send all rows after a checkpoint and return the last checkpoint.
+
+        If it cannot, it writes what is certain and returns the lease, so that the next attempt has little to confirm
+        and need not wait.
+
+        :raises LeaseLostError: if another attempt has the lease.
+        :raises OutageError: if 360Learning is down.
+        """
+        self._checkpoint = checkpoint
+        with self._executor:
+            try:
+                self._send_all(self._batches.read(checkpoint))
+            except BaseException:
+                self._release()
+                raise
+        return self._checkpoint
+
+    def _apply(self, batch: Batch) -> list[Result]:
+        """Send a batch, in a thread."""
+        try:
+            return self._writer.recover(batch.to_send) if batch.unconfirmed else self._writer.send(batch.to_send)
+        finally:
+            self._latency.stop()
+
+    def _send_all(self, batches: Iterator[Batch]) -> None:
+        following = next(batches, None)
+        while following or self._open:
+            while following and self._executor.has_capacity and self._may_submit(following):
+                self._submit(following)
+                following = next(batches, None)
+            if not self._executor.is_idle:
+                for task in self._executor.collect(timeout=0.5):
+                    self._collect(task)
+                self._check_outage()
+            if self._is_checkpoint_due(following):
+                self._make_checkpoint(following)
+            self._progress_log.report(self._outcomes_in_memory)
+
+    def _may_submit(self, batch: Batch) -> bool:
+        """Return whether the last checkpoint covers these rows; the number of open batches is bounded, too."""
+        if not batch.to_send or self._checkpoints is None:
+            return len(self._open) < MAX_OPEN_BATCHES
+        return batch.last_row <= self._checkpoint.sent_up_to
+
+    def _submit(self, batch: Batch) -> None:
+        self._open.append(batch)
+        if batch.to_send:
+            self._executor.submit(batch, {row.subject for row in batch.to_send})
+        else:
+            batch.end([])
+
+    def _collect(self, task: Task[Batch, list[Result]]) -> None:
+        """Take in the results of a batch; repeating it changes nothing."""
+        if task.error is not None:
+            raise task.error
+        batch = task.item
+        batch.end(task.result or [])
+        if not batch.is_transient_failure:
+            self._consecutive_failures.clear()
+        elif batch not in self._consecutive_failures:
+            self._consecutive_failures.append(batch)
+
+    def _check_outage(self) -> None:
+        if len(self._consecutive_failures) >= MAX_CONSECUTIVE_FAILURES:
+            raise self._outage()
+
+    def _outage(self) -> OutageError:
+        last = self._consecutive_failures[-1].results or []
+        return OutageError(
+            f"{len(self._consecutive_failures)} consecutive requests failed; the last one: "
+            f"{last[0].message if last else ''} A later attempt resumes from here."
+        )
+
+    def _outcomes_in_memory(self) -> Counter[str]:
+        return Counter(result.outcome for batch in self._open for result in batch.results or ())
+
+    # Checkpoints
+
+    def _is_checkpoint_due(self, following: Batch | None) -> bool:
+        if following is None and self._executor.is_idle:
+            return True
+        if following is None or not self._executor.has_capacity or self._may_submit(following):
+            return self._checkpoints is not None and self._checkpoints.is_due
+        # The last checkpoint does not cover the next rows. One checkpoint per row would be too many, though.
+        if self._executor.is_idle and self._consecutive_failures:
+            raise self._outage()
+        certain = sum(len(batch.rows) for batch in self._certain())
+        return self._executor.is_idle or 3 * certain >= self._writer.rows_ahead
+
+    def _certain(self, *, at_end: bool = False) -> Iterator[Batch]:
+        """Yield the open batches, in order, whose results will not change any more."""
+        for batch in self._open:
+            if batch.results is None or (batch in self._consecutive_failures and not at_end):
+                return
+            if batch.last_row > self._checkpoint.done_up_to:
+                yield batch
+
+    def _make_checkpoint(self, following: Batch | None) -> None:
+        """Write what is certain as a part, then a checkpoint that says so and which rows may be sent next."""
+        is_idle = self._executor.is_idle
+        if self._checkpoints is not None:
+            self._renew_claims()
+            if not self._checkpoints.is_valid:  # another attempt may be writing parts with the same names
+                self._checkpoint = self._checkpoints.renew(self._checkpoint)
+        self._write_part(at_end=following is None and is_idle)
+        if self._checkpoints is None:
+            return
+        allowed = self._checkpoint.done_up_to + self._writer.rows_ahead
+        if following is not None and is_idle:
+            allowed = max(allowed, following.last_row)
+        sent_up_to = max(self._checkpoint.sent_up_to, allowed)
+        self._checkpoint = self._checkpoints.renew(replace(self._checkpoint, sent_up_to=sent_up_to))
+
+    def _write_part(self, *, at_end: bool) -> None:
+        certain = list(self._certain(at_end=at_end))
+        rows = [pair for batch in certain for pair in zip(batch.rows, batch.results or (), strict=True)]
+        if rows:
+            self._results.write_part(self._checkpoint.parts + 1, rows)
+            self._checkpoint = self._checkpoint.with_part([result for _, result in rows])
+            for row, result in rows if self._changes else ():
+                self._changes.record(row, result)  # type: ignore[union-attr]  # checked
+        self._progress_log.count(result for _, result in rows)
+        while self._open and self._open[0].results and self._open[0].last_row <= self._checkpoint.done_up_to:
+            self._open.popleft()
+
+    def _release(self) -> None:
+        """Write what is certain and return the lease."""
+        if self._checkpoints is None:
+            return
+        self._checkpoints.stop()
+        if not self._checkpoints.is_valid:
+            return
+        try:
+            for task in self._executor.drain(LAST_WAIT):
+                if task.error is None:
+                    self._collect(task)
+            self._write_part(at_end=False)
+            # A request that is still under way may be done later: then the next attempt waits for the lease.
+            self._checkpoints.release(self._checkpoint, is_quiet=self._executor.is_quiet)
+        except Exception as error:  # the error that ended this attempt is the one to report
+            log.warning("The lease could not be returned (%s); the next attempt waits until it expires", error)

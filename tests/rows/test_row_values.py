@@ -1,0 +1,375 @@
+"""Invalid and unusual values in rows: each is refused by name before the first request, or normalized."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from decimal import Decimal
+from math import inf, nan
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    GRACE_MAIL,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+)
+from tests.rows.support import bulk, json_lines, outcomes_in, put, results_in, writes
+
+ANA = "ana@acme.test"
+FIELD_ID = "c" * 24
+PLATFORM = "Courses & More"
+STATISTIC = {
+    "external_id": "c1",
+    "mail": GRACE_MAIL,
+    "progress": 40,
+    "time_spent_seconds": 60,
+    "first_activity": "2026-03-05T10:00:00Z",
+    "last_activity": "2026-03-06T10:00:00Z",
+}
+#: One time, as sources write it.
+SAME_TIME = [
+    "2026-03-05T10:00:00Z",
+    "2026-03-05T10:00:00.000Z",
+    "2026-03-05T12:00:00+02:00",
+    1772704800,
+    "1772704800000",
+    datetime.datetime(2026, 3, 5, 10, tzinfo=datetime.UTC),
+]
+
+
+class NaTType(datetime.datetime):
+    """Stands in for the class of ``pandas.NaT``, which is a datetime, too."""
+
+    def __new__(cls):
+        return super().__new__(cls, 1, 1, 1)
+
+
+class ndarray:  # noqa: N801 - named as numpy's
+    """Stands in for a numpy array: iterable, and without a truth value."""
+
+    def __init__(self, *values):
+        self._values = values
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __bool__(self):
+        raise ValueError("The truth value of an array is ambiguous")
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def errors_of(sandbox, results):
+    """Return the row errors of rows that are refused before anything is sent."""
+
+    def errors_of(action, *rows, **arguments):
+        with pytest.raises(AirflowFailException, match="Nothing was sent"):
+            bulk(action, list(rows), results_path=results, **arguments)
+        assert writes(sandbox) == []
+        return json_lines(results / "rejected" / "errors.jsonl")
+
+    return errors_of
+
+
+@pytest.fixture
+def body_of(sandbox, results):
+    """Return the body of the request that one row leads to."""
+
+    def body_of(action, row, **arguments):
+        bulk(action, [row], results_path=results, **arguments)
+        return writes(sandbox)[-1]["body"]
+
+    return body_of
+
+
+@pytest.fixture
+def import_statistics(sandbox, results):
+    """Import statistics of a course that the sandbox knows, and return the result of the task."""
+    course = {"external_id": "c1", "title": "One", "launch_url": "https://courses.test/1", "language": "en"}
+    Learning360Hook().api.import_external_courses(
+        group_id=ROOT_GROUP_ID, external_platform=PLATFORM, author_id=ADMIN_ID, courses=[course]
+    )
+
+    def import_statistics(*rows, **arguments):
+        operator = Learning360ImportStatisticsOperator(
+            task_id="import",
+            rows=list(rows),
+            group_id=ROOT_GROUP_ID,
+            external_platform=PLATFORM,
+            results_path=str(results),
+            **arguments,
+        )
+        return operator.execute({})
+
+    return import_statistics
+
+
+# Text
+
+
+INVISIBLE = [
+    ("\u200b", "U+200B ZERO WIDTH SPACE"),
+    ("\ufeff", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+    ("\u200e", "U+200E LEFT-TO-RIGHT MARK"),
+    ("\u202a", "U+202A LEFT-TO-RIGHT EMBEDDING"),
+    ("\u202e", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+    ("\u2060", "U+2060 WORD JOINER"),
+    ("\u00ad", "U+00AD SOFT HYPHEN"),
+    ("\ufffd", "U+FFFD REPLACEMENT CHARACTER"),
+    ("\u2028", "U+2028 LINE SEPARATOR"),
+    ("\u3164", "U+3164 HANGUL FILLER"),
+    ("\ue000", "U+E000"),
+    ("\ud800", "U+D800"),
+    ("\0", "U+0000"),
+    ("\x1b", "U+001B"),
+    ("\n", "U+000A"),
+]
+
+
+@pytest.mark.parametrize(("character", "name"), INVISIBLE, ids=[name for _, name in INVISIBLE])
+def test_refuses_invisible_characters_by_name(errors_of, character, name):
+    row = {"mail": f"a{character}na@acme.test", "first_name": f"A{character}na", "group_id": ROOT_GROUP_ID}
+    mail, first_name = errors_of("create_user", row)
+    for error in (mail, first_name):
+        assert name in error["problem"]
+    assert (mail["field"], first_name["field"]) == ("mail", "first_name")
+
+
+@pytest.mark.parametrize("character", ["\u200c", "\u200d"])
+def test_accepts_joiners_between_letters_of_a_name_and_refuses_them_in_an_address(body_of, errors_of, character):
+    name = f"\u0645\u06cc{character}\u062e\u0648\u0627\u0647\u0645"  # a Persian word
+    (error,) = errors_of("create_user", {"mail": f"\u0645{character}\u062e@acme.test"})
+    assert error["field"] == "mail"
+    (error,) = errors_of("create_user", {"mail": ANA, "first_name": f"{character}Ana"})
+    assert error["field"] == "first_name"
+    assert body_of("create_user", {"mail": ANA, "first_name": name})["firstName"] == name
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["  Zo\u00e9  Le\u00a0Roy\t", "Zoe\u0301 Le Roy", "Zo\u00e9\u2003Le\u202fRoy", "\u3000Zo\u00e9 Le Roy\r\n"],
+)
+def test_writes_a_name_in_one_way(body_of, written):
+    assert body_of("create_user", {"mail": ANA, "first_name": written})["firstName"] == "Zo\u00e9 Le Roy"
+
+
+def test_finds_a_group_however_its_name_is_written(sandbox, results):
+    rows = [{"name": "Équipe Lyon"}]
+    bulk("create_group", rows, results_path=results)
+    for written in (" Équipe  Lyon", unicodedata.normalize("NFD", "Équipe Lyon"), "Équipe\u00a0Lyon"):
+        bulk("create_group", [{"name": written}], results_path=results)
+        assert outcomes_in(results) == ["already_exists"]
+
+
+@pytest.mark.parametrize("written", [" ana@acme.test ", "ana@acme.test\u00a0", "\tana@acme.test\n"])
+def test_trims_an_address(body_of, written):
+    assert body_of("create_user", {"mail": written})["mail"] == ANA
+
+
+def test_normalizes_an_address(body_of):
+    assert body_of("create_user", {"mail": "zoe\u0301@acme.test"})["mail"] == "zo\u00e9@acme.test"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0\t", None, NaTType()], ids=repr)
+def test_a_blank_cell_changes_nothing(sandbox, results, blank):
+    bulk("update_user", [{"user": GRACE_MAIL, "first_name": blank, "job": "Admiral"}], results_path=results)
+    (request,) = writes(sandbox)
+    assert request["body"] == {"job": "Admiral"}
+
+
+def test_a_blank_cell_of_a_file_takes_the_default(sandbox, tmp_path, results):
+    put(tmp_path / "in.csv", f"mail,lang\n{ANA},  \n")
+    bulk("create_user", tmp_path / "in.csv", results_path=results, defaults={"lang": "fr"})
+    assert writes(sandbox)[0]["body"]["lang"] == "fr"
+
+
+@pytest.mark.parametrize("password", ["  s3cret  ", "e\u0301\u00a0\u200b", "\ufeffx"])
+def test_never_changes_a_password(sandbox, results, password):
+    row = {"mail": ANA, "mode": "create_active_and_mail_password", "password": password}
+    bulk("create_user", [row], results_path=results)
+    assert sandbox.control.has_password(ANA, password)
+
+
+def test_never_shows_a_password(errors_of):
+    row = {"mail": "ana", "password": "planted-secret", "mode": "invite"}
+    assert "planted-secret" not in str(errors_of("create_user", row))
+    for invalid in (["planted-secret"], "planted-secret\ud800", {"planted-secret": 1}):
+        (error,) = errors_of("create_user", {"mail": ANA, "mode": "create_active", "password": invalid})
+        assert (error["field"], error["value"]) == ("password", None)
+        assert "planted-secret" not in str(error)
+
+
+def test_shows_at_most_200_characters_of_a_value(errors_of):
+    (error,) = errors_of("create_user", {"mail": "x" * 10_000})
+    assert len(error["value"]) == 200
+    assert len(error["problem"]) < 300
+
+
+def test_addresses_that_differ_in_one_letter_are_two_people(sandbox, results):
+    rows = [{"mail": "hans.groß@acme.test"}, {"mail": "hans.gross@acme.test"}]
+    bulk("create_user", rows, results_path=results)
+    assert outcomes_in(results) == ["invited", "invited"]
+
+
+def test_addresses_that_differ_in_case_only_are_duplicates(errors_of):
+    (error,) = errors_of("create_user", {"mail": "zoé@acme.test"}, {"mail": "ZOE\u0301@acme.test"})
+    assert (error["row"], error["field"]) == (2, "mail")
+
+
+# Custom fields
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("red", "red"),
+        (7, "7"),
+        (7.0, "7"),
+        (0.25, "0.25"),
+        (Decimal("1E+3"), "1000"),
+        (datetime.date(2026, 10, 1), "2026-10-01"),
+        (datetime.datetime(2026, 10, 1), "2026-10-01"),
+    ],
+    ids=repr,
+)
+def test_writes_the_value_of_a_custom_field(body_of, value, sent):
+    body = body_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: value}})
+    assert body["customFields"] == [{"customField": FIELD_ID, "value": sent}]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, ["red"], {"a": 1}, " ", NaTType(), ndarray("red"), nan, inf, b"red", datetime.datetime(2026, 1, 1, 9)],
+    ids=repr,
+)
+def test_refuses_a_custom_field_that_cannot_be_written(errors_of, value):
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: value}})
+    assert error["field"] == "custom_fields"
+    assert FIELD_ID in error["problem"]
+
+
+@pytest.mark.parametrize("value", ["red", "[1]", "{", 7, ["red"], {"color": "red"}, {7: "red"}, ndarray()], ids=repr)
+def test_refuses_custom_fields_that_are_not_an_object(errors_of, value):
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": value})
+    assert error["field"] == "custom_fields"
+
+
+def test_reads_custom_fields_from_json(body_of):
+    body = body_of("update_user", {"user": GRACE_MAIL, "custom_fields": f'{{"{FIELD_ID}": "red"}}'})
+    assert body["customFields"] == [{"customField": FIELD_ID, "value": "red"}]
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1001.5, nan, ["x"], {"x": 1}, ndarray("x"), b"x", 10**100], ids=lambda one: type(one).__name__
+)
+def test_refuses_a_value_that_is_not_text(errors_of, value):
+    (error,) = errors_of("create_user", {"mail": ANA, "custom": value})
+    assert (error["field"], "must be a string" in error["problem"]) == ("custom", True)
+
+
+# Lists
+
+
+@pytest.mark.parametrize("item", [None, 1001, {}, ["x"], True])
+@pytest.mark.parametrize(
+    ("action", "row", "column"),
+    [
+        ("create_user", {"mail": ANA}, "other_group_ids"),
+        ("create_user", {"mail": ANA}, "labels"),
+        ("enroll_users", {"session_id": FIELD_ID}, "users"),
+        ("enroll_groups", {"session_id": FIELD_ID}, "group_ids"),
+        ("add_to_catalog", {"group_id": SALES_GROUP_ID}, "course_ids"),
+    ],
+)
+def test_refuses_a_list_of_anything_but_strings(errors_of, action, row, column, item):
+    (error,) = errors_of(action, {**row, column: [item]})
+    assert error["field"] == f"{column}[0]"
+
+
+@pytest.mark.parametrize("cell", ["[null]", "[1001]", "[{}]"])
+def test_leaves_out_a_row_with_an_invalid_list(sandbox, tmp_path, results, cell):
+    put(tmp_path / "in.csv", f"mail;other_group_ids\n{ANA};{cell}\nbo@acme.test;{SALES_GROUP_ID}\n")
+    bulk("create_user", tmp_path / "in.csv", results_path=results, on_invalid="skip")
+    assert outcomes_in(results) == ["invalid", "invited"]
+
+
+# Times and numbers
+
+
+OUT_OF_RANGE = ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+01:00"]
+
+
+@pytest.mark.parametrize("value", [*OUT_OF_RANGE, "2027-01-01", "2027-01-01T00:00:00", 20270101, 1e306, inf, nan, True])
+def test_refuses_a_value_that_is_not_a_timestamp(errors_of, value):
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "to_be_deactivated_at": value})
+    assert (error["field"], "must be a timestamp" in error["problem"]) == ("to_be_deactivated_at", True)
+
+
+@pytest.mark.parametrize("value", OUT_OF_RANGE)
+def test_leaves_out_a_row_with_an_invalid_timestamp(sandbox, results, import_statistics, value):
+    done = import_statistics({**STATISTIC, "first_activity": value}, STATISTIC, on_invalid="skip")
+    assert done["outcomes"] == {"invalid": 1, "imported": 1}
+
+
+def test_refuses_a_timestamp_that_a_spreadsheet_has_shortened(import_statistics, results):
+    with pytest.raises(AirflowFailException, match="format the column as text"):
+        import_statistics({**STATISTIC, "last_activity": "1.78826E+12"})
+
+
+@pytest.mark.parametrize("column", ["progress", "time_spent_seconds", "score"])
+@pytest.mark.parametrize("value", [1e306, "1e306", inf, "inf", nan, "nan", -1, True, "1_0", "y", 10**400])
+def test_refuses_a_number_that_cannot_be_meant(import_statistics, results, column, value):
+    with pytest.raises(AirflowFailException, match="Nothing was sent"):
+        import_statistics({**STATISTIC, column: value})
+    (error,) = json_lines(results / "rejected" / "errors.jsonl")
+    assert error["field"] == column
+
+
+@pytest.mark.parametrize("value", [-3, 0, "None", 2.5, "y", "1_0", 1e306, inf, nan, True, 100_000])
+def test_refuses_an_invalid_number_of_days(errors_of, value):
+    (error,) = errors_of("create_user", {"mail": ANA, "invitation_expires_after_days": value})
+    assert "must be an integer from 1 to 10,000" in error["problem"]
+
+
+def test_the_same_attempt_is_a_duplicate_however_its_time_is_written(import_statistics, results):
+    with pytest.raises(AirflowFailException):
+        import_statistics(*({**STATISTIC, "first_activity": written} for written in SAME_TIME))
+    errors = json_lines(results / "rejected" / "errors.jsonl")
+    assert [error["row"] for error in errors] == list(range(2, 1 + len(SAME_TIME)))
+    assert {error["value"] for error in errors} == {f"c1 / {GRACE_MAIL} / 2026-03-05T10:00:00.000Z"}
+
+
+def test_the_same_attempt_is_unchanged_however_its_values_are_written(sandbox, import_statistics, results):
+    import_statistics(STATISTIC, skip_unchanged=True)
+    requests = len(writes(sandbox))
+    for written in SAME_TIME:
+        row = {**STATISTIC, "first_activity": written, "progress": "40.0", "time_spent_seconds": 60.0, "score": " "}
+        assert import_statistics(row, skip_unchanged=True)["outcomes"] == {"unchanged": 1}
+    assert len(writes(sandbox)) == requests
+
+
+# Versions
+
+
+@pytest.mark.parametrize("role", ["analyst", "contributor", "user-admin"])
+def test_refuses_a_role_of_api_v2_before_anything_is_sent(errors_of, role):
+    (error,) = errors_of("create_user", {"mail": ANA, "role": role})
+    assert (error["field"], error["value"]) == ("role", role)
+    assert "not available in API v1" in error["problem"]
+
+
+def test_restored_users_are_reported(sandbox, results):
+    body = {"status": "user_created", "_id": FIELD_ID, "warning": "The user was reactivated"}
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=200, body=body)
+    done = bulk("create_user", [{"mail": ANA, "mode": "create_active"}], results_path=results)
+    assert done["outcomes"] == {"restored": 1}
+    assert results_in(results)[0]["id"] == FIELD_ID
