@@ -10,10 +10,10 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
@@ -21,6 +21,7 @@ from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.sandbox.settings import Settings
@@ -29,8 +30,9 @@ from airflow_provider_360learning.sandbox.v1.version import V1
 DOCS = Path(__file__).parent
 SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
-#: The types of fields, as the tables name them.
+#: The types of fields by the name of their alias, as the tables name them.
 TYPE_NAMES = {
+    "AtLeastOne": "integer, at least 1",
     "Boolean": "boolean",
     "CustomFields": "object",
     "Days": "integer, at least 1",
@@ -45,6 +47,7 @@ TYPE_NAMES = {
     "MultilineText": "string, may have several lines",
     "Password": "password",
     "Percent": "number, 0 to 100",
+    "Required": "`all`, `any`, integer or share",
     "SpentSeconds": "number, at least 0.001",
     "Text": "string",
     "Texts": "list of strings",
@@ -77,11 +80,11 @@ def row_models() -> dict[str, type[ActionArguments]]:
     }
 
 
-def columns(model: type[ActionArguments]) -> str:
+def columns(model: type[ActionArguments], heading: str = "Column") -> str:
     """Return the table of the fields of a model."""
     hints = get_type_hints(model, include_extras=True)
     return _table(
-        ("Column", "Required", "Type", "Meaning"),
+        (heading, "Required", "Type", "Meaning"),
         (
             (
                 f"`{name}`",
@@ -97,6 +100,16 @@ def columns(model: type[ActionArguments]) -> str:
 def columns_of_all_actions() -> str:
     """Return a heading and a table for each action of the bulk operator."""
     return "\n\n".join(f"### `{name}`\n\n{_summary(one)}\n\n{columns(one.model)}" for name, one in bulk().items())
+
+
+def path_session_arguments() -> str:
+    """Return the table of the arguments of the sensor for path sessions."""
+    return columns(path_session.PathSessionCompletion, "Argument")
+
+
+def course_arguments() -> str:
+    """Return the table of the arguments of the sensor for courses."""
+    return columns(course.CourseCompletion, "Argument")
 
 
 def action_list() -> str:
@@ -208,6 +221,8 @@ EVIDENCE = {
 #: Name of a section to the function that returns its content.
 SECTIONS: dict[str, Callable[[], str]] = {
     "actions": action_list,
+    "arguments of the course sensor": course_arguments,
+    "arguments of the path session sensor": path_session_arguments,
     "bulk actions": bulk_actions,
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
@@ -241,13 +256,15 @@ def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(text: str) -> str:
+    text = re.sub(r"(\w+)='(\w+)'", r'`\1="\2"`', text)
+    text = re.sub(r"(?<!\w)'(\w+)'(?!\w)", r"`\1`", text)
     text = re.sub(r":\w+:`[~.]*([^`]+)`", r"`\1`", text)  # roles of Sphinx
     return " ".join(text.replace("``", "`").replace("|", "\\|").split())
 
 
 def _type_names(hint: Any) -> Iterator[str]:
     for name, type_name in TYPE_NAMES.items():
-        if hint == getattr(fields, name):
+        if hint == getattr(fields, name, None) or hint == getattr(path_session, name, None):
             yield type_name
             return
     if get_origin(hint) in (Union, UnionType):
@@ -257,6 +274,8 @@ def _type_names(hint: Any) -> Iterator[str]:
     elif get_origin(hint) is Literal:
         # Sorted, because typing caches unions of literals whatever their order.
         yield from (f"`{choice}`" for choice in sorted(get_args(hint)))
+    elif get_origin(hint) is Annotated and hint.__origin__ == Sequence[str]:
+        yield "list"
     else:
         raise KeyError(f"TYPE_NAMES has no name for {hint}")
 

@@ -17,6 +17,9 @@ import pytest
 from airflow_provider_360learning import config, exceptions
 from airflow_provider_360learning.api import results
 from airflow_provider_360learning.cli.definition import COMMANDS
+from airflow_provider_360learning.completion.course import CourseCompletionResult
+from airflow_provider_360learning.completion.event import CompletionEvent
+from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKAGE, get_provider_info
@@ -174,7 +177,7 @@ _AIRFLOW = """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics txt"
-_VALUES = "all any arun completed false ignore successful true unsuccessful wait"
+_VALUES = "arun completed false successful true unsuccessful"
 _PYTHON = "http make realtime requests timedelta"
 _RESULTS = """
     attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at invalid_values
@@ -312,3 +315,18 @@ def test_keys_of_action_results_are_documented():
         (row,) = re.findall(rf"^\| `Learning360\w+Operator` \| `{name}` \| (.*) \|$", text, re.MULTILINE)
         result = get_args(get_type_hints(action.function)["return"])[-1]
         assert set(re.findall(r"`(\w+)`", row)) == set(get_type_hints(result)), name
+
+
+@pytest.mark.parametrize("result", [PathSessionCompletionResult, CourseCompletionResult])
+def test_keys_of_sensor_results_are_documented(result):
+    (sentence,) = re.findall(rf"The result is (`{next(iter(get_type_hints(result)))}`.*?)\.", _flat("sensors.md"))
+    assert re.findall(r"`(\w+)`", sentence) == list(get_type_hints(result))
+
+
+def test_events_of_the_trigger_are_documented():
+    documented = {cells[0].strip("`") for cells in table("sensors.md", "`status` | Meaning")}
+    assert documented == set(get_args(get_type_hints(CompletionEvent)["status"]))
+
+
+def _flat(page):
+    return " ".join((DOCS / page).read_text().split())
