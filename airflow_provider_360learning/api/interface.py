@@ -85,7 +85,7 @@ class LearningApi(ReadsCourseAttempts, Protocol):
     The actions of 360Learning, under the same names in all versions of the API.
 
     Each takes the fields of its model as keyword arguments, and raises :class:`InvalidRequestError` for invalid ones,
-    :class:`NotAvailableError` for those that only another version supports, before anything is sent. ``user`` is always
+    or :class:`NotAvailableError` for ones that only another version supports, before anything is sent. ``user`` is always
     an email address or an id.
     """
 

@@ -1,4 +1,4 @@
-"""Actions on courses of other platforms, and on what learners did there."""
+"""Actions on courses of external providers, and on the statistics of learners there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATISTIC = {
 
 @pytest.fixture
 def library(api):
-    """The actions, with the group and the platform given."""
+    """The actions on one library of one provider."""
 
     class Library:
         def courses(self, *courses):
@@ -46,7 +46,7 @@ def library(api):
     return Library()
 
 
-def test_a_course_is_imported_read_and_archived(library, sent):
+def test_imports_returns_and_archives_a_course(library, sent):
     assert library.courses(COURSE) == [None]
     found = library.get("c/1")
     assert found == {
@@ -68,12 +68,12 @@ def test_a_course_is_imported_read_and_archived(library, sent):
     assert {entry["path"] for entry in sent("getExternalCourse")} == {f"{courses}/c%2F1"}
 
 
-def test_an_unknown_course_is_not_found(library):
+def test_raises_for_a_missing_course(library):
     with pytest.raises(NotFoundError):
         library.get("c/2")
 
 
-def test_statistics_are_imported_in_v1s_words(library, sandbox, sent):
+def test_imports_statistics_with_v1s_keys(library, sandbox, sent):
     library.courses(COURSE)
     assert library.statistics(STATISTIC, {**STATISTIC, "progress": 100, "score": 80, "result": "success"}) == [
         None,
@@ -93,17 +93,17 @@ def test_statistics_are_imported_in_v1s_words(library, sandbox, sent):
 
 
 @pytest.mark.parametrize("shape", ["status", "error"])
-def test_what_was_not_taken_is_told_for_each(library, sandbox, shape):
+def test_returns_why_each_statistic_was_refused(library, sandbox, shape):
     sandbox.control.settings(faulty_statistics="report", external_reports=shape)
     library.courses(COURSE)
-    told = library.statistics(
-        STATISTIC, {**STATISTIC, "external_id": "c/2"}, {**STATISTIC, "mail": "nobody@acme.test"}, STATISTIC
+    reported = library.statistics(
+        STATISTIC, {**STATISTIC, "external_id": "c/2"}, {**STATISTIC, "mail": "missing@acme.test"}, STATISTIC
     )
-    assert told == [None, "external_course_not_found", "user_not_found", None]
+    assert reported == [None, "external_course_not_found", "user_not_found", None]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         (None, [None, None]),
         ({}, [None, None]),
@@ -116,7 +116,7 @@ def test_what_was_not_taken_is_told_for_each(library, sandbox, shape):
         ({"results": ["error", "error"]}, [None, None]),
     ],
 )
-def test_a_report_is_read_whatever_its_key_is_and_passed_over_where_it_is_none(make_api, answer, told):
+def test_reads_a_report_under_any_key(make_api, answer, reported):
     """Its keys are not documented."""
     with TinyServer(with_token(lambda request: Response(answer))) as server:
         api = make_api(server.url)
@@ -124,7 +124,7 @@ def test_a_report_is_read_whatever_its_key_is_and_passed_over_where_it_is_none(m
             api.import_external_course_stats(
                 group_id=ROOT_GROUP_ID, external_platform=PLATFORM, statistics=[STATISTIC, STATISTIC]
             )
-            == told
+            == reported
         )
 
 
@@ -154,7 +154,7 @@ def test_reports_an_invalid_value_before_anything_is_sent(library, sent, change,
     assert sent() == []
 
 
-def test_group_platform_and_ids_are_checked_before_anything_is_sent(api, library, sent):
+def test_reports_invalid_groups_platforms_and_ids_before_anything_is_sent(api, library, sent):
     for call in (
         lambda: api.import_external_courses(
             group_id="Sales", external_platform=PLATFORM, author_id=ADMIN_ID, courses=[COURSE]
@@ -181,7 +181,7 @@ def test_group_platform_and_ids_are_checked_before_anything_is_sent(api, library
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_statistics_are_never_sent_twice_by_themselves(library, sandbox, sent, kind):
+def test_never_sends_statistics_twice(library, sandbox, sent, kind):
     library.courses(COURSE)
     sandbox.control.add_fault("importExternalCoursesStats", kind=kind)
     with pytest.raises(OutcomeUnknownError, match="not sent twice"):
@@ -189,7 +189,7 @@ def test_statistics_are_never_sent_twice_by_themselves(library, sandbox, sent, k
     assert len(sent("importExternalCoursesStats")) == 1
 
 
-def test_courses_are_sent_again_when_the_outcome_is_unknown(library, sandbox, sent):
+def test_sends_courses_again_if_the_outcome_is_unknown(library, sandbox, sent):
     sandbox.control.add_fault("importExternalCourses", kind="drop_after")
     assert library.courses(COURSE) == [None]
     assert len(sent("importExternalCourses")) == 2

@@ -1,4 +1,4 @@
-"""Groups, their members and their catalogs: what each action does at the sandbox and what it returns."""
+"""Actions on groups, members and catalogs: their effect at the sandbox and their results."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from airflow_provider_360learning.sandbox.demo_company import (
     WELCOME_COURSE_ID,
 )
 
-NOBODYS_ID = "0" * 24
+MISSING_ID = "0" * 24
 
 
-def test_a_group_is_made_once(api, sent):
+def test_creates_a_group_once(api, sent):
     made = api.create_group(name="Lab", public=True, custom="L1")
     assert made == {"group_id": made["group_id"], "name": "Lab", "outcome": "created"}
     assert sent("createGroup")[0]["body"] == {"name": "Lab", "public": "true", "custom": "L1"}
@@ -41,26 +41,26 @@ def test_a_group_is_made_once(api, sent):
 
 
 @pytest.mark.parametrize(("given", "public"), [(True, True), ("True", True), ("false", False)])
-def test_a_template_renders_truth_to_text(api, given, public):
+def test_reads_booleans_that_a_template_renders(api, given, public):
     made = api.create_group(name="Lab", public=given)
     assert api.get_group(group_id=made["group_id"])["public"] is public
 
 
-def test_a_group_that_exists_is_brought_up_to_date(api):
+def test_update_updates_an_existing_group(api):
     made = api.create_group(name="Sales", public=False, custom="S1", if_exists="update")
     assert made == {"group_id": SALES_GROUP_ID, "name": "Sales", "outcome": "updated"}
     found = api.get_group(group_id=SALES_GROUP_ID)
     assert (found["public"], found["custom"]) == (False, "S1")
 
 
-def test_a_group_that_exists_can_be_an_error(api, sent):
+def test_fail_raises_for_an_existing_group(api, sent):
     with pytest.raises(AlreadyExistsError, match=f"'Sales' exists already: {SALES_GROUP_ID}"):
         api.create_group(name="Sales", if_exists="fail")
     assert sent("createGroup") == []
 
 
-def test_a_group_is_known_by_its_name_and_parent(api):
-    """Without a parent, it stands below the root group."""
+def test_identifies_a_group_by_name_and_parent(api):
+    """Without a parent, it is created under the root group."""
     below = api.create_group(name="Sales", parent_id=SALES_GROUP_ID)
     assert below["outcome"] == "created"
     assert api.create_group(name="Sales", parent_id=SALES_GROUP_ID) == {**below, "outcome": "already_exists"}
@@ -68,25 +68,25 @@ def test_a_group_is_known_by_its_name_and_parent(api):
     assert api.create_group(name="Sales", parent_id=ROOT_GROUP_ID)["group_id"] == SALES_GROUP_ID
 
 
-def test_of_two_groups_with_one_name_none_is_taken(api):
+def test_refuses_to_choose_between_two_groups_of_one_name(api):
     api.client.call(Call("createGroup", body={"name": "Sales", "public": False}))
     with pytest.raises(RefusedError, match="2 groups have the name 'Sales' under this parent"):
         api.create_group(name="Sales")
 
 
-def test_a_parent_that_is_not_there(api):
+def test_raises_for_a_missing_parent(api):
     with pytest.raises(NotFoundError, match="group_not_found"):
-        api.create_group(name="Lab", parent_id=NOBODYS_ID)
+        api.create_group(name="Lab", parent_id=MISSING_ID)
 
 
-def test_groups_are_listed(api):
+def test_lists_groups(api):
     assert api.list_groups() == [
         {"group_id": ROOT_GROUP_ID, "name": "Acme", "public": False, "parent_id": None, "custom": None},
         {"group_id": SALES_GROUP_ID, "name": "Sales", "public": True, "parent_id": ROOT_GROUP_ID, "custom": None},
     ]
 
 
-def test_a_group_is_changed(api, group_id):
+def test_updates_a_group(api, group_id):
     assert api.update_group(group_id=group_id, name="Lab 2", parent_id=SALES_GROUP_ID) == {
         "group_id": group_id,
         "outcome": "updated",
@@ -94,23 +94,23 @@ def test_a_group_is_changed(api, group_id):
     found = api.get_group(group_id=group_id)
     assert (found["name"], found["parent_id"], found["public"]) == ("Lab 2", SALES_GROUP_ID, False)
     with pytest.raises(NotFoundError):
-        api.update_group(group_id=NOBODYS_ID, name="x")
+        api.update_group(group_id=MISSING_ID, name="x")
 
 
-def test_a_group_is_deleted_once(api, group_id):
+def test_deletes_a_group_once(api, group_id):
     assert api.delete_group(group_id=group_id) == {"group_id": group_id, "outcome": "deleted"}
     assert api.delete_group(group_id=group_id) == {"group_id": group_id, "outcome": "not_found"}
     with pytest.raises(NotFoundError):
         api.delete_group(group_id=group_id, if_missing="fail")
 
 
-def test_the_root_group_is_not_deleted(api):
+def test_refuses_to_delete_the_root_group(api):
     with pytest.raises(RefusedError, match="cannot remove root group"):
         api.delete_group(group_id=ROOT_GROUP_ID)
 
 
 @pytest.mark.parametrize(("user", "role"), [(GRACE_MAIL, "learner"), (GRACE_ID, "coach"), (GRACE_MAIL, "editor")])
-def test_a_user_joins_and_leaves(api, sent, group_id, user, role):
+def test_adds_and_removes_a_user(api, sent, group_id, user, role):
     added = api.add_user_to_group(group_id=group_id, user=user, role=role)
     assert added == {"group_id": group_id, "user": user, "role": role, "outcome": "added"}
     assert api.add_user_to_group(group_id=group_id, user=user, role=role) == added
@@ -121,7 +121,7 @@ def test_a_user_joins_and_leaves(api, sent, group_id, user, role):
     assert not sent("deleteUserFromGroup")[0]["body"]
 
 
-def test_one_role_is_taken_away(api, sent, group_id):
+def test_removes_one_role(api, sent, group_id):
     for role in ("learner", "editor"):
         api.add_user_to_group(group_id=group_id, user=GRACE_MAIL, role=role)
     api.remove_user_from_group(group_id=group_id, user=GRACE_MAIL, role="editor", from_private_subgroups=True)
@@ -129,28 +129,28 @@ def test_one_role_is_taken_away(api, sent, group_id):
     assert sent("deleteUserFromGroup")[0]["body"] == {"role": "author", "deleteFromPrivateSubgroups": "true"}
 
 
-def test_members_that_are_not_there(api, group_id):
+def test_raises_for_missing_members_and_groups(api, group_id):
     with pytest.raises(NotFoundError, match="user_not_found"):
-        api.add_user_to_group(group_id=group_id, user="nobody@acme.test")
+        api.add_user_to_group(group_id=group_id, user="missing@acme.test")
     with pytest.raises(NotFoundError, match="user_not_found"):
-        api.remove_user_from_group(group_id=group_id, user="nobody@acme.test")
+        api.remove_user_from_group(group_id=group_id, user="missing@acme.test")
     with pytest.raises(NotFoundError, match="group_not_found"):
-        api.add_user_to_group(group_id=NOBODYS_ID, user=GRACE_MAIL)
+        api.add_user_to_group(group_id=MISSING_ID, user=GRACE_MAIL)
 
 
-def test_an_admin_is_listed_with_the_role(api):
+def test_returns_the_role_of_an_admin(api):
     roles = {(member["user_id"], member["role"]) for member in api.get_group(group_id=ROOT_GROUP_ID)["members"]}
     assert roles == {(ADMIN_ID, "admin"), (GRACE_ID, "learner")}
 
 
 @pytest.mark.parametrize("acknowledgement", ["empty_object", "status", "empty_body"])
-def test_answers_of_unknown_shape_are_not_read(sandbox, api, group_id, acknowledgement):
+def test_accepts_acknowledgements_of_any_shape(sandbox, api, group_id, acknowledgement):
     sandbox.control.settings(acknowledgment=acknowledgement)
     assert api.add_user_to_group(group_id=group_id, user=GRACE_MAIL)["outcome"] == "added"
     assert api.add_to_catalog(group_id=group_id, course_ids=[WELCOME_COURSE_ID])["outcome"] == "added"
 
 
-def test_a_catalog_is_filled_and_emptied(api, group_id):
+def test_adds_to_and_removes_from_a_catalog(api, group_id):
     session_id = api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="May", session_start="2026-05-01T00:00:00Z", group_id=ROOT_GROUP_ID
     )["session_id"]
@@ -167,11 +167,11 @@ def test_a_catalog_is_filled_and_emptied(api, group_id):
     }
     assert api.get_catalog(group_id=group_id) == {"courses": [], "paths": []}
     with pytest.raises(NotFoundError, match="course_not_found"):
-        api.add_to_catalog(group_id=group_id, course_ids=[NOBODYS_ID])
+        api.add_to_catalog(group_id=group_id, course_ids=[MISSING_ID])
 
 
 @pytest.mark.parametrize(
-    ("action", "arguments", "complaint"),
+    ("action", "arguments", "problem"),
     [
         ("create_group", {"name": " "}, "name is missing or empty"),
         ("create_group", {"name": "x", "parent_id": "y"}, "parent_id is 'y'"),
@@ -190,7 +190,7 @@ def test_a_catalog_is_filled_and_emptied(api, group_id):
         ("remove_from_catalog", {"group_id": SALES_GROUP_ID, "course_ids": ["x"]}, r"course_ids\[0\] is 'x'"),
     ],
 )
-def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, action, arguments, complaint):
-    with pytest.raises(InvalidRequestError, match=f"{complaint}.*Nothing was sent"):
+def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, action, arguments, problem):
+    with pytest.raises(InvalidRequestError, match=f"{problem}.*Nothing was sent"):
         getattr(api, action)(**arguments)
     assert sent() == []

@@ -1,4 +1,4 @@
-"""Paths, their sessions, courses and statistics: what each action does at the sandbox and what it returns."""
+"""Actions on paths, sessions, courses and statistics: their effect at the sandbox and their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     WELCOME_COURSE_ID,
 )
 
-NOBODYS_ID = "0" * 24
+MISSING_ID = "0" * 24
 MAY = {"name": "May", "session_start": "2026-05-01T00:00:00+02:00", "group_id": ROOT_GROUP_ID}
 
 
@@ -37,7 +37,7 @@ def enrolled(api, session_id):
 # Sessions
 
 
-def test_a_session_is_made_once(api, sent):
+def test_creates_a_session_once(api, sent):
     made = api.create_path_session(
         path_id=ONBOARDING_PATH_ID,
         **MAY,
@@ -65,7 +65,7 @@ def test_a_session_is_made_once(api, sent):
         api.create_path_session(path_id=ONBOARDING_PATH_ID, **MAY, if_exists="fail")
 
 
-def test_a_session_is_known_by_its_path_name_and_group(api, session_id):
+def test_identifies_a_session_by_path_name_and_group(api, session_id):
     other = api.create_path_session(path_id=ONBOARDING_PATH_ID, **{**MAY, "group_id": SALES_GROUP_ID})
     assert other["outcome"] == "created"
     assert other["session_id"] != session_id
@@ -80,30 +80,30 @@ def test_a_session_is_known_by_its_path_name_and_group(api, session_id):
     ]
 
 
-def test_of_two_sessions_that_fit_none_is_taken(api, session_id):
+def test_refuses_to_choose_between_two_sessions(api, session_id):
     body = {"sessionName": "May", "sessionOwnerGroup": ROOT_GROUP_ID, "startDate": "2026-05-01T00:00:00.000Z"}
     api.client.call(Call("createPathSession", path={"path_id": ONBOARDING_PATH_ID}, body=body))
     with pytest.raises(RefusedError, match="2 sessions have the name 'May'"):
         api.create_path_session(path_id=ONBOARDING_PATH_ID, **MAY)
 
 
-def test_a_listing_that_names_neither_path_nor_group_still_finds_it(sandbox, api, session_id, sent):
+def test_finds_a_session_in_a_listing_without_path_and_group(sandbox, api, session_id, sent):
     """Only some keys of the listing are documented."""
     listing = [{"sessionId": session_id, "sessionName": "May"}]
     sandbox.control.add_fault("getPathSessions", kind="status", status=200, body=listing)
     assert api.create_path_session(path_id=ONBOARDING_PATH_ID, **MAY)["session_id"] == session_id
 
 
-def test_what_a_session_needs_and_is_not_there(api):
+def test_raises_for_a_missing_path_group_or_instructor(api):
     with pytest.raises(NotFoundError, match="path_not_found"):
-        api.create_path_session(path_id=NOBODYS_ID, **MAY)
+        api.create_path_session(path_id=MISSING_ID, **MAY)
     with pytest.raises(NotFoundError, match="session_owner_group_not_found"):
-        api.create_path_session(path_id=ONBOARDING_PATH_ID, **{**MAY, "group_id": NOBODYS_ID})
+        api.create_path_session(path_id=ONBOARDING_PATH_ID, **{**MAY, "group_id": MISSING_ID})
     with pytest.raises(InvalidRequestError, match="invalid_instructors"):
-        api.create_path_session(path_id=ONBOARDING_PATH_ID, **MAY, instructors=["nobody@acme.test"])
+        api.create_path_session(path_id=ONBOARDING_PATH_ID, **MAY, instructors=["missing@acme.test"])
 
 
-def test_paths_are_listed(api, session_id):
+def test_lists_paths(api, session_id):
     (path,) = api.list_paths()
     assert path == {
         "path_id": ONBOARDING_PATH_ID,
@@ -114,11 +114,11 @@ def test_paths_are_listed(api, session_id):
     assert api.list_paths(modified_after="2090-01-01T00:00:00Z") == []
 
 
-# Who is enrolled
+# Enrollment
 
 
-def test_users_are_enrolled_by_mail_and_by_id(api, sent, session_id):
-    """The route takes one kind at a time."""
+def test_enrolls_users_by_address_and_id(api, sent, session_id):
+    """The route takes one list at a time."""
     done = api.enroll_users(session_id=session_id, users=[GRACE_ID, ADMIN_MAIL, GRACE_ID], path_id=ONBOARDING_PATH_ID)
     assert done == {"session_id": session_id, "outcome": "enrolled", "users": 2}
     assert [entry["body"] for entry in sent("addUsersToPathSession")] == [
@@ -129,13 +129,13 @@ def test_users_are_enrolled_by_mail_and_by_id(api, sent, session_id):
     assert api.list_path_session_users(session_id=session_id)[0].keys() == api.list_users()[0].keys()
 
 
-def test_groups_are_enrolled(api, session_id):
+def test_enrolls_groups(api, session_id):
     done = api.enroll_groups(session_id=session_id, group_ids=[ROOT_GROUP_ID])
     assert done == {"session_id": session_id, "outcome": "enrolled", "groups": 1}
     assert enrolled(api, session_id) == {GRACE_MAIL, ADMIN_MAIL}
 
 
-def test_users_are_unenrolled_by_mail_whatever_was_given(api, sent, session_id):
+def test_unenrolls_users_by_address(api, sent, session_id):
     api.enroll_users(session_id=session_id, users=[GRACE_MAIL, ADMIN_MAIL])
     done = api.unenroll_users(session_id=session_id, users=[GRACE_ID])
     assert done == {"session_id": session_id, "outcome": "unenrolled", "users": 1}
@@ -143,21 +143,21 @@ def test_users_are_unenrolled_by_mail_whatever_was_given(api, sent, session_id):
     assert enrolled(api, session_id) == {ADMIN_MAIL}
 
 
-def test_enrollments_that_cannot_be(api, session_id):
+def test_raises_for_missing_users_groups_and_sessions(api, session_id):
     with pytest.raises(NotFoundError, match="path_session_not_found"):
-        api.enroll_users(session_id=NOBODYS_ID, users=[GRACE_MAIL])
+        api.enroll_users(session_id=MISSING_ID, users=[GRACE_MAIL])
     with pytest.raises(NotFoundError, match="user_not_found"):
-        api.enroll_users(session_id=session_id, users=["nobody@acme.test"])
+        api.enroll_users(session_id=session_id, users=["missing@acme.test"])
     with pytest.raises(NotFoundError, match="group_not_found"):
-        api.enroll_groups(session_id=session_id, group_ids=[NOBODYS_ID])
+        api.enroll_groups(session_id=session_id, group_ids=[MISSING_ID])
     with pytest.raises(NotFoundError, match="user_not_found"):
-        api.unenroll_users(session_id=session_id, users=[NOBODYS_ID])
+        api.unenroll_users(session_id=session_id, users=[MISSING_ID])
 
 
-# What learners did
+# Statistics
 
 
-def test_statistics_of_a_session(sandbox, api, session_id):
+def test_returns_statistics_of_a_session(sandbox, api, session_id):
     api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
     (before,) = api.list_path_session_stats(session_id=session_id)
     assert (before["user_id"], before["mail"], before["deleted"]) == (GRACE_ID, GRACE_MAIL, False)
@@ -182,18 +182,18 @@ def test_statistics_of_a_session(sandbox, api, session_id):
         "status",
     }
     with pytest.raises(NotFoundError, match="session_not_found"):
-        api.list_path_session_stats(session_id=NOBODYS_ID)
+        api.list_path_session_stats(session_id=MISSING_ID)
 
 
 @pytest.mark.parametrize("word", ["unsuccessful", "Unsuccessful"])
-def test_a_status_is_read_in_both_documented_spellings(sandbox, api, session_id, word):
+def test_reads_a_status_in_both_documented_spellings(sandbox, api, session_id, word):
     sandbox.control.settings(unsuccessful_mails=[GRACE_MAIL], unsuccessful_word=word)
     api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
     sandbox.control.advance(60)
     assert api.list_path_session_stats(session_id=session_id)[0]["status"] == "unsuccessful"
 
 
-def test_attempts_of_a_user_at_a_course(sandbox, api, session_id):
+def test_returns_attempts_of_a_user_at_a_course(sandbox, api, session_id):
     assert api.get_user_course_stats(course_id=WELCOME_COURSE_ID, user=GRACE_MAIL) == []
     api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
     sandbox.control.advance(60)
@@ -209,10 +209,10 @@ def test_attempts_of_a_user_at_a_course(sandbox, api, session_id):
         "time_spent_ms",
     }
     with pytest.raises(NotFoundError, match="course_not_found"):
-        api.get_user_course_stats(course_id=NOBODYS_ID, user=GRACE_MAIL)
+        api.get_user_course_stats(course_id=MISSING_ID, user=GRACE_MAIL)
 
 
-def test_courses_are_listed(api):
+def test_lists_courses(api):
     course = next(each for each in api.list_courses() if each["course_id"] == WELCOME_COURSE_ID)
     assert course == {
         "course_id": WELCOME_COURSE_ID,
@@ -226,7 +226,7 @@ def test_courses_are_listed(api):
 
 
 @pytest.mark.parametrize(
-    ("action", "arguments", "complaint"),
+    ("action", "arguments", "problem"),
     [
         ("create_path_session", {"path_id": "x", **MAY}, "path_id is 'x'"),
         ("create_path_session", {"path_id": ONBOARDING_PATH_ID, **MAY, "name": ""}, "name is missing or empty"),
@@ -243,18 +243,18 @@ def test_courses_are_listed(api):
             {"path_id": ONBOARDING_PATH_ID, **MAY, "registration_validation": "open"},
             "registration_validation is 'open'",
         ),
-        ("enroll_users", {"session_id": NOBODYS_ID, "users": []}, "users is empty"),
-        ("enroll_users", {"session_id": NOBODYS_ID, "users": 7}, "users is 7, but must be a list"),
-        ("enroll_users", {"session_id": NOBODYS_ID, "users": [GRACE_MAIL, "x"]}, r"users\[1\] is 'x'"),
-        ("enroll_users", {"session_id": NOBODYS_ID, "users": [GRACE_MAIL], "path_id": "x"}, "path_id is 'x'"),
-        ("enroll_groups", {"session_id": NOBODYS_ID, "group_ids": []}, "group_ids is empty"),
+        ("enroll_users", {"session_id": MISSING_ID, "users": []}, "users is empty"),
+        ("enroll_users", {"session_id": MISSING_ID, "users": 7}, "users is 7, but must be a list"),
+        ("enroll_users", {"session_id": MISSING_ID, "users": [GRACE_MAIL, "x"]}, r"users\[1\] is 'x'"),
+        ("enroll_users", {"session_id": MISSING_ID, "users": [GRACE_MAIL], "path_id": "x"}, "path_id is 'x'"),
+        ("enroll_groups", {"session_id": MISSING_ID, "group_ids": []}, "group_ids is empty"),
         ("unenroll_users", {"session_id": "x", "users": [GRACE_MAIL]}, "session_id is 'x'"),
         ("list_path_session_stats", {"session_id": ""}, "session_id is missing or empty"),
         ("get_user_course_stats", {"course_id": "x", "user": GRACE_MAIL}, "course_id is 'x'"),
         ("list_courses", {"created_after": "yesterday"}, "created_after is 'yesterday'"),
     ],
 )
-def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, action, arguments, complaint):
-    with pytest.raises(InvalidRequestError, match=f"{complaint}.*Nothing was sent"):
+def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, action, arguments, problem):
+    with pytest.raises(InvalidRequestError, match=f"{problem}.*Nothing was sent"):
         getattr(api, action)(**arguments)
     assert sent() == []

@@ -1,4 +1,4 @@
-"""Users: what each action does at the sandbox, what it returns, and what it refuses before anything is sent."""
+"""User actions: their effect at the sandbox, their results, and what they refuse before anything is sent."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
 )
+from tests.api.support import everything_about
 
 ANA = "ana@acme.test"
 FIELD_ID = "64b1f0c2a9d3e40012ab1111"
@@ -50,20 +51,22 @@ def roles_of(state, user_id):
         ("create_active_and_mail_generated_password", None, "created", ["generated_password"]),
     ],
 )
-def test_what_happens_to_a_new_person(state, api, sent, mode, password, outcome, mailed):
+def test_creates_or_invites_a_user_by_mode(state, api, sent, mode, password, outcome, mailed):
     made = api.create_user(mail=ANA, first_name="Ana", mode=mode, password=password)
     assert made == {"mail": ANA, "user_id": made["user_id"], "outcome": outcome}
     assert len(made["user_id"]) == 24
     assert [mail["kind"] for mail in state()["mails_sent"]] == mailed
     (entry,) = sent("createOrInviteUser")
-    assert entry["body"]["sendCredentials"] == ("true" if "mail" in mode else "false"), "its default is not certain"
+    assert entry["body"]["sendCredentials"] == ("true" if "mail" in mode else "false"), (
+        "its default is documented in two ways"
+    )
 
 
-def test_by_default_a_new_person_is_invited(api):
+def test_invites_by_default(api):
     assert api.create_user(mail=ANA)["outcome"] == "invited"
 
 
-def test_a_person_with_everything(state, api, sent):
+def test_sends_all_fields_of_a_user(state, api, sent):
     api.create_user(
         mail=ANA,
         first_name="Ana",
@@ -104,13 +107,13 @@ def test_a_person_with_everything(state, api, sent):
     assert roles_of(state, found["user_id"]) == {(SALES_GROUP_ID, "editor"), (ROOT_GROUP_ID, "editor")}
 
 
-def test_who_exists_is_left_alone(api, sent):
+def test_skip_leaves_an_existing_user_unchanged(api, sent):
     made = api.create_user(mail=GRACE_MAIL, first_name="Someone", job="Else")
     assert made == {"mail": GRACE_MAIL, "user_id": GRACE_ID, "outcome": "already_exists"}
     assert api.get_user(user=GRACE_ID)["first_name"] == "Grace"
 
 
-def test_who_exists_is_brought_up_to_date(state, api):
+def test_update_updates_an_existing_user(state, api):
     made = api.create_user(
         mail=GRACE_MAIL,
         last_name="Murray",
@@ -127,12 +130,12 @@ def test_who_exists_is_brought_up_to_date(state, api):
     assert (SALES_GROUP_ID, "coach") in roles_of(state, GRACE_ID)
 
 
-def test_who_exists_can_be_an_error(api):
+def test_fail_raises_for_an_existing_user(api):
     with pytest.raises(AlreadyExistsError, match="user_already_exists"):
         api.create_user(mail=GRACE_MAIL, if_exists="fail")
 
 
-def test_a_pending_invitation(api):
+def test_pending_invitation_by_if_exists(api):
     assert api.create_user(mail=LINUS_MAIL) == {"mail": LINUS_MAIL, "user_id": None, "outcome": "already_invited"}
     with pytest.raises(RefusedError, match=r"cannot change an invited person: wait .* if_exists='skip'"):
         api.create_user(mail=LINUS_MAIL, job="Chemist", if_exists="update")
@@ -141,24 +144,90 @@ def test_a_pending_invitation(api):
 
 
 @pytest.mark.parametrize("setting", ["mails_of_other_companies", "mails_invited_elsewhere"])
-def test_a_mail_of_another_company_is_refused(sandbox, api, sent, setting):
+def test_refuses_an_address_of_another_company(sandbox, api, sent, setting):
     sandbox.control.settings(**{setting: [ANA]})
     with pytest.raises(RefusedError):
         api.create_user(mail=ANA)
     assert len(sent("createOrInviteUser")) == 1
 
 
-def test_what_only_360learning_finds_wrong(api):
+def test_reports_an_address_that_360learning_refuses(api):
     with pytest.raises(InvalidRequestError, match="invalidEmails"):
         api.create_user(mail="ana@nowhere")
 
 
-def test_an_answer_without_an_id_is_looked_up(sandbox, api):
+def test_looks_up_the_id_that_a_response_lacks(sandbox, api):
     sandbox.control.add_fault(
         "createOrInviteUser", kind="status", status=200, body={"status": "user_created"}, when="after"
     )
     made = api.create_user(mail=ANA, mode="create_active")
     assert made == {"mail": ANA, "user_id": api.get_user(user=ANA)["user_id"], "outcome": "created"}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [{"status": 200, "body": {"status": "already_invited"}}, {"status": 400, "body": {"error": "already_invited"}}],
+    ids=["status", "error"],
+)
+def test_recognizes_already_invited(sandbox, api, sent, response):
+    """Clients have seen the word, and no record says where it stands."""
+    sandbox.control.add_fault("createOrInviteUser", kind="status", **response)
+    assert api.create_user(mail=ANA) == {"mail": ANA, "user_id": None, "outcome": "already_invited"}
+    sandbox.control.add_fault("createOrInviteUser", kind="status", **response)
+    with pytest.raises(AlreadyExistsError):
+        api.create_user(mail=ANA, if_exists="fail")
+    assert len(sent("createOrInviteUser")) == 2
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status": 200, "body": {"status": "email_already_used"}},
+        {"status": 400, "body": {"error": "email_already_used"}},
+    ],
+    ids=["status", "error"],
+)
+def test_recognizes_email_already_used(sandbox, api, response):
+    for if_exists, outcome in (("skip", "already_exists"), ("update", "updated")):
+        sandbox.control.add_fault("createOrInviteUser", kind="status", **response)
+        made = api.create_user(mail=GRACE_MAIL, job="Admiral", if_exists=if_exists)
+        assert made == {"mail": GRACE_MAIL, "user_id": GRACE_ID, "outcome": outcome}
+
+
+def test_reports_and_logs_a_restored_user(sandbox, api, caplog):
+    body = {"status": "user_created", "_id": FIELD_ID, "warning": "User has been reactivated"}
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=200, body=body)
+    made = api.create_user(mail=ANA, mode="create_active")
+    assert made == {"mail": ANA, "user_id": FIELD_ID, "outcome": "restored"}
+    assert f"Restored the deleted user with this email address: mail={ANA}" in caplog.text
+
+
+def test_restores_a_deleted_user(api):
+    api.delete_user(user=GRACE_MAIL)
+    assert api.create_user(mail=GRACE_MAIL, mode="create_active")["outcome"] == "restored"
+
+
+@pytest.mark.parametrize("password", ["s3cret", "  e\u0301\u00a0x  "])
+def test_sends_a_password_unchanged(sandbox, api, password):
+    api.create_user(mail=ANA, mode="create_active", password=password)
+    assert sandbox.control.has_password(ANA, password)
+    api.update_user(user=ANA, password=password + "2")
+    assert sandbox.control.has_password(ANA, password + "2")
+
+
+def test_never_shows_a_password(api, sent):
+    """A ValidationError has all values, so that it must not be part of any error."""
+    for call in (
+        lambda: api.create_user(mail="x", mode="create_active", password="planted-secret"),
+        lambda: api.create_user(mail=ANA, password="planted-secret"),
+        lambda: api.create_user(mail=ANA, role="analyst", mode="create_active", password="planted-secret"),
+        lambda: api.update_user(user=ANA, password=["planted-secret"]),
+        lambda: api.update_user(user=ANA, Kennwort="planted-secret"),
+    ):
+        with pytest.raises(InvalidRequestError) as raised:
+            call()
+        assert "planted-secret" not in everything_about(raised.value)
+    assert sent() == []
 
 
 def test_logs_a_status_that_does_not_fit_the_mode(sandbox, api, caplog):
@@ -168,7 +237,7 @@ def test_logs_a_status_that_does_not_fit_the_mode(sandbox, api, caplog):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "problem"),
     [
         ({"mail": "ana.acme.test"}, "mail is"),
         ({"mail": "ana roy@acme.test"}, "mail is"),
@@ -186,8 +255,8 @@ def test_logs_a_status_that_does_not_fit_the_mode(sandbox, api, caplog):
         ({"mode": "create_active_and_mail_generated_password", "password": "x"}, "uses no password"),
     ],
 )
-def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, arguments, complaint):
-    with pytest.raises(InvalidRequestError, match=f"{complaint}.*Nothing was sent"):
+def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, arguments, problem):
+    with pytest.raises(InvalidRequestError, match=f"{problem}.*Nothing was sent"):
         api.create_user(**{"mail": ANA, **arguments})
     assert sent() == []
 
@@ -208,7 +277,7 @@ def test_refuses_a_role_of_api_v2_before_anything_is_sent(api, sent, role):
 # Read
 
 
-def test_a_user_is_read(api):
+def test_returns_a_user(api):
     assert api.get_user(user=GRACE_MAIL) == {
         "user_id": GRACE_ID,
         "mail": GRACE_MAIL,
@@ -223,7 +292,7 @@ def test_a_user_is_read(api):
     assert api.get_user(user=GRACE_ID) == api.get_user(user=GRACE_MAIL)
 
 
-def test_users_are_listed(api):
+def test_lists_users(api):
     assert {user["mail"] for user in api.list_users()} == {ADMIN_MAIL, GRACE_MAIL}
     api.delete_user(user=GRACE_MAIL)
     (deleted,) = api.list_users(deleted=True)
@@ -237,20 +306,20 @@ def test_users_are_listed(api):
     }
 
 
-def test_roles_are_listed_by_their_neutral_names(api):
+def test_lists_roles_by_neutral_names(api):
     api.add_user_to_group(group_id=SALES_GROUP_ID, user=GRACE_MAIL, role="editor")
     assert sorted(api.list_user_roles(user=GRACE_MAIL), key=str) == [
         {"group_id": ROOT_GROUP_ID, "role": "learner"},
         {"group_id": SALES_GROUP_ID, "role": "editor"},
     ]
     with pytest.raises(NotFoundError):
-        api.list_user_roles(user="nobody@acme.test")
+        api.list_user_roles(user="missing@acme.test")
 
 
 # Change
 
 
-def test_a_user_is_changed(api, sent):
+def test_updates_a_user(api, sent):
     future = datetime.datetime(2090, 1, 2, 3, 4, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
     changed = api.update_user(
         user=GRACE_ID, first_name="Amazing", custom="E-1", to_be_deactivated_at=future, custom_fields={FIELD_ID: "Lyon"}
@@ -263,44 +332,44 @@ def test_a_user_is_changed(api, sent):
     assert set(sent("updateUser")[0]["body"]) == {"firstName", "custom", "toDeactivateAt", "customFields"}
 
 
-def test_a_mail_is_changed(api):
+def test_changes_an_address(api):
     api.update_user(user=GRACE_MAIL, mail="grace@acme.test")
     assert api.get_user(user="grace@acme.test")["user_id"] == GRACE_ID
 
 
 @pytest.mark.parametrize("user", [GRACE_MAIL, GRACE_ID])
-def test_a_mail_that_the_user_has_already_is_fine(api, user):
-    """v1 refuses it; a retry meets that after a kill."""
+def test_accepts_the_address_that_the_user_has_already(api, user):
+    """v1 refuses it, which a retry after a kill meets."""
     assert api.update_user(user=user, mail=GRACE_MAIL, first_name="Amazing") == {"user": user, "outcome": "updated"}
     assert api.get_user(user=GRACE_ID)["first_name"] == "Amazing"
 
 
 @pytest.mark.parametrize("taken", [ADMIN_MAIL, LINUS_MAIL])
-def test_a_mail_that_somebody_else_has_is_an_error(api, taken):
+def test_refuses_the_address_of_another_user(api, taken):
     with pytest.raises(AlreadyExistsError):
         api.update_user(user=GRACE_MAIL, mail=taken, first_name="Amazing")
     assert api.get_user(user=GRACE_ID)["first_name"] == "Grace"
 
 
-def test_a_changed_mail_may_lead_to_an_invitation(sandbox, api):
+def test_reports_an_invitation_after_a_change_of_address(sandbox, api):
     sandbox.control.add_fault("updateUser", kind="status", status=200, body={"status": "invitation_created"})
     assert api.update_user(user=GRACE_MAIL, mail=ANA)["outcome"] == "invited"
 
 
-def test_who_is_not_there_cannot_be_changed(api):
+def test_update_raises_for_a_missing_user(api):
     with pytest.raises(NotFoundError):
-        api.update_user(user="nobody@acme.test", first_name="No")
+        api.update_user(user="missing@acme.test", first_name="No")
     with pytest.raises(NotFoundError):
-        api.update_user(user="nobody@acme.test", mail=ANA)
+        api.update_user(user="missing@acme.test", mail=ANA)
 
 
-def test_the_past_is_no_time_to_be_deactivated_at(api):
+def test_refuses_a_deactivation_in_the_past(api):
     with pytest.raises(InvalidRequestError, match="must be in the future"):
         api.update_user(user=GRACE_MAIL, to_be_deactivated_at="2020-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "problem"),
     [
         ({}, "at least one field"),
         ({"user": "Grace", "job": "x"}, "user is 'Grace'"),
@@ -311,8 +380,8 @@ def test_the_past_is_no_time_to_be_deactivated_at(api):
         ({"custom_fields": {"x": "y"}}, "custom_fields has the key 'x'"),
     ],
 )
-def test_reports_an_invalid_change_before_anything_is_sent(api, sent, arguments, complaint):
-    with pytest.raises(InvalidRequestError, match=f"{complaint}.*Nothing was sent"):
+def test_reports_an_invalid_change_before_anything_is_sent(api, sent, arguments, problem):
+    with pytest.raises(InvalidRequestError, match=f"{problem}.*Nothing was sent"):
         api.update_user(**{"user": GRACE_MAIL, **arguments})
     assert sent() == []
 
@@ -320,7 +389,7 @@ def test_reports_an_invalid_change_before_anything_is_sent(api, sent, arguments,
 # Delete
 
 
-def test_a_user_is_deleted_once(api, state):
+def test_deletes_a_user_once(api, state):
     assert api.delete_user(user=GRACE_MAIL) == {"user": GRACE_MAIL, "outcome": "deleted"}
     assert api.delete_user(user=GRACE_MAIL) == {"user": GRACE_MAIL, "outcome": "not_found"}
     with pytest.raises(NotFoundError, match="user_not_found"):

@@ -1,4 +1,4 @@
-"""Operators promise what their actions take: the same arguments, all templated, all documented."""
+"""Operators take the arguments of their actions: the same names, defaults, choices and descriptions, all templated."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ ISSUED = {
 }
 
 
-#: What several operators share; nobody uses them as they are.
+#: Bases of several operators, which DAGs do not use.
 SHARED = (Learning360RowsOperator, Learning360ExportOperator, Learning360ListingExportOperator)
 
 
 def classes_of(kind):
-    """Every class for DAGs of this kind in the modules that the provider info names."""
+    """Return the classes of a kind in the modules that the provider info names, without shared bases."""
     listed = get_provider_info()["operators"] + get_provider_info()["sensors"]
     modules = [importlib.import_module(name) for group in listed for name in group["python-modules"]]
     return [
@@ -58,14 +58,14 @@ ONE_ACTION = [one for one in OPERATORS if not issubclass(one, SHARED)]
 
 
 def lineage(kind):
-    """List a class and those of this package that it is derived from, except for the one that all share."""
+    """Return a class and its bases in this package, except for the base of all."""
     shared = {Learning360BaseOperator, Learning360BaseSensor}
     ours = [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider_360learning")]
     return [one for one in ours if one not in shared]
 
 
 def own_arguments(kind):
-    """Names and defaults of what a class, and those that it is derived from, add to the one that all share."""
+    """Return names and defaults of the arguments that a class and its bases add to the base of all."""
     parameters = [
         parameter
         for one in lineage(kind)
@@ -77,12 +77,12 @@ def own_arguments(kind):
 
 
 def required_values(kind):
-    """Values for the arguments that a class cannot do without."""
+    """Return values for the required arguments of a class."""
     values = {name: "/x" for name, default in own_arguments(kind).items() if default is inspect.Parameter.empty}
     return values, {"rows": "/x"} if issubclass(kind, Learning360RowsOperator) else {}
 
 
-def test_all_operators_and_sensors_are_where_the_provider_info_says():
+def test_provider_info_names_all_operators_and_sensors():
     found: dict[str, list[str]] = {}
     for one in OPERATORS + SENSORS:
         module = one.__module__.removeprefix("airflow_provider_360learning.")
@@ -91,7 +91,7 @@ def test_all_operators_and_sensors_are_where_the_provider_info_says():
 
 
 @pytest.mark.parametrize("operator", ONE_ACTION, ids=lambda operator: operator.__name__)
-def test_an_operator_has_its_actions_arguments_and_no_others(operator):
+def test_operator_has_the_arguments_of_its_action(operator):
     fields = getattr(ApiV1, operator.action).model.model_fields
     expected = {
         name: inspect.Parameter.empty if field.is_required() else field.default for name, field in fields.items()
@@ -100,24 +100,24 @@ def test_an_operator_has_its_actions_arguments_and_no_others(operator):
 
 
 @pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
-def test_every_argument_is_a_template_field_and_documented(kind):
+def test_every_argument_is_templated_and_documented(kind):
     fields = {"learning360_conn_id", *own_arguments(kind)}
     assert set(kind.template_fields) == fields
     texts = [one.__doc__ or "" for one in (*lineage(kind), Learning360BaseOperator, Learning360BaseSensor)]
     documented = re.findall(r":param (\w+):", "\n".join(texts))
     assert fields <= set(documented)
     undocumented_base = {"learning360_conn_id", "pool", "deferrable", "mode"}
-    assert set(documented) <= fields | undocumented_base, "an argument that does not exist is documented"
+    assert set(documented) <= fields | undocumented_base, "documents an unknown argument"
 
 
 @pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
-def test_the_docstring_names_the_operation_of_the_api(kind):
-    if kind is not Learning360BulkOperator:  # which does any
+def test_docstring_names_the_operation(kind):
+    if kind is not Learning360BulkOperator:  # which runs any action
         assert re.search(r"\(``[a-z]\w+``", kind.__doc__)
 
 
 @pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
-def test_a_missing_argument_fails_when_the_dag_is_parsed(kind):
+def test_a_missing_argument_fails_at_parse_time(kind):
     required, more = required_values(kind)
     kind(task_id="whole", **required, **more)
     for name in required:
@@ -126,7 +126,7 @@ def test_a_missing_argument_fails_when_the_dag_is_parsed(kind):
 
 
 @pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
-def test_an_argument_that_does_not_exist_fails_when_the_dag_is_parsed(kind):
+def test_an_unknown_argument_fails_at_parse_time(kind):
     required, more = required_values(kind)
     with pytest.raises(Exception, match="nickname"):
         kind(task_id="surplus", nickname="x", **required, **more)

@@ -1,4 +1,4 @@
-"""Each operator at work against the sandbox: its result, what it sent, and what becomes of errors."""
+"""Each operator against the sandbox: its result, its requests, and what happens to errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 NEW_MAIL = "ana.silva@acme.test"
-NOBODY_ID = "f" * 24
+MISSING_ID = "f" * 24
 
 
 def run(operator, **arguments):
@@ -124,7 +124,7 @@ def session_id(sandbox):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_an_operator_does_its_action_and_returns_the_outcome(sandbox, operator, arguments, result, asked):
+def test_operator_runs_its_action_and_returns_the_outcome(sandbox, operator, arguments, result, asked):
     done = run(operator, **arguments)
     assert {name: value for name, value in done.items() if name != "user_id"} == result
     assert operations(sandbox) == asked
@@ -152,13 +152,13 @@ def test_create_path_session_returns_the_new_session(sandbox, session_id):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_an_operator_changes_who_is_enrolled(sandbox, session_id, operator, arguments, result):
+def test_operator_changes_the_enrollment(sandbox, session_id, operator, arguments, result):
     done = run(operator, session_id=session_id, path_id=ONBOARDING_PATH_ID, **arguments)
     assert done == {"session_id": session_id, **result}
     assert all(entry["done"] for entry in sandbox.control.journal())
 
 
-def test_the_connection_can_be_another_one(sandbox, monkeypatch):
+def test_uses_the_given_connection(sandbox, monkeypatch):
     monkeypatch.setenv(CONNECTION, "learning360://nobody")
     monkeypatch.setenv("AIRFLOW_CONN_SECOND_COMPANY", sandbox.connection_json(limits=UNLIMITED))
     result = run(Learning360DeleteUserOperator, user=GRACE_MAIL, learning360_conn_id="second_company")
@@ -171,7 +171,7 @@ def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
     assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
-# Wrong values
+# Invalid values
 
 
 @pytest.mark.parametrize(
@@ -215,11 +215,11 @@ def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
         ),
         (
             Learning360EnrollUsersOperator,
-            {"session_id": NOBODY_ID, "users": f"['{GRACE_MAIL}']"},
+            {"session_id": MISSING_ID, "users": f"['{GRACE_MAIL}']"},
             "users is .*, but must be a list",
         ),
-        (Learning360EnrollUsersOperator, {"session_id": NOBODY_ID, "users": []}, "users is empty"),
-        (Learning360EnrollGroupsOperator, {"session_id": NOBODY_ID, "group_ids": ["x"]}, r"group_ids\[0\] is 'x'"),
+        (Learning360EnrollUsersOperator, {"session_id": MISSING_ID, "users": []}, "users is empty"),
+        (Learning360EnrollGroupsOperator, {"session_id": MISSING_ID, "group_ids": ["x"]}, r"group_ids\[0\] is 'x'"),
         (Learning360UnenrollUsersOperator, {"session_id": "x", "users": [GRACE_MAIL]}, "session_id is 'x'"),
     ],
 )
@@ -229,7 +229,7 @@ def test_reports_an_invalid_value_before_anything_is_sent(sandbox, operator, arg
     assert sandbox.control.journal() == []
 
 
-def test_a_malformed_connection_is_named_before_anything_is_sent(sandbox, monkeypatch):
+def test_reports_a_malformed_connection_before_anything_is_sent(sandbox, monkeypatch):
     monkeypatch.setenv(CONNECTION, f"learning360://:key@{sandbox.url.removeprefix('http://')}/http")
     with pytest.raises(AirflowFailException, match=r"login \(Company ID\): is missing"):
         run(Learning360DeleteUserOperator, user=GRACE_MAIL)
@@ -239,7 +239,7 @@ def test_a_malformed_connection_is_named_before_anything_is_sent(sandbox, monkey
 # Errors
 
 
-def test_what_cannot_be_mended_by_another_try_fails_the_task_at_once(sandbox):
+def test_a_permanent_error_fails_the_task_at_once(sandbox):
     with pytest.raises(AirflowFailException, match=r"NotFoundError: .*user_not_found.*PUT /api/v1/users/"):
         run(Learning360UpdateUserOperator, user=NEW_MAIL, job="Clerk")
     with pytest.raises(AirflowFailException, match="AlreadyExistsError: "):
@@ -248,7 +248,7 @@ def test_what_cannot_be_mended_by_another_try_fails_the_task_at_once(sandbox):
         run(Learning360DeleteGroupOperator, group_id=ROOT_GROUP_ID)
 
 
-def test_a_wrong_key_fails_the_task_at_once(sandbox, monkeypatch):
+def test_an_invalid_key_fails_the_task_at_once(sandbox, monkeypatch):
     wrong = sandbox.connection_json(auth="api_key_header", limits=UNLIMITED).replace(sandbox.api_key, "wrong")
     monkeypatch.setenv(CONNECTION, wrong)
     with pytest.raises(AirflowFailException, match=r"AuthenticationError: .*invalid_api_key"):
@@ -256,8 +256,8 @@ def test_a_wrong_key_fails_the_task_at_once(sandbox, monkeypatch):
     assert operations(sandbox) == ["deleteUser"]
 
 
-def test_what_another_try_may_mend_reaches_the_retries_of_airflow(sandbox):
-    """The group is made, and nobody can look: a second try looks first."""
+def test_a_transient_error_reaches_the_retries_of_airflow(sandbox):
+    """The group is created and cannot be looked up; a second try looks first."""
     sandbox.control.add_fault("createGroup", kind="drop_after")
     sandbox.control.add_fault("getGroups", kind="drop_before", after=1, count=4)
     with pytest.raises(OutcomeUnknownError) as raised:
@@ -267,13 +267,13 @@ def test_what_another_try_may_mend_reaches_the_retries_of_airflow(sandbox):
     assert [group["name"] for group in sandbox.control.state()["groups"]].count("Research") == 1
 
 
-def test_an_outcome_that_stays_unknown_says_what_to_check(sandbox):
+def test_an_unknown_outcome_names_what_to_check(sandbox):
     sandbox.control.add_fault("createGroup", kind="drop_before")
     with pytest.raises(OutcomeUnknownError, match="check in 360Learning"):
         run(Learning360CreateGroupOperator, name="Research")
 
 
-def test_no_room_in_the_rate_limits_reaches_the_retries_of_airflow(sandbox, monkeypatch):
+def test_exhausted_rate_limits_reach_the_retries_of_airflow(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.5")
     # It closes deleteGroup, which has a limit of its own, to the tests that follow: none needs it.
     sandbox.control.add_fault("deleteGroup", kind="rate_limited", retry_after=30)

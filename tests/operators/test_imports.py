@@ -1,4 +1,4 @@
-"""What the import of an operator or sensor costs every parse of a DAG file: none of the client's libraries."""
+"""Importing operators and sensors, as each parse of a DAG file does, loads none of the client's libraries."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ print(json.dumps([milliseconds, sorted(sys.modules)]))
 
 
 def import_in_new_process(code, modules, planted=()):
-    """Return the milliseconds that it took, and the names of all modules then loaded."""
+    """Return the duration in milliseconds, and the names of all modules that are loaded afterwards."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, json.dumps([modules, REFUSED, planted])],
         # Compiled modules, as everywhere: without them, the first import compiles each time.
@@ -93,7 +93,7 @@ def import_in_new_process(code, modules, planted=()):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_no_operator_or_sensor_module_imports_the_client_or_its_libraries():
+def test_operator_and_sensor_modules_import_no_client_and_none_of_its_libraries():
     planted = [
         "import tenacity",
         "from requests import Session",
@@ -106,7 +106,7 @@ def test_no_operator_or_sensor_module_imports_the_client_or_its_libraries():
     assert [name for name in ours if name.split(".")[1] in ("api", "hooks", "triggers")] == []
 
 
-def test_the_import_of_the_user_operators_is_cheap(capsys):
+def test_importing_the_user_operators_is_fast(capsys):
     # The first one may have to compile.
     costs = sorted(import_in_new_process(PREPARE + IMPORT, ["operators.users"])[0] for _ in range(2))
     with capsys.disabled():

@@ -20,7 +20,7 @@ def rendered(kind, context, **arguments):
     return task
 
 
-def test_every_argument_can_be_a_template(sandbox, monkeypatch):
+def test_renders_every_argument(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_ACME", sandbox.connection_json(limits=UNLIMITED))
     monkeypatch.delenv(CONNECTION)
     person = {"mail": "ana.silva@acme.test", "first": "Ana", "groups": [ROOT_GROUP_ID], "company": "acme"}
@@ -49,7 +49,7 @@ def test_every_argument_can_be_a_template(sandbox, monkeypatch):
     }
 
 
-def test_a_list_of_templates_is_sent_as_a_list(sandbox):
+def test_sends_a_list_of_templates_as_a_list(sandbox):
     task = rendered(
         Learning360EnrollUsersOperator,
         {"mail": GRACE_MAIL, "session": "a" * 24},
@@ -63,14 +63,14 @@ def test_a_list_of_templates_is_sent_as_a_list(sandbox):
     assert entry["body"] == {"userEmails": [GRACE_MAIL]}
 
 
-def test_what_a_template_renders_to_is_checked_when_the_task_runs(sandbox):
+def test_checks_rendered_values_when_the_task_runs(sandbox):
     task = rendered(Learning360AddUserToGroupOperator, {"found": None}, group_id="{{ found }}", user=GRACE_MAIL)
     with pytest.raises(AirflowFailException, match="group_id is 'None'"):
         task.execute({})
     assert sandbox.control.journal() == []
 
 
-def test_numbers_of_a_sensor_may_come_as_the_text_that_a_template_renders_to():
+def test_sensors_read_numbers_that_a_template_renders():
     task = rendered(
         Learning360PathSessionCompletionSensor,
         {"share": 0.5, "least": 3},
@@ -82,7 +82,7 @@ def test_numbers_of_a_sensor_may_come_as_the_text_that_a_template_renders_to():
     assert (condition.required, condition.min_enrolled) == (0.5, 3)
 
 
-def test_a_query_may_stand_in_a_file_of_its_own(tmp_path):
+def test_reads_a_query_from_a_file(tmp_path):
     (tmp_path / "people.sql").write_text("SELECT mail FROM people WHERE hired = '{{ day }}' ORDER BY mail")
     with DAG("queries", schedule=None, template_searchpath=[str(tmp_path)]):
         task = Learning360BulkOperator(

@@ -1,0 +1,74 @@
+"""Actions and their models: what the interface promises, and the ways to run an action."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_provider_360learning.api.actions import Action
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
+from airflow_provider_360learning.api.models.users import CreateUser, GetUser
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
+
+#: Models of the rows of actions that take several.
+ROWS = {"import_external_courses": ExternalCourse, "import_external_course_stats": ExternalStatistic}
+
+
+def actions_of(kind):
+    return {name: found for base in kind.__mro__ for name, found in vars(base).items() if isinstance(found, Action)}
+
+
+def test_api_v1_offers_the_actions_of_the_interface():
+    promised, offered = actions_of(LearningApi), actions_of(ApiV1)
+    assert {name: one.model for name, one in offered.items()} == {name: one.model for name, one in promised.items()}
+
+
+def test_capabilities_name_all_actions_and_readers(api):
+    assert api.capabilities == {*actions_of(ApiV1), "read_users", "read_course_attempts"}
+
+
+@pytest.mark.parametrize("action", actions_of(ApiV1).values(), ids=actions_of(ApiV1).keys())
+def test_every_field_is_described(action):
+    for name, field in action.model.model_fields.items():
+        assert (field.description or "").endswith("."), name
+
+
+@pytest.mark.parametrize("action", actions_of(ApiV1).values(), ids=actions_of(ApiV1).keys())
+def test_metadata_of_a_write_action_names_fields_of_its_rows(action):
+    if action.write is not None:
+        assert action.write.operation in API_V1.endpoints
+        fields = ROWS.get(action.name, action.model).model_fields
+        assert set(action.write.key) <= fields.keys()
+
+
+def test_an_action_runs_in_a_thread_on_a_loop_and_from_a_model(api):
+    assert api.get_user(user=GRACE_MAIL)["user_id"] == GRACE_ID
+    assert api.get_user.run(GetUser(user=GRACE_MAIL))["user_id"] == GRACE_ID
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(api.get_user.arun(executor, user=GRACE_MAIL))["user_id"] == GRACE_ID
+
+
+def test_reports_all_invalid_arguments_at_once(api, sent):
+    with pytest.raises(InvalidRequestError) as raised:
+        api.create_user(mail="x", role="boss", nickname="A")
+    assert raised.value.argument == "mail"
+    for problem in ("mail is 'x'", "role is 'boss'", "nickname is not an argument of create_user"):
+        assert problem in str(raised.value)
+    assert sent() == []
+
+
+def test_steps_of_invalid_arguments_raise_at_once(api):
+    with pytest.raises(InvalidRequestError, match="user is 'x'"):
+        api.get_user.steps(user="x")
+
+
+def test_arguments_cannot_be_changed():
+    arguments = CreateUser(mail=GRACE_MAIL)
+    with pytest.raises(ValueError, match="frozen"):
+        arguments.mail = "x"
