@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_provider_360learning.api.course_attempts import Attempt, DateField, ReadsCourseAttempts
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
-from airflow_provider_360learning.exports.summary import summarize
+from airflow_provider_360learning.exports.summary import CourseStatisticsResult, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.spool import Spool
@@ -37,7 +37,7 @@ def export_course_statistics(
     date_field: DateField = "completed_at",
     format: Format | None = None,
     allow_incomplete: bool = False,
-) -> dict[str, Any]:
+) -> CourseStatisticsResult:
     """
     Write the attempts of an interval to a file.
 
@@ -62,16 +62,19 @@ def export_course_statistics(
             sink=_Sink(encoder, spool),
         )
     log.info("Largest response: attempts=%s likely_cap=%s", summary.largest_response, summary.likely_cap)
-    return summarize(
+    result = summarize(
         path,
         encoder,
         interval=interval,
         highest_timestamp=summary.highest_timestamp,
         complete=not summary.incomplete_at,
-        incomplete_at=list(summary.incomplete_at[:MAX_INCOMPLETE_AT]),
-        largest_response=summary.largest_response,
-        likely_cap=summary.likely_cap,
     )
+    return {
+        **result,
+        "incomplete_at": list(summary.incomplete_at[:MAX_INCOMPLETE_AT]),
+        "largest_response": summary.largest_response,
+        "likely_cap": summary.likely_cap,
+    }
 
 
 def _new_file_in(folder: ObjectStoragePath, interval: Interval, format: Format) -> ObjectStoragePath:

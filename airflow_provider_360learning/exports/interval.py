@@ -87,7 +87,7 @@ def interval_of(
     :param end: Its end.
     :param overlap: A timedelta, or a number of seconds, by which it starts earlier.
     :param context: Context of the running task; may be empty.
-    :raises InvalidRequestError: if there is no such interval.
+    :raises InvalidRequestError: if one of them is invalid, or the interval is empty.
     """
     first, after = start or context.get("data_interval_start"), end or context.get("data_interval_end")
     if first is None or after is None:

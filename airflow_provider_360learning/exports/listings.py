@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
-from airflow_provider_360learning.exports.summary import summarize
+from airflow_provider_360learning.exports.summary import ExportResult, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.rows.ordered_executor import map_ordered
 
 log = logging.getLogger(__name__)
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 
 
 def export_listing(
     api: LearningApi, kind: str, output_path: StoragePath, *, format: Format | None = None
-) -> dict[str, Any]:
+) -> ExportResult:
     """
     Write all objects of a kind to a file.
 

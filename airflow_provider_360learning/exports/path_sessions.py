@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.results import PathSessionStatistic
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
-from airflow_provider_360learning.exports.summary import summarize
+from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.rows.ordered_executor import map_ordered
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
+Row = Mapping[str, object]
 
 
 def export_path_session_statistics(
@@ -28,7 +28,7 @@ def export_path_session_statistics(
     *,
     session_ids: Iterable[str] | None = None,
     format: Format | None = None,
-) -> dict[str, Any]:
+) -> PathSessionStatisticsResult:
     """
     Write the statistics of the learners of path sessions to a file, with one request per session.
 
@@ -49,15 +49,9 @@ def export_path_session_statistics(
             deleted += rows is None
             for row in rows or ():
                 encoder.write([row[column.name] for column in columns])
-                highest = max(highest, row["completed_at"] or "")
-    return summarize(
-        output_path,
-        encoder,
-        interval=interval,
-        highest_timestamp=highest or None,
-        sessions=len(ids) - deleted,
-        deleted_meanwhile=deleted,
-    )
+                highest = max(highest, str(row["completed_at"] or ""))
+    result = summarize(output_path, encoder, interval=interval, highest_timestamp=highest or None)
+    return {**result, "sessions": len(ids) - deleted, "deleted_meanwhile": deleted}
 
 
 def _rows_of(api: LearningApi, interval: Interval | None, listed: bool, session_id: str) -> list[Row] | None:
@@ -72,6 +66,6 @@ def _rows_of(api: LearningApi, interval: Interval | None, listed: bool, session_
     return [_row(each) for each in found if interval is None or interval.contains(each["completed_at"])]
 
 
-def _row(found: Mapping[str, Any]) -> Row:
+def _row(found: PathSessionStatistic) -> Row:
     spent = found["time_spent_ms"]
     return {**found, "user_mail": found["mail"], "time_spent_seconds": None if spent is None else spent / 1000}

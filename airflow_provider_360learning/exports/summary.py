@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TypedDict
 
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 
 log = logging.getLogger(__name__)
+
+
+class ExportResult(TypedDict):
+    """
+    Result of an export.
+
+    ``interval_start`` and ``interval_end`` are ``None`` for exports of the current state; ``highest_timestamp`` is the
+    latest timestamp by which a row was selected; ``complete`` is whether the rows are proven complete;
+    ``invalid_values`` counts values that became null.
+    """
+
+    output_path: str
+    rows: int
+    interval_start: str | None
+    interval_end: str | None
+    highest_timestamp: str | None
+    complete: bool
+    invalid_values: int
+
+
+class CourseStatisticsResult(ExportResult):
+    """Result of an export of course statistics; see :class:`~..api.course_attempts.AttemptsSummary`."""
+
+    incomplete_at: list[str]
+    largest_response: int
+    likely_cap: int | None
+
+
+class PathSessionStatisticsResult(ExportResult):
+    """Result of an export of path session statistics: numbers of sessions exported, and deleted meanwhile."""
+
+    sessions: int
+    deleted_meanwhile: int
 
 
 def summarize(
@@ -18,27 +51,24 @@ def summarize(
     interval: Interval | None = None,
     highest_timestamp: str | None = None,
     complete: bool = True,
-    **details: Any,
-) -> dict[str, Any]:
+) -> ExportResult:
     """
     Return the result of an export, and log it.
 
     :param output_path: Path of the file.
     :param encoder: What wrote the file.
     :param interval: The interval of the export, if it has one.
-    :param highest_timestamp: The latest timestamp by which rows were selected.
+    :param highest_timestamp: The latest timestamp by which a row was selected.
     :param complete: Whether the rows are proven complete.
-    :param details: Keys that only some exports have.
     """
     invalid_values = encoder.invalid_values.total()
     log.info("Export written: rows=%s output_path=%s invalid_values=%s", encoder.rows, output_path, invalid_values)
     return {
         "output_path": str(output_path),
         "rows": encoder.rows,
-        "interval_start": interval and interval.start_text,
-        "interval_end": interval and interval.end_text,
+        "interval_start": interval.start_text if interval else None,
+        "interval_end": interval.end_text if interval else None,
         "highest_timestamp": highest_timestamp,
         "complete": complete,
         "invalid_values": invalid_values,
-        **details,
     }

@@ -20,7 +20,7 @@ DEFAULT_SEPARATOR = ","
 
 # Bytes that are not UTF-8, as Python's "surrogateescape" decodes them: they are found, and written back unchanged.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-# With this first line, Excel is told the separator.
+# A first line of this form sets the separator in Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
 
@@ -127,7 +127,7 @@ class _Rows:
 
 
 def _are_separators_only(cells: list[str]) -> bool:
-    """Return whether a row is one of those that spreadsheets write below the last one."""
+    """Return whether a row is padding, which spreadsheets write below the last row."""
     return len(cells) > 1 and not any(map(str.strip, cells))
 
 
@@ -159,7 +159,7 @@ class Encoder(TextEncoder):
         self._writer.writerow([column.name for column in columns])
 
     def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
-        # Strings are written as they are, even those that start with "=": a data file is not made for a spreadsheet.
+        # Strings are written as they are, even if they start with "=": a data file is not made for a spreadsheet.
         cells = [
             [_cell(value) for value in values] if column.kind == "boolean" else values
             for column, values in zip(self._columns, columns, strict=True)

@@ -69,7 +69,7 @@ def _rows_of(batch: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
 
 
 def _row_of(names: list[str], columns: list[Any], index: int) -> tuple[dict[str, Any], str | None]:
-    """Read one row value by value; those that Python cannot hold are None."""
+    """Read one row value by value; a value that Python cannot hold becomes None."""
     row: dict[str, Any] = {}
     invalid = []
     for name, column in zip(names, columns, strict=True):

@@ -1,5 +1,5 @@
 """
-Temporary files of this package, and the removal of those that killed processes left.
+Temporary files of this package, and the removal of leftovers of killed processes.
 
 A file that needs no name has none, so that the operating system deletes it with its process. A file that is going to be
 renamed needs one. Its process holds a lock on it: if another process gets the lock, the owner is dead.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.exports.summary import ExportResult
     from airflow_provider_360learning.files.formats import Format
 
 
@@ -43,7 +44,7 @@ class Learning360ExportOperator(Learning360BaseOperator):
         """Return the pool for DAGs that name none."""
         return config.AIRFLOW_DEFAULT_POOL
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> ExportResult:
         """Write the file, and return the result."""
         from airflow.providers.common.compat.sdk import Asset
 
@@ -57,10 +58,10 @@ class Learning360ExportOperator(Learning360BaseOperator):
             result = self._export(self.hook.api, format or None, context)
         for outlet in self.outlets if "outlet_events" in context else ():
             if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra = dict(result)
+                context["outlet_events"][outlet].extra = cast("dict[str, Any]", {**result})
         return result
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
         """Write the file."""
         raise NotImplementedError
 
@@ -71,7 +72,7 @@ class Learning360ListingExportOperator(Learning360ExportOperator):
     #: Name of the export.
     kind: ClassVar[str]
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
         from airflow_provider_360learning.exports.listings import export_listing
 
         return export_listing(api, self.kind, self.output_path, format=format)
@@ -177,7 +178,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
         from airflow_provider_360learning.api.course_attempts import DateField
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.fields import parse_boolean
@@ -232,7 +233,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.fields import parse_ids
         from airflow_provider_360learning.exports.interval import interval_of

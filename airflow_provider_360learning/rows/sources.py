@@ -39,7 +39,7 @@ class Row:
 
     :param number: Its number, from 1.
     :param line: Line of the file where it starts; ``None`` if the source has no lines.
-    :param values: Its values by argument, without those that are empty or ignored.
+    :param values: Its values by argument, without empty and ignored ones.
     :param original: Its values as in the source, to be written to the rejected rows.
     :param problem: Why it cannot be read; then it has no values.
     """
@@ -113,7 +113,7 @@ class Source(ABC):
             values = self._mapped(original)
         except InvalidRequestError as error:
             return Row(number, line, {}, original, str(error))
-        # An empty cell of CSV is no value; in the other formats "" is a string like any other.
+        # An empty cell of CSV is a missing value; in the other formats "" is a string like any other.
         empty = "" if self.rejected_format == "csv" else None
         given = {name: value for name, value in values.items() if value is not None and value != empty}
         return Row(number, line, given, original)

@@ -111,9 +111,9 @@ def test_reads_all_layouts_of_json(client_of, layout):
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
 def test_reads_values_across_the_ends_of_chunks(layout, size):
     body = io.BytesIO(layout.replace("Roy", "Röy 日本 😀").encode())
-    answer = JsonStream(lambda wanted: body.read(min(size, wanted)))
-    read = [{name: answer.value() for name in answer.names()} for _ in answer.items()]
-    answer.end()
+    stream = JsonStream(lambda wanted: body.read(min(size, wanted)))
+    read = [{name: stream.value() for name in stream.names()} for _ in stream.items()]
+    stream.end()
     assert read == json.loads(body.getvalue())
 
 
@@ -122,8 +122,8 @@ def test_reads_bare_values_to_their_end(size):
     values = [12345.25e-2, -1, 0, 15, 2.5, -3e30, "a,b]", None, True, [], {}, [[1], {"a": []}], 1234567890]
     for text in (json.dumps(values), json.dumps(values, indent=1), json.dumps(values, separators=(",", ":"))):
         body = io.BytesIO(text.encode())
-        answer = JsonStream(lambda wanted: body.read(min(size, wanted)))  # noqa: B023
-        assert list(answer.values()) == values
+        stream = JsonStream(lambda wanted: body.read(min(size, wanted)))  # noqa: B023
+        assert list(stream.values()) == values
 
 
 def test_response_may_be_compressed(client_of):

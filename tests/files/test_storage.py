@@ -255,7 +255,7 @@ def left_after_upload(store, size):
 
 
 def test_upload_aborts_unfinished_uploads_to_the_same_object(object_store):
-    """Those to other objects stay, and those that started later."""
+    """Uploads to other objects stay, and so do later ones."""
     assert left_after_upload(S3(), 11_000_000) == ["killed a.csv.gz", "killed folder/a.csv", "newer"]
 
 

@@ -203,7 +203,7 @@ class CompleteReader:
             raise IncompleteResponseError(
                 f"The {response.size.attempts} attempts around {text_of(window.start)} may not be complete: no "
                 "response was ever larger, so this may be the cap of API v1, and a millisecond cannot be divided. "
-                "With allow_incomplete=True, the export continues without those that may be missing."
+                "With allow_incomplete=True, the export continues without the missing ones."
             )
         log.warning(
             "INCOMPLETE: there may be more attempts than were read: timestamp=%s attempts=%s",

@@ -1,14 +1,14 @@
 """
-A long JSON answer, read value by value while it comes in: only the value at hand is in memory.
+A long JSON response, parsed value by value while it comes in: only the current value is in memory.
 
-Whoever knows the shape of an answer walks through it, and takes as a whole what is small::
+The caller knows the shape of the response, walks through its arrays and objects, and reads small values as a whole::
 
-    for _ in answer.items():
-        for name in answer.names():
-            value = answer.value()
+    for _ in response.items():
+        for name in response.names():
+            value = response.value()
 
-Values are read by the C scanner of :mod:`json`. Event-based parsers pay for each of millions of events in Python; those
-that build whole values at one fixed place cannot say what stood around it.
+Values are parsed by the C scanner of :mod:`json`. Event-based parsers spend time in Python on each of millions of
+events; parsers that build the values at one fixed path cannot return their context.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
 #: Bytes read at a time.
 CHUNK = 1 << 18
-#: A value that is taken as a whole may have as many characters: what is longer is no JSON, or of another shape.
+#: Maximum length of a value that is read as a whole, in characters: longer ones are not JSON, or of another shape.
 MAX_VALUE = 1 << 26
 
-_NOT_EXPECTED = "it is cut short, or not the JSON that was expected; is the Base URL that of 360Learning?"
+_NOT_EXPECTED = "it is incomplete, or not the expected JSON; check that the Base URL is that of 360Learning"
 _AFTER_A_VALUE = frozenset(",:]} \t\r\n")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class JsonStream:
     """
-    A JSON text, read once from its beginning to its end.
+    A JSON text, read once from its start to its end.
 
-    :param read: Gives so many more bytes of it, fewer only at its end, and then none.
+    :param read: Returns the given number of further bytes, fewer only at the end, and then none.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -47,11 +47,11 @@ class JsonStream:
         self._has_ended = False
 
     def items(self) -> Iterator[None]:
-        """Walk through an array: at each step, its next item is to be read."""
+        """Walk through an array; the caller reads one item per step."""
         yield from self._walk("[", "]")
 
     def names(self) -> Iterator[str]:
-        """Walk through an object: at each step, the value of this name is to be read."""
+        """Walk through an object; the caller reads the value of each name."""
         for _ in self._walk("{", "}"):
             name = self.value()
             self._take(":")
@@ -61,7 +61,7 @@ class JsonStream:
         """Read the items of an array."""
         for _ in self._walk("[", "]"):
             yield self.value()
-            # Of millions, nearly all are read here: those that stand close to the one before.
+            # Nearly all of millions are read here: items without white space before them.
             text, at = self._text, self._at
             try:
                 while text[at] == ",":
@@ -80,9 +80,9 @@ class JsonStream:
             try:
                 value, end = self._scan(self._text, self._at)
             except (ValueError, RecursionError):
-                pass  # and raised outside: the error holds the text
+                pass  # raised below, because the error holds the text
             else:
-                # A number that ends with what has been read may go on: "1." and "1.5e" are read up to the digit.
+                # A number at the end of the chunk may continue: "1." and "1.5e" are scanned up to the digit.
                 if self._text[end : end + 1] in _AFTER_A_VALUE or self._has_ended:
                     self._at = end
                     return value
@@ -93,7 +93,7 @@ class JsonStream:
         """
         Read to the end.
 
-        :raises UnexpectedResponseError: if anything but white space is left.
+        :raises UnexpectedResponseError: if anything but white space follows.
         """
         if self._next_character():
             raise unusable(_NOT_EXPECTED)
@@ -116,7 +116,7 @@ class JsonStream:
         return found
 
     def _next_character(self) -> str:
-        """Return the next character that is no white space, without taking it; at the end, nothing."""
+        """Return the next character other than white space without consuming it; an empty string at the end."""
         while True:
             self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
             if self._at < len(self._text):
@@ -125,7 +125,7 @@ class JsonStream:
                 return ""
 
     def _read_on(self) -> bool:
-        """Read more, and tell whether there was any."""
+        """Read more, and return whether there was any."""
         if self._has_ended:
             return False
         # A value longer than a chunk is scanned again from its start: by doubling, it costs no more than twice.
@@ -143,5 +143,5 @@ class JsonStream:
 
 
 def unusable(fault: str) -> UnexpectedResponseError:
-    """Say what is wrong with the body of a success."""
-    return UnexpectedResponseError(f"360Learning's answer cannot be used: {fault}")
+    """Return the error of a successful response whose body cannot be used."""
+    return UnexpectedResponseError(f"360Learning's response cannot be used: {fault}")
