@@ -226,14 +226,7 @@ class _List(Source):
                 yield number, None, dict(row), None
             else:
                 problem = f"a {type(row).__name__} is not a row: an object with names and values is expected"
-                yield number, None, {UNREAD: _json_of(row)}, problem
-
-
-def _json_of(row: Any) -> str:
-    try:
-        return json.dumps(row, default=str, skipkeys=True)
-    except (ValueError, RecursionError):  # it contains itself
-        return "null"
+                yield number, None, {UNREAD: json.dumps(row, default=str, skipkeys=True)}, problem
 
 
 class _File(Source):
