@@ -16,6 +16,7 @@ import pytest
 
 from airflow_provider_360learning import config, exceptions
 from airflow_provider_360learning.api import results
+from airflow_provider_360learning.api.limiter.limiter import Usage
 from airflow_provider_360learning.cli.definition import COMMANDS
 from airflow_provider_360learning.completion.course import CourseCompletionResult
 from airflow_provider_360learning.completion.event import CompletionEvent
@@ -24,7 +25,7 @@ from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKAGE, get_provider_info
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.rows.results import Result
+from airflow_provider_360learning.rows.results import Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.faults import Fault
@@ -317,6 +318,10 @@ def test_keys_of_action_results_are_documented():
         assert set(re.findall(r"`(\w+)`", row)) == set(get_type_hints(result)), name
 
 
+def test_keys_of_row_results_are_documented():
+    assert re.findall(r"`(\w+)`", _flat("bulk.md").partition("It returns ")[2])[:4] == list(get_type_hints(RunSummary))
+
+
 @pytest.mark.parametrize("result", [PathSessionCompletionResult, CourseCompletionResult])
 def test_keys_of_sensor_results_are_documented(result):
     (sentence,) = re.findall(rf"The result is (`{next(iter(get_type_hints(result)))}`.*?)\.", _flat("sensors.md"))
@@ -330,3 +335,15 @@ def test_events_of_the_trigger_are_documented():
 
 def _flat(page):
     return " ".join((DOCS / page).read_text().split())
+
+
+def test_quoted_log_lines_are_those_of_the_code():
+    usage = Usage(requests=3, tokens=1, waited={"createOrInviteUser": 1.6})
+    assert f"\n360Learning API usage: {usage}\n" in (DOCS / "rate-limits.md").read_text()
+
+
+def test_quoted_messages_of_the_connection_test_are_those_of_the_code():
+    code = "\n".join(path.read_text() for path in (ROOT / PACKAGE).rglob("*.py"))
+    quoted = [message for cells in table("connection.md", "Problem") for message in re.findall(r"\*(.+?)\*", cells[1])]
+    assert len(quoted) > 5
+    assert [message for message in quoted if message not in code] == []
