@@ -402,6 +402,7 @@ def create_and_write_again(api, create, limit):
         api.update_user(user=GRACE_MAIL, job="Admiral")
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("create", [create, create_on_an_event_loop], ids=lambda create: create.__name__)
 def test_a_creation_counts_for_its_operation_company_and_address(one_per_second, monkeypatch, limit, create):
     # On a busy machine, a request may arrive this much later than it was sent.
@@ -442,6 +443,7 @@ for number in range(2):
 """
 
 
+@pytest.mark.realtime
 def test_processes_share_the_limit_of_an_operation(tmp_path):
     with Sandbox() as sandbox:
         arguments = [str(tmp_path), sandbox.url, sandbox.company_id, sandbox.api_key]

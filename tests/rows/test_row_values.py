@@ -58,6 +58,9 @@ class ndarray:  # noqa: N801 - named as numpy's
     def __iter__(self):
         return iter(self._values)
 
+    def __repr__(self):
+        return f"ndarray{self._values}"
+
     def __bool__(self):
         raise ValueError("The truth value of an array is ambiguous")
 
