@@ -23,9 +23,14 @@ from airflow_provider_360learning.completion.event import CompletionEvent
 from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.exports.columns import COLUMNS
+from airflow_provider_360learning.exports.summary import (
+    CourseStatisticsResult,
+    ExportResult,
+    PathSessionStatisticsResult,
+)
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKAGE, get_provider_info
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.rows.results import Result, RunSummary
+from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD_SEND, Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.faults import Fault
@@ -35,7 +40,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 EXAMPLES = sorted((ROOT / "dags_examples").glob("*.py"))
-NOT_DONE = {"invalid", "refused", "failed", "unknown"}
 
 _spec = importlib.util.spec_from_file_location("generate_docs", DOCS / "generate.py")
 generate_docs = importlib.util.module_from_spec(_spec)
@@ -136,6 +140,8 @@ def _result_keys_and_outcomes():
     return keys, outcomes
 
 
+EXPORT_RESULTS = (ExportResult, CourseStatisticsResult, PathSessionStatisticsResult)
+SENSOR_RESULTS = (PathSessionCompletionResult, CourseCompletionResult)
 RESULT_KEYS, OUTCOMES = _result_keys_and_outcomes()
 
 
@@ -143,6 +149,8 @@ RESULT_KEYS, OUTCOMES = _result_keys_and_outcomes()
 def _package_names():
     """Return every public name of the package that is written in lower case."""
     names = set(CONFIG_OPTIONS) | set(EXTRA_FIELDS) | set(COLUMNS) | RESULT_KEYS | OUTCOMES | NOT_DONE
+    names |= {UNCHANGED, WOULD_SEND, *get_args(get_type_hints(CompletionEvent)["status"])}
+    names |= {key for result in (RunSummary, *EXPORT_RESULTS, *SENSOR_RESULTS) for key in get_type_hints(result)}
     names |= {column.name for columns in COLUMNS.values() for column in columns}
     names |= {field.name for line in (Result, RowError) for field in dataclasses.fields(line)}
     names |= set(Settings.model_fields) | {name for name in vars(SandboxControl) if not name.startswith("_")}
@@ -178,13 +186,9 @@ _AIRFLOW = """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics txt"
-_VALUES = "arun completed false successful true unsuccessful"
+_VALUES = "arun false successful true"
 _PYTHON = "http make realtime requests timedelta"
-_RESULTS = """
-    attempts complete completed deleted_meanwhile done highest_timestamp imported incomplete_at invalid_values
-    largest_response likely_cap needed outcomes pending sessions successful transient_error unchanged
-    unsuccessful would_send
-"""
+_RESULTS = "imported"
 _SANDBOX = "control kind learning360_sandbox mentions sent_bytes"
 _EXAMPLES = "fail_on_invalid_rows scheduled_statistics_import"
 OTHER_NAMES = frozenset(
@@ -307,7 +311,7 @@ def test_outcomes_of_rows_are_documented():
     documented = {
         name for cells in table("bulk.md", "`outcome` | Meaning") for name in re.findall(r"`(\w+)`", cells[0])
     }
-    assert documented == OUTCOMES | NOT_DONE | {"imported", "unchanged", "would_send"}
+    assert documented == OUTCOMES | NOT_DONE | {"imported", UNCHANGED, WOULD_SEND}
 
 
 def test_keys_of_action_results_are_documented():
@@ -322,7 +326,12 @@ def test_keys_of_row_results_are_documented():
     assert re.findall(r"`(\w+)`", _flat("bulk.md").partition("It returns ")[2])[:4] == list(get_type_hints(RunSummary))
 
 
-@pytest.mark.parametrize("result", [PathSessionCompletionResult, CourseCompletionResult])
+def test_keys_of_export_results_are_documented():
+    documented = [name for cells in table("exports.md", "Key") for name in re.findall(r"`(\w+)`", cells[0])]
+    assert set(documented) == {key for result in EXPORT_RESULTS for key in get_type_hints(result)}
+
+
+@pytest.mark.parametrize("result", SENSOR_RESULTS)
 def test_keys_of_sensor_results_are_documented(result):
     (sentence,) = re.findall(rf"The result is (`{next(iter(get_type_hints(result)))}`.*?)\.", _flat("sensors.md"))
     assert re.findall(r"`(\w+)`", sentence) == list(get_type_hints(result))
