@@ -86,7 +86,7 @@ def with_token(responder: Responder) -> Responder:
 
 
 class TinyServer:
-    """A server that answers as its responder says and keeps the requests."""
+    """A server that sends the responses of its responder and keeps the requests."""
 
     def __init__(self, responder: Responder, certificate: Path | None = None) -> None:
         self.requests: list[Request] = []

@@ -1,4 +1,4 @@
-"""The operations of the client are those that the vendor documents."""
+"""The client's operations agree with the vendor's documentation."""
 
 from __future__ import annotations
 

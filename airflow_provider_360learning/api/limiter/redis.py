@@ -111,11 +111,11 @@ class RedisStore:
     def lateness(self, reservation: Reservation) -> float | None:
         """See :meth:`Store.lateness`."""
         started = time.monotonic()
-        answer = self._run("lateness", reservation.keys, time=reservation.time, token=str(reservation.token))
-        if answer is None:
+        since = self._run("lateness", reservation.keys, time=reservation.time, token=str(reservation.token))
+        if since is None:
             return None
         # As late as it may be by now: either way of the round trip may have taken longer than usual.
-        late = float(answer) + time.monotonic() - started - min(self._round_trips)
+        late = float(since) + time.monotonic() - started - min(self._round_trips)
         if late < -max(self._round_trips):  # the server's clock was set back
             return None
         if late < 0:  # the round trip was faster than the fastest so far
