@@ -225,10 +225,8 @@ def test_other_hidden_files_stay(tmp_path):
 class S3(StoreWithoutAppend):
     """Has the operations of s3fs on multipart uploads, of which a killed process left some."""
 
-    cachable = False
-
     def __init__(self):
-        super().__init__()
+        super().__init__(skip_instance_cache=True)
         before, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (-1, 1))
         keys = {"a.csv": before, "a.csv.gz": before, "folder/a.csv": before}
         self.uploads = [{"Key": key, "UploadId": f"killed {key}", "Initiated": time} for key, time in keys.items()]
@@ -247,8 +245,9 @@ class S3(StoreWithoutAppend):
         return {}
 
 
-def left_after_upload(store, size):
-    connect_object_store(store)
+def left_after_upload(kind, size):
+    kind.clear_instance_cache()
+    store = connect_object_store(kind())
     write_atomic("memory://bucket/a.csv", b"x" * size)
     assert store.size("/bucket/a.csv") == size
     return [upload["UploadId"] for upload in store.uploads]
@@ -256,12 +255,12 @@ def left_after_upload(store, size):
 
 def test_upload_aborts_unfinished_uploads_to_the_same_object(object_store):
     """Uploads to other objects stay, and so do later ones."""
-    assert left_after_upload(S3(), 11_000_000) == ["killed a.csv.gz", "killed folder/a.csv", "newer"]
+    assert left_after_upload(S3, 11_000_000) == ["killed a.csv.gz", "killed folder/a.csv", "newer"]
 
 
 def test_small_upload_does_not_list_unfinished_uploads(object_store):
     """It is a single request; listing would double the requests of a run that writes many parts."""
-    assert len(left_after_upload(S3(), 1000)) == 4
+    assert len(left_after_upload(S3, 1000)) == 4
 
 
 def test_missing_permission_to_list_uploads_does_not_fail_the_upload(object_store, caplog):
@@ -270,5 +269,5 @@ def test_missing_permission_to_list_uploads_does_not_fail_the_upload(object_stor
             raise PermissionError("Access Denied")
 
     caplog.set_level("INFO")
-    assert len(left_after_upload(Forbidden(), 11_000_000)) == 4
+    assert len(left_after_upload(Forbidden, 11_000_000)) == 4
     assert "Unfinished uploads could not be aborted: path=/bucket/a.csv error=PermissionError" in caplog.text
