@@ -65,11 +65,11 @@ def flat(batches):
 @pytest.fixture
 def client_of(make_api):
     """Return a function that makes a server send these responses one by one, and returns a client for it."""
-    with TinyServer(lambda request: answers.pop(0)) as server:
-        answers = []
+    with TinyServer(lambda request: responses.pop(0)) as server:
+        responses = []
 
         def serve(*these, **settings):
-            answers.extend(these)
+            responses.extend(these)
             return make_api(server.url, **{"auth": "api_key_header", "read_timeout": 0.3, **settings}).client
 
         serve.server = server
@@ -247,16 +247,16 @@ def test_unusable_response_is_requested_again(client_of):
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (Response({"error": "nope"}, 400), InvalidRequestError),
         (Response({"error": "boom"}, 503), ServerError),
         (Response(b"", 302, {"Location": "/"}), RefusedError),
     ],
 )
-def test_raises_the_errors_of_other_operations(client_of, answer, error):
+def test_raises_the_errors_of_other_operations(client_of, response, error):
     with pytest.raises(error):
-        read_course_stats(client_of(answer, **ONCE), flat)
+        read_course_stats(client_of(response, **ONCE), flat)
 
 
 def test_error_response_that_breaks_is_a_broken_connection(client_of):
@@ -268,11 +268,11 @@ def test_error_response_that_breaks_is_a_broken_connection(client_of):
 
 @pytest.mark.parametrize("auth", ["api_key_query", "api_key_header"])
 @pytest.mark.parametrize(
-    "answer", [broken(BODY[:100]), Response(b"<"), Response(BODY[:50], headers={"Content-Length": "99"})]
+    "response", [broken(BODY[:100]), Response(b"<"), Response(BODY[:50], headers={"Content-Length": "99"})]
 )
-def test_no_error_shows_the_api_key(client_of, sandbox, auth, answer):
+def test_no_error_shows_the_api_key(client_of, sandbox, auth, response):
     with pytest.raises((TransportError, UnexpectedResponseError)) as caught:
-        read_course_stats(client_of(answer, auth=auth, **ONCE), flat)
+        read_course_stats(client_of(response, auth=auth, **ONCE), flat)
     assert secrets_in(everything_about(caught.value), [sandbox.api_key]) == []
 
 
