@@ -85,8 +85,8 @@ class LearningApi(ReadsCourseAttempts, Protocol):
     The actions of 360Learning, under the same names in all versions of the API.
 
     Each takes the fields of its model as keyword arguments, and raises :class:`InvalidRequestError` for invalid ones,
-    or :class:`NotAvailableError` for ones that only another version supports, before anything is sent. ``user`` is always
-    an email address or an id.
+    or :class:`NotAvailableError` for ones that only another version supports, before anything is sent. ``user`` is
+    always an email address or an id.
     """
 
     client: Client

@@ -117,7 +117,7 @@ class RowSchema:
         action_name: str,
         model: type[ActionArguments],
         write: WriteSpec,
-        defaults: Mapping[str, Any],
+        defaults: Mapping[str, object],
         *,
         also: RowCheck = no_further_checks,
         check: Callable[[Any], None] = accept_all,
@@ -200,7 +200,7 @@ class RowSchema:
             )
 
 
-def shown_text(value: Any) -> str:
+def shown_text(value: object) -> str:
     """Return a value of the source as reports show it: characters that would not be visible are escaped."""
     try:
         text = str(value)[:MAX_SHOWN]
@@ -223,11 +223,11 @@ def ignore_case(text: str) -> str:
     return text.lower()
 
 
-def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+def _present(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if not is_missing(value)}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):

@@ -130,7 +130,7 @@ def test_reads_a_report_under_any_key(make_api, answer, reported):
 
 @pytest.mark.parametrize("count", [0, 21])
 def test_refuses_a_request_of_no_or_too_many_statistics(library, sent, count):
-    with pytest.raises(InvalidRequestError, match="statistics (is empty|has 21 items, but API v1 takes at most 20)"):
+    with pytest.raises(InvalidRequestError, match=r"statistics (is empty|has 21 items, but API v1 takes at most 20)"):
         library.statistics(*[STATISTIC] * count)
     assert sent() == []
 

@@ -143,9 +143,9 @@ def test_returns_the_role_of_an_admin(api):
     assert roles == {(ADMIN_ID, "admin"), (GRACE_ID, "learner")}
 
 
-@pytest.mark.parametrize("acknowledgement", ["empty_object", "status", "empty_body"])
-def test_accepts_acknowledgements_of_any_shape(sandbox, api, group_id, acknowledgement):
-    sandbox.control.settings(acknowledgment=acknowledgement)
+@pytest.mark.parametrize("acknowledgment", ["empty_object", "status", "empty_body"])
+def test_accepts_acknowledgments_of_any_shape(sandbox, api, group_id, acknowledgment):
+    sandbox.control.settings(acknowledgment=acknowledgment)
     assert api.add_user_to_group(group_id=group_id, user=GRACE_MAIL)["outcome"] == "added"
     assert api.add_to_catalog(group_id=group_id, course_ids=[WELCOME_COURSE_ID])["outcome"] == "added"
 

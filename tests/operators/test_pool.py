@@ -49,7 +49,7 @@ def make_dag(**arguments):
 
 
 def stored(dag, task_id="one"):
-    """Take a DAG through its serialisation, as the scheduler sees it."""
+    """Take a DAG through its serialization, as the scheduler sees it."""
     try:
         from airflow.serialization.serialized_objects import DagSerialization as Serialization
 

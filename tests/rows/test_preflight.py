@@ -100,7 +100,7 @@ def test_reports_every_error_with_row_line_field_and_value(tmp_path, errors_of):
         ("update_user", {"user": "Grace", "job": "x"}, "user", "an email address or an id"),
         ("update_user", {"user": GRACE_MAIL}, None, "at least one field"),
         ("update_user", {"user": GRACE_MAIL, "custom_fields": "red"}, "custom_fields", "a JSON object"),
-        ("update_user", {"user": GRACE_MAIL, "custom_fields": {"colour": "red"}}, "custom_fields", "'colour'"),
+        ("update_user", {"user": GRACE_MAIL, "custom_fields": {"color": "red"}}, "custom_fields", "'color'"),
         (
             "update_user",
             {"user": GRACE_MAIL, "to_be_deactivated_at": "2027-01-01T00:00:00"},

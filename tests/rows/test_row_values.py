@@ -49,7 +49,7 @@ class NaTType(datetime.datetime):
         return super().__new__(cls, 1, 1, 1)
 
 
-class ndarray:  # noqa: N801 - named as numpy's
+class ndarray:
     """Stands in for a numpy array: iterable, and without a truth value."""
 
     def __init__(self, *values):

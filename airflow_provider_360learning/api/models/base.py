@@ -76,7 +76,7 @@ class ActionArguments(BaseModel):
         return self
 
 
-def problems_in(error: ValidationError, values: Mapping[str, Any], name: str) -> list[Problem]:
+def problems_in(error: ValidationError, values: Mapping[str, object], name: str) -> list[Problem]:
     """
     Return all problems of a validation, in the order of the fields.
 
@@ -97,7 +97,7 @@ def problems_in(error: ValidationError, values: Mapping[str, Any], name: str) ->
     return found
 
 
-def validate(model: Callable[..., M], name: str, values: Mapping[str, Any]) -> M:
+def validate(model: Callable[..., M], name: str, values: Mapping[str, object]) -> M:
     """
     Validate the arguments of an action.
 
@@ -115,7 +115,7 @@ def validate(model: Callable[..., M], name: str, values: Mapping[str, Any]) -> M
     raise InvalidRequestError(f"{text}. Nothing was sent.", argument=problems[0].field)
 
 
-def parse_argument(name: str, parse: Callable[[Any], T], value: Any) -> T:
+def parse_argument(name: str, parse: Callable[[object], T], value: object) -> T:
     """
     Parse one value that belongs to no model, such as an option of an operator.
 
@@ -131,14 +131,14 @@ def parse_argument(name: str, parse: Callable[[Any], T], value: Any) -> T:
     raise InvalidRequestError(f"{name} {text}.", argument=name)
 
 
-def parse_choice(*choices: str) -> Callable[[Any], str]:
+def parse_choice(*choices: str) -> Callable[[object], str]:
     """
     Return a parser of one of several strings.
 
     :param choices: The strings.
     """
 
-    def parse(value: Any) -> str:
+    def parse(value: object) -> str:
         if value not in choices:
             raise problem(f"is {shown(value)}, but must be one of {', '.join(choices)}")
         return str(value)
@@ -146,7 +146,7 @@ def parse_choice(*choices: str) -> Callable[[Any], str]:
     return parse
 
 
-def _is_filled_string(value: Any) -> bool:
+def _is_filled_string(value: object) -> bool:
     return type(value) is str and value != "" and not value.isspace()
 
 

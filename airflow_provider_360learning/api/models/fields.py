@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
@@ -50,7 +50,7 @@ _MAX_DIGITS = 40
 _MIN_EPOCH, _MIN_EPOCH_MILLISECONDS, _MAX_EPOCH_MILLISECONDS = 1e8, 1e11, 1e14
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as an error shows it: at most :data:`MAX_SHOWN` characters."""
     if isinstance(value, str):
         value = value[: MAX_SHOWN + 1]  # a long one is not copied in full
@@ -61,7 +61,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-def problem(text: str, **context: Any) -> PydanticCustomError:
+def problem(text: str, **context: object) -> PydanticCustomError:
     """Return the error of a field. The text is passed as context, since a template would replace braces in it."""
     return PydanticCustomError("invalid", "{problem}", {"problem": text, **context})
 
@@ -71,12 +71,12 @@ def problem_of(error: PydanticCustomError) -> str:
     return str((error.context or {})["problem"])
 
 
-def invalid(value: Any, expected: str, advice: str = "") -> PydanticCustomError:
+def invalid(value: object, expected: str, advice: str = "") -> PydanticCustomError:
     """Return the error of a field: its value, what was expected, and what to do."""
     return problem(f"is {shown(value)}, but must be {expected}{advice}")
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Whether a value stands for "not given": ``None``, blanks only, or pandas' ``NaT`` or ``NA``."""
     if value is None:
         return True
@@ -88,18 +88,17 @@ def is_missing(value: Any) -> bool:
 # Text
 
 
-def parse_text(value: Any) -> str:
+def parse_text(value: object) -> str:
     """
     Normalize a single-line text: NFC, trimmed, inner blanks collapsed.
 
     :raises PydanticCustomError: for a value that is not a string (integers, decimals and dates are written as one), an
         empty one, and one with control or invisible characters. Zero-width joiners between letters are part of words.
     """
-    if type(value) is not str:
-        value = _as_string(value)
-    if value.isascii() and _PLAIN_TEXT.fullmatch(value):
-        return value  # type: ignore[no-any-return]
-    text = normalized(value)
+    text = value if type(value) is str else _as_string(value)
+    if text.isascii() and _PLAIN_TEXT.fullmatch(text):
+        return text
+    text = normalized(text)
     if not text:
         raise invalid(value, "a string that is not empty")
     _refuse_invisible(value, text, _is_joiner_in_word)
@@ -111,7 +110,7 @@ def normalized(text: str | None) -> str:
     return _BLANKS.sub(" ", _trimmed(text or ""))
 
 
-def parse_mail(value: Any) -> str:
+def parse_mail(value: object) -> str:
     """
     Normalize an email address.
 
@@ -122,7 +121,7 @@ def parse_mail(value: Any) -> str:
     return _parse_mail(value, _MAIL, "an email address")
 
 
-def parse_id(value: Any) -> str:
+def parse_id(value: object) -> str:
     """
     Return an id as it is.
 
@@ -133,12 +132,12 @@ def parse_id(value: Any) -> str:
     raise invalid(value, "an id of 24 hexadecimal characters")
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: object) -> bool:
     """Whether a value is an id."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-def parse_user(value: Any) -> str:
+def parse_user(value: object) -> str:
     """
     Return an id as it is, or normalize an email address, which may have blanks inside.
 
@@ -149,7 +148,7 @@ def parse_user(value: Any) -> str:
     return _parse_mail(value, _EXISTING_MAIL, "an email address or an id of 24 hexadecimal characters")
 
 
-def parse_url(value: Any) -> str:
+def parse_url(value: object) -> str:
     """
     Normalize a URL.
 
@@ -162,7 +161,7 @@ def parse_url(value: Any) -> str:
     return text
 
 
-def parse_multiline_text(value: Any) -> str:
+def parse_multiline_text(value: object) -> str:
     """
     Return a string, such as HTML, as it is.
 
@@ -176,7 +175,7 @@ def parse_multiline_text(value: Any) -> str:
     return value
 
 
-def parse_password(value: Any) -> SecretStr:
+def parse_password(value: object) -> SecretStr:
     """
     Return a password, never changed and never shown.
 
@@ -189,7 +188,7 @@ def parse_password(value: Any) -> SecretStr:
     return SecretStr(value)
 
 
-def _parse_mail(value: Any, pattern: re.Pattern[str], expected: str) -> str:
+def _parse_mail(value: object, pattern: re.Pattern[str], expected: str) -> str:
     if not isinstance(value, str):
         raise invalid(value, expected)
     text = _trimmed(value)
@@ -199,7 +198,7 @@ def _parse_mail(value: Any, pattern: re.Pattern[str], expected: str) -> str:
     return text
 
 
-def _as_string(value: Any) -> str:
+def _as_string(value: object) -> str:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(int(value)) < 10**_MAX_DIGITS:
@@ -216,12 +215,13 @@ def _trimmed(text: str) -> str:
 
 
 def _refuse_invisible(
-    value: str, text: str, is_allowed: Callable[[str, int], bool] = lambda text, index: False
+    value: object, text: str, is_allowed: Callable[[str, int], bool] = lambda text, index: False
 ) -> None:
+    if text.isprintable() and _INVISIBLE.isdisjoint(text):  # no character of the categories below
+        return
     for index, character in enumerate(text):
-        if (unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in _INVISIBLE) and not is_allowed(
-            text, index
-        ):
+        is_invisible = unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in _INVISIBLE
+        if is_invisible and not is_allowed(text, index):
             name = unicodedata.name(character, "")
             place = f"U+{ord(character):04X}" + (f" {name}" if name else "")
             raise invalid(value, f"free of control and invisible characters: it contains {place}")
@@ -240,7 +240,7 @@ def _is_joiner_in_word(text: str, index: int) -> bool:
 # Numbers and booleans
 
 
-def parse_integer(value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
+def parse_integer(value: object, minimum: int | None = None, maximum: int | None = None) -> int:
     """
     Read an integer, also from text.
 
@@ -255,7 +255,7 @@ def parse_integer(value: Any, minimum: int | None = None, maximum: int | None = 
     return number
 
 
-def parse_number(value: Any, minimum: float | None = None, maximum: float | None = None) -> float:
+def parse_number(value: object, minimum: float | None = None, maximum: float | None = None) -> float:
     """
     Read a finite number, also from text.
 
@@ -270,7 +270,7 @@ def parse_number(value: Any, minimum: float | None = None, maximum: float | None
     return number
 
 
-def parse_boolean(value: Any) -> bool:
+def parse_boolean(value: object) -> bool:
     """
     Read a boolean, also from the text that a template renders to.
 
@@ -284,27 +284,28 @@ def parse_boolean(value: Any) -> bool:
     return text == "true"
 
 
-def _read_number(value: Any) -> float | None:
-    if isinstance(value, str):
-        text = value.strip()
-        value = text if _NUMBER.fullmatch(text) else None
-    elif isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
-        return None
+def _read_number(value: object) -> float | None:
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
+        if isinstance(value, str):
+            text = value.strip()
+            number = float(text) if _NUMBER.fullmatch(text) else math.nan
+        elif isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
+            number = float(value)
+        else:
+            return None
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
-def _read_integer(value: Any) -> int | None:
+def _read_integer(value: object) -> int | None:
     if isinstance(value, str):
         text = value.strip()
         return int(text.partition(".")[0]) if len(text) < MAX_SHOWN and _INTEGER.fullmatch(text) else None
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
     number = _read_number(value)
-    if number is None or number != int(number):
-        return None
-    return int(value)
+    return None if number is None or number != int(number) else int(number)
 
 
 def _is_within(number: float, minimum: float | None, maximum: float | None) -> bool:
@@ -320,7 +321,7 @@ def _bounds(minimum: float | None, maximum: float | None) -> str:
 # Times
 
 
-def parse_timestamp(value: Any) -> datetime:
+def parse_timestamp(value: object) -> datetime:
     """
     Read a timestamp: ISO 8601 or a datetime with a time zone, or seconds or milliseconds since 1970.
 
@@ -341,7 +342,7 @@ def parse_timestamp(value: Any) -> datetime:
     return datetime(*seconds, read.microsecond // 1000 * 1000, UTC)
 
 
-def _read_timestamp(value: Any) -> datetime | None:
+def _read_timestamp(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value
     try:
@@ -364,7 +365,7 @@ def _from_epoch(number: float) -> datetime | None:
     return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
 
 
-def _advice_for_timestamp(value: Any) -> str:
+def _advice_for_timestamp(value: object) -> str:
     if isinstance(value, str) and "E+" in value.upper() and _NUMBER.fullmatch(value.strip()):
         return ". A spreadsheet has shortened this number: format the column as text, and export it again"
     return ""
@@ -373,7 +374,7 @@ def _advice_for_timestamp(value: Any) -> str:
 # Lists and objects
 
 
-def parse_list(parse_item: Callable[[Any], str], value: Any) -> tuple[str, ...]:
+def parse_list(parse_item: Callable[[object], str], value: object) -> tuple[str, ...]:
     """
     Read a list of strings, each once.
 
@@ -398,7 +399,7 @@ def parse_list(parse_item: Callable[[Any], str], value: Any) -> tuple[str, ...]:
     return tuple(items)
 
 
-def parse_filled_list(parse_item: Callable[[Any], str], value: Any) -> tuple[str, ...]:
+def parse_filled_list(parse_item: Callable[[object], str], value: object) -> tuple[str, ...]:
     """Read a list as :func:`parse_list` does, and refuse an empty one."""
     items = parse_list(parse_item, value)
     if not items:
@@ -406,17 +407,17 @@ def parse_filled_list(parse_item: Callable[[Any], str], value: Any) -> tuple[str
     return items
 
 
-def parse_ids(value: Any) -> tuple[str, ...]:
+def parse_ids(value: object) -> tuple[str, ...]:
     """Read a list of ids, each once."""
     return parse_list(parse_id, value)
 
 
-def parse_users(value: Any) -> tuple[str, ...]:
+def parse_users(value: object) -> tuple[str, ...]:
     """Read a list of email addresses and ids of existing users, each once."""
     return parse_list(parse_user, value)
 
 
-def parse_custom_fields(value: Any) -> Mapping[str, str | date]:
+def parse_custom_fields(value: object) -> Mapping[str, str | date]:
     """
     Read values of custom fields: field id to a string or a date.
 
@@ -430,7 +431,7 @@ def parse_custom_fields(value: Any) -> Mapping[str, str | date]:
     return {key: _custom_value(key, value[key]) for key in sorted(value, key=str)}
 
 
-def _custom_value(key: Any, value: Any) -> str | date:
+def _custom_value(key: object, value: object) -> str | date:
     if not is_id(key):
         raise problem(f"has the key {shown(key)}, but keys must be ids of 24 hexadecimal characters")
     if is_missing(value):
@@ -447,7 +448,7 @@ def _custom_value(key: Any, value: Any) -> str | date:
         raise problem(f"of {key} {problem_of(error)}") from None
 
 
-def _from_json(text: str) -> Any:
+def _from_json(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:

@@ -100,7 +100,9 @@ class ExternalActions(ApiAdapter):
         return _refusals(response, len(items))
 
 
-def _library(arguments: Any) -> dict[str, str]:
+def _library(
+    arguments: ImportExternalCourses | ArchiveExternalCourses | GetExternalCourse | ImportExternalCourseStats,
+) -> dict[str, str]:
     return {"group_id": arguments.group_id, "external_platform": arguments.external_platform}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.groups import AddUserToGroup, RemoveUserFromGroup
+from airflow_provider_360learning.api.models.users import CreateUser, UpdateUser
 from airflow_provider_360learning.exceptions import NotAvailableError
 
 #: Neutral role names to those of v1. That "author" became "editor" is likely, but nowhere stated (assumption).
@@ -23,7 +22,7 @@ _PROFILE = {
 }
 
 
-def check_role(arguments: Any) -> None:
+def check_role(arguments: CreateUser | AddUserToGroup | RemoveUserFromGroup) -> None:
     """
     Refuse a role that exists in API v2 only.
 
@@ -35,6 +34,6 @@ def check_role(arguments: Any) -> None:
         )
 
 
-def v1_profile(arguments: ActionArguments) -> dict[str, str | None]:
+def v1_profile(arguments: CreateUser | UpdateUser) -> dict[str, str | None]:
     """Return the fields of a person with v1's names."""
     return {theirs: getattr(arguments, ours) for ours, theirs in _PROFILE.items()}
