@@ -164,7 +164,8 @@ def _package_names():
     names |= {*get_args(config.RateLimiterSetting), *get_args(config.IpLimitScope), *_choices(get_type_hints(Fault))}
     names |= {choice for field in EXTRA_FIELDS.values() for choice in field["schema"].get("enum", ())}
     for one in CLASSES.values():
-        names |= {argument for kind in one.__mro__[:-1] if "__init__" in vars(kind) for argument in _arguments(kind)}
+        ours = (kind for kind in one.__mro__ if kind.__module__.startswith(PACKAGE))
+        names |= {argument for kind in ours if "__init__" in vars(kind) for argument in _arguments(kind)}
     for model in generate_docs.row_models().values():
         names |= set(model.model_fields) | _choices(get_type_hints(model))
     for operation in generate_docs.API_V1.endpoints.values():
@@ -180,8 +181,9 @@ def _choices(hints):
 
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
-    default_pool execute extra from_email learning360 learning360_default login output port reschedule run schedule
-    smtp_default test tojson xcom_pull
+    default_args default_pool execute execution_timeout extra from_email learning360 learning360_default login output
+    poke_interval port reschedule retries retry_delay run run_as_user schedule smtp_default start_date test tojson
+    trigger_rule xcom_pull
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
@@ -239,12 +241,11 @@ def test_modules_and_files_exist(page):
 
 
 def _is_importable(name):
+    module, _, attribute = name.rpartition(".")
     try:
-        importlib.import_module(name)
-    except ModuleNotFoundError:
-        module, _, attribute = name.rpartition(".")
+        return importlib.util.find_spec(name) is not None or hasattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError:  # the parent is not a package
         return hasattr(importlib.import_module(module), attribute)
-    return True
 
 
 @each_page
