@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -34,17 +34,26 @@ def is_supervised(task_instance: Any) -> bool:
     return task_instance is not None and isinstance(channel, getattr(runner, "CommsDecoder", ()))
 
 
+def is_orphaned() -> bool:
+    """Return whether the supervisor of this process is gone."""
+    # Compared with the recorded ids, not with 1: a supervisor may be process 1 of a container, and a subreaper other
+    # than process 1 may adopt orphans.
+    return any(before != now for before, now in zip(_recorded, _ancestors(), strict=False))
+
+
 def exit_if_orphaned() -> None:
+    """Exit this process if its supervisor is gone: Airflow retries the task, but leaves the old process running."""
+    if is_orphaned():
+        exit_orphaned()
+
+
+def exit_orphaned() -> NoReturn:
     """
-    Exit this process if its supervisor is gone: Airflow retries the task, but leaves the old process running.
+    Exit this process, whose supervisor is gone.
 
     The process exits without an error. Airflow 3 has no receiver for one, and a task process of Airflow 2 would write
     its failure into the database itself, over the state of the running attempt, which Airflow then kills.
     """
-    # Compared with the recorded ids, not with 1: a supervisor may be process 1 of a container, and a subreaper other
-    # than process 1 may adopt orphans.
-    if all(before == now for before, now in zip(_recorded, _ancestors(), strict=False)):
-        return
     try:
         log.error(
             "Supervisor process is gone; Airflow will retry this task. "

@@ -14,7 +14,7 @@ from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
-from airflow_provider_360learning.rows.ordered_executor import map_ordered
+from airflow_provider_360learning.ordered_executor import map_ordered
 
 log = logging.getLogger(__name__)
 

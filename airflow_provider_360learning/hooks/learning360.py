@@ -176,9 +176,9 @@ class Learning360Hook(BaseHook):
         supervised = is_supervised(context.get("ti"))
 
         def before_sending() -> None:
+            self._before_sending()  # first: it may end its work in its own way if the supervisor is gone
             if supervised:
                 exit_if_orphaned()
-            self._before_sending()
 
         client = Client(
             connection.settings,

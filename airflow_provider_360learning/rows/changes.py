@@ -24,6 +24,10 @@ HEADER = "learning360-accepted 1"
 FOOTER = "end"
 #: Marks what may have been accepted.
 UNCONFIRMED = "?"
+#: Marks a subject of which a part was changed since.
+OUTDATED = "-"
+#: Separator of the values in the key of a row.
+SEPARATOR = " / "
 #: Characters of a digest that are stored: a collision among a million keys has a probability of 1 in 10 million.
 DIGEST_LENGTH = 16
 
@@ -172,8 +176,14 @@ class Changes:
 
     def _put(self, row: CheckedRow, value: str) -> None:
         key = self._key(row)
-        entry = value if self._append_only else f"{value}:{self._changes_of(key) + (not self._is_entry(key, value))}"
-        self._accepted.put(key, entry)
+        if self._append_only:
+            self._accepted.put(key, value)
+            return
+        self._accepted.put(key, f"{value}:{self._changes_of(key) + (not self._is_entry(key, value))}")
+        for wider in _wider_keys(ignore_case(row.key)):
+            wider_key = self._digest(self._target, wider)
+            if self._accepted.get(wider_key) is not None:
+                self._accepted.put(wider_key, f"{OUTDATED}:{self._changes_of(wider_key)}")
 
     def _is_accepted(self, row: CheckedRow) -> bool:
         return self._is_entry(self._key(row), self._value(row))
@@ -202,8 +212,9 @@ class Changes:
     def _value(self, row: CheckedRow) -> str:
         if self._append_only:
             return self._digest(row.digest().hex())
-        parts = _parts_of(ignore_case(row.key))
-        changes = [str(self._changes_of(self._digest(self._target, part))) for part in parts]
+        key = ignore_case(row.key)
+        subjects = [*_parts_of(key), *_wider_keys(key)]
+        changes = [str(self._changes_of(self._digest(self._target, subject))) for subject in subjects]
         return self._digest(self._action, row.digest().hex(), *changes)
 
     def _digest(self, *parts: str) -> str:
@@ -233,8 +244,15 @@ def open_changes(
 
 
 def _parts_of(key: str) -> Sequence[str]:
-    parts = key.split(" / ")
+    """Return the subjects that a key names: of "ana / group / learner" all three."""
+    parts = key.split(SEPARATOR)
     return parts if len(parts) > 1 else ()
+
+
+def _wider_keys(key: str) -> Sequence[str]:
+    """Return the keys of which this one is a part: of "ana / group / learner" it is "ana / group", for all roles."""
+    parts = key.split(SEPARATOR)
+    return [SEPARATOR.join(parts[:count]) for count in range(2, len(parts))]
 
 
 def _has_secrets(row: CheckedRow) -> bool:

@@ -28,6 +28,15 @@ from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sender import Sender
 from airflow_provider_360learning.rows.summary import check_failure_threshold, merge_results, replay_summary
+from airflow_provider_360learning.supervision import exit_orphaned, is_orphaned, is_supervised
+
+
+class SupervisorLostError(Exception):
+    """
+    The supervisor of this process is gone, so that Airflow retries the task.
+
+    Not a :class:`Learning360Error`, which would become the result of a row.
+    """
 
 
 def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
@@ -42,10 +51,13 @@ def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
     :raises LeaseLostError: if another attempt is running.
     """
     latency = Latency()
-    with open_folders(config, context) as claims:
-        checkpoints = open_checkpoints(config.results_path, context)
-        with _connect(config, checkpoints, latency) as api:
-            return check_failure_threshold(config, _run(config, api, claims, checkpoints, latency))
+    try:
+        with open_folders(config, context) as claims:
+            checkpoints = open_checkpoints(config.results_path, context)
+            with _connect(config, context, checkpoints, latency) as api:
+                return check_failure_threshold(config, _run(config, api, claims, checkpoints, latency))
+    except SupervisorLostError:  # the lease is returned
+        exit_orphaned()
 
 
 def _run(
@@ -99,9 +111,15 @@ def _run(
 
 
 @contextmanager
-def _connect(config: RowsConfig, checkpoints: Checkpoints, latency: Latency) -> Iterator[LearningApi]:
+def _connect(
+    config: RowsConfig, context: Mapping[str, Any], checkpoints: Checkpoints, latency: Latency
+) -> Iterator[LearningApi]:
+    supervised = is_supervised(context.get("ti"))
+
     def before_sending() -> None:
         checkpoints.ensure_lease()
+        if supervised and is_orphaned():
+            raise SupervisorLostError
         latency.start()
 
     hook = Learning360Hook(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.batches import Batch, BatchReader
 from airflow_provider_360learning.rows.changes import Changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.latency import Latency
-from airflow_provider_360learning.rows.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.rows.results import Result, ResultStore
 from airflow_provider_360learning.rows.writers import RowWriter

@@ -34,9 +34,16 @@ def bulk(
     action: str, rows: Any = None, *, results_path: Any, context: Any = None, impatient: bool = False, **arguments: Any
 ) -> dict[str, Any]:
     """Apply an action to rows, outside of Airflow, and return what the task would."""
-    kind = ImpatientBulkOperator if impatient else Learning360BulkOperator
-    operator = kind(task_id="bulk", action=action, rows=rows, results_path=str(results_path), **arguments)
+    operator = make_operator(action, rows, results_path=results_path, impatient=impatient, **arguments)
     return dict(operator.execute(context or {}))
+
+
+def make_operator(
+    action: str, rows: Any = None, *, results_path: Any, impatient: bool = False, **arguments: Any
+) -> Learning360BulkOperator:
+    """Make the operator that applies an action to rows."""
+    kind = ImpatientBulkOperator if impatient else Learning360BulkOperator
+    return kind(task_id="bulk", action=action, rows=rows, results_path=str(results_path), **arguments)
 
 
 def people(count: int, start: int = 1, **more: Any) -> list[dict[str, Any]]:

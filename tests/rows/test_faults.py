@@ -1,0 +1,387 @@
+"""Damaged state, folders that cannot be written to, and two runs at once: found before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.files.storage import storage_path
+from airflow_provider_360learning.rows.batches import Batch
+from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints, FileCheckpointStore
+from airflow_provider_360learning.rows.folders import CLAIM, RENEW_AFTER, FolderInUseError, FolderOwner
+from airflow_provider_360learning.rows.latency import Latency
+from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore
+from airflow_provider_360learning.rows.schema import CheckedRow
+from airflow_provider_360learning.rows.sender import Sender
+from airflow_provider_360learning.rows.sources import Row, make_source
+from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
+from tests.rows.support import bulk, files_in, outcomes_in, people, results_in, writes
+from tests.unlimited_sandbox import operations
+
+REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
+
+
+@pytest.fixture
+def unfinished(sandbox, tmp_path):
+    """A run whose attempt ended in the middle; returns its folder and rows."""
+    rows = people(120)
+    sandbox.control.add_fault("createOrInviteUser", **REJECTED_KEY, after=80)
+    with pytest.raises(AirflowFailException, match="AuthenticationError"):
+        bulk("create_user", rows, results_path=tmp_path)
+    sandbox.control.clear_faults()
+    sandbox.control.clear_journal()
+    return tmp_path, rows
+
+
+# Counts
+
+
+class SlowWriter:
+    """Applies a batch when the test says so."""
+
+    name, target, append_only, operation = "create_user", "", False, "createOrInviteUser"
+    rows_per_request, rows_ahead = 1, 10
+
+    def __init__(self, apply):
+        self.send = self.recover = apply
+
+
+class Batches:
+    """Batches of one row each."""
+
+    def __init__(self, count):
+        self._count = count
+
+    def read(self, checkpoint):
+        for number in range(1, self._count + 1):
+            batch = Batch()
+            batch.add(CheckedRow(Row(number, None, {}, {"row": number}), key=str(number), subject=str(number)), None)
+            yield batch
+
+
+class RenewsAlways(Checkpoints):
+    """A lease that is always due, so that parts are written at any time."""
+
+    is_due = True
+
+
+class Silent:
+    """Logs nothing."""
+
+    def count(self, results):
+        list(results)
+
+    def report(self, in_memory):
+        pass
+
+
+def test_counts_what_was_written_whenever_a_checkpoint_is_made(tmp_path):
+    """A batch may end between the moment when results are collected and the one when they are written."""
+
+    def apply(rows):
+        time.sleep(0.001 * (rows[0].row.number % 3))
+        return [Result(row.row.number, row.key, "refused" if row.row.number % 5 == 0 else "created") for row in rows]
+
+    folder = storage_path(tmp_path)
+    for attempt in range(5):
+        results = ResultStore(folder, folder / "rejected", str(attempt), make_source([{}]), [])
+        checkpoints = RenewsAlways(FileCheckpointStore(folder / f"{attempt}.json"))
+        checkpoint = checkpoints.start(Checkpoint(run=str(attempt), input=""))
+        sending = Sender(
+            Batches(40),
+            SlowWriter(apply),
+            results,
+            None,
+            checkpoints,
+            pace=1000,
+            latency=Latency(),
+            progress_log=Silent(),
+            renew_claims=lambda: None,
+        )
+        last = sending.send(checkpoint)
+        assert results.count_outcomes(last.parts, 40) == Counter(created=32, refused=8)
+
+
+def test_the_verdict_is_that_of_the_written_results(sandbox, tmp_path):
+    sandbox.control.settings(mails_of_other_companies=["person60@acme.test"])
+    with pytest.raises(AirflowFailException, match="1 of 60 rows were rejected"):
+        bulk("create_user", people(60), results_path=tmp_path)
+    assert Counter(outcomes_in(tmp_path)) == Counter(created=59, refused=1)
+
+
+# Damaged state
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"version": 99}'])
+def test_a_damaged_checkpoint_fails_the_task_before_anything_is_sent(sandbox, unfinished, damage):
+    folder, rows = unfinished
+    (folder / "progress.json").write_text(damage)
+    with pytest.raises(
+        AirflowFailException, match=r"StoredStateError: The checkpoint .*progress\.json .*ignore_checkpoint"
+    ):
+        bulk("create_user", rows, results_path=folder)
+    assert operations(sandbox) == []
+    bulk("create_user", rows, results_path=folder, ignore_checkpoint=True)
+    assert len(outcomes_in(folder)) == 120
+
+
+def cut(part):
+    part.write_bytes(part.read_bytes()[:-20])
+
+
+def drop_a_line(part):
+    part.write_text("".join(part.read_text().splitlines(keepends=True)[:-1]))
+
+
+def repeat_a_line(part):
+    lines = part.read_text().splitlines(keepends=True)
+    part.write_text("".join([*lines, lines[-1]]))
+
+
+def replace_by_other_json(part):
+    part.write_text(json.dumps({"row": 1}) + "\n")
+
+
+@pytest.mark.parametrize("damage", [cut, drop_a_line, repeat_a_line, replace_by_other_json, os.remove])
+def test_a_damaged_part_is_named_before_anything_is_sent(sandbox, unfinished, damage):
+    folder, rows = unfinished
+    part = sorted((folder / "parts").glob("*/*.jsonl"))[-1]
+    damage(part)
+    with pytest.raises(AirflowFailException, match=rf"StoredStateError: {part}"):
+        bulk("create_user", rows, results_path=folder)
+    assert operations(sandbox) == []
+
+
+@pytest.mark.parametrize("damage", ["", "x", '{"version": 2}', "[]"])
+def test_a_damaged_manifest_is_named_where_it_is_needed(sandbox, tmp_path, damage):
+    bulk("create_user", people(2), results_path=tmp_path)
+    (tmp_path / "manifest.json").write_text(damage)
+    sandbox.control.clear_journal()
+    with pytest.raises(AirflowFailException, match=r"manifest\.json"):
+        bulk("create_user", people(2), results_path=tmp_path, retry_failed_only=True)
+    assert operations(sandbox) == []
+
+
+@pytest.mark.parametrize("damage", [cut, drop_a_line, os.remove])
+def test_damaged_results_of_the_last_run_are_found_before_anything_is_sent(sandbox, tmp_path, damage):
+    bulk("create_user", people(3), results_path=tmp_path)
+    damage(tmp_path / RESULTS)
+    sandbox.control.clear_journal()
+    with pytest.raises(AirflowFailException, match=r"results\.jsonl|has 2 of 3 rows"):
+        bulk("create_user", people(3), results_path=tmp_path, retry_failed_only=True)
+    assert operations(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda text: "", "begins with ''"),
+        (lambda text: text.replace("learning360-accepted 1", "learning360-accepted 2"), "begins with"),
+        (lambda text: text[: len(text) // 2], "is damaged after"),
+        (lambda text: text.replace("end 2\n", ""), "is damaged after 2 entries"),
+        (lambda text: text.replace("end 2", "end 3"), "is damaged after 2 entries"),
+        (lambda text: text + "more\n", "is damaged after 2 entries"),
+    ],
+)
+def test_a_damaged_remembered_state_is_named_before_anything_is_sent(sandbox, tmp_path, damage, problem):
+    rows = [{"user": GRACE_MAIL, "job": "Admiral"}, {"user": "admin@acme.test", "job": "Boss"}]
+    bulk("update_user", rows, results_path=tmp_path)
+    file = tmp_path / "accepted.txt"
+    file.write_text(damage(file.read_text()))
+    sandbox.control.clear_journal()
+    with pytest.raises(AirflowFailException, match=rf"StoredStateError: {file} {problem}"):
+        bulk("update_user", rows, results_path=tmp_path)
+    assert operations(sandbox) == []
+
+
+# Folders
+
+
+@pytest.mark.parametrize("argument", ["results_path", "rejected_path", "state_path"])
+def test_a_folder_that_cannot_be_written_to_is_named_before_the_first_request(sandbox, tmp_path, argument):
+    (tmp_path / "file").write_text("not a folder")
+    arguments = {"results_path": tmp_path / "results", argument: tmp_path / "file" / "folder"}
+    with pytest.raises(
+        AirflowFailException, match=rf"{argument} .*/file/folder \(no connection\) cannot be written to"
+    ):
+        bulk("update_user", [{"user": GRACE_MAIL, "job": "x"}], **arguments)
+    assert operations(sandbox) == []
+
+
+def test_an_object_store_that_cannot_be_written_to_is_found_before_the_first_request(sandbox, object_store):
+    object_store.breaks = True
+    with pytest.raises(AirflowFailException, match="results_path .* cannot be written to: ConnectionError"):
+        bulk("create_user", people(1), results_path="memory://bucket/results")
+    assert operations(sandbox) == []
+
+
+def test_the_probe_leaves_nothing_behind(sandbox, results):
+    bulk("create_user", people(1), results_path=results)
+    assert set(files_in(results)) == {"results.jsonl", "manifest.json"}
+
+
+def test_removes_the_error_report_of_an_earlier_run(sandbox, tmp_path):
+    with pytest.raises(AirflowFailException, match="are invalid"):
+        bulk("create_user", [{"mail": "ana"}], results_path=tmp_path)
+    report = tmp_path / "rejected" / "errors.jsonl"
+    assert report.exists()
+    with pytest.raises(AirflowFailException, match="has no rows"):
+        bulk("create_user", [], results_path=tmp_path)
+    assert not report.exists()
+
+
+def task(**identity):
+    who = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 0, "raw": False}
+    return {"ti": SimpleNamespace(**who | identity, xcom_push=lambda **_: None)}
+
+
+def test_a_second_run_on_a_folder_fails_with_the_name_of_the_first(sandbox, tmp_path):
+    sandbox.control.add_fault("updateUser", kind="delay", seconds=1.5)
+    rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
+    arguments = {"rows": rows, "state_path": str(tmp_path / "state")}
+    ended = []
+
+    def first():
+        bulk("update_user", **arguments, results_path=tmp_path / "first", context=task(task_id="monday"))
+        ended.append("first")
+
+    running = threading.Thread(target=first)
+    running.start()
+    while not (tmp_path / "state" / "owner.json").exists():
+        time.sleep(0.01)
+    with pytest.raises(FolderInUseError, match=r"state is in use by task monday of DAG d, run r"):
+        bulk("update_user", **arguments, results_path=tmp_path / "second", context=task(task_id="tuesday"))
+    running.join()
+    assert ended == ["first"]
+    bulk("update_user", **arguments, results_path=tmp_path / "second", context=task(task_id="tuesday"))
+    assert outcomes_in(tmp_path / "second") == ["unchanged"], "what the first run has recorded is there"
+
+
+def test_mapped_tasks_have_a_subfolder_each(sandbox, tmp_path):
+    for index in range(2):
+        done = bulk("create_user", people(1, start=index), results_path=tmp_path, context=task(map_index=index))
+        assert done["results_path"] == f"{tmp_path}/{index}/results.jsonl"
+    assert [results_in(tmp_path / str(index))[0]["key"] for index in range(2)] == [
+        "person0@acme.test",
+        "person1@acme.test",
+    ]
+
+
+@pytest.fixture
+def clock():
+    return SimpleNamespace(now=1_800_000_000.0)
+
+
+@pytest.fixture
+def owner(results, clock):
+    def owner(name):
+        return FolderOwner(storage_path(results), name, wall_clock=lambda: clock.now)
+
+    return owner
+
+
+def test_a_claim_expires_and_is_renewed(owner, clock):
+    first, second = owner("first"), owner("second")
+    first.claim()
+    clock.now += RENEW_AFTER + 1
+    first.renew()
+    clock.now += CLAIM - 1
+    with pytest.raises(FolderInUseError, match="in use by first"):
+        second.claim()
+    clock.now += 2
+    second.claim()
+    with pytest.raises(FolderInUseError, match="in use by second"):
+        first.renew(force=True)
+    first.release()
+    with pytest.raises(FolderInUseError, match="in use by second"):
+        owner("third").claim()
+    second.release()
+    owner("third").claim()
+
+
+def test_another_attempt_of_the_same_task_claims_the_folder_at_once(owner):
+    owner("task").claim()
+    owner("task").claim()
+
+
+# What undoes what
+
+
+def test_what_another_action_has_undone_is_sent_again(sandbox, tmp_path):
+    """A person who was created and deleted is created again."""
+    state = {"state_path": tmp_path / "state", "skip_unchanged": True}
+    for number, (action, outcome) in enumerate(
+        [("create", "created"), ("create", "unchanged"), ("delete", "deleted"), ("create", "restored")]
+    ):
+        rows = people(1) if action == "create" else [{"user": "person1@acme.test"}]
+        bulk(f"{action}_user", rows, results_path=tmp_path / str(number), **state)
+        assert outcomes_in(tmp_path / str(number)) == [outcome]
+
+
+def test_what_a_task_without_skip_unchanged_has_undone_is_sent_again(sandbox, tmp_path):
+    state = {"state_path": tmp_path / "state"}
+    bulk("create_user", people(1), results_path=tmp_path / "1", **state, skip_unchanged=True)
+    bulk("delete_user", [{"user": "person1@acme.test"}], results_path=tmp_path / "2", **state)
+    bulk("create_user", people(1), results_path=tmp_path / "3", **state, skip_unchanged=True)
+    assert outcomes_in(tmp_path / "3") == ["restored"]
+
+
+def membership(sandbox, tmp_path, number, action, **state):
+    row = {"user": "person1@acme.test", "group_id": "64b1f0c2a9d3e40012ab0002"}
+    bulk(action, [row], results_path=tmp_path / str(number), skip_unchanged=True, **state)
+    return outcomes_in(tmp_path / str(number))
+
+
+def test_a_membership_that_was_removed_is_added_again(sandbox, tmp_path):
+    state = {"state_path": tmp_path / "state"}
+    bulk("create_user", people(1), results_path=tmp_path / "people")
+    add, remove = "add_user_to_group", "remove_user_from_group"
+    actions = [add, add, remove, remove, add, add, remove]
+    outcomes = [membership(sandbox, tmp_path, number, action, **state) for number, action in enumerate(actions)]
+    assert [outcome for (outcome,) in outcomes] == [
+        "added",
+        "unchanged",
+        "removed",
+        "unchanged",
+        "added",
+        "unchanged",
+        "removed",
+    ]
+
+
+def test_several_roles_in_one_group_are_sent_once(sandbox, tmp_path):
+    bulk("create_user", people(1), results_path=tmp_path / "people")
+    group = {"user": "person1@acme.test", "group_id": "64b1f0c2a9d3e40012ab0002"}
+    rows = [{**group, "role": role} for role in ("learner", "coach")]
+    for outcome in ("added", "unchanged", "unchanged"):
+        bulk("add_user_to_group", rows, results_path=tmp_path / "roles", skip_unchanged=True)
+        assert outcomes_in(tmp_path / "roles") == [outcome] * 2
+
+
+def test_memberships_of_a_person_who_was_created_again_are_added_again(sandbox, tmp_path):
+    state = {"state_path": tmp_path / "state"}
+    bulk("create_user", people(1), results_path=tmp_path / "a", **state, skip_unchanged=True)
+    assert membership(sandbox, tmp_path, 1, "add_user_to_group", **state) == ["added"]
+    assert membership(sandbox, tmp_path, 2, "add_user_to_group", **state) == ["unchanged"]
+    bulk("delete_user", [{"user": "person1@acme.test"}], results_path=tmp_path / "b", **state)
+    bulk("create_user", people(1), results_path=tmp_path / "c", **state, skip_unchanged=True)
+    assert membership(sandbox, tmp_path, 3, "add_user_to_group", **state) == ["added"]
+
+
+def test_an_action_that_may_have_been_done_invalidates_what_was_accepted(sandbox, tmp_path):
+    state = {"state_path": tmp_path / "state"}
+    bulk("create_user", people(1), results_path=tmp_path / "1", **state, skip_unchanged=True)
+    sandbox.control.add_fault("deleteUser", kind="status", status=503, when="after")
+    arguments = {"results_path": tmp_path / "2", "max_failures": 1, "impatient": True}
+    bulk("delete_user", [{"user": "person1@acme.test"}], **arguments, **state)
+    assert outcomes_in(tmp_path / "2") == ["failed"]
+    bulk("create_user", people(1), results_path=tmp_path / "3", **state, skip_unchanged=True)
+    assert outcomes_in(tmp_path / "3") == ["restored"]
+    assert len(writes(sandbox)) == 3

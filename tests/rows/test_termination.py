@@ -1,0 +1,82 @@
+"""However an attempt ends, it returns its lease if it can: the next one need not wait for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from airflow_provider_360learning.files.storage import storage_path
+from airflow_provider_360learning.ordered_executor import MAX_RUNNING
+from airflow_provider_360learning.rows.checkpoints import open_checkpoints
+from tests.conftest import BIN
+from tests.rows.attempt import task_context
+from tests.rows.support import ROOT, bulk, files_in, outcomes_in, people, writes
+from tests.unlimited_sandbox import after_requests
+
+SUPERVISOR = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+END = {"SIGTERM to all processes": signal.SIGTERM, "SIGKILL to the supervisor": signal.SIGKILL}
+
+
+@pytest.fixture(params=[False, True], ids=["file", "task state"])
+def task_state(request, tmp_path):
+    return tmp_path / "task_state.json" if request.param else None
+
+
+@pytest.fixture
+def arguments(sandbox, tmp_path):
+    sandbox.control.settings(delay_before_ms=20)
+    return {
+        "action": "create_user",
+        "rows": people(400),
+        "results_path": str(tmp_path / "results"),
+        "defaults": {"if_exists": "fail"},
+    }
+
+
+def wait_until_gone(pid):
+    deadline = time.monotonic() + 20
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize("end", END)
+def test_returns_the_lease_however_its_processes_end(sandbox, arguments, task_state, end, tmp_path):
+    attempt = [BIN / "python", "-m", "tests.rows.attempt", "--supervised", json.dumps(arguments)]
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, *map(str, attempt), *([str(task_state)] if task_state else [])],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    tasks = []
+
+    def end_it():
+        with open(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children") as children:
+            tasks.append(int(children.read()))
+        supervisor.send_signal(END[end])
+        if END[end] == signal.SIGTERM:
+            os.kill(tasks[0], signal.SIGTERM)
+
+    with supervisor, after_requests(sandbox, 60, "/users", end_it):
+        supervisor.wait(60)
+    wait_until_gone(tasks[0])
+    sent = {entry["user"] for entry in writes(sandbox)}
+    assert 60 <= len(sent) < 400
+
+    context = task_context(task_state)
+    found = open_checkpoints(storage_path(arguments["results_path"]), context).take_over()
+    assert found.lease_until == 0
+    assert found.done_up_to <= len(sent) <= found.done_up_to + MAX_RUNNING, "little is unconfirmed"
+    sandbox.control.clear_journal()
+    bulk(**arguments, context=context)
+    assert len(writes(sandbox)) == 400 - found.done_up_to
+    assert outcomes_in(arguments["results_path"]) == ["created"] * 400
+    left = {name for name in files_in(arguments["results_path"]) if not name.startswith("progress-")}
+    assert left == {"results.jsonl", "manifest.json"}
