@@ -323,9 +323,16 @@ def test_leaves_out_a_row_with_an_invalid_timestamp(sandbox, results, import_sta
     assert done["outcomes"] == {"invalid": 1, "imported": 1}
 
 
-def test_refuses_a_timestamp_that_a_spreadsheet_has_shortened(import_statistics, results):
+@pytest.mark.parametrize("value", ["1.78826E+12", "1,78826E+12", "1.78826e+12"])
+def test_refuses_a_timestamp_that_a_spreadsheet_has_shortened(import_statistics, value):
     with pytest.raises(AirflowFailException, match="format the column as text"):
-        import_statistics({**STATISTIC, "last_activity": "1.78826E+12"})
+        import_statistics({**STATISTIC, "last_activity": value})
+
+
+@pytest.mark.parametrize("external_id", [" c1", "c  1", "c\u00a01", "zoe\u0301"])
+def test_never_changes_the_id_of_another_system(sandbox, import_statistics, external_id):
+    import_statistics({**STATISTIC, "external_id": external_id}, max_failures=1)
+    assert writes(sandbox)[-1]["body"]["statistics"][0]["externalId"] == external_id
 
 
 @pytest.mark.parametrize("column", ["progress", "time_spent_seconds", "score"])

@@ -10,7 +10,8 @@ from pydantic import Field
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem
 from airflow_provider_360learning.api.models.choices import Difficulty, Result
 from airflow_provider_360learning.api.models.fields import (
-    FilledTexts,
+    ExternalId,
+    ExternalIds,
     Id,
     Mail,
     Minutes,
@@ -31,7 +32,7 @@ _PLATFORM = Field(description="Name of the provider.")
 class ExternalCourse(ActionArguments):
     """A course of an external provider, as ``import_external_courses`` takes it."""
 
-    external_id: Text = Field(description="The provider's id of the course.")
+    external_id: ExternalId = Field(description="The provider's id of the course.")
     title: Text = Field(description="Title.")
     launch_url: Url = Field(description="URL that starts the course.")
     language: Text = Field(description="Language code of 360Learning, such as ``en``.")
@@ -63,7 +64,7 @@ class ArchiveExternalCourses(ActionArguments):
 
     group_id: Id = _GROUP_ID
     external_platform: Text = _PLATFORM
-    external_ids: FilledTexts = Field(description="The provider's ids of the courses.")
+    external_ids: ExternalIds = Field(description="The provider's ids of the courses.")
 
 
 class GetExternalCourse(ActionArguments):
@@ -71,7 +72,7 @@ class GetExternalCourse(ActionArguments):
 
     group_id: Id = _GROUP_ID
     external_platform: Text = _PLATFORM
-    external_id: Text = Field(description="The provider's id of the course.")
+    external_id: ExternalId = Field(description="The provider's id of the course.")
 
 
 class ExternalStatistic(ActionArguments):
@@ -81,7 +82,7 @@ class ExternalStatistic(ActionArguments):
     What API v2 requires is required. API v1 would derive what is left out in ways that are not documented.
     """
 
-    external_id: Text = Field(description="The provider's id of the course.")
+    external_id: ExternalId = Field(description="The provider's id of the course.")
     mail: Mail = Field(description="Email address of the learner.")
     progress: WholePercent = Field(description="Progress, an integer from 0 to 100.")
     time_spent_seconds: SpentSeconds = Field(description="Time spent in seconds, at least a millisecond.")

@@ -132,6 +132,18 @@ def parse_id(value: object) -> str:
     raise invalid(value, "an id of 24 hexadecimal characters")
 
 
+def parse_external_id(value: object) -> str:
+    """
+    Return the id of another system as it is, blanks included.
+
+    :raises PydanticCustomError: for a value that is not a string (integers and decimals are written as one), and one
+        with control or invisible characters.
+    """
+    text = _as_string(value)
+    _refuse_invisible(value, text)
+    return text
+
+
 def is_id(value: object) -> bool:
     """Whether a value is an id."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
@@ -366,7 +378,7 @@ def _from_epoch(number: float) -> datetime | None:
 
 
 def _advice_for_timestamp(value: object) -> str:
-    if isinstance(value, str) and "E+" in value.upper() and _NUMBER.fullmatch(value.strip()):
+    if isinstance(value, str) and "E+" in value.upper() and _NUMBER.fullmatch(value.strip().replace(",", ".")):
         return ". A spreadsheet has shortened this number: format the column as text, and export it again"
     return ""
 
@@ -463,6 +475,8 @@ Text: TypeAlias = Annotated[str, PlainValidator(parse_text)]
 MultilineText: TypeAlias = Annotated[str, PlainValidator(parse_multiline_text)]
 Mail: TypeAlias = Annotated[str, PlainValidator(parse_mail)]
 Id: TypeAlias = Annotated[str, PlainValidator(parse_id)]
+#: The id of another system.
+ExternalId: TypeAlias = Annotated[str, PlainValidator(parse_external_id)]
 #: The email address or the id of an existing user.
 User: TypeAlias = Annotated[str, PlainValidator(parse_user)]
 Url: TypeAlias = Annotated[str, PlainValidator(parse_url)]
@@ -470,7 +484,7 @@ Password: TypeAlias = Annotated[SecretStr, PlainValidator(parse_password)]
 Boolean: TypeAlias = Annotated[bool, PlainValidator(parse_boolean)]
 Timestamp: TypeAlias = Annotated[datetime, PlainValidator(parse_timestamp)]
 Texts: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_text))]
-FilledTexts: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_text))]
+ExternalIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_external_id))]
 Mails: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_mail))]
 Ids: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_id))]
 FilledIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_id))]

@@ -289,7 +289,8 @@ def _password(arguments: CreateUser) -> str | None:
 
 
 def _groups(arguments: CreateUser) -> list[str]:
-    return [*([] if arguments.group_id is None else [arguments.group_id]), *arguments.other_group_ids]
+    first = [] if arguments.group_id is None else [arguments.group_id]
+    return list(dict.fromkeys([*first, *arguments.other_group_ids]))
 
 
 def _users(response: JsonStream) -> Iterator[UserRecord]:
