@@ -19,8 +19,7 @@ from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
-from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
@@ -28,6 +27,7 @@ from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 
 DOCS = Path(__file__).parent
+SPEC, ADAPTER = VERSIONS["v1"].spec, VERSIONS["v1"].adapter
 SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
 #: The types of fields by the name of their alias, as the tables name them.
@@ -61,7 +61,7 @@ TYPE_NAMES = {
 
 def actions() -> dict[str, Any]:
     """Return the actions of API v1 by name."""
-    found = {name: one for kind in ApiV1.__mro__ for name, one in vars(kind).items()}
+    found = {name: one for kind in inspect.getmro(ADAPTER) for name, one in vars(kind).items()}
     return {name: one for name, one in sorted(found.items()) if isinstance(one, Action) or name.startswith("read_")}
 
 
@@ -154,7 +154,7 @@ def limits() -> str:
         ("Name", "Requests per second", "Counts"),
         (
             (f"`{limit.name}`", f"{limit.requests / limit.seconds:g}", _counted(limit))
-            for limit in sorted(API_V1.limits.values(), key=lambda limit: limit.name in API_V1.endpoints)
+            for limit in sorted(SPEC.limits.values(), key=lambda limit: limit.name in SPEC.endpoints)
         ),
     )
 
@@ -286,11 +286,11 @@ def _summary(action: Any) -> str:
 
 
 def _maximum_rate(operation: str) -> int:
-    return min(limit.requests for limit in API_V1.endpoints[operation].limits)
+    return min(limit.requests for limit in SPEC.endpoints[operation].limits)
 
 
 def _counted(limit: WindowLimit) -> str:
-    if limit.name in API_V1.endpoints:
+    if limit.name in SPEC.endpoints:
         return "requests of this operation, per company"
     kind = "reads (`GET`)" if limit.name.endswith("_reads") else "writes (all other methods)"
     return f"{kind} per {'IP address' if limit.scope is LimitScope.ADDRESS else 'company'}"

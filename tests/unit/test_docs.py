@@ -168,7 +168,7 @@ def _package_names():
         names |= {argument for kind in ours if "__init__" in vars(kind) for argument in _arguments(kind)}
     for model in generate_docs.row_models().values():
         names |= set(model.model_fields) | _choices(get_type_hints(model))
-    for operation in generate_docs.API_V1.endpoints.values():
+    for operation in generate_docs.SPEC.endpoints.values():
         names |= {operation.operation, *(limit.name for limit in operation.limits)}
     return names
 
@@ -182,7 +182,7 @@ def _choices(hints):
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
     default_args default_pool execute execution_timeout extra from_email learning360 learning360_default login output
-    poke_interval port reschedule retries retry_delay run run_as_user schedule smtp_default start_date test tojson
+    poke_interval port reschedule retries retry_delay run_as_user schedule smtp_default start_date test tojson
     trigger_rule xcom_pull
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
@@ -238,6 +238,15 @@ def test_modules_and_files_exist(page):
     dotted = set(re.findall(rf"\b{PACKAGE}(?:\.\w+)+", text))
     missing += [name for name in dotted if not _is_importable(name)]
     assert missing == []
+
+
+def test_architecture_lists_the_modules():
+    tree = (DOCS / "architecture.md").read_text().split("```")[1]
+    named = set(re.findall(r"[\w-]+\.py|[\w-]+(?=/)", tree))
+    places = [ROOT, ROOT / PACKAGE, *(path for path in (ROOT / PACKAGE).rglob("*") if path.is_dir())]
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
+    modules = {path.name for path in (ROOT / PACKAGE).iterdir() if not path.name.startswith("_")} - {"py.typed"}
+    assert modules - named == set()
 
 
 def _is_importable(name):
