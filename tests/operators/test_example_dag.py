@@ -89,8 +89,16 @@ def test_examples_parse_without_errors_network_and_disk(parsed):
 
 def test_parsing_examples_imports_operators_and_sensors_only(parsed):
     ours = [name.split(".") for name in parsed["modules"] if name.startswith("airflow_provider_360learning.")]
-    assert {"operators", "sensors"} <= {room for _, room, *_ in ours}
-    assert {room for _, room, *_ in ours} & {"api", "exports", "files", "hooks", "rows", "sandbox", "triggers"} == set()
+    assert {"operators", "sensors"} <= {package for _, package, *_ in ours}
+    assert {package for _, package, *_ in ours} & {
+        "api",
+        "exports",
+        "files",
+        "hooks",
+        "rows",
+        "sandbox",
+        "triggers",
+    } == set()
 
 
 def test_detects_network_access(tmp_path):
