@@ -19,7 +19,7 @@ from airflow_provider_360learning.rows.sources import make_source
 from tests.benchmarks.support import Table, arguments, in_processes
 
 #: Rows per second of CPU time.
-AIM = 25_000
+GOAL = 25_000
 GROUP_ID = "64b1f0c2a9d3e40012ab0001"
 LINE = "person{number}@acme.test,Ana,Roy {number},Sales Engineer," + GROUP_ID + ",create_active\n"
 
@@ -31,7 +31,7 @@ def main() -> None:
     for size in sizes:
         ((rate, mebibytes),) = in_processes(check, [size])
         table.row(f"{size:,}", f"{rate:,.0f}", f"{mebibytes:.0f} MiB")
-    print(f"\nAim: at least {AIM:,} rows per second of CPU, and memory that does not grow with the rows.")
+    print(f"\nGoal: at least {GOAL:,} rows per second of CPU, and memory that does not depend on the number of rows.")
 
 
 def check(size: int) -> tuple[float, float]:
