@@ -224,8 +224,13 @@ def _words(page):
 @each_page
 def test_classes_exist(page):
     named = set(re.findall(r"\bLearning360\w+|\b[A-Z]\w+Error\b", page.read_text())) - {"AttributeError", "KeyError"}
-    others = {"Learning360Hook", "Learning360RetryPolicy", "Learning360CompletionTrigger"}
+    rows = {name for path in (ROOT / PACKAGE / "rows").glob("*.py") for name in _errors_defined_in(path)}
+    others = rows | {"Learning360Hook", "Learning360RetryPolicy", "Learning360CompletionTrigger"}
     assert sorted(name for name in named if name not in {**CLASSES, **vars(exceptions)} and name not in others) == []
+
+
+def _errors_defined_in(path):
+    return re.findall(r"^class (\w+Error)\b", path.read_text(), re.MULTILINE)
 
 
 @each_page
@@ -366,3 +371,22 @@ def test_quoted_messages_of_the_connection_test_are_those_of_the_code():
     quoted = [message for cells in table("connection.md", "Problem") for message in re.findall(r"\*(.+?)\*", cells[1])]
     assert len(quoted) > 5
     assert [message for message in quoted if message not in code] == []
+
+
+def test_documented_errors_are_retried_as_documented():
+    permanent, transient = (set(re.findall(r"`(\w+)`", names)) for names, _ in table("errors-and-retries.md", "Error"))
+    base = exceptions.Learning360Error
+    errors = {name: one for name, one in vars(exceptions).items() if inspect.isclass(one) and issubclass(one, base)}
+    del errors[base.__name__]
+    assert permanent == {name for name, one in errors.items() if not one.transient}
+    assert transient == {name for name, one in errors.items() if one.transient}
+
+
+def test_pages_named_in_the_code_exist():
+    named = {
+        page
+        for folder in (PACKAGE, "tests", "demo", "dags_examples")
+        for path in (ROOT / folder).rglob("*.py")
+        for page in re.findall(r"docs/[\w-]+\.md", path.read_text())
+    }
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
