@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_360learning.sandbox.server import Sandbox
-
-from .airflow_stack import AirflowStack
+from demo.airflow_stack import AirflowStack
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"

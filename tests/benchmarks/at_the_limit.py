@@ -261,16 +261,16 @@ def measure(row: Row, seconds: int) -> Figures:
 
 def warm_up(api: ApiV1) -> None:
     """Send requests before the measurement, because the sandbox counts its first requests late."""
-    with ThreadPoolExecutor(20) as threads:
-        list(threads.map(partial(get_user, api), map(str, range(200))))
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(partial(get_user, api), map(str, range(200))))
 
 
 def run(plan: Plan) -> None:
     """Distribute the work over the processes."""
     row, addresses = plan.row, LOADS[plan.row.limit].addresses
     if row.cold:
-        with ThreadPoolExecutor(row.processes) as threads:
-            list(threads.map(lambda name: in_processes(work, [replace(plan, objects=[name])]), plan.objects))
+        with ThreadPoolExecutor(row.processes) as pool:
+            list(pool.map(lambda name: in_processes(work, [replace(plan, objects=[name])]), plan.objects))
         return
     in_processes(
         work,
@@ -296,8 +296,8 @@ def work(plan: Plan) -> None:
     # Allows twice as many concurrent requests as the limit requires.
     concurrent = row.calls * row.latency / 1000
     threads = math.ceil((1 + 2 * concurrent) / row.processes)
-    with ThreadPoolExecutor(threads) as threads:
-        list(threads.map(partial(load.send, api), plan.objects))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(partial(load.send, api), plan.objects))
 
 
 def unlimited_api(url: str) -> ApiV1:

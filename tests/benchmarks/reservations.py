@@ -46,9 +46,9 @@ def main() -> None:
             p50[store, queued, processes] = hundredths[49]
             figures = (f"{cost:,.0f}" for cost in (hundredths[49], hundredths[98], max(costs)))
             table.row(store, f"{queued:,}", processes, *figures)
-    host, queued = p50["host", 0, 1], p50["host", 10_000, 1]
+    host, long_queue = p50["host", 0, 1], p50["host", 10_000, 1]
     print(f"\nAim: p50 of a host reservation at most {AIM} µs. It is {host:.0f} µs,", end=" ")
-    print(f"and {queued / host:.1f} times that with 10,000 queued.")
+    print(f"and {long_queue / host:.1f} times that with 10,000 queued.")
 
 
 def measure(store: str, queued: int, times: int) -> Iterator[tuple[int, list[float]]]:

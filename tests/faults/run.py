@@ -10,6 +10,7 @@ import os
 import time
 import urllib.request
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -69,7 +70,7 @@ class Record:
     :param seconds: Duration of the run.
     """
 
-    journal: list[Entry]
+    journal: Sequence[Entry]
     state: State
     attempts: list[Attempt]
     kills: Counter[str]
@@ -269,7 +270,7 @@ def _connection(url: str) -> str:
     return json.dumps(connection)
 
 
-def _finished(control: SandboxControl) -> list[Entry]:
+def _finished(control: SandboxControl) -> Sequence[Entry]:
     """Return the journal after all requests have ended: slow responses outlive their clients."""
     deadline = time.monotonic() + 10 * SLOW
     while True:
