@@ -148,6 +148,12 @@ class RowSchema:
         """
         if not source.arguments:  # each row has its own, or the file is empty
             return
+        if not set(self._columns) & set(source.arguments):
+            # Without a header, the names are values of the first row, a password perhaps: none of them is shown.
+            raise InvalidRequestError(
+                f"{source.name} has none of the columns that {self._action_name} takes: {', '.join(self._columns)}. Is "
+                "its first line a header? Rename columns with column_mapping={'theirs': 'ours'}. Nothing was sent."
+            )
         self._refuse_unknown(source.name, source.arguments)
         missing = [name for name in self._required if name not in {*source.arguments, *self._defaults}]
         if missing:

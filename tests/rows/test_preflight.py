@@ -187,6 +187,14 @@ def test_refuses_unknown_columns_and_names_the_known_ones(sandbox, tmp_path, res
     assert writes(sandbox) == []
 
 
+def test_never_shows_the_first_row_of_a_file_without_a_header(sandbox, tmp_path, results):
+    file = put(tmp_path / "in.csv", "ana@acme.test,Ana,planted-secret\nbo@acme.test,Bo,planted-secret\n")
+    with pytest.raises(AirflowFailException, match="Is its first line a header") as raised:
+        bulk("create_user", file, results_path=results)
+    assert "planted-secret" not in str(raised.value)
+    assert writes(sandbox) == []
+
+
 def test_reports_a_missing_column(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", f"user\n{GRACE_MAIL}\n")
     with pytest.raises(AirflowFailException, match=r"no column group_id, which add_user_to_group needs"):

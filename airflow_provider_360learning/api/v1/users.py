@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
 from airflow_provider_360learning.api.models.fields import is_id
@@ -54,12 +54,11 @@ _SENDS_CREDENTIALS = {
 }
 _MODES_WITH_PASSWORD = frozenset({"create_active", "create_active_and_mail_password"})
 
-#: What v1 did: its statuses and error codes, and what happened to the person. Clients have seen ``already_invited`` and
+#: Statuses and error codes of v1, and what they mean. Clients have seen ``already_invited`` and
 #: ``email_already_used`` without a record of whether they come as a status or as an error: both are understood.
-_Event: TypeAlias = Literal["created", "invited", "user_exists", "invitation_exists"]
-_EVENTS: dict[str, _Event] = {
+_EVENTS: dict[str, Literal["created", "invited", "updated", "user_exists", "invitation_exists"]] = {
     "user_created": "created",
-    "user_updated": "created",
+    "user_updated": "updated",
     "invitation_created": "invited",
     "user_already_exists": "user_exists",
     "email_already_used": "user_exists",
@@ -109,17 +108,9 @@ class UserActions(ApiAdapter):
                 return (yield from self._existing(mail, "created"))
             return (yield from self._handle_existing_user(arguments, invited, error))
         event = _EVENTS.get(response["status"], "created")
-        if event in ("user_exists", "invitation_exists"):
+        if event == "user_exists" or event == "invitation_exists":
             return (yield from self._handle_existing_user(arguments, event == "invitation_exists"))
-        if (event == "invited") != (arguments.mode == "invite"):
-            log.warning("mode=%s, but 360Learning returned status=%s mail=%s", arguments.mode, response["status"], mail)
-        user_id = response.get("_id")
-        if "reactivated" in str(response.get("warning", "")).lower():
-            log.warning("Restored the deleted user with this email address: mail=%s (%s)", mail, response["warning"])
-            return {"mail": mail, "user_id": user_id, "outcome": "restored"}
-        if event == "created" and user_id is None:
-            return (yield from self._existing(mail, "created"))
-        return {"mail": mail, "user_id": user_id, "outcome": "invited" if event == "invited" else "created"}
+        return (yield from self._created(arguments, event, response))
 
     @action(GetUser)
     def get_user(self, arguments: GetUser) -> ActionSteps[UserDetails]:
@@ -212,6 +203,21 @@ class UserActions(ApiAdapter):
             for role in _several_roles(item.get("roles"))
         ]
 
+    def _created(
+        self, arguments: CreateUser, event: Literal["created", "invited", "updated"], response: Mapping[str, Any]
+    ) -> ActionSteps[CreatedUser]:
+        """Return what a response reports, and log what was not asked for."""
+        mail, user_id = arguments.mail, response.get("_id")
+        outcome: Literal["created", "invited", "updated", "restored"] = event
+        if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
+            log.warning("mode=%s, but 360Learning returned status=%s mail=%s", arguments.mode, response["status"], mail)
+        if "reactivated" in str(response.get("warning", "")).lower():
+            log.warning("Restored the deleted user with this email address: mail=%s (%s)", mail, response["warning"])
+            outcome = "restored"
+        if user_id is None and outcome != "invited":
+            return (yield from self._existing(mail, outcome))
+        return {"mail": mail, "user_id": user_id, "outcome": outcome}
+
     def _handle_existing_user(
         self, arguments: CreateUser, invited: bool, error: AlreadyExistsError | None = None
     ) -> ActionSteps[CreatedUser]:
@@ -233,7 +239,7 @@ class UserActions(ApiAdapter):
         return {"mail": mail, "user_id": None, "outcome": "already_invited"}
 
     def _existing(
-        self, mail: str, outcome: Literal["created", "updated", "already_exists"]
+        self, mail: str, outcome: Literal["created", "restored", "updated", "already_exists"]
     ) -> ActionSteps[CreatedUser]:
         found = yield from self.get_user.steps(user=mail)
         return {"mail": mail, "user_id": found["user_id"], "outcome": outcome}
