@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -86,7 +87,10 @@ def operations(sandbox: Sandbox) -> list[str]:
 
 @contextmanager
 def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callable[[], object]) -> Iterator[None]:
-    """Call ``act`` once, in a thread, when the sandbox has received this number of requests with this in the path."""
+    """Call ``act`` once, in a thread, when the sandbox has received this number of requests with this in the path.
+
+    :raises Exception: What ``act`` raised.
+    """
     stop = threading.Event()
 
     def watch() -> None:
@@ -95,10 +99,10 @@ def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callab
                 act()
                 return
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watcher.join()
+    with ThreadPoolExecutor(1) as watcher:
+        acted = watcher.submit(watch)
+        try:
+            yield
+        finally:
+            stop.set()
+        acted.result()

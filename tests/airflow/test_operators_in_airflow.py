@@ -264,7 +264,7 @@ MODES = {
 }
 #: Arguments of the sensor, faults of its pokes, and whether its learner is enrolled.
 SCENARIOS: dict[str, tuple[str, list[dict[str, Any]], bool]] = {
-    "in_time": ("", [], False),
+    "in_time": ("timeout=60, ", [], False),
     "five_failures": ("", [{"kind": "status", "status": 503, "count": 5}], True),
     "seven_failures": ("", [{"kind": "status", "status": 503, "count": 7}], True),
     "asked_to_slow_down": (
@@ -311,7 +311,7 @@ def waits(sandbox, run) -> Waits:
     with ExitStack() as watching:
         for mode in MODES:
             late = sessions[f"in_time_{mode}"]
-            enroll = partial(api.enroll_users, late, [GRACE_MAIL])
+            enroll = partial(api.enroll_users, session_id=late, users=[GRACE_MAIL])
             watching.enter_context(after_requests(sandbox, 2, f"{late}/stats", act=enroll))
         ended = run("waits", body)
     journal = [entry for entry in sandbox.control.journal() if entry["operation"] == POKE]
