@@ -200,6 +200,7 @@ def test_refuses_another_date_field(sandbox, export):
 # Several requests at a time
 
 
+@pytest.mark.realtime
 def test_reaches_the_read_limit_at_any_latency(tmp_path, monkeypatch):
     with Sandbox(settings={"delay_before_ms": 200, "delay_after_ms": 200, "limits_enabled": False}) as slow:
         limits = dict.fromkeys([name for name in API_V1.limits if "reads" not in name], 1000)
