@@ -49,6 +49,13 @@ class NaTType(datetime.datetime):
         return super().__new__(cls, 1, 1, 1)
 
 
+class float64(float):  # named as numpy's
+    """Stands in for a number of numpy: a float with a representation of its own."""
+
+    def __repr__(self):
+        return f"np.float64({float(self)!r})"
+
+
 class ndarray:
     """Stands in for a numpy array: iterable, and without a truth value."""
 
@@ -238,6 +245,7 @@ def test_addresses_that_differ_in_case_only_are_duplicates(errors_of):
         (7, "7"),
         (7.0, "7"),
         (0.25, "0.25"),
+        (float64(0.25), "0.25"),
         (Decimal("1E+3"), "1000"),
         (datetime.date(2026, 10, 1), "2026-10-01"),
         (datetime.datetime(2026, 10, 1), "2026-10-01"),

@@ -452,8 +452,8 @@ def _custom_value(key: object, value: object) -> str | date:
         value = value.date()
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    if isinstance(value, float) and math.isfinite(value):
-        value = Decimal(repr(value)).normalize()
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and math.isfinite(value):
+        value = Decimal(repr(float(value))).normalize()
     try:
         return parse_text(value)
     except PydanticCustomError as error:
