@@ -30,6 +30,10 @@ class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
     retries; all others fail the task without retries. The keyword arguments of a subclass's ``__init__`` are
     templated, together with those of its base class.
 
+    The result is a dictionary whose keys are XComs of their own: ``task.output["group_id"]``. For a mapped operator,
+    that is the list of the values of all its task instances, by map index. Airflow cannot expand over a key of a mapped
+    operator; expand over ``task.output.map(…)`` instead.
+
     :param learning360_conn_id: The connection to use.
     :param pool: Pool to run in; by default the one that all operators and sensors of this provider share.
     """

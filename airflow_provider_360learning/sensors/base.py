@@ -69,7 +69,8 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         pool: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(mode=mode, pool=pool or self.default_pool(), **kwargs)
+        # As for operators: with the keys of the result as XComs of their own, `.output["done"]` works.
+        super().__init__(mode=mode, pool=pool or self.default_pool(), **{"multiple_outputs": True, **kwargs})
         self.learning360_conn_id = learning360_conn_id
         self.deferrable = deferrable
         self._failures = 0

@@ -153,6 +153,28 @@ def test_operators_are_mapped_over_the_result_of_a_task(sandbox, run):
     assert [ended.results[f"user {index}"]["outcome"] for index in (0, 1)] == ["created"] * 2
 
 
+def test_results_are_used_per_key(sandbox, run):
+    """The output of a mapped operator is a list, and so is that of one of its keys."""
+    ended = run(
+        "per_key",
+        """
+        plain = Learning360CreateGroupOperator(task_id="plain", name="Plain")
+        mapped = Learning360CreateGroupOperator.partial(task_id="mapped").expand(name=["One", "Two"])
+
+        @task
+        def collect(name, names, groups):
+            return {"name": name, "names": list(names), "results": [group["name"] for group in groups]}
+
+        collect(plain.output["name"], mapped.output["name"], mapped.output)
+        Learning360DeleteGroupOperator.partial(task_id="deleted").expand_kwargs(
+            mapped.output.map(lambda group: {"group_id": group["group_id"]})
+        )
+        """,
+    )
+    assert ended.results["collect"] == {"name": "Plain", "names": ["One", "Two"], "results": ["One", "Two"]}
+    assert [ended.results[f"deleted {index}"]["outcome"] for index in (0, 1)] == ["deleted"] * 2
+
+
 def test_airflow_retries_transient_errors_only(sandbox, run):
     sandbox.control.add_fault("createGroup", kind="drop_before")
     ended = run(

@@ -128,7 +128,8 @@ from tests.loopback_hosts import leave_from
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s", force=True)
 logging.getLogger("airflow_provider_360learning").setLevel(logging.INFO)
-limiter.RateLimiter.__init__.__kwdefaults__["store_retry_interval"] = redis.UNREACHABLE_PAUSE = 0.2  # seconds to wait here
+# Seconds that the test would otherwise wait.
+limiter.RateLimiter.__init__.__kwdefaults__["store_retry_interval"] = redis.UNREACHABLE_PAUSE = 0.2
 
 class Task:
     pool_slots = 5

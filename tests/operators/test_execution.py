@@ -275,7 +275,7 @@ def test_an_unknown_outcome_names_what_to_check(sandbox):
 
 def test_exhausted_rate_limits_reach_the_retries_of_airflow(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.5")
-    # It closes deleteGroup, which has a limit of its own, to the tests that follow: none needs it.
+    # It backs off deleteGroup, which has a limit of its own and is not used by the tests that follow.
     sandbox.control.add_fault("deleteGroup", kind="rate_limited", retry_after=30)
     with pytest.raises(RateLimitedError) as raised:
         run(Learning360DeleteGroupOperator, group_id=SALES_GROUP_ID)

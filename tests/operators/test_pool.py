@@ -1,4 +1,4 @@
-"""The pool that tasks are stored with: explicit, else ``default_args``, else the configuration's; mapped or not."""
+"""The pool of tasks, mapped or not: explicit, else that of ``default_args``, else that of the configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kind(request):
 
 @pytest.fixture(params=["plain", "mapped", "mapped with expand_kwargs"])
 def add(request, kind):
-    """Add a task of this kind to the current DAG, plain or mapped, with these arguments."""
+    """Return a function that adds a task of this kind to the current DAG, plain or mapped."""
     operator, values, lists = kind
 
     def add(**arguments):
@@ -62,11 +62,11 @@ def stored(dag, task_id="one"):
 
 
 def pools(dag, task_id="one"):
-    """The pool of a task as it was parsed, and as it is stored."""
+    """Return the pool of a task as parsed, and as stored."""
     return dag.get_task(task_id).pool, stored(dag, task_id)
 
 
-def test_a_task_that_names_no_pool_is_in_the_shared_one(add):
+def test_the_shared_pool_is_the_default(add):
     with make_dag() as dag:
         add()
     assert pools(dag) == ("learning360", "learning360")
@@ -79,64 +79,64 @@ def test_the_configuration_names_the_shared_pool(add, monkeypatch):
     assert pools(dag) == ("lms", "lms")
 
 
-def test_where_no_pool_is_created_tasks_stay_in_the_default_one(add, monkeypatch):
+def test_airflows_default_pool_is_the_default_if_no_pool_is_created(add, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__CREATE_POOL", "False")
     with make_dag() as dag:
         add()
     assert pools(dag) == ("default_pool", "default_pool")
 
 
-def test_the_default_arguments_of_the_dag_win_over_the_configuration(add, monkeypatch):
+def test_default_args_of_the_dag_override_the_configuration(add, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__POOL", "lms")
     with make_dag(default_args={"pool": "x"}) as dag:
         add()
     assert pools(dag) == ("x", "x")
 
 
-def test_the_default_pool_can_be_asked_for_in_default_arguments(add):
+def test_default_args_can_name_airflows_default_pool(add):
     with make_dag(default_args={"pool": "default_pool"}) as dag:
         add()
     assert pools(dag) == ("default_pool", "default_pool")
 
 
-def test_the_default_arguments_of_a_task_group_win_over_the_dags(add):
+def test_default_args_of_a_task_group_override_those_of_the_dag(add):
     with make_dag(default_args={"pool": "x"}) as dag, TaskGroup("group", default_args={"pool": "y"}):
         add()
     assert pools(dag, "group.one") == ("y", "y")
 
 
-def test_the_dags_default_arguments_hold_in_a_task_group_without_any(add):
+def test_default_args_of_the_dag_apply_in_a_task_group_without_any(add):
     with make_dag(default_args={"pool": "x"}) as dag, TaskGroup("group", default_args={"retries": 1}):
         add()
     assert pools(dag, "group.one") == ("x", "x")
 
 
-def test_the_default_arguments_of_an_outer_task_group_hold_in_an_inner_one(add):
+def test_default_args_of_an_outer_task_group_apply_in_an_inner_one(add):
     with make_dag() as dag, TaskGroup("outer", default_args={"pool": "y"}), TaskGroup("inner"):
         add()
     assert pools(dag, "outer.inner.one") == ("y", "y")
 
 
-def test_the_default_arguments_of_the_task_win_over_all_others(add):
+def test_default_args_of_the_task_override_all_others(add):
     with make_dag(default_args={"pool": "x"}) as dag, TaskGroup("group", default_args={"pool": "y"}):
         add(default_args={"pool": "z"})
     assert pools(dag, "group.one") == ("z", "z")
 
 
-def test_an_explicit_pool_wins_over_everything(add, monkeypatch):
+def test_an_explicit_pool_overrides_everything(add, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__POOL", "lms")
     with make_dag(default_args={"pool": "x"}) as dag, TaskGroup("group", default_args={"pool": "y"}):
         add(pool="mine", default_args={"pool": "z"})
     assert pools(dag, "group.one") == ("mine", "mine")
 
 
-def test_the_default_pool_can_be_asked_for(add):
+def test_airflows_default_pool_can_be_named(add):
     with make_dag(default_args={"pool": "x"}) as dag:
         add(pool="default_pool")
     assert pools(dag) == ("default_pool", "default_pool")
 
 
-def test_a_dag_and_a_task_group_given_by_hand_count_too(add):
+def test_default_args_of_an_explicit_dag_and_task_group_apply(add):
     dag = make_dag(default_args={"pool": "x"})
     add(dag=dag)
     assert pools(dag) == ("x", "x")
@@ -145,18 +145,18 @@ def test_a_dag_and_a_task_group_given_by_hand_count_too(add):
     assert pools(dag, "group.one") == ("y", "y")
 
 
-def test_a_task_without_a_dag_is_in_the_shared_pool(kind):
+def test_the_shared_pool_is_the_default_without_a_dag(kind):
     operator, values, _ = kind
     assert operator(task_id="one", **values).pool == "learning360"
 
 
-def test_pool_slots_are_the_users_business(add):
+def test_pool_slots_are_not_changed(add):
     with make_dag() as dag:
         add(pool_slots=2)
     assert dag.get_task("one").pool_slots == 2
 
 
-def test_the_pool_of_a_mapped_task_holds_when_it_is_unmapped(kind):
+def test_an_unmapped_task_keeps_the_pool(kind):
     operator, _, lists = kind
     with make_dag(default_args={"pool": "x"}) as dag:
         operator.partial(task_id="one").expand(**lists)

@@ -1,4 +1,4 @@
-"""What the ready retry policy decides about errors of this package, and of others."""
+"""Decisions of the retry policy about errors of this package, and of others."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def decide(error):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if not kind.transient], ids=lambda kind: kind.__name__)
-def test_what_a_later_try_cannot_mend_fails(kind):
+def test_fails_on_a_permanent_error(kind):
     decision = decide(kind("no"))
     assert decision.action.value == "fail"
     assert decision.reason == kind.__name__
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind.transient], ids=lambda kind: kind.__name__)
-def test_what_says_when_it_will_be_over_is_retried_then(kind):
+def test_retries_after_the_suggested_delay(kind):
     decision = decide(kind("later", retry_after=42))
     assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=42))
     assert decision.reason == kind.__name__
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind.transient], ids=lambda kind: kind.__name__)
-def test_what_does_not_say_is_left_to_the_tasks_settings(kind):
+def test_follows_the_tasks_settings_without_a_suggested_delay(kind):
     assert decide(kind("later")).action.value == "default"
 
 
-def test_errors_of_others_are_left_to_the_tasks_settings():
+def test_follows_the_tasks_settings_for_other_errors():
     assert decide(ValueError("no")).action.value == "default"
 
 
-def test_both_kinds_of_errors_are_there():
+def test_there_are_transient_and_permanent_errors():
     assert len(ALL) >= 10
     assert {kind.transient for kind in ALL} == {True, False}

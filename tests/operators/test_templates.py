@@ -1,4 +1,4 @@
-"""Arguments as Jinja templates: rendered by Airflow, sent as rendered."""
+"""Arguments as Jinja templates: rendered by Airflow, validated and sent as rendered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the check says of connection, budget and API. (Pool and exit status: with the real command lines.)"""
+"""The check of connection, rate limiter and API. Pool and exit status are tested with the real command lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONNECTION = {
 
 @pytest.fixture
 def check(airflow_db, monkeypatch, capsys):
-    """RowChecker a connection, given as a dict, and return the verdicts by point, and all that was printed."""
+    """Return a function that checks a connection, and returns the verdicts by part, and the output."""
 
     def run(connection=None):
         if connection is not None:
@@ -29,8 +29,8 @@ def check(airflow_db, monkeypatch, capsys):
             commands.check(argparse.Namespace(conn_id="mine"))
         printed = "".join(capsys.readouterr())
         verdicts = {
-            point: verdict
-            for verdict, point in re.findall(
+            part: verdict
+            for verdict, part in re.findall(
                 r"^(ok|warn|fail) +(connection|pool|rate limiter|API) ", printed, re.MULTILINE
             )
         }
@@ -41,47 +41,47 @@ def check(airflow_db, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [({"login": ""}, "Company ID"), ({"host": "http://learning.example"}, "plain http")],
 )
-def test_it_names_what_is_wrong_with_the_connection(check, change, said):
+def test_names_the_invalid_field_of_the_connection(check, change, problem):
     verdicts, printed = check({**CONNECTION, **change})
     assert (verdicts["connection"], verdicts["API"]) == ("fail", "fail")
-    assert said in printed
+    assert problem in printed
 
 
-def test_it_says_that_there_is_no_such_connection(check):
+def test_reports_a_missing_connection(check):
     verdicts, printed = check()
     assert (verdicts["connection"], verdicts["API"]) == ("fail", "fail")
     assert "mine" in printed
 
 
-def test_it_says_that_nobody_listens(check):
+def test_reports_an_unreachable_server(check):
     verdicts, printed = check(CONNECTION)
     assert (verdicts["connection"], verdicts["API"]) == ("ok", "fail")
     assert CONNECTION["password"] not in printed
 
 
-def test_it_tells_a_wrong_key_and_does_not_print_it(check, learning360_sandbox):
+def test_reports_a_wrong_api_key_without_printing_it(check, learning360_sandbox):
     verdicts, printed = check({**learning360_sandbox.connection(), "password": "the-wrong-key"})
     assert (verdicts["connection"], verdicts["API"]) == ("ok", "fail")
     assert "the-wrong-key" not in printed
 
 
-def test_it_finds_the_api_and_the_right_key(check, learning360_sandbox):
+def test_passes_with_valid_credentials(check, learning360_sandbox):
     verdicts, printed = check(learning360_sandbox.connection())
     assert (verdicts["connection"], verdicts["API"]) == ("ok", "ok")
     assert learning360_sandbox.api_key not in printed
 
 
-def test_it_warns_of_a_budget_that_does_not_fit_the_executor(check, monkeypatch):
+def test_warns_of_a_rate_limiter_that_does_not_fit_the_executor(check, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "host")
     assert check()[0]["rate limiter"] == "ok"
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert check()[0]["rate limiter"] == "warn"
 
 
-def test_it_fails_on_a_bad_setting(check, monkeypatch):
+def test_fails_on_an_invalid_setting(check, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "none")
     verdicts, printed = check()
     assert verdicts["rate limiter"] == "fail"

@@ -1,4 +1,4 @@
-"""The configuration section: defaults on every Airflow line, types, and what a bad value says."""
+"""The section of the configuration: defaults on both Airflow lines, types, and errors for invalid values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from airflow_provider_360learning import config
         (config.max_rate_limit_wait, 600.0),
     ],
 )
-def test_defaults_hold_without_any_configuration(read, expected):
+def test_defaults_apply_without_any_configuration(read, expected):
     value = read()
     assert value == expected
     assert type(value) is type(expected)
 
 
-def test_state_dir_is_none_by_default(monkeypatch):
+def test_the_default_of_rate_limiter_dir_is_none(monkeypatch):
     monkeypatch.delenv("AIRFLOW__LEARNING360__RATE_LIMITER_DIR")
     assert config.rate_limiter_dir() is None
 
@@ -45,7 +45,7 @@ def test_state_dir_is_none_by_default(monkeypatch):
         ("MAX_RATE_LIMIT_WAIT", "1.5", config.max_rate_limit_wait, 1.5),
     ],
 )
-def test_set_values_are_read_with_their_type(monkeypatch, option, text, read, expected):
+def test_reads_values_with_their_type(monkeypatch, option, text, read, expected):
     monkeypatch.setenv(f"AIRFLOW__LEARNING360__{option}", text)
     assert read() == expected
 
@@ -55,25 +55,28 @@ def test_set_values_are_read_with_their_type(monkeypatch, option, text, read, ex
     [
         ("pool_slots", "many", config.pool_slots),
         ("pool_slots", "0", config.pool_slots),
+        ("pool_slots", "1_0", config.pool_slots),
         ("create_pool", "maybe", config.create_pool),
         ("rate_limiter", "database", config.rate_limiter),
         ("rate_limit_margin_ms", "-1", config.rate_limit_margin_ms),
         ("ip_limit_scope", "none", config.ip_limit_scope),
         ("max_rate_limit_wait", "nan", config.max_rate_limit_wait),
+        ("max_rate_limit_wait", "inf", config.max_rate_limit_wait),
+        ("max_rate_limit_wait", "-1", config.max_rate_limit_wait),
     ],
 )
-def test_a_bad_value_names_section_option_and_value(monkeypatch, option, text, read):
+def test_an_error_names_section_option_and_value(monkeypatch, option, text, read):
     monkeypatch.setenv(f"AIRFLOW__LEARNING360__{option.upper()}", text)
     with pytest.raises(ValueError, match=rf"\[learning360\] {option} = '{text}': ."):
         read()
 
 
-def test_without_create_pool_operators_fall_back_to_the_pool_of_airflow(monkeypatch):
+def test_the_pool_is_airflows_default_without_create_pool(monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__CREATE_POOL", "False")
     assert config.pool() == "default_pool"
 
 
-def test_a_pool_that_is_set_holds_without_create_pool_too(monkeypatch):
+def test_a_configured_pool_applies_without_create_pool(monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__CREATE_POOL", "False")
     monkeypatch.setenv("AIRFLOW__LEARNING360__POOL", "learning360")
     assert config.pool() == "learning360"

@@ -1,4 +1,4 @@
-"""The form as Airflow before 3.2 asks the hook for it; needs the form library that came with those."""
+"""The connection form for Airflow before 3.2, which asks the hook; needs the form library of those versions."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def form():
 def test_every_extra_field_has_a_widget_with_its_label_and_default(form):
     fields = {field.name: field for field in form()}
     assert list(fields) == list(connection_form.EXTRA_FIELDS)
-    assert fields["token_path"].default == "/api/v2/oauth2/token"
+    assert fields["token_path"].default is None
     assert fields["read_timeout"].default == "60"
     assert fields["limits"].default is None
     assert fields["auth"].label.text == "Authentication"
 
 
-def test_the_proxy_is_entered_like_a_password(form):
+def test_the_proxy_is_a_password_field(form):
     from wtforms import PasswordField
 
     hidden = [field.name for field in form() if isinstance(field, PasswordField)]
     assert hidden == ["proxy"]
 
 
-def test_only_the_known_ways_to_authenticate_are_accepted(form):
+def test_accepts_only_known_ways_to_authenticate(form):
     from werkzeug.datastructures import MultiDict
 
     def is_valid(auth):

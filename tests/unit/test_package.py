@@ -1,4 +1,4 @@
-"""What the package tells Airflow, in itself and against the schema of the installed Airflow."""
+"""The description of the package for Airflow: consistent, and valid for the schema of the installed Airflow."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def _import(path):
     return getattr(importlib.import_module(module), name)
 
 
-def test_the_version_is_that_of_the_distribution():
+def test_the_version_equals_that_of_the_distribution():
     installed = importlib.metadata.version(provider_info.DISTRIBUTION)
     assert installed == airflow_provider_360learning.__version__
 
 
-def test_the_provider_info_fits_the_runtime_schema_of_this_airflow():
+def test_the_provider_info_is_valid_for_the_runtime_schema_of_airflow():
     import airflow
 
     schema = Path(airflow.__file__).parent / "provider_info.schema.json"
     jsonschema.validate(INFO, json.loads(schema.read_text()))
 
 
-def test_the_provider_info_can_be_written_as_json_and_is_made_afresh():
+def test_the_provider_info_is_serializable_and_a_new_object():
     assert json.loads(json.dumps(INFO)) == INFO
     assert provider_info.get_provider_info() is not INFO
 
 
 @pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
-def test_every_module_that_is_announced_exists(kind):
+def test_every_listed_module_exists(kind):
     for entry in INFO[kind]:
         for module in entry["python-modules"]:
             importlib.import_module(module)
@@ -57,41 +57,41 @@ def test_every_module_that_is_announced_exists(kind):
         ("triggers", "triggers.base.BaseTrigger"),
     ],
 )
-def test_every_module_with_something_for_dags_is_announced(kind, base):
-    """``base`` modules hold what the others share."""
+def test_every_module_with_classes_for_dags_is_listed(kind, base):
+    """``base`` modules contain only base classes."""
     base_class = _import(f"airflow.{base}")
-    announced = {module for entry in INFO[kind] for module in entry["python-modules"]}
+    listed = {module for entry in INFO[kind] for module in entry["python-modules"]}
     package = importlib.import_module(f"{provider_info.PACKAGE}.{kind}")
     for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         classes = vars(importlib.import_module(found.name)).values()
         own = [c for c in classes if isinstance(c, type) and c.__module__ == found.name]
         if any(issubclass(c, base_class) for c in own) and not found.name.endswith(".base"):
-            assert found.name in announced
+            assert found.name in listed
 
 
 def test_the_hook_class_and_the_form_agree():
-    (announced,) = INFO["connection-types"]
-    hook = _import(announced["hook-class-name"])
-    assert hook.conn_type == announced["connection-type"] == "learning360"
-    assert hook.hook_name == announced["hook-name"]
-    assert hook.get_ui_field_behaviour()["relabeling"] == announced["ui-field-behaviour"]["relabeling"]
+    (listed,) = INFO["connection-types"]
+    hook = _import(listed["hook-class-name"])
+    assert hook.conn_type == listed["connection-type"] == "learning360"
+    assert hook.hook_name == listed["hook-name"]
+    assert hook.get_ui_field_behaviour()["relabeling"] == listed["ui-field-behaviour"]["relabeling"]
 
 
-def test_defaults_of_the_form_fit_their_own_schema():
+def test_defaults_of_the_form_are_valid_for_their_schema():
     for name, field in connection_form.EXTRA_FIELDS.items():
         default = connection_form.default_of(name)
         jsonschema.validate(default, {"type": field["schema"]["type"]})
         assert default is None or default in field["schema"].get("enum", [default])
 
 
-def test_what_is_secret_is_hidden_in_the_form():
+def test_secrets_are_hidden_in_the_form():
     fields = connection_form.EXTRA_FIELDS
     assert [name for name, f in fields.items() if f["schema"].get("format") == "password"] == ["proxy"]
 
 
 @pytest.mark.parametrize("module", ["get_provider_info", "connections.form", "cli.definition"])
-def test_modules_that_airflow_imports_at_every_start_import_nothing_but_themselves(module):
-    """They are imported by every command: neither Airflow nor a library may come with them."""
+def test_modules_that_airflow_imports_at_every_start_import_no_library(module):
+    """Every command imports them, so they import neither Airflow nor a library."""
     code = (
         f"import sys, {provider_info.PACKAGE}.{module}\n"
         "print([m for m in ('airflow', 'requests', 'pydantic', 'fastapi', 'wtforms') if m in sys.modules])"
@@ -112,6 +112,6 @@ def test_the_plugin_imports_no_database_and_no_client():
         "    del sys.modules[name]\n"
         "import airflow_provider_360learning.plugin as plugin\n"
         "plugin.PoolListener().on_starting(component=object())\n"
-        "print('fine')"
+        "print('imported')"
     )
-    assert subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], text=True).strip() == "fine"
+    assert subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], text=True).strip() == "imported"

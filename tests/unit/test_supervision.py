@@ -1,4 +1,4 @@
-"""A task process whose supervisor is killed, without Airflow: tests/airflow has the same with it."""
+"""A task process whose supervisor is killed, without Airflow; tests/airflow has the same test with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print("started", flush=True)
 input()
 # here
 exit_if_orphaned()
-print("goes on", flush=True)
+print("continues", flush=True)
 """
 FORKS = "pid = os.fork()\nif pid: os._exit(os.waitpid(pid, 0)[1])"
 SUPERVISOR = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(20)"
@@ -31,7 +31,7 @@ SUPERVISOR = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time
 
 @contextmanager
 def started(*between, task=TASK):
-    """Start a supervisor and its task, perhaps with programs in between; yields the supervisor."""
+    """Start a supervisor and its task, with these programs in between, and yield the supervisor."""
     supervisor = subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, *map(str, between), sys.executable, "-c", task],
         cwd=ROOT,
@@ -49,18 +49,18 @@ def started(*between, task=TASK):
             supervisor.kill()
 
 
-def before_its_next_request(supervisor):
-    """Let the task come to its next request; returns what it says and what it logs."""
+def reach_next_request(supervisor):
+    """Let the task reach its next request; return its output and its log."""
     supervisor.stdin.write("\n")
     supervisor.stdin.close()
-    said = supervisor.stdout.readline()
+    output = supervisor.stdout.readline()
     supervisor.kill()
-    return said, supervisor.stderr.read()
+    return output, supervisor.stderr.read()
 
 
 @pytest.fixture
 def sudo(tmp_path):
-    """A program of that name which starts another one and waits for it."""
+    """Return a program of that name, which starts another one and waits for it."""
     program = tmp_path / "sudo"
     program.write_text('#!/bin/sh\n"$@"\nexit $?\n')
     program.chmod(0o755)
@@ -68,27 +68,27 @@ def sudo(tmp_path):
 
 
 @pytest.mark.parametrize("levels", [0, 1, 2])
-def test_a_task_whose_supervisor_is_gone_ends(sudo, levels):
-    """With ``run_as_user``, sudo stands between them, twice if it makes a terminal; it outlives the supervisor."""
+def test_exits_if_the_supervisor_is_gone(sudo, levels):
+    """With ``run_as_user``, sudo is in between, twice if it allocates a terminal; it outlives the supervisor."""
     with started(*[sudo] * levels) as supervisor:
         supervisor.kill()
         supervisor.wait()
-        said, logged = before_its_next_request(supervisor)
-    assert said == ""
-    assert "Supervisor process is gone; Airflow will retry this task." in logged
+        output, log = reach_next_request(supervisor)
+    assert output == ""
+    assert "Supervisor process is gone; Airflow will retry this task." in log
 
 
 @pytest.mark.parametrize("levels", [0, 1])
-def test_a_task_whose_supervisor_lives_goes_on(sudo, levels):
+def test_continues_while_the_supervisor_lives(sudo, levels):
     with started(*[sudo] * levels) as supervisor:
-        assert before_its_next_request(supervisor)[0] == "goes on\n"
+        assert reach_next_request(supervisor)[0] == "continues\n"
 
 
-def test_a_process_that_a_task_forks_goes_on(tmp_path):
+def test_a_process_forked_by_a_task_continues():
     with started(task=TASK.replace("# here", FORKS)) as supervisor:
-        assert before_its_next_request(supervisor)[0] == "goes on\n"
+        assert reach_next_request(supervisor)[0] == "continues\n"
 
 
 @pytest.mark.parametrize("task_instance", [None, SimpleNamespace(raw=False)], ids=["a script", "a test on Airflow 2"])
-def test_nobody_supervises_what_airflow_did_not_start(task_instance):
+def test_a_process_that_airflow_did_not_start_has_no_supervisor(task_instance):
     assert not is_supervised(task_instance)
