@@ -1,4 +1,4 @@
-"""Run several calls at once without reordering what depends on each other; results are collected in submission order."""
+"""Run several calls at once, but never two that have a key in common, and return results in order."""
 
 from __future__ import annotations
 

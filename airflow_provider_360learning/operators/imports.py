@@ -18,8 +18,9 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
     ``last_activity`` (ISO 8601 with a time zone, or seconds or milliseconds since 1970), which API v2 requires as well;
     and ``score`` (0 to 100), ``result`` (success, failed), ``completed_at``. One request has 20 rows.
 
-    It is not known what v1 does with a statistic that is sent twice. Rows whose outcome is unknown, and those that an
-    earlier attempt may have sent, are therefore reported as ``unknown`` and not sent again without ``resend_unconfirmed``.
+    It is not known what v1 does with a statistic that is sent twice. Rows whose outcome is unknown, and rows that an
+    earlier attempt may have sent, are therefore reported as ``unknown``, and sent again with
+    ``resend_unconfirmed`` only.
 
     .. seealso:: :class:`~airflow_provider_360learning.operators.bulk.Learning360RowsOperator` for all other arguments,
         and docs/bulk.md

@@ -1,4 +1,4 @@
-"""The rows that are left, read a second time and grouped into batches: what is sent in one request, and what need not be."""
+"""The remaining rows, read a second time and grouped into batches of one request each."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class BatchReader:
         Yield the batches after a checkpoint.
 
         :param checkpoint: The checkpoint.
-        :raises InvalidRequestError: if the rows are not those that were checked; none that differs is yielded.
+        :raises InvalidRequestError: if the rows differ from the checked ones; no differing row is yielded.
         """
         batch = Batch()
         earlier = self._earlier_results(checkpoint)

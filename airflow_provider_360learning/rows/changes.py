@@ -1,4 +1,4 @@
-"""Which rows would change nothing: those accepted before as they are, and those that 360Learning lists as they are."""
+"""Find rows that would change nothing, because they were accepted before or 360Learning lists them as they are."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
 The checkpoint of a run, and the lease: the exclusive right of one attempt to write.
 
-Each checkpoint renews the lease for :data:`LEASE` seconds and verifies that no other attempt holds it. An attempt that
+Each checkpoint renews the lease for 30 seconds and verifies that no other attempt holds it. An attempt that
 cannot make a checkpoint stops before its next request; the next attempt starts when the lease has expired.
 """
 
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.rows.config import LeaseTimes, RowsConfig
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, parse_object
@@ -27,17 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Version of the stored checkpoint.
 VERSION = 1
-#: Duration of a lease in seconds.
-LEASE = 30.0
-#: Seconds after which a lease is renewed even if there is no progress.
-RENEW_AFTER = 10.0
-#: Maximum difference of the clocks of two workers, in seconds.
-MAX_CLOCK_DIFFERENCE = 5.0
 #: Seconds between two looks at the lease of another attempt.
 POLL_INTERVAL = 5.0
-#: Seconds after which an attempt verifies that no other attempt took the lease at the same time.
-SETTLE_TIME = 1.0
-
 ADVICE = (
     "Restore it, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send rows "
     "again. Nothing was sent."
@@ -189,7 +181,7 @@ class FileCheckpointStore:
         return f"The checkpoint {self._path}"
 
     def load(self) -> dict[str, Any] | None:
-        """Return the stored object, or ``None`` if there is no file."""
+        """Return the stored object, or ``None`` if the file does not exist."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -264,6 +256,7 @@ class Checkpoints:
 
     :param store: Where the checkpoint is stored.
     :param generation: See :class:`Checkpoint`; empty where Airflow makes no further attempts.
+    :param times: Times of the lease.
     :param sleep: Waits for a number of seconds.
     :param clock: Returns seconds of a monotonic clock.
     :param wall_clock: Returns seconds since 1970.
@@ -273,6 +266,7 @@ class Checkpoints:
         self,
         store: CheckpointStore,
         generation: str = "",
+        times: LeaseTimes | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -280,6 +274,7 @@ class Checkpoints:
     ) -> None:
         self._store = store
         self._generation = generation
+        self._times = times or LeaseTimes()
         self._sleep = sleep
         self._clock = clock
         self._wall_clock = wall_clock
@@ -361,7 +356,7 @@ class Checkpoints:
     @property
     def is_due(self) -> bool:
         """Whether the lease should be renewed."""
-        return self._clock() > self._lease_ends - LEASE + RENEW_AFTER
+        return self._clock() > self._lease_ends - self._times.duration + self._times.renew_after
 
     @property
     def is_valid(self) -> bool:
@@ -382,14 +377,14 @@ class Checkpoints:
             raise LeaseLostError("This attempt has stopped.")
         if self._lease_ends != _NO_LEASE and not self.is_valid:
             raise LeaseLostError(
-                f"No checkpoint could be made for {LEASE:.0f} s, so that another attempt may have started. This one "
-                "ends; the next one resumes."
+                f"No checkpoint could be made for {self._times.duration:.0f} s, so that another attempt may have "
+                "started. This one ends; the next one resumes."
             )
 
     def _await_lease(self, found: Checkpoint) -> Checkpoint:
         """Wait until the lease that was found has expired or is returned."""
         # Not longer than a lease from now, whatever the clock of the other worker said.
-        remaining = min(found.lease_until - self._wall_clock(), LEASE) + MAX_CLOCK_DIFFERENCE
+        remaining = min(found.lease_until - self._wall_clock(), self._times.duration) + self._times.clock_difference
         if not found.lease_until or remaining <= 0:
             return found
         log.info("An earlier attempt holds the lease; waiting up to %.0f s", remaining)
@@ -409,7 +404,7 @@ class Checkpoints:
 
     def _check_again(self) -> None:
         """Verify that no attempt which had looked before has taken the lease after this one."""
-        self._sleep(SETTLE_TIME)
+        self._sleep(self._times.settle)
         self._check_writer()
 
     def _check_writer(self) -> None:
@@ -425,9 +420,9 @@ class Checkpoints:
 
     def _save(self, checkpoint: Checkpoint) -> Checkpoint:
         before = self._clock()  # before it is stored: an attempt that reads it must wait until later than this
-        checkpoint = self._stamped(replace(checkpoint, lease_until=self._wall_clock() + LEASE))
+        checkpoint = self._stamped(replace(checkpoint, lease_until=self._wall_clock() + self._times.duration))
         self._store.save(checkpoint.to_dict())
-        self._lease_ends = before + LEASE
+        self._lease_ends = before + self._times.duration
         return checkpoint
 
     def _save_last(self, checkpoint: Checkpoint) -> None:
@@ -440,18 +435,19 @@ class Checkpoints:
         return replace(checkpoint, writer=self._writer, generation=self._generation, sequence=self._sequence)
 
 
-def open_checkpoints(results_path: ObjectStoragePath, context: Mapping[str, Any]) -> Checkpoints:
+def open_checkpoints(config: RowsConfig, context: Mapping[str, Any]) -> Checkpoints:
     """
     Return the checkpoints of a task.
 
     They are in Airflow's task state store (3.3 and later), otherwise beside the results.
 
-    :param results_path: Folder of the results.
+    :param config: The run.
     :param context: Airflow's context; empty outside a task.
     """
+    results_path = config.results_path
     task_instance, task_state = context.get("ti"), context.get("task_state_store")
     if task_instance is None:
-        return Checkpoints(FileCheckpointStore(results_path / "progress.json"))
+        return Checkpoints(FileCheckpointStore(results_path / "progress.json"), times=config.lease)
     # Each DAG run resumes its own, even if all use the same folder.
     identity = (task_instance.dag_id, task_instance.task_id, task_instance.run_id, str(task_instance.map_index))
     store: CheckpointStore = FileCheckpointStore(results_path / f"progress-{digest_of(*identity)[:16]}.json")
@@ -459,4 +455,4 @@ def open_checkpoints(results_path: ObjectStoragePath, context: Mapping[str, Any]
         key = f"learning360_{digest_of(str(results_path))[:16]}"
         store = FallbackCheckpointStore(TaskStateCheckpointStore(task_state, key), store)
     # Clearing a task raises its maximum number of tries.
-    return Checkpoints(store, str(task_instance.max_tries))
+    return Checkpoints(store, str(task_instance.max_tries), config.lease)

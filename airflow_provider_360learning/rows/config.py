@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -61,6 +61,23 @@ class ImportCourses:
 Job: TypeAlias = ApplyAction | ImportStatistics | ImportCourses
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """
+    Times of the lease of an attempt, in seconds.
+
+    :param duration: How long a checkpoint grants the lease.
+    :param renew_after: When the lease is renewed, with or without progress.
+    :param clock_difference: Maximum difference of the clocks of two workers.
+    :param settle: How long an attempt waits to verify that no other took the lease at the same time.
+    """
+
+    duration: float = 30.0
+    renew_after: float = 10.0
+    clock_difference: float = 5.0
+    settle: float = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsConfig:
     """
@@ -85,6 +102,7 @@ class RowsConfig:
     :param resend_unconfirmed: Whether rows with an unknown outcome are sent again.
     :param dry_run: Whether nothing is sent.
     :param max_attempts: Maximum number of attempts of one request.
+    :param lease: Times of the lease.
     """
 
     job: Job
@@ -106,6 +124,7 @@ class RowsConfig:
     resend_unconfirmed: bool
     dry_run: bool
     max_attempts: int = MAX_ATTEMPTS
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
 
     @property
     def results_folder(self) -> ObjectStoragePath:

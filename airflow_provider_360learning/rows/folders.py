@@ -1,8 +1,9 @@
 """
 The folders of a run: they can be written to, and no other run writes to them at the same time.
 
-Two runs that write to one folder would replace each other's files, so that each folder has one owner. The owner is a file with a lease. Object stores have no lock, so that two runs which claim a folder in the same second
-both succeed; the first to renew its claim then learns of the other and ends, before it replaces a file.
+Two runs that write to one folder would replace each other's files, so that each folder has one owner. The owner is a
+file with a lease. Object stores have no lock, so that two runs which claim a folder in the same second both succeed;
+the first to renew its claim then learns of the other and ends, before it replaces a file.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def log_expectation(writer: RowWriter, client: Client, rows: int, pace: float) -
         duration(requests / pace),
         ""
         if share == 1
-        else f". That is {100 * share:.0f} % of the limit: with [learning360] rate_limiter = pool_slots, the share of a "
-        "task depends on its pool_slots",
+        else f". That is {100 * share:.0f} % of the limit: with [learning360] rate_limiter = pool_slots, the share of "
+        "a task depends on its pool_slots",
     )
 
 

@@ -1,7 +1,7 @@
 """
-The results of each row, in numbered parts that are merged at the end, and the rejected rows in the format of the source.
+The result of each row, in numbered parts that are merged at the end, and the rejected rows.
 
-Object stores cannot append, hence the parts. A merged file appears at once and complete, and ``manifest.json`` after it.
+Object stores cannot append, hence the parts. A merged file appears at once and complete, ``manifest.json`` after it.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Result:
 
     :param row: Number of the row, from 1.
     :param key: Whom or what it is about.
-    :param outcome: What was done (``created``, ``updated``, ``already_exists``, …), ``unchanged``, or why not: ``invalid``
-        (did not pass the checks), ``refused`` (by the server), ``failed`` (transient), ``unknown`` (may have been done).
+    :param outcome: What was done (``created``, ``updated``, ``already_exists``, …), ``unchanged``, or why not:
+        ``invalid``, ``refused`` (by the server), ``failed`` (transient), ``unknown`` (may have been done).
     :param id: Id of the object that was created or found.
     :param error_code: 360Learning's error code, or the class of the error.
     :param message: What happened and what to do.

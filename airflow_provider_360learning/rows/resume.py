@@ -48,8 +48,8 @@ def start_or_resume(
     if found.input != digest:
         raise InvalidRequestError(
             f"{config.source.name} or an argument of the task has changed since an earlier attempt, which had done "
-            f"{found.done_up_to} rows. Nothing was sent. Restore the earlier input so that the run can finish, or start "
-            "over with ignore_checkpoint=True."
+            f"{found.done_up_to} rows. Nothing was sent. Restore the earlier input so that the run can finish, or "
+            "start over with ignore_checkpoint=True."
         )
     if found.finished:
         return found

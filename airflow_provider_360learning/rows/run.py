@@ -53,7 +53,7 @@ def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
     latency = Latency()
     try:
         with open_folders(config, context) as claims:
-            checkpoints = open_checkpoints(config.results_path, context)
+            checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
                 return check_failure_threshold(config, _run(config, api, claims, checkpoints, latency))
     except SupervisorLostError:  # the lease is returned

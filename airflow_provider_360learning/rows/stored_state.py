@@ -1,4 +1,4 @@
-"""Files that a later attempt or run reads: each has a version, and one that cannot be read is an error that names it."""
+"""Stored state that a later attempt or run reads: versions, and errors that name the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parse_object(data: bytes, place: object, version: int, advice: str) -> dict[
     :param place: Its path, for errors.
     :param version: The version that this package writes.
     :param advice: What to do if it cannot be used.
-    :raises StoredStateError: if it is no such object.
+    :raises StoredStateError: if it is not an object of this version.
     """
     try:
         value = json.loads(data)
@@ -47,7 +47,7 @@ def check_version(value: object, place: object, version: int, advice: str) -> No
     :param place: Where it was read, for errors.
     :param version: The version that this package writes.
     :param advice: What to do if it cannot be used.
-    :raises StoredStateError: if it is no such object.
+    :raises StoredStateError: if it is not an object of this version.
     """
     if not isinstance(value, dict):
         raise StoredStateError(place, f"is damaged: it is a {type(value).__name__}, not an object", advice)

@@ -95,8 +95,8 @@ def check_failure_threshold(config: RowsConfig, summary: RunSummary) -> RunSumma
     if rejected > allowed:
         raise RowsNotDoneError(
             f"{rejected} of {summary['rows']} rows were rejected, but only {allowed:g} may be (max_failures, "
-            f"max_failure_ratio): {summary['results_path']} has the reason of each, {summary['rejected_path']} the rows "
-            "themselves. retry_failed_only=True sends those again that can be retried.",
+            f"max_failure_ratio): {summary['results_path']} has the reason of each, {summary['rejected_path']} the "
+            "rows. retry_failed_only=True sends those again that can be retried.",
             summary,
         )
     return summary

@@ -41,8 +41,7 @@ class RowWriter(Protocol):
     operation: str
     #: Maximum number of rows per request.
     rows_per_request: int
-    #: Maximum number of rows that may be sent before their results are written: those that are unconfirmed after a
-    #: crash.
+    #: Maximum number of rows that may be sent before their results are written: a crash leaves these unconfirmed.
     rows_ahead: int
     schema: RowSchema
 
@@ -199,7 +198,7 @@ def per_row_writer(api: LearningApi, name: str, defaults: Mapping[str, Any]) -> 
     :param api: The actions.
     :param name: Name of a write action.
     :param defaults: Arguments for rows that do not have them.
-    :raises InvalidRequestError: if there is no such action; the message lists those that exist.
+    :raises InvalidRequestError: if the action does not exist; the message lists the existing ones.
     """
     known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
     if name not in known:

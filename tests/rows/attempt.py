@@ -1,9 +1,9 @@
 """
 One attempt at many rows in a process of its own, which a test can kill: ``python -m tests.rows.attempt ARGUMENTS``.
 
-With ``--supervised``, the parent process counts as the supervisor that Airflow starts for each attempt, and SIGTERM does
-what it does in Airflow 3: it calls ``on_kill`` of the operator. The task state store is out of reach once the supervisor
-is gone, since it is reached through it.
+With ``--supervised``, the parent process counts as the supervisor that Airflow starts for each attempt, and SIGTERM
+calls ``on_kill`` of the operator, as in Airflow 3. The task state store is out of reach once the supervisor is gone,
+since it is reached through it.
 """
 
 from __future__ import annotations

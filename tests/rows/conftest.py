@@ -1,4 +1,4 @@
-"""What tests of many rows share: a sandbox without limits, and the places where files lie."""
+"""Fixtures of tests of many rows: a sandbox without limits, and places for files."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fi
 
 @pytest.fixture
 def results(place):  # noqa: F811 - the fixture
-    """A folder for results, of each kind in turn."""
+    """A folder for results, in each kind of store."""
     return f"{place}/results"

@@ -1,4 +1,4 @@
-"""What tests of many rows share: running an operator, and reading what it left behind."""
+"""Shared by tests of many rows: run an operator, and read its files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import storage_path, write_atomic
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
-from airflow_provider_360learning.rows.config import RowsConfig
+from airflow_provider_360learning.rows.config import LeaseTimes, RowsConfig
 from airflow_provider_360learning.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
-#: Operations that change nothing.
+#: Operations that only read.
 READS = {"getUsers", "getUser", "getGroups", "getGroup"}
 
 
-class ImpatientBulkOperator(Learning360BulkOperator):
+class FastBulkOperator(Learning360BulkOperator):
+    """Verifies its lease after 50 ms, where the real one waits for a second."""
+
+    def _config(self, context: Any) -> RowsConfig:
+        return replace(super()._config(context), lease=LeaseTimes(settle=0.05))
+
+
+class ImpatientBulkOperator(FastBulkOperator):
     """Sends each request once, where the real one retries for a minute."""
 
     def _config(self, context: Any) -> RowsConfig:
@@ -42,12 +49,12 @@ def make_operator(
     action: str, rows: Any = None, *, results_path: Any, impatient: bool = False, **arguments: Any
 ) -> Learning360BulkOperator:
     """Make the operator that applies an action to rows."""
-    kind = ImpatientBulkOperator if impatient else Learning360BulkOperator
+    kind = ImpatientBulkOperator if impatient else FastBulkOperator
     return kind(task_id="bulk", action=action, rows=rows, results_path=str(results_path), **arguments)
 
 
 def people(count: int, start: int = 1, **more: Any) -> list[dict[str, Any]]:
-    """Make rows of people who are not in the company yet; they get an account."""
+    """Make rows of people who have no account yet."""
     numbers = range(start, start + count)
     return [{"mail": f"person{number}@acme.test", "mode": "create_active", **more} for number in numbers]
 
@@ -68,7 +75,7 @@ def outcomes_in(folder: Any) -> list[str]:
 
 
 def faults_in(folder: Any) -> list[dict[str, Any]]:
-    """Read the report of faults."""
+    """Read the error report."""
     return json_lines(storage_path(folder) / "rejected" / "errors.jsonl")
 
 
@@ -88,41 +95,41 @@ def files_in(folder: Any) -> dict[str, bytes]:
 
 
 def writes(sandbox: Sandbox, after: int = 0) -> list[dict[str, Any]]:
-    """List the requests that were to change something."""
+    """Return the write requests."""
     return [entry for entry in sandbox.control.journal(after) if entry["operation"] not in READS]
 
 
 def mails(sandbox: Sandbox) -> list[str]:
-    """List the mails of everybody who has an account."""
+    """Return the email addresses of all users."""
     return [user["mail"] for user in sandbox.control.state()["users"]]
 
 
 def put(where: Any, text: str) -> str:
-    """WriteSpec a small text file, anywhere, and return its path."""
+    """Write a small text file, anywhere, and return its path."""
     write_atomic(where, text.encode())
     return str(where)
 
 
 def put_json_lines(where: Any, rows: Iterable[Mapping[str, Any]]) -> str:
-    """WriteSpec a JSON Lines file, anywhere, and return its path."""
+    """Write a JSON Lines file, anywhere, and return its path."""
     return put(where, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def put_parquet(where: Any, rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema | None = None) -> str:
-    """WriteSpec a Parquet file, anywhere, and return its path."""
+    """Write a Parquet file, anywhere, and return its path."""
     with storage_path(where).open("wb") as file:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), file)
     return str(where)
 
 
 def put_csv(where: Any, rows: Sequence[Mapping[str, Any]], separator: str = ",") -> str:
-    """WriteSpec a CSV file of values that need no quotation marks, anywhere, and return its path."""
+    """Write a CSV file of values that need no quotation marks, anywhere, and return its path."""
     lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
     return put(where, "".join(separator.join(cells) + "\n" for cells in lines))
 
 
 def put_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """WriteSpec the rows to the table ``people`` of a SQLite database."""
+    """Write the rows to the table ``people`` of a SQLite database."""
     columns = list(rows[0])
     with sqlite3.connect(file) as database:
         database.execute(f"CREATE TABLE people ({', '.join(columns)})")
@@ -132,5 +139,5 @@ def put_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def path_of(place: str, *parts: str) -> ObjectStoragePath:
-    """Name a file in a place."""
+    """Return the path of a file in a place."""
     return storage_path("/".join([place, *parts]))

@@ -1,4 +1,4 @@
-"""Many rows through one operator: from every source, to every store, all accounted for."""
+"""Many rows through one operator: from every source, to every store, with a result for each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 @pytest.fixture(params=["list", "csv", "jsonl", "parquet", "sql"])
 def source(request, place, tmp_path, monkeypatch):
-    """Make the arguments that say where rows come from, of each kind in turn."""
+    """Make the arguments of each kind of source."""
     puts = {"csv": put_csv, "jsonl": put_json_lines, "parquet": put_parquet}
 
     def make(rows):
@@ -54,7 +54,7 @@ def source(request, place, tmp_path, monkeypatch):
     return make
 
 
-def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, source, results):
+def test_reads_every_source_and_writes_results_to_every_store(sandbox, source, results):
     rows = [*people(5, first_name="Ana"), {"mail": LINUS_MAIL, "mode": "invite", "first_name": "Linus"}]
     rows.append({"mail": "zoe@elsewhere.test", "mode": "create_active", "first_name": "Zoe"})
     sandbox.control.settings(mails_of_other_companies=["zoe@elsewhere.test"])
@@ -78,7 +78,7 @@ def test_rows_come_from_every_source_and_results_go_to_every_store(sandbox, sour
     assert [user["profile"]["first_name"] for user in created] == ["Ana"] * 5
 
 
-def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):
+def test_writes_rejected_rows_to_rejected_path(sandbox, place):
     rows = [{"user": "nobody@acme.test", "job": "Clerk"}]
     done = bulk("update_user", rows, results_path=f"{place}/results", rejected_path=f"{place}/back", max_failures=1)
     assert done["rejected_path"] == str(path_of(place, "back", "rejected.jsonl"))
@@ -101,18 +101,18 @@ def test_the_rejected_rows_go_to_a_folder_of_their_own(sandbox, place):
         ("remove_user_from_group", {"user": GRACE_MAIL, "group_id": SALES_GROUP_ID}, "removed"),
     ],
 )
-def test_any_write_is_applied_and_the_outcome_is_the_actions(sandbox, tmp_path, action, row, outcome):
+def test_applies_any_write_action_and_records_its_outcome(sandbox, tmp_path, action, row, outcome):
     bulk(action, [row], results_path=tmp_path)
     assert outcomes_in(tmp_path) == [outcome]
 
 
-def test_the_id_of_what_was_made_stands_in_the_results(sandbox, tmp_path):
+def test_records_the_id_of_a_created_object(sandbox, tmp_path):
     bulk("create_group", [{"name": "Lab"}, {"name": "Shop"}], results_path=tmp_path)
     made = {group["name"]: group["id"] for group in sandbox.control.state()["groups"]}
     assert [result["id"] for result in results_in(tmp_path)] == [made["Lab"], made["Shop"]]
 
 
-def test_the_connection_can_be_another_one(sandbox, monkeypatch, tmp_path):
+def test_uses_the_given_connection(sandbox, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_CONN_SECOND_COMPANY", sandbox.connection_json(limits=UNLIMITED))
     monkeypatch.setenv(CONNECTION, "learning360://nobody")
     bulk("create_user", people(1), results_path=tmp_path, learning360_conn_id="second_company")
@@ -135,11 +135,11 @@ def test_arguments_are_templates(sandbox, tmp_path):
     assert operator.execute({})["outcomes"] == {"created": 1, "invalid": 1}
 
 
-# Nothing, and too little
+# Empty sources and rejected rows
 
 
 @pytest.mark.parametrize("text", ["", "mail,first_name\n", "\n\n"])
-def test_a_source_without_rows_sends_nothing_and_is_an_error(sandbox, tmp_path, text):
+def test_refuses_a_source_without_rows(sandbox, tmp_path, text):
     file = put(tmp_path / "in.csv", text)
     with pytest.raises(AirflowFailException, match=r"in\.csv has no rows; nothing was sent"):
         bulk("create_user", file, results_path=tmp_path / "results")
@@ -147,7 +147,7 @@ def test_a_source_without_rows_sends_nothing_and_is_an_error(sandbox, tmp_path, 
 
 
 @pytest.mark.parametrize("kind", ["list", "file"])
-def test_a_source_without_rows_may_be_fine(sandbox, results, tmp_path, kind):
+def test_accepts_a_source_without_rows_if_allowed(sandbox, results, tmp_path, kind):
     rows = [] if kind == "list" else put(tmp_path / "in.csv", "")
     done = bulk("create_user", rows, results_path=results, allow_empty=True)
     file = str(path_of(results, "results.jsonl"))
@@ -181,7 +181,7 @@ def test_limits_rejected_rows_by_number_and_by_share(sandbox, tmp_path, limits, 
     assert outcomes_in(tmp_path) == ["updated", "refused", "refused", "updated"]
 
 
-def test_rows_left_out_on_purpose_do_not_make_a_task_red(sandbox, tmp_path):
+def test_skipped_invalid_rows_do_not_fail_the_task(sandbox, tmp_path):
     rows = [*people(1), {"mail": "ana"}]
     assert bulk("create_user", rows, results_path=tmp_path, on_invalid="skip")["outcomes"] == {
         "created": 1,
@@ -189,7 +189,7 @@ def test_rows_left_out_on_purpose_do_not_make_a_task_red(sandbox, tmp_path):
     }
 
 
-def test_a_red_task_still_tells_its_successors_how_it_ended(sandbox, tmp_path):
+def test_a_failed_task_returns_its_summary(sandbox, tmp_path):
     pushed = {}
     who = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 0, "raw": False}
     ti = SimpleNamespace(**who, xcom_push=lambda key, value: pushed.update({key: value}))
@@ -211,11 +211,11 @@ def test_a_red_task_still_tells_its_successors_how_it_ended(sandbox, tmp_path):
     }
 
 
-# A thousand rows, some of them bad
+# Invalid rows among many
 
 
 def bad_rows():
-    """37 rows with something wrong, each in another way or place."""
+    """Return the changes that make 37 rows invalid, in different ways."""
     ways = [
         {"mail": "nobody"},
         {"mail": "no body@acme.test"},
@@ -229,12 +229,12 @@ def bad_rows():
         {"invitation_expires_after_days": "soon"},
         {"password_must_be_changed": "perhaps"},
         {"mode": "create_active_and_mail_password"},
-        {"mail": "person1@acme.test"},  # which is there already
+        {"mail": "person1@acme.test"},  # a duplicate
     ]
     return [ways[number % len(ways)] for number in range(37)]
 
 
-def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox, tmp_path):
+def test_returns_invalid_rows_among_many_for_correction(sandbox, tmp_path):
     columns = ["mail", "first_name", "mode", "role", "if_exists", "group_id", "other_group_ids", "primary_group_id"]
     columns += ["invitation_expires_after_days", "password_must_be_changed"]
     rows = [dict.fromkeys(columns, "") | row | {"first_name": f"P{row['mail']}"} for row in people(1000)]
@@ -273,7 +273,7 @@ def test_of_a_thousand_rows_those_that_are_bad_come_back_to_be_corrected(sandbox
 
 
 @pytest.mark.parametrize("skip_unchanged", [True, False])
-def test_a_dry_run_sends_no_write_and_says_what_would_be_done(sandbox, results, skip_unchanged):
+def test_a_dry_run_sends_no_write_and_reports_what_would_be_sent(sandbox, results, skip_unchanged):
     rows = [{"user": GRACE_MAIL, "first_name": "Grace"}, {"user": "admin@acme.test", "job": "Boss"}, {"user": "x"}]
     arguments = {"results_path": results, "on_invalid": "skip", "skip_unchanged": skip_unchanged}
     done = bulk("update_user", rows, **arguments, dry_run=True)
@@ -290,7 +290,7 @@ def test_a_dry_run_sends_no_write_and_says_what_would_be_done(sandbox, results, 
     }
 
 
-def test_a_dry_run_leaves_real_results_and_a_run_that_is_not_over_alone(sandbox, tmp_path):
+def test_a_dry_run_changes_neither_results_nor_an_unfinished_run(sandbox, tmp_path):
     rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
     bulk("update_user", rows, results_path=tmp_path)
     before = files_in(tmp_path)
@@ -303,7 +303,7 @@ def test_a_dry_run_leaves_real_results_and_a_run_that_is_not_over_alone(sandbox,
     assert {name: after[name] for name in before} == before
 
 
-def test_a_dry_run_finds_what_is_wrong(sandbox, tmp_path):
+def test_a_dry_run_reports_invalid_rows(sandbox, tmp_path):
     with pytest.raises(AirflowFailException, match="1 of 1 rows"):
         bulk("create_user", [{"mail": "ana"}], results_path=tmp_path, dry_run=True)
 
@@ -311,7 +311,7 @@ def test_a_dry_run_finds_what_is_wrong(sandbox, tmp_path):
 # The log
 
 
-def test_the_log_says_what_to_expect(sandbox, tmp_path, monkeypatch, caplog):
+def test_logs_the_expected_duration(sandbox, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(CONNECTION, sandbox.connection_json())
     bulk("create_user", people(1000), results_path=tmp_path, dry_run=True)
     expected = (
@@ -320,13 +320,13 @@ def test_the_log_says_what_to_expect(sandbox, tmp_path, monkeypatch, caplog):
     assert f"{expected} uses the limit" in caplog.messages
 
 
-def test_the_log_ends_with_the_counts_and_what_the_calls_cost(sandbox, tmp_path, caplog):
+def test_logs_counts_and_api_usage_at_the_end(sandbox, tmp_path, caplog):
     bulk("create_user", people(2), results_path=tmp_path)
     assert caplog.messages[-2] == f"rows=2 outcomes={{'created': 2}} results_path={tmp_path}/results.jsonl"
     assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
-def test_under_slots_the_log_says_the_share_and_how_to_get_more(sandbox, tmp_path, monkeypatch, caplog):
+def test_logs_the_share_of_the_limit_with_pool_slots(sandbox, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "pool_slots")
     monkeypatch.setenv(CONNECTION, sandbox.connection_json())
     # The budget is chosen once in a process, for each user that tasks run as.
@@ -347,7 +347,7 @@ def test_under_slots_the_log_says_the_share_and_how_to_get_more(sandbox, tmp_pat
     )
 
 
-def test_the_log_says_every_now_and_then_how_far_it_is(sandbox, tmp_path, caplog):
+def test_logs_the_progress_at_intervals(sandbox, tmp_path, caplog):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1.1, mentions="person21@")
     sandbox.control.settings(mails_of_other_companies=["person1@acme.test"])
     bulk("create_user", people(40), results_path=tmp_path, max_failures=1)

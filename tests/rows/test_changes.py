@@ -1,4 +1,4 @@
-"""Only what changed is sent: rows that were accepted as they are, or that 360Learning lists as they are, stay here."""
+"""Rows that were accepted as they are, or that 360Learning lists as they are, are not sent."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ def update(sandbox, results):
 JOBS = [{"user": GRACE_MAIL, "job": "Admiral"}, {"user": ADMIN_MAIL, "job": "Boss"}]
 
 
-def test_the_second_run_of_the_same_file_sends_no_write_and_asks_for_nothing(update, place):
+def test_a_second_run_of_the_same_file_sends_no_request(update, place):
     file = put_csv(f"{place}/in.csv", JOBS)
     assert update(file) == (["updated", "updated"], ["getUsers", "updateUser", "updateUser"])
     assert update(file) == (["unchanged", "unchanged"], [])
     assert update(file) == (["unchanged", "unchanged"], [])
 
 
-def test_a_row_that_changed_is_sent_and_remembered(update):
+def test_sends_and_remembers_a_changed_row(update):
     update(JOBS)
     changed = [JOBS[0], {**JOBS[1], "job": "Chief"}]
     assert update(changed) == (["unchanged", "updated"], ["getUsers", "updateUser"])
     assert update(changed) == (["unchanged", "unchanged"], [])
-    assert update(JOBS)[0] == ["unchanged", "updated"], "and back again"
+    assert update(JOBS)[0] == ["unchanged", "updated"], "and the earlier value as well"
 
 
-def test_rows_are_known_by_their_key_wherever_they_stand(update):
+def test_identifies_rows_by_key_not_by_position(update):
     update(JOBS)
-    again = [{"user": "somebody@acme.test", "job": "x"}, *reversed(JOBS)]
+    again = [{"user": "unknown@acme.test", "job": "x"}, *reversed(JOBS)]
     assert update(again, max_failures=1)[0] == ["refused", "unchanged", "unchanged"]
 
 
-def test_the_case_of_a_mail_and_the_order_of_columns_make_no_difference(update):
+def test_ignores_the_case_of_a_mail_and_the_order_of_columns(update):
     update([{"user": GRACE_MAIL, "job": "Admiral", "lang": "en"}])
     assert update([{"lang": "en", "job": "Admiral", "user": GRACE_MAIL.upper()}])[0] == ["updated"], "the value differs"
     assert update([{"lang": "en", "job": "Admiral", "user": GRACE_MAIL.upper()}])[0] == ["unchanged"]
 
 
-def test_what_was_not_accepted_is_sent_again(update):
-    rows = [*JOBS, {"user": "somebody@acme.test", "job": "Clerk"}]
+def test_sends_rejected_rows_again(update):
+    rows = [*JOBS, {"user": "unknown@acme.test", "job": "Clerk"}]
     assert update(rows, max_failures=1)[0] == ["updated", "updated", "refused"]
     assert update(rows, max_failures=1) == (["unchanged", "unchanged", "refused"], ["getUsers", "updateUser"])
 
 
-def test_what_360learning_lists_as_it_is_asked_for_is_not_sent(update):
+def test_skips_rows_that_the_listing_already_shows(update):
     rows = [
         {"user": GRACE_MAIL, "first_name": "Grace", "last_name": "Hopper"},
         {"user": GRACE_ID.upper(), "first_name": "Grace"},
@@ -72,12 +72,12 @@ def test_what_360learning_lists_as_it_is_asked_for_is_not_sent(update):
     assert update(rows) == (["unchanged"] * 3, [])
 
 
-def test_a_field_that_the_listing_does_not_have_is_sent(update):
+def test_sends_a_field_that_the_listing_lacks(update):
     rows = [{"user": GRACE_MAIL, "first_name": "Grace", "job": "Admiral"}]
     assert update(rows) == (["updated"], ["getUsers", "updateUser"])
 
 
-def test_groups_are_compared_with_their_listing(sandbox, results):
+def test_compares_groups_with_their_listing(sandbox, results):
     (sales,) = [group for group in sandbox.control.state()["groups"] if group["id"] == SALES_GROUP_ID]
     assert (sales["name"], sales["public"]) == ("Sales", True)
     sandbox.control.clear_journal()
@@ -87,21 +87,21 @@ def test_groups_are_compared_with_their_listing(sandbox, results):
     assert outcomes_in(results) == ["updated"]
 
 
-def test_what_somebody_else_changed_meanwhile_is_not_seen(update):
-    """The price of asking for nothing: only the file says what changed."""
+def test_does_not_detect_changes_by_other_clients(update):
+    """Without a request, only the file shows what has changed."""
     update(JOBS)
     Learning360Hook().api.update_user(user=GRACE_MAIL, job="Retired")
     assert update(JOBS)[0] == ["unchanged", "unchanged"]
     assert update(JOBS, skip_unchanged=False)[0] == ["updated", "updated"]
 
 
-def test_a_row_with_a_password_is_always_sent(update):
+def test_always_sends_a_row_with_a_password(update):
     rows = [{"user": GRACE_MAIL, "password": "planted-secret"}, {"user": ADMIN_MAIL, "job": "Boss"}]
     assert update(rows)[0] == ["updated", "updated"]
     assert update(rows) == (["updated", "unchanged"], ["updateUser"])
 
 
-def test_nothing_is_remembered_of_a_password_that_could_be_guessed_from(update, place):
+def test_the_remembered_state_does_not_depend_on_a_password(update, place):
     kept = []
     for number in range(2):
         folder = f"{place}/{number}"
@@ -110,7 +110,7 @@ def test_nothing_is_remembered_of_a_password_that_could_be_guessed_from(update, 
     assert kept[0] == kept[1]
 
 
-def test_actions_that_are_no_updates_send_everything_unless_asked(sandbox, tmp_path):
+def test_other_actions_than_updates_skip_nothing_by_default(sandbox, tmp_path):
     for _ in range(2):
         bulk("create_user", people(2), results_path=tmp_path)
     assert outcomes_in(tmp_path) == ["already_exists", "already_exists"]
@@ -119,7 +119,7 @@ def test_actions_that_are_no_updates_send_everything_unless_asked(sandbox, tmp_p
     assert outcomes_in(tmp_path / "second") == ["unchanged", "unchanged"]
 
 
-def test_what_was_accepted_can_be_remembered_apart_from_the_results_of_each_day(update, place):
+def test_keeps_the_remembered_state_in_state_path(update, place):
     remembered = f"{place}/remembered"
     first = update(JOBS, results_path=f"{place}/monday", state_path=remembered)
     second = update(JOBS, results_path=f"{place}/tuesday", state_path=remembered)
@@ -128,7 +128,7 @@ def test_what_was_accepted_can_be_remembered_apart_from_the_results_of_each_day(
     assert sorted(files_in(remembered)) == ["accepted.txt"]
 
 
-def test_what_one_company_has_accepted_says_nothing_about_another(update, monkeypatch):
+def test_remembers_each_company_separately(update, monkeypatch):
     update(JOBS)
     with Sandbox(settings={"limits_enabled": False}) as other:
         monkeypatch.setenv(CONNECTION, other.connection_json(auth="api_key_header", limits=UNLIMITED))
@@ -145,14 +145,14 @@ def test_another_action_on_the_same_subject_invalidates_what_was_accepted(sandbo
     assert outcomes_in(results) == ["refused"], "she was deleted"
 
 
-def test_what_is_remembered_holds_no_name_and_no_mail(update, results):
+def test_the_remembered_state_has_no_personal_data(update, results):
     update(JOBS)
     header, *entries, footer = files_in(results)["accepted.txt"].decode().splitlines()
     assert (header, footer) == ("learning360-accepted 1", "end 2")
     assert all(re.fullmatch(r"[0-9a-f]{16} [0-9a-f]{16}:1", entry) for entry in entries)
 
 
-def test_a_run_that_ends_early_remembers_what_was_done_when_it_goes_on(sandbox, tmp_path):
+def test_remembers_rows_of_earlier_attempts_after_resuming(sandbox, tmp_path):
     rows = people(150)
     bulk("create_user", rows, results_path=tmp_path / "created")
     updates = [{"user": row["mail"], "job": "Clerk"} for row in rows]

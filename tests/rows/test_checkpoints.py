@@ -8,10 +8,6 @@ import pytest
 
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.checkpoints import (
-    LEASE,
-    MAX_CLOCK_DIFFERENCE,
-    RENEW_AFTER,
-    SETTLE_TIME,
     Checkpoint,
     Checkpoints,
     FallbackCheckpointStore,
@@ -19,8 +15,10 @@ from airflow_provider_360learning.rows.checkpoints import (
     LeaseLostError,
     TaskStateCheckpointStore,
 )
+from airflow_provider_360learning.rows.config import LeaseTimes
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 
+TIMES = LeaseTimes()
 FIRST = Checkpoint(run="r1", input="i1")
 LATER = Checkpoint(run="r1", input="i1", done_up_to=20, sent_up_to=120, parts=2)
 #: When the tests take place, in seconds since 1970.
@@ -94,7 +92,7 @@ def test_the_first_attempt_finds_no_checkpoint_and_does_not_wait(store, attempt)
     checkpoint = attempt.checkpoints.start(FIRST)
     assert attempt.slept == 0
     assert len(checkpoint.writer) == 16
-    assert checkpoint.lease_until == START + LEASE
+    assert checkpoint.lease_until == START + TIMES.duration
     assert store.load() == checkpoint.to_dict()
 
 
@@ -123,19 +121,20 @@ def test_waits_for_an_attempt_whose_requests_may_be_under_way(attempt, vanished)
 def test_waits_until_the_lease_of_a_killed_attempt_has_expired(attempt, vanished):
     found = attempt.checkpoints.take_over()
     assert (found.done_up_to, found.sent_up_to, found.parts) == (20, 120, 2)
-    assert LEASE < attempt.slept <= LEASE + MAX_CLOCK_DIFFERENCE
+    assert TIMES.duration < attempt.slept <= TIMES.duration + TIMES.clock_difference
 
 
 def test_stops_waiting_when_the_lease_is_returned(store, vanished):
     waiting = Attempt(store, meanwhile=lambda: vanished.checkpoints.release(LATER, is_quiet=True))
     assert waiting.checkpoints.take_over().lease_until == 0
-    assert waiting.slept <= MAX_CLOCK_DIFFERENCE
+    assert waiting.slept <= TIMES.clock_difference
     waiting.meanwhile = lambda: None
     waiting.checkpoints.start(LATER)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "waits"), [(-3600, 0), (-MAX_CLOCK_DIFFERENCE - 1, 0), (86400, LEASE + MAX_CLOCK_DIFFERENCE)]
+    ("seconds", "waits"),
+    [(-3600, 0), (-TIMES.clock_difference - 1, 0), (86400, TIMES.duration + TIMES.clock_difference)],
 )
 def test_waits_at_most_for_one_lease_whatever_the_other_clock_said(store, attempt, vanished, seconds, waits):
     store.save({**store.load(), "lease_until": START + seconds})
@@ -178,7 +177,7 @@ def test_an_attempt_that_resumes_looks_again_after_it_has_taken_the_lease(store,
     for each in (first, second):
         each.checkpoints.take_over()
     # Both have looked a second time before either has written.
-    overtaken = store.load() | {"writer": "the second", "lease_until": START + LEASE}
+    overtaken = store.load() | {"writer": "the second", "lease_until": START + TIMES.duration}
     first.meanwhile = lambda: store.save(overtaken)
     with pytest.raises(LeaseLostError, match="Another attempt has taken the lease"):
         first.checkpoints.start(FIRST)
@@ -204,12 +203,12 @@ def test_reads_before_the_first_checkpoint_need_no_lease(attempt):
 def test_a_lease_lasts_30_seconds_and_is_renewed_after_10(attempt):
     attempt.checkpoints.start(FIRST)
     assert not attempt.checkpoints.is_due
-    attempt.now += RENEW_AFTER + 0.1
+    attempt.now += TIMES.renew_after + 0.1
     assert attempt.checkpoints.is_due
-    attempt.now = LEASE - 0.1
+    attempt.now = TIMES.duration - 0.1
     attempt.checkpoints.ensure_lease()
     attempt.checkpoints.renew(FIRST)
-    attempt.now += LEASE - 0.1
+    attempt.now += TIMES.duration - 0.1
     attempt.checkpoints.ensure_lease()
     attempt.now += 0.2
     with pytest.raises(LeaseLostError, match="No checkpoint could be made for 30 s"):
@@ -239,7 +238,7 @@ def test_an_expired_lease_is_renewed_if_no_other_attempt_has_taken_it(attempt):
     attempt.checkpoints.start(FIRST)
     attempt.now += 100
     attempt.checkpoints.renew(FIRST)
-    assert attempt.slept == SETTLE_TIME, "and verified once more"
+    assert attempt.slept == TIMES.settle, "and verified once more"
     attempt.checkpoints.ensure_lease()
 
 
@@ -290,7 +289,7 @@ def test_a_checkpoint_that_cannot_be_stored_renews_nothing(object_store):
     attempt = Attempt(FileCheckpointStore(storage_path("memory://bucket/progress.json")))
     attempt.checkpoints.start(FIRST)
     object_store.breaks = True
-    attempt.now += LEASE - 1
+    attempt.now += TIMES.duration - 1
     with pytest.raises(ConnectionError):
         attempt.checkpoints.renew(FIRST)
     attempt.checkpoints.ensure_lease()
@@ -359,7 +358,7 @@ def test_resumes_a_run_that_began_under_an_airflow_without_task_state(two_stores
     earlier.checkpoints.renew(LATER)
     upgraded = Attempt(both)
     found = upgraded.checkpoints.take_over()
-    assert (found.done_up_to, upgraded.slept > LEASE) == (20, True)
+    assert (found.done_up_to, upgraded.slept > TIMES.duration) == (20, True)
     upgraded.checkpoints.start(found)
     assert file.load() is None, "from now on, the task state has it"
     assert task_state["key"]["done_up_to"] == 20

@@ -1,4 +1,4 @@
-"""Courses of other platforms: created or brought up to date, known by the provider's id."""
+"""Courses of external providers: created or updated, identified by the provider's id."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def imported(sandbox):
     return {one["external_id"]: one for one in sandbox.control.state()["external_courses"]}
 
 
-def test_courses_are_created_and_brought_up_to_date(sandbox, courses, tmp_path):
+def test_creates_and_updates_courses(sandbox, courses, tmp_path):
     more = {
         "description": "<p>Hi</p>",
         "authors": "Ana; Bo",
@@ -64,7 +64,7 @@ def test_courses_are_created_and_brought_up_to_date(sandbox, courses, tmp_path):
     assert (imported(sandbox)["c2"]["title"], imported(sandbox)["c2"]["times_sent"]) == ("Renamed", 2)
 
 
-def test_twenty_courses_are_one_request(sandbox, courses):
+def test_sends_twenty_courses_per_request(sandbox, courses):
     courses([course(number) for number in range(50)])
     assert sorted(len(entry["body"]["externalCourses"]) for entry in writes(sandbox)) == [10, 20, 20]
     assert {entry["body"]["authorId"] for entry in writes(sandbox)} == {ADMIN_ID}
@@ -84,7 +84,7 @@ def test_twenty_courses_are_one_request(sandbox, courses):
         ({"difficulty_level": "hard"}, "difficulty_level", "one of beginner"),
     ],
 )
-def test_a_wrong_value_is_named_before_anything_is_sent(sandbox, courses, tmp_path, row, field, problem):
+def test_reports_an_invalid_value(sandbox, courses, tmp_path, row, field, problem):
     with pytest.raises(AirflowFailException):
         courses([course(1, **row)])
     (fault,) = faults_in(tmp_path / "results")
@@ -93,12 +93,12 @@ def test_a_wrong_value_is_named_before_anything_is_sent(sandbox, courses, tmp_pa
     assert writes(sandbox) == []
 
 
-def test_the_same_course_twice_is_a_fault(sandbox, courses):
+def test_refuses_a_duplicate_course(sandbox, courses):
     with pytest.raises(AirflowFailException, match="c1 is in row 1 already"):
         courses([course(1), course(1, title="Again")])
 
 
-def test_a_course_that_360learning_refuses_is_found_and_the_others_imported(sandbox, courses, tmp_path):
+def test_finds_a_refused_course_and_imports_the_others(sandbox, courses, tmp_path):
     rows = [course(number) for number in range(20)]
     sandbox.control.add_fault(
         "importExternalCourses",
@@ -117,27 +117,27 @@ def test_a_course_that_360learning_refuses_is_found_and_the_others_imported(sand
     ("arguments", "said"),
     [({"group_id": "f" * 24}, "group_not_found"), ({"author_id": "f" * 24}, "user_not_found")],
 )
-def test_what_is_wrong_with_all_rows_ends_the_run_at_once(sandbox, courses, arguments, said):
+def test_an_error_common_to_all_rows_ends_the_run(sandbox, courses, arguments, said):
     with pytest.raises(AirflowFailException, match=said):
         courses([course(number) for number in range(100)], **arguments)
     assert len(writes(sandbox)) <= 5
 
 
-def test_an_author_who_is_none_of_the_group_ends_the_run_at_once(sandbox, courses):
+def test_an_author_outside_the_group_ends_the_run(sandbox, courses):
     with pytest.raises(AirflowFailException, match="authorId"):
         courses([course(number) for number in range(100)], author_id=GRACE_ID)
     assert len(writes(sandbox)) <= 5
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_a_request_whose_outcome_is_unknown_is_sent_again(sandbox, courses, kind):
-    """The same course is the same course."""
+def test_resends_courses_with_an_unknown_outcome(sandbox, courses, kind):
+    """A course that is sent twice is the same course."""
     sandbox.control.add_fault("importExternalCourses", kind=kind)
     assert courses([course(1), course(2)])["outcomes"] == {"imported": 2}
     assert len(imported(sandbox)) == 2
 
 
-def test_only_changes_are_sent_where_they_are_asked_for(sandbox, courses, tmp_path):
+def test_skips_unchanged_courses_if_asked(sandbox, courses, tmp_path):
     courses([course(1), course(2)], skip_unchanged=True)
     courses([course(1), course(2, title="Renamed")], skip_unchanged=True)
     assert outcomes_in(tmp_path / "results") == ["unchanged", "imported"]
@@ -151,7 +151,7 @@ def test_only_changes_are_sent_where_they_are_asked_for(sandbox, courses, tmp_pa
         ({"external_platform": ""}, "external_platform is ''"),
     ],
 )
-def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, courses, arguments, said):
+def test_reports_an_invalid_argument(sandbox, courses, arguments, said):
     with pytest.raises(AirflowFailException, match=said):
         courses([course(1)], **arguments)
     assert writes(sandbox) == []

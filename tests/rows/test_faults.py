@@ -83,7 +83,7 @@ class Silent:
 
 
 def test_counts_what_was_written_whenever_a_checkpoint_is_made(tmp_path):
-    """A batch may end between the moment when results are collected and the one when they are written."""
+    """A batch may end after results were collected and before they are written."""
 
     def apply(rows):
         time.sleep(0.001 * (rows[0].row.number % 3))
@@ -217,7 +217,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_the_first_request(sa
 
 def test_an_object_store_that_cannot_be_written_to_is_found_before_the_first_request(sandbox, object_store):
     object_store.breaks = True
-    with pytest.raises(AirflowFailException, match="results_path .* cannot be written to: ConnectionError"):
+    with pytest.raises(AirflowFailException, match=r"results_path .* cannot be written to: ConnectionError"):
         bulk("create_user", people(1), results_path="memory://bucket/results")
     assert operations(sandbox) == []
 

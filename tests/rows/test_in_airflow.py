@@ -1,4 +1,4 @@
-"""Many rows in a DAG run of the installed Airflow: rows by XCom, further attempts, and what a red task tells."""
+"""Many rows in a DAG run of the installed Airflow: rows from XCom, retries, and the result of a failed task."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DiesAtTheEnd(Learning360BulkOperator):
     def execute(self, context):
         done = super().execute(context)
         if context["ti"].try_number == 1:
-            raise RuntimeError("before Airflow knew")
+            raise RuntimeError("before Airflow recorded the result")
         return done
 
 
@@ -57,13 +57,14 @@ with DAG(
         return {"mail": f"{name}@acme.test", "mode": "create_active"}
 
     @task(trigger_rule="all_done")
-    def told(summary):
+    def report(summary):
         return summary
 
     bulk("from_a_task", action="create_user", rows=people())
     bulk("from_mapped_tasks", action="create_user", rows=person.expand(name=["di", "ed", "fay"]))
-    red = bulk("red", action="delete_user", rows=[{"user": "x@acme.test"}], defaults={"if_missing": "fail"}, retries=2)
-    told(red.output)
+    missing = {"rows": [{"user": "x@acme.test"}], "defaults": {"if_missing": "fail"}}
+    failing = bulk("failing", action="delete_user", **missing, retries=2)
+    report(failing.output)
     bulk("resumed", action="create_group", rows=[{"name": f"Lab {number}"} for number in range(12)], retries=1)
     shops = [{"name": f"Shop {number}"} for number in range(3)]
     bulk("died", DiesAtTheEnd, action="create_group", rows=shops, retries=1)
@@ -71,7 +72,7 @@ with DAG(
 
 
 class Finished:
-    """A DAG run that is over."""
+    """A DAG run that has ended."""
 
     def __init__(self, folder, journal, groups, tasks, results):
         self.folder, self.journal, self.groups, self.tasks, self.results = folder, journal, groups, tasks, results
@@ -91,7 +92,7 @@ def finished(airflow_home, airflow_db, tmp_path_factory):
     file.write_text(DAG_FILE.replace("FOLDER", str(folder)))
     with Sandbox(settings={"limits_enabled": False}) as sandbox, pytest.MonkeyPatch.context() as environment:
         environment.setenv(CONNECTION, sandbox.connection_json(auth="api_key_header", limits=UNLIMITED))
-        # Nobody knows whether these groups were made; that it is so again and again ends the attempt.
+        # The outcome of these rows is unknown; several in a row end the attempt.
         sandbox.control.add_fault("createGroup", kind="drop_before", mentions="Lab", count=12)
         try:
             bag = DagBag(str(file))
@@ -108,7 +109,7 @@ def finished(airflow_home, airflow_db, tmp_path_factory):
 
 
 @pytest.mark.parametrize("task_id", ["from_a_task", "from_mapped_tasks"])
-def test_rows_come_from_what_other_tasks_return(finished, task_id):
+def test_reads_rows_from_the_results_of_other_tasks(finished, task_id):
     assert finished.state_and_tries(task_id) == ("success", 1)
     assert outcomes_in(finished.folder / task_id) == ["created"] * 3
     assert finished.results[task_id] == {
@@ -119,27 +120,27 @@ def test_rows_come_from_what_other_tasks_return(finished, task_id):
     }
 
 
-def test_a_red_task_is_not_tried_again_and_tells_its_successors_how_it_ended(finished):
-    assert finished.state_and_tries("red") == ("failed", 1)
-    assert finished.results["told"] == finished.results["red"]
-    assert finished.results["told"]["outcomes"] == {"refused": 1}
+def test_a_failed_task_is_not_retried_and_returns_its_summary(finished):
+    assert finished.state_and_tries("failing") == ("failed", 1)
+    assert finished.results["report"] == finished.results["failing"]
+    assert finished.results["report"]["outcomes"] == {"refused": 1}
 
 
-def test_an_attempt_that_ends_early_is_followed_by_one_that_goes_on(finished):
+def test_a_retry_resumes(finished):
     assert finished.state_and_tries("resumed") == ("success", 2)
     assert set(outcomes_in(finished.folder / "resumed")) <= {"created", "already_exists"}
     assert len(outcomes_in(finished.folder / "resumed")) == 12
     assert Counter(name for name in finished.groups if name.startswith("Lab")) == {f"Lab {n}": 1 for n in range(12)}
 
 
-def test_an_attempt_that_ended_when_all_was_done_is_followed_by_one_that_sends_nothing(finished):
+def test_a_retry_after_a_finished_run_sends_nothing(finished):
     assert finished.state_and_tries("died") == ("success", 2)
     assert len(finished.creations("Shop")) == 3
     assert finished.results["died"]["outcomes"] == {"created": 3}
     assert outcomes_in(finished.folder / "died") == ["created"] * 3
 
 
-def test_the_progress_is_kept_by_airflow_where_it_can_be_and_else_beside_the_results(finished):
+def test_the_checkpoint_is_in_the_task_state_store_or_beside_the_results(finished):
     files = files_in(finished.folder / "died")
     kept = [name for name in files if name.startswith("progress-")]
     assert len(kept) == (0 if HAS_TASK_STATE_STORE else 1)

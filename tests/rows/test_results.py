@@ -1,4 +1,4 @@
-"""What is left behind: one result a row, refused rows as they came, a manifest at last, and never a password."""
+"""The files of a run: one result per row, rejected rows, a manifest at the end, and never a password."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def sandbox(sandbox):
     return sandbox
 
 
-# One line a row
+# Results
 
 
-def test_each_row_has_one_line_with_all_that_is_known(sandbox, results):
+def test_writes_one_result_per_row(sandbox, results):
     sandbox.control.add_fault("deleteUser", kind="status", status=503, mentions=ADMIN_MAIL)
     rows = [{"user": GRACE_MAIL}, {"user": "x@acme.test"}, {"user": ADMIN_MAIL}, {"user": "nobody"}]
     with pytest.raises(AirflowFailException, match="2 of 4 rows were rejected"):
@@ -69,11 +69,11 @@ def test_each_row_has_one_line_with_all_that_is_known(sandbox, results):
     assert messages[0] is None
     assert "check the id or email address" in messages[1]
     assert "360Learning failed" in messages[2]
-    assert "must be a mail address or an id" in messages[3]
+    assert "must be an email address or an id" in messages[3]
     assert list(results_in(results)[0]) == list(Result.__dataclass_fields__), "the columns that docs/bulk.md lists"
 
 
-def test_results_keep_the_order_of_the_rows_whatever_the_order_of_the_answers(sandbox, results):
+def test_results_are_in_the_order_of_the_rows(sandbox, results):
     for number in range(1, 60, 7):
         sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.2, mentions=f"person{number}@")
     bulk("create_user", people(150), results_path=results)
@@ -81,10 +81,10 @@ def test_results_keep_the_order_of_the_rows_whatever_the_order_of_the_answers(sa
     assert [result["key"] for result in results_in(results)] == [row["mail"] for row in people(150)]
 
 
-# Refused rows, as they came
+# Rejected rows
 
 
-def test_refused_rows_of_a_csv_file_come_back_with_its_columns_and_separator(sandbox, place):
+def test_rejected_rows_of_a_csv_file_have_its_columns_and_separator(sandbox, place):
     text = (
         "E-Mail;Vorname;Art;Bemerkung\n"
         "ana@acme.test;Ana;create_active;\n"
@@ -97,12 +97,12 @@ def test_refused_rows_of_a_csv_file_come_back_with_its_columns_and_separator(san
     done = bulk("create_user", put(f"{place}/in.csv", text), **arguments)
     lines = files_in(f"{place}/results")["rejected/rejected.csv"].decode().splitlines()
     assert lines == [text.splitlines()[0], *text.splitlines()[2:]]
-    # and they can be given back as they are
+    # They can be used as input.
     again = bulk("create_user", done["rejected_path"], **arguments | {"results_path": f"{place}/again"})
     assert (again["rows"], again["outcomes"]) == (3, {"invalid": 2, "refused": 1})
 
 
-def test_refused_rows_of_json_lines_keep_columns_of_their_own(sandbox, place):
+def test_rejected_rows_of_json_lines_keep_columns_of_their_own(sandbox, place):
     rows = [{"mail": REFUSED, "labels": ["a", "b"]}, {"mail": "ana", "lang": "fr", "first_name": None}, *people(1)]
     bulk(
         "create_user",
@@ -127,7 +127,7 @@ def test_rejected_rows_of_a_parquet_file_are_json_lines(sandbox, tmp_path):
     ]
 
 
-def test_refused_rows_of_lists_and_queries_come_back_as_json_lines(sandbox, tmp_path, monkeypatch):
+def test_rejected_rows_of_lists_and_queries_are_json_lines(sandbox, tmp_path, monkeypatch):
     rows = [{"mail": REFUSED, "first_name": "Zoe"}, {"mail": "x", "first_name": "X"}]
     put_table(tmp_path / "hr.db", rows)
     monkeypatch.setenv("AIRFLOW_CONN_HR", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "hr.db")}))
@@ -136,7 +136,7 @@ def test_refused_rows_of_lists_and_queries_come_back_as_json_lines(sandbox, tmp_
         assert json_lines(tmp_path / folder / "rejected/rejected.jsonl") == rows
 
 
-def test_a_run_without_rejects_leaves_none_of_the_run_before(sandbox, results):
+def test_removes_rejected_rows_of_an_earlier_run(sandbox, results):
     rows = [{"mail": REFUSED}]
     bulk("create_user", rows, results_path=results, max_failures=1)
     assert "rejected/rejected.jsonl" in files_in(results)
@@ -147,7 +147,7 @@ def test_a_run_without_rejects_leaves_none_of_the_run_before(sandbox, results):
 # The merged files, and the manifest
 
 
-def test_the_manifest_says_what_the_run_was_and_where_its_files_are(sandbox, results):
+def test_writes_a_manifest_of_the_run_and_its_files(sandbox, results):
     done = bulk("create_user", [*people(1), {"mail": REFUSED}], results_path=results, max_failures=1)
     manifest = manifest_in(results)
     when = datetime.datetime.fromisoformat(manifest.pop("finished_at"))
@@ -157,12 +157,12 @@ def test_the_manifest_says_what_the_run_was_and_where_its_files_are(sandbox, res
     assert manifest == {"version": 1, "action": "create_user", **done}
 
 
-def test_what_a_task_returns_is_small_however_many_rows_there_are(sandbox, tmp_path):
+def test_the_result_of_a_task_has_a_constant_size(sandbox, tmp_path):
     done = bulk("create_user", people(300), results_path=tmp_path)
     assert len(json.dumps(done)) < 300
 
 
-def test_results_are_kept_in_parts_and_the_merged_files_stay_those_of_the_run_before_until_the_end(sandbox, results):
+def test_writes_parts_and_replaces_merged_files_at_the_end_only(sandbox, results):
     bulk("create_user", people(3), results_path=results)
     before, meanwhile = files_in(results), []
     sandbox.control.clear_journal()
@@ -172,16 +172,16 @@ def test_results_are_kept_in_parts_and_the_merged_files_stay_those_of_the_run_be
     (seen,) = meanwhile
     assert {name: seen[name] for name in before} == before
     parts = sorted(name for name in seen if name.startswith("parts/"))
-    assert len({Path(part).parent for part in parts}) == 1, "the folder of this run"
+    assert len({Path(part).parent for part in parts}) == 1, "all are of this run"
     rows = [json.loads(line)["row"] for part in parts for line in seen[part].splitlines()]
     assert rows == list(range(1, len(rows) + 1))
     assert len(rows) > 100
-    assert set(files_in(results)) == set(before), "parts are removed in the end"
+    assert set(files_in(results)) == set(before), "parts are removed at the end"
     assert len(results_in(results)) == 220
 
 
-def test_the_manifest_comes_last_and_what_is_missing_is_made_by_the_next_attempt(sandbox, tmp_path):
-    """Somebody has put a folder where a merged file shall be."""
+def test_writes_the_manifest_last_and_the_next_attempt_completes_the_merge(sandbox, tmp_path):
+    """A folder is in the place of a merged file."""
     obstacle = tmp_path / "rejected" / "rejected.jsonl"
     (obstacle / "something").mkdir(parents=True)
     rows = [*people(3), {"mail": REFUSED}]
@@ -206,7 +206,7 @@ SECRET = "planted-Secret/1 %&"
 
 @pytest.fixture
 def everything(sandbox, tmp_path, caplog, capfd):
-    """Return what was written and said, meanwhile and at last, without the input."""
+    """Return all files, logs and output of a run, without its input."""
     caplog.set_level("DEBUG")
     seen = []
 
@@ -224,7 +224,7 @@ def everything(sandbox, tmp_path, caplog, capfd):
 
 
 def is_in(text):
-    """Tell whether the secret stands somewhere, also as JSON or a URL would have it, or a part of it."""
+    """Return whether a text has the secret, or a part of it, in any encoding."""
     return "planted" in text.lower()
 
 
@@ -257,7 +257,7 @@ def sources_with_a_password(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["list", "csv", "jsonl", "parquet"])
-def test_a_password_is_never_written_anywhere(sandbox, tmp_path, everything, kind):
+def test_writes_no_password(sandbox, tmp_path, everything, kind):
     rows, columns = sources_with_a_password(tmp_path)[kind]
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.4, mentions="person60@")
     with everything.meanwhile(50):
@@ -276,21 +276,21 @@ def test_a_password_is_never_written_anywhere(sandbox, tmp_path, everything, kin
     assert not is_in(everything())
     assert {"person1@acme.test", "person60@acme.test"} < set(mails(sandbox))
     sent = [entry["body"]["password"] for entry in writes(sandbox)]
-    assert sent == ["***"] * len(sent), "which is how the journal masks one"
+    assert sent == ["***"] * len(sent), "as the journal masks a password"
 
 
 @pytest.mark.parametrize(
     ("status", "key"),
     [(400, "error"), (400, "error_description"), (400, "message"), (403, "error"), (409, "error"), (503, "error")],
 )
-def test_a_password_that_an_answer_repeats_is_never_written_anywhere(sandbox, tmp_path, everything, status, key):
+def test_writes_no_password_that_a_response_repeats(sandbox, tmp_path, everything, status, key):
     body = {"error": "invalid argument", key: f"invalid argument: {SECRET}"}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=status, body=body)
     bulk("create_user", people(1, password=SECRET), results_path=tmp_path / "results", max_failures=1)
     assert not is_in(everything())
 
 
-def test_a_password_that_all_rows_share_is_never_written_anywhere(sandbox, tmp_path, everything):
+def test_writes_no_password_of_the_defaults(sandbox, tmp_path, everything):
     body = {"error": f"invalid argument: {SECRET}"}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=400, body=body)
     rows = [*people(2), {"mail": "x"}]
@@ -310,7 +310,7 @@ def test_a_password_is_not_in_the_error_that_ends_a_run(sandbox, tmp_path, every
     assert not is_in(everything())
 
 
-def test_an_empty_password_does_not_spoil_a_message(sandbox, tmp_path):
+def test_an_empty_password_masks_nothing_in_a_message(sandbox, tmp_path):
     bulk(
         "update_user", [{"user": "x@acme.test", "job": "Clerk", "password": ""}], results_path=tmp_path, max_failures=1
     )
@@ -318,14 +318,14 @@ def test_an_empty_password_does_not_spoil_a_message(sandbox, tmp_path):
     assert "***" not in (result["message"] or "")
 
 
-def test_the_columns_of_passwords_come_back_empty(sandbox, tmp_path):
+def test_password_columns_of_rejected_rows_are_empty(sandbox, tmp_path):
     rows = [{"mail": REFUSED, "mode": "create_active", "password": SECRET}]
     bulk("create_user", put_csv(tmp_path / "in.csv", rows), results_path=tmp_path / "r", max_failures=1)
     back = (tmp_path / "r/rejected/rejected.csv").read_text().splitlines()
     assert back == ["mail,mode,password", f"{REFUSED},create_active,"]
 
 
-def test_nothing_about_a_row_is_shown_where_an_operator_or_its_rows_are_printed():
+def test_the_representation_of_an_operator_shows_no_row():
     operator = Learning360BulkOperator(
         task_id="bulk", action="create_user", rows=people(1, password=SECRET), results_path="/r"
     )

@@ -1,4 +1,4 @@
-"""A run survives the attempts that make it: nothing that is done is done again, and what is in doubt is settled."""
+"""A run survives its attempts: what is done is not sent again, and unconfirmed rows are settled."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -36,13 +37,13 @@ from tests.rows.support import (
 )
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests, operations
 
-WRONG_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
+REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
 
 
 @contextmanager
 def ended_early(sandbox, operation, **how):
-    """Expect that an attempt ends in the middle: the key is not accepted any more, for one request."""
-    sandbox.control.add_fault(operation, **WRONG_KEY, **how)
+    """Expect that an attempt ends in the middle, since one request is answered 401."""
+    sandbox.control.add_fault(operation, **REJECTED_KEY, **how)
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
         yield
 
@@ -55,14 +56,14 @@ def change_state(folder, **changes):
     write_atomic(storage_path(folder) / "progress.json", json.dumps(state_of(folder) | changes).encode())
 
 
-def half_a_minute_passes(folder):
-    """Let the lease of an attempt that is gone run out."""
+def expire_lease(folder):
+    """Let the lease of an attempt that was killed expire."""
     if "progress.json" in files_in(folder):
         change_state(folder, lease_until=state_of(folder)["lease_until"] - 60)
 
 
-def vanish_in_doubt(sandbox, action, rows, folder, operation, **arguments):
-    """Leave what an attempt leaves that is killed right after its first checkpoint: all of its rows are in doubt."""
+def leave_unconfirmed(sandbox, action, rows, folder, operation, **arguments):
+    """Leave the state of an attempt that ended right after its first checkpoint: all of its rows are unconfirmed."""
     with ended_early(sandbox, operation, count=len(rows)):
         bulk(action, rows, results_path=folder, **arguments)
     assert (state_of(folder)["done_up_to"], state_of(folder)["parts"]) == (0, 0)
@@ -71,14 +72,21 @@ def vanish_in_doubt(sandbox, action, rows, folder, operation, **arguments):
     sandbox.control.clear_journal()
 
 
+def join_senders():
+    """Wait for the threads of an attempt that has ended."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("learning360_"):
+            thread.join(20)
+
+
 def sent_mails(sandbox):
     return [entry["user"] for entry in writes(sandbox)]
 
 
-# Going on
+# Resuming
 
 
-def test_the_next_attempt_goes_on_after_what_is_kept(sandbox, results):
+def test_resumes_after_the_last_checkpoint(sandbox, results):
     rows = people(180)
     with ended_early(sandbox, "createOrInviteUser", after=120):
         bulk("create_user", rows, results_path=results)
@@ -91,16 +99,16 @@ def test_the_next_attempt_goes_on_after_what_is_kept(sandbox, results):
     bulk("create_user", rows, results_path=results)
     again = sent_mails(sandbox)
     assert not {row["mail"] for row in rows[: state["done_up_to"]]} & set(again), (
-        "nothing is sent for rows that are done"
+        "nothing is sent for rows with a result"
     )
     assert len(again) == 180 - state["done_up_to"]
-    assert len(first & set(again)) <= state["sent_up_to"] - state["done_up_to"], "only what was in doubt"
+    assert len(first & set(again)) <= state["sent_up_to"] - state["done_up_to"], "only unconfirmed rows"
     assert [result["row"] for result in results_in(results)] == list(range(1, 181))
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 180
     assert set(files_in(results)) == {"results.jsonl", "manifest.json"}
 
 
-def test_a_part_that_was_written_before_the_attempt_could_say_so_counts(sandbox, results):
+def test_counts_a_part_that_was_written_after_the_last_checkpoint(sandbox, results):
     rows = people(60)
     with ended_early(sandbox, "createOrInviteUser", after=50):
         bulk("create_user", rows, results_path=results)
@@ -114,8 +122,8 @@ def test_a_part_that_was_written_before_the_attempt_could_say_so_counts(sandbox,
     assert [result["row"] for result in results_in(results)] == list(range(1, 61))
 
 
-def test_rows_that_have_no_result_in_any_part_are_noticed(sandbox, tmp_path):
-    """A part was cut short: no merged file may look as if it were whole."""
+def test_detects_rows_without_a_result_in_the_parts(sandbox, tmp_path):
+    """A part was truncated: no merged file may look complete."""
     rows = people(60)
     with ended_early(sandbox, "createOrInviteUser", after=50):
         bulk("create_user", rows, results_path=tmp_path)
@@ -129,13 +137,13 @@ def test_rows_that_have_no_result_in_any_part_are_noticed(sandbox, tmp_path):
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_the_progress_is_small_however_many_rows_there_are(sandbox, tmp_path):
+def test_the_checkpoint_has_a_constant_size(sandbox, tmp_path):
     with ended_early(sandbox, "createOrInviteUser", after=150):
         bulk("create_user", people(200), results_path=tmp_path)
     assert (tmp_path / "progress.json").stat().st_size < 400
 
 
-def test_counts_and_rejects_of_all_attempts_are_put_together(sandbox, tmp_path):
+def test_merges_counts_and_rejected_rows_of_all_attempts(sandbox, tmp_path):
     elsewhere = [f"zoe{number}@elsewhere.test" for number in range(3)]
     sandbox.control.settings(mails_of_other_companies=elsewhere)
     rows = people(150)
@@ -151,7 +159,7 @@ def test_counts_and_rejects_of_all_attempts_are_put_together(sandbox, tmp_path):
     assert [json.loads(line)["mail"] for line in back] == [elsewhere[0], "nobody", *elsewhere[1:]]
 
 
-def test_a_finished_run_runs_again_from_the_first_row(sandbox, results):
+def test_clearing_a_finished_run_starts_over(sandbox, results):
     for _ in range(2):
         sandbox.control.clear_journal()
         bulk("create_user", people(3), results_path=results)
@@ -159,21 +167,21 @@ def test_a_finished_run_runs_again_from_the_first_row(sandbox, results):
     assert outcomes_in(results) == ["already_exists"] * 3
 
 
-def test_a_red_run_is_finished_too(sandbox, tmp_path):
+def test_clearing_a_failed_run_that_finished_starts_over(sandbox, tmp_path):
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="1 of 1 rows were rejected"):
             bulk("delete_user", [{"user": "x@acme.test"}], results_path=tmp_path, defaults={"if_missing": "fail"})
     assert len(writes(sandbox)) == 2
 
 
-# Rows in doubt
+# Unconfirmed rows
 
 
-def test_somebody_whom_the_attempt_before_may_have_created_counts_as_created(sandbox, tmp_path):
+def test_confirms_users_that_an_earlier_attempt_may_have_created(sandbox, tmp_path):
     rows = people(4)
     arguments = {"defaults": {"if_exists": "fail"}}
-    vanish_in_doubt(sandbox, "create_user", rows, tmp_path, "createOrInviteUser", **arguments)
-    for row in rows[:2]:  # so much, it had done
+    leave_unconfirmed(sandbox, "create_user", rows, tmp_path, "createOrInviteUser", **arguments)
+    for row in rows[:2]:  # which the attempt had created
         Learning360Hook().api.create_user(**row)
     bulk("create_user", rows, results_path=tmp_path, **arguments)
     assert outcomes_in(tmp_path) == ["created"] * 4
@@ -181,7 +189,7 @@ def test_somebody_whom_the_attempt_before_may_have_created_counts_as_created(san
     assert said == ["done by an earlier attempt of this run"] * 2 + [None] * 2
 
 
-def test_somebody_who_exists_is_refused_where_nothing_is_in_doubt(sandbox, tmp_path):
+def test_refuses_an_existing_user_in_a_row_that_was_not_sent_before(sandbox, tmp_path):
     rows = [*people(1), {"mail": GRACE_MAIL, "mode": "create_active"}]
     bulk("create_user", rows, results_path=tmp_path, defaults={"if_exists": "fail"}, max_failures=1)
     assert [(result["outcome"], result["error_code"]) for result in results_in(tmp_path)] == [
@@ -190,7 +198,7 @@ def test_somebody_who_exists_is_refused_where_nothing_is_in_doubt(sandbox, tmp_p
     ]
 
 
-def test_rows_that_no_attempt_before_may_have_sent_are_not_in_doubt(sandbox, tmp_path):
+def test_rows_after_sent_up_to_are_not_unconfirmed(sandbox, tmp_path):
     rows = [*people(150), {"mail": GRACE_MAIL, "mode": "create_active"}]
     arguments = {"defaults": {"if_exists": "fail"}, "max_failures": 1}
     with ended_early(sandbox, "createOrInviteUser"):
@@ -200,9 +208,9 @@ def test_rows_that_no_attempt_before_may_have_sent_are_not_in_doubt(sandbox, tmp
     assert outcomes_in(tmp_path) == ["created"] * 150 + ["refused"]
 
 
-def test_a_group_that_the_attempt_before_may_have_made_is_looked_up(sandbox, tmp_path):
+def test_looks_up_groups_that_an_earlier_attempt_may_have_created(sandbox, tmp_path):
     rows = [{"name": f"Lab {number}"} for number in range(4)]
-    vanish_in_doubt(sandbox, "create_group", rows, tmp_path, "createGroup", defaults={"if_exists": "fail"})
+    leave_unconfirmed(sandbox, "create_group", rows, tmp_path, "createGroup", defaults={"if_exists": "fail"})
     Learning360Hook().api.create_group(name="Lab 1")
     bulk("create_group", rows, results_path=tmp_path, defaults={"if_exists": "fail"})
     assert outcomes_in(tmp_path) == ["created"] * 4
@@ -210,18 +218,18 @@ def test_a_group_that_the_attempt_before_may_have_made_is_looked_up(sandbox, tmp
     assert {names[f"Lab {number}"] for number in range(4)} == {1}
 
 
-def test_somebody_whom_the_attempt_before_may_have_deleted_counts_as_deleted(sandbox, tmp_path):
+def test_confirms_users_that_an_earlier_attempt_may_have_deleted(sandbox, tmp_path):
     bulk("create_user", people(3), results_path=f"{tmp_path}/created")
     rows = [{"user": row["mail"]} for row in people(3)]
-    vanish_in_doubt(sandbox, "delete_user", rows, tmp_path, "deleteUser", defaults={"if_missing": "fail"})
+    leave_unconfirmed(sandbox, "delete_user", rows, tmp_path, "deleteUser", defaults={"if_missing": "fail"})
     Learning360Hook().api.delete_user(user=rows[0]["user"])
     bulk("delete_user", rows, results_path=tmp_path, defaults={"if_missing": "fail"})
     assert outcomes_in(tmp_path) == ["deleted"] * 3
 
 
-def test_an_update_in_doubt_is_sent_again(sandbox, tmp_path):
+def test_sends_an_unconfirmed_update_again(sandbox, tmp_path):
     rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
-    vanish_in_doubt(sandbox, "update_user", rows, tmp_path, "updateUser")
+    leave_unconfirmed(sandbox, "update_user", rows, tmp_path, "updateUser")
     bulk("update_user", rows, results_path=tmp_path)
     assert outcomes_in(tmp_path) == ["updated"]
 
@@ -229,7 +237,7 @@ def test_an_update_in_doubt_is_sent_again(sandbox, tmp_path):
 # The input
 
 
-def test_a_changed_input_is_refused_and_the_old_one_goes_on(sandbox, tmp_path):
+def test_refuses_a_changed_input_and_resumes_with_the_earlier_one(sandbox, tmp_path):
     folder, rows = tmp_path / "results", people(3)
     with ended_early(sandbox, "createOrInviteUser", count=3):
         bulk("create_user", put_csv(tmp_path / "in.csv", rows), results_path=folder)
@@ -251,10 +259,10 @@ def test_a_changed_input_is_refused_and_the_old_one_goes_on(sandbox, tmp_path):
     done = bulk(
         "create_user", put_csv(tmp_path / "in.csv", renamed), results_path=folder, column_mapping={"E-Mail": "mail"}
     )
-    assert done["outcomes"] == {"created": 3}, "what is sent is the same"
+    assert done["outcomes"] == {"created": 3}, "the requests are the same"
 
 
-def test_another_company_or_action_does_not_go_on_with_a_run(sandbox, tmp_path, monkeypatch):
+def test_does_not_resume_for_another_company_or_action(sandbox, tmp_path, monkeypatch):
     with ended_early(sandbox, "deleteUser"):
         bulk("delete_user", [{"user": GRACE_MAIL}], results_path=tmp_path)
     with pytest.raises(AirflowFailException, match="has changed since an earlier attempt"):
@@ -266,7 +274,7 @@ def test_another_company_or_action_does_not_go_on_with_a_run(sandbox, tmp_path, 
         assert writes(other) == []
 
 
-def test_restart_forgets_an_attempt_that_did_not_come_to_its_end(sandbox, tmp_path):
+def test_ignore_checkpoint_starts_over_and_removes_the_parts(sandbox, tmp_path):
     with ended_early(sandbox, "createOrInviteUser", after=120):
         bulk("create_user", people(150), results_path=tmp_path)
     assert any("parts/" in name for name in files_in(tmp_path))
@@ -274,11 +282,11 @@ def test_restart_forgets_an_attempt_that_did_not_come_to_its_end(sandbox, tmp_pa
     bulk("create_user", people(3, start=1001), results_path=tmp_path, ignore_checkpoint=True)
     assert outcomes_in(tmp_path) == ["created"] * 3
     assert len(writes(sandbox)) == 3
-    assert set(files_in(tmp_path)) == {"results.jsonl", "manifest.json"}, "its parts are gone, too"
+    assert set(files_in(tmp_path)) == {"results.jsonl", "manifest.json"}, "its parts are removed, too"
 
 
 class ChangingRows(Sequence):
-    """A list that says something else each time it is read."""
+    """A list with other rows each time it is read."""
 
     def __init__(self, *readings):
         self._readings = list(readings)
@@ -304,13 +312,13 @@ class ChangingRows(Sequence):
         (people(2), "changed while it was read"),
     ],
 )
-def test_rows_that_change_between_check_and_sending_are_not_sent(sandbox, tmp_path, second, said):
+def test_sends_no_rows_that_changed_after_the_check(sandbox, tmp_path, second, said):
     with pytest.raises(AirflowFailException, match=said):
         bulk("create_user", ChangingRows(people(3), second), results_path=tmp_path)
     assert writes(sandbox) == []
 
 
-def test_a_file_that_changes_between_check_and_sending_is_not_sent(sandbox, tmp_path):
+def test_sends_no_file_that_changed_after_the_check(sandbox, tmp_path):
     file = put_csv(tmp_path / "in.csv", [{"user": GRACE_MAIL, "job": "Admiral"}])
     sandbox.control.add_fault("getUsers", kind="delay", seconds=0.8)
     with (
@@ -321,10 +329,10 @@ def test_a_file_that_changes_between_check_and_sending_is_not_sent(sandbox, tmp_
     assert writes(sandbox) == []
 
 
-# Doing again what can be
+# Retrying failed rows
 
 
-def test_what_may_work_as_it_is_can_be_done_again_alone(sandbox, results):
+def test_retry_failed_only_sends_retryable_rows_only(sandbox, results):
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, mentions="person2@")
     sandbox.control.settings(mails_of_other_companies=["person3@acme.test"])
     rows = [*people(4), {"mail": "nobody"}]
@@ -339,12 +347,12 @@ def test_what_may_work_as_it_is_can_be_done_again_alone(sandbox, results):
     assert done["outcomes"] == {"created": 3, "invalid": 1, "refused": 1}
     second = results_in(results)
     assert second[1]["outcome"] == "created"
-    assert [one for one in second if one["row"] != 2] == [one for one in first if one["row"] != 2], "carried over"
+    assert [one for one in second if one["row"] != 2] == [one for one in first if one["row"] != 2], "results that stay"
     back = files_in(results)["rejected/rejected.jsonl"].decode().splitlines()
     assert [json.loads(line)["mail"] for line in back] == ["person3@acme.test", "nobody"]
 
 
-def test_only_retryable_goes_on_after_an_attempt_that_ended_early(sandbox, tmp_path):
+def test_retry_failed_only_resumes(sandbox, tmp_path):
     rows = people(4)
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, count=4)
     with pytest.raises(AirflowFailException, match="4 of 4"):
@@ -356,7 +364,7 @@ def test_only_retryable_goes_on_after_an_attempt_that_ended_early(sandbox, tmp_p
     assert bulk("create_user", rows, **again)["outcomes"] == {"created": 4}
 
 
-def test_what_failed_may_have_been_done_all_the_same(sandbox, tmp_path):
+def test_retry_failed_only_confirms_rows_that_were_done(sandbox, tmp_path):
     arguments = {"results_path": tmp_path, "defaults": {"if_exists": "fail"}}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, when="after")
     with pytest.raises(AirflowFailException, match="1 of 1 rows were rejected"):
@@ -365,7 +373,7 @@ def test_what_failed_may_have_been_done_all_the_same(sandbox, tmp_path):
     assert bulk("create_user", people(1), **arguments, retry_failed_only=True)["outcomes"] == {"created": 1}
 
 
-def test_only_retryable_needs_the_results_of_the_same_rows(sandbox, results):
+def test_retry_failed_only_needs_the_results_of_the_same_rows(sandbox, results):
     said = r"retry_failed_only=True .* has no results of these rows\. Nothing was sent"
     with pytest.raises(AirflowFailException, match=said):
         bulk("create_user", people(2), results_path=results, retry_failed_only=True)
@@ -380,8 +388,8 @@ def test_only_retryable_needs_the_results_of_the_same_rows(sandbox, results):
 # Outages
 
 
-def test_an_outage_ends_the_attempt_and_the_next_one_does_the_same_rows(sandbox, tmp_path):
-    """They must not end as failed one by one, at the pace of the limit, while nobody is there."""
+def test_an_outage_ends_the_attempt_and_the_next_one_sends_the_same_rows(sandbox, tmp_path):
+    """Rows must not be recorded as failed one by one while 360Learning is down."""
     arguments = {"results_path": tmp_path, "defaults": {"if_exists": "fail"}}
     bulk("create_user", people(20), **arguments)
     sandbox.control.clear_journal()
@@ -394,7 +402,7 @@ def test_an_outage_ends_the_attempt_and_the_next_one_does_the_same_rows(sandbox,
     assert bulk("create_user", people(60, start=21), **arguments)["outcomes"] == {"created": 60}
 
 
-def test_what_fails_while_an_outage_ends_the_attempt_is_done_by_the_next_one_as_well(tmp_path, monkeypatch):
+def test_rows_that_fail_as_an_outage_ends_the_attempt_are_sent_by_the_next_one(tmp_path, monkeypatch):
     is_down = True
 
     def respond(request):
@@ -412,7 +420,7 @@ def test_what_fails_while_an_outage_ends_the_attempt_is_done_by_the_next_one_as_
         assert bulk("create_user", people(8), results_path=tmp_path)["outcomes"] == {"created": 8}
 
 
-def test_a_few_failures_are_no_outage(sandbox, tmp_path):
+def test_a_few_failures_do_not_end_the_attempt(sandbox, tmp_path):
     for number in (5, 25, 26, 27, 60):
         sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, mentions=f"person{number}@")
     done = bulk("create_user", people(80), results_path=tmp_path, impatient=True, max_failures=5)
@@ -420,7 +428,7 @@ def test_a_few_failures_are_no_outage(sandbox, tmp_path):
     assert [one["row"] for one in results_in(tmp_path) if one["retryable"]] == [5, 25, 26, 27, 60]
 
 
-def test_no_room_in_the_rate_limits_ends_the_attempt_and_the_next_one_goes_on(sandbox, tmp_path, monkeypatch):
+def test_an_exhausted_rate_limit_ends_the_attempt_and_the_next_one_resumes(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.2")
     with Sandbox(settings={"limits_enabled": False}) as other:  # whose limits no other test feels
         monkeypatch.setenv(CONNECTION, other.connection_json(auth="api_key_header", limits=UNLIMITED))
@@ -433,53 +441,53 @@ def test_no_room_in_the_rate_limits_ends_the_attempt_and_the_next_one_goes_on(sa
     assert len(outcomes_in(tmp_path)) == 20
 
 
-def test_a_task_that_is_told_to_end_keeps_what_is_certain(sandbox, tmp_path):
-    class ToldToEnd(BaseException):
+def test_a_task_that_is_interrupted_writes_what_is_certain(sandbox, tmp_path):
+    class Interrupted(BaseException):
         pass
 
     def end(*_):
-        raise ToldToEnd
+        raise Interrupted
 
     before = signal.signal(signal.SIGUSR1, end)
     try:
-        told = lambda: os.kill(os.getpid(), signal.SIGUSR1)  # noqa: E731
-        with pytest.raises(ToldToEnd), after_requests(sandbox, 60, "/users", told):
+        interrupt = lambda: os.kill(os.getpid(), signal.SIGUSR1)  # noqa: E731
+        with pytest.raises(Interrupted), after_requests(sandbox, 60, "/users", interrupt):
             bulk("create_user", people(600), results_path=tmp_path)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert state_of(tmp_path)["lease_until"] == 0
     assert state_of(tmp_path)["done_up_to"] > 0
     sent = len(writes(sandbox))
-    time.sleep(0.2)
-    assert len(writes(sandbox)) == sent, "nothing is sent any more"
+    join_senders()
+    assert len(writes(sandbox)) == sent, "nothing more is sent"
 
 
 # One writer
 
 
-def test_an_attempt_that_was_taken_over_stops_and_leaves_the_checkpoint_alone(sandbox, tmp_path):
+def test_an_attempt_that_lost_its_lease_stops_and_leaves_the_checkpoint_unchanged(sandbox, tmp_path):
     seen = []
 
     def take_over():
-        for _ in range(10):  # as an attempt does that begins, it looks whether the other one has not written over it
-            change_state(tmp_path, writer="somebody else", lease_until=time.time() + 30)
+        for _ in range(10):  # like an attempt that starts, it verifies that its checkpoint was not replaced
+            change_state(tmp_path, writer="another attempt", lease_until=time.time() + 30)
             time.sleep(0.1)
-            if state_of(tmp_path)["writer"] == "somebody else":
+            if state_of(tmp_path)["writer"] == "another attempt":
                 break
         seen.append(state_of(tmp_path))
 
-    # It has to wait for this row, and then it is at a checkpoint.
+    # The attempt waits for this row, and then makes a checkpoint.
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.8, mentions="person120@")
     with pytest.raises(LeaseLostError, match="this one ends"), after_requests(sandbox, 120, "/users", take_over):
         bulk("create_user", people(500), results_path=tmp_path)
     sent = len(writes(sandbox))
     assert sent < 350
     assert state_of(tmp_path) == seen[0]
-    time.sleep(0.2)
+    join_senders()
     assert len(writes(sandbox)) == sent
 
 
-def test_an_attempt_whose_checkpoint_fails_stops(sandbox, object_store):
+def test_an_attempt_that_cannot_make_a_checkpoint_stops(sandbox, object_store):
     def break_it():
         object_store.breaks = True
 
@@ -487,17 +495,17 @@ def test_an_attempt_whose_checkpoint_fails_stops(sandbox, object_store):
         bulk("create_user", people(250), results_path="memory://bucket/results")
     sent = len(writes(sandbox))
     assert sent < 250
-    time.sleep(0.2)
+    join_senders()
     assert len(writes(sandbox)) == sent
     object_store.breaks = False
-    half_a_minute_passes("memory://bucket/results")
+    expire_lease("memory://bucket/results")
     bulk("create_user", people(250), results_path="memory://bucket/results")
     assert [result["row"] for result in results_in("memory://bucket/results")] == list(range(1, 251))
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 250
 
 
-def test_an_attempt_that_is_killed_is_followed_by_one_that_does_the_rest(sandbox, tmp_path):
-    """Nobody is created twice, and nothing is sent for rows that are done."""
+def test_resumes_after_an_attempt_that_was_killed(sandbox, tmp_path):
+    """No user is created twice, and nothing is sent for rows with a result."""
     rows = people(200)
     order = {"action": "create_user", "rows": rows, "results_path": str(tmp_path), "defaults": {"if_exists": "fail"}}
     process = subprocess.Popen(
@@ -509,8 +517,8 @@ def test_an_attempt_that_is_killed_is_followed_by_one_that_does_the_rest(sandbox
     with process, after_requests(sandbox, 80, "/users", process.kill):
         assert process.wait(60) == -signal.SIGKILL
     done = sum(len(part.read_text().splitlines()) for part in (tmp_path / "parts").glob("*/*.jsonl"))
-    assert done >= state_of(tmp_path)["done_up_to"], "the last part may not be noted yet"
-    half_a_minute_passes(tmp_path)
+    assert done >= state_of(tmp_path)["done_up_to"], "the last part may not be in the checkpoint yet"
+    expire_lease(tmp_path)
     sandbox.control.clear_journal()
     bulk(**order)
     sent = sent_mails(sandbox)

@@ -1,4 +1,4 @@
-"""What learners did elsewhere: twenty rows a request, everything said in full, each row accounted for."""
+"""Statistics of external courses: twenty rows per request, complete, with a result for each row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMPORT = "importExternalCoursesStats"
 
 @pytest.fixture
 def sandbox(sandbox):
-    """One that knows two courses of the platform."""
+    """A sandbox with two courses of the provider."""
     courses = [
         {"external_id": name, "title": name, "launch_url": f"https://courses.test/{name}", "language": "en"}
         for name in ("c1", "c2")
@@ -46,7 +46,7 @@ def results(tmp_path):
 
 @pytest.fixture
 def statistics(results):
-    """Import statistics, and return what the task does."""
+    """Import statistics, and return the result of the task."""
 
     def statistics(rows, **arguments):
         target = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "results_path": str(results)}
@@ -57,7 +57,7 @@ def statistics(results):
 
 
 def statistic(number=0, **more):
-    """Make a row; each number is another attempt."""
+    """Make a row; each number is an attempt of its own."""
     return {
         "external_id": "c1",
         "mail": GRACE_MAIL,
@@ -84,7 +84,7 @@ def attempts_in(sandbox):
 # What is sent
 
 
-def test_twenty_rows_are_one_request_and_each_row_has_a_result(sandbox, statistics, results):
+def test_sends_twenty_rows_per_request_and_records_each(sandbox, statistics, results):
     done = statistics(several(45))
     assert done["outcomes"] == {"imported": 45}
     assert sorted(map(len, requests_of(sandbox))) == [5, 20, 20]
@@ -93,7 +93,7 @@ def test_twenty_rows_are_one_request_and_each_row_has_a_result(sandbox, statisti
     assert results_in(results)[1]["key"] == f"c1 / {GRACE_MAIL} / 2026-03-05T00:01:00.000Z"
 
 
-def test_everything_is_said_in_full(sandbox, statistics):
+def test_sends_complete_statistics(sandbox, statistics):
     statistics([statistic(progress=100, score=87.5, result="success")])
     (entry,) = writes(sandbox)
     assert "/groups/64b1f0c2a9d3e40012ab0001/externalPlatforms/Courses%20%26%20More/courses/stats" in entry["path"]
@@ -118,7 +118,7 @@ MARCH_5 = 1_772_668_800
 
 
 @pytest.mark.parametrize(
-    "moment",
+    "time",
     [
         "2026-03-05T00:00:00Z",
         "2026-03-05T01:00:00+01:00",
@@ -133,14 +133,14 @@ MARCH_5 = 1_772_668_800
     ],
     ids=str,
 )
-def test_times_are_iso_or_seconds_or_milliseconds_since_1970(sandbox, statistics, moment):
-    statistics([statistic(first_activity=moment)])
+def test_accepts_iso_times_and_seconds_or_milliseconds_since_1970(sandbox, statistics, time):
+    statistics([statistic(first_activity=time)])
     ((sent,),) = requests_of(sandbox)
     assert sent["firstActivity"] == "2026-03-05T00:00:00.000Z"
 
 
 @pytest.mark.parametrize(("seconds", "sent"), [(0.0004, None), (0.0016, 2), (90, 90_000), ("90.5", 90_500), (0, None)])
-def test_durations_are_sent_in_milliseconds_and_are_never_nothing(sandbox, statistics, seconds, sent):
+def test_sends_durations_in_milliseconds_and_never_zero(sandbox, statistics, seconds, sent):
     if sent is None:
         with pytest.raises(AirflowFailException, match="time_spent_seconds"):
             statistics([statistic(time_spent_seconds=seconds)])
@@ -158,7 +158,7 @@ def test_durations_are_sent_in_milliseconds_and_are_never_nothing(sandbox, stati
         ({"progress": 100, "completed_at": "2026-03-05T00:00:00Z"}, "2026-03-05T00:00:00.000Z"),
     ],
 )
-def test_who_is_through_completed_at_a_moment_that_is_said(sandbox, statistics, row, sent):
+def test_derives_completed_at_from_a_progress_of_100(sandbox, statistics, row, sent):
     statistics([statistic(**row)])
     ((item,),) = requests_of(sandbox)
     assert item.get("completedAt") == sent
@@ -194,7 +194,7 @@ def test_who_is_through_completed_at_a_moment_that_is_said(sandbox, statistics, 
         ({"progress": 100, "last_activity": "soon", "completed_at": "2026-03-05T12:00:00Z"}, "last_activity", "zone"),
     ],
 )
-def test_a_wrong_value_is_reported_once_before_anything_is_sent(sandbox, statistics, results, row, field, problem):
+def test_reports_an_invalid_value_once(sandbox, statistics, results, row, field, problem):
     with pytest.raises(AirflowFailException):
         statistics([statistic(**row)])
     (fault,) = faults_in(results)
@@ -206,7 +206,7 @@ def test_a_wrong_value_is_reported_once_before_anything_is_sent(sandbox, statist
 @pytest.mark.parametrize(
     "column", ["external_id", "mail", "progress", "time_spent_seconds", "first_activity", "last_activity"]
 )
-def test_what_api_v2_requires_is_required(sandbox, statistics, results, column):
+def test_requires_what_api_v2_requires(sandbox, statistics, results, column):
     row = statistic()
     del row[column]
     with pytest.raises(AirflowFailException, match=f"{column} is missing"):
@@ -214,7 +214,7 @@ def test_what_api_v2_requires_is_required(sandbox, statistics, results, column):
     assert operations(sandbox) in ([], ["getUsers"])
 
 
-def test_the_same_attempt_twice_in_a_file_is_a_fault_and_another_attempt_is_not(sandbox, statistics, results):
+def test_refuses_a_duplicate_attempt(sandbox, statistics, results):
     rows = [statistic(0), statistic(1), statistic(0, mail=ADMIN_MAIL), statistic(0, external_id="c2")]
     with pytest.raises(AirflowFailException, match="in row 1 already"):
         statistics([*rows, statistic(0, progress=50)])
@@ -222,7 +222,7 @@ def test_the_same_attempt_twice_in_a_file_is_a_fault_and_another_attempt_is_not(
     assert statistics(rows)["outcomes"] == {"imported": 4}
 
 
-def test_mails_are_looked_up_in_one_listing_or_not_at_all(sandbox, statistics, results):
+def test_verifies_users_with_one_listing_or_not_at_all(sandbox, statistics, results):
     rows = [*several(30), statistic(40, mail="nobody@acme.test")]
     with pytest.raises(AirflowFailException):
         statistics(rows)
@@ -242,13 +242,13 @@ def test_mails_are_looked_up_in_one_listing_or_not_at_all(sandbox, statistics, r
         ({"resend_unconfirmed": "perhaps"}, "resend_unconfirmed is 'perhaps'"),
     ],
 )
-def test_a_wrong_argument_is_named_before_anything_is_sent(sandbox, statistics, arguments, said):
+def test_reports_an_invalid_argument(sandbox, statistics, arguments, said):
     with pytest.raises(AirflowFailException, match=said):
         statistics(several(1), **arguments)
     assert operations(sandbox) == []
 
 
-def test_statistics_come_from_files_and_queries(sandbox, statistics, tmp_path, monkeypatch):
+def test_reads_statistics_from_files_and_queries(sandbox, statistics, tmp_path, monkeypatch):
     rows = several(3)
     put_table(tmp_path / "lms.db", rows)
     monkeypatch.setenv("AIRFLOW_CONN_LMS", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "lms.db")}))
@@ -266,21 +266,21 @@ def test_statistics_come_from_files_and_queries(sandbox, statistics, tmp_path, m
         assert statistics(**source, results_path=str(tmp_path / str(number)))["outcomes"] == {"imported": 3}
 
 
-# Faults that only 360Learning knows of
+# Rows that 360Learning refuses
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [
         {"faulty_statistics": "refuse_batch"},
         {"faulty_statistics": "report", "external_reports": "status"},
         {"faulty_statistics": "report", "external_reports": "error"},
     ],
-    ids=lambda behaviour: "-".join(behaviour.values()),
+    ids=lambda behavior: "-".join(behavior.values()),
 )
-def test_rows_that_360learning_does_not_take_are_found_and_the_others_imported(sandbox, statistics, results, behaviour):
-    """A refused request is sent in halves until the row is found; a report names it at once."""
-    sandbox.control.settings(**behaviour)
+def test_finds_refused_rows_and_imports_the_others(sandbox, statistics, results, behavior):
+    """A refused request is sent in halves until the row is found; a report names it directly."""
+    sandbox.control.settings(**behavior)
     rows = several(50)
     rows[7]["external_id"] = rows[33]["external_id"] = "unknown"
     done = statistics(rows, max_failures=2)
@@ -294,26 +294,26 @@ def test_rows_that_360learning_does_not_take_are_found_and_the_others_imported(s
     assert {attempt["times_sent"] for attempt in attempts_in(sandbox)} == {1}
     back = files_in(results)["rejected/rejected.jsonl"].decode().splitlines()
     assert [json.loads(line) for line in back] == [rows[7], rows[33]]
-    if "external_reports" in behaviour:
+    if "external_reports" in behavior:
         assert len(writes(sandbox)) == 3
 
 
-def test_a_success_without_a_report_says_that_all_were_taken(sandbox, statistics):
+def test_a_success_without_a_report_means_that_all_were_imported(sandbox, statistics):
     sandbox.control.settings(external_reports="none", acknowledgment="empty_body")
     assert statistics(several(3))["outcomes"] == {"imported": 3}
 
 
-def test_what_is_wrong_with_all_rows_ends_the_run_at_once(sandbox, statistics):
+def test_an_error_common_to_all_rows_ends_the_run(sandbox, statistics):
     with pytest.raises(AirflowFailException, match="group_not_found"):
         statistics(several(200), group_id="f" * 24)
     assert len(writes(sandbox)) <= 3
 
 
-# What may have been taken
+# Unconfirmed rows
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_a_request_whose_outcome_is_unknown_is_reported_so_and_not_sent_again(sandbox, statistics, results, kind):
+def test_reports_rows_with_an_unknown_outcome_and_does_not_resend_them(sandbox, statistics, results, kind):
     sandbox.control.add_fault(IMPORT, kind=kind, mentions="2026-03-05T00:25")
     done = statistics(several(50), max_failures=20)
     assert done["outcomes"] == {"imported": 30, "unknown": 20}
@@ -327,23 +327,23 @@ def test_a_request_whose_outcome_is_unknown_is_reported_so_and_not_sent_again(sa
 
 
 @pytest.mark.parametrize("repeated", ["update", "new_attempt"])
-def test_what_may_have_been_taken_can_be_sent_again(sandbox, statistics, repeated):
-    """Whether 360Learning takes that for another attempt, nobody knows."""
+def test_resends_unconfirmed_rows_if_asked(sandbox, statistics, repeated):
+    """It is not known whether 360Learning counts it as another attempt."""
     sandbox.control.settings(repeated_statistics=repeated)
     sandbox.control.add_fault(IMPORT, kind="drop_after")
     assert statistics(several(5), resend_unconfirmed=True)["outcomes"] == {"imported": 5}
     assert len(attempts_in(sandbox)) == (5 if repeated == "update" else 10)
 
 
-def test_a_request_that_is_sent_again_and_refused_is_halved_as_well(sandbox, statistics, results):
+def test_halves_a_resent_request_that_is_refused(sandbox, statistics, results):
     sandbox.control.add_fault(IMPORT, kind="drop_before")
     rows = [statistic(0), statistic(1, external_id="unknown"), statistic(2)]
     statistics(rows, resend_unconfirmed=True, max_failures=1)
     assert outcomes_in(results) == ["imported", "refused", "imported"]
 
 
-def vanish(sandbox, statistics, rows, **arguments):
-    """Leave what an attempt leaves that is killed at its first request: its rows are in doubt."""
+def leave_unconfirmed(sandbox, statistics, rows, **arguments):
+    """Leave the state of an attempt that ended at its first request: its rows are unconfirmed."""
     wrong_key = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
     sandbox.control.add_fault(IMPORT, **wrong_key, count=len(rows))
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
@@ -352,23 +352,23 @@ def vanish(sandbox, statistics, rows, **arguments):
     sandbox.control.clear_journal()
 
 
-def test_rows_that_an_attempt_may_have_sent_that_was_ended_are_unknown_and_not_sent_again(sandbox, statistics, results):
+def test_reports_rows_that_an_earlier_attempt_may_have_sent_as_unknown(sandbox, statistics, results):
     rows = several(150)
-    vanish(sandbox, statistics, rows)
+    leave_unconfirmed(sandbox, statistics, rows)
     done = statistics(rows, max_failures=150)
     assert done["outcomes"] == {"imported": 90, "unknown": 60}
-    assert outcomes_in(results) == ["unknown"] * 60 + ["imported"] * 90, "few: three requests"
+    assert outcomes_in(results) == ["unknown"] * 60 + ["imported"] * 90, "those of three requests"
     assert "An earlier attempt ended while this may have been under way" in results_in(results)[0]["message"]
     assert len(attempts_in(sandbox)) == 90
 
 
-def test_rows_that_an_attempt_may_have_sent_that_was_ended_can_be_sent_again(sandbox, statistics):
+def test_resends_rows_that_an_earlier_attempt_may_have_sent_if_asked(sandbox, statistics):
     rows = several(30)
-    vanish(sandbox, statistics, rows)
+    leave_unconfirmed(sandbox, statistics, rows)
     assert statistics(rows, resend_unconfirmed=True)["outcomes"] == {"imported": 30}
 
 
-def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
+def test_retry_failed_only_resends_unknown_rows_if_asked(sandbox, statistics, results):
     sandbox.control.add_fault(IMPORT, kind="drop_before")
     with pytest.raises(AirflowFailException, match="3 of 3 rows were rejected"):
         statistics(several(3))
@@ -383,7 +383,7 @@ def test_what_is_unknown_can_be_sent_again_alone(sandbox, statistics, results):
 # The same file again
 
 
-def test_a_file_that_is_imported_again_is_sent_again_unless_only_changes_are_asked_for(sandbox, statistics, results):
+def test_sends_the_same_file_again_without_skip_unchanged(sandbox, statistics, results):
     sandbox.control.settings(repeated_statistics="new_attempt")
     remembering = {"skip_unchanged": True}
     statistics(several(30), **remembering)
@@ -394,7 +394,7 @@ def test_a_file_that_is_imported_again_is_sent_again_unless_only_changes_are_ask
     assert len(attempts_in(sandbox)) == 34
 
 
-def test_what_is_unknown_is_not_sent_by_a_later_run_that_remembers_either(sandbox, statistics, results):
+def test_a_later_run_does_not_send_rows_remembered_as_unknown(sandbox, statistics, results):
     sandbox.control.add_fault(IMPORT, kind="drop_after")
     arguments = {"skip_unchanged": True, "max_failures": 3}
     assert statistics(several(3), **arguments)["outcomes"] == {"unknown": 3}
@@ -405,7 +405,7 @@ def test_what_is_unknown_is_not_sent_by_a_later_run_that_remembers_either(sandbo
     assert statistics(several(3), **arguments)["outcomes"] == {"unchanged": 3}
 
 
-def test_a_fact_is_remembered_also_where_a_later_one_has_the_same_key(sandbox, statistics):
+def test_remembers_each_statistic_with_the_same_key(sandbox, statistics):
     first, later = statistic(progress=40), statistic(progress=60)
     for rows in ([first], [later]):
         assert statistics(rows, skip_unchanged=True)["outcomes"] == {"imported": 1}
@@ -413,7 +413,7 @@ def test_a_fact_is_remembered_also_where_a_later_one_has_the_same_key(sandbox, s
         assert statistics(rows, skip_unchanged=True)["outcomes"] == {"unchanged": 1}
 
 
-def test_what_one_platform_has_accepted_says_nothing_about_another(sandbox, statistics):
+def test_remembers_each_platform_separately(sandbox, statistics):
     statistics(several(2), skip_unchanged=True)
     with pytest.raises(AirflowFailException, match="2 of 2 rows were rejected"):
         statistics(several(2), skip_unchanged=True, external_platform="Other")
@@ -422,7 +422,7 @@ def test_what_one_platform_has_accepted_says_nothing_about_another(sandbox, stat
 # Order
 
 
-def test_attempts_of_one_learner_on_one_course_are_sent_in_the_order_of_the_rows(sandbox, statistics):
+def test_sends_attempts_of_a_learner_at_a_course_in_order(sandbox, statistics):
     sandbox.control.add_fault(IMPORT, kind="delay", seconds=0.3, mentions="2026-03-05T00:05")
     statistics(several(60))
     sent = [item["firstActivity"] for request in requests_of(sandbox) for item in request]

@@ -11,12 +11,11 @@ import time
 
 import pytest
 
-from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.ordered_executor import MAX_RUNNING
 from airflow_provider_360learning.rows.checkpoints import open_checkpoints
 from tests.conftest import BIN
 from tests.rows.attempt import task_context
-from tests.rows.support import ROOT, bulk, files_in, outcomes_in, people, writes
+from tests.rows.support import ROOT, bulk, files_in, make_operator, outcomes_in, people, writes
 from tests.unlimited_sandbox import after_requests
 
 SUPERVISOR = "import subprocess, sys; subprocess.run(sys.argv[1:])"
@@ -71,7 +70,7 @@ def test_returns_the_lease_however_its_processes_end(sandbox, arguments, task_st
     assert 60 <= len(sent) < 400
 
     context = task_context(task_state)
-    found = open_checkpoints(storage_path(arguments["results_path"]), context).take_over()
+    found = open_checkpoints(make_operator(**arguments)._config(context), context).take_over()
     assert found.lease_until == 0
     assert found.done_up_to <= len(sent) <= found.done_up_to + MAX_RUNNING, "little is unconfirmed"
     sandbox.control.clear_journal()

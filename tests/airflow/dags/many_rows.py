@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Context, dag
 
@@ -15,6 +16,9 @@ from tests.fake_object_store import register_fake_object_store
 from tests.kill_recovery import DAG_ID, address_of
 from tests.loopback_hosts import leave_from
 
+if TYPE_CHECKING:
+    from airflow_provider_360learning.rows.config import RowsConfig
+
 
 class ObservedBulkOperator(Learning360BulkOperator):
     """Connects from an address per attempt and records its process ids in a folder."""
@@ -22,7 +26,6 @@ class ObservedBulkOperator(Learning360BulkOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         conf, attempt = context["dag_run"].conf or {}, context["ti"].try_number
         register_fake_object_store(conf["fake_object_store"])
-        shorten_leases(conf.get("lease"))
         leave_from(address_of(attempt))
         file = Path(conf["processes"], f"{attempt}.json")
         unfinished = file.with_suffix(".new")
@@ -30,14 +33,13 @@ class ObservedBulkOperator(Learning360BulkOperator):
         unfinished.rename(file)
         return super().execute(context)
 
+    def _config(self, context: Context) -> RowsConfig:
+        from airflow_provider_360learning.rows.config import LeaseTimes
 
-def shorten_leases(seconds: float | None) -> None:
-    """Shorten the lease in this process, so that the next attempt waits less for it."""
-    if seconds is not None:
-        from airflow_provider_360learning.rows import checkpoints
-
-        checkpoints.LEASE, checkpoints.RENEW_AFTER = seconds, seconds / 3
-        checkpoints.MAX_CLOCK_DIFFERENCE = seconds / 6
+        config, seconds = super()._config(context), (context["dag_run"].conf or {}).get("lease")
+        if seconds is None:
+            return config
+        return replace(config, lease=LeaseTimes(seconds, seconds / 3, seconds / 6))
 
 
 @dag(dag_id=DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
