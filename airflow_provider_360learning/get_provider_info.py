@@ -34,8 +34,8 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "pool_slots": _option(
         "integer",
         "5",
-        "Slots of the pool: the maximum number of tasks that send requests at the same time. The pool is created "
-        "with this size, and the rate limiter ``pool_slots`` divides the limits by it. An existing pool keeps its size.",
+        "Slots of the pool: the maximum number of tasks that send requests at the same time. The pool is created with "
+        "this size, and the rate limiter ``pool_slots`` divides the limits by it. An existing pool keeps its size.",
     ),
     "create_pool": _option(
         "boolean",

@@ -25,7 +25,7 @@ class SharedPoolMixin:
     """
     Put a task in the shared pool, also when it is mapped.
 
-    Airflow's ``partial`` fills in defaults of its own and ignores those that an operator's ``__init__`` sets. An
+    Airflow's ``partial`` fills in defaults of its own and ignores the defaults that an operator's ``__init__`` sets. An
     explicit ``pool`` wins, then ``default_args``, then :meth:`default_pool`.
     """
 

@@ -37,12 +37,12 @@ def check(args: argparse.Namespace) -> None:
     """
     failed = False
     for part, finding in _findings(args.conn_id):
-        print(f"{finding.verdict.value:<5} {part:<12} {finding.text}")
-        failed = failed or finding.verdict is Verdict.FAIL
+        print(f"{finding.status.value:<5} {part:<12} {finding.text}")
+        failed = failed or finding.status is Status.FAIL
     raise SystemExit(1 if failed else 0)
 
 
-class Verdict(Enum):
+class Status(Enum):
     """Result of one part of the check."""
 
     OK = "ok"
@@ -54,11 +54,11 @@ class Finding(NamedTuple):
     """
     What the check found out about one part.
 
-    :param verdict: The result.
+    :param status: The result.
     :param text: The reason, in one line.
     """
 
-    verdict: Verdict
+    status: Status
     text: str
 
 
@@ -67,8 +67,8 @@ def _findings(conn_id: str) -> Iterator[tuple[str, Finding]]:
     yield "connection", connection
     yield "pool", _guarded(_check_pool)
     yield "rate limiter", _guarded(_check_rate_limiter)
-    if connection.verdict is Verdict.FAIL:
-        yield "API", Finding(Verdict.FAIL, "not checked, because the connection is invalid")
+    if connection.status is Status.FAIL:
+        yield "API", Finding(Status.FAIL, "not checked, because the connection is invalid")
     else:
         yield "API", _guarded(lambda: _check_api(conn_id))
 
@@ -77,7 +77,7 @@ def _guarded(examine: Callable[[], Finding]) -> Finding:
     try:
         return examine()
     except Exception as error:  # the other parts are still checked
-        return Finding(Verdict.FAIL, _first_line(error))
+        return Finding(Status.FAIL, _first_line(error))
 
 
 def _first_line(error: Exception) -> str:
@@ -89,7 +89,7 @@ def _check_connection(conn_id: str) -> Finding:
 
     hook = Learning360Hook(learning360_conn_id=conn_id)
     _ = hook.api  # reads and validates the connection; sends nothing
-    return Finding(Verdict.OK, f"{conn_id!r} is valid")
+    return Finding(Status.OK, f"{conn_id!r} is valid")
 
 
 def _check_pool() -> Finding:
@@ -102,10 +102,10 @@ def _check_pool() -> Finding:
         report = inspect_pool()
     except SQLAlchemyError as error:
         reason = _first_line(error)
-        return Finding(Verdict.WARN, f"not checked, because Airflow's database cannot be read from here ({reason})")
+        return Finding(Status.WARN, f"not checked, because Airflow's database cannot be read from here ({reason})")
     if report.slots is None or (report.has_other_size and report.name != config.AIRFLOW_DEFAULT_POOL):
-        return Finding(Verdict.FAIL, str(report))
-    return Finding(Verdict.WARN if report.differs else Verdict.OK, str(report))
+        return Finding(Status.FAIL, str(report))
+    return Finding(Status.WARN if report.differs else Status.OK, str(report))
 
 
 def _check_rate_limiter() -> Finding:
@@ -113,12 +113,12 @@ def _check_rate_limiter() -> Finding:
 
     choice = active_rate_limiter()
     if choice.warning:
-        return Finding(Verdict.WARN, f"backend {choice.backend}: {choice.warning}")
-    return Finding(Verdict.OK, f"backend {choice.backend}: {choice.reason}")
+        return Finding(Status.WARN, f"backend {choice.backend}: {choice.warning}")
+    return Finding(Status.OK, f"backend {choice.backend}: {choice.reason}")
 
 
 def _check_api(conn_id: str) -> Finding:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
     works, message = Learning360Hook(learning360_conn_id=conn_id).test_connection()
-    return Finding(Verdict.OK if works else Verdict.FAIL, message)
+    return Finding(Status.OK if works else Status.FAIL, message)

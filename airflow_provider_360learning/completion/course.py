@@ -19,7 +19,7 @@ class CourseCompletionResult(TypedDict):
     """
     Result of a wait for a course.
 
-    ``attempts`` is the number of attempts of the user at the course, ``completed`` the number of those that count,
+    ``attempts`` is the number of attempts of the user at the course, ``completed`` the number of attempts that count,
     ``progress`` the highest progress of them (0 to 100), and ``pending`` the user, unless the course is completed.
     """
 

@@ -1,7 +1,7 @@
 """
 The connection form, declared once as data, and the defaults of its fields.
 
-Airflow 3.2 and later read the form from the provider info; older ones ask the hook, whose two form methods return what
+Airflow 3.2 and later read the form from the provider info; older ones call two methods of the hook, which return what
 the functions here derive from the same data. Airflow imports this module at every start.
 """
 

@@ -73,7 +73,7 @@ def parse_database(value: Any) -> int:
     return parse_integer(value, minimum=0)
 
 
-def parse_flag(value: Any) -> bool:
+def parse_switch(value: Any) -> bool:
     """
     Read a boolean, also from the texts of a URI.
 
@@ -88,12 +88,12 @@ def parse_no_cluster(value: Any) -> Literal[False]:
 
     :raises PydanticCustomError: for a connection to a cluster, whose nodes would have to be discovered.
     """
-    if parse_flag(value):
+    if parse_switch(value):
         raise problem("is true, but clusters are not supported; name one server")
     return False
 
 
-Flag = Annotated[bool, PlainValidator(parse_flag)]
+Switch = Annotated[bool, PlainValidator(parse_switch)]
 Database = Annotated[int, PlainValidator(parse_database)]
 
 
@@ -112,11 +112,11 @@ class RedisConnection(ConnectionModel):
     database_in_path: Database = Field(default=0, alias="schema")
     database: Database | None = Field(default=None, alias="extra.db")
     cluster: Annotated[Literal[False], PlainValidator(parse_no_cluster)] = Field(default=False, alias="extra.cluster")
-    ssl: Flag = Field(default=False, alias="extra.ssl")
+    ssl: Switch = Field(default=False, alias="extra.ssl")
     ssl_cert_reqs: Annotated[CertificateCheck, PlainValidator(parse_choice(*get_args(CertificateCheck)))] = Field(
         default="required", alias="extra.ssl_cert_reqs"
     )
-    ssl_check_hostname: Flag = Field(default=True, alias="extra.ssl_check_hostname")
+    ssl_check_hostname: Switch = Field(default=True, alias="extra.ssl_check_hostname")
     ssl_ca_certs: str | None = Field(default=None, alias="extra.ssl_ca_certs")
     ssl_certfile: str | None = Field(default=None, alias="extra.ssl_certfile")
     ssl_keyfile: str | None = Field(default=None, alias="extra.ssl_keyfile")

@@ -47,8 +47,8 @@ class Learning360Hook(BaseHook):
 
         Learning360Hook().api.create_user(mail="ana@acme.test", first_name="Ana", mode="invite")
 
-    The requests of all tasks share the rate limits, as the section ``[learning360]`` of the Airflow configuration
-    says.
+    The requests of all tasks share the rate limits; the section ``[learning360]`` of the Airflow configuration selects
+    how.
 
     :param learning360_conn_id: The connection to use.
     :param task: The running task, if there is one: its ``pool_slots`` are its share of the limits with the rate
@@ -119,7 +119,7 @@ class Learning360Hook(BaseHook):
         loop = asyncio.get_running_loop()
 
         def get_connection(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
-            # Called in a thread of the executor, but only the loop can ask Airflow for a connection on both lines.
+            # Called in a thread of the executor, but on both lines only the loop can request a connection from Airflow.
             return asyncio.run_coroutine_threadsafe(_get_async_connection(conn_id), loop).result()
 
         connection = Learning360Connection.read(*await _get_async_connection(self.learning360_conn_id))

@@ -1,4 +1,4 @@
-"""Polls shared by all waits on one event loop that ask for the same thing."""
+"""Share polls among all waits on one event loop that have the same condition."""
 
 from __future__ import annotations
 

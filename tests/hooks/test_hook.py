@@ -137,7 +137,7 @@ def test_reports_a_silent_host(connect):
 
 @every_way
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         (Response(b"<html>Welcome</html>"), "Base URL"),
         (Response(b"<html>Not here</html>", 404), "Base URL"),
@@ -147,9 +147,9 @@ def test_reports_a_silent_host(connect):
     ],
     ids=["a page", "no page", "another API", "a redirect", "finds every user"],
 )
-def test_reports_a_host_that_is_not_360learning(connect, auth, answer, expected):
-    finds_every_user = answer.body == {"_id": "1"}
-    with TinyServer(with_token(lambda request: answer) if finds_every_user else lambda request: answer) as server:
+def test_reports_a_host_that_is_not_360learning(connect, auth, response, expected):
+    finds_every_user = response.body == {"_id": "1"}
+    with TinyServer(with_token(lambda request: response) if finds_every_user else lambda request: response) as server:
         connect(host=server.url, extra={"auth": auth})
         message = assert_failure(expected)
     assert "check the connection's Company ID" not in message, "the credentials were not examined"

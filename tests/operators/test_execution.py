@@ -65,7 +65,7 @@ def session_id(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("operator", "arguments", "result", "asked"),
+    ("operator", "arguments", "result", "sent"),
     [
         (
             Learning360CreateUserOperator,
@@ -124,10 +124,10 @@ def session_id(sandbox):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_operator_runs_its_action_and_returns_the_outcome(sandbox, operator, arguments, result, asked):
+def test_operator_runs_its_action_and_returns_the_outcome(sandbox, operator, arguments, result, sent):
     done = run(operator, **arguments)
     assert {name: value for name, value in done.items() if name != "user_id"} == result
-    assert operations(sandbox) == asked
+    assert operations(sandbox) == sent
     assert [entry["done"] for entry in sandbox.control.journal()] == [True]
 
 
@@ -257,7 +257,7 @@ def test_an_invalid_key_fails_the_task_at_once(sandbox, monkeypatch):
 
 
 def test_a_transient_error_reaches_the_retries_of_airflow(sandbox):
-    """The group is created and cannot be looked up; a second try looks first."""
+    """The group is created and cannot be looked up; a retry looks it up first."""
     sandbox.control.add_fault("createGroup", kind="drop_after")
     sandbox.control.add_fault("getGroups", kind="drop_before", after=1, count=4)
     with pytest.raises(OutcomeUnknownError) as raised:

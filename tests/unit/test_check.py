@@ -20,7 +20,7 @@ CONNECTION = {
 
 @pytest.fixture
 def check(airflow_db, monkeypatch, capsys):
-    """Return a function that checks a connection, and returns the verdicts by part, and the output."""
+    """Return a function that checks a connection, and returns the statuses by part, and the output."""
 
     def run(connection=None):
         if connection is not None:
@@ -28,14 +28,14 @@ def check(airflow_db, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             commands.check(argparse.Namespace(conn_id="mine"))
         printed = "".join(capsys.readouterr())
-        verdicts = {
-            part: verdict
-            for verdict, part in re.findall(
+        statuses = {
+            part: status
+            for status, part in re.findall(
                 r"^(ok|warn|fail) +(connection|pool|rate limiter|API) ", printed, re.MULTILINE
             )
         }
-        assert ended.value.code == (1 if "fail" in verdicts.values() else 0)
-        return verdicts, printed
+        assert ended.value.code == (1 if "fail" in statuses.values() else 0)
+        return statuses, printed
 
     return run
 
@@ -45,32 +45,32 @@ def check(airflow_db, monkeypatch, capsys):
     [({"login": ""}, "Company ID"), ({"host": "http://learning.example"}, "plain http")],
 )
 def test_names_the_invalid_field_of_the_connection(check, change, problem):
-    verdicts, printed = check({**CONNECTION, **change})
-    assert (verdicts["connection"], verdicts["API"]) == ("fail", "fail")
+    statuses, printed = check({**CONNECTION, **change})
+    assert (statuses["connection"], statuses["API"]) == ("fail", "fail")
     assert problem in printed
 
 
 def test_reports_a_missing_connection(check):
-    verdicts, printed = check()
-    assert (verdicts["connection"], verdicts["API"]) == ("fail", "fail")
+    statuses, printed = check()
+    assert (statuses["connection"], statuses["API"]) == ("fail", "fail")
     assert "mine" in printed
 
 
 def test_reports_an_unreachable_server(check):
-    verdicts, printed = check(CONNECTION)
-    assert (verdicts["connection"], verdicts["API"]) == ("ok", "fail")
+    statuses, printed = check(CONNECTION)
+    assert (statuses["connection"], statuses["API"]) == ("ok", "fail")
     assert CONNECTION["password"] not in printed
 
 
 def test_reports_a_wrong_api_key_without_printing_it(check, learning360_sandbox):
-    verdicts, printed = check({**learning360_sandbox.connection(), "password": "the-wrong-key"})
-    assert (verdicts["connection"], verdicts["API"]) == ("ok", "fail")
+    statuses, printed = check({**learning360_sandbox.connection(), "password": "the-wrong-key"})
+    assert (statuses["connection"], statuses["API"]) == ("ok", "fail")
     assert "the-wrong-key" not in printed
 
 
 def test_passes_with_valid_credentials(check, learning360_sandbox):
-    verdicts, printed = check(learning360_sandbox.connection())
-    assert (verdicts["connection"], verdicts["API"]) == ("ok", "ok")
+    statuses, printed = check(learning360_sandbox.connection())
+    assert (statuses["connection"], statuses["API"]) == ("ok", "ok")
     assert learning360_sandbox.api_key not in printed
 
 
@@ -83,6 +83,6 @@ def test_warns_of_a_rate_limiter_that_does_not_fit_the_executor(check, monkeypat
 
 def test_fails_on_an_invalid_setting(check, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "none")
-    verdicts, printed = check()
-    assert verdicts["rate limiter"] == "fail"
+    statuses, printed = check()
+    assert statuses["rate limiter"] == "fail"
     assert "[learning360] rate_limiter = 'none'" in printed

@@ -1,4 +1,4 @@
-"""The connection form for Airflow before 3.2, which asks the hook; needs the form library of those versions."""
+"""The connection form for Airflow before 3.2, which the hook returns; needs the form library of those versions."""
 
 from __future__ import annotations
 
