@@ -61,7 +61,7 @@ def _statistics_writer(api: LearningApi, job: ImportStatistics, *, resend_unconf
         action,
         ExternalStatistic,
         lambda rows: action(group_id=job.group_id, external_platform=job.external_platform, statistics=rows),
-        also=UserCheck(api) if job.verify_users_exist else no_further_checks,
+        further_check=UserCheck(api) if job.verify_users_exist else no_further_checks,
         common_errors={"group_not_found"},
         resend_unconfirmed=resend_unconfirmed,
     )
@@ -92,7 +92,7 @@ def _batched_writer(
     model: type[ActionArguments],
     send: Any,
     *,
-    also: RowCheck = no_further_checks,
+    further_check: RowCheck = no_further_checks,
     **options: Any,
 ) -> BatchedWriter:
     # Invalid ones are reported before anything is sent.
@@ -101,7 +101,7 @@ def _batched_writer(
     write = write_of(action)
     target = f"{job.group_id} {job.external_platform}"
     append_only = not api.client.spec.endpoints[write.operation].may_resend
-    schema = RowSchema(action.name, model, write, {}, also=also)
+    schema = RowSchema(action.name, model, write, {}, further_check=further_check)
     return BatchedWriter(name, target, schema, write, send, outcome="imported", append_only=append_only, **options)
 
 

@@ -108,7 +108,7 @@ class RowSchema:
     :param model: The model of the arguments that one row gives.
     :param write: Metadata of the action.
     :param defaults: Values that all rows share, by column; a row's own value wins.
-    :param also: Returns what else is invalid in a row.
+    :param further_check: Returns what else is invalid in a row.
     :param check: Raises :class:`InvalidRequestError` for arguments that this version of the API does not support.
     """
 
@@ -119,13 +119,13 @@ class RowSchema:
         write: WriteSpec,
         defaults: Mapping[str, object],
         *,
-        also: RowCheck = no_further_checks,
+        further_check: RowCheck = no_further_checks,
         check: Callable[[Any], None] = accept_all,
     ) -> None:
         self._action_name = action_name
         self._model = model
         self._write = write
-        self._also = also
+        self._further_check = further_check
         self._check_version = check
         self._columns = list(model.model_fields)
         self._required = [name for name, column in model.model_fields.items() if column.is_required()]
@@ -182,7 +182,7 @@ class RowSchema:
             self._check_version(arguments)
         except InvalidRequestError as error:
             return (self._error(row, error.argument, str(error.args[0])),)
-        return tuple(self._error(row, name, problem) for name, problem in self._also(arguments))
+        return tuple(self._error(row, name, problem) for name, problem in self._further_check(arguments))
 
     def _identify(self, arguments: ActionArguments) -> tuple[str, str]:
         parts = [_text(value) for name in self._write.key if (value := getattr(arguments, name))]
