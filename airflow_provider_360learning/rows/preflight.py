@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.key_table import KeyTable
-from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, ignore_case
+from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, ignore_case, shown_text
 from airflow_provider_360learning.rows.sources import Row, Source
 
 #: Rows per digest that the second pass is compared with.
@@ -74,8 +74,9 @@ class RowChecker:
         before = self._rows_by_key.add(ignore_case(checked.key), str(row.number))
         if before is None or before == str(row.number):
             return checked
-        problem = f"{checked.key} is in row {before} already: leave one of the two out"
-        error = RowError(row.number, row.line, self._schema.key, checked.key, problem)
+        key = shown_text(checked.key)
+        problem = f"{key} is in row {before} already: leave one of the two out"
+        error = RowError(row.number, row.line, self._schema.key, key, problem)
         return CheckedRow(row, checked.arguments, checked.key, checked.subject, (error,))
 
 

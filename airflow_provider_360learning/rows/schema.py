@@ -77,7 +77,7 @@ class CheckedRow:
 
     def _content(self) -> str:
         if self.arguments is None:
-            return repr([(name, value) for name, value in self.row.values.items() if name not in SECRETS])
+            return repr([(name, shown(value)) for name, value in self.row.values.items() if name not in SECRETS])
         secret = self.arguments.secret_fields
         return repr([(name, value) for name, value in self.arguments.given().items() if name not in secret])
 

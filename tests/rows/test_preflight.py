@@ -25,7 +25,6 @@ from tests.rows.support import (
 )
 
 FIELD_ID = "c" * 24
-DAYS = "invitation_expires_after_days"
 
 
 @pytest.fixture

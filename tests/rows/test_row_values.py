@@ -224,6 +224,13 @@ def test_shows_at_most_200_characters_of_a_value(errors_of):
     assert len(error["problem"]) < 300
 
 
+def test_shows_at_most_200_characters_of_a_duplicate(errors_of):
+    row = {"session_id": FIELD_ID, "users": [f"person{number}@acme.test" for number in range(1000)]}
+    (error,) = errors_of("enroll_users", row, row)
+    assert len(error["value"]) == 200
+    assert len(error["problem"]) < 300
+
+
 def test_addresses_that_differ_in_one_letter_are_two_people(sandbox, results):
     rows = [{"mail": "hans.groß@acme.test"}, {"mail": "hans.gross@acme.test"}]
     bulk("create_user", rows, results_path=results)
@@ -280,7 +287,7 @@ def test_reads_custom_fields_from_json(body_of):
 
 
 @pytest.mark.parametrize(
-    "value", [True, 1001.5, nan, ["x"], {"x": 1}, ndarray("x"), b"x", 10**100], ids=lambda one: type(one).__name__
+    "value", [True, 1001.5, nan, ["x"], {"x": 1}, ndarray("x"), b"x", 10**5000], ids=lambda one: type(one).__name__
 )
 def test_refuses_a_value_that_is_not_text(errors_of, value):
     (error,) = errors_of("create_user", {"mail": ANA, "custom": value})
