@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import psutil
@@ -39,6 +43,23 @@ def is_orphaned() -> bool:
     # Compared with the recorded ids, not with 1: a supervisor may be process 1 of a container, and a subreaper other
     # than process 1 may adopt orphans.
     return any(before != now for before, now in zip(_recorded, _ancestors(), strict=False))
+
+
+@contextmanager
+def ignore_sigterm() -> Iterator[None]:
+    """
+    Ignore SIGTERM, for the few seconds in which a task that ends tidies up.
+
+    The supervisor forwards SIGTERM, so that a task gets it twice where all processes of a worker get one.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def exit_if_orphaned() -> None:

@@ -55,12 +55,13 @@ class ExitOnKillMixin:
         Exit the process where Airflow does not.
 
         After SIGTERM, Airflow 3 continues the task and kills its process five seconds later; Airflow 2 raises an
-        error of its own. Both also call this method after a timeout, when the work has already stopped.
+        error of its own. Both also call this method after a timeout, when the work has already stopped. Airflow 3 calls
+        it again for each further SIGTERM: where all processes of a worker get one, the supervisor sends another.
         """
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
         from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-        if AIRFLOW_V_3_0_PLUS and not isinstance(sys.exception(), AirflowTaskTimeout):
+        if AIRFLOW_V_3_0_PLUS and not isinstance(sys.exception(), AirflowTaskTimeout | SystemExit):
             raise SystemExit(128 + signal.SIGTERM)  # Airflow retries a task that ends with this status
 
 

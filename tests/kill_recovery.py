@@ -29,7 +29,8 @@ DAG_ID = "many_rows"
 OPERATION = "createOrInviteUser"
 
 Entry = dict[str, Any]
-Victim = Literal["task", "supervisor"]
+#: SIGKILL to one process, or SIGTERM to both, which systemd sends by default.
+Victim = Literal["task", "supervisor", "both"]
 
 
 def address_of(attempt: int) -> str:
@@ -76,6 +77,7 @@ class Evidence:
     journal: list[Entry] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
+    logs: str = ""
 
 
 class KilledRun:
@@ -130,6 +132,7 @@ class KilledRun:
             state = self._stack.wait(DAG_ID, run_id, deadline - time.monotonic())
         if state != "success":
             raise RuntimeError(f"{DAG_ID} is {state}:\n{self._stack.logs(DAG_ID, run_id)[-5000:]}")
+        self.evidence.logs = self._stack.logs(DAG_ID, run_id)
         self.evidence.journal = self._control.journal()
         self.evidence.state = self._control.state()
         lines = (self._folder / f"files/results/results.jsonl{self._suffix}").read_text().splitlines()
@@ -156,7 +159,11 @@ class KilledRun:
             if time.monotonic() > deadline or self._stack.run_state(DAG_ID, run_id) in ("success", "failed"):
                 raise RuntimeError(f"no process to kill after {requests} requests:\n{self._stack.logs(DAG_ID)[-5000:]}")
             time.sleep(0.05)
-        os.kill(processes[victim], signal.SIGKILL)
+        if victim == "both":
+            for process in ("supervisor", "task"):
+                os.kill(processes[process], signal.SIGTERM)
+        else:
+            os.kill(processes[victim], signal.SIGKILL)
         self.evidence.kills.append(Kill(processes["attempt"], victim, time.time(), processes["task"]))
 
     def _latest_processes(self) -> dict[str, int]:
@@ -264,7 +271,7 @@ class RecoveryReport:
     def orphan_seconds(self) -> dict[int, float]:
         """Return for how many seconds each attempt kept sending after its supervisor was killed."""
         last = {attempt_of(entry): entry["wall_time"] for entry in self._evidence.journal}
-        kills = [kill for kill in self._evidence.kills if kill.victim == "supervisor"]
+        kills = [kill for kill in self._evidence.kills if kill.victim != "task"]
         return {kill.attempt: max(0.0, last.get(kill.attempt, 0.0) - kill.at) for kill in kills}
 
     def surviving_processes(self) -> list[int]:

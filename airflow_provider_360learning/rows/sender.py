@@ -16,6 +16,7 @@ from airflow_provider_360learning.rows.latency import Latency
 from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.rows.results import Result, ResultStore
 from airflow_provider_360learning.rows.writers import RowWriter
+from airflow_provider_360learning.supervision import ignore_sigterm
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ class Sender:
             try:
                 self._send_all(self._batches.read(checkpoint))
             except BaseException:
-                self._release()
+                with ignore_sigterm():
+                    self._release()
                 raise
         return self._checkpoint
 

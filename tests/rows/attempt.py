@@ -2,7 +2,7 @@
 One attempt at many rows in a process of its own, which a test can kill: ``python -m tests.rows.attempt ARGUMENTS``.
 
 With ``--supervised``, the parent process counts as the supervisor that Airflow starts for each attempt, and SIGTERM
-calls ``on_kill`` of the operator, as in Airflow 3. The task state store is out of reach once the supervisor is gone,
+does what it does in the installed Airflow. The task state store is out of reach once the supervisor is gone,
 since it is reached through it.
 """
 
@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from tests.rows.support import bulk, make_operator
 
@@ -68,7 +70,13 @@ def task_context(task_state: Path | None) -> dict[str, Any]:
 def run_supervised(arguments: dict[str, Any], task_state: Path | None) -> None:
     """Run an operator as Airflow does."""
     operator = make_operator(**arguments)
-    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+
+    def terminate(*_: object) -> None:
+        operator.on_kill()
+        if not AIRFLOW_V_3_0_PLUS:
+            raise InterruptedError("Task received SIGTERM signal")
+
+    signal.signal(signal.SIGTERM, terminate)
     operator.execute(task_context(task_state))
 
 

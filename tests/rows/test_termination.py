@@ -19,7 +19,12 @@ from tests.rows.support import ROOT, bulk, files_in, make_operator, outcomes_in,
 from tests.unlimited_sandbox import after_requests
 
 SUPERVISOR = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-END = {"SIGTERM to all processes": signal.SIGTERM, "SIGKILL to the supervisor": signal.SIGKILL}
+#: How the processes end: the signals to the supervisor and to the task, which gets forwarded ones as well.
+ENDS = {
+    "SIGTERM to all processes": ([signal.SIGTERM], [signal.SIGTERM]),
+    "SIGTERM to all processes, forwarded by the supervisor": ([], 3 * [signal.SIGTERM]),
+    "SIGKILL to the supervisor": ([signal.SIGKILL], []),
+}
 
 
 @pytest.fixture(params=[False, True], ids=["file", "task state"])
@@ -45,7 +50,7 @@ def wait_until_gone(pid):
     assert not os.path.exists(f"/proc/{pid}")
 
 
-@pytest.mark.parametrize("end", END)
+@pytest.mark.parametrize("end", ENDS)
 def test_returns_the_lease_however_its_processes_end(sandbox, arguments, task_state, end, tmp_path):
     attempt = [BIN / "python", "-m", "tests.rows.attempt", "--supervised", json.dumps(arguments)]
     supervisor = subprocess.Popen(
@@ -59,9 +64,12 @@ def test_returns_the_lease_however_its_processes_end(sandbox, arguments, task_st
     def end_it():
         with open(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children") as children:
             tasks.append(int(children.read()))
-        supervisor.send_signal(END[end])
-        if END[end] == signal.SIGTERM:
-            os.kill(tasks[0], signal.SIGTERM)
+        to_supervisor, to_task = ENDS[end]
+        for each in to_supervisor:
+            supervisor.send_signal(each)
+        for each in to_task:
+            os.kill(tasks[0], each)
+            time.sleep(0.01)  # signals of the same kind are merged while one is pending
 
     with supervisor, after_requests(sandbox, 60, "/users", end_it):
         supervisor.wait(60)
