@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_360learning.api.actions import BoundAction
@@ -90,10 +90,11 @@ def _batched_writer(
     job: ImportStatistics | ImportCourses,
     action: BoundAction[..., Any],
     model: type[ActionArguments],
-    send: Any,
+    send: Callable[[list[Any]], Sequence[str | None]],
     *,
     further_check: RowCheck = no_further_checks,
-    **options: Any,
+    common_errors: Collection[str],
+    resend_unconfirmed: bool,
 ) -> BatchedWriter:
     # Invalid ones are reported before anything is sent.
     parse_argument("group_id", parse_id, job.group_id)
@@ -102,7 +103,17 @@ def _batched_writer(
     target = f"{job.group_id} {job.external_platform}"
     append_only = not api.client.spec.endpoints[write.operation].may_resend
     schema = RowSchema(action.name, model, write, {}, further_check=further_check)
-    return BatchedWriter(name, target, schema, write, send, outcome="imported", append_only=append_only, **options)
+    return BatchedWriter(
+        name,
+        target,
+        schema,
+        write,
+        send,
+        outcome="imported",
+        append_only=append_only,
+        common_errors=common_errors,
+        resend_unconfirmed=resend_unconfirmed,
+    )
 
 
 def _mails_of(users: Iterable[Mapping[str, Any]]) -> KeyTable:
