@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import traceback
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
 from airflow.models import Connection
 
-from airflow_provider_360learning.api.types import Settings
+from airflow_provider_360learning.api.types import AuthMethod, Settings
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.connections.learning360 import Learning360Connection
@@ -91,8 +92,9 @@ def test_empty_fields_have_their_defaults(empty):
     assert read(make_connection(dict.fromkeys(EXTRA_FIELDS, empty))) == read(make_connection())
 
 
-def test_the_form_offers_the_api_versions_there_are():
+def test_the_form_offers_all_choices():
     assert EXTRA_FIELDS["api_version"]["schema"]["enum"] == list(VERSIONS)
+    assert EXTRA_FIELDS["auth"]["schema"]["enum"] == list(get_args(AuthMethod))
 
 
 @pytest.mark.parametrize(
