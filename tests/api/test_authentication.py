@@ -89,6 +89,7 @@ def test_renews_a_token_before_it_expires(life, lead):
     assert token.renew_at == pytest.approx(1000 + float(life) - lead)
 
 
+@pytest.mark.realtime
 def test_replaces_a_token_before_the_server_rejects_it(sandbox, api, sent):
     sandbox.control.settings(token_life=1.5)
     api.list_groups()
@@ -274,6 +275,7 @@ def test_ignores_a_netrc_file(make_api, tmp_path, monkeypatch, auth):
         assert not request.headers.get("Authorization", "").startswith("Basic")
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_renews_tokens_of_three_seconds_for_sixty_calls_of_four_threads(sandbox, api, sent):
     sandbox.control.settings(token_life=3)

@@ -92,6 +92,7 @@ def test_waits_no_longer_than_the_maximum(sandbox, make_api, sent):
     assert len(sent("updateUser")) == 1
 
 
+@pytest.mark.realtime
 def test_gives_up_after_the_maximum_wait(sandbox, make_api, sent):
     sandbox.control.add_fault("updateUser", kind="rate_limited", retry_after=1, count=10_000)
     api = make_api(max_wait=1.9)
@@ -102,6 +103,7 @@ def test_gives_up_after_the_maximum_wait(sandbox, make_api, sent):
     assert caught.value.retry_after == pytest.approx(1, abs=0.5)
 
 
+@pytest.mark.realtime
 def test_gives_up_if_every_request_is_late(make_api, sent):
     """A machine may be so busy that it never meets a reserved time."""
     api = make_api(client={"before_sending": lambda: time.sleep(0.2)}, max_wait=1.0)
@@ -123,6 +125,7 @@ def test_raises_a_429_at_once_if_the_caller_polls(sandbox, make_api, sent):
     assert caught.value.retry_after == pytest.approx(60, abs=1)
 
 
+@pytest.mark.realtime
 def test_a_429_backs_off_for_all_that_share_the_store(sandbox, make_api, sent, tmp_path):
     throttled, other = (make_api(store=host_store(str(tmp_path))) for _ in range(2))
     other.list_groups()
@@ -153,6 +156,7 @@ def test_waits_after_a_429_of_the_token_endpoint(sandbox, api, sent):
 # Within the documented limits
 
 
+@pytest.mark.realtime
 def test_threads_respect_all_limits_and_updates_pass_waiting_creations(make_api):
     """The server counts at arrival, and a response takes some time."""
     with Sandbox(settings={"delay_before_ms": 20, "delay_after_ms": 20, "jitter_ms": 5}) as sandbox:
@@ -175,6 +179,7 @@ def test_threads_respect_all_limits_and_updates_pass_waiting_creations(make_api)
     assert len(updated) == 8
 
 
+@pytest.mark.realtime
 def test_a_limit_above_the_documented_one_is_throttled(make_api):
     """The test above can fail: with three creations per second, the server throttles some."""
     with Sandbox() as sandbox:

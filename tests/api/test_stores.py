@@ -40,7 +40,8 @@ def clock():
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "host", "redis"])
+# The clock of a Redis server is real.
+@pytest.fixture(params=["memory", "host", pytest.param("redis", marks=pytest.mark.realtime)])
 def store(request, tmp_path, clock):
     if request.param == "memory":
         return SqliteStore(":memory:", clock=clock)
@@ -397,6 +398,7 @@ for number in range(15):
 """
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("backend", ["host", "redis"])
 def test_processes_share_a_limit(backend, tmp_path, request):
     """Each process waits for its times, so that old reservations are deleted meanwhile."""
@@ -422,6 +424,7 @@ def test_processes_share_a_limit(backend, tmp_path, request):
     assert together[-1] - together[0] < 10, "60 requests at 10 per half second; a busy machine is late for some"
 
 
+@pytest.mark.realtime
 def test_reservations_of_a_killed_process_block_one_window(tmp_path):
     reserve_and_die = """
 import os, sys

@@ -258,6 +258,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.realtime
 def test_two_hosts_stay_within_the_limits_together(sandbox, redis_server, redis_backend, tmp_path, monkeypatch):
     sandbox.control.settings(limits_enabled=True)
     redis_backend(redis_server.connection())

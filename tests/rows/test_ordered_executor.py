@@ -127,6 +127,7 @@ def test_assigns_roles_of_one_person_in_the_order_of_the_rows(sandbox, tmp_path)
         assert in_turn == [(row["group_id"], row["role"]) for row in rows if row["user"] == user]
 
 
+@pytest.mark.realtime
 def test_a_slow_row_does_not_delay_rows_about_other_people(sandbox, tmp_path):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.6, mentions="person1@")
     bulk("create_user", people(50), results_path=tmp_path)
