@@ -42,7 +42,7 @@ POKE_SECONDS = float(os.environ.get("ONBOARDING_POKE_SECONDS", "600"))
 def read_new_hires() -> dict[str, Any]:
     """Read and validate all rows, before the first request."""
     from airflow_provider_360learning.api.models.base import parse_argument
-    from airflow_provider_360learning.api.models.fields import parse_mail, parse_text
+    from airflow_provider_360learning.api.models.parsers import parse_mail, parse_text
     from airflow_provider_360learning.exceptions import InvalidRequestError
 
     people: list[dict[str, str]] = []

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 from pydantic import Field
 
-from airflow_provider_360learning.api.models.fields import Id, Percent, Timestamp, User, parse_timestamp
+from airflow_provider_360learning.api.models.fields import Id, Percent, Timestamp, User
+from airflow_provider_360learning.api.models.parsers import parse_timestamp
 from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
 
 if TYPE_CHECKING:

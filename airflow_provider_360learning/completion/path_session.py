@@ -11,14 +11,8 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_360learning.api.models.base import Problem
-from airflow_provider_360learning.api.models.fields import (
-    Id,
-    invalid,
-    parse_integer,
-    parse_number,
-    parse_users,
-    problem,
-)
+from airflow_provider_360learning.api.models.fields import Id
+from airflow_provider_360learning.api.models.parsers import invalid, parse_integer, parse_number, parse_users, problem
 from airflow_provider_360learning.completion.condition import MAX_PENDING, CompletionCondition, CompletionStatus
 
 if TYPE_CHECKING:

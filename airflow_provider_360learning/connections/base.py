@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_provider_360learning.api.models.fields import invalid, is_missing, parse_number, problem
+from airflow_provider_360learning.api.models.parsers import invalid, is_missing, parse_number, problem
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 
 if TYPE_CHECKING:

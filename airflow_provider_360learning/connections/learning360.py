@@ -11,7 +11,7 @@ import requests
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 
 from airflow_provider_360learning.api.models.base import parse_choice
-from airflow_provider_360learning.api.models.fields import parse_integer, problem
+from airflow_provider_360learning.api.models.parsers import parse_integer, problem
 from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.api.types import AuthMethod, Settings
 from airflow_provider_360learning.api.versions import VERSIONS, ApiVersion

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 
 from airflow_provider_360learning.api.models.base import parse_choice
-from airflow_provider_360learning.api.models.fields import parse_boolean, parse_integer, problem
+from airflow_provider_360learning.api.models.parsers import parse_boolean, parse_integer, problem
 from airflow_provider_360learning.connections.base import ConnectionModel, parse_existing_path
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 

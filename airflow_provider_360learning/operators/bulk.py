@@ -115,7 +115,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
 
     def _config(self, context: Context) -> RowsConfig:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
-        from airflow_provider_360learning.api.models.fields import (
+        from airflow_provider_360learning.api.models.parsers import (
             is_missing,
             parse_boolean,
             parse_integer,

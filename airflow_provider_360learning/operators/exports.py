@@ -181,7 +181,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
     def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
         from airflow_provider_360learning.api.course_attempts import DateField
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
-        from airflow_provider_360learning.api.models.fields import parse_boolean
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
         from airflow_provider_360learning.exports.course_statistics import export_course_statistics
         from airflow_provider_360learning.exports.interval import interval_of
 
@@ -235,7 +235,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
 
     def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
-        from airflow_provider_360learning.api.models.fields import parse_ids
+        from airflow_provider_360learning.api.models.parsers import parse_ids
         from airflow_provider_360learning.exports.interval import interval_of
         from airflow_provider_360learning.exports.path_sessions import export_path_session_statistics
 

@@ -48,7 +48,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
 
     def _job(self) -> Job:
         from airflow_provider_360learning.api.models.base import parse_argument
-        from airflow_provider_360learning.api.models.fields import parse_boolean
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
         from airflow_provider_360learning.rows.config import ImportStatistics
 
         verify_users_exist = parse_argument("verify_users_exist", parse_boolean, self.verify_users_exist)

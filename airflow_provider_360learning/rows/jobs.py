@@ -9,7 +9,7 @@ from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.base import ActionArguments, parse_argument
 from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
-from airflow_provider_360learning.api.models.fields import parse_id, parse_text
+from airflow_provider_360learning.api.models.parsers import parse_id, parse_text
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.rows.config import ApplyAction, ImportCourses, ImportStatistics, RowsConfig
 from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, ignore_case, no_further_checks

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from airflow_provider_360learning.api.actions import WriteSpec
 from airflow_provider_360learning.api.models.base import ActionArguments, problems_in
-from airflow_provider_360learning.api.models.fields import MAX_SHOWN, is_missing, shown
+from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, is_missing, shown
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Row, Source
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from airflow_provider_360learning.api.models.fields import is_missing, problem, problem_of, shown
+from airflow_provider_360learning.api.models.parsers import is_missing, problem, problem_of, shown
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 M = TypeVar("M", bound="ActionArguments")
@@ -39,10 +39,10 @@ class ActionArguments(BaseModel):
 
     #: Names of the fields whose values are never shown, stored or compared.
     secret_fields: ClassVar[frozenset[str]] = frozenset()
-    _defaults: ClassVar[Mapping[str, Any]] = {}
+    _defaults: ClassVar[Mapping[str, object]] = {}
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         fields = cls.model_fields
         cls.secret_fields = frozenset(name for name, field in fields.items() if "SecretStr" in repr(field.annotation))
@@ -52,7 +52,7 @@ class ActionArguments(BaseModel):
         """Return what is invalid about the fields together, once each of them is valid."""
         return iter(())
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> dict[str, object]:
         """Return the values that differ from the defaults, in the order of the fields."""
         defaults = self._defaults
         return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
@@ -63,7 +63,7 @@ class ActionArguments(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _leave_out_missing(cls, values: Any) -> Any:
+    def _leave_out_missing(cls, values: object) -> object:
         if not isinstance(values, dict) or all(map(_is_filled_string, values.values())):  # most rows of a file
             return values
         return {name: value for name, value in values.items() if not is_missing(value)}
@@ -120,7 +120,7 @@ def parse_argument(name: str, parse: Callable[[object], T], value: object) -> T:
     Parse one value that belongs to no model, such as an option of an operator.
 
     :param name: Its name.
-    :param parse: A parser of :mod:`.fields`.
+    :param parse: A parser of :mod:`.parsers`.
     :param value: The value.
     :raises InvalidRequestError: naming it, if it is invalid.
     """
@@ -150,7 +150,7 @@ def _is_filled_string(value: object) -> bool:
     return type(value) is str and value != "" and not value.isspace()
 
 
-def _problem_of_field(error: Mapping[str, Any], values: Mapping[str, Any], name: str) -> Problem:
+def _problem_of_field(error: ErrorDetails, values: Mapping[str, object], name: str) -> Problem:
     where, context, kind = error["loc"], error.get("ctx", {}), error["type"]
     field = _path(where)
     if kind == "missing":
@@ -169,7 +169,7 @@ def _path(where: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
 
 
-def _value_at(where: tuple[int | str, ...], values: Any) -> Any:
+def _value_at(where: tuple[int | str, ...], values: Any) -> object:
     for part in where:
         values = values[part]
     return values

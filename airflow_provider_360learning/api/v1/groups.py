@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.models.choices import Role
-from airflow_provider_360learning.api.models.fields import normalized
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -17,6 +16,7 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     UpdateGroup,
 )
+from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
     CreatedGroup,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.models.fields import is_id, normalized
+from airflow_provider_360learning.api.models.parsers import is_id, normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
     EnrollGroups,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
-from airflow_provider_360learning.api.models.fields import is_id
+from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
     DeleteUser,

@@ -1,0 +1,465 @@
+"""
+Parsers of the arguments of actions, options and connections.
+
+pydantic's parsers accept too much: ``1.78826E+12`` as a date, ``1_000`` as an integer, ``y`` as a boolean. Each parser
+returns the normalized value, so that keys and digests of rows do not depend on how a value was written, or raises a
+``PydanticCustomError`` whose message completes "<field> …".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from pydantic import SecretStr
+from pydantic_core import PydanticCustomError
+
+#: Maximum number of characters of a value that an error shows.
+MAX_SHOWN = 200
+
+_ID = re.compile(r"[0-9a-fA-F]{24}")
+#: Deliberately generous: 360Learning itself makes addresses such as ``name#company@domain``.
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+")
+#: An existing user may have an address that no user would be created with.
+_EXISTING_MAIL = re.compile(r"[^@\s]+(?: +[^@\s]+)*@[^@\s]+")
+#: Text that needs no further look: printable ASCII with single inner blanks.
+_PLAIN_TEXT = re.compile(r"[!-~]+(?: [!-~]+)*")
+_PLAIN_MAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+#: Blanks of Unicode (category Zs), which include the no-break ones.
+_BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_JOINERS = "\u200c\u200d"
+_LINES = "\t\n\r"
+#: Invisible although their category does not say so: fillers, and the character that replaces unreadable ones.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufffd")
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_EPOCH = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
+#: Maximum number of digits of a number that is written as a string.
+_MAX_DIGITS = 40
+#: Numbers of seconds since 1970 begin in March 1973: smaller ones are rather dates such as 20261001.
+_MIN_EPOCH, _MIN_EPOCH_MILLISECONDS, _MAX_EPOCH_MILLISECONDS = 1e8, 1e11, 1e14
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: at most :data:`MAX_SHOWN` characters."""
+    if isinstance(value, str):
+        value = value[: MAX_SHOWN + 1]  # a long one is not copied in full
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a long {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def problem(text: str, **context: object) -> PydanticCustomError:
+    """Return the error of a field. The text is passed as context, since a template would replace braces in it."""
+    return PydanticCustomError("invalid", "{problem}", {"problem": text, **context})
+
+
+def problem_of(error: PydanticCustomError) -> str:
+    """Return the text that :func:`problem` was given."""
+    return str((error.context or {})["problem"])
+
+
+def invalid(value: object, expected: str, advice: str = "") -> PydanticCustomError:
+    """Return the error of a field: its value, what was expected, and what to do."""
+    return problem(f"is {shown(value)}, but must be {expected}{advice}")
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value stands for "not given": ``None``, blanks only, or pandas' ``NaT`` or ``NA``."""
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return type(value).__name__ in ("NaTType", "NAType")
+
+
+# Text
+
+
+def parse_text(value: object) -> str:
+    """
+    Normalize a single-line text: NFC, trimmed, inner blanks collapsed.
+
+    :raises PydanticCustomError: for a value that is not a string (integers, decimals and dates are written as one), an
+        empty one, and one with control or invisible characters. Zero-width joiners between letters are part of words.
+    """
+    text = value if type(value) is str else _as_string(value)
+    if text.isascii() and _PLAIN_TEXT.fullmatch(text):
+        return text
+    text = normalized(text)
+    if not text:
+        raise invalid(value, "a string that is not empty")
+    _refuse_invisible(value, text, _is_joiner_in_word)
+    return text
+
+
+def normalized(text: str | None) -> str:
+    """Return a text in NFC, trimmed and with single inner blanks; also that of a response, to compare it."""
+    return _BLANKS.sub(" ", _trimmed(text or ""))
+
+
+def parse_mail(value: object) -> str:
+    """
+    Normalize an email address.
+
+    :raises PydanticCustomError: for anything else, and for blanks, control and invisible characters in it.
+    """
+    if type(value) is str and value.isascii() and _PLAIN_MAIL.fullmatch(value):
+        return value
+    return _parse_mail(value, _MAIL, "an email address")
+
+
+def parse_id(value: object) -> str:
+    """
+    Return an id as it is.
+
+    :raises PydanticCustomError: if it is not 24 hexadecimal characters.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise invalid(value, "an id of 24 hexadecimal characters")
+
+
+def parse_external_id(value: object) -> str:
+    """
+    Return the id of another system as it is, blanks included.
+
+    :raises PydanticCustomError: for a value that is not a string (integers and decimals are written as one), and one
+        with control or invisible characters.
+    """
+    text = _as_string(value)
+    _refuse_invisible(value, text)
+    return text
+
+
+def is_id(value: object) -> bool:
+    """Whether a value is an id."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def parse_user(value: object) -> str:
+    """
+    Return an id as it is, or normalize an email address, which may have blanks inside.
+
+    :raises PydanticCustomError: for anything else.
+    """
+    if type(value) is str and value.isascii() and (_PLAIN_MAIL.fullmatch(value) or _ID.fullmatch(value)):
+        return value
+    return _parse_mail(value, _EXISTING_MAIL, "an email address or an id of 24 hexadecimal characters")
+
+
+def parse_url(value: object) -> str:
+    """
+    Normalize a URL.
+
+    :raises PydanticCustomError: if it does not begin with ``https://`` or ``http://``, or has blanks.
+    """
+    text = _trimmed(value) if isinstance(value, str) else ""
+    if not re.fullmatch(r"https?://\S+", text):
+        raise invalid(value, "a URL that begins with https:// or http://")
+    _refuse_invisible(value, text)
+    return text
+
+
+def parse_multiline_text(value: object) -> str:
+    """
+    Return a string, such as HTML, as it is.
+
+    :raises PydanticCustomError: if it is not a string, or contains control characters other than line breaks and tabs.
+    """
+    if not isinstance(value, str):
+        raise invalid(value, "a string")
+    _refuse_invisible(
+        value, value, lambda text, index: unicodedata.category(text[index]) == "Cf" or text[index] in _LINES
+    )
+    return value
+
+
+def parse_password(value: object) -> SecretStr:
+    """
+    Return a password, never changed and never shown.
+
+    :raises PydanticCustomError: if it is not a string, or cannot be encoded.
+    """
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str) or any(unicodedata.category(character) == "Cs" for character in value):
+        raise problem("must be a string of valid Unicode")
+    return SecretStr(value)
+
+
+def _parse_mail(value: object, pattern: re.Pattern[str], expected: str) -> str:
+    if not isinstance(value, str):
+        raise invalid(value, expected)
+    text = _trimmed(value)
+    _refuse_invisible(value, text)
+    if not pattern.fullmatch(text) or _VARIATION_SELECTORS.search(text):
+        raise invalid(value, expected)
+    return text
+
+
+def _as_string(value: object) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(int(value)) < 10**_MAX_DIGITS:
+        return str(int(value))
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _MAX_DIGITS:
+        return format(value, "f")
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    raise invalid(value, "a string")
+
+
+def _trimmed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _refuse_invisible(
+    value: object, text: str, is_allowed: Callable[[str, int], bool] = lambda text, index: False
+) -> None:
+    if text.isprintable() and _INVISIBLE.isdisjoint(text):  # no character of the categories below
+        return
+    for index, character in enumerate(text):
+        is_invisible = unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in _INVISIBLE
+        if is_invisible and not is_allowed(text, index):
+            name = unicodedata.name(character, "")
+            place = f"U+{ord(character):04X}" + (f" {name}" if name else "")
+            raise invalid(value, f"free of control and invisible characters: it contains {place}")
+
+
+def _is_joiner_in_word(text: str, index: int) -> bool:
+    # Persian and Indic words contain zero-width (non-)joiners; next to a blank or a digit, they are litter.
+    neighbors = text[index - 1 : index] + text[index + 1 : index + 2]
+    return (
+        text[index] in _JOINERS
+        and len(neighbors) == 2
+        and all(unicodedata.category(one)[0] in "LM" for one in neighbors)
+    )
+
+
+# Numbers and booleans
+
+
+def parse_integer(value: object, minimum: int | None = None, maximum: int | None = None) -> int:
+    """
+    Read an integer, also from text.
+
+    :param value: The value.
+    :param minimum: Lowest valid value.
+    :param maximum: Highest valid value.
+    :raises PydanticCustomError: if it is not an integer, or out of bounds.
+    """
+    number = _read_integer(value)
+    if number is None or not _is_within(number, minimum, maximum):
+        raise invalid(value, "an integer" + _bounds(minimum, maximum))
+    return number
+
+
+def parse_number(value: object, minimum: float | None = None, maximum: float | None = None) -> float:
+    """
+    Read a finite number, also from text.
+
+    :param value: The value.
+    :param minimum: Lowest valid value.
+    :param maximum: Highest valid value.
+    :raises PydanticCustomError: if it is not a number, or out of bounds.
+    """
+    number = _read_number(value)
+    if number is None or not _is_within(number, minimum, maximum):
+        raise invalid(value, "a number" + _bounds(minimum, maximum))
+    return number
+
+
+def parse_boolean(value: object) -> bool:
+    """
+    Read a boolean, also from the text that a template renders to.
+
+    :raises PydanticCustomError: if it is neither true nor false.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower() if isinstance(value, str) or type(value).__name__ in ("bool", "bool_") else ""
+    if text not in ("true", "false"):
+        raise invalid(value, "true or false")
+    return text == "true"
+
+
+def _read_number(value: object) -> float | None:
+    try:
+        if isinstance(value, str):
+            text = value.strip()
+            number = float(text) if _NUMBER.fullmatch(text) else math.nan
+        elif isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
+            number = float(value)
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _read_integer(value: object) -> int | None:
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text.partition(".")[0]) if len(text) < MAX_SHOWN and _INTEGER.fullmatch(text) else None
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    number = _read_number(value)
+    return None if number is None or number != int(number) else int(number)
+
+
+def _is_within(number: float, minimum: float | None, maximum: float | None) -> bool:
+    return (minimum is None or number >= minimum) and (maximum is None or number <= maximum)
+
+
+def _bounds(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f" from {minimum:,} to {maximum:,}"
+    return "" if minimum is None else f" of at least {minimum:,}"
+
+
+# Times
+
+
+def parse_timestamp(value: object) -> datetime:
+    """
+    Read a timestamp: ISO 8601 or a datetime with a time zone, or seconds or milliseconds since 1970.
+
+    Numbers below 100,000,000,000 are seconds, others milliseconds.
+
+    :return: In UTC, cut to milliseconds, which is what 360Learning stores.
+    :raises PydanticCustomError: if it is not a timestamp, or has no time zone.
+    """
+    read = _read_timestamp(value)
+    if read is None or read.utcoffset() is None:
+        raise invalid(value, "a timestamp with a time zone, such as 2026-12-01T09:00:00Z", _advice_for_timestamp(value))
+    try:
+        read = read.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise invalid(value, "a timestamp in the years 1 to 9999 in UTC") from None
+    # Made anew: datetimes of other libraries (pandas, pendulum) compare and print in ways of their own.
+    seconds = (read.year, read.month, read.day, read.hour, read.minute, read.second)
+    return datetime(*seconds, read.microsecond // 1000 * 1000, UTC)
+
+
+def _read_timestamp(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str):
+            text = value.strip()
+            if _EPOCH.fullmatch(text):
+                return _from_epoch(float(text))
+            return datetime.fromisoformat(text)
+        if isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool):
+            return _from_epoch(float(value))
+    except (ValueError, OverflowError):
+        pass
+    return None
+
+
+def _from_epoch(number: float) -> datetime | None:
+    if not _MIN_EPOCH <= number < _MAX_EPOCH_MILLISECONDS:
+        return None
+    milliseconds = round(number if number >= _MIN_EPOCH_MILLISECONDS else number * 1000)
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
+
+
+def _advice_for_timestamp(value: object) -> str:
+    if isinstance(value, str) and "E+" in value.upper() and _NUMBER.fullmatch(value.strip().replace(",", ".")):
+        return ". A spreadsheet has shortened this number: format the column as text, and export it again"
+    return ""
+
+
+# Lists and objects
+
+
+def parse_list(parse_item: Callable[[object], str], value: object) -> tuple[str, ...]:
+    """
+    Read a list of strings, each once.
+
+    :param parse_item: Parses one of them.
+    :param value: A list, a text with ``;`` between the values, or a JSON array.
+    :raises PydanticCustomError: naming the position of an item that is invalid.
+    """
+    if isinstance(value, str):
+        value = _from_json(value) if value.lstrip().startswith("[") else [one.strip() for one in value.split(";")]
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise invalid(value, "a list: values with ; between them, or a JSON array")
+    items: dict[str, None] = {}
+    for index, item in enumerate(value):
+        if isinstance(item, str) and (not item or item.isspace()):
+            continue
+        try:
+            if not isinstance(item, str):
+                raise invalid(item, "a string")
+            items[parse_item(item)] = None
+        except PydanticCustomError as error:
+            raise problem(problem_of(error), index=index) from None
+    return tuple(items)
+
+
+def parse_filled_list(parse_item: Callable[[object], str], value: object) -> tuple[str, ...]:
+    """Read a list as :func:`parse_list` does, and refuse an empty one."""
+    items = parse_list(parse_item, value)
+    if not items:
+        raise problem("is empty")
+    return items
+
+
+def parse_ids(value: object) -> tuple[str, ...]:
+    """Read a list of ids, each once."""
+    return parse_list(parse_id, value)
+
+
+def parse_users(value: object) -> tuple[str, ...]:
+    """Read a list of email addresses and ids of existing users, each once."""
+    return parse_list(parse_user, value)
+
+
+def parse_custom_fields(value: object) -> Mapping[str, str | date]:
+    """
+    Read values of custom fields: field id to a string or a date.
+
+    :param value: An object, or its JSON text.
+    :raises PydanticCustomError: naming the field whose value is invalid. 360Learning documents no way to clear a field
+        here, so ``null`` is refused.
+    """
+    value = _from_json(value) if isinstance(value, str) else value
+    if not isinstance(value, Mapping):
+        raise invalid(value, "a JSON object of custom field id to value")
+    return {key: _custom_value(key, value[key]) for key in sorted(value, key=str)}
+
+
+def _custom_value(key: object, value: object) -> str | date:
+    if not is_id(key):
+        raise problem(f"has the key {shown(key)}, but keys must be ids of 24 hexadecimal characters")
+    if is_missing(value):
+        raise problem(f"has no value for {key}: leave the field out, which keeps its value")
+    if isinstance(value, datetime) and value == value.replace(hour=0, minute=0, second=0, microsecond=0):
+        value = value.date()
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and math.isfinite(value):
+        value = Decimal(repr(float(value))).normalize()
+    try:
+        return parse_text(value)
+    except PydanticCustomError as error:
+        raise problem(f"of {key} {problem_of(error)}") from None
+
+
+def _from_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
