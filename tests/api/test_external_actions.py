@@ -22,7 +22,7 @@ STATISTIC = {
 
 @pytest.fixture
 def library(api):
-    """The actions on one library of one provider."""
+    """Return the actions with the library of one provider."""
 
     class Library:
         def courses(self, *courses):

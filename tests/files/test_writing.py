@@ -190,7 +190,7 @@ VALUES = [
 
 
 def plain(value):
-    """A value as CSV has it."""
+    """Return a value as in a CSV file."""
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 

@@ -11,5 +11,5 @@ from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fi
 
 @pytest.fixture
 def results(place):  # noqa: F811 - the fixture
-    """A folder for results, in each kind of store."""
+    """Return a folder for results in each kind of store."""
     return f"{place}/results"

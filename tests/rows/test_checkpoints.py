@@ -80,7 +80,7 @@ def attempt(store):
 
 @pytest.fixture
 def vanished(store):
-    """An attempt that has made a checkpoint and was then killed."""
+    """Return an attempt that was killed after a checkpoint."""
     gone = Attempt(store)
     gone.checkpoints.start(FIRST)
     gone.checkpoints.renew(LATER)

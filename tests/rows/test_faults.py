@@ -30,7 +30,7 @@ REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_
 
 @pytest.fixture
 def unfinished(sandbox, tmp_path):
-    """A run whose attempt ended in the middle; returns its folder and rows."""
+    """End an attempt in the middle of a run, and return the folder and the rows."""
     rows = people(120)
     sandbox.control.add_fault("createOrInviteUser", **REJECTED_KEY, after=80)
     with pytest.raises(AirflowFailException, match="AuthenticationError"):

@@ -176,7 +176,7 @@ def test_latency_is_a_moving_average():
 
 @pytest.fixture
 def limited(monkeypatch):
-    """A sandbox with the true limits, 400 ms away."""
+    """Run a sandbox with the documented limits and 400 ms of latency."""
     with Sandbox(settings={"delay_before_ms": 200, "delay_after_ms": 200}) as server:
         monkeypatch.setenv(CONNECTION, server.connection_json(auth="api_key_header"))
         yield server

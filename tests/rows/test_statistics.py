@@ -27,7 +27,7 @@ IMPORT = "importExternalCoursesStats"
 
 @pytest.fixture
 def sandbox(sandbox):
-    """A sandbox with two courses of the provider."""
+    """Run a sandbox with two courses of the provider."""
     courses = [
         {"external_id": name, "title": name, "launch_url": f"https://courses.test/{name}", "language": "en"}
         for name in ("c1", "c2")

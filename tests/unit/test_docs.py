@@ -181,8 +181,8 @@ def _choices(hints):
 
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
-    default_args default_pool execute execution_timeout extra from_email learning360 learning360_default login map output
-    poke_interval port reschedule retries retry_delay run_as_user schedule smtp_default start_date test tojson
+    default_args default_pool execute execution_timeout extra from_email learning360 learning360_default login map
+    output poke_interval port reschedule retries retry_delay run_as_user schedule smtp_default start_date test tojson
     trigger_rule xcom_pull
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
