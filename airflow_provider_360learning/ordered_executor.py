@@ -115,7 +115,7 @@ class OrderedExecutor(Generic[T, R]):
 
     def drain(self, timeout: float) -> Iterator[Task[T, R]]:
         """
-        Yield the tasks that end in time; those that are held are dropped.
+        Yield the tasks that end in time; held tasks are dropped.
 
         :param timeout: Seconds.
         """

@@ -79,7 +79,7 @@ def test_reads_every_source_and_writes_results_to_every_store(sandbox, source, r
 
 
 def test_writes_rejected_rows_to_rejected_path(sandbox, place):
-    rows = [{"user": "nobody@acme.test", "job": "Clerk"}]
+    rows = [{"user": "absent@acme.test", "job": "Clerk"}]
     done = bulk("update_user", rows, results_path=f"{place}/results", rejected_path=f"{place}/back", max_failures=1)
     assert done["rejected_path"] == str(path_of(place, "back", "rejected.jsonl"))
     assert json_lines(done["rejected_path"]) == rows
@@ -92,7 +92,7 @@ def test_writes_rejected_rows_to_rejected_path(sandbox, place):
         ("create_user", {"mail": "ana@acme.test"}, "invited"),
         ("update_user", {"user": GRACE_MAIL, "job": "Admiral"}, "updated"),
         ("delete_user", {"user": GRACE_MAIL}, "deleted"),
-        ("delete_user", {"user": "nobody@acme.test"}, "not_found"),
+        ("delete_user", {"user": "absent@acme.test"}, "not_found"),
         ("create_group", {"name": "Lab"}, "created"),
         ("create_group", {"name": "Sales", "parent_id": "64b1f0c2a9d3e40012ab0001"}, "already_exists"),
         ("update_group", {"group_id": SALES_GROUP_ID, "custom": "4711"}, "updated"),
@@ -114,7 +114,7 @@ def test_records_the_id_of_a_created_object(sandbox, tmp_path):
 
 def test_uses_the_given_connection(sandbox, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_CONN_SECOND_COMPANY", sandbox.connection_json(limits=UNLIMITED))
-    monkeypatch.setenv(CONNECTION, "learning360://nobody")
+    monkeypatch.setenv(CONNECTION, "learning360://absent")
     bulk("create_user", people(1), results_path=tmp_path, learning360_conn_id="second_company")
     assert outcomes_in(tmp_path) == ["created"]
 
@@ -217,7 +217,7 @@ def test_a_failed_task_returns_its_summary(sandbox, tmp_path):
 def bad_rows():
     """Return the changes that make 37 rows invalid, in different ways."""
     ways = [
-        {"mail": "nobody"},
+        {"mail": "absent"},
         {"mail": "no body@acme.test"},
         {"mail": ""},
         {"role": "boss"},

@@ -183,7 +183,7 @@ def limited(monkeypatch):
 
 
 def test_at_400_ms_one_task_has_several_requests_under_way_and_stays_within_the_limit(limited, tmp_path):
-    rows = [{"user": f"nobody{number}@acme.test", "group_id": ROOT_GROUP_ID} for number in range(16)]
+    rows = [{"user": f"absent{number}@acme.test", "group_id": ROOT_GROUP_ID} for number in range(16)]
     bulk("add_user_to_group", rows, results_path=tmp_path, max_failures=16)
     sent = limited.control.journal()
     assert [entry["status"] for entry in sent] == [400] * 16

@@ -44,7 +44,7 @@ def sandbox(sandbox):
 
 def test_writes_one_result_per_row(sandbox, results):
     sandbox.control.add_fault("deleteUser", kind="status", status=503, mentions=ADMIN_MAIL)
-    rows = [{"user": GRACE_MAIL}, {"user": "x@acme.test"}, {"user": ADMIN_MAIL}, {"user": "nobody"}]
+    rows = [{"user": GRACE_MAIL}, {"user": "x@acme.test"}, {"user": ADMIN_MAIL}, {"user": "absent"}]
     with pytest.raises(AirflowFailException, match="2 of 4 rows were rejected"):
         bulk(
             "delete_user",
@@ -65,7 +65,7 @@ def test_writes_one_result_per_row(sandbox, results):
         **{"row": 3, "key": ADMIN_MAIL, "outcome": "failed"},
         **{**nothing, "error_code": "…", "retryable": True},
     }
-    assert lines[3] == {"row": 4, "key": "nobody", "outcome": "invalid", **nothing, "error_code": "invalid"}
+    assert lines[3] == {"row": 4, "key": "absent", "outcome": "invalid", **nothing, "error_code": "invalid"}
     assert messages[0] is None
     assert "check the id or email address" in messages[1]
     assert "360Learning failed" in messages[2]
@@ -118,7 +118,7 @@ def test_rejected_rows_of_a_parquet_file_are_json_lines(sandbox, tmp_path):
     time = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
     rows = [
         {"user": user, "custom": 7, "to_be_deactivated_at": time, "password": "planted-secret"}
-        for user in ("x@acme.test", GRACE_MAIL, "nobody")
+        for user in ("x@acme.test", GRACE_MAIL, "absent")
     ]
     file = put_parquet(tmp_path / "in.parquet", rows)
     bulk("update_user", file, results_path=tmp_path / "r", on_invalid="skip", max_failures=1)
@@ -232,7 +232,7 @@ def sources_with_a_password(tmp_path):
     fine = [row | {"password": SECRET} for row in people(60)]
     faulty = [
         {"mail": REFUSED, "mode": "create_active", "password": SECRET},
-        {"mail": "nobody", "mode": "create_active", "password": SECRET},
+        {"mail": "absent", "mode": "create_active", "password": SECRET},
         {"mail": "ivy@acme.test", "mode": "invite", "password": SECRET},
     ]
     rows = fine + faulty

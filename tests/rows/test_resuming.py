@@ -149,14 +149,14 @@ def test_merges_counts_and_rejected_rows_of_all_attempts(sandbox, tmp_path):
     rows = people(150)
     for number, mail in enumerate(elsewhere):
         rows[10 + 60 * number]["mail"] = mail
-    rows[50]["mail"] = "nobody"
+    rows[50]["mail"] = "absent"
     arguments = {"results_path": tmp_path, "on_invalid": "skip", "defaults": {"if_exists": "fail"}, "max_failures": 3}
     with ended_early(sandbox, "createOrInviteUser", after=100):
         bulk("create_user", rows, **arguments)
     done = bulk("create_user", rows, **arguments)
     assert done["outcomes"] == dict(Counter(outcomes_in(tmp_path))) == {"created": 146, "invalid": 1, "refused": 3}
     back = files_in(tmp_path)["rejected/rejected.jsonl"].decode().splitlines()
-    assert [json.loads(line)["mail"] for line in back] == [elsewhere[0], "nobody", *elsewhere[1:]]
+    assert [json.loads(line)["mail"] for line in back] == [elsewhere[0], "absent", *elsewhere[1:]]
 
 
 def test_clearing_a_finished_run_starts_over(sandbox, results):
@@ -335,7 +335,7 @@ def test_sends_no_file_that_changed_after_the_check(sandbox, tmp_path):
 def test_retry_failed_only_sends_retryable_rows_only(sandbox, results):
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, mentions="person2@")
     sandbox.control.settings(mails_of_other_companies=["person3@acme.test"])
-    rows = [*people(4), {"mail": "nobody"}]
+    rows = [*people(4), {"mail": "absent"}]
     arguments = {"results_path": results, "on_invalid": "skip"}
     with pytest.raises(AirflowFailException, match="2 of 5 rows were rejected"):
         bulk("create_user", rows, **arguments, impatient=True)
@@ -349,7 +349,7 @@ def test_retry_failed_only_sends_retryable_rows_only(sandbox, results):
     assert second[1]["outcome"] == "created"
     assert [one for one in second if one["row"] != 2] == [one for one in first if one["row"] != 2], "results that stay"
     back = files_in(results)["rejected/rejected.jsonl"].decode().splitlines()
-    assert [json.loads(line)["mail"] for line in back] == ["person3@acme.test", "nobody"]
+    assert [json.loads(line)["mail"] for line in back] == ["person3@acme.test", "absent"]
 
 
 def test_retry_failed_only_resumes(sandbox, tmp_path):

@@ -172,7 +172,7 @@ def test_derives_completed_at_from_a_progress_of_100(sandbox, statistics, row, s
     [
         ({"external_id": " "}, "external_id", "is missing or empty"),
         ({"mail": "grace"}, "mail", "an email address"),
-        ({"mail": "nobody@acme.test"}, "mail", "which no user in 360Learning has"),
+        ({"mail": "absent@acme.test"}, "mail", "which no user in 360Learning has"),
         ({"mail": LINUS_MAIL}, "mail", "an invited person must accept first"),
         ({"progress": -1}, "progress", "from 0 to 100"),
         ({"progress": 101}, "progress", "from 0 to 100"),
@@ -223,7 +223,7 @@ def test_refuses_a_duplicate_attempt(sandbox, statistics, results):
 
 
 def test_verifies_users_with_one_listing_or_not_at_all(sandbox, statistics, results):
-    rows = [*several(30), statistic(40, mail="nobody@acme.test")]
+    rows = [*several(30), statistic(40, mail="absent@acme.test")]
     with pytest.raises(AirflowFailException):
         statistics(rows)
     assert operations(sandbox) == ["getUsers"]
