@@ -8,7 +8,17 @@ fail at once on the others.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict, Unpack
+
+
+class RequestDetails(TypedDict, total=False):
+    """Keyword arguments of :class:`Learning360Error`: the request and its response."""
+
+    operation: str | None
+    status: int | None
+    code: str | None
+    url: str | None
+    retry_after: float | None
 
 
 class Learning360Error(Exception):
@@ -73,8 +83,7 @@ class InvalidRequestError(Learning360Error, ValueError):
     :param argument: Name of the argument, if known, e.g. ``other_group_ids[1]``.
     """
 
-    # Any: the keyword arguments of the root class.
-    def __init__(self, message: str, *, argument: str | None = None, **details: Any) -> None:
+    def __init__(self, message: str, *, argument: str | None = None, **details: Unpack[RequestDetails]) -> None:
         super().__init__(message, **details)
         self.argument = argument
 
@@ -108,8 +117,7 @@ class TransportError(Learning360Error):
 
     transient = True
 
-    # Any: the keyword arguments of the root class.
-    def __init__(self, message: str, *, sent: bool = True, **details: Any) -> None:
+    def __init__(self, message: str, *, sent: bool = True, **details: Unpack[RequestDetails]) -> None:
         super().__init__(message, **details)
         self.sent = sent
 

@@ -9,11 +9,11 @@ loop; another action goes through its ``steps``.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
@@ -69,6 +69,12 @@ class WriteSpec:
     rows_per_request: int = 1
 
 
+class HasClient(Protocol):
+    """An adapter of some API version, which has the client that makes its calls."""
+
+    client: Client
+
+
 class BoundAction(Generic[P, R_co]):
     """
     An action of one client.
@@ -77,7 +83,7 @@ class BoundAction(Generic[P, R_co]):
     :param action: The action.
     """
 
-    def __init__(self, adapter: ApiAdapter, action: Action[P, R_co]) -> None:
+    def __init__(self, adapter: HasClient, action: Action[P, R_co]) -> None:
         self._adapter = adapter
         self._action = action
         self.name = action.name
@@ -109,7 +115,7 @@ class BoundAction(Generic[P, R_co]):
         """
         return self._adapter.client.run(self._steps_of(arguments))
 
-    def arguments(self, values: dict[str, Any]) -> ActionArguments:
+    def arguments(self, values: Mapping[str, object]) -> ActionArguments:
         """
         Return valid arguments.
 
@@ -144,6 +150,7 @@ class Action(Generic[P, R_co]):
     :param check: Refuses arguments that this version of the API does not support.
     """
 
+    # Any: the parameters of a function are those of its own class and model, of which P knows only the fields.
     def __init__(
         self,
         function: Callable[[Any, Any], ActionSteps[R_co]],
@@ -162,9 +169,9 @@ class Action(Generic[P, R_co]):
     def __get__(self, adapter: None, owner: type) -> Action[P, R_co]: ...
 
     @overload
-    def __get__(self, adapter: object, owner: type | None = None) -> BoundAction[P, R_co]: ...
+    def __get__(self, adapter: HasClient, owner: type | None = None) -> BoundAction[P, R_co]: ...
 
-    def __get__(self, adapter: Any, owner: type | None = None) -> Action[P, R_co] | BoundAction[P, R_co]:
+    def __get__(self, adapter: HasClient | None, owner: type | None = None) -> Action[P, R_co] | BoundAction[P, R_co]:
         """Bind the action to its adapter, and so to its client."""
         return self if adapter is None else BoundAction(adapter, self)
 
@@ -197,7 +204,7 @@ class ApiAdapter:
         self.client = client
 
     @cached_property
-    def actions(self) -> dict[str, BoundAction[..., Any]]:
+    def actions(self) -> dict[str, BoundAction[..., object]]:
         """All actions by name."""
         names = sorted(
             {name for kind in type(self).__mro__ for name, found in vars(kind).items() if isinstance(found, Action)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from airflow_provider_360learning.api.actions import BoundAction, action
 from airflow_provider_360learning.api.client import Client
@@ -97,7 +97,7 @@ class LearningApi(ReadsCourseAttempts, Protocol):
         ...
 
     @property
-    def actions(self) -> dict[str, BoundAction[..., Any]]:
+    def actions(self) -> dict[str, BoundAction[..., object]]:
         """All actions by name."""
         ...
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
@@ -74,9 +74,9 @@ class PreconnectingAdapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> ProxyManager:
         """Set the pools of connections through a proxy."""
-        manager = super().proxy_manager_for(*arguments, **options)
+        manager: ProxyManager = super().proxy_manager_for(*arguments, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from airflow_provider_360learning.api.auth import Auth
 from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint
-from airflow_provider_360learning.api.types import Call, Settings
+from airflow_provider_360learning.api.types import Call, JsonObject, JsonValue, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 
@@ -68,7 +66,6 @@ def encode_segment(name: str, value: object, endpoint: Endpoint) -> str:
     return quote(text, safe="")
 
 
-# Any: see :class:`~.types.Call`.
-def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
+def without_nones(values: JsonObject) -> dict[str, JsonValue]:
     """Return a body or a query without its ``None`` values."""
     return {name: value for name, value in values.items() if value is not None}

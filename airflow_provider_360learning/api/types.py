@@ -11,6 +11,9 @@ R = TypeVar("R")
 #: A value that JSON can express.
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 JsonObject: TypeAlias = "Mapping[str, JsonValue]"
+#: An object of a response. ``Any``, because keys and types are those that are documented, and only the keys that an
+#: endpoint requires are checked.
+ResponseObject: TypeAlias = "Mapping[str, Any]"
 
 #: How requests authenticate.
 AuthMethod = Literal["oauth2", "api_key_header", "api_key_query"]
@@ -43,11 +46,10 @@ class Call:
 
     operation: str
     path: Mapping[str, str] = field(default_factory=dict)
-    # Any: bodies are built in several steps, whose values mypy would only know as objects.
-    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    query: JsonObject = field(default_factory=dict, repr=False)
     #: Hidden from ``repr``: it may contain passwords, and that of the token request contains the API key.
-    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    read: Callable[[ReadableBody], Any] | None = field(default=None, repr=False)
+    body: JsonObject = field(default_factory=dict, repr=False)
+    read: Callable[[ReadableBody], object] | None = field(default=None, repr=False)
 
 
 #: An action as a generator: it yields calls, receives their responses (or their errors) and returns a result.

@@ -142,8 +142,8 @@ class RedisStore:
         )
         return float(seconds)
 
-    # Any: arguments and results of the script differ by command.
-    def _run(self, command: str, keys: Sequence[str], **arguments: Any) -> Any:
+    # Any: the result differs by command.
+    def _run(self, command: str, keys: Sequence[str], **arguments: object) -> Any:
         """
         Run a command of the script.
 

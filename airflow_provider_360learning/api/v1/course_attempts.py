@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from airflow_provider_360learning.api.actions import ApiAdapter
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import Attempt, AttemptSink, AttemptsSummary, DateField
-from airflow_provider_360learning.api.types import Call
+from airflow_provider_360learning.api.types import Call, ResponseObject
 from airflow_provider_360learning.api.v1.complete_reader import CompleteReader, Size, Window, WindowResponse
 from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.v1.timestamps import milliseconds_of, read_timestamp, text_of
@@ -151,8 +151,8 @@ def read_course_stats(
 def _attempts(response: JsonStream) -> Iterator[list[Attempt]]:
     """Flatten course statistics: one list for each user and course."""
     for _ in response.items():
-        course: Any = None
-        held_back: list[Any] = []
+        course: ResponseObject | None = None
+        held_back: list[ResponseObject] = []
         seen = set()
         for name in response.names():
             seen.add(name)
@@ -172,7 +172,7 @@ def _attempts(response: JsonStream) -> Iterator[list[Attempt]]:
     response.end()
 
 
-def _attempts_of_user(course: Mapping[str, Any] | None, statistic: Mapping[str, Any]) -> list[Attempt]:
+def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) -> list[Attempt]:
     new = tuple.__new__
     try:
         user = statistic["user"] or {}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
 from airflow_provider_360learning.api.models.courses import (
@@ -21,7 +20,7 @@ from airflow_provider_360learning.api.results import (
     CourseAttempt,
     CourseRecord,
 )
-from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
 from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
@@ -99,5 +98,5 @@ class CourseActions(ApiAdapter):
         return {"group_id": arguments.group_id, "outcome": outcome, "items": len(courses) + len(sessions)}
 
 
-def _catalog_items(response: Mapping[str, Any], kind: str) -> list[CatalogItem]:
+def _catalog_items(response: ResponseObject, kind: str) -> list[CatalogItem]:
     return [{"id": item.get("_id"), "name": item.get("name")} for item in response.get(kind) or ()]

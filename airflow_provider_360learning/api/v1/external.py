@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
 from airflow_provider_360learning.api.models.external import (
@@ -17,7 +15,7 @@ from airflow_provider_360learning.api.models.external import (
 )
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
-from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v1.timestamps import v1_timestamp
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
@@ -49,7 +47,7 @@ class ExternalActions(ApiAdapter):
         :return: For each course why it was refused, or ``None``; see :func:`_refusals`.
         """
         courses = [_v1_course(course) for course in arguments.courses]
-        body = {"authorId": arguments.author_id, "externalCourses": courses}
+        body: JsonObject = {"authorId": arguments.author_id, "externalCourses": courses}
         response = yield Call("importExternalCourses", path=_library(arguments), body=body)
         return _refusals(response, len(courses))
 
@@ -106,7 +104,7 @@ def _library(
     return {"group_id": arguments.group_id, "external_platform": arguments.external_platform}
 
 
-def _v1_course(course: ExternalCourse) -> dict[str, Any]:
+def _v1_course(course: ExternalCourse) -> JsonObject:
     return without_nones(
         {
             "externalId": course.external_id,
@@ -125,7 +123,7 @@ def _v1_course(course: ExternalCourse) -> dict[str, Any]:
     )
 
 
-def _v1_statistic(statistic: ExternalStatistic) -> dict[str, Any]:
+def _v1_statistic(statistic: ExternalStatistic) -> JsonObject:
     # v1 derives what is left out in ways that are not documented, so that everything is sent.
     completed = statistic.completed_at
     if completed is None and statistic.progress == 100:
@@ -145,7 +143,7 @@ def _v1_statistic(statistic: ExternalStatistic) -> dict[str, Any]:
     )
 
 
-def _refusals(response: Any, count: int) -> list[str | None]:
+def _refusals(response: object, count: int) -> list[str | None]:
     """
     Return why each of the items of a request was refused, ``None`` where it was not.
 
@@ -160,7 +158,7 @@ def _refusals(response: Any, count: int) -> list[str | None]:
     return [None] * count
 
 
-def _refusal(item: Mapping[str, Any]) -> str | None:
+def _refusal(item: ResponseObject) -> str | None:
     if item.get("error"):
         return str(item["error"])
     status = str(item.get("status") or "")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.groups import (
@@ -27,7 +24,7 @@ from airflow_provider_360learning.api.results import (
     RemovedFromGroup,
     UpdatedGroup,
 )
-from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v1.formats import V1_ROLES, check_role
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -40,7 +37,7 @@ from airflow_provider_360learning.exceptions import (
 _MEMBER_LISTS: dict[str, Role] = {"users": "learner", "coaches": "coach", "authors": "editor", "admins": "admin"}
 
 
-def _neutral_group(item: Mapping[str, Any]) -> GroupRecord:
+def _neutral_group(item: ResponseObject) -> GroupRecord:
     return {
         "group_id": item.get("_id"),
         "name": item.get("name"),
@@ -70,7 +67,7 @@ class GroupActions(ApiAdapter):
         found = yield from self._find_group(name, parent_id)
         if found is not None:
             return (yield from self._handle_existing_group(arguments, found))
-        body = {"name": name, "public": arguments.public, "custom": arguments.custom, "parent": parent_id}
+        body: JsonObject = {"name": name, "public": arguments.public, "custom": arguments.custom, "parent": parent_id}
         try:
             response = yield Call("createGroup", body=body)
         except OutcomeUnknownError as unknown:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.models.parsers import is_id, normalized
 from airflow_provider_360learning.api.models.paths import (
@@ -26,7 +23,7 @@ from airflow_provider_360learning.api.results import (
     PathSessionStatistic,
     UserRecord,
 )
-from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
 from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.exceptions import (
@@ -208,7 +205,7 @@ class PathActions(ApiAdapter):
         return mail
 
 
-def _neutral_statistic(session_id: str, path_id: str | None, item: Mapping[str, Any]) -> PathSessionStatistic:
+def _neutral_statistic(session_id: str, path_id: str | None, item: ResponseObject) -> PathSessionStatistic:
     seconds = item.get("totalTimeSpentInSeconds")
     detailed = item.get("detailedStatus")
     status = detailed.get("type") if isinstance(detailed, dict) else detailed

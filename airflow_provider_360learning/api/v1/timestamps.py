@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
@@ -34,7 +33,7 @@ def v1_timestamp(value: datetime | None) -> str | None:
     return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def read_timestamp(name: str, value: Any) -> str | None:
+def read_timestamp(name: str, value: object) -> str | None:
     """
     Read a timestamp of a response; one without a time zone is taken for UTC (assumption).
 
@@ -45,8 +44,10 @@ def read_timestamp(name: str, value: Any) -> str | None:
     """
     if not value:
         return None
-    try:
-        read = datetime.fromisoformat(value)
-        return v1_timestamp(read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
-    except (TypeError, ValueError, OverflowError):
-        raise UnexpectedResponseError(f"360Learning's response cannot be used: {name} is not a timestamp") from None
+    if isinstance(value, str):
+        try:
+            read = datetime.fromisoformat(value)
+            return v1_timestamp(read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            pass
+    raise UnexpectedResponseError(f"360Learning's response cannot be used: {name} is not a timestamp")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
 from airflow_provider_360learning.api.models.parsers import is_id
@@ -25,7 +25,7 @@ from airflow_provider_360learning.api.results import (
     UserRecord,
     UserRole,
 )
-from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v1.formats import (
     NEUTRAL_ROLES,
     V1_ROLES,
@@ -67,7 +67,7 @@ _EVENTS: dict[str, Literal["created", "invited", "updated", "user_exists", "invi
 }
 
 
-def neutral_user(item: Mapping[str, Any]) -> UserRecord:
+def neutral_user(item: ResponseObject) -> UserRecord:
     """Read a user of any v1 route."""
     return {
         "user_id": item.get("_id"),
@@ -204,7 +204,7 @@ class UserActions(ApiAdapter):
         ]
 
     def _created(
-        self, arguments: CreateUser, event: Literal["created", "invited", "updated"], response: Mapping[str, Any]
+        self, arguments: CreateUser, event: Literal["created", "invited", "updated"], response: ResponseObject
     ) -> ActionSteps[CreatedUser]:
         """Return what a response reports, and log what was not asked for."""
         mail, user_id = arguments.mail, response.get("_id")
@@ -272,7 +272,7 @@ class UserActions(ApiAdapter):
         return str(found["user_id"])
 
 
-def _creation_body(arguments: CreateUser) -> dict[str, Any]:
+def _creation_body(arguments: CreateUser) -> JsonObject:
     return {
         "mail": arguments.mail,
         **v1_profile(arguments),
@@ -307,6 +307,6 @@ def _users(response: JsonStream) -> Iterator[UserRecord]:
     response.end()
 
 
-def _several_roles(roles: Any) -> list[str]:
+def _several_roles(roles: Sequence[str] | str | None) -> list[str]:
     """Read the roles of one group; that they are a list is an assumption."""
     return [roles] if isinstance(roles, str) else list(roles or ())
