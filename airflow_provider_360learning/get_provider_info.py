@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, TypedDict
 
 from airflow_provider_360learning.connections.form import connection_type_info
 
@@ -13,7 +13,20 @@ CONFIG_SECTION = "learning360"
 _INTEGRATION = "360Learning"
 
 
-def _option(type_: str, default: str, description: str, example: str | None = None) -> dict[str, Any]:
+OptionType = Literal["string", "integer", "float", "boolean"]
+
+
+class ConfigOption(TypedDict):
+    """An option of the Airflow configuration."""
+
+    description: str
+    version_added: str
+    type: OptionType
+    example: str | None
+    default: str
+
+
+def _option(type_: OptionType, default: str, description: str, example: str | None = None) -> ConfigOption:
     return {
         "description": description,
         "version_added": "0.1.0",
@@ -23,7 +36,7 @@ def _option(type_: str, default: str, description: str, example: str | None = No
     }
 
 
-CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
+CONFIG_OPTIONS: dict[str, ConfigOption] = {
     "pool": _option(
         "string",
         "",
@@ -83,11 +96,11 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _modules(*names: str) -> list[dict[str, Any]]:
+def _modules(*names: str) -> list[dict[str, object]]:
     return [{"integration-name": _INTEGRATION, "python-modules": [f"{PACKAGE}.{name}" for name in names]}]
 
 
-def get_provider_info() -> dict[str, Any]:
+def get_provider_info() -> dict[str, object]:
     """Return the description of the package (entry point ``apache_airflow_provider``)."""
     return {
         "package-name": DISTRIBUTION,

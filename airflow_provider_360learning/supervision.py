@@ -13,22 +13,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psutil
 
 log = logging.getLogger(__name__)
 
 
-def is_supervised(task_instance: Any) -> bool:
+def is_supervised(task_instance: object) -> bool:
     """
     Return whether Airflow started this process for one attempt of a task, with its parent as supervisor.
 
     Processes of ``dag.test()``, ``airflow tasks test``, scripts and triggers have no supervisor: it means nothing
     there if the parent process, perhaps a shell, ends.
 
-    :param task_instance: The running task instance, or ``None`` outside a task. ``Any``, because each Airflow line has
-        a class of its own.
+    :param task_instance: The running task instance, or ``None`` outside a task. Its class depends on the Airflow line.
     """
     if hasattr(task_instance, "raw"):  # Airflow 2: true under `airflow tasks run --raw`, which supervisors start
         return bool(task_instance.raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,7 +34,7 @@ class ConnectionModel(BaseModel):
     labels: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def read(cls, connection: Connection, extra: Any) -> Self:
+    def read(cls, connection: Connection, extra: object) -> Self:
         """
         Validate a connection.
 
@@ -42,7 +42,7 @@ class ConnectionModel(BaseModel):
         :param extra: Its extra, as Airflow has decoded it.
         :raises InvalidConnectionError: naming every invalid field and what was expected, without any secret.
         """
-        if _is_json_object(connection, extra):
+        if _is_json_object(extra, connection.extra):
             try:
                 return cls.model_validate(cls.values(connection, extra))
             except ValidationError as error:
@@ -54,14 +54,14 @@ class ConnectionModel(BaseModel):
         raise InvalidConnectionError(f"Connection {connection.conn_id!r}, {'; '.join(problems)}")
 
     @classmethod
-    def values(cls, connection: Connection, extra: Mapping[str, Any]) -> dict[str, Any]:
+    def values(cls, connection: Connection, extra: Mapping[str, object]) -> dict[str, object]:
         """
         Return the values that are not empty, by their place in the connection.
 
         :param connection: The connection.
         :param extra: Its extra.
         """
-        values = {name: getattr(connection, name) for name in _STANDARD_FIELDS}
+        values: dict[str, object] = {name: getattr(connection, name) for name in _STANDARD_FIELDS}
         values["port"] = connection.port or None  # the connection form sends 0 for none
         for name, value in extra.items():
             values[f"extra.{name}"] = value.strip() if isinstance(value, str) else value
@@ -77,7 +77,7 @@ class ConnectionModel(BaseModel):
         return f"field {field} ({label}): {text}" if label else f"field {field}: {text}"
 
 
-def parse_seconds(value: Any) -> float:
+def parse_seconds(value: object) -> float:
     """
     Read a number of seconds, also from text.
 
@@ -89,7 +89,7 @@ def parse_seconds(value: Any) -> float:
     return seconds
 
 
-def parse_existing_path(value: Any) -> str:
+def parse_existing_path(value: object) -> str:
     """
     Return the path of a file that exists on this machine.
 
@@ -100,11 +100,10 @@ def parse_existing_path(value: Any) -> str:
     return str(value)
 
 
-def _is_json_object(connection: Connection, extra: Any) -> bool:
+def _is_json_object(extra: object, text: str | None) -> TypeGuard[Mapping[str, object]]:
     """Return whether the extra is a JSON object; Airflow decodes one that it cannot read to an empty object."""
     if not isinstance(extra, Mapping):
         return False
-    text = connection.extra
     if extra or not text or not text.strip():
         return True
     try:

@@ -8,7 +8,7 @@ the functions here derive from the same data. Airflow imports this module at eve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from wtforms import Field
@@ -22,7 +22,7 @@ US_BASE_URL = "https://app.us.360learning.com"
 #: Labels of the standard fields.
 LABELS: Mapping[str, str] = {"host": "Base URL", "login": "Company ID", "password": "API key"}
 
-_BEHAVIOUR: dict[str, Any] = {
+_BEHAVIOUR: dict[str, object] = {
     "hidden-fields": ["port", "schema"],
     "relabeling": dict(LABELS),
     "placeholders": {
@@ -32,7 +32,26 @@ _BEHAVIOUR: dict[str, Any] = {
     },
 }
 
-EXTRA_FIELDS: dict[str, dict[str, Any]] = {
+
+class FieldSchema(TypedDict, total=False):
+    """JSON schema of an extra field."""
+
+    type: list[str]
+    enum: list[str]
+    default: str | float
+    minimum: float
+    format: str
+
+
+class ExtraField(TypedDict):
+    """An extra field of the connection form."""
+
+    label: str
+    description: str
+    schema: FieldSchema
+
+
+EXTRA_FIELDS: dict[str, ExtraField] = {
     "api_version": {
         "label": "API version",
         "description": "Version of the 360Learning API.",
@@ -85,6 +104,7 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+# Any: the types of the fields differ.
 def default_of(field: str) -> Any:
     """
     Return the value of an extra field that a connection leaves out.
@@ -94,7 +114,7 @@ def default_of(field: str) -> Any:
     return EXTRA_FIELDS[field]["schema"].get("default")
 
 
-def connection_type_info(hook_class_name: str) -> dict[str, Any]:
+def connection_type_info(hook_class_name: str) -> dict[str, object]:
     """
     Return the entry of this connection type in the provider info.
 
@@ -109,7 +129,7 @@ def connection_type_info(hook_class_name: str) -> dict[str, Any]:
     }
 
 
-def ui_field_behaviour() -> dict[str, Any]:
+def ui_field_behaviour() -> dict[str, object]:
     """Return the result of the hook's ``get_ui_field_behaviour`` (Airflow before 3.2)."""
     return {key.replace("-", "_"): value for key, value in _BEHAVIOUR.items()}
 
@@ -119,7 +139,7 @@ def connection_form_widgets() -> dict[str, Field]:
     return {name: _widget(field) for name, field in EXTRA_FIELDS.items()}
 
 
-def _widget(field: Mapping[str, Any]) -> Field:
+def _widget(field: ExtraField) -> Field:
     """Return a form field, in one of the few classes that Airflow accepts; numbers and objects are entered as text."""
     from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from wtforms import PasswordField, StringField

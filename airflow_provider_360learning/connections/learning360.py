@@ -20,6 +20,7 @@ from airflow_provider_360learning.connections.form import EU_BASE_URL, EXTRA_FIE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+    from pydantic_core import ErrorDetails
 
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
@@ -38,7 +39,7 @@ class Address(NamedTuple):
     port: int | None
 
 
-def parse_credential(value: Any) -> str:
+def parse_credential(value: object) -> str:
     """
     Return a company ID or an API key without blanks around it.
 
@@ -50,7 +51,7 @@ def parse_credential(value: Any) -> str:
     return text
 
 
-def parse_secret(value: Any) -> SecretStr:
+def parse_secret(value: object) -> SecretStr:
     """Return an API key; see :func:`parse_credential`."""
     return SecretStr(parse_credential(value))
 
@@ -81,7 +82,7 @@ def parse_base_url(address: Address) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
-def parse_token_path(value: Any) -> str:
+def parse_token_path(value: object) -> str:
     """
     Return the path of the token endpoint.
 
@@ -93,7 +94,7 @@ def parse_token_path(value: Any) -> str:
     return path
 
 
-def parse_proxy(value: Any) -> SecretStr:
+def parse_proxy(value: object) -> SecretStr:
     """
     Return the URL of a proxy.
 
@@ -105,7 +106,7 @@ def parse_proxy(value: Any) -> SecretStr:
     return SecretStr(text)
 
 
-def parse_limits(value: Any) -> Any:
+def parse_limits(value: object) -> dict[str, object]:
     """
     Return a JSON object, also from its text.
 
@@ -121,7 +122,7 @@ def parse_limits(value: Any) -> Any:
     return {str(name): requests_per_window for name, requests_per_window in value.items()}
 
 
-def parse_requests(value: Any) -> int:
+def parse_requests(value: object) -> int:
     """
     Read a number of requests per window.
 
@@ -169,9 +170,10 @@ class Learning360Connection(ConnectionModel):
     )
 
     @classmethod
-    def values(cls, connection: Connection, extra: Mapping[str, Any]) -> dict[str, Any]:
+    def values(cls, connection: Connection, extra: Mapping[str, object]) -> dict[str, object]:
         """See :meth:`ConnectionModel.values`; the base URL has several fields."""
-        values = super().values(connection, extra)
+        # Any: host, schema and port have the types of Airflow's connections.
+        values: dict[str, Any] = super().values(connection, extra)
         values["host"] = Address(values.get("host"), values.pop("schema", None), values.pop("port", None))
         values.pop("conn_type", None)
         return values
@@ -187,7 +189,7 @@ class Learning360Connection(ConnectionModel):
         return limits
 
     @classmethod
-    def _describe(cls, error: Any) -> str:
+    def _describe(cls, error: ErrorDetails) -> str:
         if error["type"] == "extra_forbidden":
             return f"field {error['loc'][0]}: is unknown; known are {', '.join(EXTRA_FIELDS)}"
         return super()._describe(error)

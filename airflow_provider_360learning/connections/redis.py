@@ -35,7 +35,7 @@ ConnectionType = Literal["redis", "rediss"]
 CertificateCheck = Literal["required", "optional", "none"]
 
 
-def parse_host(value: Any) -> str:
+def parse_host(value: object) -> str:
     """
     Return the name or address of a host.
 
@@ -50,12 +50,12 @@ def parse_host(value: Any) -> str:
     return host
 
 
-def parse_password(value: Any) -> SecretStr | None:
+def parse_password(value: object) -> SecretStr | None:
     """Return a password, or ``None`` for the words that mean none."""
     return None if str(value).lower() in _NO_PASSWORD else SecretStr(str(value))
 
 
-def parse_port(value: Any) -> int:
+def parse_port(value: object) -> int:
     """
     Read the number of a port.
 
@@ -64,7 +64,7 @@ def parse_port(value: Any) -> int:
     return parse_integer(value, minimum=1, maximum=65535)
 
 
-def parse_database(value: Any) -> int:
+def parse_database(value: object) -> int:
     """
     Read the number of a database.
 
@@ -73,16 +73,16 @@ def parse_database(value: Any) -> int:
     return parse_integer(value, minimum=0)
 
 
-def parse_switch(value: Any) -> bool:
+def parse_switch(value: object) -> bool:
     """
     Read a boolean, also from the texts of a URI.
 
     :raises PydanticCustomError: if it is none.
     """
-    return _BOOLEANS[value] if value in _BOOLEANS else parse_boolean(value)
+    return _BOOLEANS[value] if isinstance(value, str) and value in _BOOLEANS else parse_boolean(value)
 
 
-def parse_no_cluster(value: Any) -> Literal[False]:
+def parse_no_cluster(value: object) -> Literal[False]:
     """
     Refuse a cluster.
 
@@ -165,6 +165,7 @@ class RedisConnection(ConnectionModel):
     def _database(self) -> int:
         return self.database_in_path if self.database is None else self.database
 
+    # Any: arguments of several types.
     def _tls_arguments(self) -> dict[str, Any]:
         if not _has_tls(vars(self)):
             return {}
@@ -176,5 +177,5 @@ class RedisConnection(ConnectionModel):
         }
 
 
-def _has_tls(values: Mapping[str, Any]) -> bool:
+def _has_tls(values: Mapping[str, object]) -> bool:
     return values.get("ssl") is True or values.get("conn_type") == "rediss"

@@ -52,8 +52,7 @@ class Learning360Hook(BaseHook):
 
     :param learning360_conn_id: The connection to use.
     :param task: The running task, if there is one: its ``pool_slots`` are its share of the limits with the rate
-        limiter ``pool_slots``. By default the task of Airflow's current context. ``Any``, because each Airflow line has
-        classes of its own.
+        limiter ``pool_slots``. By default the task of Airflow's current context. Its class depends on the Airflow line.
     :param max_attempts: Maximum number of times that one call is sent.
     :param max_wait: Maximum number of seconds that one call waits for the rate limits; by default as configured.
     :param before_sending: Called before each request is sent, after its wait. What it raises ends the call.
@@ -70,7 +69,7 @@ class Learning360Hook(BaseHook):
         self,
         learning360_conn_id: str = default_conn_name,
         *,
-        task: Any = None,
+        task: object = None,
         max_attempts: int = MAX_ATTEMPTS,
         max_wait: float | None = None,
         before_sending: Callable[[], None] = lambda: None,
@@ -84,7 +83,7 @@ class Learning360Hook(BaseHook):
         self._before_sending = before_sending
 
     @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+    def get_ui_field_behaviour(cls) -> dict[str, object]:
         """Return the standard fields of the connection form (Airflow before 3.2)."""
         return form.ui_field_behaviour()
 
@@ -118,7 +117,7 @@ class Learning360Hook(BaseHook):
         """
         loop = asyncio.get_running_loop()
 
-        def get_connection(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+        def get_connection(conn_id: str) -> tuple[Connection, object]:
             # Called in a thread of the executor, but on both lines only the loop can request a connection from Airflow.
             return asyncio.run_coroutine_threadsafe(_get_async_connection(conn_id), loop).result()
 
@@ -192,14 +191,14 @@ class Learning360Hook(BaseHook):
         return connection.version.adapter(client)
 
 
-async def _get_async_connection(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+async def _get_async_connection(conn_id: str) -> tuple[Connection, object]:
     from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
     connection = await get_async_connection(conn_id)
     return connection, await get_async_extra_dejson(connection)
 
 
-def _current_context() -> Mapping[str, Any]:
+def _current_context() -> Mapping[str, object]:
     from airflow.providers.common.compat.sdk import get_current_context
 
     try:

@@ -6,9 +6,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import psutil
 from airflow.providers.common.compat.sdk import BaseHook, conf
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 Backend = Literal["host", "redis", "pool_slots"]
 
 #: Returns a connection by its id, and its extra, decoded.
-ConnectionGetter: TypeAlias = "Callable[[str], tuple[Connection, Mapping[str, Any]]]"
+ConnectionGetter: TypeAlias = "Callable[[str], tuple[Connection, object]]"
 
 #: Executors that run every task in processes of the scheduler's own host.
 _ONE_HOST_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor", "DebugExecutor"})
@@ -69,7 +69,7 @@ def select_rate_limiter() -> RateLimiterChoice:
     return RateLimiterChoice("host", f"{reason}, and all tasks run on this host")
 
 
-def get_connection(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+def get_connection(conn_id: str) -> tuple[Connection, object]:
     """
     Return a connection and its extra, decoded.
 
@@ -82,7 +82,7 @@ def get_connection(conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
 def build_rate_limiter(
     connection: Learning360Connection,
     *,
-    task: Any = None,
+    task: object = None,
     max_wait: float | None = None,
     get_connection: ConnectionGetter = get_connection,
 ) -> RateLimiter:
@@ -91,7 +91,7 @@ def build_rate_limiter(
 
     :param connection: The connection.
     :param task: The running task, if there is one: its ``pool_slots`` are its share with the backend ``pool_slots``.
-        ``Any``, because each Airflow line has classes of its own.
+        Its class depends on the Airflow line.
     :param max_wait: Maximum number of seconds that a call waits; by default as configured.
     :param get_connection: Returns the connection of the backend ``redis``; an event loop has a way of its own.
     """

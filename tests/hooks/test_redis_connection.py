@@ -165,6 +165,7 @@ def test_files_need_not_exist_without_tls():
         ({"extra": {"db": [0]}}, "extra.db"),
         ({"extra": {"cluster": True}}, "extra.cluster"),
         ({"extra": {"ssl": "yes"}}, "extra.ssl"),
+        ({"extra": {"ssl": [True]}}, "extra.ssl"),
         ({"extra": {"ssl": True, "ssl_cert_reqs": "always"}}, "extra.ssl_cert_reqs"),
         ({"extra": {"ssl": True, "ssl_check_hostname": "no"}}, "extra.ssl_check_hostname"),
         ({"extra": {"ssl": True, "ssl_ca_certs": "/nowhere/ca.pem"}}, "extra.ssl_ca_certs"),
