@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from airflow_provider_360learning.completion.condition import CompletionCondition
 from airflow_provider_360learning.completion.course import CourseCompletion
@@ -15,7 +14,7 @@ CONDITIONS: Mapping[str, type[CompletionCondition]] = {
 }
 
 
-def make_condition(subject: str, arguments: Mapping[str, Any]) -> CompletionCondition:
+def make_condition(subject: str, arguments: Mapping[str, object]) -> CompletionCondition:
     """
     Return a condition with valid arguments.
 

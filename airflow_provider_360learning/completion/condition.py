@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 
@@ -47,7 +47,7 @@ class CompletionCondition(ActionArguments):
     subject: ClassVar[str]
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Self:
+    def of(cls, arguments: Mapping[str, object]) -> Self:
         """
         Return the condition with valid arguments.
 
@@ -56,7 +56,7 @@ class CompletionCondition(ActionArguments):
         """
         return validate(cls, f"{cls.subject} completion", arguments)
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """Return the arguments that differ from the defaults, as JSON can express them."""
         return {name: _to_json(value) for name, value in self.given().items()}
 
@@ -69,7 +69,7 @@ class CompletionCondition(ActionArguments):
         """
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     return list(value) if isinstance(value, tuple) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 #: Number of consecutive transient failures of polls that a wait tolerates.
 MAX_CONSECUTIVE_FAILURES = 5
@@ -20,4 +20,4 @@ class CompletionEvent(TypedDict):
 
     status: Literal["success", "failed", "timeout", "error", "transient_error"]
     message: str
-    result: dict[str, Any]
+    result: dict[str, object]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, TypedDict
 
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -37,7 +37,7 @@ class PathSessionCompletionResult(TypedDict):
     pending: list[str]
 
 
-def parse_required(value: Any) -> str | int | float:
+def parse_required(value: object) -> str | int | float:
     """
     Read how many learners are required, also from text.
 
@@ -56,7 +56,7 @@ def parse_required(value: Any) -> str | int | float:
     return number
 
 
-def parse_filled_users(value: Any) -> tuple[str, ...]:
+def parse_filled_users(value: object) -> tuple[str, ...]:
     """
     Read a list of users.
 

@@ -7,7 +7,7 @@ Imported when DAG files are parsed, so the client and its libraries are imported
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,7 +57,7 @@ class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
         super().__init__(pool=pool or self.default_pool(), **{"multiple_outputs": True, **kwargs})
         self.learning360_conn_id = learning360_conn_id
 
-    def _assign_arguments(self, values: dict[str, Any]) -> None:
+    def _assign_arguments(self, values: Mapping[str, object]) -> None:
         """Set the arguments of ``__init__`` (its ``locals()``) as attributes, which Airflow templates."""
         for name in values.keys() & set(self.arguments):
             setattr(self, name, values[name])
@@ -69,7 +69,7 @@ class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
 
         return Learning360Hook(self.learning360_conn_id, task=self)
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> object:
         """Run the action and return its result: ids and outcome."""
         with self.hook.log_api_usage(), fail_on_permanent_error():
             action = getattr(self.hook.api, self.action)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 from airflow_provider_360learning import config
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
     from airflow_provider_360learning.exports.summary import ExportResult
     from airflow_provider_360learning.files.formats import Format
+    from airflow_provider_360learning.files.storage import StoragePath
 
 
 class Learning360ExportOperator(Learning360BaseOperator):
@@ -32,10 +33,10 @@ class Learning360ExportOperator(Learning360BaseOperator):
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of ``output_path`` decides.
     """
 
-    output_path: Any
+    output_path: StoragePath
     format: str | None
 
-    def __init__(self, *, output_path: Any, format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, output_path: StoragePath, format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
@@ -61,7 +62,7 @@ class Learning360ExportOperator(Learning360BaseOperator):
                 context["outlet_events"][outlet].extra = cast("dict[str, Any]", {**result})
         return result
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
+    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
         """Write the file."""
         raise NotImplementedError
 
@@ -72,7 +73,7 @@ class Learning360ListingExportOperator(Learning360ExportOperator):
     #: Name of the export.
     kind: ClassVar[str]
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
+    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
         from airflow_provider_360learning.exports.listings import export_listing
 
         return export_listing(api, self.kind, self.output_path, format=format)
@@ -160,9 +161,9 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
     """
 
     date_field: str
-    interval_start: Any
-    interval_end: Any
-    overlap: Any
+    interval_start: datetime | str | None
+    interval_end: datetime | str | None
+    overlap: timedelta | float | str
     allow_incomplete: bool
 
     def __init__(
@@ -178,7 +179,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
+    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
         from airflow_provider_360learning.api.course_attempts import DateField
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.parsers import parse_boolean
@@ -214,16 +215,16 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     :param overlap: A timedelta, or a number of seconds, by which the interval starts earlier, for late data.
     """
 
-    session_ids: Any
+    session_ids: Sequence[str] | str | None
     date_field: str | None
-    interval_start: Any
-    interval_end: Any
-    overlap: Any
+    interval_start: datetime | str | None
+    interval_end: datetime | str | None
+    overlap: timedelta | float | str
 
     def __init__(
         self,
         *,
-        session_ids: Sequence[str] | None = None,
+        session_ids: Sequence[str] | str | None = None,
         date_field: str | None = "completed_at",
         interval_start: datetime | str | None = None,
         interval_end: datetime | str | None = None,
@@ -233,7 +234,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: LearningApi, format: Format | None, context: Mapping[str, Any]) -> ExportResult:
+    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.parsers import parse_ids
         from airflow_provider_360learning.exports.interval import interval_of

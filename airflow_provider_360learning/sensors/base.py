@@ -95,7 +95,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         max_wait = min(config.max_rate_limit_wait(), self.timeout)
         return Learning360Hook(self.learning360_conn_id, task=self, max_attempts=1, max_wait=max_wait)
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> object:
         """Validate the arguments, poll once, and wait unless the condition is met."""
         with self.hook.log_api_usage():
             return self._poke_and_defer(context) if self.deferrable else super().execute(context)
@@ -111,7 +111,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         self.log.info("Completion status: %s", status)
         return PokeReturnValue(is_done=status.is_complete, xcom_value=dict(status.result))
 
-    def execute_complete(self, context: Context, event: CompletionEvent | None = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: CompletionEvent | None = None) -> dict[str, object]:
         """
         Resume after the trigger's event.
 
@@ -141,7 +141,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         self._reset_failures(context)
         return status
 
-    def _poke_and_defer(self, context: Context) -> Any:
+    def _poke_and_defer(self, context: Context) -> object:
         self._failures = 0
         try:
             poked = self.poke(context)

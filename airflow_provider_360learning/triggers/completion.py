@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -74,7 +74,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         *,
         learning360_conn_id: str,
         subject: str,
-        arguments: dict[str, Any],
+        arguments: dict[str, object],
         poke_interval: float,
         first_poke: float,
         deadline: float,
@@ -94,7 +94,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         """Return the time in seconds since 1970; replaced in tests."""
         return time.time()
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
+    def serialize(self) -> tuple[str, dict[str, object]]:
         """Return the import path and the arguments, which the metadata database stores."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
@@ -125,7 +125,7 @@ class Learning360CompletionTrigger(BaseTrigger):
             message = f"The wait failed ({type(error).__name__}); see the triggerer's log"
             return {"status": "transient_error", "message": message, "result": {}}
 
-    async def _make_poll(self) -> Callable[[], Coroutine[Any, Any, CompletionStatus]]:
+    async def _make_poll(self) -> Callable[[], Awaitable[CompletionStatus]]:
         """Return a function that polls, or waits for a poll of another trigger, until the deadline at most."""
         condition = make_condition(self.subject, self.arguments)
         shared = _shared[asyncio.get_running_loop()]
@@ -137,7 +137,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         key = json.dumps([self.subject, self.arguments], sort_keys=True)
         polls = shared.polls[api.client]
 
-        def poll() -> Coroutine[Any, Any, CompletionStatus]:
+        def poll() -> Awaitable[CompletionStatus]:
             return polls.get(
                 key,
                 lambda: api.client.arun(condition.poll(api), self.executor),
@@ -147,7 +147,7 @@ class Learning360CompletionTrigger(BaseTrigger):
 
         return poll
 
-    async def _poll_until_terminal(self, poll: Callable[[], Coroutine[Any, Any, CompletionStatus]]) -> CompletionEvent:
+    async def _poll_until_terminal(self, poll: Callable[[], Awaitable[CompletionStatus]]) -> CompletionEvent:
         failures, last = self.failures, CompletionStatus(is_complete=False, result={})
         next_poke = self.first_poke
         while next_poke < self.deadline:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class SharedPolls(Generic[T]):
     async def get(
         self,
         key: Hashable,
-        poll: Callable[[], Coroutine[Any, Any, T]],
+        poll: Callable[[], Awaitable[T]],
         interval: float,
         max_wait: float | None = None,
     ) -> T:
@@ -49,11 +49,11 @@ class SharedPolls(Generic[T]):
         """
         shared = self._polls.get(key)
         if shared is None or not shared.serves(interval):
-            shared = self._polls[key] = _Poll(self._run(poll), self._stagger)
+            shared = self._polls[key] = _Poll(asyncio.create_task(self._run(poll)), self._stagger)
             shared.call_after_result(interval, self._forget, key, shared)
         return await shared.result(max_wait)
 
-    async def _run(self, poll: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _run(self, poll: Callable[[], Awaitable[T]]) -> T:
         async with self._capacity:
             return await poll()
 
@@ -65,13 +65,13 @@ class SharedPolls(Generic[T]):
 class _Poll(Generic[T]):
     """One poll and the waits that want its result."""
 
-    def __init__(self, polling: Coroutine[Any, Any, T], stagger: float) -> None:
+    def __init__(self, task: asyncio.Task[T], stagger: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._stagger = stagger
         # An ordered set: the first wait in is the first to get the result.
         self._waiting: dict[asyncio.Future[None], None] = {}
         self._finished_at = float("inf")
-        self._task = self._loop.create_task(polling)
+        self._task = task
         self._task.add_done_callback(self._on_result)
 
     def call_after_result(self, seconds: float, callback: Callable[..., object], *arguments: object) -> None:
