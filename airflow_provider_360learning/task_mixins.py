@@ -34,6 +34,7 @@ class SharedPoolMixin:
         """Return the pool of a task whose DAG names none."""
         return config.pool()
 
+    # Any: the arguments of Airflow's method.
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """See :meth:`airflow.sdk.BaseOperator.partial`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args
 from urllib.parse import urlsplit
 
@@ -122,16 +123,8 @@ def parse_limits(value: object) -> dict[str, object]:
     return {str(name): requests_per_window for name, requests_per_window in value.items()}
 
 
-def parse_requests(value: object) -> int:
-    """
-    Read a number of requests per window.
-
-    :raises PydanticCustomError: if it is not an integer of at least 1.
-    """
-    return parse_integer(value, minimum=1)
-
-
 Seconds = Annotated[float, PlainValidator(parse_seconds)]
+Requests = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
 
 
 class Learning360Connection(ConnectionModel):
@@ -165,9 +158,7 @@ class Learning360Connection(ConnectionModel):
     proxy: Annotated[SecretStr, PlainValidator(parse_proxy)] | None = Field(
         default=default_of("proxy"), alias="extra.proxy"
     )
-    limits: Annotated[Mapping[str, Annotated[int, PlainValidator(parse_requests)]], BeforeValidator(parse_limits)] = (
-        Field(default={}, alias="extra.limits")
-    )
+    limits: Annotated[Mapping[str, Requests], BeforeValidator(parse_limits)] = Field(default={}, alias="extra.limits")
 
     @classmethod
     def values(cls, connection: Connection, extra: Mapping[str, object]) -> dict[str, object]:

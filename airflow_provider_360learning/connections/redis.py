@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator
@@ -55,24 +56,6 @@ def parse_password(value: object) -> SecretStr | None:
     return None if str(value).lower() in _NO_PASSWORD else SecretStr(str(value))
 
 
-def parse_port(value: object) -> int:
-    """
-    Read the number of a port.
-
-    :raises PydanticCustomError: if it is not a number from 1 to 65535.
-    """
-    return parse_integer(value, minimum=1, maximum=65535)
-
-
-def parse_database(value: object) -> int:
-    """
-    Read the number of a database.
-
-    :raises PydanticCustomError: if it is not an integer of at least 0.
-    """
-    return parse_integer(value, minimum=0)
-
-
 def parse_switch(value: object) -> bool:
     """
     Read a boolean, also from the texts of a URI.
@@ -94,7 +77,8 @@ def parse_no_cluster(value: object) -> Literal[False]:
 
 
 Switch = Annotated[bool, PlainValidator(parse_switch)]
-Database = Annotated[int, PlainValidator(parse_database)]
+Port = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=65535))]
+Database = Annotated[int, PlainValidator(partial(parse_integer, minimum=0))]
 
 
 class RedisConnection(ConnectionModel):
@@ -106,7 +90,7 @@ class RedisConnection(ConnectionModel):
 
     conn_type: Annotated[ConnectionType, PlainValidator(parse_choice(*get_args(ConnectionType)))] = "redis"
     host: Annotated[str, PlainValidator(parse_host)]
-    port: Annotated[int, PlainValidator(parse_port)] = 6379
+    port: Port = 6379
     login: str | None = None
     password: Annotated[SecretStr | None, PlainValidator(parse_password)] = None
     database_in_path: Database = Field(default=0, alias="schema")

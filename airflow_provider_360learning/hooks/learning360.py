@@ -73,7 +73,7 @@ class Learning360Hook(BaseHook):
         max_attempts: int = MAX_ATTEMPTS,
         max_wait: float | None = None,
         before_sending: Callable[[], None] = lambda: None,
-        **kwargs: Any,
+        **kwargs: Any,  # those of Airflow's base class
     ) -> None:
         super().__init__(**kwargs)
         self.learning360_conn_id = learning360_conn_id

@@ -45,6 +45,8 @@ class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#d5ecf7"
 
+    # Any, here and in all operators: the arguments of Airflow's base class.
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
@@ -53,13 +53,14 @@ class Learning360ExportOperator(Learning360BaseOperator):
         from airflow_provider_360learning.files.formats import Format
 
         with self.hook.log_api_usage(), fail_on_permanent_error():
-            format = self.format and cast(
-                Format, parse_argument("format", parse_choice(*get_args(Format)), self.format)
-            )
-            result = self._export(self.hook.api, format or None, context)
+            format: Format | None = None
+            if self.format:
+                format = parse_argument("format", parse_choice(*get_args(Format)), self.format)
+            result = self._export(self.hook.api, format, context)
         for outlet in self.outlets if "outlet_events" in context else ():
             if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra = cast("dict[str, Any]", {**result})
+                extra: dict[str, Any] = {**result}  # Any: mypy takes the values of any TypedDict for objects
+                context["outlet_events"][outlet].extra = extra
         return result
 
     def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
@@ -186,13 +187,12 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         from airflow_provider_360learning.exports.course_statistics import export_course_statistics
         from airflow_provider_360learning.exports.interval import interval_of
 
+        date_field: DateField = parse_argument("date_field", parse_choice(*get_args(DateField)), self.date_field)
         return export_course_statistics(
             api,
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context),
-            date_field=cast(
-                DateField, parse_argument("date_field", parse_choice(*get_args(DateField)), self.date_field)
-            ),
+            date_field=date_field,
             format=format,
             allow_incomplete=parse_argument("allow_incomplete", parse_boolean, self.allow_incomplete),
         )

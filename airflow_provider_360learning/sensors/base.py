@@ -60,6 +60,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#e8f3d6"
 
+    # Any, here and in all sensors: the arguments of Airflow's base class.
     def __init__(
         self,
         *,
@@ -191,6 +192,8 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         store = self._state_store(context)
         if self._failures or (store and store.get(_FAILURES_KEY, 0)):
             self._store_failures(0, store)
+
+    # Any: Airflow before 3.3 has no class of the store.
 
     def _store_failures(self, failures: int, store: Any) -> None:
         self._failures = failures

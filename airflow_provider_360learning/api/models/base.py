@@ -13,6 +13,7 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 
 M = TypeVar("M", bound="ActionArguments")
 T = TypeVar("T")
+C = TypeVar("C", bound=str)
 
 
 class Problem(NamedTuple):
@@ -131,17 +132,18 @@ def parse_argument(name: str, parse: Callable[[object], T], value: object) -> T:
     raise InvalidRequestError(f"{name} {text}.", argument=name)
 
 
-def parse_choice(*choices: str) -> Callable[[object], str]:
+def parse_choice(*choices: C) -> Callable[[object], C]:
     """
     Return a parser of one of several strings.
 
     :param choices: The strings.
     """
 
-    def parse(value: object) -> str:
-        if value not in choices:
-            raise problem(f"is {shown(value)}, but must be one of {', '.join(choices)}")
-        return str(value)
+    def parse(value: object) -> C:
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise problem(f"is {shown(value)}, but must be one of {', '.join(choices)}")
 
     return parse
 
@@ -169,6 +171,7 @@ def _path(where: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
 
 
+# Any: an argument, or a value within one.
 def _value_at(where: tuple[int | str, ...], values: Any) -> object:
     for part in where:
         values = values[part]

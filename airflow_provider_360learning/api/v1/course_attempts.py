@@ -109,7 +109,7 @@ class _StatisticsSource:
             attempts_read += len(attempts)
             statistics_read += 1
             for attempt in attempts:
-                timestamp: Any = attempt[at]
+                timestamp: Any = attempt[at]  # Any: mypy does not know which field this is
                 if timestamp is not None and start <= timestamp < end:
                     inside += 1
                     if timestamp < first:
@@ -203,6 +203,7 @@ def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) 
     raise unusable(f"a statistic is not as expected ({fault})")
 
 
+# Any: its type is not looked at first, because this runs millions of times.
 def _timestamp(name: str, value: Any) -> str | None:
     # As v1 writes them; parsing millions would take a minute. No other notation of ISO 8601 is as long and ends so.
     if value is None or (len(value) == 24 and value[10] == "T" and value[23] == "Z"):

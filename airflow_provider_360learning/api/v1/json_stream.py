@@ -46,6 +46,8 @@ class JsonStream:
         self._at = 0
         self._has_ended = False
 
+    # Any, as of `json.loads`: the caller knows the shape, and checks what it needs.
+
     def items(self) -> Iterator[None]:
         """Walk through an array; the caller reads one item per step."""
         yield from self._walk("[", "]")
