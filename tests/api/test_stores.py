@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from airflow_provider_360learning.api.limiter.redis import FORMAT_KEY, RedisStore
-from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, default_state_dir, host_store
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, default_rate_limiter_dir, host_store
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
     NoCapacityError,
@@ -584,7 +584,7 @@ def temporary_directory(tmp_path, monkeypatch):
 
 def test_creates_a_private_default_folder(temporary_directory):
     host_store()
-    folder = default_state_dir()
+    folder = default_rate_limiter_dir()
     assert folder.parent == temporary_directory
     assert str(os.getuid()) in folder.name
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -593,11 +593,11 @@ def test_creates_a_private_default_folder(temporary_directory):
 @pytest.mark.parametrize("problem", ["open to others", "a link elsewhere"])
 def test_rejects_a_default_folder_that_another_user_could_have_created(temporary_directory, problem):
     if problem == "open to others":
-        default_state_dir().mkdir()
-        default_state_dir().chmod(0o777)
+        default_rate_limiter_dir().mkdir()
+        default_rate_limiter_dir().chmod(0o777)
     else:
         (temporary_directory / "theirs").mkdir(mode=0o700)
-        default_state_dir().symlink_to(temporary_directory / "theirs")
+        default_rate_limiter_dir().symlink_to(temporary_directory / "theirs")
     with pytest.raises(StoreUnavailableError, match="private"):
         host_store()
 

@@ -232,7 +232,7 @@ class SqliteStore:
         connection.commit()
 
 
-def default_state_dir() -> Path:
+def default_rate_limiter_dir() -> Path:
     """Return the per-user folder in the local temporary directory."""
     return Path(tempfile.gettempdir()) / f"learning360-{os.getuid()}"
 
@@ -244,7 +244,7 @@ def host_store(rate_limiter_dir: str | None = None) -> SqliteStore:
     :param rate_limiter_dir: Folder of the file, on a local disk (SQLite's locks do not hold on network file systems).
     :raises StoreUnavailableError: if the folder or the file cannot be used, or the folder belongs to another user.
     """
-    folder = Path(rate_limiter_dir) if rate_limiter_dir else default_state_dir()
+    folder = Path(rate_limiter_dir) if rate_limiter_dir else default_rate_limiter_dir()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat(follow_symlinks=False)
