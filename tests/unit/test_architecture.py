@@ -51,7 +51,9 @@ FACTORY = "api.versions"
 #: Libraries and parts of the package that operators and sensors import when they run, not when they are parsed.
 NOT_WHEN_PARSED = (
     *("aiohttp", "httpx", "pendulum", "pyarrow", "pydantic", "redis", "requests", "tenacity", "urllib3"),
-    *(f"{PACKAGE}.{part}" for part in ("api", "connections", "exports", "files", "hooks", "rows", "triggers")),
+    *(f"{PACKAGE}.{part}" for part in ("api", "exports", "files", "hooks", "rows", "triggers")),
+    # connections.form declares the fields of the form, without a model.
+    *(f"{PACKAGE}.connections.{module}" for module in ("base", "learning360", "redis")),
 )
 PARSE = """
 import importlib, json, sys
