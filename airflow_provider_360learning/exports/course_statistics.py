@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from airflow_provider_360learning.api.course_attempts import Attempt, DateField, ReadsCourseAttempts
+from airflow_provider_360learning.api.course_attempts import DateField, ReadsCourseAttempts
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.exports.summary import CourseStatisticsResult, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
-from airflow_provider_360learning.files.row_encoder import RowEncoder
-from airflow_provider_360learning.files.spool import Spool
+from airflow_provider_360learning.files.row_file import RowFile
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 
 if TYPE_CHECKING:
@@ -53,18 +52,18 @@ def export_course_statistics(
     path = storage_path(output_path)
     if date_field == "last_activity_at":
         path = _new_file_in(path, interval, format or "jsonl")
-    with open_rows(path, COLUMNS["course_statistics"], format=format) as encoder, Spool[Attempt]() as spool:
+    with open_rows(path, COLUMNS["course_statistics"], format=format) as file:
         summary = api.read_course_attempts(
             interval_start=interval.start,
             interval_end=interval.end,
             date_field=date_field,
             allow_incomplete=allow_incomplete,
-            sink=_Sink(encoder, spool),
+            sink=_Sink(file),
         )
     log.info("Largest response: attempts=%s likely_cap=%s", summary.largest_response, summary.likely_cap)
     result = summarize(
         path,
-        encoder,
+        file,
         interval=interval,
         highest_timestamp=summary.highest_timestamp,
         complete=not summary.incomplete_at,
@@ -87,25 +86,22 @@ def _new_file_in(folder: ObjectStoragePath, interval: Interval, format: Format) 
 
 class _Sink:
     """
-    Holds the attempts of a part in the spool, and writes them to the file when the part is accepted.
+    Writes attempts to a file, and commits those of a part when it is accepted.
 
-    :param encoder: Writes the file.
-    :param spool: Holds attempts.
+    :param file: The file.
     :param clock: Returns seconds, for the progress in the log.
     """
 
-    def __init__(self, encoder: RowEncoder, spool: Spool[Attempt], clock: Callable[[], float] = time.monotonic) -> None:
-        self.hold = spool.append
-        self.discard = spool.discard
-        self._encoder = encoder
-        self._spool = spool
+    def __init__(self, file: RowFile, clock: Callable[[], float] = time.monotonic) -> None:
+        self.hold = file.write
+        self.discard = file.discard
+        self._file = file
         self._clock = clock
         self._logged_at = clock()
 
     def accept(self, until: str) -> None:
-        """Write the attempts of the current part."""
-        self._encoder.write_all(self._spool)
-        self._spool.discard()
+        """Commit the attempts of the current part."""
+        self._file.commit()
         if self._clock() - self._logged_at >= PROGRESS_INTERVAL:
-            log.info("Export in progress: rows=%s until=%s", self._encoder.rows, until)
+            log.info("Export in progress: rows=%s until=%s", self._file.rows, until)
             self._logged_at = self._clock()

@@ -32,9 +32,15 @@ def export_listing(
     :return: The result of the export.
     """
     columns = COLUMNS[kind]
-    with open_rows(output_path, columns, format=format) as encoder:
-        encoder.write_all([row[column.name] for column in columns] for row in LISTINGS[kind](api))
-    return summarize(output_path, encoder)
+    with open_rows(output_path, columns, format=format) as file:
+
+        def write_all(rows: Iterable[Row]) -> None:
+            file.discard()  # rows of a response that broke
+            for row in rows:
+                file.write([row[column.name] for column in columns])
+
+        LISTINGS[kind](api, write_all)
+    return summarize(output_path, file)
 
 
 def _memberships(api: LearningApi) -> Iterator[Row]:
@@ -52,12 +58,12 @@ def _members(api: LearningApi, group_id: str) -> list[Row]:
     return [{"group_id": group_id, **member, "user_mail": member["mail"]} for member in members]
 
 
-#: Functions that list the rows of each kind.
-LISTINGS: dict[str, Callable[[LearningApi], Iterable[Row]]] = {
-    "users": lambda api: api.list_users(),
-    "groups": lambda api: api.list_groups(),
-    "memberships": _memberships,
-    "courses": lambda api: api.list_courses(),
-    "paths": lambda api: api.list_paths(),
-    "path_sessions": lambda api: api.list_path_sessions(),
+#: Functions that pass all rows of a kind to another, which is called again if a response breaks.
+LISTINGS: dict[str, Callable[[LearningApi, Callable[[Iterable[Row]], None]], None]] = {
+    "users": lambda api, write_all: api.read_users(write_all),
+    "groups": lambda api, write_all: write_all(api.list_groups()),
+    "memberships": lambda api, write_all: write_all(_memberships(api)),
+    "courses": lambda api, write_all: write_all(api.list_courses()),
+    "paths": lambda api, write_all: write_all(api.list_paths()),
+    "path_sessions": lambda api, write_all: write_all(api.list_path_sessions()),
 }

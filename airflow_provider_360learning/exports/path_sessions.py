@@ -44,13 +44,14 @@ def export_path_session_statistics(
     columns = COLUMNS["path_session_statistics"]
     highest = ""
     deleted = 0
-    with open_rows(output_path, columns, format=format) as encoder:
+    with open_rows(output_path, columns, format=format) as file:
         for rows in map_ordered(partial(_rows_of, api, interval, listed), ids):
             deleted += rows is None
             for row in rows or ():
-                encoder.write([row[column.name] for column in columns])
+                file.write([row[column.name] for column in columns])
                 highest = max(highest, str(row["completed_at"] or ""))
-    result = summarize(output_path, encoder, interval=interval, highest_timestamp=highest or None)
+            file.commit()
+    result = summarize(output_path, file, interval=interval, highest_timestamp=highest or None)
     return {**result, "sessions": len(ids) - deleted, "deleted_meanwhile": deleted}
 
 

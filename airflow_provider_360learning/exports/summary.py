@@ -6,7 +6,7 @@ import logging
 from typing import TypedDict
 
 from airflow_provider_360learning.exports.interval import Interval
-from airflow_provider_360learning.files.row_encoder import RowEncoder
+from airflow_provider_360learning.files.row_file import RowFile
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class PathSessionStatisticsResult(ExportResult):
 
 def summarize(
     output_path: object,
-    encoder: RowEncoder,
+    file: RowFile,
     *,
     interval: Interval | None = None,
     highest_timestamp: str | None = None,
@@ -56,16 +56,16 @@ def summarize(
     Return the result of an export, and log it.
 
     :param output_path: Path of the file.
-    :param encoder: What wrote the file.
+    :param file: The file.
     :param interval: The interval of the export, if it has one.
     :param highest_timestamp: The latest timestamp by which a row was selected.
     :param complete: Whether the rows are proven complete.
     """
-    invalid_values = encoder.invalid_values.total()
-    log.info("Export written: rows=%s output_path=%s invalid_values=%s", encoder.rows, output_path, invalid_values)
+    invalid_values = file.invalid_values.total()
+    log.info("Export written: rows=%s output_path=%s invalid_values=%s", file.rows, output_path, invalid_values)
     return {
         "output_path": str(output_path),
-        "rows": encoder.rows,
+        "rows": file.rows,
         "interval_start": interval.start_text if interval else None,
         "interval_end": interval.end_text if interval else None,
         "highest_timestamp": highest_timestamp,

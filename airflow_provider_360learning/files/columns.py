@@ -69,12 +69,14 @@ def is_normalized(kind: Kind, values: Sequence[object]) -> bool:
     """
     if not set(map(type, values)) <= _TYPES[kind]:
         return False
+    if kind == "string" or kind == "boolean":
+        return True
     present: list[Any] = [value for value in values if value is not None]
     if kind == "number":
         return _are_finite(present)
     if kind == "integer":
         return all(abs(value) <= _MAX_INT64 for value in present)
-    return kind != "timestamp" or _are_timestamps(present)
+    return _are_timestamps(present)
 
 
 def _are_finite(values: Sequence[float]) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, check_names
 from airflow_provider_360learning.files.records import UNREAD, Record
+from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, TextEncoder, append_rows
+from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text
 
 #: Separator of the cells in files that this package writes.
 DEFAULT_SEPARATOR = ","
@@ -150,21 +151,22 @@ def _unreadable(error: csv.Error) -> str:
     return f"cannot be read ({error}): look for a quotation mark too many or one that is never closed"
 
 
-class Encoder(TextEncoder):
-    """Appends rows whose cells are separated by commas."""
+class Encoder(RowEncoder):
+    """Encodes rows as cells that are separated by commas."""
 
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
-        self._writer = csv.writer(self._text)
-        self._writer.writerow([column.name for column in columns])
+        binary.write(_line([column.name for column in columns], DEFAULT_SEPARATOR))
 
-    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
+    def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
         # Strings are written as they are, even if they start with "=": a data file is not made for a spreadsheet.
         cells = [
             [_cell(value) for value in values] if column.kind == "boolean" else values
             for column, values in zip(self._columns, columns, strict=True)
         ]
-        self._writer.writerows(zip(*cells, strict=True))
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(zip(*cells, strict=True))
+        return encode_text(text.getvalue())
 
 
 def write_dicts(

@@ -11,6 +11,8 @@ from airflow_provider_360learning.files import csv, jsonl, parquet
 from airflow_provider_360learning.files.columns import Column
 from airflow_provider_360learning.files.records import Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
+from airflow_provider_360learning.files.row_file import RowFile
+from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, atomic_writer, storage_path
 
 Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
@@ -71,19 +73,23 @@ def columns_of(where: StoragePath) -> list[str] | None:
 
 
 @contextmanager
-def open_rows(where: StoragePath, columns: Sequence[Column], *, format: Format | None = None) -> Iterator[RowEncoder]:
+def open_rows(where: StoragePath, columns: Sequence[Column], *, format: Format | None = None) -> Iterator[RowFile]:
     """
     Write a file of rows, which appears when the block ends without an error, and otherwise not at all.
+
+    Rows that are held at the end of the block are committed.
 
     :param where: Its path; an existing file is replaced.
     :param columns: Its columns.
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of the name decides.
     """
     module = _MODULES[format or format_of(where)]
-    with atomic_writer(where) as binary:
+    with atomic_writer(where) as binary, Spool() as spool:
         encoder = module.Encoder(binary, columns)
         try:
-            yield encoder
+            file = RowFile(encoder, spool)
+            yield file
+            file.commit()
             encoder.finish()
         finally:
             encoder.release()

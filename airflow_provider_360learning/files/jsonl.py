@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 
 from airflow_provider_360learning.files.columns import Column, Kind, Value
 from airflow_provider_360learning.files.records import UNREAD, Record
+from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, TextEncoder, append_rows
+from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text
 
 
 def read(where: StoragePath) -> Iterator[Record]:
@@ -73,8 +74,8 @@ _JSON: dict[Kind, Callable[[Any], str]] = {
 }
 
 
-class Encoder(TextEncoder):
-    """Appends rows as objects with all columns."""
+class Encoder(RowEncoder):
+    """Encodes rows as objects with all columns."""
 
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
@@ -82,13 +83,15 @@ class Encoder(TextEncoder):
         names = [encode_basestring(column.name).replace("%", "%%") for column in columns]
         self._line = "{" + ",".join(f"{name}:%s" for name in names) + "}\n"
 
-    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
+    def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
         texts = [_texts(_JSON[column.kind], values) for column, values in zip(self._columns, columns, strict=True)]
-        self._text.write("".join(map(self._line.__mod__, zip(*texts, strict=True))))
+        return encode_text("".join(map(self._line.__mod__, zip(*texts, strict=True))))
 
 
 def _texts(encode: Callable[[Any], str], values: Sequence[Value]) -> list[str]:
-    return ["null" if value is None else encode(value) for value in values]
+    if None in values:
+        return ["null" if value is None else encode(value) for value in values]
+    return list(map(encode, values))
 
 
 def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str) -> None:

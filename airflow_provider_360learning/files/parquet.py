@@ -14,6 +14,8 @@ from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
 _ROWS_PER_READ = 1024
 _ROW_GROUP_BYTES = 1 << 23
+# Memory that a record batch needs in addition to its values: a part may have a single row.
+_BATCH_OVERHEAD = 1 << 12
 _PAGE_BUFFER = 1 << 16
 
 
@@ -113,7 +115,7 @@ def _without_nanoseconds(type: Any) -> Any:
 
 
 class Encoder(RowEncoder):
-    """Appends rows with the types of their columns, in row groups that fit in memory."""
+    """Encodes rows as record batches of Arrow, and appends these in row groups that fit in memory."""
 
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
@@ -125,7 +127,6 @@ class Encoder(RowEncoder):
 
     def finish(self) -> None:
         """Write the last row group and the footer."""
-        super().finish()
         self._write_group()
         self._file.close()
 
@@ -134,11 +135,14 @@ class Encoder(RowEncoder):
         with suppress(Exception):  # after an error, which must be the one that is raised
             self._file.close()
 
-    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
+    def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
         arrays = [self._array(*pair) for pair in zip(self._columns, columns, strict=True)]
-        batch = _arrow().record_batch(arrays, schema=self._schema)
-        self._group.append(batch)
-        self._group_bytes += batch.nbytes
+        return _arrow().record_batch(arrays, schema=self._schema).serialize().to_pybytes()  # type: ignore[no-any-return]
+
+    def append(self, chunk: bytes) -> None:
+        """Add a record batch to the row group."""
+        self._group.append(_arrow().ipc.read_record_batch(chunk, self._schema))
+        self._group_bytes += len(chunk) + _BATCH_OVERHEAD
         if self._group_bytes >= _ROW_GROUP_BYTES:
             self._write_group()
 
@@ -172,7 +176,7 @@ def _arrow_array(kind: Kind, values: Sequence[Any]) -> Any:
         return arrow.array(values, _arrow_type(kind))
     try:
         strings = arrow.array(values, arrow.string())
-    except UnicodeEncodeError:  # half of a surrogate pair; see TextEncoder
+    except UnicodeEncodeError:  # half of a surrogate pair; see encode_text
         strings = arrow.array([_encodable(value) for value in values], arrow.string())
     return strings.cast(_arrow_type(kind))
 

@@ -1,12 +1,11 @@
-"""What the encoders of all formats do: they append rows to a file, and convert values of other types."""
+"""What the encoders of all formats do: they encode rows, and convert values of other types."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import BinaryIO, TypeAlias
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
@@ -17,12 +16,10 @@ log = logging.getLogger(__name__)
 #: Values of one row, in the order of the columns. The types may be others than those of the columns: JSON has any.
 Values: TypeAlias = Sequence[object]
 
-_ROWS_PER_BATCH = 1000
-
 
 class RowEncoder(ABC):
     """
-    Appends rows to a file, in batches.
+    Encodes rows in chunks, and appends chunks to a file.
 
     A value of another type is converted to the kind of its column. A value that cannot be becomes null, with a warning:
     one of a million must not fail an export for good.
@@ -34,66 +31,54 @@ class RowEncoder(ABC):
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         self._binary = binary
         self._columns = columns
-        self._pending: list[Values] = []
-        self._rows_encoded = 0
-        #: Column to the number of its values that became null, of the rows encoded so far.
+        self._first_row = 1
+        self._warned: set[str] = set()
+        #: Column to the number of its values that became null, of the rows encoded since this was cleared.
         self.invalid_values: Counter[str] = Counter()
 
-    @property
-    def rows(self) -> int:
-        """Rows appended so far."""
-        return self._rows_encoded + len(self._pending)
-
-    def write(self, values: Values) -> None:
+    def encode(self, rows: Sequence[Values], first_row: int) -> bytes:
         """
-        Append one row.
+        Encode rows, many at once because that is faster.
 
-        :param values: Its values.
-        """
-        self.write_all((values,))
-
-    def write_all(self, rows: Iterable[Values]) -> None:
-        """
-        Append rows.
-
-        :param rows: The values of each.
+        :param rows: The rows, at least one.
+        :param first_row: Number of the first one, for messages.
+        :return: A chunk for :meth:`append`.
         :raises InvalidRequestError: if a row has not as many values as there are columns.
         """
-        rows = iter(rows)
-        while batch := list(islice(rows, _ROWS_PER_BATCH - len(self._pending))):
-            self._pending += batch
-            if len(self._pending) == _ROWS_PER_BATCH:
-                self._encode_pending()
+        self._first_row = first_row
+        if set(map(len, rows)) != {len(self._columns)}:
+            raise self._wrong_length(rows)
+        columns = zip(self._columns, zip(*rows, strict=True), strict=True)
+        return self._encode_columns([self._normalized(*each) for each in columns])
 
-    def finish(self) -> None:
-        """Write all that is held back."""
-        self._encode_pending()
+    def _wrong_length(self, rows: Sequence[Values]) -> InvalidRequestError:
+        lengths = enumerate(map(len, rows), self._first_row)
+        row, length = next(each for each in lengths if each[1] != len(self._columns))
+        return InvalidRequestError(f"Row {row} has {length} values for {len(self._columns)} columns.")
 
     @abstractmethod
-    def release(self) -> None:
+    def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
+        """Encode rows that are given as the values of each column."""
+
+    def append(self, chunk: bytes) -> None:
+        """
+        Append a chunk of rows to the file.
+
+        :param chunk: A return value of :meth:`encode`.
+        """
+        self._binary.write(chunk)
+
+    def finish(self) -> None:  # noqa: B027 - nothing follows the rows of text
+        """Write what follows the last row."""
+
+    def release(self) -> None:  # noqa: B027 - text is in the hands of the file
         """Let go of the file, finished or not, without closing it."""
-
-    @abstractmethod
-    def _write_columns(self, columns: Sequence[Sequence[Value]]) -> None:
-        """Write a batch of rows, given as the values of each column."""
-
-    def _encode_pending(self) -> None:
-        if not self._pending:
-            return
-        for number, values in enumerate(self._pending, self._rows_encoded + 1):
-            if len(values) != len(self._columns):
-                raise InvalidRequestError(f"Row {number} has {len(values)} values for {len(self._columns)} columns.")
-        columns = zip(*self._pending, strict=True)
-        self._write_columns([self._normalized(*pair) for pair in zip(self._columns, columns, strict=True)])
-        self._rows_encoded += len(self._pending)
-        self._pending = []
 
     def _normalized(self, column: Column, values: Sequence[object]) -> Sequence[Value]:
         return values if is_normalized(column.kind, values) else self._convert(column, values)  # type: ignore[return-value]
 
     def _convert(self, column: Column, values: Sequence[object]) -> list[Value]:
-        first = self._rows_encoded + 1
-        return [self._convert_value(row, column, value) for row, value in enumerate(values, first)]
+        return [self._convert_value(row, column, value) for row, value in enumerate(values, self._first_row)]
 
     def _convert_value(self, row: int, column: Column, value: object) -> Value:
         try:
@@ -101,7 +86,8 @@ class RowEncoder(ABC):
         except ValueError:
             pass
         self.invalid_values[column.name] += 1
-        if self.invalid_values[column.name] == 1:
+        if column.name not in self._warned:
+            self._warned.add(column.name)
             log.warning(
                 "Value cannot be converted and becomes null: column=%s kind=%s row=%s type=%s. "
                 "Further values of this column are counted, not logged",

@@ -1,76 +1,61 @@
-"""Rows that are held until it is known what becomes of them, in constant memory."""
+"""Data that is held until it is used or discarded, in constant memory."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from tempfile import TemporaryFile
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
 
-T = TypeVar("T", bound=Sequence[Any])
-
-_ROWS_PER_CHUNK = 1000
+#: Bytes that are held in memory; more go to a temporary file.
+MAX_IN_MEMORY = 1 << 21
 
 
-class Spool(Generic[T]):
+class Spool:
     """
-    Holds rows in the order in which they were appended, as plain tuples.
+    Holds chunks of bytes in the order in which they were appended.
 
-    More than a few of them go to a temporary file without a name, which the operating system deletes with the process.
-    Use it as a context manager, or :meth:`close` it.
+    The temporary file has no name, so that the operating system deletes it with the process. Use a spool as a context
+    manager, or :meth:`close` it.
     """
 
     def __init__(self) -> None:
-        self._file = TemporaryFile(prefix="learning360-")  # noqa: SIM115 - close() closes it
-        self._last: list[tuple[Any, ...]] = []
-        self._rows_in_file = 0
+        self._file = self._new_file()
+        self._lengths: list[int] = []
         self._end = 0
 
-    def append(self, row: T) -> None:
-        """
-        Hold a row.
+    @staticmethod
+    def _new_file() -> SpooledTemporaryFile[bytes]:
+        return SpooledTemporaryFile(MAX_IN_MEMORY, prefix="learning360-")
 
-        :param row: Its values, which can be pickled.
+    def append(self, chunk: bytes) -> None:
         """
-        # A plain tuple: named ones take more than twice as long to pickle.
-        self._last.append(tuple(row))
-        if len(self._last) == _ROWS_PER_CHUNK:
-            self._write_chunk()
+        Hold a chunk.
 
-    def _write_chunk(self) -> None:
+        :param chunk: The chunk.
+        """
         self._file.seek(self._end)
-        pickle.dump(self._last, self._file, pickle.HIGHEST_PROTOCOL)
-        self._end = self._file.tell()
-        self._rows_in_file += len(self._last)
-        self._last = []
+        self._end += self._file.write(chunk)
+        self._lengths.append(len(chunk))
 
-    def __len__(self) -> int:
-        return self._rows_in_file + len(self._last)
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Iterate over the rows, to which none may be appended meanwhile; several iterations may overlap."""
-        return chain.from_iterable(chain(self._chunks(), [self._last]))
-
-    def _chunks(self) -> Iterator[list[tuple[Any, ...]]]:
+    def __iter__(self) -> Iterator[bytes]:
+        """Iterate over the chunks, to which none may be appended meanwhile; several iterations may overlap."""
         position = 0
-        while position < self._end:
+        for length in self._lengths:
             self._file.seek(position)
-            chunk = pickle.load(self._file)
-            position = self._file.tell()
-            yield chunk
+            yield self._file.read(length)
+            position += length
 
     def discard(self) -> None:
-        """Drop all rows."""
-        self._last = []
-        self._rows_in_file = self._end = 0
-        self._file.truncate(0)
+        """Drop all chunks."""
+        self._file.close()
+        self._file = self._new_file()
+        self._lengths = []
+        self._end = 0
 
     def close(self) -> None:
         """Delete the temporary file."""
         self._file.close()
 
-    def __enter__(self) -> Spool[T]:
+    def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, *exception: object) -> None:

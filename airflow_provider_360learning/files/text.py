@@ -1,42 +1,24 @@
-"""What CSV and JSON Lines share: rows are text, and files are merged by copying bytes."""
+"""What CSV and JSON Lines share: rows are text in UTF-8, and files are merged by copying bytes."""
 
 from __future__ import annotations
 
-import io
 import shutil
-from collections.abc import Sequence
 from typing import BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files.columns import Column
-from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
 NOT_UTF8_ADVICE = "is not UTF-8 text: save the file as UTF-8"
 _COPY_SIZE = 1 << 20
 
 
-class TextEncoder(RowEncoder):
+def encode_text(text: str) -> bytes:
     """
-    Appends rows as text.
+    Return the UTF-8 of a text.
 
-    :param binary: The file, open for writing.
-    :param columns: Its columns.
+    Half of a surrogate pair, which UTF-8 cannot hold, is replaced: it must not end an export of a million rows.
     """
-
-    def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
-        super().__init__(binary, columns)
-        # "replace": half of a surrogate pair, which UTF-8 cannot hold, must not end an export of a million rows.
-        self._text = io.TextIOWrapper(binary, "utf-8", "replace", newline="")
-
-    def finish(self) -> None:
-        """Write all that is held back."""
-        super().finish()
-        self._text.flush()
-
-    def release(self) -> None:
-        """Let go of the file."""
-        self._text.detach()  # otherwise it would flush to the closed file when it is collected
+    return text.encode("utf-8", "replace")
 
 
 def append_rows(part: StoragePath, header: bytes, binary: BinaryIO) -> None:

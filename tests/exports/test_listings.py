@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -99,6 +101,37 @@ def test_exports_a_user_whose_custom_is_not_a_string(sandbox, tmp_path, format, 
     assert [row["custom"] for _, _, row, _ in read(where)] == ["1001", nothing, "1001"]
     assert (result["rows"], result["invalid_values"]) == (3, 1)
     assert "becomes null: column=custom kind=string row=2 type=dict" in caplog.text
+
+
+def user_listing(count):
+    return [{"_id": f"{number:024x}", "mail": f"{number}@x.test", "custom": number} for number in range(count)]
+
+
+def test_user_listing_does_not_stay_in_memory(sandbox, tmp_path):
+    Learning360ExportUsersOperator(task_id="export", output_path=str(tmp_path / "few.jsonl")).execute({})  # imports
+    sandbox.control.add_fault("getUsers", kind="wrong_content", body=user_listing(60_000))
+    tracemalloc.start()
+    try:
+        result = Learning360ExportUsersOperator(task_id="export", output_path=str(tmp_path / "a.jsonl")).execute({})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result["rows"] == 60_000
+    assert peak < 10_000_000  # of 50 million
+
+
+def test_user_listing_that_breaks_loses_and_doubles_nothing(sandbox, export):
+    api = Learning360Hook().api
+    for number in range(40):
+        api.create_user(
+            mail=f"user{number}@x.test", mode="create_active", password="secret-1", first_name=f"{number:010000}"
+        )
+    listed = api.list_users()
+    # A quarter of a megabyte is read at once: the users in it are exported before the response breaks.
+    sandbox.control.add_fault("getUsers", kind="drop_midway", sent_bytes=300_000)
+    _, rows = export(Learning360ExportUsersOperator)
+    assert [entry["fault"] for entry in sandbox.control.journal()].count("drop_midway") == 1
+    assert [row["mail"] for row in rows] == [each["mail"] for each in listed]
 
 
 def test_logs_a_group_that_was_deleted_meanwhile(sandbox, export, caplog):

@@ -59,9 +59,10 @@ def rows_of(where):
 
 
 def write(where, rows, columns=COLUMNS, **options):
-    with open_rows(where, columns, **options) as encoder:
-        encoder.write_all(rows)
-    return encoder
+    with open_rows(where, columns, **options) as file:
+        for row in rows:
+            file.write(row)
+    return file
 
 
 def rows_that_break():
@@ -198,7 +199,7 @@ def plain(value):
 @pytest.mark.parametrize(("kind", "value", "expected"), VALUES)
 def test_normalizes_values_to_the_kind_of_their_column(tmp_path, format, kind, value, expected):
     where = tmp_path / f"a.{format}"
-    encoder = write(where, [["x", None], ["y", value], ["z", expected]], [Column("id"), Column("c", kind)])
+    file = write(where, [["x", None], ["y", value], ["z", expected]], [Column("id"), Column("c", kind)])
     null, normalized, same = (found for _, found in rows_of(where))
     assert normalized == same
     if format == "csv":
@@ -206,7 +207,7 @@ def test_normalizes_values_to_the_kind_of_their_column(tmp_path, format, kind, v
     elif format == "jsonl":
         assert (null, normalized) == (None, expected)
         assert type(normalized) is type(expected)
-    assert encoder.invalid_values == ({} if expected is not None else {"c": 1})
+    assert file.invalid_values == ({} if expected is not None else {"c": 1})
 
 
 @pytest.mark.parametrize("value", [float("nan"), "Anna", [], {}])
@@ -222,8 +223,8 @@ def test_normalized_values_stay_as_they_are(kind, value):
 @pytest.mark.parametrize("format", FORMATS)
 def test_warns_once_per_column_about_values_that_become_null(tmp_path, format, caplog):
     rows = [["x", 1.5], *[["secret", "secret"]] * 3, [["secret"], 2.5]]
-    encoder = write(tmp_path / f"a.{format}", rows, [Column("id"), Column("score", "number")])
-    assert encoder.invalid_values == {"score": 3, "id": 1}
+    file = write(tmp_path / f"a.{format}", rows, [Column("id"), Column("score", "number")])
+    assert file.invalid_values == {"score": 3, "id": 1}
     warnings = sorted(record.getMessage() for record in caplog.records)
     assert [warning.partition(". ")[0] for warning in warnings] == [
         "Value cannot be converted and becomes null: column=id kind=string row=5 type=list",
@@ -237,6 +238,69 @@ def test_warns_once_per_column_about_values_that_become_null(tmp_path, format, c
 def test_refuses_a_row_of_another_length(tmp_path, format, row):
     with pytest.raises(InvalidRequestError, match=f"Row 1 has {len(row)} values for 5 columns"):
         write(tmp_path / f"a.{format}", [row])
+
+
+# Parts
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("size", [1, 1500, 30_000])
+def test_file_has_the_rows_of_committed_parts_only(place, format, size):
+    """A part may fit in memory, and may not."""
+    with open_rows(f"{place}/a.{format}", [Column("text")]) as file:
+        for part, is_valid in enumerate([True, False, True, False, True]):
+            for number in range(size):
+                file.write([f"{part} {number:0100}"])
+            if is_valid:
+                file.commit()
+            else:
+                file.discard()
+    expected = [(f"{part} {number:0100}",) for part in (0, 2, 4) for number in range(size)]
+    assert rows_of(f"{place}/a.{format}") == expected
+    assert file.rows == 3 * size
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_counts_rows_and_invalid_values_of_committed_parts_only(tmp_path, format, caplog):
+    looks_valid = "2026-99-99T00:00:00.000Z"  # only the types of Parquet refuse it
+    is_parquet = format == "parquet"
+    with open_rows(tmp_path / f"a.{format}", [Column("score", "number"), Column("at", "timestamp")]) as file:
+        file.write(["discarded", looks_valid])
+        file.discard()
+        assert (file.rows, file.invalid_values) == (0, {})
+        for _ in range(1500):
+            file.write(["held", looks_valid])
+        assert (file.rows, file.invalid_values) == (0, {})
+        file.commit()
+        assert file.rows == 1500
+        file.write([1.5, None])
+    assert file.rows == 1501
+    assert file.invalid_values == {"score": 1500} | ({"at": 1500} if is_parquet else {})
+    assert len(caplog.records) == 1 + is_parquet
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_error_names_the_number_of_a_row_in_a_later_part(tmp_path, format):
+    with (
+        pytest.raises(InvalidRequestError, match="Row 3502 has 2 values for 1 columns"),
+        open_rows(tmp_path / f"a.{format}", [Column("text")]) as file,
+    ):
+        for number in range(2000):
+            file.write([f"{number}"])
+        file.commit()
+        for number in range(1501):
+            file.write([f"{number}"])
+        file.write(["x", "y"])
+
+
+def test_row_groups_of_small_parts_fit_in_memory(tmp_path):
+    """A record batch needs memory even for one row."""
+    with open_rows(tmp_path / "a.parquet", [Column("text")]) as file:
+        for number in range(5000):
+            file.write([f"{number}"])
+            file.commit()
+    assert pyarrow.parquet.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
+    assert rows_of(tmp_path / "a.parquet") == [(f"{number}",) for number in range(5000)]
 
 
 # Whole or not at all
