@@ -48,8 +48,8 @@ def test_finished_rows_are_not_sent_again_after_a_kill(
     report = RecoveryReport(evidence)
     assert report.violations() == []
     assert len(report.attempts) >= 2, "no second attempt took over"
-    # A task that can return its lease does so, even if its supervisor is gone. After a kill of the task, whether the next
-    # attempt waits depends on when it starts.
+    # A task that can return its lease does so, even if its supervisor is gone. After a kill of the task, whether the
+    # next attempt waits depends on when it starts.
     if returns_lease:
         assert "earlier attempt holds the lease" not in evidence.logs
     (kill,) = evidence.kills
