@@ -7,7 +7,7 @@ from collections import Counter
 from airflow_provider_360learning.files.row_encoder import RowEncoder, Values
 from airflow_provider_360learning.files.spool import Spool
 
-_ROWS_PER_CHUNK = 1000
+_ROWS_PER_CHUNK = 500
 
 
 class RowFile:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 
 #: Bytes that are held in memory; more go to a temporary file.
-MAX_IN_MEMORY = 1 << 21
+MAX_IN_MEMORY = 1 << 20
 
 
 class Spool:
