@@ -35,8 +35,8 @@ PYTEST_3 = .venv/bin/python -m pytest -o cache_dir=.venv/.pytest_cache
 # Tests that import nothing of Airflow (tests/api, tests/sandbox) run on the other version only.
 PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache \
 	$(addprefix tests/,anchors faults unit hooks operators sensors airflow)
-# Groups of tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
-WORKERS = -n 2 --dist loadgroup --no-loadscope-reorder
+# Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
+WORKERS = -n 2 --no-loadscope-reorder
 
 test-quick: .venv/.ready redis-server
 	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.redis_server import RedisServer
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
+#: Files whose tests share the running Airflow (the fixture ``stack``), and therefore run on the same worker.
+STACK_FILES = {f"tests/airflow/test_{name}.py" for name in ("bulk_in_airflow", "scheduled", "stack")}
 BIN = Path(sys.executable).parent
 HOME = Path(tempfile.mkdtemp(prefix="learning360-tests-"))
 
@@ -46,6 +48,19 @@ def _own_environment() -> None:
 _own_environment()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep the tests of a file on one worker, and all tests of the running Airflow on the same one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "stack" if file in STACK_FILES else file
+
+    return FileScheduling(config, log)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the version marker. Its reason is shown for skipped tests."""
     config.addinivalue_line(
@@ -53,14 +68,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "airflow(versions, reason): run with these Airflow versions only, e.g. "
         "airflow('>=3.2', reason='the declarative form came with 3.2')",
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, and all tests of the running Airflow on the same one."""
-    for item in items:
-        uses_stack = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if uses_stack else item.nodeid.partition("::")[0]))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
