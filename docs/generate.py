@@ -23,6 +23,7 @@ from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 
@@ -111,6 +112,30 @@ def path_session_arguments() -> str:
 def course_arguments() -> str:
     """Return the table of the arguments of the sensor for courses."""
     return columns(course.CourseCompletion, "Argument")
+
+
+def bulk_arguments() -> str:
+    """Return the table of the arguments of the bulk operator."""
+    parameters: dict[str, inspect.Parameter] = {}
+    meanings: dict[str, str] = {}
+    for operator in (Learning360BulkOperator, Learning360RowsOperator):
+        parameters |= inspect.signature(operator.__init__).parameters
+        meanings |= _parameter_descriptions(operator)
+    return _table(
+        ("Argument", "Required", "Default", "Meaning"),
+        (
+            (f"`{name}`", "yes", "", meaning)
+            if parameters[name].default is inspect.Parameter.empty
+            else (f"`{name}`", "", f"`{parameters[name].default!r}`", meaning)
+            for name, meaning in meanings.items()
+        ),
+    )
+
+
+def _parameter_descriptions(documented: type) -> dict[str, str]:
+    """Return the descriptions of the parameters in the docstring of a class by name."""
+    text = inspect.getdoc(documented) or ""
+    return dict(re.findall(r"^:param (\w+): (.*?)(?=^:param |^\.\. |\Z)", text, re.MULTILINE | re.DOTALL))
 
 
 def action_list() -> str:
@@ -222,6 +247,7 @@ EVIDENCE = {
 #: Name of a section to the function that returns its content.
 SECTIONS: dict[str, Callable[[], str]] = {
     "actions": action_list,
+    "arguments of the bulk operator": bulk_arguments,
     "arguments of the course sensor": course_arguments,
     "arguments of the path session sensor": path_session_arguments,
     "bulk actions": bulk_actions,

@@ -33,7 +33,9 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD_SEND, Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
 from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.demo_company import SEEDS
 from airflow_provider_360learning.sandbox.faults import Fault
+from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sandbox.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,8 +57,9 @@ def _snippets():
 
 
 @pytest.mark.parametrize("code", list(_snippets()))
-def test_python_snippets_are_parts_of_example_dags(code):
-    assert code in "\n".join(path.read_text() for path in EXAMPLES)
+def test_python_snippets_are_parts_of_code_that_tests_run(code):
+    tested = [*EXAMPLES, ROOT / "tests/operators/test_fixture_example.py"]
+    assert code in "\n".join(path.read_text() for path in tested)
 
 
 # Generated tables
@@ -160,9 +163,11 @@ def _package_names():
         | {"transient"}
         | set(generate_docs.actions())
     )
+    names |= {name for name in vars(Sandbox) if not name.startswith("_")} | set(SEEDS)
     names |= {path.stem for path in (ROOT / PACKAGE).iterdir()} | {command.name for command in COMMANDS}
     names |= {*get_args(config.RateLimiterSetting), *get_args(config.IpLimitScope), *_choices(get_type_hints(Fault))}
     names |= {choice for field in EXTRA_FIELDS.values() for choice in field["schema"].get("enum", ())}
+    names |= {one.__module__.rpartition(".")[2] for one in CLASSES.values()}
     for one in CLASSES.values():
         ours = (kind for kind in one.__mro__ if kind.__module__.startswith(PACKAGE))
         names |= {argument for kind in ours if "__init__" in vars(kind) for argument in _arguments(kind)}
@@ -191,7 +196,7 @@ _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics
 _VALUES = "arun false successful true"
 _PYTHON = "http make realtime requests timedelta"
 _RESULTS = "imported"
-_SANDBOX = "control kind learning360_sandbox mentions sent_bytes"
+_SANDBOX = "control invitations kind learning360_sandbox mentions sent_bytes"
 _EXAMPLES = "fail_on_invalid_rows scheduled_statistics_import"
 OTHER_NAMES = frozenset(
     " ".join((_AIRFLOW, _VENDOR, _REDIS, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()

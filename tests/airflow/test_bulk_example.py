@@ -1,0 +1,37 @@
+"""The bulk example in real Airflow: valid rows become users, the invalid one is rejected."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+from demo.airflow_stack import AirflowStack
+from demo.run import GRACE, NEW_ACCOUNTS, ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def test_bulk_example_creates_users_and_passes_them_to_the_next_task(airflow_db, tmp_path):
+    shutil.copy(airflow_db, tmp_path / "airflow.db")
+    with Sandbox() as sandbox:
+        env = {
+            "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(tmp_path / "rate-limiter"),
+        }
+        with AirflowStack(tmp_path, ROOT / "dags_examples", env, components=[]) as stack:
+            stack.command("dags", "test", "bulk_create_users", "2026-01-02")
+            (run,) = stack.query("SELECT run_id, state FROM dag_run WHERE dag_id = 'bulk_create_users'")
+            assert run["state"] == "success"
+            result = stack.xcom("bulk_create_users", run["run_id"], "create_users")
+            users = stack.xcom("bulk_create_users", run["run_id"], "users_with_account")
+        state = sandbox.control.state()
+    assert result["outcomes"] == {"already_exists": 1, "already_invited": 1, "created": 9, "invalid": 1}
+    assert set(users) == NEW_ACCOUNTS | {GRACE}
+    assert {user["mail"] for user in state["users"]} >= set(users)
+    with open(result["rejected_path"].removeprefix("file://"), encoding="utf-8") as file:
+        assert [line.split(",")[0] for line in file][1:] == ["katherine.johnson.acme.test"]
+    with open(result["results_path"].removeprefix("file://"), encoding="utf-8") as file:
+        assert json.loads(file.readline())["key"] == "ada.lovelace@acme.test"
