@@ -108,8 +108,8 @@ def normalize(kind: Kind, value: object) -> Value:
         return None
     try:
         return _NORMALIZERS[kind](value)
-    except (TypeError, OverflowError, KeyError, AttributeError) as error:
-        raise ValueError(f"no {kind}") from error
+    except (TypeError, OverflowError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not of kind {kind}") from error
 
 
 def _normalize_string(value: Any) -> str:

@@ -14,13 +14,14 @@ from airflow_provider_360learning.files.columns import Column, Value, check_name
 from airflow_provider_360learning.files.records import UNREAD, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text
+from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text, shortened
 
 #: Separator of the cells in files that this package writes.
 DEFAULT_SEPARATOR = ","
 
 # Bytes that are not UTF-8, as Python's "surrogateescape" decodes them: they are found, and written back unchanged.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_PADDING_LINE = re.compile(r'(?:""|[\s,;])*')
 # A first line of this form sets the separator in Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
@@ -58,12 +59,12 @@ class _Rows:
     def __init__(self, text: io.TextIOWrapper, where: StoragePath) -> None:
         self._lines_of_row: list[str] = []
         lines = self._lines(text)
-        first = next(lines, "")
         self._lines_before = 0
-        if named := _SEPARATOR_LINE.fullmatch(first):
-            self._lines_before = 1
-            self._lines_of_row.clear()
-            first = next(lines, "")
+        first = self._first_filled(lines)
+        named = _SEPARATOR_LINE.fullmatch(first)
+        if named:
+            self._lines_before += 1
+            first = self._first_filled(lines, named[1])
         self.separator = named[1] if named else _most_frequent_separator(first)
         # strict: a quotation mark that is never closed must not swallow the rest of the file silently.
         self._reader = csv.reader(chain([first], lines), delimiter=self.separator, strict=True)
@@ -71,6 +72,15 @@ class _Rows:
         #: Cells per row as the file has them; those beyond the header are empty.
         self._width = len(names)
         self.header = check_names(_without_padding(names), where)
+
+    def _first_filled(self, lines: Iterator[str], separator: str = DEFAULT_SEPARATOR) -> str:
+        """Skip empty lines and lines of separators, which spreadsheets write for empty rows above the header."""
+        for line in lines:
+            if not _PADDING_LINE.fullmatch(line.replace(separator, "")):
+                self._lines_of_row[:] = [line]
+                return line
+            self._lines_before += 1
+        return ""
 
     def _lines(self, text: Iterable[str]) -> Iterator[str]:
         for line in text:
@@ -184,8 +194,10 @@ def _line(cells: Sequence[Any], separator: str) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    """Return booleans as JSON writes them."""
-    return ("false", "true")[value] if isinstance(value, bool) else value
+    """Return booleans as JSON writes them, and integers as strings, of which Python has none for 4,300 digits."""
+    if isinstance(value, bool):
+        return ("false", "true")[value]
+    return shortened(value) if isinstance(value, int) else value
 
 
 def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:

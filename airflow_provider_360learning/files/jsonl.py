@@ -8,10 +8,13 @@ from json.encoder import encode_basestring
 from typing import Any, BinaryIO
 
 from airflow_provider_360learning.files.columns import Column, Kind, Value
-from airflow_provider_360learning.files.records import UNREAD, Record
+from airflow_provider_360learning.files.records import NOT_JSON, UNREAD, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text
+from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text, shortened
+
+#: Types of pandas for a missing value.
+_MISSING = frozenset({"NaTType", "NAType"})
 
 
 def read(where: StoragePath) -> Iterator[Record]:
@@ -39,7 +42,7 @@ class _NotAnObjectError(ValueError):
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        found = _decode(raw.decode())
+        found = decode(raw.decode())
         if b"\\ud" in raw.lower():  # half of a surrogate pair cannot be sent
             json.dumps(found, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -48,6 +51,8 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise _NotAnObjectError(NOT_UTF8_ADVICE) from None
     except UnicodeEncodeError:
         raise _NotAnObjectError("holds half of a surrogate pair: write the whole character") from None
+    except RepeatedKeyError as error:
+        raise _NotAnObjectError(str(error)) from None
     except (ValueError, RecursionError) as error:
         raise _NotAnObjectError(f"is not usable JSON: {error}") from None
     if not isinstance(found, dict):
@@ -57,11 +62,48 @@ def _object(raw: bytes) -> dict[str, Any]:
     return found
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
+class RepeatedKeyError(ValueError):
+    """An object in a JSON text has a key twice."""
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+# Any: the values of a row.
+def decode(text: str) -> Any:
+    """
+    Read a JSON text.
+
+    A number that is too large is returned as infinite, and ``NaN`` as it is, so that the error of the row names the
+    column.
+
+    :param text: The text.
+    :raises RepeatedKeyError: if an object has a key twice, of which Python would drop the first value silently.
+    :raises ValueError: if the text is not JSON.
+    """
+    try:
+        return _decode(text)
+    except (json.JSONDecodeError, RepeatedKeyError):
+        raise
+    except ValueError:  # an integer of more than 4,300 digits
+        return _decode_long_integers(text)
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise RepeatedKeyError(f"has the key {shortened(repeated)!r} twice: keep one of the two")
+    return found
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object_of).decode
+_decode_long_integers = json.JSONDecoder(object_pairs_hook=_object_of, parse_int=_integer).decode
 
 
 #: Functions that return the JSON of a value of each kind.
@@ -102,13 +144,38 @@ def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Se
 def _line(row: Mapping[str, Any]) -> bytes:
     if UNREAD in row:
         return f"{row[UNREAD]}\n".encode("utf-8", "surrogateescape")
-    text = json.dumps(row, ensure_ascii=False, skipkeys=True, default=_plain)
+    try:
+        text = _encode(row)
+    except Exception:  # see encode
+        text = "{" + ", ".join(f"{encode(name)}: {encode(value)}" for name, value in row.items()) + "}"
     return f"{text}\n".encode("utf-8", "backslashreplace")  # half of a surrogate pair can only be escaped
 
 
-def _plain(value: Any) -> str:
-    """Return the text of a value that databases and Parquet files have and JSON has not: a date, a decimal number."""
-    return str(value.isoformat() if hasattr(value, "isoformat") else value)
+def encode(value: object) -> str:
+    """
+    Return the JSON of any value; of one that JSON cannot hold, an object with its shortened text.
+
+    :param value: The value, also ``NaN``, an integer of more than 4,300 digits, a list that contains itself.
+    """
+    try:
+        text = _encode(value)
+    except Exception:  # of any type: also the methods of a value of another library may raise one
+        text = _encode({NOT_JSON: shortened(value)})
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+# Any: what the JSON encoder is given.
+def _plain(value: Any) -> Any:
+    """Return what stands for a value that databases, Parquet files and pandas have and JSON has not."""
+    if type(value).__name__ in _MISSING:
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    # An array of numpy or a series of pandas. Their single values have tolist, too, which changes dates.
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "__iter__") else str(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, skipkeys=True, allow_nan=False, default=_plain).encode
 
 
 def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:

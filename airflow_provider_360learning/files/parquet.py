@@ -154,8 +154,14 @@ class Encoder(RowEncoder):
     def _array(self, column: Column, values: Sequence[Value]) -> Any:
         try:
             return _arrow_array(column.kind, values)
-        except _arrow().ArrowException:  # a timestamp that is none, although it is written like one
-            return _arrow_array(column.kind, self._convert(column, values))
+        except _arrow().ArrowException:
+            return _arrow_array(column.kind, self._representable(column, values))
+
+    def _representable(self, column: Column, values: Sequence[Value]) -> Sequence[Value]:
+        """Return values of which Arrow has refused one: an integer that no float equals, or a timestamp in month 13."""
+        if column.kind == "number":
+            return [None if value is None else float(value) for value in values]
+        return self._convert(column, values)
 
 
 def _arrow_type(kind: Kind) -> Any:

@@ -10,3 +10,7 @@ Record: TypeAlias = tuple[int, int | None, dict[str, Any], str | None]
 #: The only key of a row that cannot be read. Its value is what the file holds (CSV: a list of cells, JSON Lines: the
 #: line), for :func:`.write_dicts` to write again. It is not known which part of it would be a password.
 UNREAD = "(unread)"
+
+#: The only key of the object that stands in JSON Lines for a value that JSON has not. No column accepts an object with
+#: this key, so that the row stays invalid until it is corrected.
+NOT_JSON = "(not JSON)"

@@ -10,6 +10,8 @@ from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
 NOT_UTF8_ADVICE = "is not UTF-8 text: save the file as UTF-8"
 _COPY_SIZE = 1 << 20
+#: Maximum number of characters of a value that is shortened.
+_MAX_SHORTENED = 200
 
 
 def encode_text(text: str) -> bytes:
@@ -19,6 +21,20 @@ def encode_text(text: str) -> bytes:
     Half of a surrogate pair, which UTF-8 cannot hold, is replaced: it must not end an export of a million rows.
     """
     return text.encode("utf-8", "replace")
+
+
+def shortened(value: object) -> str:
+    """
+    Return a string for a value that cannot be written as it is.
+
+    :param value: An integer of more than 4,300 digits, a list that contains itself, a value of any other library.
+    :return: At most 200 characters of it, or its type if Python has no string for it.
+    """
+    try:
+        text = str(value)
+    except Exception:  # of any type: the value may be of any class
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _MAX_SHORTENED else f"{text[: _MAX_SHORTENED - 1]}…"
 
 
 def append_rows(part: StoragePath, header: bytes, binary: BinaryIO) -> None:

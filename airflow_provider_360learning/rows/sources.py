@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -15,12 +14,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files import csv
+from airflow_provider_360learning.files import csv, jsonl
 from airflow_provider_360learning.files.columns import check_names
 from airflow_provider_360learning.files.formats import TextFormat, columns_of, format_of, read
 from airflow_provider_360learning.files.records import UNREAD, Record
 from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
+from airflow_provider_360learning.files.text import shortened
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -97,6 +97,8 @@ class Source(ABC):
         unseen = set(self._mapping) if self.arguments is None else set()
         any_readable = False
         for number, line, original, problem in self._records():
+            if self.columns == []:
+                raise InvalidRequestError(f"{self.name} has rows, but no columns.")
             unseen.difference_update(original)
             any_readable = any_readable or not problem
             yield self._row(number, line, original, problem)
@@ -115,9 +117,10 @@ class Source(ABC):
         except InvalidRequestError as error:
             return Row(number, line, {}, original, str(error))
         # An empty cell of CSV is a missing value; in the other formats "" is a string like any other.
-        empty = "" if self.rejected_format == "csv" else None
-        given = {name: value for name, value in values.items() if value is not None and value != empty}
-        return Row(number, line, given, original)
+        if self.rejected_format == "csv":
+            return Row(number, line, {name: value for name, value in values.items() if value}, original)
+        # Nothing but "is": an array of numpy, or a series of pandas, compares item by item.
+        return Row(number, line, {name: value for name, value in values.items() if value is not None}, original)
 
     def _mapped(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self._mapping:
@@ -137,10 +140,19 @@ class Source(ABC):
     def _check_mapped(self, columns: Sequence[str] | set[str]) -> None:
         missing = [theirs for theirs, ours in self._mapping.items() if ours is not None and theirs not in columns]
         if missing:
-            existing = f" (it has {', '.join(self.columns)})" if self.columns else ""
+            names = ", ".join(missing)
             raise InvalidRequestError(
-                f"{self.name} has no column {', '.join(missing)}{existing}: correct the names in column_mapping."
+                f"{self.name} has no column {names}{self._existing()}: correct the names in column_mapping."
             )
+
+    def _existing(self) -> str:
+        """Return the names of the columns, for an error."""
+        if not self.columns:
+            return ""
+        if self._mapping.keys().isdisjoint(self.columns):
+            # Without a header, the names are values of the first row, a password perhaps: none of them is shown.
+            return ", nor another one of column_mapping (is its first line a header?)"
+        return f" (it has {shortened(', '.join(self.columns))})"
 
 
 def make_source(
@@ -194,7 +206,9 @@ def _check_mapping(mapping: ColumnMapping) -> ColumnMapping:
 def _rows_in(text: str) -> list[Any]:
     """Return the rows in the JSON text of a list, which is what a template renders to; no error shows the text."""
     try:
-        rows = json.loads(text)
+        rows = jsonl.decode(text)
+    except jsonl.RepeatedKeyError as error:
+        raise InvalidRequestError(f"rows is a JSON text in which an object {error}.") from None
     except (ValueError, RecursionError):
         rows = None  # raised below: the error holds the text
     if isinstance(rows, list):
@@ -227,7 +241,7 @@ class _List(Source):
                 yield number, None, dict(row), None
             else:
                 problem = f"a {type(row).__name__} is not a row: an object with names and values is expected"
-                yield number, None, {UNREAD: json.dumps(row, default=str, skipkeys=True)}, problem
+                yield number, None, {UNREAD: jsonl.encode(row)}, problem
 
 
 class _File(Source):

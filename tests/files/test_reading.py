@@ -127,7 +127,7 @@ def test_invalid_csv_header_is_an_error_of_the_file(file, header, message):
         columns_of(where)
 
 
-@pytest.mark.parametrize("data", ["", "\n", "\ufeff"])
+@pytest.mark.parametrize("data", ["", "\n", "\ufeff", "\n\n;;\n", "sep=;\n"])
 def test_empty_csv_file_has_no_columns_and_no_rows(file, data):
     where = file("a.csv", data)
     assert columns_of(where) == []
@@ -162,10 +162,27 @@ def test_strips_blanks_around_names_of_columns(file):
     assert numbers_lines_values(where) == [(1, 2, {"mail": "anna@example.com", "name": " Anna "})]
 
 
-@pytest.mark.parametrize("header", [" a;a ", "a;;b", ";", "a; ;b;"])
+@pytest.mark.parametrize("header", [" a;a ", "a;;b", "a; ;b;"])
 def test_refuses_padded_headers_that_are_ambiguous(file, header):
     with pytest.raises(InvalidRequestError, match=r"several columns named a|Column \d of .* has no name"):
         columns_of(file("a.csv", f"{header}\n1;2\n"))
+
+
+@pytest.mark.parametrize(
+    "above", ["\n\n", " \r\n", ";;\n", ' ; ;\u00a0\n\n"";"";""\n', ",,\n", "\t\t\n", "\nsep=;\n;;\n"]
+)
+def test_skips_empty_rows_above_the_header(file, above):
+    where = file("a.csv", f"\ufeff{above}a;b,c;\n1;2;\n3\n")
+    line = above.count("\n") + 2
+    assert separator_of(where) == ";"
+    assert columns_of(where) == ["a", "b,c"]
+    assert next(read(where)) == (1, line, {"a": "1", "b,c": "2"}, None)
+    assert errors(where)[line + 1].startswith(f"line {line + 1} has 1 cells")
+
+
+def test_skips_padding_of_the_stated_separator_above_the_header(file):
+    where = file("a.csv", "sep=|\n||\na|b\n1|2\n")
+    assert numbers_lines_values(where) == [(1, 4, {"a": "1", "b": "2"})]
 
 
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
@@ -197,7 +214,8 @@ def test_reads_json_lines_with_their_types(file):
         (b"[1, 2]", 'line 2 is not a JSON object: one row per line is expected, such as {"mail": "anna@example.com"}'),
         (b'{"a": 1', "line 2 is not JSON: Expecting ',' delimiter at character 8"),
         (b'{"a": \xff}', "line 2 is not UTF-8 text: save the file as UTF-8"),
-        (b'{"a": NaN}', "line 2 is not usable JSON: NaN is not a number"),
+        (b'{"a": 1, "b": 2, "a": 1}', "line 2 has the key 'a' twice: keep one of the two"),
+        (b'{"a": {"b": 1, "b": 1}}', "line 2 has the key 'b' twice: keep one of the two"),
         (b'{"a": "\\uD83D"}', "line 2 holds half of a surrogate pair: write the whole character"),
         (b"[" * 100_000, "line 2 is not usable JSON: maximum recursion depth"),
     ],
@@ -207,6 +225,13 @@ def test_line_that_is_not_a_json_object_is_an_error_of_its_row_only(file, line, 
     assert list(errors(where)) == [2]
     assert errors(where)[2].startswith(error)
     assert [values for *_, values, error in read(where) if not error] == [{"a": 1}, {"a": 3}]
+
+
+def test_numbers_that_json_or_python_has_not_stay_in_their_columns(file):
+    """The check of the row names the column."""
+    where = file("a.jsonl", f'{{"a": NaN, "b": 1e400, "c": {"1" * 5000}, "d": [-{"1" * 5000}, 7]}}\n')
+    ((_, _, values),) = numbers_lines_values(where)
+    assert repr(values) == "{'a': nan, 'b': inf, 'c': inf, 'd': [-inf, 7]}"
 
 
 # Parquet

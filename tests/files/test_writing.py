@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import math
 import tracemalloc
 
 import pyarrow
@@ -14,7 +15,9 @@ import pytest
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, normalize
 from airflow_provider_360learning.files.formats import columns_of, concatenate, open_rows, read, write_dicts
+from airflow_provider_360learning.files.records import NOT_JSON
 from airflow_provider_360learning.files.storage import open_binary, storage_path, write_atomic
+from tests.files.support import Array
 
 FORMATS = ["csv", "jsonl", "parquet"]
 COLUMNS = [
@@ -168,11 +171,16 @@ VALUES = [
     ("integer", True, None),
     ("integer", "three", None),
     ("integer", 2**63, None),
+    pytest.param("integer", "[" * 100_000, None, id="integer-nested"),
     ("number", "87.5", 87.5),
     ("number", 80, 80),
     ("number", float("nan"), None),
     ("number", float("inf"), None),
+    ("number", 2**53 + 1, 2**53 + 1),
+    ("number", 10**300, 10**300),
+    ("number", "9007199254740993", 2**53 + 1),
     ("number", 10**400, None),
+    pytest.param("number", "[" * 100_000, None, id="number-nested"),
     ("number", "1_000", None),
     ("number", "NaN", None),
     ("number", False, None),
@@ -374,6 +382,49 @@ def test_json_lines_hold_values_of_databases(tmp_path):
         "at": "2026-10-01T02:00:00+00:00",
         "half": "\ud83d",
     }
+
+
+class Unprintable:
+    """A value that has no string."""
+
+    def __str__(self):
+        raise OverflowError
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (math.nan, {NOT_JSON: "nan"}),
+        ([1, math.inf], {NOT_JSON: "[1, inf]"}),
+        (10**5000, {NOT_JSON: "a value of type int"}),
+        (["x" * 500, math.nan], {NOT_JSON: "['" + "x" * 197 + "…"}),
+        (Unprintable(), {NOT_JSON: "a value of type Unprintable"}),
+        (Array("a", "b"), ["a", "b"]),
+        (Array(), []),
+    ],
+    ids=["nan", "infinity", "long integer", "long list", "no string", "array", "empty array"],
+)
+def test_json_lines_are_valid_whatever_a_row_holds(tmp_path, value, written):
+    write_dicts(tmp_path / "a.jsonl", [{"ä": value, "half": "\ud83d"}, {"next": 1}], [])
+    lines = content(tmp_path / "a.jsonl").decode().splitlines()
+    assert [json.loads(line, parse_constant=pytest.fail) for line in lines] == [
+        {"ä": written, "half": "\ud83d"},
+        {"next": 1},
+    ]
+
+
+def test_missing_values_of_pandas_are_null(tmp_path):
+    rows = [{"at": type(name, (datetime.datetime,), {})(2026, 10, 1)} for name in ("NaTType", "NAType")]
+    write_dicts(tmp_path / "a.jsonl", rows, [])
+    assert rows_of(tmp_path / "a.jsonl") == [(None,), (None,)]
+
+
+def test_csv_holds_integers_of_any_length(tmp_path):
+    write_dicts(tmp_path / "a.csv", [{"a": 10**5000, "b": 10**300}, {"a": 7, "b": 10**20}], ["a", "b"])
+    assert rows_of(tmp_path / "a.csv") == [
+        ("a value of type int", f"1{'0' * 198}…"),
+        ("7", "100000000000000000000"),
+    ]
 
 
 def test_missing_csv_cells_are_empty(tmp_path):

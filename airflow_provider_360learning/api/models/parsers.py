@@ -394,7 +394,8 @@ def parse_list(parse_item: Callable[[object], str], value: object) -> tuple[str,
     """
     if isinstance(value, str):
         value = _from_json(value) if value.lstrip().startswith("[") else [one.strip() for one in value.split(";")]
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    has_no_dimension = getattr(value, "shape", None) == ()  # an array of numpy, which then cannot be iterated over
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable) or has_no_dimension:
         raise invalid(value, "a list: values with ; between them, or a JSON array")
     items: dict[str, None] = {}
     for index, item in enumerate(value):
@@ -403,7 +404,7 @@ def parse_list(parse_item: Callable[[object], str], value: object) -> tuple[str,
         try:
             if not isinstance(item, str):
                 raise invalid(item, "a string")
-            items[parse_item(item)] = None
+            items[parse_item(str(item))] = None  # not a subclass, such as that of numpy
         except PydanticCustomError as error:
             raise problem(problem_of(error), index=index) from None
     return tuple(items)
