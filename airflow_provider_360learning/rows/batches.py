@@ -72,6 +72,12 @@ class Batch:
         self.is_transient_failure = bool(sent) and all(not one.is_done and one.retryable for one in sent)
         self.results = sorted([*self.known, *sent], key=lambda result: result.row)
 
+    def sent(self) -> Iterator[tuple[CheckedRow, Result]]:
+        """Yield the rows that were sent, with their results."""
+        numbers = {row.row.number for row in self.to_send}
+        pairs = zip(self.rows, self.results or (), strict=True)
+        return ((row, result) for row, result in pairs if result.row in numbers)
+
 
 class BatchReader:
     """
@@ -103,13 +109,14 @@ class BatchReader:
         :raises InvalidRequestError: if the rows differ from the checked ones; no differing row is yielded.
         """
         batch = Batch()
-        earlier = self._earlier_results(checkpoint)
+        last, earlier = self._last_results(), self._earlier_results(checkpoint)
         max_rows = max(MAX_ROWS_PER_BATCH, 2 * self._writer.rows_per_request)
         for row in self._rows.second_pass():
-            number, known = row.row.number, next(earlier, None)
+            number, known = row.row.number, next(last, None)
             if number <= checkpoint.done_up_to:
-                if self._changes and known:
-                    self._changes.record(row, known)
+                result = next(earlier, None)
+                if self._changes and result and number > checkpoint.remembered_up_to:
+                    self._changes.record_earlier(row, result)
                 continue
             unconfirmed = self._may_be_done or number <= checkpoint.sent_up_to
             if batch.rows and (batch.unconfirmed != unconfirmed or len(batch.rows) == max_rows):
@@ -123,13 +130,16 @@ class BatchReader:
         if batch.rows:
             yield batch
 
-    def _earlier_results(self, checkpoint: Checkpoint) -> Iterator[Result | None]:
-        """Yield, for each row, the result of this run or, with retry_failed_only, of the last one, if it stays."""
+    def _last_results(self) -> Iterator[Result | None]:
+        """Yield, with retry_failed_only, the result of each row in the last run, if it stays."""
         if self._config.retry_failed_only:
             for result in read_last_results(self._config.results_path):
                 is_unconfirmed = self._config.resend_unconfirmed and result.outcome == UNKNOWN
                 yield None if result.retryable or is_unconfirmed else result
-        elif checkpoint.done_up_to and self._changes:
+
+    def _earlier_results(self, checkpoint: Checkpoint) -> Iterator[Result]:
+        """Yield the result of each row that an earlier attempt has done, unless all of them are remembered."""
+        if self._changes and checkpoint.remembered_up_to < checkpoint.done_up_to:
             yield from self._results.read_parts(checkpoint.parts)
 
     def _result_without_sending(self, row: CheckedRow) -> Result | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.files.storage import atomic_writer, open_binary
 from airflow_provider_360learning.rows.config import RowsConfig
-from airflow_provider_360learning.rows.results import UNKNOWN, Result
+from airflow_provider_360learning.rows.effects import Effects, Fact, effects_of
+from airflow_provider_360learning.rows.results import UNCHANGED, UNKNOWN, Result
 from airflow_provider_360learning.rows.schema import CheckedRow, digest_of, ignore_case
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 
@@ -24,13 +26,10 @@ HEADER = "learning360-accepted 1"
 FOOTER = "end"
 #: Marks what may have been accepted.
 UNCONFIRMED = "?"
-#: Marks a subject of which a part was changed since.
-OUTDATED = "-"
-#: Separator of the values in the key of a row.
-SEPARATOR = " / "
 #: Characters of a digest that are stored: a collision among a million keys has a probability of 1 in 10 million.
 DIGEST_LENGTH = 16
 
+_ENTRY = re.compile(r"(\??[0-9a-f]{16})?:[0-9]{1,18}", re.ASCII)
 _ADVICE = "Restore it, or remove it: then all rows are sent once. Nothing was sent."
 
 
@@ -67,11 +66,12 @@ LISTINGS: dict[str, Callable[[LearningApi], Listing]] = {
 
 class Changes:
     """
-    Remembers, for each subject, the action that 360Learning accepted last, and finds rows that would repeat it.
+    Remembers, for each action and key, the row that 360Learning accepted last, and finds rows that would repeat it.
 
-    An entry says how the subject is only until another action on it is accepted: a person who was created, deleted and
-    is to be created again has changed. What depends on several subjects (a person in a group) counts their changes,
-    too: who was deleted and created again is in no group.
+    An entry holds until something that it depends on is changed by another accepted row: a person who was created and
+    then deleted is to be created again. For this, the rows are numbered, and it is remembered which one changed a fact
+    last. An object that is named in another way (by id instead of email address) may be the same one, so that a change
+    of any such object counts.
 
     :param folder: Folder of the remembered state.
     :param company: The company; entries of one say nothing about another.
@@ -103,6 +103,10 @@ class Changes:
         self._accepted = KeyTable()
         self._listed: KeyTable | None = None
         self._needs_listing = False
+        #: Number of the last row that was recorded.
+        self._number = 0
+        #: Facts that rows of this run change, by how these name their objects.
+        self._sent: set[tuple[str, ...]] = set()
         self._load()
 
     def look_ahead(self, row: CheckedRow) -> None:
@@ -117,23 +121,48 @@ class Changes:
     def changes_something(self, row: CheckedRow) -> bool:
         """Return whether a row may change something."""
         # Nothing is stored of a password that another could be compared with.
-        return not self._skip or _has_secrets(row) or not (self._is_accepted(row) or self._is_listed(row))
+        if self._skip and not _has_secrets(row):
+            if self._is_accepted(row):
+                return False
+            if self._is_listed(row):
+                self._put(row, self._value(row), [])
+                return False
+        self._sent.update(fact.any_named_alike for fact in self._effects(row).changes)
+        return True
 
     def is_unconfirmed(self, row: CheckedRow) -> bool:
         """Return whether an earlier run may have done this row, which must not be done twice."""
-        return self._skip and self._append_only and self._accepted.get(self._key(row)) == UNCONFIRMED + self._value(row)
+        return self._skip and self._append_only and self._entry(row)[0] == UNCONFIRMED + self._value(row)
 
-    def record(self, row: CheckedRow, result: Result) -> None:
+    def record(self, row: CheckedRow, result: Result, *, is_unconfirmed: bool = False) -> None:
         """
-        Remember what is known after a row.
+        Remember what is known after a row was sent.
+
+        :param row: The row.
+        :param result: Its result.
+        :param is_unconfirmed: Whether an earlier attempt may have sent it: then it may have done more than it says.
+        """
+        if result.is_done:
+            outcome = None if is_unconfirmed else result.outcome
+            self._put(row, self._value(row), self._effects(row).changes_of(outcome))
+        elif result.outcome == UNKNOWN or (result.retryable and not self._append_only):
+            self._put_unconfirmed(row)  # it may have been done
+
+    def record_earlier(self, row: CheckedRow, result: Result) -> None:
+        """
+        Remember a row of an attempt that was killed before it saved the state.
+
+        What another run has recorded since may be newer, so that neither is certain. Only events have no order.
 
         :param row: The row.
         :param result: Its result.
         """
-        if result.is_done:
-            self._put(row, self._value(row))
-        elif result.outcome == UNKNOWN or (result.retryable and not self._append_only):
-            self._put(row, UNCONFIRMED + self._value(row))  # it may have been done
+        if result.outcome == UNCHANGED:
+            return
+        if self._append_only:
+            self.record(row, result)
+        elif result.is_done or result.outcome == UNKNOWN or result.retryable:
+            self._put_unconfirmed(row)
 
     def save(self) -> None:
         """Write the remembered state."""
@@ -154,6 +183,7 @@ class Changes:
             with open_binary(self._file) as file:
                 for key, value in self._entries(iter(file)):
                     self._accepted.put(key, value)
+                    self._number = max(self._number, _number_in(value))
         except FileNotFoundError:
             pass
 
@@ -168,54 +198,62 @@ class Changes:
                 if value == str(entries) and next(lines, None) is None:
                     return
                 break
-            if len(key) != DIGEST_LENGTH or not value:
+            if len(key) != DIGEST_LENGTH or not _ENTRY.fullmatch(value):
                 break
             entries += 1
             yield key, value
         raise StoredStateError(self._file, f"is damaged after {entries} entries", _ADVICE)
 
-    def _put(self, row: CheckedRow, value: str) -> None:
-        key = self._key(row)
-        if self._append_only:
-            self._accepted.put(key, value)
-            return
-        self._accepted.put(key, f"{value}:{self._changes_of(key) + (not self._is_entry(key, value))}")
-        for wider in _wider_keys(ignore_case(row.key)):
-            wider_key = self._digest(self._target, wider)
-            if self._accepted.get(wider_key) is not None:
-                self._accepted.put(wider_key, f"{OUTDATED}:{self._changes_of(wider_key)}")
+    def _put_unconfirmed(self, row: CheckedRow) -> None:
+        self._put(row, UNCONFIRMED + self._value(row), self._effects(row).changes)
+
+    def _put(self, row: CheckedRow, value: str, changes: Sequence[Fact]) -> None:
+        self._number += 1
+        if self._is_ambiguous(row) and not value.startswith(UNCONFIRMED):
+            value = UNCONFIRMED + value
+        self._accepted.put(self._key(row), f"{value}:{self._number}")
+        for fact in changes:
+            self._accepted.put(self._digest(*fact.id), f":{self._number}")
+            self._accepted.put(self._digest(*fact.any_named_alike), f":{self._number}")
 
     def _is_accepted(self, row: CheckedRow) -> bool:
-        return self._is_entry(self._key(row), self._value(row))
+        value, number = self._entry(row)
+        if value != self._value(row) or self._is_ambiguous(row):
+            return False
+        return all(
+            _number_in(self._accepted.get(self._digest(*each)) or "") <= number
+            for fact in self._effects(row).depends_on
+            for each in (fact.id, *fact.any_named_otherwise)
+        )
 
-    def _is_entry(self, key: str, value: str) -> bool:
-        found = self._accepted.get(key)
-        return found is not None and found.partition(":")[0] == value
+    def _is_ambiguous(self, row: CheckedRow) -> bool:
+        """Return whether another row of this run may change the same object, which it names in another way."""
+        if not self._sent:
+            return False
+        facts = self._effects(row).depends_on
+        return any(each in self._sent for fact in facts for each in fact.any_named_otherwise)
+
+    def _entry(self, row: CheckedRow) -> tuple[str, int]:
+        found = self._accepted.get(self._key(row)) or ""
+        return found.partition(":")[0], _number_in(found)
 
     def _is_listed(self, row: CheckedRow) -> bool:
-        if self._listing is None or self._listed is None:
+        if self._listing is None or self._listed is None or self._is_ambiguous(row):
             return False
         found = self._listed.get(ignore_case(str(getattr(row.valid_arguments(), self._listing.key))))
         listed = json.loads(found) if found else {}
         wanted = {name: value for name, value in row.valid_arguments().given().items() if name != self._listing.key}
         return bool(listed) and all(name in listed and listed[name] == value for name, value in wanted.items())
 
-    def _changes_of(self, key: str) -> int:
-        """Return how often the entry of a subject was replaced by another."""
-        return int((self._accepted.get(key) or "").partition(":")[2] or 0)
+    def _effects(self, row: CheckedRow) -> Effects:
+        return Effects() if self._append_only else effects_of(self._action, row.valid_arguments())
 
     def _key(self, row: CheckedRow) -> str:
-        if self._append_only:
-            return self._digest(self._action, self._target, ignore_case(row.key), row.digest().hex())
-        return self._digest(self._target, ignore_case(row.key))
+        event = [row.digest().hex()] if self._append_only else []
+        return self._digest(self._action, self._target, ignore_case(row.key), *event)
 
     def _value(self, row: CheckedRow) -> str:
-        if self._append_only:
-            return self._digest(row.digest().hex())
-        key = ignore_case(row.key)
-        subjects = [*_parts_of(key), *_wider_keys(key)]
-        changes = [str(self._changes_of(self._digest(self._target, subject))) for subject in subjects]
-        return self._digest(self._action, row.digest().hex(), *changes)
+        return self._digest(row.digest().hex())
 
     def _digest(self, *parts: str) -> str:
         return digest_of(self._company, *parts)[:DIGEST_LENGTH]
@@ -243,16 +281,8 @@ def open_changes(
     return Changes(config.state_folder, company, action, target, listing, append_only=append_only, skip=skip)
 
 
-def _parts_of(key: str) -> Sequence[str]:
-    """Return the subjects that a key names: of "ana / group / learner" all three."""
-    parts = key.split(SEPARATOR)
-    return parts if len(parts) > 1 else ()
-
-
-def _wider_keys(key: str) -> Sequence[str]:
-    """Return the keys of which this one is a part: of "ana / group / learner" it is "ana / group", for all roles."""
-    parts = key.split(SEPARATOR)
-    return [SEPARATOR.join(parts[:count]) for count in range(2, len(parts))]
+def _number_in(value: str) -> int:
+    return int(value.partition(":")[2] or 0)
 
 
 def _has_secrets(row: CheckedRow) -> bool:

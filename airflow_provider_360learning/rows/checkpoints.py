@@ -56,6 +56,7 @@ class Checkpoint:
     :param done_up_to: Every row up to this number has its result in a part.
     :param sent_up_to: No row after this number was sent.
     :param parts: Number of parts that are written.
+    :param remembered_up_to: The remembered state has every row up to this number.
     :param finished: Whether the results are merged.
     :param generation: What the attempts have in common that Airflow makes by itself; clearing the task starts another.
     :param writer: Id of the attempt that wrote the checkpoint.
@@ -68,6 +69,7 @@ class Checkpoint:
     done_up_to: int = 0
     sent_up_to: int = 0
     parts: int = 0
+    remembered_up_to: int = 0
     finished: bool = False
     generation: str = ""
     writer: str = ""

@@ -96,14 +96,14 @@ def _run(
             pace=pace,
             latency=latency,
             progress_log=ProgressLog(rows.total, checkpoint.done_up_to, api.client.usage),
-            renew_claims=claims.renew,
+            claims=claims,
         )
         checkpoint = sender.send(checkpoint)
 
+        claims.renew(force=True)  # before files are replaced
         summary = merge_results(results, checkpoint, rows.total, {"action": writer.name, "input": digest})
         if not config.dry_run:
             if changes:
-                claims.renew(force=True)
                 changes.save()
             checkpoints.finish(checkpoint)
         results.remove_parts()

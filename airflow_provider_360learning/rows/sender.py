@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from airflow_provider_360learning.exceptions import Learning360Error
@@ -12,6 +12,7 @@ from airflow_provider_360learning.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.batches import Batch, BatchReader
 from airflow_provider_360learning.rows.changes import Changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
+from airflow_provider_360learning.rows.folders import Claims
 from airflow_provider_360learning.rows.latency import Latency
 from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.rows.results import Result, ResultStore
@@ -49,7 +50,7 @@ class Sender:
     :param pace: Requests per second that the rate limit allows.
     :param latency: Latency of the requests.
     :param progress_log: Logs how far the run is.
-    :param renew_claims: Renews the claims to the folders; called with each checkpoint.
+    :param claims: The claims to the folders, which are renewed with each checkpoint.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Sender:
         pace: float,
         latency: Latency,
         progress_log: ProgressLog,
-        renew_claims: Callable[[], None],
+        claims: Claims,
     ) -> None:
         self._batches = batches
         self._writer = writer
@@ -72,7 +73,7 @@ class Sender:
         self._checkpoints = checkpoints
         self._latency = latency
         self._progress_log = progress_log
-        self._renew_claims = renew_claims
+        self._claims = claims
         self._executor = OrderedExecutor(self._apply, lambda: latency.requests_to_reach(pace))
         #: Batches in the order of the rows whose results are not in a part.
         self._open: deque[Batch] = deque()
@@ -183,7 +184,7 @@ class Sender:
         """Write what is certain as a part, then a checkpoint that says so and which rows may be sent next."""
         is_idle = self._executor.is_idle
         if self._checkpoints is not None:
-            self._renew_claims()
+            self._claims.renew()
             if not self._checkpoints.is_valid:  # another attempt may be writing parts with the same names
                 self._checkpoint = self._checkpoints.renew(self._checkpoint)
         self._write_part(at_end=following is None and is_idle)
@@ -201,8 +202,10 @@ class Sender:
         if rows:
             self._results.write_part(self._checkpoint.parts + 1, rows)
             self._checkpoint = self._checkpoint.with_part([result for _, result in rows])
-            for row, result in rows if self._changes else ():
-                self._changes.record(row, result)  # type: ignore[union-attr]  # checked
+            if self._changes:
+                for batch in certain:
+                    for row, result in batch.sent():
+                        self._changes.record(row, result, is_unconfirmed=batch.unconfirmed)
         self._progress_log.count(result for _, result in rows)
         while self._open and self._open[0].results and self._open[0].last_row <= self._checkpoint.done_up_to:
             self._open.popleft()
@@ -219,6 +222,10 @@ class Sender:
                 if task.error is None:
                     self._collect(task)
             self._write_part(at_end=False)
+            if self._changes:
+                self._claims.renew(force=True)
+                self._changes.save()
+                self._checkpoint = replace(self._checkpoint, remembered_up_to=self._checkpoint.done_up_to)
             # A request that is still under way may be done later: then the next attempt waits for the lease.
             self._checkpoints.release(self._checkpoint, is_quiet=self._executor.is_quiet)
         except Exception as error:  # the error that ended this attempt is the one to report

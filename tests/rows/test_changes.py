@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.rows.sender import OutageError
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_ID, GRACE_MAIL, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.rows.support import bulk, files_in, outcomes_in, people, put_csv, writes
@@ -69,6 +71,7 @@ def test_skips_rows_that_the_listing_already_shows(update):
         {"user": ADMIN_MAIL, "first_name": "Grace"},
     ]
     assert update(rows) == (["unchanged", "unchanged", "updated"], ["getUsers", "updateUser"])
+    assert update(rows) == (["unchanged"] * 3, ["getUsers"]), "the updated user may be the one named by id"
     assert update(rows) == (["unchanged"] * 3, [])
 
 
@@ -148,8 +151,8 @@ def test_another_action_on_the_same_subject_invalidates_what_was_accepted(sandbo
 def test_the_remembered_state_has_no_personal_data(update, results):
     update(JOBS)
     header, *entries, footer = files_in(results)["accepted.txt"].decode().splitlines()
-    assert (header, footer) == ("learning360-accepted 1", "end 2")
-    assert all(re.fullmatch(r"[0-9a-f]{16} [0-9a-f]{16}:1", entry) for entry in entries)
+    assert (header, footer) == ("learning360-accepted 1", "end 5"), "two rows, what they change, and how they name it"
+    assert all(re.fullmatch(r"[0-9a-f]{16} ([0-9a-f]{16})?:[12]", entry) for entry in entries)
 
 
 def test_remembers_rows_of_earlier_attempts_after_resuming(sandbox, tmp_path):
@@ -164,3 +167,111 @@ def test_remembers_rows_of_earlier_attempts_after_resuming(sandbox, tmp_path):
     bulk("update_user", updates, results_path=tmp_path)
     assert outcomes_in(tmp_path) == ["unchanged"] * 150
     assert operations(sandbox) == []
+
+
+@pytest.fixture
+def apply(sandbox, tmp_path):
+    """Apply an action to rows, with one state for all actions, and return the outcomes."""
+
+    def apply(action, *rows, **arguments):
+        bulk(action, list(rows), results_path=tmp_path / action, state_path=tmp_path / "state", **arguments)
+        return outcomes_in(tmp_path / action)
+
+    return partial(apply, skip_unchanged=True)
+
+
+ANA = {"mail": "ana@acme.test", "mode": "create_active"}
+
+
+def user_id(sandbox, mail="ana@acme.test"):
+    (found,) = [user["id"] for user in sandbox.control.state()["users"] if user["mail"] == mail]
+    return found
+
+
+def test_creates_a_group_again_that_was_deleted_by_id(sandbox, apply):
+    assert apply("create_group", {"name": "Team"}) == ["created"]
+    (team,) = [group["id"] for group in sandbox.control.state()["groups"] if group["name"] == "Team"]
+    assert apply("delete_group", {"group_id": team}) == ["deleted"]
+    assert apply("create_group", {"name": "Team"}) == ["created"]
+
+
+def test_creates_a_group_again_that_was_renamed_by_id(sandbox, apply):
+    assert apply("create_group", {"name": "Team"}) == ["created"]
+    (team,) = [group["id"] for group in sandbox.control.state()["groups"] if group["name"] == "Team"]
+    assert apply("update_group", {"group_id": team, "name": "Crew"}) == ["updated"]
+    assert apply("create_group", {"name": "Team"}) == ["created"]
+
+
+@pytest.mark.parametrize("naming", ["mail", "id"])
+def test_creates_a_user_again_who_was_deleted(sandbox, apply, naming):
+    assert apply("create_user", ANA) == ["created"]
+    user = ANA["mail"] if naming == "mail" else user_id(sandbox)
+    for _ in range(2):
+        assert apply("delete_user", {"user": user}) == ["deleted"]
+        assert apply("create_user", ANA) == ["restored"]
+        assert apply("create_user", ANA) == ["unchanged"]
+
+
+@pytest.mark.parametrize("naming", ["mail", "id"])
+def test_adds_a_user_again_who_was_removed(sandbox, apply, naming):
+    apply("create_user", ANA)
+    member = {"group_id": SALES_GROUP_ID, "user": ANA["mail"]}
+    removed = member if naming == "mail" else {**member, "user": user_id(sandbox)}
+    for _ in range(2):
+        assert apply("add_user_to_group", member) == ["added"]
+        assert apply("add_user_to_group", member) == ["unchanged"]
+        assert apply("remove_user_from_group", removed) == ["removed"]
+
+
+def test_updates_a_user_again_who_was_updated_by_id(sandbox, apply):
+    apply("create_user", ANA)
+    by_mail, by_id = {"user": ANA["mail"], "job": "A"}, {"user": user_id(sandbox), "job": "B"}
+    for row in (by_mail, by_id, by_mail, by_id):
+        assert apply("update_user", row) == ["updated"]
+
+
+def test_never_skips_the_rows_of_a_file_that_names_one_user_in_two_ways(sandbox, apply):
+    apply("create_user", ANA)
+    rows = [{"user": ANA["mail"], "job": "A"}, {"user": user_id(sandbox), "job": "B"}]
+    for _ in range(3):
+        assert apply("update_user", *rows) == ["updated", "updated"]
+
+
+def test_creates_a_user_again_who_was_removed_from_a_group(sandbox, apply):
+    row = {**ANA, "group_id": SALES_GROUP_ID, "if_exists": "update"}
+    assert apply("create_user", row) == ["created"]
+    apply("remove_user_from_group", {"group_id": SALES_GROUP_ID, "user": ANA["mail"]})
+    assert apply("create_user", row) != ["unchanged"]
+
+
+def test_actions_without_conflict_share_one_state(sandbox, apply, tmp_path):
+    """Nightly: new people are created, updated, and move from one group to another."""
+    mail = ANA["mail"]
+    bulk("create_group", [{"name": "Old"}], results_path=tmp_path / "group")
+    (other,) = [group["id"] for group in sandbox.control.state()["groups"] if group["name"] == "Old"]
+
+    def night():
+        return [
+            *apply("create_user", ANA),
+            *apply("update_user", {"user": mail, "job": "Clerk"}),
+            *apply("add_user_to_group", {"user": mail, "group_id": SALES_GROUP_ID}),
+            *apply("remove_user_from_group", {"user": mail, "group_id": other}),
+        ]
+
+    assert night() == ["created", "updated", "added", "removed"]
+    for _ in range(4):
+        last = night()
+    assert last == ["unchanged"] * 4
+
+
+def test_a_resumed_run_does_not_replace_newer_state(sandbox, tmp_path):
+    rows, state = people(100), {"state_path": tmp_path / "state", "skip_unchanged": True}
+    first = rows[0]["mail"]
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=500, count=500, after=60)
+    with pytest.raises(OutageError):
+        bulk("create_user", rows, results_path=tmp_path / "create", impatient=True, **state)
+    sandbox.control.clear_faults()
+    bulk("delete_user", [{"user": first}], results_path=tmp_path / "delete", **state)
+    bulk("create_user", rows, results_path=tmp_path / "create", **state)
+    bulk("create_user", rows, results_path=tmp_path / "again", **state)
+    assert outcomes_in(tmp_path / "again") == ["restored", *["unchanged"] * 99]

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.batches import Batch
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints, FileCheckpointStore
-from airflow_provider_360learning.rows.folders import CLAIM, RENEW_AFTER, FolderInUseError, FolderOwner
+from airflow_provider_360learning.rows.folders import CLAIM, RENEW_AFTER, Claims, FolderInUseError, FolderOwner
 from airflow_provider_360learning.rows.latency import Latency
 from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore
 from airflow_provider_360learning.rows.schema import CheckedRow
@@ -103,7 +103,7 @@ def test_counts_what_was_written_whenever_a_checkpoint_is_made(tmp_path):
             pace=1000,
             latency=Latency(),
             progress_log=Silent(),
-            renew_claims=lambda: None,
+            claims=Claims([]),
         )
         last = sending.send(checkpoint)
         assert results.count_outcomes(last.parts, 40) == Counter(created=32, refused=8)
@@ -185,9 +185,9 @@ def test_damaged_results_of_the_last_run_are_found_before_anything_is_sent(sandb
         (lambda text: "", "begins with ''"),
         (lambda text: text.replace("learning360-accepted 1", "learning360-accepted 2"), "begins with"),
         (lambda text: text[: len(text) // 2], "is damaged after"),
-        (lambda text: text.replace("end 2\n", ""), "is damaged after 2 entries"),
-        (lambda text: text.replace("end 2", "end 3"), "is damaged after 2 entries"),
-        (lambda text: text + "more\n", "is damaged after 2 entries"),
+        (lambda text: text.replace("end 5\n", ""), "is damaged after 5 entries"),
+        (lambda text: text.replace("end 5", "end 6"), "is damaged after 5 entries"),
+        (lambda text: text + "more\n", "is damaged after 5 entries"),
     ],
 )
 def test_a_damaged_remembered_state_is_named_before_anything_is_sent(sandbox, tmp_path, damage, problem):

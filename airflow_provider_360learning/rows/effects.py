@@ -1,0 +1,180 @@
+"""What the actions change and depend on, so that an action that undoes another is noticed, however it names objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Ways to name an object of each kind. Whether two objects are the same one is known only if both are named alike.
+_NAMINGS = {"user": ("mail", "id"), "group": ("name", "id"), "item": ("id",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """
+    Something about an object that an action changes or depends on.
+
+    :param topic: What about it, for example that it exists.
+    :param kind: Kind of the object.
+    :param naming: How it is named.
+    :param name: Its name.
+    """
+
+    topic: str
+    kind: str
+    naming: str
+    name: str
+
+    @property
+    def id(self) -> tuple[str, ...]:
+        """Identify the fact about this object."""
+        return (self.topic, self.kind, self.naming, self.name.lower())
+
+    @property
+    def any_named_alike(self) -> tuple[str, ...]:
+        """Identify the fact about any object that is named in the same way."""
+        return (self.topic, self.kind, self.naming)
+
+    @property
+    def any_named_otherwise(self) -> list[tuple[str, ...]]:
+        """Identify the fact about any object that is named in another way, and may be this one."""
+        return [(self.topic, self.kind, naming) for naming in _NAMINGS[self.kind] if naming != self.naming]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """
+    The facts of one row.
+
+    :param changes: What it changes.
+    :param depends_on: What must not have changed since, for the row to be done still.
+    :param is_creation: Whether it creates an object, unless that exists.
+    """
+
+    changes: Sequence[Fact] = ()
+    depends_on: Sequence[Fact] = ()
+    is_creation: bool = False
+
+    def changes_of(self, outcome: str | None) -> Sequence[Fact]:
+        """
+        Return what the row has changed.
+
+        :param outcome: What it has done; ``None``: it may have done anything.
+        """
+        if outcome in ("already_exists", "already_invited"):
+            return ()
+        # A creation that updated an object did not make it exist.
+        existed = outcome == "updated" and self.is_creation
+        return [fact for fact in self.changes if not (existed and fact.topic == "exists")]
+
+
+def effects_of(action: str, arguments: Any) -> Effects:
+    """
+    Return what a row changes and depends on, other than its own key.
+
+    :param action: Name of the action.
+    :param arguments: Its arguments; ``Any``, since each action has a model of its own.
+    """
+    known = _EFFECTS.get(action)
+    return known(arguments) if known else Effects()
+
+
+def _user(topic: str, name: str) -> Fact:
+    return Fact(topic, "user", "mail" if "@" in name else "id", name)
+
+
+def _group(topic: str, group_id: str) -> Fact:
+    return Fact(topic, "group", "id", group_id)
+
+
+def _create_user(arguments: Any) -> Effects:
+    mail = arguments.mail
+    groups = [each for each in (arguments.group_id, *arguments.other_group_ids) if each]
+    depends_on = [_user("exists", mail), _user("removed", mail)]  # who leaves the last group is deleted
+    if arguments.if_exists == "update":
+        depends_on.append(_user("fields", mail))
+    changes = [_user("exists", mail), _user("fields", mail), *(_user(f"added {each.lower()}", mail) for each in groups)]
+    return Effects(changes, depends_on, is_creation=True)
+
+
+def _update_user(arguments: Any) -> Effects:
+    user, mail = arguments.user, arguments.mail
+    renamed = [_user("exists", user), _user("exists", mail)] if mail else []
+    fields = _user("fields", user)
+    return Effects([fields, *renamed], [fields, _user("exists", user), *renamed])
+
+
+def _delete_user(arguments: Any) -> Effects:
+    exists = [_user("exists", arguments.user)]
+    return Effects(exists, exists)
+
+
+def _create_group(arguments: Any) -> Effects:
+    name = f"{arguments.parent_id or ''}\n{arguments.name}"
+    facts = [Fact(topic, "group", "name", name) for topic in ("exists", "fields")]
+    return Effects(facts, facts, is_creation=True)
+
+
+def _update_group(arguments: Any) -> Effects:
+    fields = _group("fields", arguments.group_id)
+    return Effects([fields], [fields, _group("exists", arguments.group_id)])
+
+
+def _delete_group(arguments: Any) -> Effects:
+    exists = _group("exists", arguments.group_id)
+    return Effects([exists, Fact("exists", "item", "id", arguments.group_id)], [exists])
+
+
+def _add_user(arguments: Any) -> Effects:
+    user, group_id = arguments.user, arguments.group_id
+    # Who leaves a group leaves its public subgroups, too, so that a removal from any group counts.
+    depends_on = [_user("exists", user), _user("removed", user), Fact("exists", "item", "id", group_id)]
+    return Effects([_user(f"added {group_id.lower()}", user)], depends_on)
+
+
+def _remove_user(arguments: Any) -> Effects:
+    user = arguments.user
+    return Effects(
+        [_user("removed", user)], [_user("exists", user), _user(f"added {arguments.group_id.lower()}", user)]
+    )
+
+
+def _enrollment(change: str, opposite: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        session = arguments.session_id.lower()
+        return Effects(
+            [_user(f"{change} {session}", user) for user in arguments.users],
+            [_user(topic, user) for user in arguments.users for topic in ("exists", f"{opposite} {session}")],
+        )
+
+    return effects
+
+
+def _catalog(change: str, opposite: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        group = arguments.group_id.lower()
+        items = [*arguments.course_ids, *arguments.session_ids]
+        return Effects(
+            [Fact(f"{change} {group}", "item", "id", item) for item in items],
+            [Fact(f"{opposite} {group}", "item", "id", item) for item in items],
+        )
+
+    return effects
+
+
+#: Other actions have no opposite: only a later row with the same key replaces what they did.
+_EFFECTS: dict[str, Callable[[Any], Effects]] = {
+    "create_user": _create_user,
+    "update_user": _update_user,
+    "delete_user": _delete_user,
+    "create_group": _create_group,
+    "update_group": _update_group,
+    "delete_group": _delete_group,
+    "add_user_to_group": _add_user,
+    "remove_user_from_group": _remove_user,
+    "enroll_users": _enrollment("enrolled", "unenrolled"),
+    "unenroll_users": _enrollment("unenrolled", "enrolled"),
+    "add_to_catalog": _catalog("listed", "unlisted"),
+    "remove_from_catalog": _catalog("unlisted", "listed"),
+}
