@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
+import math
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
+from tests.files.support import Array
 from tests.rows.support import (
     bulk,
     faults_in,
+    json_lines,
     mails,
     outcomes_in,
     people,
@@ -194,6 +199,21 @@ def test_never_shows_the_first_row_of_a_file_without_a_header(sandbox, tmp_path,
     assert writes(sandbox) == []
 
 
+def test_never_shows_the_first_row_of_a_file_with_mapped_columns_without_a_header(sandbox, tmp_path, results):
+    file = put(tmp_path / "in.csv", "ana@acme.test,Ana,planted-secret\nbo@acme.test,Bo,planted-secret\n")
+    with pytest.raises(AirflowFailException, match=r"no column E-Mail, .*is its first line a header") as raised:
+        bulk("create_user", file, results_path=results, column_mapping={"E-Mail": "mail", "Vorname": "first_name"})
+    assert "planted-secret" not in str(raised.value)
+    assert writes(sandbox) == []
+
+
+@pytest.mark.parametrize("above", ["\n\n", ";;\n", "sep=;\n ; ;\n"])
+def test_skips_empty_rows_above_the_header(sandbox, tmp_path, results, above):
+    file = put(tmp_path / "in.csv", f"{above}mail;first_name;\nana@acme.test;Ana;\n")
+    bulk("create_user", file, results_path=results)
+    assert outcomes_in(results) == ["invited"]
+
+
 def test_reports_a_missing_column(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", f"user\n{GRACE_MAIL}\n")
     with pytest.raises(AirflowFailException, match=r"no column group_id, which add_user_to_group needs"):
@@ -254,6 +274,62 @@ def test_skips_invalid_rows(sandbox, results):
     assert left_out["retryable"] is False
 
 
+@pytest.mark.parametrize("kind", ["list", "text of a list", "json lines"])
+def test_numbers_that_json_or_python_has_not_are_errors_of_their_columns(sandbox, tmp_path, results, kind):
+    numbers = ["NaN", "-Infinity", "1e400", "1" * 5000]
+    lines = [f'{{"mail": "person{row}@acme.test", "custom": {number}}}' for row, number in enumerate(numbers)]
+    rows = f"[{', '.join(lines)}]"
+    if kind == "list":
+        values = [math.nan, -math.inf, math.inf, 10**5000]
+        rows = [{"mail": f"person{row}@acme.test", "custom": value} for row, value in enumerate(values)]
+    elif kind == "json lines":
+        rows = put(tmp_path / "in.jsonl", "\n".join(lines))
+    done = bulk("create_user", rows, results_path=results, on_invalid="skip")
+    assert done["outcomes"] == {"invalid": len(numbers)}
+    assert [error["field"] for error in faults_in(results)] == ["custom"] * len(numbers)
+    # The rejected rows are JSON that other programs can read, and stay invalid until they are corrected.
+    text = storage_path(done["rejected_path"]).read_text()
+    rejected = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    assert [row["mail"] for row in rejected] == [f"person{row}@acme.test" for row in range(len(numbers))]
+    again = bulk("create_user", done["rejected_path"], results_path=tmp_path / "again", on_invalid="skip")
+    assert again["outcomes"] == {"invalid": len(numbers)}
+    assert writes(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "column", "value"),
+    [
+        ("create_user", "invitation_expires_after_days", 10**5000),
+        ("create_user", "labels", [10**5000]),
+        ("create_user", "mode", 10**5000),
+        ("update_user", "to_be_deactivated_at", 10**5000),
+        ("update_user", "custom_fields", {FIELD_ID: 10**5000}),
+        ("update_user", "custom_fields", {FIELD_ID: math.nan}),
+        ("update_user", "custom", "\ud800"),
+        ("update_user", "labels", ["\ud800"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isascii() else type(value).__name__,
+)
+def test_writes_every_rejected_row(sandbox, tmp_path, results, action, column, value):
+    subject = {"create_user": "mail", "update_user": "user"}[action]
+    rows = [{subject: "ana@acme.test", column: value}]
+    done = bulk(action, rows, results_path=results, on_invalid="skip")
+    (error,) = faults_in(results)
+    assert error["field"].startswith(column)
+    again = bulk(action, done["rejected_path"], results_path=tmp_path / "again", on_invalid="skip")
+    assert again["outcomes"] == {"invalid": 1}
+    assert writes(sandbox) == []
+
+
+def test_a_repeated_key_is_an_error_of_its_row(sandbox, tmp_path, results):
+    file = put(tmp_path / "in.jsonl", '{"mail": "a@acme.test", "mail": "b@acme.test"}\n{"mail": "c@acme.test"}\n')
+    bulk("create_user", file, results_path=results, on_invalid="skip")
+    assert outcomes_in(results) == ["invalid", "invited"]
+    assert [error["problem"] for error in faults_in(results)] == [
+        "line 1 has the key 'mail' twice: keep one of the two"
+    ]
+
+
 # Types of values
 
 
@@ -277,6 +353,25 @@ def test_converts_a_cell(sandbox, results, column, cell, field, sent):
     assert outcomes_in(results) == ["invited"]
     (body,) = sent_bodies(sandbox, "createOrInviteUser")
     assert body.get(field) == sent
+
+
+@pytest.mark.parametrize("items", [(), ("new",), ("new", "IT")])
+def test_reads_an_array_as_a_list(sandbox, results, items):
+    """The rows of a pandas.DataFrame have arrays of numpy in columns of lists."""
+    bulk("create_user", [{"mail": "ana@acme.test", "labels": Array(*items)}], results_path=results)
+    (body,) = sent_bodies(sandbox, "createOrInviteUser")
+    assert body.get("labels", []) == list(items)
+
+
+@pytest.mark.parametrize("items", [(), ("a",), ("a", "b")])
+def test_an_array_in_another_column_is_an_error_of_its_row(sandbox, results, items):
+    columns = ["mail", "custom", "mode", "group_id", "invitation_expires_after_days", "password_must_be_changed", "age"]
+    rows = [{"mail": "ana@acme.test", column: Array(*items)} for column in columns]
+    done = bulk("create_user", [*rows, *people(1)], results_path=results, on_invalid="skip")
+    assert done["outcomes"] == {"created": 1, "invalid": len(columns)}
+    assert [error["field"] for error in faults_in(results)] == columns
+    rejected = [{"mail": "ana@acme.test", column: list(items)} for column in columns]
+    assert json_lines(done["rejected_path"]) == rejected
 
 
 @pytest.mark.parametrize(

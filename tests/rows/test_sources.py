@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
+import pickle
 import sqlite3
 import sys
 import traceback
@@ -179,6 +181,7 @@ def test_reads_the_json_text_of_a_list(text):
         json.dumps({"mail": "a@b", "password": "secret"}),
         'mail,password\na@b,"secret"\n',
         '{"password": "secret"}\n{"password": "secret"}\n',
+        '[{"password": "secret", "x": ' + "1" * 5000 + "}",
         "/data\nsecret",
         "[" * 100_000 + "secret",
     ],
@@ -193,6 +196,12 @@ def test_error_of_a_text_that_is_not_a_list_shows_nothing_of_it(text):
     assert "secret" not in shown
     assert "mail" not in shown
     assert refused.value.__context__ is None
+
+
+def test_refuses_the_json_text_of_a_list_with_a_repeated_key():
+    with pytest.raises(InvalidRequestError, match="an object has the key 'password' twice") as refused:
+        make_source('[{"password": "secret", "password": "secret"}]')
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +240,7 @@ def test_columns_can_be_swapped(tmp_path, database):
 
 
 def test_mapped_column_that_does_not_exist_is_an_error(tmp_path, database):
-    for source in mapped(tmp_path, database, {"E-Mail": "mail", "age": None}):
+    for source in mapped(tmp_path, database, {"E-Mail": "user", "age": None}):
         with pytest.raises(
             InvalidRequestError, match=rf"{source.name} has no column E-Mail.*correct the names in column_mapping"
         ):
@@ -239,6 +248,29 @@ def test_mapped_column_that_does_not_exist_is_an_error(tmp_path, database):
         if source.columns:
             with pytest.raises(InvalidRequestError, match=r"has no column E-Mail \(it has mail, age\)"):
                 _ = source.arguments
+
+
+def test_error_of_a_mapped_column_is_short(tmp_path):
+    names = ",".join(f"column {number}" for number in range(1000))
+    source = make_source(file(tmp_path, "a.csv", f"{names}\n"), column_mapping={"column 1": "a", "E-Mail": "mail"})
+    with pytest.raises(InvalidRequestError, match=r"has no column E-Mail \(it has column 0, column 1,[^)]{170,190}…\)"):
+        list(source.rows())
+
+
+def test_error_of_a_mapped_column_shows_no_row_of_a_file_without_a_header(tmp_path):
+    text = "anna@example.com,secret\nbob@example.com,secret\n"
+    source = make_source(file(tmp_path, "a.csv", text), column_mapping={"E-Mail": "mail", "x": None})
+    with pytest.raises(InvalidRequestError, match=r"E-Mail, nor another one of column_mapping \(is its first") as error:
+        list(source.rows())
+    assert "secret" not in str(error.value)
+
+
+def test_rows_without_columns_are_an_error_of_the_query(database, monkeypatch):
+    """PostgreSQL allows SELECT FROM people."""
+    source = people(database)
+    monkeypatch.setitem(source.__dict__, "_result", ([], [pickle.dumps([(), ()])]))
+    with pytest.raises(InvalidRequestError, match="the query on warehouse has rows, but no columns"):
+        list(source.rows())
 
 
 def test_two_columns_for_one_argument_are_an_error(tmp_path, database):
@@ -267,7 +299,7 @@ def test_mapped_columns_of_an_empty_source_are_not_missing(tmp_path, rows):
 
 
 def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
-    rows = [{"mail": "a@b"}, "anna", None, ["x", datetime.date(2026, 10, 1)], {1: "x"}]
+    rows = [{"mail": "a@b"}, "anna", None, ["x", datetime.date(2026, 10, 1)], {1: "x"}, [10**5000], "\ud800", math.nan]
     source = make_source(rows, column_mapping={"mail": "user"})
     expected = "is not a row: an object with names and values is expected"
     assert problems(source) == {
@@ -275,6 +307,9 @@ def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
         3: f"a NoneType {expected}",
         4: f"a list {expected}",
         5: f"a dict {expected}",
+        6: f"a list {expected}",
+        7: f"a str {expected}",
+        8: f"a float {expected}",
     }
     write_dicts(tmp_path / "a.jsonl", [row.original for row in source.rows()], [])
     assert (tmp_path / "a.jsonl").read_text().splitlines() == [
@@ -283,6 +318,9 @@ def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
         "null",
         '["x", "2026-10-01"]',
         '{"1": "x"}',
+        '{"(not JSON)": "a value of type list"}',
+        '"\\ud800"',
+        '{"(not JSON)": "nan"}',
     ]
 
 
