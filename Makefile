@@ -22,7 +22,7 @@ help:
 	@sed -n 's/^#   *//p' Makefile
 
 demo: .venv/.ready
-	.venv/bin/python -m demo.run
+	@.venv/bin/python -m demo.run
 
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
 # measure time run afterwards, one after the other.

@@ -54,6 +54,7 @@ class AirflowStack:
     :param bin_dir: the ``bin`` folder of the environment to run, by default that of this process
     :param executor: by default LocalExecutor; SequentialExecutor on Airflow 2, which allows no other with SQLite
     :param components: the components to start, by default all of the version; ``[]`` starts none
+    :param report: called with a line per step of the start
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class AirflowStack:
         bin_dir: Path | None = None,
         executor: str | None = None,
         components: Collection[str] | None = None,
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.home = home.resolve()
         self.bin_dir = bin_dir or Path(sys.executable).parent
@@ -79,6 +81,7 @@ class AirflowStack:
         self.components = components
         self.env = self._environment(dags_folder.resolve(), env or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._report = report
 
     # Start and stop
 
@@ -86,9 +89,12 @@ class AirflowStack:
         try:
             self.component_logs.mkdir(parents=True, exist_ok=True)
             if not self.database.exists():
+                self._report("Creating Airflow's database")
                 self.command("db", "migrate")
             for name in self.components:
+                self._report(f"Starting {name}")
                 self._start(name)
+            self._report("Waiting until all components are healthy")
             self._wait_until_healthy()
         except BaseException:
             self.stop()
@@ -150,16 +156,22 @@ class AirflowStack:
         self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(dict(conf or {})))
         return run_id
 
-    def wait(self, dag_id: str, run_id: str, timeout: float) -> str:
+    def wait(self, dag_id: str, run_id: str, timeout: float, on_poll: Callable[[], None] = lambda: None) -> str:
         """
         Wait until a DAG run has ended, and return its state.
 
         :param dag_id: the DAG
         :param run_id: its run
         :param timeout: seconds after which :class:`StackError` is raised with the states of the tasks
+        :param on_poll: called several times per second until the run has ended
         """
+
+        def has_ended() -> bool:
+            on_poll()
+            return self.run_state(dag_id, run_id) in _FINISHED
+
         try:
-            self._wait_for(lambda: self.run_state(dag_id, run_id) in _FINISHED, timeout, "not ended")
+            self._wait_for(has_ended, timeout, "not ended")
         except StackError:
             tasks = {(t["task_id"], t["map_index"]): t["state"] for t in self.task_instances(dag_id, run_id)}
             raise StackError(f"{dag_id} {run_id} did not end within {timeout:g} s: {tasks}") from None

@@ -20,8 +20,10 @@ from demo.airflow_stack import AirflowStack
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"
 DAG_ID = "onboarding_new_hires"
-#: Seconds. A run takes about 30 s, and longer on a busy machine.
+#: Seconds. A run takes 30 to 70 s, and longer on a busy machine.
 RUN_TIMEOUT = 150.0
+#: Seconds between two lines about the progress of a run.
+PROGRESS_INTERVAL = 10.0
 
 NEW_ACCOUNTS = {
     f"{name}@acme.test"
@@ -65,23 +67,26 @@ def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir()
     with Sandbox(settings={"learner_seconds": 12}) as sandbox:
-        print(f"Sandbox for 360Learning: {sandbox.url}. Starting Airflow …", flush=True)
+        print_now(f"Sandbox for 360Learning: {sandbox.url}")
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
             "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(HOME / "budget"),
             "ONBOARDING_POKE_SECONDS": "3",
         }
-        with AirflowStack(HOME, ROOT / "dags_examples", env) as airflow:
-            print(f"Airflow {airflow.version} started in {time.monotonic() - began:.0f} s.", flush=True)
+        with AirflowStack(HOME, ROOT / "dags_examples", env, report=print_now) as airflow:
+            print_now(f"Airflow {airflow.version} started in {time.monotonic() - began:.0f} s")
+            print_now(f"\nFirst run of {DAG_ID}")
             first = run_once(airflow, sandbox)
-            report("First run", first)
+            report(first)
+            print_now(f"\nSecond run of {DAG_ID}, with the same file")
             second = run_once(airflow, sandbox)
-            report("Second run, same file", second)
+            report(second)
+            print_now("\nStopping Airflow")
     problems = [f"first run: {problem}" for problem in problems_of(first, NEW_ACCOUNTS, {GRACE}, "created")]
     problems += [
         f"second run: {problem}" for problem in problems_of(second, set(), NEW_ACCOUNTS | {GRACE}, "already_exists")
     ]
-    print(f"\nTotal time, including the start of Airflow: {time.monotonic() - began:.0f} s.")
+    print(f"Total time, including the start of Airflow: {time.monotonic() - began:.0f} s.")
     if problems:
         print("The runs did not end as expected (logs are in .demo/):", *problems, sep="\n  - ")
         return 1
@@ -97,7 +102,7 @@ def run_once(airflow: AirflowStack, sandbox: Sandbox) -> Run:
     sandbox.control.clear_journal()
     began = time.monotonic()
     run_id = airflow.trigger(DAG_ID)
-    state = airflow.wait(DAG_ID, run_id, RUN_TIMEOUT)
+    state = airflow.wait(DAG_ID, run_id, RUN_TIMEOUT, on_poll=Progress(airflow, run_id))
     seconds = time.monotonic() - began
     waiting = airflow.logs(DAG_ID, run_id, "wait_for_completion")
     return Run(
@@ -111,11 +116,38 @@ def run_once(airflow: AirflowStack, sandbox: Sandbox) -> Run:
     )
 
 
-def report(title: str, run: Run) -> None:
+class Progress:
+    """
+    Print the number of finished tasks every ten seconds.
+
+    :param airflow: The Airflow that runs the DAG.
+    :param run_id: The run.
+    """
+
+    def __init__(self, airflow: AirflowStack, run_id: str) -> None:
+        self._airflow, self._run_id = airflow, run_id
+        self._began = self._printed = time.monotonic()
+
+    def __call__(self) -> None:
+        """Print a line, if it is time."""
+        now = time.monotonic()
+        if now - self._printed < PROGRESS_INTERVAL:
+            return
+        self._printed = now
+        states = [task["state"] for task in self._airflow.task_instances(DAG_ID, self._run_id)]
+        finished = sum(state in ("success", "failed", "skipped") for state in states)
+        print_now(f"  … {now - self._began:.0f} s, {finished} of {len(states)} tasks finished")
+
+
+def report(run: Run) -> None:
     """Print what a run did."""
     summary = run.summary
     invalid = [f"line {error['line']}, {error['field']}: {error['problem']}" for error in summary.get("invalid", [])]
     throttled = sum(entry["status"] == 429 for entry in run.journal)
+    tokens = sum(entry["operation"] == "generateToken" for entry in run.journal)
+    reads = sum(entry["method"] == "GET" for entry in run.journal)
+    writes = len(run.journal) - reads - tokens
+    expected = run.state == "failed" and run.failed == {"fail_on_invalid_rows"}
     rows = {
         "groups created": _listed(summary.get("groups_created", [])),
         "accounts created": _listed(summary.get("created", [])),
@@ -125,13 +157,17 @@ def report(title: str, run: Run) -> None:
         "session": summary.get("session"),
         "enrolled": _listed(summary.get("enrolled", [])),
         "completed": f"{summary.get('completed')} of {len(summary.get('enrolled', []))}",
-        "requests": f"{len(run.journal)}, {throttled} of them throttled (429)",
-        "state": f"{run.state} after {run.seconds:.0f} s; failed tasks: {_listed(run.failed)}",
+        "requests": f"{reads} reads, {writes} writes, {tokens} for tokens; {throttled} throttled (429)",
+        "failed tasks": _listed(run.failed),
+        "state": f"{run.state}{', as expected (line 8 is invalid)' if expected else ''}, after {run.seconds:.0f} s",
     }
-    print(f"\n{title}")
     for label, value in rows.items():
-        print(f"  {label:32}{value}")
-    sys.stdout.flush()
+        print_now(f"  {label:32}{value}")
+
+
+def print_now(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)
 
 
 def problems_of(run: Run, created: set[str], existed: set[str], session: str) -> list[str]:

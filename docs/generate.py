@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
@@ -86,11 +86,12 @@ def columns(model: type[ActionArguments], heading: str = "Column") -> str:
     """Return the table of the fields of a model."""
     hints = get_type_hints(model, include_extras=True)
     return _table(
-        (heading, "Required", "Type", "Meaning"),
+        (heading, "Required", "Default", "Type", "Meaning"),
         (
             (
                 f"`{name}`",
                 "yes" if field.is_required() else "",
+                "" if field.is_required() or field.default in (None, ()) else f"`{json.dumps(field.default)}`",
                 ", ".join(_type_names(hints[name])),
                 field.description or "",
             )
@@ -141,6 +142,32 @@ def _parameter_descriptions(documented: type) -> dict[str, str]:
 def action_list() -> str:
     """Return the table of all actions."""
     return _table(("Action", "Effect"), ((f"`{name}`", _summary(one)) for name, one in actions().items()))
+
+
+def results_of_reads() -> str:
+    """Return the table of the results of all actions that read."""
+    reads = {name: one for name, one in actions().items() if name.startswith(("get_", "list_"))}
+    return _table(
+        ("Action", "Returns", "Keys"),
+        (
+            (f"`{name}`", "a list of objects" if get_origin(result) is list else "an object", _keys(result))
+            for name, one in reads.items()
+            for result in (get_args(get_type_hints(one.function)["return"])[-1],)
+        ),
+    )
+
+
+def _item(result: Any) -> Any:
+    """Return the type of the items of a list, or the type itself."""
+    return get_args(result)[0] if get_origin(result) is list else result
+
+
+def _keys(result: Any) -> str:
+    """Return the keys of a result, with the keys of the objects in it."""
+    nested = {name: _item(hint) for name, hint in get_type_hints(_item(result)).items()}
+    return ", ".join(
+        f"`{name}` ({_keys(hint)} each)" if is_typeddict(hint) else f"`{name}`" for name, hint in nested.items()
+    )
 
 
 def bulk_actions() -> str:
@@ -254,6 +281,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
     "limits": limits,
+    "results of reads": results_of_reads,
     "sandbox routes": sandbox_routes,
     "sandbox settings": sandbox_settings,
     "settings": settings,

@@ -107,7 +107,7 @@ def _proxies(base_url: str, proxy: str | None) -> MutableMapping[str, str]:
 
 def connect_timeout() -> TransportError:
     """Return the error of a connection that took too long."""
-    return TransportError("The host did not answer within connect_timeout", sent=False)
+    return TransportError("The host did not respond within connect_timeout", sent=False)
 
 
 def read_timeout() -> TransportError:

@@ -101,7 +101,8 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
 
     :param group_id: Id of the group.
     :param user: Email address or id of the user.
-    :param role: learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only.
+    :param role: learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only and are
+        refused with API v1.
     """
 
     action = "add_user_to_group"

@@ -25,7 +25,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param last_name: Last name.
     :param group_id: Id of the group to join with ``role``. API v2 requires it.
     :param role: Role in all groups given here: learner, coach, editor or admin; analyst, contributor and user-admin
-        exist in API v2 only.
+        exist in API v2 only and are refused with API v1.
     :param mode: What happens to the person: ``invite`` sends an invitation, and the account exists once it is accepted;
         ``create_active`` creates the account at once and sends no email; ``create_active_and_mail_password`` also
         emails ``password``, and ``create_active_and_mail_generated_password`` one that 360Learning generates (both API

@@ -32,7 +32,7 @@ class Settings(BaseModel):
     # Network
 
     delay_before_ms: float = _setting(0, "Time from sending a request to its arrival, when it is counted.", ge=0)
-    delay_after_ms: float = _setting(0, "Time that the response takes back.", ge=0)
+    delay_after_ms: float = _setting(0, "Delay of the response.", ge=0)
     jitter_ms: float = _setting(
         0, "Maximum deviation from `delay_before_ms`, evenly distributed; the sum is never negative.", ge=0
     )

@@ -70,7 +70,8 @@ class AddUserToGroup(ActionArguments):
     user: User = Field(description="Email address or id of the user.")
     role: Role = Field(
         default="learner",
-        description="learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only.",
+        description="learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only and are "
+        "refused with API v1.",
     )
 
 

@@ -33,7 +33,7 @@ class CreateUser(ActionArguments):
     role: Role = Field(
         default="learner",
         description="Role in all groups given here: learner, coach, editor or admin; analyst, contributor and "
-        "user-admin exist in API v2 only.",
+        "user-admin exist in API v2 only and are refused with API v1.",
     )
     mode: Mode = Field(
         default="invite",

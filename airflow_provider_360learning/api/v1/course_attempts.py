@@ -46,7 +46,7 @@ class CourseAttemptActions(ApiAdapter):
         allow_incomplete: bool = False,
     ) -> AttemptsSummary:
         """
-        Read the attempts of an interval, and prove that no response was cut; see :mod:`.complete_reader`.
+        Read the attempts of an interval, and verify that no response was truncated; see docs/exports.md.
 
         .. seealso:: :meth:`~..course_attempts.ReadsCourseAttempts.read_course_attempts` for the arguments.
         """

@@ -161,7 +161,7 @@ def _message(error_class: type[Learning360Error], status: int, code: str | None,
             return f"Not authenticated ({code}): {advice}"
         return "Not authenticated: check the connection's Company ID (login) and API key (password)"
     if 300 <= status < 400:
-        return "360Learning answered with a redirect, which is not followed: check the connection's Base URL"
+        return "360Learning responded with a redirect, which is not followed: check the connection's Base URL"
     if error_class is InvalidRequestError and status == 404 and not code:
         return f"No such route, or a malformed id ({quoted}): check the ids and the connection's Base URL"
     return {

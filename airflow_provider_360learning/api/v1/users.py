@@ -135,7 +135,7 @@ class UserActions(ApiAdapter):
 
     def read_users(self, take: Callable[[Iterator[UserRecord]], R]) -> R:
         """
-        Read all users while the response comes in (``getUsers``), because a large company's may not fit in memory.
+        Read all users as a stream (``getUsers``), because those of a large company may not fit in memory.
 
         :param take: Consumes the users. It is called again, with all users from the first, if the response breaks off
             and is requested again.
