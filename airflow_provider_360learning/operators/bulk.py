@@ -118,6 +118,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         from airflow_provider_360learning.api.models.parsers import (
             is_missing,
             parse_boolean,
+            parse_column_mapping,
             parse_integer,
             parse_number,
         )
@@ -130,6 +131,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         def parse_optional(name: str, parser: Callable[[Any], T]) -> T | None:
             return None if is_missing(getattr(self, name)) else parse(name, parser)
 
+        column_mapping = parse("column_mapping", parse_column_mapping)
         ti = context.get("ti")
         map_index = -1 if ti is None or ti.map_index is None else ti.map_index
         results_path = folder(self.results_path, map_index)
@@ -141,9 +143,9 @@ class Learning360RowsOperator(Learning360BaseOperator):
                 sql=self.sql,
                 sql_conn_id=self.sql_conn_id,
                 parameters=self.parameters,
-                column_mapping=self.column_mapping,
+                column_mapping=column_mapping,
             ),
-            column_mapping=self.column_mapping or {},
+            column_mapping=column_mapping,
             learning360_conn_id=self.learning360_conn_id,
             pool_slots=self.pool_slots,
             run_as_user=self.run_as_user,
@@ -185,6 +187,8 @@ class Learning360BulkOperator(Learning360RowsOperator):
         self._assign_arguments(locals())
 
     def _job(self) -> Job:
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.parsers import parse_object
         from airflow_provider_360learning.rows.config import ApplyAction
 
-        return ApplyAction(self.action, self.defaults or {})
+        return ApplyAction(self.action, parse_argument("defaults", parse_object, self.defaults))

@@ -250,7 +250,7 @@ class Changes:
 
     def _key(self, row: CheckedRow) -> str:
         event = [row.digest().hex()] if self._append_only else []
-        return self._digest(self._action, self._target, ignore_case(row.key), *event)
+        return self._digest(self._action, self._target, row.identity, *event)
 
     def _value(self, row: CheckedRow) -> str:
         return self._digest(row.digest().hex())

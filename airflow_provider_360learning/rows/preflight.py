@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.key_table import KeyTable
-from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, ignore_case, shown_text
+from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, shown_text
 from airflow_provider_360learning.rows.sources import Row, Source
 
 #: Rows per digest that the second pass is compared with.
@@ -71,13 +72,13 @@ class RowChecker:
         checked = self._schema.check(row)
         if checked.errors:
             return checked
-        before = self._rows_by_key.add(ignore_case(checked.key), str(row.number))
+        before = self._rows_by_key.add(checked.identity, str(row.number))
         if before is None or before == str(row.number):
             return checked
         key = shown_text(checked.key)
         problem = f"{key} is in row {before} already: leave one of the two out"
         error = RowError(row.number, row.line, self._schema.key, key, problem)
-        return CheckedRow(row, checked.arguments, checked.key, checked.subject, (error,))
+        return replace(checked, errors=(error,))
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

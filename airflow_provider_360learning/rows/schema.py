@@ -11,13 +11,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from airflow_provider_360learning.api.actions import WriteSpec
-from airflow_provider_360learning.api.models.base import ActionArguments, problems_in
-from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, is_missing, shown
+from airflow_provider_360learning.api.models.base import ActionArguments, Problem, problems_in
+from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, shown
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Row, Source
 
 #: Columns whose values are never shown, stored or compared.
 SECRETS = frozenset({"password"})
+
+_ADVICE_FOR_UNKNOWN = (
+    "rename a column with column_mapping={'theirs': 'ours'}, or leave one out with column_mapping={'theirs': None}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,9 @@ class CheckedRow:
     :param key: What identifies the object that the row is about, for people.
     :param subject: Rows with the same subject are sent in order.
     :param errors: What is invalid in it; the row is not sent if there is anything.
+    :param identity: The key for comparisons: two rows with the same one are about the same object. The case of email
+        addresses and ids of 360Learning is ignored, that of names and ids of other systems is not.
+    :param fields_without_case: The fields of the key whose case is ignored.
     """
 
     row: Row
@@ -60,6 +67,8 @@ class CheckedRow:
     key: str = ""
     subject: str = ""
     errors: tuple[RowError, ...] = ()
+    identity: str = ""
+    fields_without_case: frozenset[str] = frozenset()
 
     def valid_arguments(self) -> ActionArguments:
         """Return the arguments of a row that is known to be valid."""
@@ -71,7 +80,8 @@ class CheckedRow:
         """
         Return a digest of what would be sent, however it was written in the source.
 
-        Secrets are left out, since they could be guessed from a digest.
+        The case of an email address counts where it is a new value, and not where it identifies the row. Secrets are
+        left out, since they could be guessed from a digest.
         """
         return hashlib.sha256(self._content().encode()).digest()
 
@@ -79,7 +89,13 @@ class CheckedRow:
         if self.arguments is None:
             return repr([(name, shown(value)) for name, value in self.row.values.items() if name not in SECRETS])
         secret = self.arguments.secret_fields
-        return repr([(name, value) for name, value in self.arguments.given().items() if name not in secret])
+        return repr(
+            [
+                (name, _text_without_case(value) if name in self.fields_without_case else value)
+                for name, value in self.arguments.given().items()
+                if name not in secret
+            ]
+        )
 
 
 #: Returns what else is invalid in the arguments of a row, as ``(field, problem)``.
@@ -131,8 +147,9 @@ class RowSchema:
         self._required = [name for name, column in model.model_fields.items() if column.is_required()]
         #: The column that identifies what a row is about.
         self.key = write.key[0]
+        self._fields_without_case = model.fields_without_case.intersection(write.key)
         self._refuse_unknown("defaults", defaults)
-        self._defaults = _present(defaults)
+        self._defaults = model.without_missing(defaults)
 
     @property
     def may_hold_secrets(self) -> bool:
@@ -168,14 +185,14 @@ class RowSchema:
         """Validate and normalize one row."""
         if row.problem:
             return CheckedRow(row, errors=(RowError(row.number, row.line, None, None, row.problem),))
-        values = {**self._defaults, **_present(row.values)} if self._defaults else row.values
+        values = {**self._defaults, **self._model.without_missing(row.values)} if self._defaults else row.values
         try:
             arguments = self._model.model_validate(values)
         except ValidationError as error:
-            problems = problems_in(error, values, self._action_name)
+            problems = [self._with_advice(one) for one in problems_in(error, values, self._action_name)]
             key = " / ".join(shown_text(values[name]) for name in self._write.key if name in values)
             return CheckedRow(row, key=key, errors=tuple(self._error(row, *problem) for problem in problems))
-        return CheckedRow(row, arguments, *self._identify(arguments), self._further_errors(row, arguments))
+        return self._identified(row, arguments, self._further_errors(row, arguments))
 
     def _further_errors(self, row: Row, arguments: ActionArguments) -> tuple[RowError, ...]:
         try:
@@ -184,9 +201,22 @@ class RowSchema:
             return (self._error(row, error.argument, str(error.args[0])),)
         return tuple(self._error(row, name, problem) for name, problem in self._further_check(arguments))
 
-    def _identify(self, arguments: ActionArguments) -> tuple[str, str]:
-        parts = [_text(value) for name in self._write.key if (value := getattr(arguments, name))]
-        return " / ".join(parts), ignore_case("\n".join(parts[: self._write.subject_fields]))
+    def _identified(self, row: Row, arguments: ActionArguments, errors: tuple[RowError, ...]) -> CheckedRow:
+        key: list[str] = []
+        identity: list[str] = []
+        for name in self._write.key:
+            if value := getattr(arguments, name):
+                key.append(_text(value))
+                identity.append(ignore_case(key[-1]) if name in self._fields_without_case else key[-1])
+        subject = "\n".join(identity[: self._write.subject_fields])
+        return CheckedRow(
+            row, arguments, " / ".join(key), subject, errors, " / ".join(identity), self._fields_without_case
+        )
+
+    def _with_advice(self, problem: Problem) -> Problem:
+        if problem.field is None or problem.field.partition("[")[0] in self._columns:
+            return problem
+        return Problem(problem.field, f"{problem.text}: {_ADVICE_FOR_UNKNOWN}")
 
     def _error(self, row: Row, name: str | None, problem: str) -> RowError:
         column = name.partition("[")[0] if name else None
@@ -199,9 +229,8 @@ class RowSchema:
         unknown = sorted(set(names) - set(self._columns))
         if unknown:
             raise InvalidRequestError(
-                f"{where} has {', '.join(unknown)}, which {self._action_name} does not take; it takes "
-                f"{', '.join(self._columns)}. Rename a column with column_mapping={{'theirs': 'ours'}}, leave one out "
-                "with column_mapping={'theirs': None}. Nothing was sent.",
+                f"{where} has {', '.join(map(shown, unknown))}, which {self._action_name} does not take; it takes "
+                f"{', '.join(self._columns)}; {_ADVICE_FOR_UNKNOWN}. Nothing was sent.",
                 argument=unknown[0],
             )
 
@@ -210,7 +239,7 @@ def shown_text(value: object) -> str:
     """Return a value of the source as reports show it: characters that would not be visible are escaped."""
     try:
         text = str(value)[:MAX_SHOWN]
-    except ValueError:  # Python writes no integer of more than 4,300 digits
+    except (ValueError, RecursionError):  # more than 4,300 digits, or hundreds of levels
         return shown(value)
     if text.isprintable():
         return text
@@ -229,13 +258,13 @@ def ignore_case(text: str) -> str:
     return text.lower()
 
 
-def _present(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if not is_missing(value)}
-
-
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _text_without_case(value: object) -> str:
+    return ignore_case(_text(value))

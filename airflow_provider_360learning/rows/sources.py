@@ -240,8 +240,14 @@ class _List(Source):
             if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
                 yield number, None, dict(row), None
             else:
-                problem = f"a {type(row).__name__} is not a row: an object with names and values is expected"
-                yield number, None, {UNREAD: jsonl.encode(row)}, problem
+                yield number, None, {UNREAD: jsonl.encode(row)}, _problem_of_item(row)
+
+
+def _problem_of_item(item: Any) -> str:
+    if isinstance(item, Mapping):
+        names = {type(name).__name__ for name in item if not isinstance(name, str)}
+        return f"an object with names of type {', '.join(sorted(names))} is not a row: its names must be strings"
+    return f"a {type(item).__name__} is not a row: an object with names and values is expected"
 
 
 class _File(Source):

@@ -58,8 +58,18 @@ def test_reports_all_invalid_arguments_at_once(api, sent):
     with pytest.raises(InvalidRequestError) as raised:
         api.create_user(mail="x", role="boss", nickname="A")
     assert raised.value.argument == "mail"
-    for problem in ("mail is 'x'", "role is 'boss'", "nickname is not an argument of create_user"):
+    for problem in ("mail is 'x'", "role is 'boss'", "'nickname' is not an argument of create_user"):
         assert problem in str(raised.value)
+    assert sent() == []
+
+
+def test_refuses_a_deeply_nested_list(api, sent):
+    nested: list[object] = []
+    for _ in range(10_000):
+        nested = [nested]
+    with pytest.raises(InvalidRequestError, match=r"labels\[0\] is a list that is too large to show") as raised:
+        api.create_user(mail="ana@acme.test", labels=nested)
+    assert raised.value.argument == "labels[0]"
     assert sent() == []
 
 

@@ -135,6 +135,32 @@ def test_arguments_are_templates(sandbox, tmp_path):
     assert operator.execute({})["outcomes"] == {"created": 1, "invalid": 1}
 
 
+def test_reads_mapping_and_defaults_from_json(sandbox, results):
+    rows = [{"E-Mail": "ana@acme.test", "Remarks": "x"}]
+    mapping = '{"E-Mail": "mail", "Remarks": null}'
+    done = bulk("create_user", rows, results_path=results, column_mapping=mapping, defaults='{"mode": "create_active"}')
+    assert done["outcomes"] == {"created": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{'password': 'planted-secret'}", "planted-secret", '["planted-secret"]', ["planted-secret"], 7, {7: "mail"}, "{"],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", ["column_mapping", "defaults"])
+def test_refuses_a_mapping_and_defaults_that_are_not_an_object(sandbox, results, name, value):
+    with pytest.raises(AirflowFailException, match=f"{name} (is of type|has a key of type) ") as raised:
+        bulk("create_user", people(1), results_path=results, **{name: value})
+    assert "planted-secret" not in str(raised.value)
+    assert operations(sandbox) == []
+
+
+def test_refuses_a_mapping_to_anything_but_a_name(sandbox, results):
+    with pytest.raises(AirflowFailException, match="column_mapping has a int for 'Tel'"):
+        bulk("create_user", people(1), results_path=results, column_mapping={"Tel": 7})
+    assert operations(sandbox) == []
+
+
 # Empty sources and rejected rows
 
 

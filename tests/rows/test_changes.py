@@ -54,8 +54,12 @@ def test_identifies_rows_by_key_not_by_position(update):
 
 def test_ignores_the_case_of_a_mail_and_the_order_of_columns(update):
     update([{"user": GRACE_MAIL, "job": "Admiral", "lang": "en"}])
-    assert update([{"lang": "en", "job": "Admiral", "user": GRACE_MAIL.upper()}])[0] == ["updated"], "the value differs"
     assert update([{"lang": "en", "job": "Admiral", "user": GRACE_MAIL.upper()}])[0] == ["unchanged"]
+
+
+def test_a_new_mail_in_other_case_is_a_change(update):
+    assert update([{"user": GRACE_ID, "mail": GRACE_MAIL.title()}])[0] == ["updated"]
+    assert update([{"user": GRACE_ID, "mail": GRACE_MAIL.upper()}])[0] == ["updated"]
 
 
 def test_sends_rejected_rows_again(update):

@@ -35,6 +35,13 @@ def imported(sandbox):
     return {one["external_id"]: one for one in sandbox.control.state()["external_courses"]}
 
 
+def test_ids_of_another_system_that_differ_in_case_are_two_courses(sandbox, courses):
+    rows = [{**course(1), "external_id": "dQw4"}, {**course(2), "external_id": "DQW4"}]
+    assert courses(rows, skip_unchanged=True)["outcomes"] == {"imported": 2}
+    assert courses(rows, skip_unchanged=True)["outcomes"] == {"unchanged": 2}
+    assert set(imported(sandbox)) == {"dQw4", "DQW4"}
+
+
 def test_creates_and_updates_courses(sandbox, courses, tmp_path):
     more = {
         "description": "<p>Hi</p>",

@@ -184,11 +184,35 @@ def test_removes_the_report_of_an_earlier_run(place, sandbox):
 
 def test_refuses_unknown_columns_and_names_the_known_ones(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", "mail,Vorname\nana@acme.test,Ana\n")
-    with pytest.raises(AirflowFailException, match=r"in\.csv has Vorname, .* takes mail, first_name, last_name"):
+    with pytest.raises(AirflowFailException, match=r"in\.csv has 'Vorname', .* takes mail, first_name, last_name"):
         bulk("create_user", file, results_path=results)
-    with pytest.raises(AirflowFailException, match="defaults has Vorname"):
+    with pytest.raises(AirflowFailException, match="defaults has 'Vorname'"):
         bulk("create_user", people(1), results_path=results, defaults={"Vorname": "Ana"})
     assert writes(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("\ufeff\ufeffmail,lang", r"'\ufeffmail'"),
+        ("mail,la\u200bng", r"'la\u200bng'"),
+        ("mail,first\u00a0name", r"'first\xa0name'"),
+    ],
+)
+def test_shows_invisible_characters_of_a_header(sandbox, tmp_path, results, header, shown):
+    with pytest.raises(AirflowFailException, match="create_user does not take") as raised:
+        bulk("create_user", put(tmp_path / "in.csv", f"{header}\nana@acme.test,en\n"), results_path=results)
+    assert f"has {shown}, which" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "Vorname", "Rôle\u200b"])
+def test_names_an_unknown_column_of_a_list_and_says_what_to_do(errors_of, name):
+    (error,) = errors_of("create_user", [{"mail": "ana@acme.test", name: "planted-secret"}])
+    assert (error["field"], error["value"]) == (name, None)
+    assert error["problem"].startswith(
+        f"{name!r} is not an argument of create_user: rename a column with column_mapping"
+    )
+    assert "planted-secret" not in str(error)
 
 
 def test_never_shows_the_first_row_of_a_file_without_a_header(sandbox, tmp_path, results):

@@ -136,22 +136,41 @@ INVISIBLE = [
     ("\u00ad", "U+00AD SOFT HYPHEN"),
     ("\ufffd", "U+FFFD REPLACEMENT CHARACTER"),
     ("\u2028", "U+2028 LINE SEPARATOR"),
+    ("\u2029", "U+2029 PARAGRAPH SEPARATOR"),
     ("\u3164", "U+3164 HANGUL FILLER"),
+    ("\u17b4", "U+17B4 KHMER VOWEL INHERENT AQ"),
+    ("\u17b5", "U+17B5 KHMER VOWEL INHERENT AA"),
+    ("\u180b", "U+180B MONGOLIAN FREE VARIATION SELECTOR ONE"),
+    ("\u180e", "U+180E MONGOLIAN VOWEL SEPARATOR"),
+    ("\u180f", "U+180F MONGOLIAN FREE VARIATION SELECTOR FOUR"),
+    ("\ufe00", "U+FE00 VARIATION SELECTOR-1"),
+    ("\ufe0f", "U+FE0F VARIATION SELECTOR-16"),
+    ("\U000e0100", "U+E0100 VARIATION SELECTOR-17"),
+    ("\U000e01ef", "U+E01EF VARIATION SELECTOR-256"),
     ("\ue000", "U+E000"),
     ("\ud800", "U+D800"),
     ("\0", "U+0000"),
     ("\x1b", "U+001B"),
+    ("\x1c", "U+001C"),
+    ("\x1f", "U+001F"),
+    ("\x85", "U+0085"),
+    ("\t", "U+0009"),
     ("\n", "U+000A"),
+    ("\r", "U+000D"),
 ]
 
 
 @pytest.mark.parametrize(("character", "name"), INVISIBLE, ids=[name for _, name in INVISIBLE])
 def test_refuses_invisible_characters_by_name(errors_of, character, name):
-    row = {"mail": f"a{character}na@acme.test", "first_name": f"A{character}na", "group_id": ROOT_GROUP_ID}
-    mail, first_name = errors_of("create_user", row)
-    for error in (mail, first_name):
+    rows = [
+        {"mail": f"a{character}na@acme.test", "first_name": f"A{character}na"},
+        {"mail": f"{character}ana@acme.test", "first_name": f"{character}Ana"},
+        {"mail": f"ana@acme.test{character}", "first_name": f"Ana{character}"},
+    ]
+    errors = errors_of("create_user", *rows)
+    assert [error["field"] for error in errors] == ["mail", "first_name"] * 3
+    for error in errors:
         assert name in error["problem"]
-    assert (mail["field"], first_name["field"]) == ("mail", "first_name")
 
 
 @pytest.mark.parametrize("character", ["\u200c", "\u200d"])
@@ -164,9 +183,17 @@ def test_accepts_joiners_between_letters_of_a_name_and_refuses_them_in_an_addres
     assert body_of("create_user", {"mail": ANA, "first_name": name})["firstName"] == name
 
 
+@pytest.mark.parametrize("selector", ["\ufe00", "\U000e0100"])
+def test_accepts_a_variation_selector_after_a_chinese_character_of_a_name(body_of, errors_of, selector):
+    (error,) = errors_of("create_user", {"mail": f"\u845b{selector}@acme.test"})
+    assert error["field"] == "mail"
+    name = f"\u845b{selector}\u57ce"  # Katsuragi
+    assert body_of("create_user", {"mail": ANA, "last_name": name})["lastName"] == name
+
+
 @pytest.mark.parametrize(
     "written",
-    ["  Zo\u00e9  Le\u00a0Roy\t", "Zoe\u0301 Le Roy", "Zo\u00e9\u2003Le\u202fRoy", "\u3000Zo\u00e9 Le Roy\r\n"],
+    ["  Zo\u00e9  Le\u00a0Roy ", "Zoe\u0301 Le Roy", "Zo\u00e9\u2003Le\u202fRoy", "\u3000Zo\u00e9 Le Roy\u2009"],
 )
 def test_writes_a_name_in_one_way(body_of, written):
     assert body_of("create_user", {"mail": ANA, "first_name": written})["firstName"] == "Zo\u00e9 Le Roy"
@@ -180,7 +207,7 @@ def test_finds_a_group_however_its_name_is_written(sandbox, results):
         assert outcomes_in(results) == ["already_exists"]
 
 
-@pytest.mark.parametrize("written", [" ana@acme.test ", "ana@acme.test\u00a0", "\tana@acme.test\n"])
+@pytest.mark.parametrize("written", [" ana@acme.test ", "ana@acme.test\u00a0", "\u3000ana@acme.test\u2009"])
 def test_trims_an_address(body_of, written):
     assert body_of("create_user", {"mail": written})["mail"] == ANA
 
@@ -207,6 +234,24 @@ def test_never_changes_a_password(sandbox, results, password):
     row = {"mail": ANA, "mode": "create_active_and_mail_password", "password": password}
     bulk("create_user", [row], results_path=results)
     assert sandbox.control.has_password(ANA, password)
+
+
+@pytest.mark.parametrize("password", [" ", "   ", "\u00a0\u3000", "\n"])
+def test_refuses_a_password_of_blanks(errors_of, password):
+    row = {"mail": ANA, "mode": "create_active", "password": password}
+    for errors in (
+        errors_of("create_user", row),
+        errors_of("create_user", {"mail": ANA, "mode": "create_active"}, defaults={"password": password}),
+        errors_of("update_user", {"user": GRACE_MAIL, "password": password}),
+    ):
+        assert [(error["field"], error["value"]) for error in errors] == [("password", None)]
+        assert "consists of blanks only" in errors[0]["problem"]
+
+
+def test_refuses_a_cell_of_blanks_in_a_password_column(sandbox, tmp_path, results):
+    file = put(tmp_path / "in.csv", f"mail,mode,password\n{ANA},create_active,   \nbo@acme.test,create_active,\n")
+    bulk("create_user", file, results_path=results, on_invalid="skip")
+    assert outcomes_in(results) == ["invalid", "created"]
 
 
 def test_never_shows_a_password(errors_of):
@@ -242,6 +287,16 @@ def test_addresses_that_differ_in_case_only_are_duplicates(errors_of):
     assert (error["row"], error["field"]) == (2, "mail")
 
 
+def test_ids_that_differ_in_case_only_are_duplicates(errors_of):
+    (error,) = errors_of("delete_group", {"group_id": SALES_GROUP_ID}, {"group_id": SALES_GROUP_ID.upper()})
+    assert (error["row"], error["field"]) == (2, "group_id")
+
+
+def test_group_names_that_differ_in_case_are_two_groups(sandbox, results):
+    bulk("create_group", [{"name": "Team"}, {"name": "team"}], results_path=results)
+    assert outcomes_in(results) == ["created", "created"]
+
+
 # Custom fields
 
 
@@ -273,6 +328,20 @@ def test_refuses_a_custom_field_that_cannot_be_written(errors_of, value):
     (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: value}})
     assert error["field"] == "custom_fields"
     assert FIELD_ID in error["problem"]
+    assert "must be a string," not in error["problem"].replace("a string, a number or a date", "")
+
+
+def test_names_the_types_that_a_custom_field_takes(errors_of):
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: True}})
+    assert "is True, but must be a string, a number or a date" in error["problem"]
+
+
+@pytest.mark.parametrize("value", [{}, "{}", " { } "], ids=repr)
+def test_custom_fields_without_a_field_change_nothing(sandbox, errors_of, results, value):
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": value})
+    assert error["problem"] == "update_user needs at least one field to change"
+    bulk("update_user", [{"user": GRACE_MAIL, "custom_fields": value, "job": "Admiral"}], results_path=results)
+    assert [request["body"] for request in writes(sandbox)] == [{"job": "Admiral"}]
 
 
 @pytest.mark.parametrize("value", ["red", "[1]", "{", 7, ["red"], {"color": "red"}, {7: "red"}, ndarray()], ids=repr)
@@ -318,6 +387,27 @@ def test_leaves_out_a_row_with_an_invalid_list(sandbox, tmp_path, results, cell)
     put(tmp_path / "in.csv", f"mail;other_group_ids\n{ANA};{cell}\nbo@acme.test;{SALES_GROUP_ID}\n")
     bulk("create_user", tmp_path / "in.csv", results_path=results, on_invalid="skip")
     assert outcomes_in(results) == ["invalid", "invited"]
+
+
+LISTS, OBJECTS = "[" * 100_000, '{"a":' * 100_000
+
+
+@pytest.mark.parametrize(
+    ("action", "row", "column", "cell"),
+    [
+        ("create_user", {"mail": ANA}, "other_group_ids", LISTS),
+        ("create_user", {"mail": ANA}, "labels", LISTS),
+        ("enroll_users", {"session_id": FIELD_ID}, "users", LISTS),
+        ("update_user", {"user": GRACE_MAIL}, "custom_fields", LISTS),
+        ("update_user", {"user": GRACE_MAIL}, "custom_fields", OBJECTS),
+    ],
+    ids=["ids", "texts", "users", "lists", "objects"],
+)
+def test_refuses_deeply_nested_json(sandbox, results, action, row, column, cell):
+    bulk(action, [{**row, column: cell}], results_path=results, on_invalid="skip", allow_empty=True)
+    assert writes(sandbox) == []
+    errors = json_lines(results / "rejected" / "errors.jsonl")
+    assert {error["field"].partition("[")[0] for error in errors} == {column}
 
 
 # Times and numbers
@@ -380,6 +470,31 @@ def test_the_same_attempt_is_unchanged_however_its_values_are_written(sandbox, i
         row = {**STATISTIC, "first_activity": written, "progress": "40.0", "time_spent_seconds": 60.0, "score": " "}
         assert import_statistics(row, skip_unchanged=True)["outcomes"] == {"unchanged": 1}
     assert len(writes(sandbox)) == requests
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ({}, {"mail": GRACE_MAIL.upper()}),
+        ({"score": 0}, {"score": "-0"}),
+        ({"score": 0}, {"score": -0.0}),
+        ({"time_spent_seconds": 60}, {"time_spent_seconds": 60.0001}),
+        ({"progress": 100}, {"progress": 100, "completed_at": "2026-03-06T11:00:00+01:00"}),
+        ({"progress": 100, "completed_at": STATISTIC["last_activity"]}, {"progress": 100}),
+    ],
+    ids=repr,
+)
+def test_an_attempt_that_means_the_same_is_not_imported_again(sandbox, import_statistics, given, same):
+    import_statistics({**STATISTIC, **given}, skip_unchanged=True)
+    requests = len(writes(sandbox))
+    assert import_statistics({**STATISTIC, **same}, skip_unchanged=True)["outcomes"] == {"unchanged": 1}
+    assert len(writes(sandbox)) == requests
+
+
+def test_attempts_at_courses_whose_ids_differ_in_case_are_two_attempts(sandbox, import_statistics):
+    import_statistics({**STATISTIC, "external_id": "dQw4"}, {**STATISTIC, "external_id": "DQW4"}, max_failures=2)
+    imports = [entry for entry in writes(sandbox) if entry["operation"] == "importExternalCoursesStats"]
+    assert {one["externalId"] for entry in imports for one in entry["body"]["statistics"]} == {"dQw4", "DQW4"}
 
 
 # Versions

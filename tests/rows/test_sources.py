@@ -306,7 +306,7 @@ def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
         2: f"a str {expected}",
         3: f"a NoneType {expected}",
         4: f"a list {expected}",
-        5: f"a dict {expected}",
+        5: "an object with names of type int is not a row: its names must be strings",
         6: f"a list {expected}",
         7: f"a str {expected}",
         8: f"a float {expected}",

@@ -40,6 +40,8 @@ class ActionArguments(BaseModel):
 
     #: Names of the fields whose values are never shown, stored or compared.
     secret_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Names of the fields whose values name the same if they differ in case only.
+    fields_without_case: ClassVar[frozenset[str]] = frozenset()
     _defaults: ClassVar[Mapping[str, object]] = {}
 
     @classmethod
@@ -47,6 +49,9 @@ class ActionArguments(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         fields = cls.model_fields
         cls.secret_fields = frozenset(name for name, field in fields.items() if "SecretStr" in repr(field.annotation))
+        cls.fields_without_case = frozenset(
+            name for name, field in fields.items() if "IgnoresCase" in repr((field.annotation, field.metadata))
+        )
         cls._defaults = {name: field.default for name, field in fields.items()}
 
     def conflicts(self) -> Iterator[Problem]:
@@ -58,6 +63,21 @@ class ActionArguments(BaseModel):
         defaults = self._defaults
         return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
 
+    @classmethod
+    def without_missing(cls, values: Mapping[str, object]) -> dict[str, object]:
+        """
+        Return the values that are given.
+
+        A secret of blanks is kept, and refused by its parser: it is never changed, so it is not "not given".
+
+        :param values: Values by name.
+        """
+        return {
+            name: value
+            for name, value in values.items()
+            if not is_missing(value) or (name in cls.secret_fields and isinstance(value, str) and value != "")
+        }
+
     def has_secrets(self) -> bool:
         """Whether a secret is given."""
         return any(getattr(self, name) is not None for name in self.secret_fields)
@@ -67,7 +87,7 @@ class ActionArguments(BaseModel):
     def _leave_out_missing(cls, values: object) -> object:
         if not isinstance(values, dict) or all(map(_is_filled_string, values.values())):  # most rows of a file
             return values
-        return {name: value for name, value in values.items() if not is_missing(value)}
+        return cls.without_missing(values)
 
     @model_validator(mode="after")
     def _refuse_conflicts(self) -> Self:
@@ -158,7 +178,7 @@ def _problem_of_field(error: ErrorDetails, values: Mapping[str, object], name: s
     if kind == "missing":
         return Problem(field, f"{field} is missing or empty")
     if kind == "extra_forbidden":
-        return Problem(field, f"{field} is not an argument of {name}")
+        return Problem(field, f"{shown(field)} is not an argument of {name}")
     if kind == "literal_error":
         choices = context["expected"].replace("'", "").replace(" or ", ", ")
         return Problem(field, f"{field} is {shown(_value_at(where, values))}, but must be one of {choices}")

@@ -99,6 +99,16 @@ class ExternalStatistic(ActionArguments):
         "default, a progress of 100 was completed at the last activity.",
     )
 
+    @property
+    def completion(self) -> datetime | None:
+        """When the learner completed the course: a progress of 100 was completed at the last activity at the latest."""
+        return self.completed_at or (self.last_activity if self.progress == 100 else None)
+
+    def given(self) -> dict[str, object]:
+        """Return the values that are sent: with the completion, whether it was given or not."""
+        given = super().given()
+        return given if self.completion is None else {**given, "completed_at": self.completion}
+
     def conflicts(self) -> Iterator[Problem]:
         """Return conflicts of the times with each other, and of the completion with the progress."""
         first, last = self.first_activity, self.last_activity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Annotated, TypeAlias
@@ -21,36 +22,43 @@ from airflow_provider_360learning.api.models.parsers import (
     parse_multiline_text,
     parse_number,
     parse_password,
+    parse_spent_seconds,
     parse_text,
     parse_timestamp,
     parse_url,
     parse_user,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class IgnoresCase:
+    """Marks types whose values name the same if they differ in case only: email addresses and ids of 360Learning."""
+
+
 #: A single-line text.
 Text: TypeAlias = Annotated[str, PlainValidator(parse_text)]
 #: A text with lines, such as HTML.
 MultilineText: TypeAlias = Annotated[str, PlainValidator(parse_multiline_text)]
-Mail: TypeAlias = Annotated[str, PlainValidator(parse_mail)]
-Id: TypeAlias = Annotated[str, PlainValidator(parse_id)]
+Mail: TypeAlias = Annotated[str, PlainValidator(parse_mail), IgnoresCase()]
+Id: TypeAlias = Annotated[str, PlainValidator(parse_id), IgnoresCase()]
 #: The id of another system.
 ExternalId: TypeAlias = Annotated[str, PlainValidator(parse_external_id)]
 #: The email address or the id of an existing user.
-User: TypeAlias = Annotated[str, PlainValidator(parse_user)]
+User: TypeAlias = Annotated[str, PlainValidator(parse_user), IgnoresCase()]
 Url: TypeAlias = Annotated[str, PlainValidator(parse_url)]
 Password: TypeAlias = Annotated[SecretStr, PlainValidator(parse_password)]
 Boolean: TypeAlias = Annotated[bool, PlainValidator(parse_boolean)]
 Timestamp: TypeAlias = Annotated[datetime, PlainValidator(parse_timestamp)]
 Texts: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_text))]
 ExternalIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_external_id))]
-Mails: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_mail))]
-Ids: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_id))]
-FilledIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_id))]
-FilledUsers: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_user))]
-CustomFields: TypeAlias = Annotated[Mapping[str, str | date], PlainValidator(parse_custom_fields)]
+Mails: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_mail)), IgnoresCase()]
+Ids: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_id)), IgnoresCase()]
+FilledIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_id)), IgnoresCase()]
+FilledUsers: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_user)), IgnoresCase()]
+CustomFields: TypeAlias = Annotated[Mapping[str, str | date] | None, PlainValidator(parse_custom_fields)]
 #: Days, minutes, and seconds are bounded only to keep out what cannot be meant.
 Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
 Percent: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=100))]
 WholePercent: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=100))]
 Minutes: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000_000))]
-SpentSeconds: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0.001, maximum=1_000_000_000))]
+SpentSeconds: TypeAlias = Annotated[float, PlainValidator(parse_spent_seconds)]

@@ -31,14 +31,20 @@ _EXISTING_MAIL = re.compile(r"[^@\s]+(?: +[^@\s]+)*@[^@\s]+")
 #: Text that needs no further look: printable ASCII with single inner blanks.
 _PLAIN_TEXT = re.compile(r"[!-~]+(?: [!-~]+)*")
 _PLAIN_MAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
-#: Blanks of Unicode (category Zs), which include the no-break ones.
-_BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+#: Blanks of Unicode (category Zs), which include the no-break ones; not tabs, line breaks and other controls.
+_BLANK_CHARACTERS = "".join(chr(code) for code in (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000))
+_BLANKS = re.compile(f"[{_BLANK_CHARACTERS}]+")
 _JOINERS = "\u200c\u200d"
 _LINES = "\t\n\r"
-#: Invisible although their category does not say so: fillers, and the character that replaces unreadable ones.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0\ufffd")
+#: Select a form of the character before; the first three and all beyond U+E0100 have forms of Chinese characters.
+_VARIATION_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+_IDEOGRAPHIC_SELECTORS = _VARIATION_SELECTORS - frozenset(map(chr, range(0xFE03, 0xFE10)))
+#: Invisible although their category does not say so: fillers, marks without a shape (``Default_Ignorable``), and the
+#: character that replaces unreadable ones.
+_INVISIBLE = _VARIATION_SELECTORS.union(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0\ufffd"
+)
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _EPOCH = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
@@ -54,8 +60,8 @@ def shown(value: object) -> str:
         value = value[: MAX_SHOWN + 1]  # a long one is not copied in full
     try:
         text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        return f"a long {type(value).__name__}"
+    except (ValueError, RecursionError):  # more than 4,300 digits, or hundreds of levels
+        return f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
@@ -96,16 +102,16 @@ def parse_text(value: object) -> str:
     text = value if type(value) is str else _as_string(value)
     if text.isascii() and _PLAIN_TEXT.fullmatch(text):
         return text
-    text = normalized(text)
+    text = _BLANKS.sub(" ", _trimmed(text))
     if not text:
         raise invalid(value, "a string that is not empty")
-    _refuse_invisible(value, text, _is_joiner_in_word)
+    _refuse_invisible(value, text, _is_part_of_word)
     return text
 
 
 def normalized(text: str | None) -> str:
-    """Return a text in NFC, trimmed and with single inner blanks; also that of a response, to compare it."""
-    return _BLANKS.sub(" ", _trimmed(text or ""))
+    """Return the text of a response as :func:`parse_text` would write it, to compare the two; controls are blanks."""
+    return " ".join(unicodedata.normalize("NFC", text or "").split())
 
 
 def parse_mail(value: object) -> str:
@@ -179,9 +185,7 @@ def parse_multiline_text(value: object) -> str:
     """
     if not isinstance(value, str):
         raise invalid(value, "a string")
-    _refuse_invisible(
-        value, value, lambda text, index: unicodedata.category(text[index]) == "Cf" or text[index] in _LINES
-    )
+    _refuse_invisible(value, value, _is_part_of_lines)
     return value
 
 
@@ -189,13 +193,15 @@ def parse_password(value: object) -> SecretStr:
     """
     Return a password, never changed and never shown.
 
-    :raises PydanticCustomError: if it is not a string, or cannot be encoded.
+    :raises PydanticCustomError: if it is not a string, cannot be encoded, or consists of blanks only: that is an error
+        of the source, and without a password the account would get a random one.
     """
-    if isinstance(value, SecretStr):
-        return value
-    if not isinstance(value, str) or any(unicodedata.category(character) == "Cs" for character in value):
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or any(unicodedata.category(character) == "Cs" for character in text):
         raise problem("must be a string of valid Unicode")
-    return SecretStr(value)
+    if not text or text.isspace():
+        raise problem("consists of blanks only: enter a password, or leave it empty")
+    return SecretStr(text)
 
 
 def _parse_mail(value: object, pattern: re.Pattern[str], expected: str) -> str:
@@ -203,12 +209,12 @@ def _parse_mail(value: object, pattern: re.Pattern[str], expected: str) -> str:
         raise invalid(value, expected)
     text = _trimmed(value)
     _refuse_invisible(value, text)
-    if not pattern.fullmatch(text) or _VARIATION_SELECTORS.search(text):
+    if not pattern.fullmatch(text):
         raise invalid(value, expected)
     return text
 
 
-def _as_string(value: object) -> str:
+def _as_string(value: object, expected: str = "a string") -> str:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(int(value)) < 10**_MAX_DIGITS:
@@ -217,11 +223,11 @@ def _as_string(value: object) -> str:
         return format(value, "f")
     if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
-    raise invalid(value, "a string")
+    raise invalid(value, expected)
 
 
 def _trimmed(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
+    return unicodedata.normalize("NFC", text).strip(_BLANK_CHARACTERS)
 
 
 def _refuse_invisible(
@@ -237,7 +243,9 @@ def _refuse_invisible(
             raise invalid(value, f"free of control and invisible characters: it contains {place}")
 
 
-def _is_joiner_in_word(text: str, index: int) -> bool:
+def _is_part_of_word(text: str, index: int) -> bool:
+    if text[index] in _IDEOGRAPHIC_SELECTORS:  # names in Japanese are written with them
+        return index > 0 and unicodedata.name(text[index - 1], "").startswith("CJK ")
     # Persian and Indic words contain zero-width (non-)joiners; next to a blank or a digit, they are litter.
     neighbors = text[index - 1 : index] + text[index + 1 : index + 2]
     return (
@@ -245,6 +253,11 @@ def _is_joiner_in_word(text: str, index: int) -> bool:
         and len(neighbors) == 2
         and all(unicodedata.category(one)[0] in "LM" for one in neighbors)
     )
+
+
+def _is_part_of_lines(text: str, index: int) -> bool:
+    character = text[index]
+    return character in _LINES or character in _VARIATION_SELECTORS or unicodedata.category(character) == "Cf"
 
 
 # Numbers and booleans
@@ -277,7 +290,16 @@ def parse_number(value: object, minimum: float | None = None, maximum: float | N
     number = _read_number(value)
     if number is None or not _is_within(number, minimum, maximum):
         raise invalid(value, "a number" + _bounds(minimum, maximum))
-    return number
+    return number + 0.0  # -0.0 becomes 0.0, so that digests do not differ
+
+
+def parse_spent_seconds(value: object) -> float:
+    """
+    Read a duration in seconds, rounded to milliseconds, which is what 360Learning stores.
+
+    :raises PydanticCustomError: if it is not a number, or not between a millisecond and 30 years.
+    """
+    return round(parse_number(value, minimum=0.001, maximum=1_000_000_000), 3)
 
 
 def parse_boolean(value: object) -> bool:
@@ -393,7 +415,7 @@ def parse_list(parse_item: Callable[[object], str], value: object) -> tuple[str,
     :raises PydanticCustomError: naming the position of an item that is invalid.
     """
     if isinstance(value, str):
-        value = _from_json(value) if value.lstrip().startswith("[") else [one.strip() for one in value.split(";")]
+        value = _from_json(value) if value.lstrip().startswith("[") else _split(value)
     has_no_dimension = getattr(value, "shape", None) == ()  # an array of numpy, which then cannot be iterated over
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable) or has_no_dimension:
         raise invalid(value, "a list: values with ; between them, or a JSON array")
@@ -408,6 +430,10 @@ def parse_list(parse_item: Callable[[object], str], value: object) -> tuple[str,
         except PydanticCustomError as error:
             raise problem(problem_of(error), index=index) from None
     return tuple(items)
+
+
+def _split(text: str) -> list[str]:
+    return [one.strip(_BLANK_CHARACTERS) for one in text.split(";")]
 
 
 def parse_filled_list(parse_item: Callable[[object], str], value: object) -> tuple[str, ...]:
@@ -428,18 +454,19 @@ def parse_users(value: object) -> tuple[str, ...]:
     return parse_list(parse_user, value)
 
 
-def parse_custom_fields(value: object) -> Mapping[str, str | date]:
+def parse_custom_fields(value: object) -> Mapping[str, str | date] | None:
     """
-    Read values of custom fields: field id to a string or a date.
+    Read values of custom fields: field id to a string, a number or a date.
 
     :param value: An object, or its JSON text.
+    :return: ``None`` for an object without fields, which changes nothing.
     :raises PydanticCustomError: naming the field whose value is invalid. 360Learning documents no way to clear a field
         here, so ``null`` is refused.
     """
     value = _from_json(value) if isinstance(value, str) else value
     if not isinstance(value, Mapping):
         raise invalid(value, "a JSON object of custom field id to value")
-    return {key: _custom_value(key, value[key]) for key in sorted(value, key=str)}
+    return {key: _custom_value(key, value[key]) for key in sorted(value, key=str)} or None
 
 
 def _custom_value(key: object, value: object) -> str | date:
@@ -454,7 +481,7 @@ def _custom_value(key: object, value: object) -> str | date:
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and math.isfinite(value):
         value = Decimal(repr(float(value))).normalize()
     try:
-        return parse_text(value)
+        return parse_text(_as_string(value, "a string, a number or a date"))
     except PydanticCustomError as error:
         raise problem(f"of {key} {problem_of(error)}") from None
 
@@ -462,5 +489,43 @@ def _custom_value(key: object, value: object) -> str | date:
 def _from_json(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
+
+
+def parse_object(value: object) -> Mapping[str, object]:
+    """
+    Read an object with names, or its JSON text.
+
+    :return: Empty for a missing value.
+    :raises PydanticCustomError: if it is neither. The value is never shown, because it may contain a password.
+    """
+    read = _from_json(value) if isinstance(value, str) else value
+    if is_missing(value):
+        return {}
+    if not isinstance(read, Mapping):
+        advice = ""
+        if isinstance(value, str):
+            advice = (
+                ". If it is a template that renders to an object, use the filter tojson, or set "
+                "render_template_as_native_obj=True on the DAG"
+            )
+        raise problem(f"is of type {type(value).__name__}, but must be an object or its JSON text{advice}")
+    for key in read:
+        if not isinstance(key, str):
+            raise problem(f"has a key of type {type(key).__name__}, but its keys must be strings")
+    return read
+
+
+def parse_column_mapping(value: object) -> Mapping[str, str | None]:
+    """
+    Read an object of names of columns to names of arguments, or its JSON text.
+
+    :raises PydanticCustomError: if it is neither; see :func:`parse_object`.
+    """
+    mapping: dict[str, str | None] = {}
+    for theirs, ours in parse_object(value).items():
+        if ours is not None and not isinstance(ours, str):
+            raise problem(f"has a {type(ours).__name__} for {shown(theirs)}: give the name of an argument, or None")
+        mapping[theirs] = ours
+    return mapping

@@ -125,9 +125,6 @@ def _v1_course(course: ExternalCourse) -> JsonObject:
 
 def _v1_statistic(statistic: ExternalStatistic) -> JsonObject:
     # v1 derives what is left out in ways that are not documented, so that everything is sent.
-    completed = statistic.completed_at
-    if completed is None and statistic.progress == 100:
-        completed = statistic.last_activity
     return without_nones(
         {
             "externalId": statistic.external_id,
@@ -138,7 +135,7 @@ def _v1_statistic(statistic: ExternalStatistic) -> JsonObject:
             "globalTime": max(1, round(statistic.time_spent_seconds * 1000)),
             "firstActivity": v1_timestamp(statistic.first_activity),
             "lastActivity": v1_timestamp(statistic.last_activity),
-            "completedAt": v1_timestamp(completed),
+            "completedAt": v1_timestamp(statistic.completion),
         }
     )
 
