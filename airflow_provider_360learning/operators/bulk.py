@@ -151,7 +151,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
             run_as_user=self.run_as_user,
             results_path=results_path,
             rejected_path=rejected_path,
-            state_path=folder(self.state_path, -1) if self.state_path else None,
+            state_path=folder(self.state_path, map_index) if self.state_path else None,
             on_invalid=parse("on_invalid", parse_choice("fail", "skip")),
             allow_empty=parse("allow_empty", parse_boolean),
             skip_unchanged=parse_optional("skip_unchanged", parse_boolean),

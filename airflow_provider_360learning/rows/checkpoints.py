@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import threading
 import time
@@ -32,7 +33,7 @@ VERSION = 1
 POLL_INTERVAL = 5.0
 ADVICE = (
     "Restore it, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send rows "
-    "again. Nothing was sent."
+    "again."
 )
 _NO_LEASE = float("-inf")
 _OTHER_ATTEMPT = "Another attempt is running on these rows: let it end, or stop it, and retry."
@@ -93,7 +94,8 @@ class Checkpoint:
             raise StoredStateError(place, f"is damaged: it lacks or must not have {wrong}", ADVICE)
         for name, kind in kinds.items():
             value = values[name]
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            is_number = kind is not str and kind is not bool
+            if not isinstance(value, kind) or (is_number and not _is_valid_number(value)):
                 raise StoredStateError(place, f"is damaged: {name} is {value!r}", ADVICE)
         return cls(**values)
 
@@ -111,6 +113,10 @@ class Checkpoint:
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
+
+
+def _is_valid_number(value: Any) -> bool:
+    return not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 class CheckpointStore(Protocol):
@@ -188,6 +194,8 @@ class FileCheckpointStore:
             data = self._path.read_bytes()
         except FileNotFoundError:
             return None
+        except IsADirectoryError:
+            raise StoredStateError(self.name, "is a directory", "Remove it.") from None
         return parse_object(data, self.name, VERSION, ADVICE)
 
     def save(self, state: dict[str, Any]) -> None:

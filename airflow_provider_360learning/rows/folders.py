@@ -2,13 +2,15 @@
 The folders of a run: they can be written to, and no other run writes to them at the same time.
 
 Two runs that write to one folder would replace each other's files, so that each folder has one owner. The owner is a
-file with a lease. Object stores have no lock, so that two runs which claim a folder in the same second both succeed;
-the first to renew its claim then learns of the other and ends, before it replaces a file.
+file with a lease. On this host, it is created only if it does not exist. Object stores cannot do that, and neither is
+an expired claim replaced in one step, so that two runs which claim such a folder in the same second both succeed: each
+verifies its claim before it replaces a file, and the one whose claim was replaced ends.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +19,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_360learning.exceptions import Learning360Error
-from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
+from airflow_provider_360learning.files.storage import is_local, write_atomic
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import ERRORS
 from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
@@ -67,6 +69,10 @@ class FolderOwner:
         :raises FolderInUseError: if another run has claimed it; its name is in the message.
         """
         found = self._load()
+        if found is None:
+            if self._create():
+                return
+            found = self._load()
         if found and found["owner"] != self._owner and found["until"] > self._wall_clock():
             raise self._in_use(found["owner"])
         self._save()
@@ -100,20 +106,39 @@ class FolderOwner:
         except FileNotFoundError:
             return None
         found = parse_object(data, self._path, VERSION, "Remove it if no task is running on this folder.")
-        if not isinstance(found.get("until"), int | float) or not {"owner", "token"} <= found.keys():
+        if not isinstance(found.get("until"), int | float) or not all(
+            isinstance(found.get(name), str) for name in ("owner", "token")
+        ):
             raise StoredStateError(self._path, "is damaged", "Remove it if no task is running on this folder.")
         return found
 
-    def _save(self) -> None:
+    def _create(self) -> bool:
+        """Write the claim and return ``True``, unless another run has claimed the folder in the meantime."""
+        if not is_local(self._path):
+            self._save()
+            return True
+        own = self._folder / f"{OWNER}-{self._token}"
+        self._save(own)
+        try:
+            os.link(own.path, self._path.path)
+        except FileExistsError:
+            return False
+        except OSError:  # the file system has no links
+            self._save()
+        finally:
+            own.unlink(missing_ok=True)
+        return True
+
+    def _save(self, path: ObjectStoragePath | None = None) -> None:
         now = self._wall_clock()
         claim = {"version": VERSION, "owner": self._owner, "token": self._token, "until": now + CLAIM}
-        write_atomic(self._path, json.dumps(claim).encode())
+        write_atomic(path or self._path, json.dumps(claim).encode())
         self._renew_at = now + RENEW_AFTER
 
     def _in_use(self, owner: str) -> FolderInUseError:
         return FolderInUseError(
             f"{self._folder} is in use by {owner}. Let that task end, or give each task a folder of its own "
-            "(results_path, state_path)."
+            "(results_path, rejected_path, state_path)."
         )
 
 
@@ -155,7 +180,8 @@ def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Cla
     if config.state_path and not config.dry_run:
         check_writable("state_path", config.state_path)
     name = owner_name(config, context)
-    claimed = {} if config.dry_run else {str(each): each for each in (config.results_path, config.state_folder)}
+    folders = () if config.dry_run else (config.results_path, config.rejected_path, config.state_folder)
+    claimed = {str(each): each for each in folders}
     owners: list[FolderOwner] = []
     try:
         for folder in claimed.values():
@@ -183,9 +209,12 @@ def check_writable(argument: str, folder: ObjectStoragePath) -> None:
         probe.unlink()
     except Exception as error:  # each file system raises its own
         connection = f"connection {folder.conn_id!r}" if folder.conn_id else "no connection"
+        problem = f"{argument} {folder} ({connection}) cannot be written to"
+        if isinstance(error, InvalidRequestError):  # it says what to do
+            raise FolderNotWritableError(f"{problem}: {error} Nothing was sent.") from error
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
         raise FolderNotWritableError(
-            f"{argument} {folder} ({connection}) cannot be written to: {type(error).__name__}: {error}. Correct the "
-            "path or its permissions. Nothing was sent."
+            f"{problem}: {reason}. Correct the path or its permissions. Nothing was sent."
         ) from error
 
 

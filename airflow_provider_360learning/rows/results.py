@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -38,7 +38,7 @@ WOULD_SEND = "would_send"
 
 _PART_ADVICE = (
     "Restore the file, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send "
-    "rows again. Nothing was sent by this attempt."
+    "rows again."
 )
 _LAST_RUN_ADVICE = "Restore the file, or run without retry_failed_only. Nothing was sent."
 
@@ -126,11 +126,16 @@ class ResultStore:
         :param number: Its number, from 1.
         :param rows: Its rows with their results, in order.
         """
-        rejected = [self._without_secrets(checked.row.original) for checked, result in rows if not result.is_done]
-        if rejected := [row for row in rejected if row]:
+        part = self._part(self._rejected, number, self._format)
+        not_done = [checked for checked, result in rows if not result.is_done]
+        rejected = [row for row in (self._without_secrets(checked.row.original) for checked in not_done) if row]
+        if rejected:
             columns = self._source.columns or list(dict.fromkeys(name for row in rejected for name in row))
-            part = self._part(self._rejected, number, self._format)
             write_dicts(part, rejected, columns, separator=self._source.separator)
+        elif not_done:
+            write_atomic(part, b"")  # all were left out; a part that is missing was lost
+        else:
+            part.unlink(missing_ok=True)  # of an attempt that was killed before it wrote the results
         lines = [json.dumps(asdict(result), ensure_ascii=False) + "\n" for _, result in rows]
         write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
@@ -144,11 +149,16 @@ class ResultStore:
         following = 1
         for number in range(1, parts + 1):
             path = self._part(self._results, number, "jsonl")
+            is_rejected = False
             for result in _read_results(path, _PART_ADVICE):
+                is_rejected = is_rejected or not result.is_done
                 if result.row != following:
                     raise StoredStateError(path, f"has row {result.row} in the place of row {following}", _PART_ADVICE)
                 following += 1
                 yield result
+            rejected = self._part(self._rejected, number, self._format)
+            if is_rejected and not rejected.exists():
+                raise StoredStateError(rejected, "is missing", _PART_ADVICE)
 
     def count_outcomes(self, parts: int, rows: int) -> Counter[str]:
         """
@@ -187,7 +197,7 @@ class ResultStore:
         results = self._results / RESULTS
         concatenate([self._part(self._results, each, "jsonl") for each in numbers], results)
         rejected = [self._part(self._rejected, each, self._format) for each in numbers]
-        rejected = [part for part in rejected if part.exists()]
+        rejected = [part for part in rejected if part.exists() and part.stat().st_size]
         if rejected:
             concatenate(rejected, self._rejected_file)
         else:
@@ -227,7 +237,11 @@ def read_last_results(folder: ObjectStoragePath) -> Iterator[Result]:
     :param folder: Folder of the results.
     :raises StoredStateError: if they cannot be read; the file is named.
     """
-    yield from _read_results(folder / RESULTS, _LAST_RUN_ADVICE)
+    path = folder / RESULTS
+    for number, result in enumerate(_read_results(path, _LAST_RUN_ADVICE), 1):
+        if result.row != number:
+            raise StoredStateError(path, f"has row {result.row} in the place of row {number}", _LAST_RUN_ADVICE)
+        yield result
 
 
 def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
@@ -256,7 +270,8 @@ def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) 
     return [*SECRETS, *renamed] if schema.may_hold_secrets else []
 
 
-_FIELDS = {field.name for field in fields(Result)}
+#: Names of the types that each field may have.
+_KINDS = {field.name: str(field.type).replace("None", "NoneType").split(" | ") for field in fields(Result)}
 
 
 def _read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
@@ -270,12 +285,18 @@ def _read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
 
 def _parse_result(line: bytes, path: ObjectStoragePath, number: int, advice: str) -> Result:
     try:
-        values = json.loads(line)
-    except ValueError:
+        values = json.loads(line) if line.endswith(b"\n") else None  # otherwise it was truncated
+    except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, dict) or values.keys() != _FIELDS or not isinstance(values["row"], int):
+    if not _is_result(values):
         raise StoredStateError(path, f"is damaged in line {number}: it is not the result of a row", advice)
     return Result(**values)
+
+
+def _is_result(values: Any) -> TypeGuard[dict[str, Any]]:
+    if not isinstance(values, dict) or values.keys() != _KINDS.keys():
+        return False
+    return all(type(values[name]).__name__ in kinds for name, kinds in _KINDS.items())
 
 
 def _remove_folder(folder: ObjectStoragePath) -> None:

@@ -19,6 +19,8 @@ class StoredStateError(Learning360Error):
 
     def __init__(self, place: object, problem: str, advice: str) -> None:
         super().__init__(f"{place} {problem}. {advice}")
+        #: What is invalid, without the advice.
+        self.finding = f"{place} {problem}"
 
 
 def parse_object(data: bytes, place: object, version: int, advice: str) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def parse_object(data: bytes, place: object, version: int, advice: str) -> dict[
     """
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise StoredStateError(place, "is empty" if not data else "is damaged: it is not valid JSON", advice) from None
     check_version(value, place, version, advice)
     return dict(value)
@@ -52,7 +54,7 @@ def check_version(value: object, place: object, version: int, advice: str) -> No
     if not isinstance(value, dict):
         raise StoredStateError(place, f"is damaged: it is a {type(value).__name__}, not an object", advice)
     found = value.get("version")
-    if found != version or isinstance(found, bool):
+    if type(found) is not int or found != version:
         raise StoredStateError(
             place, f"has format version {found!r}, but this version of the provider reads {version}", advice
         )

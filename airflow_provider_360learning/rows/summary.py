@@ -49,7 +49,8 @@ def merge_results(results: ResultStore, checkpoint: Checkpoint, rows: int, manif
         outcomes = dict(sorted(results.count_outcomes(checkpoint.parts, rows).items()))
     except StoredStateError as error:
         raise UnaccountedRowError(
-            f"A part of the results was lost or replaced while the rows were sent: {error}"
+            f"{error.finding}: it was lost or replaced while the rows were sent. Restore it and retry, or clear the "
+            "task with ignore_checkpoint=True, which starts over at the first row and may send rows again."
         ) from error
     finished_at = datetime.now(UTC).isoformat(timespec="seconds")
     contents = {**manifest, "run": checkpoint.run, "finished_at": finished_at, "rows": rows, "outcomes": outcomes}

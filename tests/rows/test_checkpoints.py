@@ -318,6 +318,12 @@ VALID = FIRST.to_dict()
         (json.dumps({**VALID, "parts": "2"}), "is damaged: parts is '2'"),
         (json.dumps({**VALID, "done_up_to": None}), "is damaged: done_up_to is None"),
         (json.dumps({**VALID, "finished": 1}), "is damaged: finished is 1"),
+        (json.dumps({**VALID, "version": 1.0}), "has format version 1.0"),
+        (json.dumps({**VALID, "parts": -1}), "is damaged: parts is -1"),
+        (json.dumps({**VALID, "done_up_to": -5}), "is damaged: done_up_to is -5"),
+        (json.dumps({**VALID, "lease_until": float("nan")}), "is damaged: lease_until is nan"),
+        (json.dumps({**VALID, "lease_until": float("inf")}), "is damaged: lease_until is inf"),
+        ("[" * 100_000, "is damaged: it is not valid JSON"),
     ],
 )
 def test_a_damaged_checkpoint_is_an_error_that_names_the_file(tmp_path, data, problem):
@@ -332,6 +338,13 @@ def test_a_damaged_checkpoint_is_an_error_that_names_the_file(tmp_path, data, pr
     assert path.read_text() == data
     assert attempt.checkpoints.take_over(ignore=True) is None
     attempt.checkpoints.start(FIRST)
+
+
+def test_a_directory_in_the_place_of_the_checkpoint_is_an_error(tmp_path):
+    (tmp_path / "progress.json").mkdir()
+    attempt = Attempt(FileCheckpointStore(storage_path(tmp_path / "progress.json")))
+    with pytest.raises(StoredStateError, match=r"progress\.json is a directory"):
+        attempt.checkpoints.take_over()
 
 
 @pytest.mark.parametrize("state", ["text", [], {}, {**VALID, "version": 7}, {**VALID, "parts": "2"}])

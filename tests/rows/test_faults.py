@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -15,12 +16,22 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.batches import Batch
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints, FileCheckpointStore
-from airflow_provider_360learning.rows.folders import CLAIM, RENEW_AFTER, Claims, FolderInUseError, FolderOwner
+from airflow_provider_360learning.rows.folders import (
+    CLAIM,
+    RENEW_AFTER,
+    Claims,
+    FolderInUseError,
+    FolderNotWritableError,
+    FolderOwner,
+    check_writable,
+)
 from airflow_provider_360learning.rows.latency import Latency
-from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore
+from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore, UnaccountedRowError
 from airflow_provider_360learning.rows.schema import CheckedRow
 from airflow_provider_360learning.rows.sender import Sender
 from airflow_provider_360learning.rows.sources import Row, make_source
+from airflow_provider_360learning.rows.stored_state import StoredStateError
+from airflow_provider_360learning.rows.summary import merge_results
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from tests.rows.support import bulk, files_in, outcomes_in, people, results_in, writes
 from tests.unlimited_sandbox import operations
@@ -149,7 +160,26 @@ def replace_by_other_json(part):
     part.write_text(json.dumps({"row": 1}) + "\n")
 
 
-@pytest.mark.parametrize("damage", [cut, drop_a_line, repeat_a_line, replace_by_other_json, os.remove])
+def cut_final_newline(part):
+    part.write_bytes(part.read_bytes().removesuffix(b"\n"))
+
+
+def nest_deeply(part):
+    part.write_text("[" * 100_000 + "\n")
+
+
+def set_list_as_outcome(part):
+    part.write_text(part.read_text().replace('"created"', '["created"]', 1))
+
+
+def reverse_lines(part):
+    part.write_text("".join(reversed(part.read_text().splitlines(keepends=True))))
+
+
+DAMAGES = [cut, cut_final_newline, drop_a_line, repeat_a_line, replace_by_other_json, nest_deeply, os.remove]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, set_list_as_outcome, reverse_lines])
 def test_a_damaged_part_is_named_before_anything_is_sent(sandbox, unfinished, damage):
     folder, rows = unfinished
     part = sorted((folder / "parts").glob("*/*.jsonl"))[-1]
@@ -157,6 +187,39 @@ def test_a_damaged_part_is_named_before_anything_is_sent(sandbox, unfinished, da
     with pytest.raises(AirflowFailException, match=rf"StoredStateError: {part}"):
         bulk("create_user", rows, results_path=folder)
     assert operations(sandbox) == []
+
+
+@pytest.fixture
+def store(tmp_path):
+    folder = storage_path(tmp_path)
+    return ResultStore(folder, folder / "rejected", "run", make_source([{}]), [])
+
+
+def one_row(outcome):
+    row = CheckedRow(Row(1, None, {}, {"mail": "x"}), key="x", subject="x")
+    return [(row, Result(1, "x", outcome))]
+
+
+def test_a_row_that_was_done_is_not_among_the_rejected_rows_of_a_killed_attempt(store):
+    store.write_part(1, one_row("failed"))  # the attempt is killed before its results are written
+    store.write_part(1, one_row("created"))
+    assert store.merge(1, {})[1] is None
+
+
+def test_a_lost_part_of_the_rejected_rows_is_found(store, tmp_path):
+    store.write_part(1, one_row("failed"))
+    (tmp_path / "rejected" / "parts" / "run" / "000001.jsonl").unlink()
+    with pytest.raises(StoredStateError, match=r"rejected/parts/run/000001\.jsonl is missing"):
+        store.count_outcomes(1, 1)
+
+
+def test_does_not_report_that_nothing_was_sent_if_a_part_is_lost_later(store, tmp_path):
+    store.write_part(1, one_row("created"))
+    (tmp_path / "parts" / "run" / "000001.jsonl").unlink()
+    with pytest.raises(UnaccountedRowError) as raised:
+        merge_results(store, Checkpoint(run="run", input="", parts=1, done_up_to=1), 1, {})
+    assert "000001.jsonl is missing: it was lost" in str(raised.value)
+    assert "Nothing was sent" not in str(raised.value)
 
 
 @pytest.mark.parametrize("damage", ["", "x", '{"version": 2}', "[]"])
@@ -169,7 +232,7 @@ def test_a_damaged_manifest_is_named_where_it_is_needed(sandbox, tmp_path, damag
     assert operations(sandbox) == []
 
 
-@pytest.mark.parametrize("damage", [cut, drop_a_line, os.remove])
+@pytest.mark.parametrize("damage", [cut, cut_final_newline, drop_a_line, os.remove, reverse_lines])
 def test_damaged_results_of_the_last_run_are_found_before_anything_is_sent(sandbox, tmp_path, damage):
     bulk("create_user", people(3), results_path=tmp_path)
     damage(tmp_path / RESULTS)
@@ -222,6 +285,13 @@ def test_an_object_store_that_cannot_be_written_to_is_found_before_the_first_req
     assert operations(sandbox) == []
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_readable_error():
+    with pytest.raises(FolderNotWritableError) as raised:
+        check_writable("results_path", storage_path("file:///proc/results"))
+    assert ".." not in str(raised.value)
+    assert str(raised.value).endswith(" Nothing was sent.")
+
+
 def test_the_probe_leaves_nothing_behind(sandbox, results):
     bulk("create_user", people(1), results_path=results)
     assert set(files_in(results)) == {"results.jsonl", "manifest.json"}
@@ -262,6 +332,67 @@ def test_a_second_run_on_a_folder_fails_with_the_name_of_the_first(sandbox, tmp_
     assert ended == ["first"]
     bulk("update_user", **arguments, results_path=tmp_path / "second", context=task(task_id="tuesday"))
     assert outcomes_in(tmp_path / "second") == ["unchanged"], "what the first run has recorded is there"
+
+
+@pytest.mark.parametrize("argument", ["rejected_path", "state_path"])
+def test_two_tasks_do_not_share_a_folder(sandbox, tmp_path, argument):
+    shared = storage_path(tmp_path / "shared")
+    other = FolderOwner(shared, "the other task")
+    other.claim()
+    arguments = {"results_path": tmp_path / "results", argument: str(tmp_path / "shared")}
+    with pytest.raises(FolderInUseError, match="shared is in use by the other task"):
+        bulk("create_user", people(1), **arguments)
+    assert operations(sandbox) == []
+    other.release()
+    bulk("create_user", people(1), **arguments)
+
+
+def test_a_run_whose_folder_was_claimed_replaces_no_results(sandbox, tmp_path):
+    """Two runs may claim a folder in an object store at the same time; the second one's claim replaces the first."""
+    bulk("create_user", people(2), results_path=tmp_path)
+    before = (tmp_path / RESULTS).read_bytes()
+    sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1)
+
+    def replace_claim():
+        while not (tmp_path / "owner.json").exists():
+            time.sleep(0.01)
+        (tmp_path / "owner.json").unlink()
+        FolderOwner(storage_path(tmp_path), "the other task").claim()
+
+    other = threading.Thread(target=replace_claim)
+    other.start()
+    with pytest.raises(FolderInUseError, match="in use by the other task"):
+        bulk("create_user", people(1, start=9), results_path=tmp_path)
+    other.join()
+    assert (tmp_path / RESULTS).read_bytes() == before
+
+
+def test_of_several_tasks_that_claim_a_folder_at_the_same_time_one_does(tmp_path):
+    for attempt in range(10):
+        folder, claimed = storage_path(tmp_path / str(attempt)), []
+        barrier = threading.Barrier(6)
+
+        def claim(name, folder=folder, claimed=claimed, barrier=barrier):
+            owner = FolderOwner(folder, name)
+            barrier.wait()
+            with suppress(FolderInUseError):
+                owner.claim()
+                claimed.append(name)
+
+        threads = [threading.Thread(target=claim, args=(str(number),)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(claimed) == 1
+        assert [path.name for path in folder.iterdir()] == ["owner.json"]
+
+
+def test_mapped_tasks_with_one_state_path_do_not_fail_each_other(sandbox, tmp_path):
+    other = FolderOwner(storage_path(tmp_path / "state" / "0"), "map index 0")
+    other.claim()
+    bulk("create_user", people(1), results_path=tmp_path, state_path=tmp_path / "state", context=task(map_index=1))
+    assert "1/accepted.txt" in files_in(tmp_path / "state")
 
 
 def test_mapped_tasks_have_a_subfolder_each(sandbox, tmp_path):
