@@ -54,9 +54,12 @@ def check_names(names: Sequence[str], where: StoragePath) -> list[str]:
     """
     if "" in names:
         raise InvalidRequestError(f"Column {names.index('') + 1} of {where} has no name: give it one.")
-    duplicates = sorted({name for name in names if names.count(name) > 1})
-    if duplicates:
-        raise InvalidRequestError(f"{where} has several columns named {', '.join(duplicates)}: name each once.")
+    columns: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        before = columns.setdefault(name, number)
+        if before != number:
+            # The name is not shown: in a file without a header, it is a value of the first row, a password perhaps.
+            raise InvalidRequestError(f"Columns {before} and {number} of {where} have the same name: rename one.")
     return list(names)
 
 

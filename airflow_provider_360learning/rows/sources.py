@@ -31,6 +31,7 @@ ColumnMapping: TypeAlias = Mapping[str, str | None]
 _ROWS_PER_FETCH = 1000
 #: A text that is a path, or looks like a relative one. Any other may hold rows, and must not be shown in an error.
 _PATH = re.compile(r"(/|[a-z][a-z0-9+.-]*://)[^\n]+|[\w./~ -]{1,200}", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,17 +238,20 @@ class _List(Source):
 
     def _records(self) -> Iterator[Record]:
         for number, row in enumerate(self._rows, 1):
-            if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
-                yield number, None, dict(row), None
+            if problem := _problem_of_item(row):
+                yield number, None, {UNREAD: jsonl.encode(row)}, problem
             else:
-                yield number, None, {UNREAD: jsonl.encode(row)}, _problem_of_item(row)
+                yield number, None, dict(row), None
 
 
-def _problem_of_item(item: Any) -> str:
-    if isinstance(item, Mapping):
+def _problem_of_item(item: Any) -> str | None:
+    if not isinstance(item, Mapping):
+        return f"a {type(item).__name__} is not a row: an object with names and values is expected"
+    if not all(isinstance(name, str) for name in item):
         names = {type(name).__name__ for name in item if not isinstance(name, str)}
         return f"an object with names of type {', '.join(sorted(names))} is not a row: its names must be strings"
-    return f"a {type(item).__name__} is not a row: an object with names and values is expected"
+    halves = [name for name in item if not name.isascii() and _SURROGATE.search(name)]
+    return f"the name {halves[0]!r} holds half of a surrogate pair: write the whole character" if halves else None
 
 
 class _File(Source):

@@ -299,7 +299,17 @@ def test_mapped_columns_of_an_empty_source_are_not_missing(tmp_path, rows):
 
 
 def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
-    rows = [{"mail": "a@b"}, "anna", None, ["x", datetime.date(2026, 10, 1)], {1: "x"}, [10**5000], "\ud800", math.nan]
+    rows = [
+        {"mail": "a@b"},
+        "anna",
+        None,
+        ["x", datetime.date(2026, 10, 1)],
+        {1: "x"},
+        [10**5000],
+        "\ud800",
+        math.nan,
+        {"é\ud800": 1},
+    ]
     source = make_source(rows, column_mapping={"mail": "user"})
     expected = "is not a row: an object with names and values is expected"
     assert problems(source) == {
@@ -310,6 +320,7 @@ def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
         6: f"a list {expected}",
         7: f"a str {expected}",
         8: f"a float {expected}",
+        9: "the name 'é\\ud800' holds half of a surrogate pair: write the whole character",
     }
     write_dicts(tmp_path / "a.jsonl", [row.original for row in source.rows()], [])
     assert (tmp_path / "a.jsonl").read_text().splitlines() == [
@@ -321,6 +332,7 @@ def test_item_that_is_not_an_object_is_a_problem_and_can_be_written(tmp_path):
         '{"(not JSON)": "a value of type list"}',
         '"\\ud800"',
         '{"(not JSON)": "nan"}',
+        '{"é\\ud800": 1}',
     ]
 
 
@@ -389,7 +401,7 @@ def test_refuses_a_statement_that_returns_no_rows(database):
 
 def test_refuses_a_query_with_two_columns_of_one_name(database):
     source = make_source(sql="SELECT mail, age AS mail FROM people", sql_conn_id="warehouse")
-    with pytest.raises(InvalidRequestError, match="the query on warehouse has several columns named mail"):
+    with pytest.raises(InvalidRequestError, match="Columns 1 and 2 of the query on warehouse have the same name"):
         list(source.rows())
 
 
