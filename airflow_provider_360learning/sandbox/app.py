@@ -280,7 +280,7 @@ def _fault_response(fault: Fault, version: Version) -> Response:
     """Return the response that replaces the real one."""
     if fault.kind == "garbage":
         return Response(str(fault.body or '{"status": "use').encode())
-    if fault.kind == "wrong_content":
+    if fault.kind == "invalid_content":
         return _html("<html><body>Hello</body></html>", 200) if fault.body is None else Response(fault.body)
     if fault.kind == "server_error" or (fault.body is None and fault.status >= 400):
         failure = version.server_error(fault.status, fault.key)

@@ -16,7 +16,7 @@ JsonObject = dict[str, Any]
 
 
 class SandboxControl:
-    """Controls a sandbox from a test, past its API.
+    """Control a sandbox from a test, past its API.
 
     :param url: where the sandbox listens.
     """

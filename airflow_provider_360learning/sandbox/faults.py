@@ -17,7 +17,7 @@ FaultKind = Literal[
     "drop_after",
     "drop_midway",
     "garbage",
-    "wrong_content",
+    "invalid_content",
     "echo",
 ]
 
@@ -37,7 +37,7 @@ class Fault(BaseModel):
         - ``drop_midway``: the work is done, and the connection is closed after ``sent_bytes`` of the response's body
           (or after all of it, if it is shorter), before the end of the body is signaled;
         - ``garbage``: the work is done, and a 200 comes back whose ``body`` is not JSON (by default truncated JSON);
-        - ``wrong_content``: the work is done, and a 200 comes back with ``body`` (by default an HTML page);
+        - ``invalid_content``: the work is done, and a 200 comes back with ``body`` (by default an HTML page);
         - ``echo``: an error response that repeats the headers and the URL of the request.
     :param operation: the operation; ``None`` for any.
     :param path_contains: only requests with this text in their path.

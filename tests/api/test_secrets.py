@@ -49,7 +49,7 @@ def tokens():
         {"kind": "drop_before"},
         {"kind": "drop_after"},
         {"kind": "garbage"},
-        {"kind": "wrong_content"},
+        {"kind": "invalid_content"},
         {"kind": "rate_limited", "retry_after": 60},
         {"kind": "delay", "seconds": 0.4},
         {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}},

@@ -94,7 +94,7 @@ def test_exports_a_user_whose_custom_is_not_a_string(sandbox, tmp_path, format, 
     """A number is the string of its digits; an object becomes null with a warning."""
     users = [{"_id": f"{number:024x}", "mail": f"{number}@x.test"} for number in range(3)]
     users[0]["custom"], users[1]["custom"], users[2]["custom"] = 1001, {"employee": 1001}, "1001"
-    sandbox.control.add_fault("getUsers", kind="wrong_content", body=users)
+    sandbox.control.add_fault("getUsers", kind="invalid_content", body=users)
     where = str(tmp_path / f"users.{format}")
     result = Learning360ExportUsersOperator(task_id="export", output_path=where).execute({})
     nothing = "" if format == "csv" else None
@@ -109,7 +109,7 @@ def user_listing(count):
 
 def test_user_listing_does_not_stay_in_memory(sandbox, tmp_path):
     Learning360ExportUsersOperator(task_id="export", output_path=str(tmp_path / "few.jsonl")).execute({})  # imports
-    sandbox.control.add_fault("getUsers", kind="wrong_content", body=user_listing(60_000))
+    sandbox.control.add_fault("getUsers", kind="invalid_content", body=user_listing(60_000))
     tracemalloc.start()
     try:
         result = Learning360ExportUsersOperator(task_id="export", output_path=str(tmp_path / "a.jsonl")).execute({})
@@ -239,8 +239,8 @@ def test_reaches_the_read_limit_at_any_latency(tmp_path, monkeypatch):
         limits = dict.fromkeys([name for name in API_V1.limits if "reads" not in name], 1000)
         monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits=limits))
         groups = [{"_id": f"{number:024x}"} for number in range(30)]
-        slow.control.add_fault("getGroups", kind="wrong_content", body=groups)
-        slow.control.add_fault("getGroup", kind="wrong_content", body={}, count=30)
+        slow.control.add_fault("getGroups", kind="invalid_content", body=groups)
+        slow.control.add_fault("getGroup", kind="invalid_content", body={}, count=30)
         Learning360ExportMembershipsOperator(task_id="export", output_path=str(tmp_path / "rows.csv")).execute({})
         arrivals = sorted(entry["arrived_at"] for entry in slow.control.journal() if entry["operation"] == "getGroup")
     assert len(arrivals) == 30

@@ -23,7 +23,7 @@ NOT_REPEATABLE = frozenset({"createGroup", "createPathSession"})
 #: Statuses of requests that the sandbox refused before it processed them.
 _NOT_PROCESSED = frozenset({401, 429})
 #: Faults that replace a valid response by an unusable one.
-_UNUSABLE_RESPONSES = frozenset({"garbage", "wrong_content"})
+_UNUSABLE_RESPONSES = frozenset({"garbage", "invalid_content"})
 
 
 class Outcome(StrEnum):

@@ -67,7 +67,7 @@ KINDS = (
     FaultKind("429", 0.005, {"kind": "rate_limited"}),
     FaultKind("429 with Retry-After", 0.005, {"kind": "rate_limited", "retry_after": 1}),
     FaultKind("garbage", 0.01, {"kind": "garbage"}),
-    FaultKind("a web page", 0.005, {"kind": "wrong_content"}),
+    FaultKind("a web page", 0.005, {"kind": "invalid_content"}),
     FaultKind("slow before the work", 0.005, {"kind": "delay", "seconds": SLOW}),
     FaultKind("slow after the work", 0.005, {"kind": "delay", "seconds": SLOW, "when": "after"}),
     FaultKind("killed before the work", 0.01, {"kind": "delay", "seconds": HELD}, kills=True),
@@ -90,7 +90,7 @@ OTHER_FAULTS: tuple[Mapping[str, Any], ...] = (
     {"kind": "drop_before"},
     {"kind": "garbage"},
     {"kind": "delay", "seconds": SLOW},
-    {"kind": "wrong_content"},
+    {"kind": "invalid_content"},
 )
 
 

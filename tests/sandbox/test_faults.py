@@ -162,8 +162,8 @@ def test_garbage_fault_returns_200_after_the_work(sandbox, client, body):
 
 
 @pytest.mark.parametrize(("body", "text"), [(None, "<html>"), ([1, 2], "[1,2]")])
-def test_wrong_content_fault_returns_200_after_the_work(sandbox, client, body, text):
-    sandbox.control.add_fault("createGroup", kind="wrong_content", body=body)
+def test_invalid_content_fault_returns_200_after_the_work(sandbox, client, body, text):
+    sandbox.control.add_fault("createGroup", kind="invalid_content", body=body)
     response = client("POST", "/groups", json=BODY)
     assert response.status_code == 200
     assert response.text.startswith(text)

@@ -151,7 +151,7 @@ RESULT_KEYS, OUTCOMES = _result_keys_and_outcomes()
 @functools.cache
 def _package_names():
     """Return every public name of the package that is written in lower case."""
-    names = set(CONFIG_OPTIONS) | set(EXTRA_FIELDS) | set(COLUMNS) | RESULT_KEYS | OUTCOMES | NOT_DONE
+    names = {PACKAGE} | set(CONFIG_OPTIONS) | set(EXTRA_FIELDS) | set(COLUMNS) | RESULT_KEYS | OUTCOMES | NOT_DONE
     names |= {UNCHANGED, WOULD_SEND, *get_args(get_type_hints(CompletionEvent)["status"])}
     names |= {key for result in (RunSummary, *EXPORT_RESULTS, *SENSOR_RESULTS) for key in get_type_hints(result)}
     names |= {column.name for columns in COLUMNS.values() for column in columns}
