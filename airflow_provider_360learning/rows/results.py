@@ -19,7 +19,7 @@ from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import concatenate, write_dicts
 from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
-from airflow_provider_360learning.rows.schema import SECRETS, CheckedRow, RowSchema
+from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
 from airflow_provider_360learning.rows.sources import Source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
 
@@ -266,8 +266,8 @@ def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) 
     :param schema: The columns of the action.
     :param column_mapping: Columns of the source to those of the action.
     """
-    renamed = [theirs for theirs, ours in column_mapping.items() if ours in SECRETS]
-    return [*SECRETS, *renamed] if schema.may_hold_secrets else []
+    secrets = schema.secret_columns
+    return [*secrets, *(theirs for theirs, ours in column_mapping.items() if ours in secrets)]
 
 
 #: Names of the types that each field may have.

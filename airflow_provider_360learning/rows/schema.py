@@ -16,9 +16,6 @@ from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, shown
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Row, Source
 
-#: Columns whose values are never shown, stored or compared.
-SECRETS = frozenset({"password"})
-
 _ADVICE_FOR_UNKNOWN = (
     "rename a column with column_mapping={'theirs': 'ours'}, or leave one out with column_mapping={'theirs': None}"
 )
@@ -60,6 +57,7 @@ class CheckedRow:
     :param identity: The key for comparisons: two rows with the same one are about the same object. The case of email
         addresses and ids of 360Learning is ignored, that of names and ids of other systems is not.
     :param fields_without_case: The fields of the key whose case is ignored.
+    :param secret_columns: Columns whose values are never shown, stored or compared.
     """
 
     row: Row
@@ -69,6 +67,7 @@ class CheckedRow:
     errors: tuple[RowError, ...] = ()
     identity: str = ""
     fields_without_case: frozenset[str] = frozenset()
+    secret_columns: frozenset[str] = frozenset()
 
     def valid_arguments(self) -> ActionArguments:
         """Return the arguments of a row that is known to be valid."""
@@ -86,14 +85,14 @@ class CheckedRow:
         return hashlib.sha256(self._content().encode()).digest()
 
     def _content(self) -> str:
+        secrets = self.secret_columns
         if self.arguments is None:
-            return repr([(name, shown(value)) for name, value in self.row.values.items() if name not in SECRETS])
-        secret = self.arguments.secret_fields
+            return repr([(name, shown(value)) for name, value in self.row.values.items() if name not in secrets])
         return repr(
             [
                 (name, _text_without_case(value) if name in self.fields_without_case else value)
                 for name, value in self.arguments.given().items()
-                if name not in secret
+                if name not in secrets
             ]
         )
 
@@ -152,9 +151,9 @@ class RowSchema:
         self._defaults = model.without_missing(defaults)
 
     @property
-    def may_hold_secrets(self) -> bool:
-        """Whether a row may have a password."""
-        return bool(self._model.secret_fields)
+    def secret_columns(self) -> frozenset[str]:
+        """Columns whose values are never shown, stored or compared."""
+        return self._model.secret_fields
 
     def check_header(self, source: Source) -> None:
         """
@@ -184,14 +183,16 @@ class RowSchema:
     def check(self, row: Row) -> CheckedRow:
         """Validate and normalize one row."""
         if row.problem:
-            return CheckedRow(row, errors=(RowError(row.number, row.line, None, None, row.problem),))
+            problem = RowError(row.number, row.line, None, None, row.problem)
+            return CheckedRow(row, errors=(problem,), secret_columns=self.secret_columns)
         values = {**self._defaults, **self._model.without_missing(row.values)} if self._defaults else row.values
         try:
             arguments = self._model.model_validate(values)
         except ValidationError as error:
             problems = [self._with_advice(one) for one in problems_in(error, values, self._action_name)]
             key = " / ".join(shown_text(values[name]) for name in self._write.key if name in values)
-            return CheckedRow(row, key=key, errors=tuple(self._error(row, *problem) for problem in problems))
+            errors = tuple(self._error(row, *problem) for problem in problems)
+            return CheckedRow(row, key=key, errors=errors, secret_columns=self.secret_columns)
         return self._identified(row, arguments, self._further_errors(row, arguments))
 
     def _further_errors(self, row: Row, arguments: ActionArguments) -> tuple[RowError, ...]:
@@ -210,7 +211,14 @@ class RowSchema:
                 identity.append(ignore_case(key[-1]) if name in self._fields_without_case else key[-1])
         subject = "\n".join(identity[: self._write.subject_fields])
         return CheckedRow(
-            row, arguments, " / ".join(key), subject, errors, " / ".join(identity), self._fields_without_case
+            row,
+            arguments,
+            " / ".join(key),
+            subject,
+            errors,
+            " / ".join(identity),
+            self._fields_without_case,
+            self.secret_columns,
         )
 
     def _with_advice(self, problem: Problem) -> Problem:
