@@ -11,6 +11,11 @@ class Array:
     def __init__(self, *items):
         self._items = items
 
+    @property
+    def shape(self):
+        """Return the lengths of the dimensions."""
+        return (len(self._items),)
+
     def __iter__(self):
         return iter(self._items)
 
@@ -29,3 +34,16 @@ class Array:
     def tolist(self):
         """Return the items."""
         return list(self._items)
+
+
+class ArrayWithoutDimensions(Array):
+    """An array of a single value, over which numpy does not iterate."""
+
+    shape = ()
+
+    def __iter__(self):
+        raise TypeError("iteration over a 0-d array")
+
+    def tolist(self):
+        """Return the value."""
+        return self._items[0]

@@ -14,7 +14,7 @@ from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
-from tests.files.support import Array
+from tests.files.support import Array, ArrayWithoutDimensions
 from tests.rows.support import (
     bulk,
     faults_in,
@@ -385,6 +385,12 @@ def test_reads_an_array_as_a_list(sandbox, results, items):
     bulk("create_user", [{"mail": "ana@acme.test", "labels": Array(*items)}], results_path=results)
     (body,) = sent_bodies(sandbox, "createOrInviteUser")
     assert body.get("labels", []) == list(items)
+
+
+def test_an_array_without_dimensions_is_not_a_list(errors_of, results):
+    (error,) = errors_of("create_user", [{"mail": "ana@acme.test", "labels": ArrayWithoutDimensions("new")}])
+    assert error["field"] == "labels"
+    assert "must be a list" in error["problem"]
 
 
 @pytest.mark.parametrize("items", [(), ("a",), ("a", "b")])
