@@ -32,8 +32,8 @@ class Learning360RowsOperator(Learning360BaseOperator):
     :param sql: A query, through any ``common.sql`` connection. It needs an ``ORDER BY``, since a retry reads it again.
     :param sql_conn_id: The connection of ``sql``.
     :param parameters: Parameters of ``sql``.
-    :param column_mapping: Column names of the source to those of the action, e.g. ``{"E-Mail": "mail"}``; ``None``
-        ignores a column.
+    :param column_mapping: Column names of the source to those of the action, e.g. ``{"E-Mail": "mail"}``, as an object
+        or its JSON text; ``None`` ignores a column.
     :param rejected_path: Folder of the rejected rows: CSV if the source is CSV, otherwise JSON Lines, without
         passwords. By default ``rejected`` in ``results_path``.
     :param state_path: Folder that remembers what was accepted, for ``skip_unchanged``; by default ``results_path``.
@@ -177,7 +177,8 @@ class Learning360BulkOperator(Learning360RowsOperator):
     .. seealso:: :class:`Learning360RowsOperator` for all other arguments, and docs/bulk.md
 
     :param action: Name of the action, e.g. ``create_user``.
-    :param defaults: Arguments for rows that do not have them, e.g. ``{"mode": "create_active"}``.
+    :param defaults: Arguments for rows that do not have them, e.g. ``{"mode": "create_active"}``, as an object or its
+        JSON text.
     """
 
     defaults: Mapping[str, Any] | None

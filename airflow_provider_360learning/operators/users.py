@@ -98,8 +98,8 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     :param password_must_be_changed: Whether the user must change ``password`` at the next login. API v2 requires it
         with a password; API v1 ignores it.
     :param to_be_deactivated_at: When to deactivate the account: a timestamp in the future, with a time zone.
-    :param custom_fields: Custom field id to value, a string or a date, as an object or its JSON text. Fields left out
-        keep their value.
+    :param custom_fields: Custom field id to value, a string, a number or a date, as an object or its JSON text. Fields
+        left out keep their value.
     """
 
     action = "update_user"

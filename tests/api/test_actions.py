@@ -67,7 +67,9 @@ def test_refuses_a_deeply_nested_list(api, sent):
     nested: list[object] = []
     for _ in range(10_000):
         nested = [nested]
-    with pytest.raises(InvalidRequestError, match=r"labels\[0\] is a list that is too large to show") as raised:
+    with pytest.raises(
+        InvalidRequestError, match=r"labels\[0\] is a value of type list that is too large to show"
+    ) as raised:
         api.create_user(mail="ana@acme.test", labels=nested)
     assert raised.value.argument == "labels[0]"
     assert sent() == []

@@ -156,7 +156,7 @@ def test_refuses_a_mapping_and_defaults_that_are_not_an_object(sandbox, results,
 
 
 def test_refuses_a_mapping_to_anything_but_a_name(sandbox, results):
-    with pytest.raises(AirflowFailException, match="column_mapping has a int for 'Tel'"):
+    with pytest.raises(AirflowFailException, match="column_mapping has a value of type int for 'Tel'"):
         bulk("create_user", people(1), results_path=results, column_mapping={"Tel": 7})
     assert operations(sandbox) == []
 

@@ -306,6 +306,7 @@ def test_group_names_that_differ_in_case_are_two_groups(sandbox, results):
         ("red", "red"),
         (7, "7"),
         (7.0, "7"),
+        (-0.0, "0"),
         (0.25, "0.25"),
         (float64(0.25), "0.25"),
         (Decimal("1E+3"), "1000"),

@@ -61,7 +61,7 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # more than 4,300 digits, or hundreds of levels
-        return f"a {type(value).__name__} that is too large to show"
+        return f"a value of type {type(value).__name__} that is too large to show"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
@@ -479,7 +479,7 @@ def _custom_value(key: object, value: object) -> str | date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and math.isfinite(value):
-        value = Decimal(repr(float(value))).normalize()
+        value = Decimal(repr(float(value) + 0.0)).normalize()
     try:
         return parse_text(_as_string(value, "a string, a number or a date"))
     except PydanticCustomError as error:
@@ -526,6 +526,9 @@ def parse_column_mapping(value: object) -> Mapping[str, str | None]:
     mapping: dict[str, str | None] = {}
     for theirs, ours in parse_object(value).items():
         if ours is not None and not isinstance(ours, str):
-            raise problem(f"has a {type(ours).__name__} for {shown(theirs)}: give the name of an argument, or None")
+            raise problem(
+                f"has a value of type {type(ours).__name__} for {shown(theirs)}, but must have the name of an argument, "
+                "or None"
+            )
         mapping[theirs] = ours
     return mapping

@@ -132,8 +132,8 @@ class UpdateUser(ActionArguments):
     )
     custom_fields: CustomFields | None = Field(
         default=None,
-        description="Custom field id to value, a string or a date, as an object or its JSON text. Fields left out keep "
-        "their value.",
+        description="Custom field id to value, a string, a number or a date, as an object or its JSON text. Fields "
+        "left out keep their value.",
     )
 
     def conflicts(self) -> Iterator[Problem]:
