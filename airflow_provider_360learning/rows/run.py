@@ -20,13 +20,12 @@ from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import check_all
 from airflow_provider_360learning.rows.folders import Claims, open_folders
 from airflow_provider_360learning.rows.jobs import make_writer
-from airflow_provider_360learning.rows.latency import Latency
 from airflow_provider_360learning.rows.preflight import RowChecker
 from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expectation
 from airflow_provider_360learning.rows.results import ResultStore, RunSummary, secret_columns
 from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
-from airflow_provider_360learning.rows.sender import Sender
+from airflow_provider_360learning.rows.sender import Latency, Sender
 from airflow_provider_360learning.rows.summary import check_failure_threshold, merge_results, replay_summary
 from airflow_provider_360learning.supervision import exit_orphaned, is_orphaned, is_supervised
 
@@ -55,7 +54,8 @@ def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
         with open_folders(config, context) as claims:
             checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
-                return check_failure_threshold(config, _run(config, api, claims, checkpoints, latency))
+                summary = _run(config, api, claims, checkpoints, latency)
+                return check_failure_threshold(summary, config.allowed_failures(summary["rows"]))
     except SupervisorLostError:  # the lease is returned
         exit_orphaned()
 
@@ -83,7 +83,7 @@ def _run(
         results = results_of(checkpoint.run)
         if checkpoint.finished:
             results.remove_parts()
-            return replay_summary(config, checkpoint)
+            return replay_summary(config.results_path, checkpoint)
 
         pace = api.client.rate_limiter.pace(api.client.spec.endpoints[writer.operation])
         log_expectation(writer, api.client, rows.total - checkpoint.done_up_to, pace)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
+import threading
+import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from airflow_provider_360learning.exceptions import Learning360Error
@@ -13,7 +16,6 @@ from airflow_provider_360learning.rows.batches import Batch, BatchReader
 from airflow_provider_360learning.rows.changes import Changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.folders import Claims
-from airflow_provider_360learning.rows.latency import Latency
 from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.rows.results import Result, ResultStore
 from airflow_provider_360learning.rows.writers import RowWriter
@@ -27,12 +29,56 @@ MAX_OPEN_BATCHES = 100
 MAX_CONSECUTIVE_FAILURES = 5
 #: Seconds that requests under way get to end when the attempt must end.
 LAST_WAIT = 2.0
+#: Latency in seconds that is assumed before the first request has ended.
+INITIAL_LATENCY = 1.0
+#: Factor for latencies that differ between requests.
+SPARE = 1.25
+#: Weight of the last request in the moving average.
+WEIGHT = 0.2
 
 
 class OutageError(Learning360Error):
     """Several consecutive requests failed transiently: this attempt ends, and the next one sends the same rows."""
 
     transient = True
+
+
+class Latency:
+    """
+    Measures the seconds from sending a request to the end of its batch, as a moving average.
+
+    Called by the threads that send.
+
+    :param clock: Returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = INITIAL_LATENCY
+        self._clock = clock
+        self._sending = threading.local()
+        self._is_measured = False
+
+    def start(self) -> None:
+        """Record that this thread sends now; of several requests for one batch, the first counts."""
+        if getattr(self._sending, "since", None) is None:
+            self._sending.since = self._clock()
+
+    def stop(self) -> None:
+        """Record that the batch of this thread has ended."""
+        if (since := getattr(self._sending, "since", None)) is not None:
+            took = self._clock() - since
+            self.seconds = (1 - WEIGHT) * self.seconds + WEIGHT * took if self._is_measured else took
+            self._is_measured, self._sending.since = True, None
+
+    def requests_to_reach(self, pace: float) -> int:
+        """
+        Return how many requests must be under way to send at this pace, and no more.
+
+        Each one that waits for its send time takes a reservation that another task would have had sooner.
+
+        :param pace: Requests per second.
+        """
+        return math.ceil(pace * self.seconds * SPARE) + 2
 
 
 class Sender:

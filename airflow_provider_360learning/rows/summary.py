@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
 from airflow_provider_360learning.exceptions import RefusedError
 from airflow_provider_360learning.rows.checkpoints import Checkpoint
-from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import (
     INVALID,
     NOT_DONE,
@@ -59,19 +60,19 @@ def merge_results(results: ResultStore, checkpoint: Checkpoint, rows: int, manif
     return RunSummary(rows=rows, outcomes=outcomes, results_path=results_path, rejected_path=rejected_path)
 
 
-def replay_summary(config: RowsConfig, checkpoint: Checkpoint) -> RunSummary:
+def replay_summary(results_path: ObjectStoragePath, checkpoint: Checkpoint) -> RunSummary:
     """
     Return the summary of an attempt that finished, but ended before Airflow recorded its result.
 
-    :param config: The run.
+    :param results_path: Folder of its results.
     :param checkpoint: Its last checkpoint.
     :raises StoredStateError: if its manifest is missing or cannot be read.
     """
     log.info("An earlier attempt has finished; nothing is sent. Clear the task to start over.")
-    manifest = read_manifest(config.results_path)
+    manifest = read_manifest(results_path)
     if manifest is None or manifest.get("run") != checkpoint.run:
         raise StoredStateError(
-            config.results_path,
+            results_path,
             "does not have the results of the earlier attempt, which has finished",
             "Clear the task to start over.",
         )
@@ -83,16 +84,15 @@ def replay_summary(config: RowsConfig, checkpoint: Checkpoint) -> RunSummary:
     )
 
 
-def check_failure_threshold(config: RowsConfig, summary: RunSummary) -> RunSummary:
+def check_failure_threshold(summary: RunSummary, allowed: float) -> RunSummary:
     """
     Return the summary, unless too many rows were rejected. Rows that were skipped as invalid do not count.
 
-    :param config: The run.
-    :param summary: Its summary.
+    :param summary: The summary of a run.
+    :param allowed: Maximum number of rejected rows.
     :raises RowsNotDoneError: if more rows were rejected than is allowed.
     """
     rejected = sum(summary["outcomes"].get(outcome, 0) for outcome in NOT_DONE - {INVALID})
-    allowed = config.allowed_failures(summary["rows"])
     if rejected > allowed:
         raise RowsNotDoneError(
             f"{rejected} of {summary['rows']} rows were rejected, but only {allowed:g} may be (max_failures, "

@@ -25,10 +25,9 @@ from airflow_provider_360learning.rows.folders import (
     FolderOwner,
     check_writable,
 )
-from airflow_provider_360learning.rows.latency import Latency
 from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore, UnaccountedRowError
 from airflow_provider_360learning.rows.schema import CheckedRow
-from airflow_provider_360learning.rows.sender import Sender
+from airflow_provider_360learning.rows.sender import Latency, Sender
 from airflow_provider_360learning.rows.sources import Row, make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 from airflow_provider_360learning.rows.summary import merge_results

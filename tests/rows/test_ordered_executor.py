@@ -10,7 +10,7 @@ import time
 import pytest
 
 from airflow_provider_360learning.ordered_executor import MAX_RUNNING, OrderedExecutor
-from airflow_provider_360learning.rows.latency import INITIAL_LATENCY, Latency
+from airflow_provider_360learning.rows.sender import INITIAL_LATENCY, Latency
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.rows.support import bulk, outcomes_in, people, writes
