@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 
@@ -279,3 +280,31 @@ def test_a_resumed_run_does_not_replace_newer_state(sandbox, tmp_path):
     bulk("create_user", rows, results_path=tmp_path / "create", **state)
     bulk("create_user", rows, results_path=tmp_path / "again", **state)
     assert outcomes_in(tmp_path / "again") == ["restored", *["unchanged"] * 99]
+
+
+def test_a_retry_of_failed_rows_does_not_replace_newer_state(sandbox, apply, tmp_path):
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, mentions="person2@acme.test")
+    arguments = {"results_path": tmp_path / "create_user", "state_path": tmp_path / "state", "skip_unchanged": True}
+    bulk("create_user", people(2), impatient=True, max_failures=1, **arguments)
+    sandbox.control.clear_faults()
+    assert apply("delete_user", {"user": "person1@acme.test"}) == ["deleted"]
+    assert apply("create_user", *people(2), retry_failed_only=True) == ["created", "created"]
+    assert apply("create_user", *people(2)) == ["restored", "unchanged"]
+
+
+def test_rows_of_a_killed_attempt_are_sent_once_more(sandbox, apply, tmp_path):
+    """What another task has recorded since may be newer than the parts of the killed attempt."""
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=500, count=500, after=60)
+    arguments = {"results_path": tmp_path / "create_user", "state_path": tmp_path / "state", "skip_unchanged": True}
+    with pytest.raises(OutageError):
+        bulk("create_user", people(100), impatient=True, **arguments)
+    sandbox.control.clear_faults()
+    (tmp_path / "state" / "accepted.txt").unlink()  # as if the attempt had not saved it
+    checkpoint = tmp_path / "create_user" / "progress.json"
+    checkpoint.write_text(json.dumps({**json.loads(checkpoint.read_text()), "remembered_up_to": 0}))
+    assert apply("delete_user", {"user": "person1@acme.test"}) == ["deleted"]
+    apply("create_user", *people(100))
+    again = apply("create_user", *people(100))
+    assert again[0] == "restored"
+    assert set(again) == {"restored", "already_exists", "unchanged"}
+    assert apply("create_user", *people(100)) == ["unchanged"] * 100
