@@ -28,8 +28,7 @@ def users_with_account(created: dict[str, Any]) -> list[str]:
     """Return the email addresses of the users who have an account now."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    with ObjectStoragePath(created["results_path"]).open("r", encoding="utf-8") as file:
-        results = [json.loads(line) for line in file]
+    results = [json.loads(line) for line in ObjectStoragePath(created["results_path"]).read_bytes().splitlines()]
     return [result["key"] for result in results if result["outcome"] in ("created", "restored", "already_exists")]
 
 
