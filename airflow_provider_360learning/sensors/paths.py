@@ -12,10 +12,10 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     """
     Wait until enough learners have completed a path session (``getUsersPathSessionStats``).
 
-    Deleted users do not count, and a session without users is never complete. The result has the keys ``enrolled`` (number of
-    learners that count), ``done`` (number of those who have completed the session), ``needed`` (number of those who
-    must have), ``unsuccessful`` (number of those who can no longer succeed, with ``if_unsuccessful="fail"``) and
-    ``pending`` (up to 20 users who are not done).
+    Deleted users do not count, and a session without users is never complete. The result has the keys ``enrolled``
+    (number of learners that count), ``done`` (number of those who have completed the session), ``needed`` (number of
+    those who must have), ``unsuccessful`` (number of those who can no longer succeed, with ``if_unsuccessful="fail"``)
+    and ``pending`` (up to 20 users who are not done).
 
     .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.list_path_session_stats` and
         docs/sensors.md
