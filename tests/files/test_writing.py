@@ -289,16 +289,16 @@ def test_counts_rows_and_invalid_values_of_committed_parts_only(tmp_path, format
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_error_names_the_number_of_a_row_in_a_later_part(tmp_path, format):
-    with (
-        pytest.raises(InvalidRequestError, match="Row 3502 has 2 values for 1 columns"),
-        open_rows(tmp_path / f"a.{format}", [Column("text")]) as file,
-    ):
-        for number in range(2000):
-            file.write([f"{number}"])
-        file.commit()
-        for number in range(1501):
-            file.write([f"{number}"])
-        file.write(["x", "y"])
+    def write(rows):
+        with open_rows(tmp_path / f"a.{format}", [Column("text")]) as file:
+            for number in range(2000):
+                file.write([f"{number}"])
+            file.commit()
+            for values in rows:
+                file.write(values)
+
+    with pytest.raises(InvalidRequestError, match="Row 3502 has 2 values for 1 columns"):
+        write([*([f"{number}"] for number in range(1501)), ["x", "y"]])
 
 
 def test_row_groups_of_small_parts_fit_in_memory(tmp_path):

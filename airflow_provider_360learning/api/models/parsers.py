@@ -527,8 +527,8 @@ def parse_column_mapping(value: object) -> Mapping[str, str | None]:
     for theirs, ours in parse_object(value).items():
         if ours is not None and not isinstance(ours, str):
             raise problem(
-                f"has a value of type {type(ours).__name__} for {shown(theirs)}, but must have the name of an argument, "
-                "or None"
+                f"has a value of type {type(ours).__name__} for {shown(theirs)}, but must have the name of an "
+                "argument, or None"
             )
         mapping[theirs] = ours
     return mapping
