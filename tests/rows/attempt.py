@@ -42,16 +42,22 @@ class TaskState:
     def set(self, key: str, value: Any) -> None:
         """Store the value of a key."""
         self._reach_supervisor()
-        self._path.write_text(json.dumps(self._all() | {key: value}))
+        self._write(self._all() | {key: value})
 
     def delete(self, key: str) -> None:
         """Remove a key."""
         self._reach_supervisor()
-        self._path.write_text(json.dumps({name: value for name, value in self._all().items() if name != key}))
+        self._write({name: value for name, value in self._all().items() if name != key})
 
     def _reach_supervisor(self) -> None:
         if os.getppid() != self._supervisor:
             raise BrokenPipeError("the supervisor is gone")
+
+    def _write(self, values: dict[str, Any]) -> None:
+        """Replace the file in one step, because the process may be killed at any time."""
+        unfinished = self._path.with_suffix(".new")
+        unfinished.write_text(json.dumps(values))
+        unfinished.replace(self._path)
 
     def _all(self) -> dict[str, Any]:
         return dict(json.loads(self._path.read_text())) if self._path.exists() else {}

@@ -18,6 +18,8 @@ from tests.rows.attempt import task_context
 from tests.rows.support import ROOT, bulk, files_in, make_operator, outcomes_in, people, writes
 from tests.unlimited_sandbox import after_requests
 
+pytestmark = pytest.mark.slow
+
 SUPERVISOR = "import subprocess, sys; subprocess.run(sys.argv[1:])"
 #: How the processes end: the signals to the supervisor and to the task, which gets forwarded ones as well.
 ENDS = {
