@@ -82,6 +82,17 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def _clear_secrets_masker() -> Iterator[None]:
+    """Clear Airflow's secrets masker after each test, because each new secret makes it compile all earlier ones."""
+    yield
+    for name in ("airflow.sdk._shared.secrets_masker", "airflow.utils.log.secrets_masker"):
+        get_masker = getattr(sys.modules.get(name), "_secrets_masker", None)
+        if get_masker is not None:
+            masker = get_masker()
+            masker.patterns, masker.replacer = set(), None
+
+
 @pytest.fixture(scope="session")
 def airflow_home() -> Path:
     """Return the AIRFLOW_HOME of this test session."""
