@@ -1,4 +1,5 @@
-"""Fixtures for all tests: an Airflow home, its database, the sandbox, Redis; and the marker for Airflow versions.
+"""
+Fixtures for all tests: an Airflow home, its database, the sandbox, Redis; and the marker for Airflow versions.
 
 Airflow reads its environment when it is imported, so that this module sets it at import time. Tests must not depend on
 the machine: all ``AIRFLOW_`` variables and proxies of the caller are removed.
@@ -104,7 +105,8 @@ AirflowCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def airflow_command() -> AirflowCommand:
-    """Return a function that runs a program of this environment, by default ``airflow``.
+    """
+    Return a function that runs a program of this environment, by default ``airflow``.
 
     ``airflow_command("pools", "list", env={"AIRFLOW_HOME": …})`` returns the finished process.
     """

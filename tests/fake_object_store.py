@@ -1,4 +1,5 @@
-"""An object store that several processes share, at paths like ``fakestore://bucket/key``, kept in a folder.
+"""
+An object store that several processes share, at paths like ``fakestore://bucket/key``, kept in a folder.
 
 As in real object stores, there is no append, no rename and no folder, and an object appears when its upload ends.
 """
@@ -69,7 +70,8 @@ class _Upload(BytesIO):
 
 
 def register_fake_object_store(folder: str) -> None:
-    """Resolve ``fakestore://`` to a folder in this process.
+    """
+    Resolve ``fakestore://`` to a folder in this process.
 
     :param folder: The folder.
     """

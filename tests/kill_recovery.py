@@ -1,4 +1,5 @@
-"""Run one task with many rows in real Airflow, kill its processes, and report what was lost, sent twice or wrong.
+"""
+Run one task with many rows in real Airflow, kill its processes, and report what was lost, sent twice or wrong.
 
 The report compares the sandbox's journal and state with the result files. It shares no code with the package.
 """
@@ -45,7 +46,8 @@ def attempt_of(entry: Entry) -> int:
 
 @dataclass(frozen=True)
 class Kill:
-    """A process that was killed.
+    """
+    A process that was killed.
 
     :param attempt: Number of the attempt.
     :param victim: Whether its task process or its supervisor was killed.
@@ -81,7 +83,8 @@ class Evidence:
 
 
 class KilledRun:
-    """A run of the DAG ``many_rows`` whose processes are killed.
+    """
+    A run of the DAG ``many_rows`` whose processes are killed.
 
     :param stack: The Airflow that runs it.
     :param control: Control of the sandbox that it writes to.
@@ -117,7 +120,8 @@ class KilledRun:
         self.evidence = Evidence([f"person-{number}@many.test" for number in range(rows)])
 
     def kill(self, plan: Sequence[tuple[int, Victim]], timeout: float) -> Evidence:
-        """Run the DAG to its end and kill processes on the way.
+        """
+        Run the DAG to its end and kill processes on the way.
 
         :param plan: Numbers of requests, and the process to kill when this number of rows has been sent.
         :param timeout: Maximum duration of the run in seconds.
@@ -200,7 +204,8 @@ class KilledRun:
 
 
 class RecoveryReport:
-    """Violations of the guarantees of a run, found in its evidence.
+    """
+    Violations of the guarantees of a run, found in its evidence.
 
     :param evidence: The evidence.
     """

@@ -1,4 +1,5 @@
-"""Several hosts on one machine: worker processes that connect from loopback addresses of their own.
+"""
+Several hosts on one machine: worker processes that connect from loopback addresses of their own.
 
 On Linux, all of 127.0.0.0/8 is this machine. On other systems, set up each address other than 127.0.0.1 first.
 """
@@ -13,7 +14,8 @@ _connect_ex = socket.socket.connect_ex
 
 
 def leave_from(address: str) -> None:
-    """Open all further loopback connections of this process from an address.
+    """
+    Open all further loopback connections of this process from an address.
 
     The server sees another host: the sandbox counts its limits per address and records it in the journal (``ip``).
     This cannot be undone, so that only worker processes may call it.

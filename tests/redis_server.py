@@ -22,7 +22,8 @@ class RedisServerError(Exception):
 
 
 class RedisServer:
-    """A Redis server that runs inside a ``with`` block, where it can be stopped, started and paused.
+    """
+    A Redis server that runs inside a ``with`` block, where it can be stopped, started and paused.
 
     :param folder: Folder of its configuration, log and certificate.
     :param password: Password of the default user.
@@ -73,7 +74,8 @@ class RedisServer:
         return {**fields, "extra": {**tls, **extra}}
 
     def start(self) -> None:
-        """Start it without data, on the same port each time.
+        """
+        Start it without data, on the same port each time.
 
         :raises RedisServerError: If it is not installed or did not start.
         """

@@ -87,7 +87,8 @@ def operations(sandbox: Sandbox) -> list[str]:
 
 @contextmanager
 def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callable[[], object]) -> Iterator[None]:
-    """Call ``act`` once, in a thread, when the sandbox has received this number of requests with this in the path.
+    """
+    Call ``act`` once, in a thread, when the sandbox has received this number of requests with this in the path.
 
     :raises Exception: What ``act`` raised.
     """

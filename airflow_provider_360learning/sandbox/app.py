@@ -1,4 +1,5 @@
-"""The application: control routes under ``/_sandbox``, and the API versions at every other path.
+"""
+The application: control routes under ``/_sandbox``, and the API versions at every other path.
 
 An API request passes: way in -> arrival (journal, limits) -> authentication -> fault -> route -> way back.
 """
@@ -51,7 +52,8 @@ class _DroppedError(Exception):
 
 @dataclass
 class _Incoming:
-    """One API request on its way through the sandbox.
+    """
+    One API request on its way through the sandbox.
 
     :param arrived_at: when it was counted, in monotonic seconds.
     """
@@ -84,7 +86,8 @@ class _Incoming:
 
 
 def create_app(company: Company, versions: tuple[Version, ...], close: Close) -> FastAPI:
-    """Build the application.
+    """
+    Build the application.
 
     :param company: what it serves.
     :param versions: the API versions in front of it.

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class Clock:
-    """Seconds since the epoch in the sandbox's time, which tests advance instead of sleeping.
+    """
+    Seconds since the epoch in the sandbox's time, which tests advance instead of sleeping.
 
     Tokens and learners follow it, rate limits do not.
     """
@@ -23,7 +24,8 @@ class Clock:
         return self._start + time.monotonic()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward, or back.
+        """
+        Move the clock forward, or back.
 
         :param seconds: how far; negative to move back.
         """
@@ -31,7 +33,8 @@ class Clock:
 
 
 class Period(NamedTuple):
-    """A period of time.
+    """
+    A period of time.
 
     :param first: the first millisecond since the epoch that belongs to it.
     :param last: the last one.
@@ -41,7 +44,8 @@ class Period(NamedTuple):
     last: float = math.inf
 
     def holds(self, seconds: float | None) -> bool:
-        """Return whether a time is in this period.
+        """
+        Return whether a time is in this period.
 
         :param seconds: seconds since the epoch; ``None`` (no date) is only in the unbounded period.
         """
@@ -63,7 +67,8 @@ def iso(seconds: float) -> str:
 
 
 def parse_iso(value: object) -> float | None:
-    """Parse an ISO 8601 date; a date without a zone is taken as UTC (assumption).
+    """
+    Parse an ISO 8601 date; a date without a zone is taken as UTC (assumption).
 
     :return: seconds since the epoch; ``None`` if the value is not such a date.
     """

@@ -24,7 +24,8 @@ from airflow_provider_360learning.sandbox.tokens import Tokens
 
 @dataclass(frozen=True)
 class Fact:
-    """A route, a limit or a setting, and how its behavior is known.
+    """
+    A route, a limit or a setting, and how its behavior is known.
 
     :param evidence: ``documented``, ``recorded``, ``client``, ``assumed``, or ``none`` for a switch of the sandbox.
     """
@@ -36,7 +37,8 @@ class Fact:
 
 
 class Company:
-    """The one company of a sandbox. Any other company id is invalid.
+    """
+    The one company of a sandbox. Any other company id is invalid.
 
     :param settings: what the sandbox was started with, and returns to at a reset.
     :param seed: see :func:`.demo_company.seed_state`.
@@ -70,7 +72,8 @@ class Company:
 
 
 def control_router(company: Company, facts: list[Fact]) -> APIRouter:
-    """Build the control routes, which are neither journaled nor limited nor delayed.
+    """
+    Build the control routes, which are neither journaled nor limited nor delayed.
 
     :param facts: what the routes, limits and settings are based on.
     """

@@ -16,7 +16,8 @@ JsonObject = dict[str, Any]
 
 
 class SandboxControl:
-    """Control a sandbox from a test, past its API.
+    """
+    Control a sandbox from a test, past its API.
 
     :param url: where the sandbox listens.
     """
@@ -27,7 +28,8 @@ class SandboxControl:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def journal(self, after: int = 0) -> list[JsonObject]:
-        """Return one entry per API request, in order of arrival (fields: :class:`.journal.Entry`).
+        """
+        Return one entry per API request, in order of arrival (fields: :class:`.journal.Entry`).
 
         :param after: only entries with a greater id.
         """
@@ -39,7 +41,8 @@ class SandboxControl:
         self._call("DELETE", "/journal")
 
     def state(self) -> dict[str, list[JsonObject]]:
-        """Return everything that exists in the company, and the emails that were sent.
+        """
+        Return everything that exists in the company, and the emails that were sent.
 
         Keys: ``users``, ``invitations``, ``groups``, ``memberships``, ``courses``, ``paths``, ``sessions``,
         ``enrollments``, ``external_courses``, ``external_attempts`` and ``mails_sent``, each with a list.
@@ -58,7 +61,8 @@ class SandboxControl:
         return now
 
     def add_fault(self, operation: str | None = None, *, kind: FaultKind, **how: object) -> None:
-        """Make the next matching request fail.
+        """
+        Make the next matching request fail.
 
         :param operation: the operation; ``None`` for any.
         :param kind: what happens, see :class:`.faults.Fault`.

@@ -36,7 +36,8 @@ SEEDS: tuple[str, ...] = get_args(Seed)
 
 
 def seed_state(state: State, seed: Seed) -> None:
-    """Fill a new state.
+    """
+    Fill a new state.
 
     :param seed: ``demo`` for the whole company; ``empty`` for its root group and administrator alone.
     """

@@ -23,7 +23,8 @@ FaultKind = Literal[
 
 
 class Fault(BaseModel):
-    """A fault of the next matching requests that passed the limits and authentication.
+    """
+    A fault of the next matching requests that passed the limits and authentication.
 
     :param kind: what happens:
 
@@ -66,7 +67,8 @@ class Fault(BaseModel):
     retry_after: str | int | None = None
 
     def matches(self, operation: str | None, path: str, text: str) -> bool:
-        """Return whether this fault is for a request.
+        """
+        Return whether this fault is for a request.
 
         :param text: path and body, decoded.
         """
@@ -88,7 +90,8 @@ class Faults:
         self._faults.clear()
 
     def take(self, operation: str | None, path: str, body: object) -> Fault | None:
-        """Return the fault that hits a request, and count it.
+        """
+        Return the fault that hits a request, and count it.
 
         :param body: the decoded body.
         """

@@ -11,7 +11,8 @@ MASK = "***"
 
 @dataclass
 class Entry:
-    """One request and what became of it.
+    """
+    One request and what became of it.
 
     :param id: counts from 1, in order of arrival.
     :param operation: name of the operation; ``None`` for an unknown route.
@@ -50,7 +51,8 @@ class Entry:
     fault: str | None = None
 
     def without_secrets(self, secret: str) -> Entry:
-        """Return this entry with masked values of secret keys.
+        """
+        Return this entry with masked values of secret keys.
 
         :param secret: a text that is masked wherever it occurs.
         """
@@ -80,7 +82,8 @@ class Journal:
         self._entries.clear()
 
     def as_list(self, after: int = 0) -> list[dict[str, object]]:
-        """Return the entries as JSON values.
+        """
+        Return the entries as JSON values.
 
         :param after: only those with a greater id.
         """

@@ -15,7 +15,8 @@ _READS = ("GET", "HEAD")
 
 @dataclass(frozen=True)
 class Limit:
-    """A number of requests per rolling window.
+    """
+    A number of requests per rolling window.
 
     :param name: unique within its version.
     :param requests: how many requests a window allows.
@@ -60,7 +61,8 @@ class Windows:
         at: float,
         count_refused: bool = False,
     ) -> Excess | None:
-        """Count one arrival.
+        """
+        Count one arrival.
 
         :param limits: the limits that apply to the request.
         :param version: name of the API version, whose windows are its own.

@@ -25,7 +25,8 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 @dataclass
 class Response:
-    """A response.
+    """
+    A response.
 
     :param payload: JSON values; ``None`` for no body, bytes for a body that is sent as it is, an iterator of bytes for
         one that is produced while it is sent.
@@ -53,7 +54,8 @@ class Response:
 
 
 class Refusal(Exception):
-    """A request is answered with an error.
+    """
+    A request is answered with an error.
 
     :param response: the error in the format of the version.
     """
@@ -72,7 +74,8 @@ class Body(NamedTuple):
 
 @dataclass
 class Exchange:
-    """One request on its route, with the company it is about.
+    """
+    One request on its route, with the company it is about.
 
     :param path: the decoded parameters of the path.
     """
@@ -86,7 +89,8 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Route:
-    """One operation of an API version.
+    """
+    One operation of an API version.
 
     :param path: the path below the version's prefix with its parameters in braces, or :data:`TOKEN_PATH`.
     :param handler: does the work, or raises :class:`Refusal`.
@@ -107,7 +111,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Version:
-    """An API version in front of the state.
+    """
+    An API version in front of the state.
 
     :param name: for example ``v1``.
     :param prefix: prefix of all its paths except for the token path.
@@ -146,7 +151,8 @@ class Match(NamedTuple):
 
 
 class Router:
-    """Finds version and route of a request.
+    """
+    Finds version and route of a request.
 
     It works on the raw path, because in a decoded one an email address with a slash looks like two segments.
     """
@@ -160,7 +166,8 @@ class Router:
         )
 
     def match(self, method: str, raw_path: str, token_path: str) -> Match:
-        """Return the match. A trailing slash makes no difference.
+        """
+        Return the match. A trailing slash makes no difference.
 
         :param raw_path: the path as it was sent.
         :param token_path: the path where tokens are issued.
@@ -181,7 +188,8 @@ def _pattern(version: Version, route: Route) -> tuple[Version, Route, re.Pattern
 
 
 def decode_body(content_type: str, raw: bytes, *, empty_brackets: bool = True) -> Body:
-    """Decode a body by its content type.
+    """
+    Decode a body by its content type.
 
     :param empty_brackets: whether ``name[]=`` in a form is an item of a list, as ``name[0]=`` is.
     """

@@ -60,7 +60,8 @@ class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
 
 
 class Sandbox:
-    """A sandbox in a thread of its own, which runs while the context is entered.
+    """
+    A sandbox in a thread of its own, which runs while the context is entered.
 
     :param port: port to listen on; 0 for a free one.
     :param host: an address of 127.0.0.0/8.
@@ -115,7 +116,8 @@ class Sandbox:
         return self._company.api_key
 
     def connection(self, **extra: object) -> dict[str, object]:
-        """Return the fields of an Airflow connection to this sandbox.
+        """
+        Return the fields of an Airflow connection to this sandbox.
 
         :param extra: fields of the connection's extra.
         """
@@ -160,7 +162,8 @@ def serve(
     seed: Seed = "demo",
     port_file: str | None = None,
 ) -> None:
-    """Run a sandbox in the foreground until Ctrl-C or SIGTERM (parameters: see :class:`Sandbox`).
+    """
+    Run a sandbox in the foreground until Ctrl-C or SIGTERM (parameters: see :class:`Sandbox`).
 
     :param port_file: file to write the port to when ready.
     """

@@ -13,7 +13,8 @@ from airflow_provider_360learning.sandbox.limits import Evidence
 def _setting(
     default: Any, text: str, evidence: Evidence | None = None, *, ge: float | None = None, gt: float | None = None
 ) -> Any:
-    """Describe a setting, with ``Any`` as in pydantic's ``Field``, because a default has the type of its field.
+    """
+    Describe a setting, with ``Any`` as in pydantic's ``Field``, because a default has the type of its field.
 
     :param evidence: how the default is known; ``None`` for a switch that is not about the API.
     """
@@ -21,7 +22,8 @@ def _setting(
 
 
 class Settings(BaseModel):
-    """The settings of a sandbox. Each field has a description and the evidence for its default.
+    """
+    The settings of a sandbox. Each field has a description and the evidence for its default.
 
     ``evidence`` in a field's ``json_schema_extra`` is ``documented``, ``recorded`` (in production), ``client`` (seen in
     a public client), ``assumed``, or ``None`` for a switch of the sandbox itself. ``control.evidence()`` lists all.

@@ -20,7 +20,8 @@ class Tokens:
         self._secret = secrets.token_bytes(32)
 
     def issue(self, company: str, now: float, life: float) -> str:
-        """Return a new token.
+        """
+        Return a new token.
 
         :param company: id of the company.
         :param now: time of issue.

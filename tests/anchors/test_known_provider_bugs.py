@@ -1,4 +1,5 @@
-"""Bugs that other providers had, tested on this package through a real socket.
+"""
+Bugs that other providers had, tested on this package through a real socket.
 
 ``docs/known-provider-bugs.md`` lists all of them. Those with a test elsewhere are not tested here again.
 """

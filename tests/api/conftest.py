@@ -23,7 +23,8 @@ MakeApi = Callable[..., ApiV1]
 
 @pytest.fixture
 def make_api(sandbox: Sandbox) -> Iterator[MakeApi]:
-    """Create the API of the sandbox, or of another address, with limits that are never reached.
+    """
+    Create the API of the sandbox, or of another address, with limits that are never reached.
 
     Keyword arguments other than those named are settings of the connection.
     """

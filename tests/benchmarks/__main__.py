@@ -1,4 +1,5 @@
-"""Run all benchmarks, one after the other, on an otherwise idle machine.
+"""
+Run all benchmarks, one after the other, on an otherwise idle machine.
 
 ``python -m tests.benchmarks [--quick] [NAME …]`` prints Markdown; docs/benchmarks.md shows such a run.
 """

@@ -1,4 +1,5 @@
-"""Measure the share of each rate limit that several processes reach, and whether they exceed it.
+"""
+Measure the share of each rate limit that several processes reach, and whether they exceed it.
 
 ``python -m tests.benchmarks.at_the_limit``: each row has a sandbox, which counts a request after half of the latency,
 and changes one parameter of the base case: four processes with warm connections, 100 ms of latency, the rate limiter
@@ -48,7 +49,8 @@ START = "2026-12-01T09:00:00Z"
 
 @dataclass(frozen=True)
 class Load:
-    """Requests that reach one limit before all others.
+    """
+    Requests that reach one limit before all others.
 
     :param send: Sends one request about an object.
     :param prepare: Creates this number of objects; by default, returns names that do not exist yet.
@@ -116,7 +118,8 @@ LOADS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement.
+    """
+    One measurement.
 
     :param limit: Name of the limit.
     :param latency: Milliseconds of a round trip.

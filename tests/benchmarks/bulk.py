@@ -1,4 +1,5 @@
-"""Measure tasks with many rows: killed at random times, with high latency, and with faults.
+"""
+Measure tasks with many rows: killed at random times, with high latency, and with faults.
 
 ``python -m tests.benchmarks.bulk``; ``--only kills``, ``updates`` or ``statistics`` runs one part. Each row of a table
 has its own sandbox. All figures come from its journal and state and from the result files.
@@ -277,7 +278,8 @@ REQUESTS_PER_FAULT = 20
 
 @dataclass(frozen=True)
 class Import:
-    """One way to import statistics.
+    """
+    One way to import statistics.
 
     :param rows: Number of rows.
     :param times: Multiple of the documented limits.
@@ -426,7 +428,8 @@ def import_by_operator(plan: Plan) -> None:
 
 
 class ImportReport:
-    """The results of an import, compared with the sandbox's journal and state.
+    """
+    The results of an import, compared with the sandbox's journal and state.
 
     :param way: The way to import.
     :param rows: The rows.

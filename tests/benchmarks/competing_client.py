@@ -1,4 +1,5 @@
-"""Measure the rate of our requests while another client uses half of a rate limit without our rate limiter.
+"""
+Measure the rate of our requests while another client uses half of a rate limit without our rate limiter.
 
 ``python -m tests.benchmarks.competing_client``: the other client sends updates at half of the company's write limit,
 evenly or at random, and ignores 429s. Four of our processes update as fast as the rate limiter allows. The first third

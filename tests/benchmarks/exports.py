@@ -1,4 +1,5 @@
-"""Export a million attempts in each format, compared with a naive version: ``requests.get(…).json()`` and a loop.
+"""
+Export a million attempts in each format, compared with a naive version: ``requests.get(…).json()`` and a loop.
 
 ``python -m tests.benchmarks.exports``: the sandbox generates the attempts while it sends them, in another process. Each
 export is a new process. Memory is the maximum in addition to what the process used before, with Airflow and the client

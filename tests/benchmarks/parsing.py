@@ -1,4 +1,5 @@
-"""Measure how long the example DAGs take to parse, compared with an empty one.
+"""
+Measure how long the example DAGs take to parse, compared with an empty one.
 
 ``python -m tests.benchmarks.parsing``: a new process loads an empty DAG, which imports Airflow's own operator, sensor
 and decorators, and then an example twice. The first time includes the imports of this package. Figures are medians of

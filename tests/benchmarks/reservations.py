@@ -1,4 +1,5 @@
-"""Measure the time of ``RateLimiter.reserve`` per store, without and with a long queue.
+"""
+Measure the time of ``RateLimiter.reserve`` per store, without and with a long queue.
 
 ``python -m tests.benchmarks.reservations``: each process reserves for a creation (three limits in one step) and
 releases the reservation; only the reservation is timed. A single process does not pause. Eight processes pause for

@@ -1,4 +1,5 @@
-"""Compare our operators with requests and tenacity, and with HttpOperator: 60 creations, then 300 updates.
+"""
+Compare our operators with requests and tenacity, and with HttpOperator: 60 creations, then 300 updates.
 
 ``python -m tests.benchmarks.side_by_side``: each contender writes to its own sandbox with 150 ms of latency, half of it
 before the request is counted. Contenders in plain processes run in parallel, because they mostly sleep. Those that are

@@ -1,4 +1,5 @@
-"""Measure the rate limiter ``pool_slots``: 40 mapped tasks with one write each in the shared pool of real Airflow.
+"""
+Measure the rate limiter ``pool_slots``: 40 mapped tasks with one write each in the shared pool of real Airflow.
 
 ``python -m tests.benchmarks.slots``: creations and updates with ``[learning360] rate_limiter = pool_slots``, compared
 with ``host``. All figures come from the sandbox's journal and include throttled requests. There is no aim: without

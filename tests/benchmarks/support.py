@@ -93,7 +93,8 @@ def in_processes(function: Callable[[T], R], plans: Sequence[T]) -> list[R]:
 
 @contextlib.contextmanager
 def location_of(store: str) -> Iterator[str]:
-    """Provide the location of a store: a folder, or the URL of a Redis server that runs meanwhile.
+    """
+    Provide the location of a store: a folder, or the URL of a Redis server that runs meanwhile.
 
     :param store: memory, host or redis.
     """
@@ -156,7 +157,8 @@ def passed(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def rate(arrivals: Sequence[float], calls: int) -> float:
-    """Return requests per second, from the mean time in which as many arrived as the limit allows per second.
+    """
+    Return requests per second, from the mean time in which as many arrived as the limit allows per second.
 
     All requests divided by the whole time would include the first burst, which does not wait.
 
@@ -181,7 +183,8 @@ def max_per_second(arrivals: Sequence[float]) -> int:
 
 
 class Table:
-    """A Markdown table that is printed row by row, so that a long run shows its progress.
+    """
+    A Markdown table that is printed row by row, so that a long run shows its progress.
 
     :param headings: Heading to minimum width. The first column is left-aligned, the others are right-aligned.
     """

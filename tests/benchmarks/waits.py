@@ -1,4 +1,5 @@
-"""Measure waits: requests per interval, and the delay of the triggerer's event loop and of its threads.
+"""
+Measure waits: requests per interval, and the delay of the triggerer's event loop and of its threads.
 
 ``python -m tests.benchmarks.waits [--quick] [--only TEXT]``: an ``airflow triggerer`` starts many waits at the same
 time, as after a restart, each of which is due. A further trigger schedules a callback every 5 ms and a thread of the

@@ -1,4 +1,5 @@
-"""Run real operators with injected faults and kills, and report the outcome of each write.
+"""
+Run real operators with injected faults and kills, and report the outcome of each write.
 
 ``python -m tests.faults --seed 1 --writes 1000``: the same seed makes the same plan. Exits with 1 and keeps all reports
 and logs if any write was lost, done twice or reported incorrectly.

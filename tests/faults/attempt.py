@@ -37,7 +37,8 @@ _OPERATORS: dict[str, type[Learning360BaseOperator]] = {
 
 
 def attempt(operation: str, arguments: Mapping[str, Any], label: Mapping[str, Any], reports: Path, log: Path) -> None:
-    """Execute the operator of a write and append a line to the reports.
+    """
+    Execute the operator of a write and append a line to the reports.
 
     :param operation: The operation of the write.
     :param arguments: Arguments of the operator.

@@ -1,4 +1,5 @@
-"""Evaluate each write of a run, given the sandbox's journal and state, the plan, and the reports of the attempts.
+"""
+Evaluate each write of a run, given the sandbox's journal and state, the plan, and the reports of the attempts.
 
 This module shares no code with the client. It has its own statement of what may be sent twice and which responses are
 usable.
@@ -49,7 +50,8 @@ class Outcome(StrEnum):
 
 @dataclass
 class Attempt:
-    """One attempt of a planned write, as observed from outside its process.
+    """
+    One attempt of a planned write, as observed from outside its process.
 
     :param write: Number of the write.
     :param number: Number of the attempt, from 1.
@@ -78,7 +80,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Finding:
-    """An outcome and its evidence.
+    """
+    An outcome and its evidence.
 
     :param outcome: The outcome.
     :param write: The planned write, if it is about one.
@@ -93,7 +96,8 @@ class Finding:
 
 
 def evaluate(plan: Plan, journal: Sequence[Entry], state: State, attempts: Sequence[Attempt]) -> list[Finding]:
-    """Return one finding per planned write, and one per request that changed something without a plan.
+    """
+    Return one finding per planned write, and one per request that changed something without a plan.
 
     :param plan: The plan.
     :param journal: All entries, after the last request ended.
@@ -199,7 +203,8 @@ class _Case:
         return any(map(_is_unknown, self._sent_by(attempt)[:-1]))
 
     def _hid_unknown_outcome(self, attempt: Attempt) -> bool:
-        """Return whether an attempt had an unknown outcome and reported another error.
+        """
+        Return whether an attempt had an unknown outcome and reported another error.
 
         A success is not such a case, because its id can only come from a lookup (a wrong id is another outcome).
         Neither is an attempt that was killed.

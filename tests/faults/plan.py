@@ -40,7 +40,8 @@ WRITES_PER_OUTAGE = 300
 
 @dataclass(frozen=True)
 class FaultKind:
-    """A kind of fault.
+    """
+    A kind of fault.
 
     :param name: Name in the summary.
     :param share: Share of the writes that have it.
@@ -96,7 +97,8 @@ OTHER_FAULTS: tuple[Mapping[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class PlannedWrite:
-    """One operator with its arguments, and the faults of its requests.
+    """
+    One operator with its arguments, and the faults of its requests.
 
     :param number: Position in the plan. Its requests contain it, see :func:`write_of`.
     :param operation: The operation.
@@ -116,7 +118,8 @@ class PlannedWrite:
 
 @dataclass(frozen=True)
 class Plan:
-    """The writes and faults of a run.
+    """
+    The writes and faults of a run.
 
     :param writes: The writes, in the order of their start.
     :param outages: Numbers of the writes at which an outage starts.
@@ -153,7 +156,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Operation:
-    """The writes of one operation.
+    """
+    The writes of one operation.
 
     :param share: Share of the plan.
     :param refusal: Class name of the error of refused writes.
@@ -197,7 +201,8 @@ def mark(number: int) -> str:
 
 
 def make_plan(seed: int, count: int) -> Plan:
-    """Return a plan, which is equal for equal arguments.
+    """
+    Return a plan, which is equal for equal arguments.
 
     :param seed: Any number.
     :param count: Number of writes.
@@ -221,7 +226,8 @@ def make_plan(seed: int, count: int) -> Plan:
 
 
 def _order(dice: random.Random, count: int) -> list[str]:
-    """Return the operations of all writes in order.
+    """
+    Return the operations of all writes in order.
 
     The writes whose lookup fails are first. Other writes with a lookup follow much later, so that theirs does not fail.
     """

@@ -61,7 +61,8 @@ _forking = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Record:
-    """The evidence of a run.
+    """
+    The evidence of a run.
 
     :param journal: The sandbox's journal.
     :param state: The sandbox's state.
@@ -78,7 +79,8 @@ class Record:
 
 
 def run(plan: Plan, folder: Path) -> Record:
-    """Run a plan and return the evidence.
+    """
+    Run a plan and return the evidence.
 
     The calling process must not have other threads, because it forks running process per attempt.
 

@@ -23,7 +23,8 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Summary:
-    """The outcomes of a run.
+    """
+    The outcomes of a run.
 
     :param seed: The seed of its plan.
     :param plan: The plan.

@@ -11,7 +11,8 @@ DAY_MS = 86_400_000
 
 
 class GeneratedUser(NamedTuple):
-    """A generated user, whose attempts are alike except for their times.
+    """
+    A generated user, whose attempts are alike except for their times.
 
     :param score: ``None`` for one user of three.
     :param path: id of the path that every other user learns in.
@@ -26,7 +27,8 @@ class GeneratedUser(NamedTuple):
 
 
 class GeneratedAttempts:
-    """The attempts 0, 1, 2, … of a generated company, ordered by completion.
+    """
+    The attempts 0, 1, 2, … of a generated company, ordered by completion.
 
     Attempt *n* is on course *n* modulo the number of courses, and the attempts on one course are spread over the users
     in the same way. Each one starts a day before its completion, so that every filter is a range of numbers.

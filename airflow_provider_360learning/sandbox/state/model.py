@@ -12,7 +12,8 @@ MailKind = Literal["invitation", "password", "generated_password"]
 
 
 class Profile(TypedDict, total=False):
-    """Details of a person; what was never given is absent.
+    """
+    Details of a person; what was never given is absent.
 
     :param custom_fields: values by id of the field.
     :param deactivate_at: when the account is to be deactivated.
@@ -33,7 +34,8 @@ class Profile(TypedDict, total=False):
 
 @dataclass
 class Person:
-    """A user with an account (``active``), with a pending invitation (``invited``), or ``deleted``.
+    """
+    A user with an account (``active``), with a pending invitation (``invited``), or ``deleted``.
 
     Deletion is soft: enrollments and statistics stay, memberships are lost.
 
@@ -52,7 +54,8 @@ class Person:
 
 @dataclass
 class Group:
-    """A group with its members and its catalog.
+    """
+    A group with its members and its catalog.
 
     :param parent: id of the group above; ``None`` for the root group.
     :param members: roles by id of the person.
@@ -72,7 +75,8 @@ class Group:
 
 @dataclass
 class Course:
-    """A course. Only external courses ever change.
+    """
+    A course. Only external courses ever change.
 
     :param group: id of its group.
     :param author: email address of its author.
@@ -89,7 +93,8 @@ class Course:
 
 @dataclass
 class Path:
-    """A path, which never changes.
+    """
+    A path, which never changes.
 
     :param author: id of its author.
     :param courses: ids of its courses, in order.
@@ -105,7 +110,8 @@ class Path:
 
 @dataclass
 class Session:
-    """A session of a path.
+    """
+    A session of a path.
 
     :param instructors: email addresses.
     :param registration_request: stored as it was given.
@@ -128,7 +134,8 @@ class Session:
 
 @dataclass
 class ExternalCourse:
-    """A course of another platform, which is a course of the company, too.
+    """
+    A course of another platform, which is a course of the company, too.
 
     :param author: id of the user it is attributed to.
     :param details: the fields of the last import, in snake case.
@@ -145,7 +152,8 @@ class ExternalCourse:
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt of a learner on a course.
+    """
+    An attempt of a learner on a course.
 
     :param path: id of the path it was made in, if any.
     :param session: id of that path's session.
@@ -164,7 +172,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class ReportedAttempt(Attempt):
-    """An attempt on an external course, as its platform reports it.
+    """
+    An attempt on an external course, as its platform reports it.
 
     :param result: the platform's verdict.
     :param sent_first_activity: the first activity as it was sent, which identifies a repetition.

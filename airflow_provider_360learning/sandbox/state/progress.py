@@ -18,7 +18,8 @@ _SCORES = {True: 90, False: 40}
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of one learner in one session.
+    """
+    The progress of one learner in one session.
 
     :param started_at: time of the first activity, possibly in the future.
     :param completed_at: time of completion, possibly in the future.
@@ -73,7 +74,8 @@ class Progress:
         return "on_time" if self.started else "not_started"
 
     def attempt(self, path: Path, course: str) -> Attempt | None:
-        """Return the attempt on one of the path's courses, which are taken one after the other.
+        """
+        Return the attempt on one of the path's courses, which are taken one after the other.
 
         :return: ``None`` if that course has not been started.
         """
@@ -98,7 +100,8 @@ class Progress:
 
 
 def progress_of(person: Person, session: Session, now: float, *, seconds: float, successful: bool) -> Progress:
-    """Compute the progress of an enrolled learner, whose time starts with the session or the enrollment.
+    """
+    Compute the progress of an enrolled learner, whose time starts with the session or the enrollment.
 
     :param seconds: time from that start to completion.
     :param successful: whether the learner will complete with success.

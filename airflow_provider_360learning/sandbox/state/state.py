@@ -28,7 +28,8 @@ ExternalKey = tuple[str, str, str]
 
 
 class State:
-    """Everything that exists in the company.
+    """
+    Everything that exists in the company.
 
     :param clock: dates what is created.
     """
@@ -140,7 +141,8 @@ class State:
         return [group for group in self.groups.values() if person.id in group.members]
 
     def join(self, person: Person, group_id: str, roles: list[Role], *, enroll: bool = True) -> None:
-        """Add roles of a person in a group; roles held before stay.
+        """
+        Add roles of a person in a group; roles held before stay.
 
         :param enroll: whether the person is enrolled in the sessions that the group is enrolled in.
         """
@@ -151,7 +153,8 @@ class State:
                 self.enroll(session, person)
 
     def leave(self, person: Person, group: Group, role: Role | None, *, private_subgroups: bool) -> None:
-        """Remove a person from a group and from the groups below it.
+        """
+        Remove a person from a group and from the groups below it.
 
         :param role: remove this role only.
         :param private_subgroups: whether private groups below, and the groups below those, are left, too.
@@ -236,7 +239,8 @@ class State:
         return self._reported.get(course, {})
 
     def report_attempt(self, course: str, user: str, attempt: ReportedAttempt, *, update: bool) -> None:
-        """Store a reported attempt.
+        """
+        Store a reported attempt.
 
         :param update: whether it replaces the attempt with the same first activity, if there is one.
         """

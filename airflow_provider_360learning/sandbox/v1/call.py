@@ -33,7 +33,8 @@ NO_CONTENT = Response(status=204)
 
 
 class ApiError(Refusal):
-    """An error response of API v1.
+    """
+    An error response of API v1.
 
     :param status: HTTP status.
     :param code: the text under ``error``.
@@ -54,7 +55,8 @@ def not_found() -> Response:
 
 @dataclass
 class Call(Exchange):
-    """A request on one of API v1's routes.
+    """
+    A request on one of API v1's routes.
 
     :param fields: the fields of the body.
     """
@@ -109,7 +111,8 @@ class Call(Exchange):
         return _found(self.state.paths.get(path_id), 404, "path_not_found")
 
     def session(self, *, error: str = "path_session_not_found") -> Session:
-        """Return the session of this route, or refuse.
+        """
+        Return the session of this route, or refuse.
 
         :param error: the code, which differs among routes.
         """
@@ -118,7 +121,8 @@ class Call(Exchange):
     # Fields of the body
 
     def text(self, name: str, *, empty: bool = True) -> str:
-        """Return a string of the body, or refuse.
+        """
+        Return a string of the body, or refuse.
 
         :param empty: whether it may be empty.
         """
@@ -146,7 +150,8 @@ class Call(Exchange):
         return value in (True, "true")
 
     def role(self, name: str, value: object) -> Role:
-        """Return the role that a word means, or refuse; the error is an assumption.
+        """
+        Return the role that a word means, or refuse; the error is an assumption.
 
         :param name: the field that it is in.
         """
@@ -157,7 +162,8 @@ class Call(Exchange):
     # Filters
 
     def period(self, *names: str) -> Period:
-        """Return the period that a filter describes.
+        """
+        Return the period that a filter describes.
 
         :param names: query parameters that bound it and end with ``After`` or ``Before``. Whether a bound belongs to
             the period is the setting ``bounds``.
@@ -196,7 +202,8 @@ class Operations:
         assumes: str = "",
         lenient_ids: bool = False,
     ) -> Callable[[Handler], Handler]:
-        """Register a function as an operation (parameters: see :class:`.routing.Route`).
+        """
+        Register a function as an operation (parameters: see :class:`.routing.Route`).
 
         :param lenient_ids: whether the function itself handles malformed ids, instead of the general 404.
         """

@@ -1,4 +1,5 @@
-"""External contents: courses of other platforms, and the attempts that those report.
+"""
+External contents: courses of other platforms, and the attempts that those report.
 
 The errors, and the form of the per-item results, are assumptions.
 """
@@ -73,7 +74,8 @@ class _StatisticItem(_Item):
     last_activity: _Date = None
 
     def attempt(self, now: float) -> ReportedAttempt:
-        """Return the attempt that is reported, without an id, and with defaults for what is missing.
+        """
+        Return the attempt that is reported, without an id, and with defaults for what is missing.
 
         Documented: completion forces progress 100, and progress 100 means completion at the last activity.
         Assumptions: the last activity is the completion, or else now; the first activity is earlier by the time spent;
@@ -222,7 +224,8 @@ def _report(call: Call, **parts: object) -> Response:
 
 
 def _result(call: Call, status: str, **item: object) -> dict[str, object]:
-    """Return the result of one item.
+    """
+    Return the result of one item.
 
     :param status: a word for success, or an error code.
     """

@@ -50,7 +50,8 @@ def generate_token(call: Call) -> Response:
 
 
 def authenticate(company: Company, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """Check the credentials of a request.
+    """
+    Check the credentials of a request.
 
     :return: how they were sent: ``token``, ``headers`` or ``query``.
     :raises ApiError: the documented 401.
