@@ -57,7 +57,7 @@ class OrderedExecutor(Generic[T, R]):
     def __init__(self, function: Callable[[T], R], capacity: Callable[[], int]) -> None:
         self._function = function
         self._capacity = capacity
-        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="learning360")
+        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="learning360-sender")
         #: One entry for each call that has ended; only a wake-up, the tasks say what has ended.
         self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._started: list[Task[T, R]] = []

@@ -75,7 +75,7 @@ def leave_unconfirmed(sandbox, action, rows, folder, operation, **arguments):
 def join_senders():
     """Wait for the threads of an attempt that has ended."""
     for thread in threading.enumerate():
-        if thread.name.startswith("learning360_"):
+        if thread.name.startswith("learning360-sender"):
             thread.join(20)
 
 
