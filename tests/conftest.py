@@ -127,19 +127,31 @@ def airflow_command() -> AirflowCommand:
 
 
 @pytest.fixture(scope="session")
-def airflow_db(airflow_home: Path, airflow_command: AirflowCommand) -> Path:
-    """Migrate the metadata database (SQLite) of this test session and return its file."""
-    migrated = airflow_command("db", "migrate")
+def migrated_db(tmp_path_factory: pytest.TempPathFactory, airflow_command: AirflowCommand) -> Path:
+    """
+    Migrate a metadata database (SQLite) and return its file, which is to be copied only.
+
+    A database in use must not be copied: its last writes may be in another file, and closing the file in a process
+    drops this process's locks on it, after which other processes delete its write-ahead log.
+    """
+    home = tmp_path_factory.mktemp("migrated")
+    migrated = airflow_command("db", "migrate", env={"AIRFLOW_HOME": str(home)})
     assert migrated.returncode == 0, migrated.stderr
-    return airflow_home / "airflow.db"
+    return home / "airflow.db"
+
+
+@pytest.fixture(scope="session")
+def airflow_db(airflow_home: Path, migrated_db: Path) -> Path:
+    """Provide the metadata database of this test process and return its file."""
+    return Path(shutil.copy(migrated_db, airflow_home / "airflow.db"))
 
 
 @pytest.fixture
-def fresh_db(airflow_db: Path, tmp_path: Path) -> dict[str, str]:
+def fresh_db(migrated_db: Path, tmp_path: Path) -> dict[str, str]:
     """Return the environment variables of an Airflow home with a migrated database, for one test."""
     home = tmp_path / "airflow"
     (home / "dags").mkdir(parents=True)
-    shutil.copy(airflow_db, home / "airflow.db")
+    shutil.copy(migrated_db, home / "airflow.db")
     return {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
 
 

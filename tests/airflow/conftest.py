@@ -52,10 +52,10 @@ def platform() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def stack(airflow_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def stack(migrated_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
     """Run all components of Airflow with the DAGs of ``tests/airflow/dags``, once per test session."""
     home = tmp_path_factory.mktemp("stack")
-    shutil.copy(airflow_db, home / "airflow.db")
+    shutil.copy(migrated_db, home / "airflow.db")
     env = {
         "AIRFLOW_CONN_LEARNING360_DEFAULT": platform.connection_json(),
         "AIRFLOW_CONN_FASTER": platform.connection_json(

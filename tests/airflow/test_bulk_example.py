@@ -14,8 +14,8 @@ from demo.run import GRACE, NEW_ACCOUNTS, ROOT
 pytestmark = pytest.mark.slow
 
 
-def test_bulk_example_creates_users_and_passes_them_to_the_next_task(airflow_db, tmp_path):
-    shutil.copy(airflow_db, tmp_path / "airflow.db")
+def test_bulk_example_creates_users_and_passes_them_to_the_next_task(migrated_db, tmp_path):
+    shutil.copy(migrated_db, tmp_path / "airflow.db")
     with Sandbox() as sandbox:
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),

@@ -19,9 +19,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def airflow(airflow_db, tmp_path):
+def airflow(migrated_db, tmp_path):
     """Provide an Airflow without running components: `airflow dags test` runs a DAG in one process."""
-    shutil.copy(airflow_db, tmp_path / "airflow.db")
+    shutil.copy(migrated_db, tmp_path / "airflow.db")
     with Sandbox(settings={"learner_seconds": 3}) as sandbox:
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),

@@ -92,9 +92,9 @@ def pool(env, name="learning360"):
 
 
 @pytest.fixture(scope="module")
-def scheduler_process(airflow_db, tmp_path_factory):
+def scheduler_process(migrated_db, tmp_path_factory):
     home = tmp_path_factory.mktemp("scheduler")
-    shutil.copy(airflow_db, home / "airflow.db")
+    shutil.copy(migrated_db, home / "airflow.db")
     process = Scheduler({"AIRFLOW_HOME": str(home)})
     yield process
     process.stop()

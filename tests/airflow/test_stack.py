@@ -62,10 +62,10 @@ def test_the_connection_form_reaches_the_web_interface(stack):
     assert standard["url_schema"]["hidden"]
 
 
-def test_a_dag_that_cannot_be_imported_is_reported(airflow_db, tmp_path):
+def test_a_dag_that_cannot_be_imported_is_reported(migrated_db, tmp_path):
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "broken.py").write_text("import airflow\nraise OSError('this DAG is broken')\n")
-    shutil.copy(airflow_db, tmp_path / "airflow.db")
+    shutil.copy(migrated_db, tmp_path / "airflow.db")
     parsing = "dag-processor" if AirflowStack(tmp_path, tmp_path).is_airflow_3 else "scheduler"
     with (
         AirflowStack(tmp_path, tmp_path / "dags", components=[parsing]) as airflow,
@@ -74,9 +74,9 @@ def test_a_dag_that_cannot_be_imported_is_reported(airflow_db, tmp_path):
         airflow.trigger("broken")
 
 
-def test_a_failing_listener_does_not_stop_the_scheduler_and_no_process_remains(airflow_db, tmp_path):
+def test_a_failing_listener_does_not_stop_the_scheduler_and_no_process_remains(migrated_db, tmp_path):
     """Fail in the middle of the listener: the database driver refuses the number of slots."""
-    shutil.copy(airflow_db, tmp_path / "airflow.db")
+    shutil.copy(migrated_db, tmp_path / "airflow.db")
     (tmp_path / "dags").mkdir()
     too_large = {"AIRFLOW__LEARNING360__POOL_SLOTS": str(2**80)}
     with AirflowStack(tmp_path, tmp_path / "dags", env=too_large, components=["scheduler"]) as airflow:

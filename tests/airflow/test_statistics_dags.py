@@ -98,9 +98,9 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def runner(airflow_db, tmp_path_factory):
+def runner(migrated_db, tmp_path_factory):
     home, drop = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("drop")
-    shutil.copy(airflow_db, home / "airflow.db")
+    shutil.copy(migrated_db, home / "airflow.db")
     with Sandbox(settings={"limits_enabled": False}) as sandbox:
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
