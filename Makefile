@@ -1,10 +1,11 @@
 # Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
-#   make demo        onboard new hires in real Airflow, against the sandbox
+#   make demo        onboard new hires in real Airflow, against the sandbox, in three scenes
 #   make test        run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick  run the tests on Airflow 3 that neither start Airflow nor measure time
 #   make docs        rewrite the generated tables of the documentation
 #   make lint        run ruff, mypy and codespell
 #   make bench       run all benchmarks: about half an hour on an idle machine
+# KEEP=1             leave Airflow and the sandbox of the demo open until Ctrl-C
 # PYTHON=…           Python to use
 # PYTEST_ARGS=…      more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
 # BENCH_ARGS=…       more arguments for the benchmarks: --quick, or names of benchmarks
@@ -22,12 +23,16 @@ help:
 	@sed -n 's/^#   *//p' Makefile
 
 demo: .venv/.ready
-	@.venv/bin/python -m demo.run
+	@echo "Three scenes in real Airflow, which take about a minute and a half"
+	@.venv/bin/python -m demo.run $(if $(KEEP),--keep)
 
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
 # measure time run afterwards, one after the other.
 test: .venv/.ready .venv-2.11/.ready redis-server
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-3 test-2.11
+	@echo "All tests on Airflow 3 and on 2.11, which take about 8 minutes on two cores. Two runs share the first 6"
+	@echo "minutes; the report of each follows when it has ended. Tests that measure time follow one after the other."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target PROGRESS="-p tests.progress" test-3 test-2.11 9>&1
+	@echo "Tests that measure time, about 2 minutes:"
 	@$(MAKE) --no-print-directory realtime-3
 	@$(MAKE) --no-print-directory realtime-2.11
 
@@ -42,10 +47,10 @@ test-quick: .venv/.ready redis-server
 	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)
 
 test-3: .venv/.ready redis-server
-	$(PYTEST_3) $(WORKERS) -m "not realtime" $(PYTEST_ARGS)
+	$(PYTEST_3) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
 test-2.11: .venv-2.11/.ready redis-server
-	$(PYTEST_2) $(WORKERS) -m "not realtime" $(PYTEST_ARGS)
+	$(PYTEST_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
 realtime-3: .venv/.ready redis-server
 	$(PYTEST_3) -m realtime $(PYTEST_ARGS)

@@ -24,6 +24,7 @@ from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
+from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 
@@ -31,6 +32,11 @@ DOCS = Path(__file__).parent
 SPEC, ADAPTER = VERSIONS["v1"].spec, VERSIONS["v1"].adapter
 SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
+#: Where the columns are described that docs/operators.md does not describe.
+COLUMN_PAGES = {
+    "import_external_courses": "import-statistics.md#import-external-courses",
+    "import_external_course_stats": "import-statistics.md#import-statistics-of-learners",
+}
 #: The types of fields by the name of their alias, as the tables name them.
 TYPE_NAMES = {
     "AtLeastOne": "integer, at least 1",
@@ -103,6 +109,25 @@ def columns(model: type[ActionArguments], heading: str = "Column") -> str:
 def columns_of_all_actions() -> str:
     """Return a heading and a table for each action of the bulk operator."""
     return "\n\n".join(f"### `{name}`\n\n{_summary(one)}\n\n{columns(one.model)}" for name, one in bulk().items())
+
+
+def columns_by_action() -> str:
+    """Return the table of the columns of all rows by action."""
+    return _table(
+        ("Action", "Required columns", "Other columns"),
+        (
+            (_link_to_columns(name), _names(model, required=True), _names(model, required=False))
+            for name, model in row_models().items()
+        ),
+    )
+
+
+def _link_to_columns(action: str) -> str:
+    return f"[`{action}`]({COLUMN_PAGES.get(action, f'operators.md#{action}')})"
+
+
+def _names(model: type[ActionArguments], *, required: bool) -> str:
+    return ", ".join(f"`{name}`" for name, field in model.model_fields.items() if field.is_required() is required)
 
 
 def path_session_arguments() -> str:
@@ -230,6 +255,18 @@ def sandbox_routes() -> str:
     )
 
 
+def sandbox_control() -> str:
+    """Return the table of the calls of the sandbox's control client."""
+    calls = {name: one for name, one in vars(SandboxControl).items() if not name.startswith("_")}
+    return _table(("Call", "Effect"), ((f"`{name}{_parameters(one)}`", _summary(one)) for name, one in calls.items()))
+
+
+def _parameters(function: Callable[..., object]) -> str:
+    _, *parameters = inspect.signature(function).parameters.values()
+    signature = inspect.Signature([one.replace(annotation=inspect.Parameter.empty) for one in parameters])
+    return str(signature).replace("'", '"')
+
+
 def sandbox_settings() -> str:
     """Return the table of the sandbox's settings, with the evidence for their defaults."""
     defaults = Settings().model_dump(mode="json")
@@ -278,10 +315,12 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "arguments of the course sensor": course_arguments,
     "arguments of the path session sensor": path_session_arguments,
     "bulk actions": bulk_actions,
+    "columns by action": columns_by_action,
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
     "limits": limits,
     "results of reads": results_of_reads,
+    "sandbox control": sandbox_control,
     "sandbox routes": sandbox_routes,
     "sandbox settings": sandbox_settings,
     "settings": settings,

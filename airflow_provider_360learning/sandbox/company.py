@@ -124,6 +124,11 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
     async def revoke_tokens() -> None:
         company.tokens.revoke_all()
 
+    @router.post("/users", status_code=204)
+    async def add_users(mails: Annotated[list[str], Body(embed=True)]) -> None:
+        for mail in mails:
+            company.state.join(company.state.add_person(mail, {}), company.state.root.id, ["learner"])
+
     @router.post("/invitations/accepted", status_code=204)
     async def accept_invitation(mail: Annotated[str, Body(embed=True)]) -> None:
         company.state.accept(_person(company, mail, "invited"))

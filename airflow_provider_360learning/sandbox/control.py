@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class SandboxControl:
     def revoke_tokens(self) -> None:
         """Make all tokens issued so far invalid."""
         self._call("DELETE", "/tokens")
+
+    def add_users(self, mails: Iterable[str]) -> None:
+        """Create users with these email addresses in the root group, past the rate limits."""
+        self._call("POST", "/users", {"mails": list(mails)})
 
     def accept_invitation(self, mail: str) -> None:
         """Accept an invitation, which becomes an account."""

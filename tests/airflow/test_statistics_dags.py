@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import threading
 from contextlib import closing
-from dataclasses import dataclass
 
 import pytest
 
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from demo.run import ROOT
+from tests.airflow.dag_runner import DagRunner
 
 pytestmark = pytest.mark.slow
 
@@ -24,70 +22,13 @@ IMPORT, EXPORT = "scheduled_statistics_import", "course_statistics_export"
 MONTHS = ("2026-09-{:02}", "2026-10-{:02}", "2026-11-{:02}")
 HEADER, *SEPTEMBER = (EXAMPLES / "statistics/statistics-2026-09.csv").read_text().splitlines()
 
-#: Runs DAGs, one after the other, in one process, because starting Airflow takes longer than a run.
-CODE = """
-import inspect, json, sys
-from datetime import datetime, timezone
 
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:
-    from airflow.models.dagbag import DagBag
-
-bag = DagBag()
-for line in sys.stdin:
-    dag_id, day = json.loads(line)
-    dag = bag.dags[dag_id]
-    run_date = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
-    date = "logical_date" if "logical_date" in inspect.signature(dag.test).parameters else "execution_date"
-    run = dag.test(**{date: run_date})
-    tasks = {task.task_id: str(task.state) for task in run.get_task_instances()}
-    print("\\nFINISHED " + json.dumps([str(run.state), tasks]), flush=True)
-"""
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """The states and the log of a finished DAG run."""
-
-    state: str
-    tasks: dict[str, str]
-    log: str
-
-
-class Runner:
-    """An Airflow without running components, and a process that runs DAGs in it."""
+class Runner(DagRunner):
+    """A process that runs the DAGs of statistics against a sandbox, and reads what they did."""
 
     def __init__(self, stack, sandbox, drop):
-        self.home, self.sandbox, self.drop = stack.home, sandbox, drop
-        self._process = subprocess.Popen(
-            [str(stack.bin_dir / "python"), "-W", "ignore", "-c", CODE],
-            env=stack.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, dag_id, day):
-        watchdog = threading.Timer(120, self._process.kill)
-        watchdog.start()
-        print(json.dumps([dag_id, day]), file=self._process.stdin, flush=True)
-        log = []
-        for line in self._process.stdout:
-            if line.startswith("FINISHED "):
-                watchdog.cancel()
-                return FinishedRun(*json.loads(line.removeprefix("FINISHED ")), "".join(log))
-            log.append(line)
-        raise AssertionError("".join(log))
-
-    def stop(self):
-        self._process.stdin.close()
-        try:
-            self._process.wait(20)
-        finally:
-            self._process.kill()
-            self._process.stdout.close()
+        super().__init__(stack)
+        self.sandbox, self.drop = sandbox, drop
 
     def sent(self, operation):
         return [entry["body"] for entry in self.sandbox.control.journal() if entry["operation"] == operation]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 def wheel(tmp_path_factory):
     # A copy, so that the build cannot include files of earlier builds.
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source)
     package = airflow_provider_360learning.__name__
     shutil.copytree(CHECKOUT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -82,6 +83,14 @@ def test_the_wheel_contains_the_package_only(wheel):
     expected = [*(CHECKOUT / "airflow_provider_360learning").rglob("*.py")]
     expected += (CHECKOUT / "airflow_provider_360learning").rglob("*.lua")
     assert {str(path.relative_to(CHECKOUT)) for path in expected} <= set(names)
+
+
+def test_the_page_of_the_package_has_no_link_to_a_file_of_the_repository(wheel):
+    (name,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
+    page = zipfile.ZipFile(wheel).read(name).decode()
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert "https://360learning.com" in links
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 def test_every_module_can_be_imported_from_the_wheel(environment):

@@ -8,6 +8,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -33,7 +34,7 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD_SEND, Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
 from airflow_provider_360learning.sandbox.control import SandboxControl
-from airflow_provider_360learning.sandbox.demo_company import SEEDS
+from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, SEEDS
 from airflow_provider_360learning.sandbox.faults import Fault
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sandbox.settings import Settings
@@ -58,7 +59,8 @@ def _snippets():
 
 @pytest.mark.parametrize("code", list(_snippets()))
 def test_python_snippets_are_parts_of_code_that_tests_run(code):
-    tested = [*EXAMPLES, ROOT / "tests/operators/test_fixture_example.py"]
+    tests = ("operators/test_fixture_example.py", "operators/test_quoted_code.py", "sandbox/test_control_example.py")
+    tested = [*EXAMPLES, *(ROOT / "tests" / test for test in tests)]
     assert code in "\n".join(path.read_text() for path in tested)
 
 
@@ -156,7 +158,11 @@ def _package_names():
     names |= {key for result in (RunSummary, *EXPORT_RESULTS, *SENSOR_RESULTS) for key in get_type_hints(result)}
     names |= {column.name for columns in COLUMNS.values() for column in columns}
     names |= {field.name for line in (Result, RowError) for field in dataclasses.fields(line)}
-    names |= set(Settings.model_fields) | {name for name in vars(SandboxControl) if not name.startswith("_")}
+    names |= (
+        set(Settings.model_fields)
+        | set(Fault.model_fields)
+        | {name for name in vars(SandboxControl) if not name.startswith("_")}
+    )
     names |= (
         _arguments(Learning360Hook)
         | _arguments(exceptions.Learning360Error)
@@ -194,9 +200,9 @@ _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics txt"
 _VALUES = "arun false successful true"
-_PYTHON = "http make realtime requests timedelta"
+_PYTHON = "http realtime requests timedelta"
 _RESULTS = "imported"
-_SANDBOX = "control invitations kind learning360_sandbox mentions sent_bytes"
+_SANDBOX = "control learning360_sandbox"
 _EXAMPLES = "fail_on_invalid_rows scheduled_statistics_import"
 OTHER_NAMES = frozenset(
     " ".join((_AIRFLOW, _VENDOR, _REDIS, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()
@@ -395,3 +401,11 @@ def test_pages_named_in_the_code_exist():
         for page in re.findall(r"docs/[\w-]+\.md", path.read_text())
     }
     assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_quoted_connections_to_the_sandbox_are_its_own(page):
+    quoted = re.findall(r"LEARNING360_\w+='(\{.*127\.0\.0\.1.*\})'", (ROOT / page).read_text())
+    assert quoted
+    for connection in map(json.loads, quoted):
+        assert (connection["login"], connection["password"]) == (COMPANY_ID, API_KEY)
