@@ -27,19 +27,18 @@ demo: .venv/.ready
 	@.venv/bin/python -m demo.run $(if $(KEEP),--keep)
 
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
-# measure time run afterwards, one after the other.
+# measure time run afterwards, one per version at a time.
 test: .venv/.ready .venv-2.11/.ready redis-server
-	@echo "All tests on Airflow 3 and on 2.11, which take about 8 minutes on two cores. Two runs share the first 6"
-	@echo "minutes; the report of each follows when it has ended. Tests that measure time follow one after the other."
+	@echo "All tests on Airflow 3 and on 2.11, which take about 7 minutes on two cores. Two runs share the first 5"
+	@echo "minutes; the report of each follows when it has ended. Those that measure time follow."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target PROGRESS="-p tests.progress" test-3 test-2.11 9>&1
-	@echo "Tests that measure time, about 2 minutes:"
-	@$(MAKE) --no-print-directory realtime-3
-	@$(MAKE) --no-print-directory realtime-2.11
+	@echo "Tests that measure time, about a minute and a half:"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target realtime-3 realtime-2.11
 
 PYTEST_3 = .venv/bin/python -m pytest -o cache_dir=.venv/.pytest_cache
-# Tests that import nothing of Airflow (tests/api, tests/sandbox) run on the other version only.
+# Tests of what does not depend on Airflow (tests/api, tests/faults, tests/sandbox, …) run on the other version only.
 PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache \
-	$(addprefix tests/,anchors faults unit hooks operators sensors airflow)
+	$(addprefix tests/,anchors unit hooks operators sensors airflow)
 # Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
 WORKERS = -n 2 --no-loadscope-reorder
 

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
-
-
-def _until(condition, timeout=60.0):
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("the condition was not met in time")
 
 
 def _done(platform, operation):
@@ -68,7 +58,7 @@ def test_creations_run_while_more_waits_than_the_pool_has_slots_are_deferred(sta
         states = _states(stack, "ten_waits", waits)
         return sum(state == "deferred" for state in states.values()) == 10
 
-    _until(all_deferred, timeout=120)
+    stack.wait_until(all_deferred, 120, "not all waits were deferred")
     run_id = stack.trigger("twelve_creations")
     assert stack.wait("twelve_creations", run_id, timeout=120) == "success"
     assert all_deferred()
@@ -87,10 +77,14 @@ def test_a_write_whose_process_is_killed_is_done_once_and_its_task_succeeds(stac
         platform.control.add_fault(operation=operation, kind="delay", seconds=30, when="after", count=1)
     run_id = stack.trigger("killed")
     for operation in operations:
-        _until(lambda operation=operation: _done(platform, operation))
+        stack.wait_until(lambda operation=operation: _done(platform, operation), 60, f"{operation} was not sent")
         (task,) = [task for task in stack.task_instances("killed", run_id) if task["task_id"] == operation]
         os.kill(task["pid"], signal.SIGKILL)
-        _until(lambda operation=operation: _states(stack, "killed", run_id)[operation, -1] == "success", timeout=120)
+        stack.wait_until(
+            lambda operation=operation: _states(stack, "killed", run_id)[operation, -1] == "success",
+            120,
+            f"the task of {operation} did not succeed",
+        )
     assert stack.wait("killed", run_id, timeout=60) == "success"
     tries = {task["task_id"]: task["try_number"] for task in stack.task_instances("killed", run_id)}
     assert tries == dict.fromkeys(operations, 2)
@@ -104,7 +98,7 @@ def test_a_write_whose_process_is_killed_is_done_once_and_its_task_succeeds(stac
 def test_an_attempt_whose_supervisor_is_killed_stops_before_the_next_one_sends(stack, platform):
     """Airflow does not stop the task process, which would write until the end of the task."""
     run_id = stack.trigger("orphaned")
-    _until(lambda: _done(platform, "createOrInviteUser"))
+    stack.wait_until(lambda: _done(platform, "createOrInviteUser"), 60, "createOrInviteUser was not sent")
     (task,) = stack.task_instances("orphaned", run_id)
     psutil.Process(task["pid"]).parent().kill()
     assert stack.wait("orphaned", run_id, timeout=120) == "success"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
 
 import psutil
 import pytest
@@ -13,12 +11,6 @@ from airflow_provider_360learning.connections import form as connection_form
 from demo.airflow_stack import AirflowStack, StackError
 
 pytestmark = pytest.mark.slow
-
-
-def _get(url, token=None):
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
 
 
 def test_the_pool_exists_as_soon_as_airflow_runs(stack):
@@ -48,8 +40,7 @@ def test_tasks_in_the_pool_run_and_can_be_inspected(stack):
 
 @pytest.mark.airflow(">=3.2", reason="the form is read from the provider info since 3.2")
 def test_the_connection_form_reaches_the_web_interface(stack):
-    token = _get(f"{stack.url}/auth/token")["access_token"]
-    forms = _get(f"{stack.url}/ui/connections/hook_meta", token)
+    forms = stack.request("/ui/connections/hook_meta")
     (form,) = [f for f in forms if f["connection_type"] == "learning360"]
     assert form["hook_name"] == "360Learning"
     assert list(form["extra_fields"]) == list(connection_form.EXTRA_FIELDS)
