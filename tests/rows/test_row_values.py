@@ -191,6 +191,17 @@ def test_accepts_a_variation_selector_after_a_chinese_character_of_a_name(body_o
     assert body_of("create_user", {"mail": ANA, "last_name": name})["lastName"] == name
 
 
+@pytest.mark.parametrize("name", ["\u2764\ufe0f Team", "\U0001f469\u200d\U0001f4bb Engineering", "1\ufe0f\u20e3 First"])
+def test_accepts_emoji_in_a_name(body_of, name):
+    assert body_of("create_group", {"name": name})["name"] == name
+
+
+@pytest.mark.parametrize("name", ["\ufe0fTeam", "Team\ufe0f", "\u2764\u200dTeam", "\u2764\u200d"])
+def test_refuses_selectors_and_joiners_beside_emoji(errors_of, name):
+    (error,) = errors_of("create_group", {"name": name})
+    assert error["field"] == "name"
+
+
 @pytest.mark.parametrize(
     "written",
     ["  Zo\u00e9  Le\u00a0Roy ", "Zoe\u0301 Le Roy", "Zo\u00e9\u2003Le\u202fRoy", "\u3000Zo\u00e9 Le Roy\u2009"],

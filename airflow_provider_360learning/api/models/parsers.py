@@ -36,6 +36,9 @@ _BLANK_CHARACTERS = "".join(chr(code) for code in (0x20, 0xA0, 0x1680, *range(0x
 _BLANKS = re.compile(f"[{_BLANK_CHARACTERS}]+")
 _JOINERS = "\u200c\u200d"
 _LINES = "\t\n\r"
+#: Select the colorless or the colorful form of the symbol before.
+_EMOJI_SELECTORS = ("\ufe0e", "\ufe0f")
+_KEYCAP = "\u20e3"
 #: Select a form of the character before; the first three and all beyond U+E0100 have forms of Chinese characters.
 _VARIATION_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 _IDEOGRAPHIC_SELECTORS = _VARIATION_SELECTORS - frozenset(map(chr, range(0xFE03, 0xFE10)))
@@ -97,7 +100,8 @@ def parse_text(value: object) -> str:
     Normalize a single-line text: NFC, trimmed, inner blanks collapsed.
 
     :raises PydanticCustomError: for a value that is not a string (integers, decimals and dates are written as one), an
-        empty one, and one with control or invisible characters. Zero-width joiners between letters are part of words.
+        empty one, and one with control or invisible characters. Joiners and selectors are part of words
+        and emoji.
     """
     text = value if type(value) is str else _as_string(value)
     if text.isascii() and _PLAIN_TEXT.fullmatch(text):
@@ -246,6 +250,8 @@ def _refuse_invisible(
 def _is_part_of_word(text: str, index: int) -> bool:
     if text[index] in _IDEOGRAPHIC_SELECTORS:  # names in Japanese are written with them
         return index > 0 and unicodedata.name(text[index - 1], "").startswith("CJK ")
+    if _is_part_of_emoji(text, index):
+        return True
     # Persian and Indic words contain zero-width (non-)joiners; next to a blank or a digit, they are litter.
     neighbors = text[index - 1 : index] + text[index + 1 : index + 2]
     return (
@@ -253,6 +259,19 @@ def _is_part_of_word(text: str, index: int) -> bool:
         and len(neighbors) == 2
         and all(unicodedata.category(one)[0] in "LM" for one in neighbors)
     )
+
+
+def _is_part_of_emoji(text: str, index: int) -> bool:
+    """Whether a character colors the symbol (or digit of a keycap) before it, or joins two symbols to one."""
+    before, after = text[index - 1 : index], text[index + 1 : index + 2]
+    if text[index] in _EMOJI_SELECTORS:
+        return _is_symbol(before) or (bool(before) and after == _KEYCAP)
+    joins = text[index] == "\u200d" and _is_symbol(after)
+    return joins and (_is_symbol(before) or before in _EMOJI_SELECTORS)
+
+
+def _is_symbol(character: str) -> bool:
+    return bool(character) and unicodedata.category(character)[0] == "S"
 
 
 def _is_part_of_lines(text: str, index: int) -> bool:
