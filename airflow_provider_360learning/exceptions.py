@@ -64,6 +64,16 @@ class InvalidConnectionError(Learning360Error, ValueError):
     """The Airflow connection (or a setting) is invalid; the message names the field. Raised before sending."""
 
 
+class UnreadableConnectionError(Learning360Error):
+    """
+    360Learning no longer accepts the API key, and the Airflow connection cannot be read again.
+
+    Transient, because Airflow reports an unreachable API server as a connection that is not defined.
+    """
+
+    transient = True
+
+
 class AuthenticationError(Learning360Error):
     """360Learning does not accept the company ID, the API key or the token."""
 

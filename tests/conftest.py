@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
 #: Files whose tests share the running Airflow (the fixture ``stack``), and therefore run on the same worker.
-STACK_FILES = {f"tests/airflow/test_{name}.py" for name in ("bulk_in_airflow", "scheduled", "stack")}
+STACK_FILES = {f"tests/airflow/test_{name}.py" for name in ("bulk_in_airflow", "rotated_keys", "scheduled", "stack")}
 BIN = Path(sys.executable).parent
 HOME = Path(tempfile.mkdtemp(prefix="learning360-tests-"))
 

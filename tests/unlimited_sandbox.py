@@ -107,3 +107,16 @@ def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callab
         finally:
             stop.set()
         acted.result()
+
+
+def rotate_key(sandbox: Sandbox, store: Callable[[], object]) -> None:
+    """
+    Add an API key and revoke the old one.
+
+    :param sandbox: The sandbox.
+    :param store: Called in between, when the sandbox's connection has the new key.
+    """
+    old = sandbox.api_key
+    sandbox.control.add_api_key()
+    store()
+    sandbox.control.revoke_api_key(old)

@@ -1,5 +1,5 @@
 """
-How requests authenticate, and the lifetime of an access token.
+How requests authenticate, the lifetime of an access token, and the rotation of the API key.
 
 Each way is a :class:`requests.auth.AuthBase`: anything else is silently replaced by a ``.netrc`` entry for the host.
 """
@@ -13,18 +13,67 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from airflow_provider_360learning.api.types import JsonObject
-from airflow_provider_360learning.exceptions import UnexpectedResponseError
+from airflow_provider_360learning.exceptions import AuthenticationError, UnexpectedResponseError
+
+log = logging.getLogger(__name__)
 
 #: Maximum number of seconds before its end at which a token is renewed; a tenth of its lifetime if that is shorter.
 MAX_RENEWAL_LEAD = 60.0
 #: Lifetime of a token whose response does not state one, in seconds (documented).
 DEFAULT_LIFETIME = "3600"
+#: Number of keys and tokens that are kept: a response may quote one that was replaced while its request was being sent.
+MAX_KEPT = 4
+
+
+class ApiKey:
+    """
+    The current API key, shared by all threads of a client.
+
+    A key that the server does not accept may have been rotated. It is then read again, once per change: the first
+    thread that notices reads it, and the others wait.
+
+    :param value: The key to start with.
+    :param reread: Returns the key that is stored now; ``None`` if it cannot change.
+    """
+
+    def __init__(self, value: str, reread: Callable[[], str] | None = None) -> None:
+        self._reread = reread
+        self._lock = threading.Lock()
+        self._values = deque([value], maxlen=MAX_KEPT)
+
+    @property
+    def value(self) -> str:
+        """The current key."""
+        return self._values[-1]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The current key and its predecessors."""
+        return tuple(self._values)
+
+    def replace(self, rejected: str) -> bool:
+        """
+        Read the key again, unless another thread has replaced it already.
+
+        :param rejected: The key that the server did not accept.
+        :return: Whether the current key is another one.
+        :raises Learning360Error: if the key cannot be read, or belongs to another company now.
+        """
+        with self._lock:
+            if self._reread is not None and self.value == rejected:
+                stored = self._reread()
+                if stored == rejected:
+                    log.warning("360Learning does not accept the credentials, and the connection still has the same ones")
+                else:
+                    self._values.append(stored)
+                    log.info("The API key of the connection has changed; continuing with the new one")
+            return self.value != rejected
 
 
 class Auth(AuthBase):
@@ -44,10 +93,11 @@ class Auth(AuthBase):
 
     def renew(self, request: PreparedRequest) -> bool:
         """
-        Discard the credentials that the server did not accept.
+        Replace the credentials that the server did not accept.
 
         :param request: The request that was not accepted.
         :return: Whether to send the request again with new credentials.
+        :raises Learning360Error: if new credentials cannot be read.
         """
         return False
 
@@ -60,33 +110,48 @@ class ApiKeyInHeaders(Auth):
     :param api_key: API key.
     """
 
-    def __init__(self, company_id: str, api_key: str) -> None:
+    def __init__(self, company_id: str, api_key: ApiKey) -> None:
         self._company_id = company_id
         self._api_key = api_key
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the two headers."""
-        request.headers.update({"X-company-id": self._company_id, "X-apiKey": self._api_key})
+        request.headers.update({"X-company-id": self._company_id, "X-apiKey": self._api_key.value})
         return request
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The API key."""
-        return (self._api_key,)
+        """The API key and its predecessors."""
+        return self._api_key.secrets
+
+    def renew(self, request: PreparedRequest) -> bool:
+        """
+        Read the API key again, unless it was replaced since this request got it.
+
+        :param request: The request.
+        """
+        return self._api_key.replace(self._key_in(request))
+
+    def _key_in(self, request: PreparedRequest) -> str:
+        return str(request.headers["X-apiKey"])
 
 
 class ApiKeyInQuery(ApiKeyInHeaders):
     """The API key in the query, as ``company`` and ``apiKey``. Such a URL is never logged."""
 
-    def __init__(self, company_id: str, api_key: str) -> None:
+    def __init__(self, company_id: str, api_key: ApiKey) -> None:
         super().__init__(company_id, api_key)
         hide_keys_in_transport_logs()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the two parameters."""
         separator = "&" if "?" in (request.url or "") else "?"
-        request.url = f"{request.url}{separator}{urlencode({'company': self._company_id, 'apiKey': self._api_key})}"
+        credentials = urlencode({"company": self._company_id, "apiKey": self._api_key.value})
+        request.url = f"{request.url}{separator}{credentials}"
         return request
+
+    def _key_in(self, request: PreparedRequest) -> str:
+        return parse_qs(urlsplit(request.url or "").query)["apiKey"][-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +190,15 @@ class OAuth2Token(Auth):
 
     Threads that share it fetch one token, not one each.
 
-    :param fetch: Fetches the token endpoint's response.
-    :param api_key: The API key that the token is fetched with.
+    :param fetch: Fetches the token endpoint's response for an API key.
+    :param api_key: The API key that tokens are fetched with.
     :param on_token: Called with the value of each new token (to mask it in logs).
     """
 
     def __init__(
         self,
-        fetch: Callable[[], JsonObject],
-        api_key: str,
+        fetch: Callable[[str], JsonObject],
+        api_key: ApiKey,
         on_token: Callable[[str], None] = lambda value: None,
     ) -> None:
         self._fetch = fetch
@@ -141,8 +206,7 @@ class OAuth2Token(Auth):
         self._on_token = on_token
         self._lock = threading.Lock()
         self._token: Token | None = None
-        #: The last tokens: a response may still quote one that was replaced while its request was being sent.
-        self._values: deque[str] = deque(maxlen=4)
+        self._values: deque[str] = deque(maxlen=MAX_KEPT)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the ``Authorization`` header."""
@@ -151,8 +215,8 @@ class OAuth2Token(Auth):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The API key and the tokens."""
-        return (self._api_key, *self._values)
+        """The API key, the token, and their predecessors."""
+        return (*self._api_key.secrets, *self._values)
 
     def make_ready(self) -> None:
         """Fetch a token unless there is a valid one."""
@@ -168,16 +232,32 @@ class OAuth2Token(Auth):
         with self._lock:
             if token := self._valid_token():  # another thread fetched it while this one waited
                 return token
-            requested_at = time.monotonic()
-            token = Token.from_response(self._fetch(), requested_at)
+            token = self._fetch_token()
             self._on_token(token.value)
             self._values.append(token.value)
             self._token = token
             return token
 
+    def _fetch_token(self) -> Token:
+        """Fetch a token, with a new API key if the current one is not accepted."""
+        api_key = self._api_key.value
+        try:
+            return self._fetch_token_for(api_key)
+        except AuthenticationError as error:
+            is_about_key = error.status == 401  # any other status is about the company ID or the path
+            if not is_about_key or not self._api_key.replace(api_key):
+                raise
+        return self._fetch_token_for(self._api_key.value)
+
+    def _fetch_token_for(self, api_key: str) -> Token:
+        requested_at = time.monotonic()
+        return Token.from_response(self._fetch(api_key), requested_at)
+
     def renew(self, request: PreparedRequest) -> bool:
         """
         Discard the token of a request that was not accepted, unless another thread has renewed it already.
+
+        The next token is fetched with a new API key if the current one is not accepted, either.
 
         :param request: The request.
         """

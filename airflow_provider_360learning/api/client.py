@@ -18,7 +18,7 @@ from urllib.parse import quote, quote_plus
 import tenacity
 
 from airflow_provider_360learning.api import retry
-from airflow_provider_360learning.api.auth import ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
+from airflow_provider_360learning.api.auth import ApiKey, ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
 from airflow_provider_360learning.api.exchange import Exchange
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Usage
 from airflow_provider_360learning.api.spec import ApiSpec
@@ -40,6 +40,8 @@ class Client:
     :param max_attempts: Maximum number of times that a failing call is sent. With 1, a caller that polls (a sensor)
         decides alone when to retry.
     :param on_token: Called with each new token (to mask it in logs).
+    :param reread_api_key: Returns the API key that is stored now. Called when the server does not accept the one in use,
+        in the thread that sends; what it raises ends the call. ``None`` if the key cannot change.
     :param before_sending: Called before each request, after its wait. What it raises ends the call, and the
         reservation is released.
     """
@@ -53,6 +55,7 @@ class Client:
         user_agent: str = "airflow-provider-360learning",
         max_attempts: int = retry.MAX_ATTEMPTS,
         on_token: Callable[[str], None] = lambda value: None,
+        reread_api_key: Callable[[], str] | None = None,
         before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
@@ -69,7 +72,7 @@ class Client:
             ca_bundle=settings.ca_bundle,
             proxy=settings.proxy,
         )
-        self.auth = self._choose_auth(on_token)
+        self.auth = self._choose_auth(ApiKey(settings.api_key, reread_api_key), on_token)
 
     @property
     def usage(self) -> Usage:
@@ -139,7 +142,7 @@ class Client:
 
     async def acall(self, call: Call, executor: Executor) -> object:
         """
-        Make a call from an event loop: once, and once more if the token had to be renewed.
+        Make a call from an event loop: once, and once more if the credentials had to be renewed.
 
         :param call: The call.
         :param executor: Threads to send in.
@@ -149,7 +152,7 @@ class Client:
         try:
             return await exchange.aattempt(executor)
         except Learning360Error as error:
-            if not exchange.token_was_renewed_for(error):
+            if not exchange.credentials_were_renewed_for(error):
                 raise
         return await exchange.aattempt(executor)
 
@@ -164,23 +167,23 @@ class Client:
         :param text: The text.
         :param more: Further secrets.
         """
-        for secret in filter(None, {*self.auth.secrets, self.settings.api_key, *more}):
+        for secret in filter(None, {*self.auth.secrets, *more}):
             for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
                 text = text.replace(form, "***")
         return text
 
-    def _choose_auth(self, on_token: Callable[[str], None]) -> Auth:
-        company_id, api_key = self.settings.company_id, self.settings.api_key
+    def _choose_auth(self, api_key: ApiKey, on_token: Callable[[str], None]) -> Auth:
         if self.settings.auth == "oauth2":
             return OAuth2Token(self._fetch_token, api_key, on_token)
-        return (ApiKeyInQuery if self.settings.auth == "api_key_query" else ApiKeyInHeaders)(company_id, api_key)
+        place = ApiKeyInQuery if self.settings.auth == "api_key_query" else ApiKeyInHeaders
+        return place(self.settings.company_id, api_key)
 
-    def _fetch_token(self) -> JsonObject:
+    def _fetch_token(self, api_key: str) -> JsonObject:
         self.usage.tokens += 1
         body = {
             "grant_type": "client_credentials",
             "client_id": self.settings.company_id,
-            "client_secret": self.settings.api_key,
+            "client_secret": api_key,
         }
         return self.call(Call(self.spec.token_operation, body=body))  # type: ignore[no-any-return]
 

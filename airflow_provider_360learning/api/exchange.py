@@ -28,6 +28,7 @@ from airflow_provider_360learning.api.spec import ApiSpec, ReportedError
 from airflow_provider_360learning.api.transport import Transport
 from airflow_provider_360learning.api.types import Call, JsonValue, ReadableBody, Settings, WaitSteps
 from airflow_provider_360learning.exceptions import (
+    AuthenticationError,
     Learning360Error,
     RateLimitedError,
     TransportError,
@@ -155,17 +156,18 @@ class Exchange:
     def _send(self) -> object:
         self._rate_limiter.usage.requests += 1
         prepared = self._prepared
-        # A token that was accepted before may expire as well: only a new one that is rejected is not renewed again.
-        is_new_token, self._renewed_for = self._renewed_for is not None, None
+        # A token that was accepted before may expire as well: only new credentials that are rejected are not renewed.
+        are_new, self._renewed_for = self._renewed_for is not None, None
         try:
             with closing(self._client.transport.send(prepared, stream=self._call.read is not None)) as response:
                 return self._decode(response)
         except TransportError as error:
             self._raise(self._complete(error))
-        except Learning360Error as error:
-            is_rejected = error.code in self._client.spec.rejected_token_codes
-            if is_rejected and not is_new_token and self._auth.renew(prepared):
+        except AuthenticationError as error:
+            if not are_new and self._auth.renew(prepared):
                 self._renewed_for = error
+            self._raise(error)
+        except Learning360Error as error:
             self._raise(error)
 
     def _raise(self, error: Learning360Error) -> NoReturn:
@@ -191,16 +193,16 @@ class Exchange:
             # Not counted as a failure: the rate limiter backs off for all who share it.
             may_wait = self._client.max_attempts > 1 and time.monotonic() < self._deadline
             return retry.was_throttled(error) and may_wait
-        if self.token_was_renewed_for(error):
+        if self.credentials_were_renewed_for(error):
             return True
         if retry.is_failure(error):
             self._failures += 1
             return self._failures < self._client.max_attempts
         return False
 
-    def token_was_renewed_for(self, error: BaseException) -> bool:
+    def credentials_were_renewed_for(self, error: BaseException) -> bool:
         """
-        Return whether the token was renewed because of an error.
+        Return whether the token or the API key was renewed because of an error.
 
         :param error: The error.
         """
@@ -215,7 +217,7 @@ class Exchange:
         error = retry.error_of(state)
         self._rate_limiter.usage.retries += 1
         if error is self._renewed_for:
-            log.info("The access token is not accepted any more; retrying with a new one")
+            log.info("The access token or API key is not accepted any more; retrying with a new one")
         else:
             log.warning("Request failed: %s; retrying", error)
 

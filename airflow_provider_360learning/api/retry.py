@@ -75,7 +75,7 @@ def seconds_before_retry(state: tenacity.RetryCallState) -> float:
     """
     Return the seconds until the next attempt.
 
-    Zero after a 429 and after a new token: the rate limiter spaces the former, and the latter needs no wait.
+    Zero after a 429 and after new credentials: the rate limiter spaces the former, and the latter need no wait.
     """
     error = error_of(state)
     if isinstance(error, RateLimitedError | AuthenticationError):

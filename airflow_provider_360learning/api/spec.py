@@ -140,7 +140,6 @@ class ApiSpec:
     :param encode_query: Encodes query parameters.
     :param parse_error: Reads the error that a response reports, from operation, HTTP status and decoded body
         (``None`` if it is empty or not JSON). Returns ``None`` if a success status reports no error.
-    :param rejected_token_codes: Error codes after which a new access token is fetched.
     :param headers: Headers of every request.
     """
 
@@ -152,7 +151,6 @@ class ApiSpec:
     encode_form: Callable[[JsonObject], dict[str, str]]
     encode_query: Callable[[JsonObject], dict[str, str]]
     parse_error: Callable[[str, int, JsonValue], ReportedError | None]
-    rejected_token_codes: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

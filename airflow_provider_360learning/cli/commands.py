@@ -10,16 +10,37 @@ from typing import NamedTuple
 
 def sandbox(args: argparse.Namespace) -> None:
     """
-    Serve the sandbox until interrupted.
+    Serve the sandbox until interrupted, or change the API keys of one that is running.
 
-    :param args: ``host``, ``port``, ``port_file``, ``seed`` and ``settings``.
+    :param args: ``host``, ``port``, ``port_file``, ``seed`` and ``settings``; or ``host``, ``port``, ``add_api_key``
+        and ``revoke_api_key``.
     """
+    if args.add_api_key or args.revoke_api_key:
+        _change_api_keys(args)
+        return
     try:
         from airflow_provider_360learning.sandbox.server import serve
 
         serve(args.host, args.port, args.settings, args.seed, args.port_file)
     except (ImportError, OSError, ValueError) as error:
         raise SystemExit(f"Sandbox not started: {error}") from None
+
+
+def _change_api_keys(args: argparse.Namespace) -> None:
+    from airflow_provider_360learning.sandbox.control import SandboxControl
+
+    url = f"http://{args.host}:{args.port}"
+    control = SandboxControl(url)
+    try:
+        if args.add_api_key:
+            print(f"New API key: {control.add_api_key()}")
+        if args.revoke_api_key:
+            control.revoke_api_key(args.revoke_api_key)
+            print("The API key is revoked.")
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(f"No sandbox responds at {url} ({error}); start it, or name its --port") from None
 
 
 def pool(_: argparse.Namespace) -> None:

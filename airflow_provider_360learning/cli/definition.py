@@ -71,6 +71,14 @@ COMMANDS = (
                 "--settings",
                 {"type": json.loads, "default": {}, "metavar": "JSON", "help": "Settings to change"},
             ),
+            Option(
+                "--add-api-key",
+                {
+                    "action": "store_true",
+                    "help": "Add an API key to the sandbox that runs at this host and port, print it, and exit",
+                },
+            ),
+            Option("--revoke-api-key", {"metavar": "KEY", "help": "Revoke an API key of that sandbox, and exit"}),
         ),
     ),
     Command(

@@ -18,6 +18,7 @@ from airflow_provider_360learning.api.types import AuthMethod, Settings
 from airflow_provider_360learning.api.versions import VERSIONS, ApiVersion
 from airflow_provider_360learning.connections.base import ConnectionModel, parse_existing_path, parse_seconds
 from airflow_provider_360learning.connections.form import EU_BASE_URL, EXTRA_FIELDS, LABELS, default_of
+from airflow_provider_360learning.exceptions import InvalidConnectionError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -204,6 +205,23 @@ class Learning360Connection(ConnectionModel):
             ca_bundle=self.ca_bundle,
             proxy=self.proxy.get_secret_value() if self.proxy else None,
         )
+
+    def check_same_company(self, earlier: Learning360Connection, conn_id: str) -> None:
+        """
+        Refuse a connection that leads to other data than it did before.
+
+        :param earlier: The connection as it was read before.
+        :param conn_id: Its id.
+        :raises InvalidConnectionError: naming the field that has changed.
+        """
+        for name in ("base_url", "company_id", "api_version"):
+            if getattr(self, name) != getattr(earlier, name):
+                field = type(self).model_fields[name].alias or name
+                raise InvalidConnectionError(
+                    f"Connection {conn_id!r}, field {field} ({LABELS.get(field, name)}): has changed since this work "
+                    "started, and work that started in one company does not continue in another; clear the task to "
+                    "start it with the connection as it is now"
+                )
 
 
 def _is_proxy(url: str) -> bool:

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
@@ -19,7 +20,12 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.retry import MAX_ATTEMPTS
 from airflow_provider_360learning.connections import form
 from airflow_provider_360learning.connections.learning360 import Learning360Connection
-from airflow_provider_360learning.exceptions import Learning360Error, NotFoundError, RateLimitedError
+from airflow_provider_360learning.exceptions import (
+    Learning360Error,
+    NotFoundError,
+    RateLimitedError,
+    UnreadableConnectionError,
+)
 from airflow_provider_360learning.hooks.rate_limiter import ConnectionGetter, build_rate_limiter, get_connection
 from airflow_provider_360learning.supervision import exit_if_orphaned, is_supervised
 
@@ -31,10 +37,12 @@ log = logging.getLogger(__name__)
 
 #: Maximum number of seconds that the connection test waits for the rate limits.
 MAX_WAIT_OF_TEST = 10.0
+#: Maximum number of seconds that a thread waits until the event loop has read a connection.
+MAX_CONNECTION_WAIT = 30.0
 #: An email address that no user can have: ``.invalid`` is reserved for that (RFC 2606).
 UNUSED_MAIL = "connection-test@unused.invalid"
 
-# Shared by the triggers of this process, by all settings of a connection.
+# Shared by the triggers of an event loop, by all fields of a connection but the API key, which can be rotated.
 _shared_apis: dict[Hashable, LearningApi] = {}
 _sharing = threading.Lock()
 
@@ -119,10 +127,14 @@ class Learning360Hook(BaseHook):
 
         def get_connection(conn_id: str) -> tuple[Connection, object]:
             # Called in a thread of the executor, but on both lines only the loop can request a connection from Airflow.
-            return asyncio.run_coroutine_threadsafe(_get_async_connection(conn_id), loop).result()
+            reading = asyncio.run_coroutine_threadsafe(_get_async_connection(conn_id), loop)
+            try:
+                return reading.result(MAX_CONNECTION_WAIT)  # a loop that has ended would never read it
+            finally:
+                reading.cancel()
 
         connection = Learning360Connection.read(*await _get_async_connection(self.learning360_conn_id))
-        return await loop.run_in_executor(executor, self._shared_api, connection, get_connection)
+        return await loop.run_in_executor(executor, self._shared_api, loop, connection, get_connection)
 
     @contextmanager
     def log_api_usage(self) -> Iterator[None]:
@@ -156,9 +168,13 @@ class Learning360Hook(BaseHook):
             return False, f"The test failed ({type(error).__name__}); see the log of the api-server"
         return False, "The host found a user who cannot exist: check that the Base URL is that of 360Learning"
 
-    def _shared_api(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> LearningApi:
+    def _shared_api(
+        self, loop: asyncio.AbstractEventLoop, connection: Learning360Connection, get_connection: ConnectionGetter
+    ) -> LearningApi:
         key = (
-            connection.settings,
+            loop,
+            self.learning360_conn_id,
+            replace(connection.settings, api_key=""),
             connection.api_version,
             frozenset(connection.limits.items()),
             self._max_attempts,
@@ -186,9 +202,33 @@ class Learning360Hook(BaseHook):
             user_agent=f"airflow-provider-360learning/{__version__}",
             max_attempts=self._max_attempts,
             on_token=mask_secret,
+            reread_api_key=partial(self._reread_api_key, connection, get_connection),
             before_sending=before_sending,
         )
         return connection.version.adapter(client)
+
+    def _reread_api_key(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> str:
+        """
+        Return the API key that the connection has now.
+
+        :param connection: The connection as it was read first.
+        :param get_connection: Returns it as it is now.
+        :raises UnreadableConnectionError: if Airflow does not return it.
+        :raises InvalidConnectionError: if it is invalid now, or leads to other data.
+        """
+        try:
+            found = get_connection(self.learning360_conn_id)
+        except Exception as error:  # each Airflow line and secrets backend has its own; texts may contain secrets
+            raise UnreadableConnectionError(
+                f"360Learning no longer accepts the API key, and connection {self.learning360_conn_id!r} cannot be "
+                f"read again ({type(error).__name__}). A later attempt reads it: an API server of Airflow that cannot "
+                "be reached looks like a connection that is not defined"
+            ) from None
+        current = Learning360Connection.read(*found)
+        current.check_same_company(connection, self.learning360_conn_id)
+        api_key = current.settings.api_key
+        mask_secret(api_key)
+        return api_key
 
 
 async def _get_async_connection(conn_id: str) -> tuple[Connection, object]:

@@ -16,12 +16,13 @@ from airflow_provider_360learning.exceptions import (
     NotFoundError,
     OutcomeUnknownError,
     RateLimitedError,
+    UnreadableConnectionError,
 )
 from airflow_provider_360learning.rows.results import FAILED, REFUSED, UNKNOWN, Result
 from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
 
 #: Errors that any other row would meet, too: they end the attempt, and the next one resumes.
-ENDS_ATTEMPT = (AuthenticationError, InvalidConnectionError, RateLimitedError)
+ENDS_ATTEMPT = (AuthenticationError, InvalidConnectionError, UnreadableConnectionError, RateLimitedError)
 
 
 class RowWriter(Protocol):

@@ -206,7 +206,7 @@ class Api:
             body=incoming.fields,
             user=incoming.user,
         )
-        return company.journal.add(entry.without_secrets(company.api_key))
+        return company.journal.add(entry.without_secrets(*company.api_keys.issued))
 
     def _refuse(self, incoming: _Incoming, excess: Excess) -> Response:
         retry_after = {

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, HTTPException
 from pydantic import ValidationError
 
+from airflow_provider_360learning.sandbox.api_keys import ApiKeys
 from airflow_provider_360learning.sandbox.clock import Clock
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, Seed, seed_state
 from airflow_provider_360learning.sandbox.faults import Fault, Faults
@@ -46,7 +47,6 @@ class Company:
     """
 
     id = COMPANY_ID
-    api_key = API_KEY
 
     def __init__(self, settings: Settings, seed: Seed, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._initial_settings = settings
@@ -54,9 +54,10 @@ class Company:
         self.reset(seed)
 
     def reset(self, seed: Seed) -> None:
-        """Start over: initial settings, seeded state, current time; no tokens, arrivals, faults, journal entries."""
+        """Start over: initial settings, API key and state, current time; no tokens, arrivals, faults, journal entries."""
         self.settings = self._initial_settings
         self.clock = Clock()
+        self.api_keys = ApiKeys(API_KEY)
         self.tokens = Tokens()
         self.windows = Windows()
         self.faults = Faults()
@@ -119,6 +120,17 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
     @router.delete("/faults", status_code=204)
     async def clear_faults() -> None:
         company.faults.clear()
+
+    @router.post("/api-keys")
+    async def add_api_key() -> str:
+        return company.api_keys.add()
+
+    @router.post("/api-keys/revoked", status_code=204)
+    async def revoke_api_key(api_key: Annotated[str, Body(embed=True)]) -> None:
+        try:
+            company.api_keys.revoke(api_key)
+        except KeyError:
+            raise HTTPException(404, "This is not a valid API key of the company.") from None
 
     @router.delete("/tokens", status_code=204)
     async def revoke_tokens() -> None:

@@ -75,6 +75,15 @@ class SandboxControl:
         """Remove all faults that have not happened yet."""
         self._call("DELETE", "/faults")
 
+    def add_api_key(self) -> str:
+        """Issue a new API key, which is valid besides the others, and return it."""
+        api_key: str = self._call("POST", "/api-keys")
+        return api_key
+
+    def revoke_api_key(self, api_key: str) -> None:
+        """Make an API key invalid, and its tokens as well, unless the setting ``tokens_outlive_keys`` is on."""
+        self._call("POST", "/api-keys/revoked", {"api_key": api_key})
+
     def revoke_tokens(self) -> None:
         """Make all tokens issued so far invalid."""
         self._call("DELETE", "/tokens")

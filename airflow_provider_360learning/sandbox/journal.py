@@ -50,13 +50,13 @@ class Entry:
     user: str | None = None
     fault: str | None = None
 
-    def without_secrets(self, secret: str) -> Entry:
+    def without_secrets(self, *secrets: str) -> Entry:
         """
         Return this entry with masked values of secret keys.
 
-        :param secret: a text that is masked wherever it occurs.
+        :param secrets: texts that are masked wherever they occur.
         """
-        masked = {each.name: _masked(getattr(self, each.name), secret) for each in fields(self)}
+        masked = {each.name: _masked(getattr(self, each.name), secrets) for each in fields(self)}
         return Entry(**masked)  # type: ignore[arg-type]  # masking keeps the types
 
 
@@ -91,12 +91,15 @@ class Journal:
         return [asdict(entry) for entry in self._entries[first:]]
 
 
-def _masked(value: object, secret: str) -> object:
+def _masked(value: object, secrets: tuple[str, ...]) -> object:
     if isinstance(value, dict):
         return {
-            _masked(key, secret): MASK if str(key).lower() in SECRET_KEYS else _masked(item, secret)
+            _masked(key, secrets): MASK if str(key).lower() in SECRET_KEYS else _masked(item, secrets)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_masked(item, secret) for item in value]
-    return value.replace(secret, MASK) if isinstance(value, str) else value
+        return [_masked(item, secrets) for item in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+    return value

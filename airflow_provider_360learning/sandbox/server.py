@@ -112,8 +112,8 @@ class Sandbox:
 
     @property
     def api_key(self) -> str:
-        """The company's API key: the password."""
-        return self._company.api_key
+        """The newest API key of the company: the password."""
+        return self._company.api_keys.issued[-1]
 
     def connection(self, **extra: object) -> dict[str, object]:
         """

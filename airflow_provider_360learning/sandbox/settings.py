@@ -65,6 +65,9 @@ class Settings(BaseModel):
         "documented",
     )
     token_life: float = _setting(3600, "Seconds until a token expires, on the sandbox's clock.", "documented", gt=0)
+    tokens_outlive_keys: bool = _setting(
+        False, "Whether a token stays valid until it expires although its API key was revoked.", "assumed"
+    )
 
     # Users
 

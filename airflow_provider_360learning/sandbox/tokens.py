@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Collection
 
 
 class Tokens:
@@ -19,24 +20,34 @@ class Tokens:
         """Invalidate all tokens, which then have an ``invalid signature`` (assumption)."""
         self._secret = secrets.token_bytes(32)
 
-    def issue(self, company: str, now: float, life: float) -> str:
+    def issue(self, company: str, key: int, now: float, life: float) -> str:
         """
         Return a new token.
 
         :param company: id of the company.
+        :param key: number of the API key that it is issued for.
         :param now: time of issue.
         :param life: seconds until it expires.
         """
-        claims = {"company": company, "iat": now, "exp": now + life, "jti": secrets.token_hex(8)}
+        claims = {"company": company, "key": key, "iat": now, "exp": now + life, "jti": secrets.token_hex(8)}
         unsigned = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(claims)}"
         return f"{unsigned}.{self._signature(unsigned)}"
 
-    def problem(self, token: str, now: float) -> str | None:
-        """Return why a token is invalid, in the documented words; ``None`` if it is valid."""
+    def problem(self, token: str, now: float, revoked: Collection[int]) -> str | None:
+        """
+        Return why a token is invalid, in the documented words; ``None`` if it is valid.
+
+        :param token: the token.
+        :param now: the current time.
+        :param revoked: numbers of API keys whose tokens have an ``invalid signature`` (assumption).
+        """
         unsigned, _, signature = token.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(unsigned).encode()):
             return "invalid signature"
-        return "jwt expired" if now >= _decode(unsigned.split(".")[1])["exp"] else None
+        claims = _decode(unsigned.split(".")[1])
+        if claims["key"] in revoked:
+            return "invalid signature"
+        return "jwt expired" if now >= claims["exp"] else None
 
     def _signature(self, unsigned: str) -> str:
         return _text(hmac.digest(self._secret, unsigned.encode(), hashlib.sha256))

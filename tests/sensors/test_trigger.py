@@ -114,11 +114,11 @@ def test_polls_are_one_interval_apart_whatever_the_response(sandbox, session_id,
 
 @pytest.mark.realtime
 def test_the_interval_starts_with_the_response(sandbox, session_id, with_tokens):
-    """The first token takes 0.5 s, so the first request is late; the second one ends the wait."""
+    """The first token takes 0.5 s, so the first request is late; the second one, rejected with every token, ends it."""
     sandbox.control.add_fault("generateToken", kind="delay", seconds=0.5)
     sandbox.control.add_fault(POLL, **REFUSAL, after=1)
     assert event_of(make_trigger(session_id, poke_interval=0.6), run=asyncio.run)["status"] == "error"
-    first, second = arrivals(sandbox)
+    first, second, *_ = arrivals(sandbox)
     assert second - first >= 0.6
 
 
@@ -282,11 +282,10 @@ def test_waits_with_the_same_connection_share_one_token(sandbox, session_id, enr
         await all_events_of(make_distinct_trigger(session_id, number) for number in range(count))
 
     run(wait_all(9))
-    run(wait_all(2))
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, connect_timeout=5))
     run(wait_all(2))
     sent = operations(sandbox)
-    assert (sent.count("generateToken"), sent.count(POLL)) == (2, 13)
+    assert (sent.count("generateToken"), sent.count(POLL)) == (2, 11)
 
 
 def test_waits_that_start_together_read_the_connection_once(sandbox, session_id, enroll, monkeypatch):

@@ -19,7 +19,7 @@ from airflow_provider_360learning.api.spec import (
     WindowLimit,
 )
 from airflow_provider_360learning.api.v1.encoding import encode_form, encode_query
-from airflow_provider_360learning.api.v1.errors import GENERATE_TOKEN, INVALID_TOKEN, parse_error
+from airflow_provider_360learning.api.v1.errors import GENERATE_TOKEN, parse_error
 
 COMPANY_READS = WindowLimit("company_reads", 50)
 COMPANY_WRITES = WindowLimit("company_writes", 5)
@@ -175,5 +175,4 @@ API_V1 = ApiSpec(
     encode_form=encode_form,
     encode_query=encode_query,
     parse_error=parse_error,
-    rejected_token_codes=frozenset({INVALID_TOKEN}),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
@@ -41,10 +40,11 @@ def generate_token(call: Call) -> Response:
         raise ApiError(400, "unsupported_grant_type")
     if client_id != company.id:
         raise ApiError(400, "invalid_request")
-    if not hmac.compare_digest(str(key).encode(), company.api_key.encode()):
+    number = company.api_keys.number_of(str(key))
+    if number is None:
         raise ApiError(401, "invalid_client")
     life = call.settings.token_life
-    token = company.tokens.issue(company.id, call.now, life)
+    token = company.tokens.issue(company.id, number, call.now, life)
     # The lifetime is documented as a string.
     return Response({"token_type": "Bearer", "access_token": token, "expires_in": f"{life:g}"})
 
@@ -58,7 +58,8 @@ def authenticate(company: Company, headers: Mapping[str, str], query: Mapping[st
     """
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        if problem := company.tokens.problem(token.strip(), company.clock.now()):
+        revoked: Collection[int] = () if company.settings.tokens_outlive_keys else company.api_keys.revoked
+        if problem := company.tokens.problem(token.strip(), company.clock.now(), revoked):
             raise ApiError(401, "invalid_token", problem)
         return "token"
     if "x-company-id" in headers or "x-apikey" in headers:
@@ -73,7 +74,7 @@ def _check_key(company: Company, company_id: str | None, api_key: str | None) ->
         raise ApiError(401, "missing_company_id")
     if company_id != company.id:
         raise ApiError(401, "invalid_company_id")
-    if not hmac.compare_digest((api_key or "").encode(), company.api_key.encode()):
+    if company.api_keys.number_of(api_key or "") is None:
         raise ApiError(401, "invalid_api_key")
 
 
