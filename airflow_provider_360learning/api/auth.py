@@ -46,6 +46,7 @@ class ApiKey:
         self._reread = reread
         self._lock = threading.Lock()
         self._values = deque([value], maxlen=MAX_KEPT)
+        self._last_read: str | None = None
 
     @property
     def value(self) -> str:
@@ -67,13 +68,16 @@ class ApiKey:
         """
         with self._lock:
             if self._reread is not None and self.value == rejected:
-                stored = self._reread()
-                if stored == rejected:
-                    log.warning("360Learning does not accept the credentials, and the connection still has the same ones")
-                else:
-                    self._values.append(stored)
-                    log.info("The API key of the connection has changed; continuing with the new one")
+                self._update(self._reread())
             return self.value != rejected
+
+    def _update(self, stored: str) -> None:
+        is_news, self._last_read = stored != self._last_read, stored  # many threads may find out the same
+        if stored != self.value:
+            self._values.append(stored)
+            log.info("The API key of the connection has changed; continuing with the new one")
+        elif is_news:
+            log.warning("360Learning does not accept the credentials, and the connection still has the same ones")
 
 
 class Auth(AuthBase):

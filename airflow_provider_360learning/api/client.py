@@ -40,8 +40,8 @@ class Client:
     :param max_attempts: Maximum number of times that a failing call is sent. With 1, a caller that polls (a sensor)
         decides alone when to retry.
     :param on_token: Called with each new token (to mask it in logs).
-    :param reread_api_key: Returns the API key that is stored now. Called when the server does not accept the one in use,
-        in the thread that sends; what it raises ends the call. ``None`` if the key cannot change.
+    :param reread_api_key: Returns the API key that is stored now. Called in the thread that sends, when the server does
+        not accept the current key; what it raises ends the call. ``None`` if the key cannot change.
     :param before_sending: Called before each request, after its wait. What it raises ends the call, and the
         reservation is released.
     """

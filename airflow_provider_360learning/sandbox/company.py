@@ -54,7 +54,7 @@ class Company:
         self.reset(seed)
 
     def reset(self, seed: Seed) -> None:
-        """Start over: initial settings, API key and state, current time; no tokens, arrivals, faults, journal entries."""
+        """Start over: initial settings, key and state, current time; no tokens, arrivals, faults, journal entries."""
         self.settings = self._initial_settings
         self.clock = Clock()
         self.api_keys = ApiKeys(API_KEY)

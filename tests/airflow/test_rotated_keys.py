@@ -91,7 +91,9 @@ def test_no_task_fails_and_nothing_is_done_twice(stack, company, store, tmp_path
     assert tasks()["bulk"]["try_number"] == tasks()["export"]["try_number"] == 1
 
     journal = company.control.journal()
-    created = Counter(entry["user"] for entry in journal if entry["operation"] == "createOrInviteUser" and entry["done"])
+    created = Counter(
+        entry["user"] for entry in journal if entry["operation"] == "createOrInviteUser" and entry["done"]
+    )
     assert created == {f"person{number}@acme.test": 1 for number in range(500)}
     assert stack.xcom("rotated_keys", run_id, "bulk")["outcomes"] == {"created": 500}
     exported = [row["attempt_id"] for _, _, row, _ in read(str(tmp_path / "attempts.jsonl"))]

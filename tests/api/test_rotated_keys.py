@@ -169,7 +169,7 @@ def test_a_new_key_that_is_not_accepted_either_is_a_permanent_error(make_rotatab
 
 @every_method
 def test_keys_that_change_with_every_read_end_the_call(make_api, sent, auth):
-    keys = (f"{number:032}" for number in range(100))
+    keys = (f"{number:032}" for number in range(1, 100))
     api = make_api(auth=auth, api_key="0" * 32, client={"reread_api_key": lambda: next(keys)})
     with pytest.raises(AuthenticationError):
         api.list_groups()
@@ -207,7 +207,9 @@ def test_hides_the_old_and_the_new_key(make_api, caplog, auth):
     def respond(request):
         received = f"{request.target} {request.headers} {request.body!r}"
         if secrets_in(received, [old]):
-            return Response({"error": "invalid_client" if request.target.endswith("/token") else "invalid_api_key"}, 401)
+            return Response(
+                {"error": "invalid_client" if request.target.endswith("/token") else "invalid_api_key"}, 401
+            )
         if request.target.endswith("/token"):
             return Response({"access_token": token, "expires_in": "3600"})
         return Response({"error": f"{old} {received}"}, 400)

@@ -38,8 +38,8 @@ def fetch_token(new_client):
 def command(sandbox, capsys):
     """Return a function that runs ``sandbox`` for the running sandbox with options, and returns what it prints."""
 
-    def run(*options, port=sandbox.url.rpartition(":")[2]):
-        main(["sandbox", "--port", str(port), *options])
+    def run(*options, url=sandbox.url):
+        main(["sandbox", "--port", url.rpartition(":")[2], *options])
         return capsys.readouterr().out
 
     return run
@@ -55,9 +55,7 @@ def test_keys_are_valid_side_by_side_until_they_are_revoked(sandbox, status_of, 
 
 
 @pytest.mark.parametrize("outlive", [False, True])
-def test_tokens_of_a_revoked_key_are_invalid_unless_a_setting_says_otherwise(
-    sandbox, new_client, fetch_token, outlive
-):
+def test_tokens_of_a_revoked_key_are_invalid_unless_a_setting_says_otherwise(sandbox, new_client, fetch_token, outlive):
     sandbox.control.settings(tokens_outlive_keys=outlive)
     new = sandbox.control.add_api_key()
     tokens = [fetch_token(key).json()["access_token"] for key in (API_KEY, new)]
@@ -119,6 +117,6 @@ def test_the_command_adds_a_key_before_it_revokes_another(command, status_of):
 def test_the_command_reports_what_it_cannot_do_in_one_message(command):
     with pytest.raises(SystemExit, match="not a valid API key"):
         command("--revoke-api-key", "unheard-of")
-    port = unused_port()
-    with pytest.raises(SystemExit, match=f"No sandbox responds at http://127.0.0.1:{port} "):
-        command("--add-api-key", port=port)
+    url = f"http://127.0.0.1:{unused_port()}"
+    with pytest.raises(SystemExit, match=f"No sandbox responds at {url} "):
+        command("--add-api-key", url=url)
