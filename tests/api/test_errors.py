@@ -27,6 +27,7 @@ from airflow_provider_360learning.exceptions import (
     ServerError,
     TransportError,
     UnexpectedResponseError,
+    UnreadableConnectionError,
 )
 from tests.api.support import Response, TinyServer
 
@@ -146,6 +147,7 @@ def test_marks_errors_as_transient_that_a_later_try_may_not_meet():
         TransportError,
         UnexpectedResponseError,
         OutcomeUnknownError,
+        UnreadableConnectionError,
     }
     assert issubclass(InvalidRequestError, ValueError)
     assert issubclass(NotAvailableError, InvalidRequestError)
