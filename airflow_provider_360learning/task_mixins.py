@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 # Importing `supervision` records the supervisor of this process, which is wanted as early as possible.
 from airflow_provider_360learning import config, supervision  # noqa: F401
@@ -46,6 +46,25 @@ class SharedPoolMixin:
             named = [default["pool"] for default in defaults if default.get("pool")]
             partial.kwargs["pool"] = named[-1] if named else cls.default_pool()
         return partial
+
+
+class RequiredPairsMixin:
+    """Refuse a task without an id when the DAG is parsed, although a name may be given instead."""
+
+    #: Pairs of arguments of which one must be given.
+    required_pairs: ClassVar[tuple[tuple[str, str], ...]] = ()
+    task_id: str
+
+    def _check_required_pairs(self, values: Mapping[str, object]) -> None:
+        """
+        Check the arguments of ``__init__``.
+
+        :param values: Its ``locals()``; a pair of another class is not among them.
+        :raises AirflowException: if neither argument of a pair is given.
+        """
+        for pair in self.required_pairs:
+            if all(name in values and (values[name] is None or values[name] == ()) for name in pair):
+                raise AirflowException(f"{type(self).__name__} {self.task_id!r}: missing argument {' or '.join(pair)}")
 
 
 class ExitOnKillMixin:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
-from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.completion import course, path_session
@@ -96,7 +96,7 @@ def columns(model: type[ActionArguments], heading: str = "Column") -> str:
         (
             (
                 f"`{name}`",
-                "yes" if field.is_required() else "",
+                _is_required(model, name),
                 "" if field.is_required() or field.default in (None, ()) else f"`{json.dumps(field.default)}`",
                 ", ".join(_type_names(hints[name])),
                 field.description or "",
@@ -104,6 +104,15 @@ def columns(model: type[ActionArguments], heading: str = "Column") -> str:
             for name, field in model.model_fields.items()
         ),
     )
+
+
+def _is_required(model: type[ActionArguments], name: str) -> str:
+    """Return whether a field is required, or the one that may be given instead."""
+    if model.model_fields[name].is_required():
+        return "yes"
+    alternative = model.alternatives.get(name)
+    pair = model.names.get(name) or model.names.get(alternative or "")
+    return f"or `{alternative}`" if pair and pair.is_required else ""
 
 
 def columns_of_all_actions() -> str:
@@ -357,6 +366,9 @@ def _cell(text: str) -> str:
 
 
 def _type_names(hint: Any) -> Iterator[str]:
+    if any(isinstance(one, NameOf) for one in getattr(hint, "__metadata__", ())):
+        yield "list of names" if hint.__origin__ == Sequence[str] else "name"
+        return
     for name, type_name in TYPE_NAMES.items():
         if hint == getattr(fields, name, None) or hint == getattr(path_session, name, None):
             yield type_name

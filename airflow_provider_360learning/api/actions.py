@@ -3,7 +3,7 @@ How an action is written once and run in two ways.
 
 An action is a generator method that takes one model of arguments, yields :class:`~.client.Call` objects and is sent
 their responses. Calling it with the fields of the model runs it in the calling thread; ``arun`` runs it on an event
-loop; another action goes through its ``steps``.
+loop; another action goes through its ``steps``. Names in the place of ids are resolved before the generator begins.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
+from airflow_provider_360learning.api.names import Names
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
@@ -73,6 +74,7 @@ class HasClient(Protocol):
     """An adapter of some API version, which has the client that makes its calls."""
 
     client: Client
+    names: Names
 
 
 class BoundAction(Generic[P, R_co]):
@@ -137,7 +139,13 @@ class BoundAction(Generic[P, R_co]):
             self._action.check(arguments)
 
     def _steps_of(self, arguments: ActionArguments) -> ActionSteps[R_co]:
-        return self._action.function(self._adapter, arguments)
+        names = self._adapter.names
+        if arguments.given_names():
+            arguments = yield from names.resolved(arguments)
+        try:
+            return (yield from self._action.function(self._adapter, arguments))
+        finally:
+            names.forget_after(self.name)
 
 
 class Action(Generic[P, R_co]):
@@ -202,6 +210,8 @@ class ApiAdapter:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        #: What names in the place of ids stand for.
+        self.names = Names(self)
 
     @cached_property
     def actions(self) -> dict[str, BoundAction[..., object]]:

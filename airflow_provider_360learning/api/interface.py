@@ -48,6 +48,7 @@ from airflow_provider_360learning.api.models.users import (
     ListUsers,
     UpdateUser,
 )
+from airflow_provider_360learning.api.names import Names
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourses,
@@ -86,10 +87,13 @@ class LearningApi(ReadsCourseAttempts, Protocol):
 
     Each takes the fields of its model as keyword arguments, and raises :class:`InvalidRequestError` for invalid ones,
     or :class:`NotAvailableError` for ones that only another version supports, before anything is sent. ``user`` is
-    always an email address or an id.
+    always an email address or an id. Groups, paths, sessions and courses are given by their ids or by their names; a
+    name that does not stand for exactly one object is invalid.
     """
 
     client: Client
+    #: What names in the place of ids stand for; each kind of object is listed once, when it is first needed.
+    names: Names
 
     @property
     def capabilities(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 from pydantic import Field
 
-from airflow_provider_360learning.api.models.fields import Id, Percent, Timestamp, User
+from airflow_provider_360learning.api.models.fields import COURSE, CourseName, Id, Percent, Timestamp, User, id_or_name
 from airflow_provider_360learning.api.models.parsers import parse_timestamp
 from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
 
@@ -35,7 +35,8 @@ class CourseCompletion(CompletionCondition):
 
     subject: ClassVar[str] = "course"
 
-    course_id: Id = Field(description="Id of the course.")
+    course_id: Id = id_or_name("Id of the course.")
+    course: CourseName = COURSE
     user: User = Field(description="Email address or id of the user.")
     since: Timestamp | None = Field(default=None, description="Completions before this time do not count.")
     min_score: Percent | None = Field(default=None, description="Minimum score, 0 to 100.")

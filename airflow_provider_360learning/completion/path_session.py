@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_360learning.api.models.base import Problem
-from airflow_provider_360learning.api.models.fields import Id
+from airflow_provider_360learning.api.models.fields import PATH, PATH_ID, SESSION, Id, PathName, SessionName, id_or_name
 from airflow_provider_360learning.api.models.parsers import invalid, parse_integer, parse_number, parse_users, problem
 from airflow_provider_360learning.completion.condition import MAX_PENDING, CompletionCondition, CompletionStatus
 
@@ -77,8 +77,10 @@ class PathSessionCompletion(CompletionCondition):
 
     subject: ClassVar[str] = "path_session"
 
-    session_id: Id = Field(description="Id of the session.")
-    path_id: Id | None = Field(default=None, description="Id of the path. API v2 will require it.")
+    session_id: Id = id_or_name("Id of the session.")
+    session: SessionName = SESSION
+    path_id: Id | None = PATH_ID
+    path: PathName = PATH
     users: Annotated[Sequence[str], PlainValidator(parse_filled_users)] | None = Field(
         default=None, description="Email addresses and ids to wait for; by default all enrolled users."
     )

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
-from airflow_provider_360learning.task_mixins import ExitOnKillMixin, SharedPoolMixin, fail_on_permanent_error
+from airflow_provider_360learning.task_mixins import (
+    ExitOnKillMixin,
+    RequiredPairsMixin,
+    SharedPoolMixin,
+    fail_on_permanent_error,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 
-class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
+class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, BaseOperator):
     """
     Run one action of :attr:`Learning360Hook.api` with the operator's arguments, all of them templated.
 
@@ -60,7 +65,12 @@ class Learning360BaseOperator(ExitOnKillMixin, SharedPoolMixin, BaseOperator):
         self.learning360_conn_id = learning360_conn_id
 
     def _assign_arguments(self, values: Mapping[str, object]) -> None:
-        """Set the arguments of ``__init__`` (its ``locals()``) as attributes, which Airflow templates."""
+        """
+        Set the arguments of ``__init__`` (its ``locals()``) as attributes, which Airflow templates.
+
+        :raises AirflowException: if neither argument of a pair is given.
+        """
+        self._check_required_pairs(values)
         for name in values.keys() & set(self.arguments):
             setattr(self, name, values[name])
 

@@ -179,12 +179,34 @@ class Learning360BulkOperator(Learning360RowsOperator):
     :param action: Name of the action, e.g. ``create_user``.
     :param defaults: Arguments for rows that do not have them, e.g. ``{"mode": "create_active"}``, as an object or its
         JSON text.
+    :param create_groups: Whether to create groups whose names do not exist, each once and before the first row is sent,
+        under the given parent (``create_user``, ``add_user_to_group``).
+    :param parent_group_id: Id of the parent of new groups; among groups of one name, a child of it is meant.
+    :param parent_group: Name of that parent instead of ``parent_group_id``.
     """
 
     defaults: Mapping[str, Any] | None
+    create_groups: bool
+    parent_group_id: str | None
+    parent_group: str | None
 
-    def __init__(self, *, action: str, defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        action: str,
+        defaults: Mapping[str, Any] | None = None,
+        create_groups: bool = False,
+        parent_group_id: str | None = None,
+        parent_group: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        has_parent = parent_group_id is not None or parent_group is not None
+        if has_parent != bool(create_groups):
+            raise AirflowException(
+                f"{type(self).__name__} {self.task_id!r}: create_groups and parent_group (or parent_group_id) belong "
+                "together: give both or neither"
+            )
         self._assign_arguments(locals())
 
     def _job(self) -> Job:
@@ -192,4 +214,9 @@ class Learning360BulkOperator(Learning360RowsOperator):
         from airflow_provider_360learning.api.models.parsers import parse_object
         from airflow_provider_360learning.rows.config import ApplyAction
 
-        return ApplyAction(self.action, parse_argument("defaults", parse_object, self.defaults))
+        creation = {name: getattr(self, name) for name in ("create_groups", "parent_group_id", "parent_group")}
+        return ApplyAction(
+            self.action,
+            parse_argument("defaults", parse_object, self.defaults),
+            {name: value for name, value in creation.items() if value},
+        )

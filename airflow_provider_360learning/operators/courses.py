@@ -15,18 +15,26 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
     Returns ``{"group_id", "outcome": "added", "items"}``; ``items`` is the number of courses and sessions.
 
     :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param course_ids: Ids of courses.
+    :param courses: Names of courses instead of ``course_ids``.
     :param session_ids: Ids of path sessions.
+    :param sessions: Names of path sessions instead of ``session_ids``.
     """
 
     action = "add_to_catalog"
+    required_pairs = (("group_id", "group"),)
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         course_ids: Sequence[str] = (),
+        courses: Sequence[str] = (),
         session_ids: Sequence[str] = (),
+        sessions: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -40,18 +48,26 @@ class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
     Returns ``{"group_id", "outcome": "removed", "items"}``; ``items`` is the number of courses and sessions.
 
     :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param course_ids: Ids of courses.
+    :param courses: Names of courses instead of ``course_ids``.
     :param session_ids: Ids of path sessions.
+    :param sessions: Names of path sessions instead of ``session_ids``.
     """
 
     action = "remove_from_catalog"
+    required_pairs = (("group_id", "group"),)
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         course_ids: Sequence[str] = (),
+        courses: Sequence[str] = (),
         session_ids: Sequence[str] = (),
+        sessions: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

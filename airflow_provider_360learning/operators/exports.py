@@ -209,6 +209,9 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     .. seealso:: :class:`Learning360ExportOperator` for all other arguments, and docs/exports.md.
 
     :param session_ids: Ids of the sessions; by default all sessions of all paths.
+    :param sessions: Names of the sessions instead of ``session_ids``.
+    :param path_id: Id of the path of the sessions that are named.
+    :param path: Its name instead of ``path_id``.
     :param date_field: ``completed_at``, or ``None``.
     :param interval_start: Start of the interval, which belongs to it; by default that of the run's data interval.
     :param interval_end: End of the interval, which does not; by default that of the run's data interval.
@@ -216,6 +219,9 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     """
 
     session_ids: Sequence[str] | str | None
+    sessions: Sequence[str] | str | None
+    path_id: str | None
+    path: str | None
     date_field: str | None
     interval_start: datetime | str | None
     interval_end: datetime | str | None
@@ -225,6 +231,9 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         self,
         *,
         session_ids: Sequence[str] | str | None = None,
+        sessions: Sequence[str] | str | None = None,
+        path_id: str | None = None,
+        path: str | None = None,
         date_field: str | None = "completed_at",
         interval_start: datetime | str | None = None,
         interval_end: datetime | str | None = None,
@@ -235,20 +244,25 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         self._assign_arguments(locals())
 
     def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
-        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
-        from airflow_provider_360learning.api.models.parsers import parse_ids
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice, validate
+        from airflow_provider_360learning.api.models.parsers import is_missing
+        from airflow_provider_360learning.api.models.paths import PathSessions
         from airflow_provider_360learning.exports.interval import interval_of
         from airflow_provider_360learning.exports.path_sessions import export_path_session_statistics
 
         has_interval = self.date_field is not None and parse_argument(
             "date_field", parse_choice("completed_at"), self.date_field
         )
+        values = {name: getattr(self, name) for name in ("session_ids", "sessions", "path_id", "path")}
+        for name in ("session_ids", "sessions"):
+            if values[name] is not None and is_missing(values[name]):
+                values[name] = ()  # a template that renders to nothing selects no session, instead of all
+        given = validate(PathSessions, "export", values)
+        selected = api.client.run(api.names.resolved(given))
         return export_path_session_statistics(
             api,
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context) if has_interval else None,
-            session_ids=None
-            if self.session_ids is None
-            else parse_argument("session_ids", parse_ids, self.session_ids),
+            session_ids=selected.session_ids,
             format=format,
         )

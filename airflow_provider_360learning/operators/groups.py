@@ -18,6 +18,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
 
     :param name: Name of the group.
     :param parent_id: Id of the parent group; by default the root group. API v2 requires it.
+    :param parent: Name of the parent group instead of ``parent_id``, alone or after those of its parents.
     :param public: Whether others can find and join the group.
     :param custom: Additional information.
     :param if_exists: ``skip`` leaves an existing group unchanged; ``update`` updates ``public`` and ``custom``;
@@ -31,6 +32,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
         *,
         name: str,
         parent_id: str | None = None,
+        parent: str | None = None,
         public: bool = False,
         custom: str | None = None,
         if_exists: IfExists = "skip",
@@ -47,22 +49,28 @@ class Learning360UpdateGroupOperator(Learning360BaseOperator):
     Returns ``{"group_id", "outcome": "updated"}``.
 
     :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param name: New name.
     :param public: Whether others can find and join the group.
     :param custom: Additional information.
     :param parent_id: Id of the group to move it under.
+    :param parent: Name of the parent group instead of ``parent_id``, alone or after those of its parents.
     """
 
     action = "update_group"
+    required_pairs = (("group_id", "group"),)
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         name: str | None = None,
         public: bool | None = None,
         custom: str | None = None,
         parent_id: str | None = None,
+        parent: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,16 +84,20 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
     Returns ``{"group_id", "outcome"}``; ``outcome`` is ``deleted`` or ``not_found``.
 
     :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``. A name that no group has is an error, also with ``if_missing``.
     :param if_missing: ``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that
         has deleted the group.
     """
 
     action = "delete_group"
+    required_pairs = (("group_id", "group"),)
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         if_missing: IfMissing = "skip",
         **kwargs: Any,
     ) -> None:
@@ -100,19 +112,29 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
     Returns ``{"group_id", "user", "role", "outcome": "added"}``.
 
     :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param user: Email address or id of the user.
     :param role: learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only and are
         refused with API v1.
+    :param create_groups: Whether to create groups whose names do not exist, under the given parent.
+    :param parent_group_id: Id of the parent of new groups; among groups of one name, a child of it is meant.
+    :param parent_group: Name of that parent instead of ``parent_group_id``.
     """
 
     action = "add_user_to_group"
+    required_pairs = (("group_id", "group"),)
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         user: str,
         role: Role = "learner",
+        create_groups: bool = False,
+        parent_group_id: str | None = None,
+        parent_group: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -127,17 +149,21 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
     from the platform. Returns ``{"group_id", "user", "outcome": "removed"}``.
 
     :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param user: Email address or id of the user.
     :param role: Role to remove; by default all roles. API v2 removes one role at a time.
     :param from_private_subgroups: Whether to remove the user from private subgroups, too. API v1 only.
     """
 
     action = "remove_user_from_group"
+    required_pairs = (("group_id", "group"),)
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         user: str,
         role: Role | None = None,
         from_private_subgroups: bool = False,

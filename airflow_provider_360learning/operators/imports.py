@@ -26,19 +26,25 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         and docs/bulk.md
 
     :param group_id: Id of the group whose library has the courses.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param external_platform: Name of the provider.
     :param verify_users_exist: Whether to report unknown email addresses before anything is sent, with one listing of
         all users.
     """
 
-    group_id: str
+    required_pairs = (("group_id", "group"),)
+
+    group_id: str | None
+    group: str | None
     external_platform: str
     verify_users_exist: bool
 
     def __init__(
         self,
         *,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         external_platform: str,
         verify_users_exist: bool = True,
         **kwargs: Any,
@@ -52,7 +58,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         from airflow_provider_360learning.rows.config import ImportStatistics
 
         verify_users_exist = parse_argument("verify_users_exist", parse_boolean, self.verify_users_exist)
-        return ImportStatistics(self.group_id, self.external_platform, verify_users_exist)
+        return ImportStatistics(self.group_id, self.group, self.external_platform, verify_users_exist)
 
 
 class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
@@ -67,19 +73,32 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
         and docs/bulk.md
 
     :param group_id: Id of the group whose library receives the courses.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param external_platform: Name of the provider.
     :param author_id: Id of an author or admin of the group.
     """
 
-    group_id: str
+    required_pairs = (("group_id", "group"),)
+
+    group_id: str | None
+    group: str | None
     external_platform: str
     author_id: str
 
-    def __init__(self, *, group_id: str, external_platform: str, author_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        group_id: str | None = None,
+        group: str | None = None,
+        external_platform: str,
+        author_id: str,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
     def _job(self) -> Job:
         from airflow_provider_360learning.rows.config import ImportCourses
 
-        return ImportCourses(self.group_id, self.external_platform, self.author_id)
+        return ImportCourses(self.group_id, self.group, self.external_platform, self.author_id)

@@ -19,9 +19,12 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
     Returns ``{"session_id", "path_id", "name", "outcome"}``; ``outcome`` is ``created`` or ``already_exists``.
 
     :param path_id: Id of the path.
+    :param path: Name of the path instead of ``path_id``.
     :param name: Name of the session.
     :param session_start: When the session starts: a timestamp with a time zone.
     :param group_id: Id of the group that owns the session. API v2 sets it in a second step.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param session_end: When the session ends.
     :param instructors: Email addresses, the main instructor first; by default the platform's owner. API v2 requires
         one.
@@ -33,14 +36,17 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
     """
 
     action = "create_path_session"
+    required_pairs = (("path_id", "path"), ("group_id", "group"))
 
     def __init__(
         self,
         *,
-        path_id: str,
+        path_id: str | None = None,
+        path: str | None = None,
         name: str,
         session_start: datetime | str,
-        group_id: str,
+        group_id: str | None = None,
+        group: str | None = None,
         session_end: datetime | str | None = None,
         instructors: Sequence[str] = (),
         additional_information: str | None = None,
@@ -60,18 +66,23 @@ class Learning360EnrollUsersOperator(Learning360BaseOperator):
     it returns about single users, so success means that 360Learning accepted the list.
 
     :param session_id: Id of the session.
+    :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param users: Email addresses or ids of the users.
     :param path_id: Id of the path. API v2 requires it.
+    :param path: Name of the path instead of ``path_id``.
     """
 
     action = "enroll_users"
+    required_pairs = (("session_id", "session"),)
 
     def __init__(
         self,
         *,
-        session_id: str,
+        session_id: str | None = None,
+        session: str | None = None,
         users: Sequence[str],
         path_id: str | None = None,
+        path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,18 +96,25 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     Returns ``{"session_id", "outcome": "enrolled", "groups"}``; ``groups`` is their number.
 
     :param session_id: Id of the session.
+    :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param group_ids: Ids of the groups.
+    :param groups: Names of the groups instead of ``group_ids``.
     :param path_id: Id of the path. API v2 requires it.
+    :param path: Name of the path instead of ``path_id``.
     """
 
     action = "enroll_groups"
+    required_pairs = (("session_id", "session"), ("group_ids", "groups"))
 
     def __init__(
         self,
         *,
-        session_id: str,
-        group_ids: Sequence[str],
+        session_id: str | None = None,
+        session: str | None = None,
+        group_ids: Sequence[str] | None = None,
+        groups: Sequence[str] = (),
         path_id: str | None = None,
+        path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -111,18 +129,23 @@ class Learning360UnenrollUsersOperator(Learning360BaseOperator):
     one request, which looks up the email address.
 
     :param session_id: Id of the session.
+    :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param users: Email addresses or ids of the users.
     :param path_id: Id of the path. API v2 requires it.
+    :param path: Name of the path instead of ``path_id``.
     """
 
     action = "unenroll_users"
+    required_pairs = (("session_id", "session"),)
 
     def __init__(
         self,
         *,
-        session_id: str,
+        session_id: str | None = None,
+        session: str | None = None,
         users: Sequence[str],
         path_id: str | None = None,
+        path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

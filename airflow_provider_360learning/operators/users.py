@@ -24,6 +24,8 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param first_name: First name.
     :param last_name: Last name.
     :param group_id: Id of the group to join with ``role``. API v2 requires it.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param role: Role in all groups given here: learner, coach, editor or admin; analyst, contributor and user-admin
         exist in API v2 only and are refused with API v1.
     :param mode: What happens to the person: ``invite`` sends an invitation, and the account exists once it is accepted;
@@ -33,7 +35,12 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param password: Password of a new account. Without it, ``create_active`` sets a random one. Pass it by a template:
         literal values in the DAG file are stored with the serialized DAG.
     :param other_group_ids: Ids of further groups to join.
+    :param other_groups: Names of further groups instead of ``other_group_ids``.
     :param primary_group_id: Id of the primary group; one of the groups given here.
+    :param primary_group: Name of the primary group instead of ``primary_group_id``.
+    :param create_groups: Whether to create groups whose names do not exist, under the given parent.
+    :param parent_group_id: Id of the parent of new groups; among groups of one name, a child of it is meant.
+    :param parent_group: Name of that parent instead of ``parent_group_id``.
     :param job: Job title.
     :param organization: Organization.
     :param phone: Phone number.
@@ -44,7 +51,8 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param password_must_be_changed: Whether the person must change ``password`` at the first login. API v2 requires it
         with a password; API v1 ignores it.
     :param if_exists: ``skip`` leaves an existing user unchanged; ``update`` updates the profile fields that are given
-        and adds the user to the groups; ``fail`` fails, also when a task is retried that has created the user.
+        and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is retried that has created the
+        user.
     """
 
     action = "create_user"
@@ -56,11 +64,17 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         first_name: str | None = None,
         last_name: str | None = None,
         group_id: str | None = None,
+        group: str | None = None,
         role: Role = "learner",
         mode: Mode = "invite",
         password: str | None = None,
         other_group_ids: Sequence[str] = (),
+        other_groups: Sequence[str] = (),
         primary_group_id: str | None = None,
+        primary_group: str | None = None,
+        create_groups: bool = False,
+        parent_group_id: str | None = None,
+        parent_group: str | None = None,
         job: str | None = None,
         organization: str | None = None,
         phone: str | None = None,
@@ -93,6 +107,7 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     :param lang: Language code, such as ``en``.
     :param custom: Additional information. That API v1 accepts it here is an assumption.
     :param primary_group_id: Id of the primary group; one that the user is a member of.
+    :param primary_group: Name of the primary group instead of ``primary_group_id``.
     :param password: New password. Pass it by a template: literal values in the DAG file are stored with the serialized
         DAG.
     :param password_must_be_changed: Whether the user must change ``password`` at the next login. API v2 requires it
@@ -117,6 +132,7 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
         lang: str | None = None,
         custom: str | None = None,
         primary_group_id: str | None = None,
+        primary_group: str | None = None,
         password: str | None = None,
         password_must_be_changed: bool | None = None,
         to_be_deactivated_at: datetime | str | None = None,

@@ -142,6 +142,8 @@ class Changes:
         :param result: Its result.
         :param is_unconfirmed: Whether an earlier attempt may have sent it: then it may have done more than it says.
         """
+        if result.outcome == "already_invited":
+            return  # nothing of the row is done before the person accepts
         if result.is_done:
             outcome = None if is_unconfirmed else result.outcome
             self._put(row, self._value(row), self._effects(row).changes_of(outcome))

@@ -315,7 +315,16 @@ class Checkpoints:
         if found is not None:
             found = self._found = self._await_lease(found)
             self._sequence = found.sequence
-        return None if found and found.finished and found.generation != self._generation else found
+        return self._unless_cleared(found)
+
+    def peek(self) -> Checkpoint | None:
+        """
+        Return the last checkpoint without waiting for the lease.
+
+        :return: As :meth:`take_over`.
+        :raises StoredStateError: if there is one that cannot be read.
+        """
+        return self._unless_cleared(self._load())
 
     def start(self, checkpoint: Checkpoint) -> Checkpoint:
         """
@@ -423,6 +432,10 @@ class Checkpoints:
             self.stop()
             self._lease_ends = _NO_LEASE
             raise LeaseLostError("Another attempt has taken the lease on these rows; this one ends.")
+
+    def _unless_cleared(self, found: Checkpoint | None) -> Checkpoint | None:
+        """Return a checkpoint, unless it is that of a finished run and the task was cleared."""
+        return None if found and found.finished and found.generation != self._generation else found
 
     def _load(self) -> Checkpoint | None:
         state = self._store.load()

@@ -22,10 +22,12 @@ class ApplyAction:
 
     :param action: Name of the action.
     :param defaults: Arguments for rows that do not have them.
+    :param creation: Arguments for the creation of missing groups, for all rows.
     """
 
     action: str
     defaults: Mapping[str, Any]
+    creation: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ class ImportStatistics:
     Import statistics of learners in courses of an external provider.
 
     :param group_id: Id of the group whose library has the courses.
+    :param group: Its name instead of ``group_id``.
     :param external_platform: Name of the provider.
     :param verify_users_exist: Whether to report unknown email addresses before anything is sent.
     """
 
-    group_id: str
+    group_id: str | None
+    group: str | None
     external_platform: str
     verify_users_exist: bool
 
@@ -49,11 +53,13 @@ class ImportCourses:
     Create or update courses of an external provider.
 
     :param group_id: Id of the group whose library receives the courses.
+    :param group: Its name instead of ``group_id``.
     :param external_platform: Name of the provider.
     :param author_id: Id of an author or admin of the group.
     """
 
-    group_id: str
+    group_id: str | None
+    group: str | None
     external_platform: str
     author_id: str
 

@@ -7,29 +7,32 @@ from typing import Any
 
 from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.api.models.base import ActionArguments, parse_argument
-from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
-from airflow_provider_360learning.api.models.parsers import parse_id, parse_text
+from airflow_provider_360learning.api.models.base import ActionArguments, parse_argument, validate
+from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic, Library
+from airflow_provider_360learning.api.models.parsers import parse_id
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.rows.config import ApplyAction, ImportCourses, ImportStatistics, RowsConfig
+from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, ignore_case, no_further_checks
 from airflow_provider_360learning.rows.writers import BatchedWriter, RowWriter, per_row_writer, write_of
 
 
-def make_writer(config: RowsConfig, api: LearningApi) -> RowWriter:
+def make_writer(config: RowsConfig, api: LearningApi, names: RowNames) -> RowWriter:
     """
     Return the writer for what a run does.
 
     :param config: The run.
     :param api: The actions.
+    :param names: Resolves names.
     :raises InvalidRequestError: if an argument is invalid; nothing was sent.
     """
     job = config.job
     if isinstance(job, ApplyAction):
-        return per_row_writer(api, job.action, job.defaults)
+        return per_row_writer(api, job, names.resolve)
+    library = _library_of(job, names)
     if isinstance(job, ImportStatistics):
-        return _statistics_writer(api, job, resend_unconfirmed=config.resend_unconfirmed)
-    return _courses_writer(api, job)
+        return _statistics_writer(api, job, library, resend_unconfirmed=config.resend_unconfirmed)
+    return _courses_writer(api, job, library)
 
 
 class UserCheck:
@@ -52,32 +55,37 @@ class UserCheck:
             yield "mail", f"mail is {mail!r}, which no user in 360Learning has (an invited person must accept first)"
 
 
-def _statistics_writer(api: LearningApi, job: ImportStatistics, *, resend_unconfirmed: bool) -> BatchedWriter:
+def _statistics_writer(
+    api: LearningApi, job: ImportStatistics, library: Library, *, resend_unconfirmed: bool
+) -> BatchedWriter:
     action = api.import_external_course_stats
     return _batched_writer(
         api,
         "import_statistics",
-        job,
+        library,
         action,
         ExternalStatistic,
-        lambda rows: action(group_id=job.group_id, external_platform=job.external_platform, statistics=rows),
+        lambda rows: action(group_id=library.group_id, external_platform=library.external_platform, statistics=rows),
         further_check=UserCheck(api) if job.verify_users_exist else no_further_checks,
         common_errors={"group_not_found"},
         resend_unconfirmed=resend_unconfirmed,
     )
 
 
-def _courses_writer(api: LearningApi, job: ImportCourses) -> BatchedWriter:
+def _courses_writer(api: LearningApi, job: ImportCourses, library: Library) -> BatchedWriter:
     parse_argument("author_id", parse_id, job.author_id)
     action = api.import_external_courses
     return _batched_writer(
         api,
         "import_external_courses",
-        job,
+        library,
         action,
         ExternalCourse,
         lambda rows: action(
-            group_id=job.group_id, external_platform=job.external_platform, author_id=job.author_id, courses=rows
+            group_id=library.group_id,
+            external_platform=library.external_platform,
+            author_id=job.author_id,
+            courses=rows,
         ),
         common_errors={"group_not_found", "user_not_found", "authorId"},  # no row names a user: it is the author
         resend_unconfirmed=True,  # identified by the provider's id, a course sent twice is the same course
@@ -87,7 +95,7 @@ def _courses_writer(api: LearningApi, job: ImportCourses) -> BatchedWriter:
 def _batched_writer(
     api: LearningApi,
     name: str,
-    job: ImportStatistics | ImportCourses,
+    library: Library,
     action: BoundAction[..., Any],
     model: type[ActionArguments],
     send: Callable[[list[Any]], Sequence[str | None]],
@@ -96,11 +104,8 @@ def _batched_writer(
     common_errors: Collection[str],
     resend_unconfirmed: bool,
 ) -> BatchedWriter:
-    # Invalid ones are reported before anything is sent.
-    parse_argument("group_id", parse_id, job.group_id)
-    parse_argument("external_platform", parse_text, job.external_platform)
     write = write_of(action)
-    target = f"{job.group_id} {job.external_platform}"
+    target = f"{library.group_id} {library.external_platform}"
     append_only = not api.client.spec.endpoints[write.operation].may_resend
     schema = RowSchema(action.name, model, write, {}, further_check=further_check)
     return BatchedWriter(
@@ -114,6 +119,13 @@ def _batched_writer(
         common_errors=common_errors,
         resend_unconfirmed=resend_unconfirmed,
     )
+
+
+def _library_of(job: ImportStatistics | ImportCourses, names: RowNames) -> Library:
+    """Return the library that a job imports into. It is validated before anything is sent."""
+    values = {"group_id": job.group_id, "group": job.group, "external_platform": job.external_platform}
+    library = validate(Library, "import", values)
+    return names.resolved(library) if library.given_names() else library
 
 
 def _mails_of(users: Iterable[Mapping[str, Any]]) -> KeyTable:

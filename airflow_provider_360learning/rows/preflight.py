@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from airflow_provider_360learning.api.names import NewGroup
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, shown_text
@@ -30,6 +31,8 @@ class RowChecker:
         self._digests: list[bytes] = []
         #: Number of rows, and a digest of them all.
         self.total, self.fingerprint = 0, ""
+        #: Groups that must be created before the valid rows are sent, each once.
+        self.new_groups: dict[NewGroup, None] = {}
 
     def all_rows(self) -> Iterator[CheckedRow]:
         """Check all rows, and keep their digests."""
@@ -40,7 +43,10 @@ class RowChecker:
             self._digests.append(_digest(checked))
             whole.update(self._digests[-1])
             self.total += len(checked)
-            yield from checked
+            for row in checked:
+                if not row.errors:
+                    self.new_groups.update(dict.fromkeys(row.new_groups))
+                yield row
         self.fingerprint = whole.hexdigest()
 
     def second_pass(self) -> Iterator[CheckedRow]:
@@ -95,5 +101,5 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def _digest(rows: Sequence[CheckedRow]) -> bytes:
     whole = hashlib.sha256()
     for row in rows:
-        whole.update(row.digest())
+        whole.update(row.digest_as_written())
     return whole.digest()

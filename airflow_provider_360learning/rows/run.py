@@ -1,5 +1,5 @@
 """
-One run: check all rows, resume or start, send in order, record the results, finish.
+One run: check all rows, resume or start, create missing groups, send in order, record the results, finish.
 
 A run survives its attempts. Each one resumes at the last checkpoint, and rows that the one before may have sent are
 unconfirmed until they are settled.
@@ -20,6 +20,7 @@ from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import check_all
 from airflow_provider_360learning.rows.folders import Claims, open_folders
 from airflow_provider_360learning.rows.jobs import make_writer
+from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.preflight import RowChecker
 from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expectation
 from airflow_provider_360learning.rows.results import ResultStore, RunSummary, secret_columns
@@ -63,7 +64,8 @@ def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
 def _run(
     config: RowsConfig, api: LearningApi, claims: Claims, checkpoints: Checkpoints, latency: Latency
 ) -> RunSummary:
-    writer = make_writer(config, api)
+    names = RowNames(config, api, checkpoints)
+    writer = make_writer(config, api, names)
     with ExitStack() as resources:
         changes = open_changes(config, api, writer.name, writer.target, append_only=writer.append_only)
         if changes:
@@ -84,6 +86,8 @@ def _run(
         if checkpoint.finished:
             results.remove_parts()
             return replay_summary(config.results_path, checkpoint)
+        if not config.dry_run:
+            checkpoint = names.prepare(checkpoint, rows.new_groups, claims.renew)
 
         pace = api.client.rate_limiter.pace(api.client.spec.endpoints[writer.operation])
         log_expectation(writer, api.client, rows.total - checkpoint.done_up_to, pace)

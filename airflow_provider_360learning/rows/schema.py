@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from airflow_provider_360learning.api.actions import WriteSpec
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem, problems_in
 from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, shown
+from airflow_provider_360learning.api.names import NewGroup, Resolution
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Row, Source
 
@@ -50,7 +51,9 @@ class CheckedRow:
     A row that was checked.
 
     :param row: The row.
-    :param arguments: The arguments of the action, normalized; ``None`` if the row is invalid.
+    :param arguments: The arguments of the action, normalized, with ids in place of names; ``None`` if the row is
+        invalid.
+    :param written: The same as the row gives them, with names.
     :param key: What identifies the object that the row is about, for people.
     :param subject: Rows with the same subject are sent in order.
     :param errors: What is invalid in it; the row is not sent if there is anything.
@@ -58,16 +61,19 @@ class CheckedRow:
         addresses and ids of 360Learning is ignored, that of names and ids of other systems is not.
     :param fields_without_case: The fields of the key whose case is ignored.
     :param secret_columns: Columns whose values are never shown, stored or compared.
+    :param new_groups: Groups that must be created before the row is sent.
     """
 
     row: Row
     arguments: ActionArguments | None = field(default=None, repr=False)
+    written: ActionArguments | None = field(default=None, repr=False)
     key: str = ""
     subject: str = ""
     errors: tuple[RowError, ...] = ()
     identity: str = ""
     fields_without_case: frozenset[str] = frozenset()
     secret_columns: frozenset[str] = frozenset()
+    new_groups: tuple[NewGroup, ...] = ()
 
     def valid_arguments(self) -> ActionArguments:
         """Return the arguments of a row that is known to be valid."""
@@ -80,18 +86,25 @@ class CheckedRow:
         Return a digest of what would be sent, however it was written in the source.
 
         The case of an email address counts where it is a new value, and not where it identifies the row. Secrets are
-        left out, since they could be guessed from a digest.
+        left out, since they could be guessed from a digest. Names count as the ids that they stand for.
         """
-        return hashlib.sha256(self._content().encode()).digest()
+        return self._digest_of(self.arguments)
 
-    def _content(self) -> str:
+    def digest_as_written(self) -> bytes:
+        """Return a digest of the row in the source: names count as they are, whatever they stand for by now."""
+        return self._digest_of(self.written)
+
+    def _digest_of(self, arguments: ActionArguments | None) -> bytes:
+        return hashlib.sha256(self._content(arguments).encode()).digest()
+
+    def _content(self, arguments: ActionArguments | None) -> str:
         secrets = self.secret_columns
-        if self.arguments is None:
+        if arguments is None:
             return repr([(name, shown(value)) for name, value in self.row.values.items() if name not in secrets])
         return repr(
             [
                 (name, _text_without_case(value) if name in self.fields_without_case else value)
-                for name, value in self.arguments.given().items()
+                for name, value in arguments.given().items()
                 if name not in secrets
             ]
         )
@@ -99,6 +112,9 @@ class CheckedRow:
 
 #: Returns what else is invalid in the arguments of a row, as ``(field, problem)``.
 RowCheck = Callable[[Any], Iterable[tuple[str, str]]]
+
+#: Finds the names in the arguments of a row.
+Resolve = Callable[[ActionArguments], Resolution]
 
 
 def no_further_checks(arguments: Any) -> Iterable[tuple[str, str]]:
@@ -108,6 +124,11 @@ def no_further_checks(arguments: Any) -> Iterable[tuple[str, str]]:
 
 def accept_all(arguments: Any) -> None:
     """Accept all arguments."""
+
+
+def no_names(arguments: ActionArguments) -> Resolution:
+    """Find no names."""
+    return Resolution()
 
 
 def digest_of(*parts: str) -> str:
@@ -124,6 +145,7 @@ class RowSchema:
     :param write: Metadata of the action.
     :param defaults: Values that all rows share, by column; a row's own value wins.
     :param further_check: Returns what else is invalid in a row.
+    :param resolve: Finds the names in a row.
     :param check: Raises :class:`InvalidRequestError` for arguments that this version of the API does not support.
     """
 
@@ -136,16 +158,25 @@ class RowSchema:
         *,
         further_check: RowCheck = no_further_checks,
         check: Callable[[Any], None] = accept_all,
+        resolve: Resolve = no_names,
     ) -> None:
         self._action_name = action_name
         self._model = model
         self._write = write
         self._further_check = further_check
         self._check_version = check
+        self._resolve = resolve
         self._columns = list(model.model_fields)
-        self._required = [name for name, column in model.model_fields.items() if column.is_required()]
+        self._required: list[tuple[str, ...]] = [
+            (name,) for name, column in model.model_fields.items() if column.is_required()
+        ]
+        self._required += [(one.id_field, name) for name, one in model.names.items() if one.is_required]
         #: The column that identifies what a row is about.
         self.key = write.key[0]
+        #: The columns of the key, those of names included.
+        self._key_columns = [
+            column for name in write.key for column in (name, model.alternatives.get(name)) if column is not None
+        ]
         self._fields_without_case = model.fields_without_case.intersection(write.key)
         self._refuse_unknown("defaults", defaults)
         self._defaults = model.without_missing(defaults)
@@ -171,13 +202,14 @@ class RowSchema:
                 "its first line a header? Rename columns with column_mapping={'theirs': 'ours'}. Nothing was sent."
             )
         self._refuse_unknown(source.name, source.arguments)
-        missing = [name for name in self._required if name not in {*source.arguments, *self._defaults}]
+        known = {*source.arguments, *self._defaults}
+        missing = [" or ".join(names) for names in self._required if known.isdisjoint(names)]
         if missing:
             raise InvalidRequestError(
                 f"{source.name} has no column {', '.join(missing)}, which {self._action_name} needs. Rename a column "
                 "with column_mapping={'theirs': 'ours'}, or give the value for all rows with defaults={…}. "
                 "Nothing was sent.",
-                argument=missing[0],
+                argument=missing[0].partition(" ")[0],
             )
 
     def check(self, row: Row) -> CheckedRow:
@@ -185,15 +217,28 @@ class RowSchema:
         if row.problem:
             problem = RowError(row.number, row.line, None, None, row.problem)
             return CheckedRow(row, errors=(problem,), secret_columns=self.secret_columns)
-        values = {**self._defaults, **self._model.without_missing(row.values)} if self._defaults else row.values
+        values = self._with_defaults(row.values) if self._defaults else row.values
         try:
             arguments = self._model.model_validate(values)
         except ValidationError as error:
             problems = [self._with_advice(one) for one in problems_in(error, values, self._action_name)]
-            key = " / ".join(shown_text(values[name]) for name in self._write.key if name in values)
+            key = " / ".join(shown_text(values[name]) for name in self._key_columns if name in values)
             errors = tuple(self._error(row, *problem) for problem in problems)
             return CheckedRow(row, key=key, errors=errors, secret_columns=self.secret_columns)
-        return self._identified(row, arguments, self._further_errors(row, arguments))
+        errors = self._further_errors(row, arguments)
+        if errors or not arguments.given_names():
+            return self._identified(row, arguments, arguments, errors)
+        found = self._resolve(arguments)
+        resolved = arguments.with_ids(found.ids)
+        problems = found.problems or list(resolved.conflicts())
+        errors = tuple(self._error(row, *problem) for problem in problems)
+        return self._identified(row, arguments, resolved, errors, tuple(found.new_groups))
+
+    def _with_defaults(self, values: Mapping[str, Any]) -> dict[str, object]:
+        """Return the values of a row and the defaults: a name in the row replaces a default id, and vice versa."""
+        given = self._model.without_missing(values)
+        replaced = {self._model.alternatives.get(name) for name in given}
+        return {**{name: value for name, value in self._defaults.items() if name not in replaced}, **given}
 
     def _further_errors(self, row: Row, arguments: ActionArguments) -> tuple[RowError, ...]:
         try:
@@ -202,23 +247,34 @@ class RowSchema:
             return (self._error(row, error.argument, str(error.args[0])),)
         return tuple(self._error(row, name, problem) for name, problem in self._further_check(arguments))
 
-    def _identified(self, row: Row, arguments: ActionArguments, errors: tuple[RowError, ...]) -> CheckedRow:
+    def _identified(
+        self,
+        row: Row,
+        written: ActionArguments,
+        resolved: ActionArguments,
+        errors: tuple[RowError, ...],
+        new_groups: tuple[NewGroup, ...] = (),
+    ) -> CheckedRow:
         key: list[str] = []
         identity: list[str] = []
         for name in self._write.key:
-            if value := getattr(arguments, name):
+            if value := getattr(resolved, name):
+                identity.append(_text_without_case(value) if name in self._fields_without_case else _text(value))
+        for name in self._key_columns:
+            if value := getattr(written, name):
                 key.append(_text(value))
-                identity.append(ignore_case(key[-1]) if name in self._fields_without_case else key[-1])
         subject = "\n".join(identity[: self._write.subject_fields])
         return CheckedRow(
             row,
-            arguments,
+            resolved,
+            written,
             " / ".join(key),
             subject,
             errors,
             " / ".join(identity),
             self._fields_without_case,
             self.secret_columns,
+            new_groups,
         )
 
     def _with_advice(self, problem: Problem) -> Problem:

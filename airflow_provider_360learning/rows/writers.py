@@ -18,8 +18,9 @@ from airflow_provider_360learning.exceptions import (
     RateLimitedError,
     UnreadableConnectionError,
 )
+from airflow_provider_360learning.rows.config import ApplyAction
 from airflow_provider_360learning.rows.results import FAILED, REFUSED, UNKNOWN, Result
-from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
+from airflow_provider_360learning.rows.schema import CheckedRow, Resolve, RowSchema
 
 #: Errors that any other row would meet, too: they end the attempt, and the next one resumes.
 ENDS_ATTEMPT = (AuthenticationError, InvalidConnectionError, UnreadableConnectionError, RateLimitedError)
@@ -69,6 +70,7 @@ class PerRowWriter:
 
     :param action: The action.
     :param defaults: Arguments for rows that do not have them.
+    :param resolve: Finds the names in a row.
     """
 
     target = ""
@@ -76,11 +78,11 @@ class PerRowWriter:
     rows_per_request = 1
     rows_ahead = 100
 
-    def __init__(self, action: BoundAction[..., Any], defaults: Mapping[str, Any]) -> None:
+    def __init__(self, action: BoundAction[..., Any], defaults: Mapping[str, Any], resolve: Resolve) -> None:
         write = write_of(action)
         self.name = action.name
         self.operation = write.operation
-        self.schema = RowSchema(self.name, action.model, write, defaults, check=action.check)
+        self.schema = RowSchema(self.name, action.model, write, defaults, check=action.check, resolve=resolve)
         self._action = action
         self._creates = write.makes is not None
         self._makes = write.makes
@@ -192,21 +194,28 @@ class BatchedWriter:
         return Result(row.row.number, row.key, REFUSED, error_code=problem, message=message)
 
 
-def per_row_writer(api: LearningApi, name: str, defaults: Mapping[str, Any]) -> PerRowWriter:
+def per_row_writer(api: LearningApi, job: ApplyAction, resolve: Resolve) -> PerRowWriter:
     """
     Return a writer for an action.
 
     :param api: The actions.
-    :param name: Name of a write action.
-    :param defaults: Arguments for rows that do not have them.
-    :raises InvalidRequestError: if the action does not exist; the message lists the existing ones.
+    :param job: A write action and its defaults.
+    :param resolve: Finds the names in a row.
+    :raises InvalidRequestError: if the action does not exist, or cannot create groups; the message lists those that do.
     """
     known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
-    if name not in known:
+    if job.action not in known:
         raise InvalidRequestError(
-            f"action is {name!r}, but must be one of {', '.join(known)}. Nothing was sent.", argument="action"
+            f"action is {job.action!r}, but must be one of {', '.join(known)}. Nothing was sent.", argument="action"
         )
-    return PerRowWriter(known[name], defaults)
+    action = known[job.action]
+    if not job.creation.keys() <= action.model.model_fields.keys():
+        creators = [name for name, one in known.items() if "create_groups" in one.model.model_fields]
+        raise InvalidRequestError(
+            f"create_groups is not available for {job.action}, only for {', '.join(creators)}. Nothing was sent.",
+            argument="create_groups",
+        )
+    return PerRowWriter(action, {**job.defaults, **job.creation}, resolve)
 
 
 def unknown(row: CheckedRow, reason: str) -> Result:

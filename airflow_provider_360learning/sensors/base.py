@@ -24,7 +24,12 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
-from airflow_provider_360learning.task_mixins import ExitOnKillMixin, SharedPoolMixin, fail_on_permanent_error
+from airflow_provider_360learning.task_mixins import (
+    ExitOnKillMixin,
+    RequiredPairsMixin,
+    SharedPoolMixin,
+    fail_on_permanent_error,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,15 +42,16 @@ if TYPE_CHECKING:
 #: how far the wait was.
 DEFERRAL_GRACE = 60
 _FAILURES_KEY = "learning360_consecutive_failures"
+_RESOLVED_KEY = "learning360_resolved_names"
 
 
-class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator):
+class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, BaseSensorOperator):
     """
     Wait until a condition of 360Learning is met.
 
     Five consecutive transient failures of polls are tolerated; permanent errors fail the task without retries. In
     ``reschedule`` mode before Airflow 3.3, nothing can be stored between pokes, so transient failures are tolerated
-    until the sensor's ``timeout``.
+    until the sensor's ``timeout``, and names are looked up at each poke.
 
     :param learning360_conn_id: The connection to use.
     :param deferrable: Whether to wait in the triggerer, without a worker and a pool slot, polling every
@@ -74,11 +80,12 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         super().__init__(mode=mode, pool=pool or self.default_pool(), **{"multiple_outputs": True, **kwargs})
         self.learning360_conn_id = learning360_conn_id
         self.deferrable = deferrable
+        self._resolved: CompletionCondition | None = None
         self._failures = 0
 
     def condition(self) -> CompletionCondition:
         """
-        Return the condition of this sensor.
+        Return the condition of this sensor, with names as they are given.
 
         :raises InvalidRequestError: naming every invalid argument.
         """
@@ -98,6 +105,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
 
     def execute(self, context: Context) -> object:
         """Validate the arguments, poll once, and wait unless the condition is met."""
+        self._resolved = None
         with self.hook.log_api_usage():
             return self._poke_and_defer(context) if self.deferrable else super().execute(context)
 
@@ -131,8 +139,8 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         """Return the status, or ``None`` after a failure that is tolerated."""
         from airflow_provider_360learning.exceptions import Learning360Error
 
-        condition = self.condition()
         try:
+            condition = self._resolved_condition(context)
             status = self.hook.api.client.run(condition.poll(self.hook.api))
         except Learning360Error as error:
             if not error.transient or not self._tolerates_failure(context):
@@ -142,15 +150,39 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
         self._reset_failures(context)
         return status
 
+    def _resolved_condition(self, context: Context) -> CompletionCondition:
+        """Return the condition with ids in place of names, which are looked up once."""
+        if self._resolved is None:
+            condition = self.condition()
+            self._resolved = self._resolve(condition, context) if condition.given_names() else condition
+        return self._resolved
+
+    def _resolve(self, condition: CompletionCondition, context: Context) -> CompletionCondition:
+        from airflow_provider_360learning.completion import make_condition
+
+        store = self._state_store(context)
+        attempt = getattr(context.get("ti"), "try_number", 0)  # a retry looks the names up again
+        stored = None if store is None else store.get(_RESOLVED_KEY, None)
+        if stored and stored["attempt"] == attempt:
+            return make_condition(self.subject, stored["arguments"])
+        resolved = self.hook.api.client.run(self.hook.api.names.resolved(condition))
+        if store is not None:
+            store.set(_RESOLVED_KEY, {"attempt": attempt, "arguments": resolved.arguments()})
+        return resolved
+
     def _poke_and_defer(self, context: Context) -> object:
         self._failures = 0
         try:
             poked = self.poke(context)
+            if poked.is_done:
+                return poked.xcom_value
+            with fail_on_permanent_error():
+                condition = self._resolved_condition(context)  # the first poke may have failed before
         except AirflowFailException as error:
             self._fail(error)
-        return poked.xcom_value if poked.is_done else self._defer()
+        return self._defer(condition)
 
-    def _defer(self) -> NoReturn:
+    def _defer(self, condition: CompletionCondition) -> NoReturn:
         from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
 
         now = time.time()
@@ -158,7 +190,7 @@ class Learning360BaseSensor(ExitOnKillMixin, SharedPoolMixin, BaseSensorOperator
             trigger=Learning360CompletionTrigger(
                 learning360_conn_id=self.learning360_conn_id,
                 subject=self.subject,
-                arguments=self.condition().arguments(),
+                arguments=condition.arguments(),
                 poke_interval=self.poke_interval,
                 first_poke=now + self.poke_interval,
                 deadline=now + self.timeout,

@@ -20,6 +20,7 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         docs/sensors.md
 
     :param course_id: Id of the course.
+    :param course: Name of the course instead of ``course_id``.
     :param user: Email address or id of the user.
     :param since: Completions before this time do not count: a datetime, or ISO 8601, with a time zone. By default all
         completions count.
@@ -27,19 +28,23 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     """
 
     subject: ClassVar[str] = "course"
-    template_fields: Sequence[str] = ("learning360_conn_id", "course_id", "user", "since", "min_score")
+    required_pairs = (("course_id", "course"),)
+    template_fields: Sequence[str] = ("learning360_conn_id", "course_id", "course", "user", "since", "min_score")
 
     def __init__(
         self,
         *,
-        course_id: str,
+        course_id: str | None = None,
+        course: str | None = None,
         user: str,
         since: datetime | str | None = None,
         min_score: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._check_required_pairs(locals())
         self.course_id = course_id
+        self.course = course
         self.user = user
         self.since = since
         self.min_score = min_score

@@ -21,7 +21,9 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         docs/sensors.md
 
     :param session_id: Id of the session.
-    :param path_id: Id of the path. API v2 will require it.
+    :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
+    :param path_id: Id of the path. API v2 requires it.
+    :param path: Name of the path instead of ``path_id``.
     :param users: Email addresses and ids to wait for; by default all enrolled users.
     :param required: ``all`` of them, ``any``, a number (1, 2, …) or a share (0.8, rounded up).
     :param status: ``completed`` (successful or not) or ``successful``.
@@ -33,10 +35,13 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     """
 
     subject: ClassVar[str] = "path_session"
+    required_pairs = (("session_id", "session"),)
     template_fields: Sequence[str] = (
         "learning360_conn_id",
         "session_id",
+        "session",
         "path_id",
+        "path",
         "users",
         "required",
         "status",
@@ -48,8 +53,10 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     def __init__(
         self,
         *,
-        session_id: str,
+        session_id: str | None = None,
+        session: str | None = None,
         path_id: str | None = None,
+        path: str | None = None,
         users: Sequence[str] | str | None = None,
         required: str | int | float = "all",
         status: str = "completed",
@@ -59,8 +66,11 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._check_required_pairs(locals())
         self.session_id = session_id
+        self.session = session
         self.path_id = path_id
+        self.path = path
         self.users = users
         self.required = required
         self.status = status

@@ -180,7 +180,7 @@ def test_adds_to_and_removes_from_a_catalog(api, group_id):
         ("get_group", {"group_id": "x"}, "group_id is 'x'"),
         ("update_group", {"group_id": SALES_GROUP_ID}, "at least one field"),
         ("update_group", {"group_id": "x", "name": "y"}, "group_id is 'x'"),
-        ("delete_group", {"group_id": ""}, "group_id is missing or empty"),
+        ("delete_group", {"group_id": ""}, "group_id or group is missing or empty"),
         ("delete_group", {"group_id": SALES_GROUP_ID, "if_missing": "x"}, "if_missing is 'x'"),
         ("add_user_to_group", {"group_id": "x", "user": GRACE_MAIL}, "group_id is 'x'"),
         ("add_user_to_group", {"group_id": SALES_GROUP_ID, "user": "x"}, "user is 'x'"),

@@ -249,7 +249,7 @@ def test_lists_courses(api):
         ("enroll_users", {"session_id": MISSING_ID, "users": [GRACE_MAIL], "path_id": "x"}, "path_id is 'x'"),
         ("enroll_groups", {"session_id": MISSING_ID, "group_ids": []}, "group_ids is empty"),
         ("unenroll_users", {"session_id": "x", "users": [GRACE_MAIL]}, "session_id is 'x'"),
-        ("list_path_session_stats", {"session_id": ""}, "session_id is missing or empty"),
+        ("list_path_session_stats", {"session_id": ""}, "session_id or session is missing or empty"),
         ("get_user_course_stats", {"course_id": "x", "user": GRACE_MAIL}, "course_id is 'x'"),
         ("list_courses", {"created_after": "yesterday"}, "created_after is 'yesterday'"),
     ],

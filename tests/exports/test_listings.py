@@ -207,6 +207,27 @@ def test_exports_given_sessions_only(sandbox, export, sessions):
     assert [entry["operation"] for entry in sandbox.control.journal()] == ["getUsersPathSessionStats"]
 
 
+def test_exports_named_sessions_only(sandbox, export, sessions):
+    named = {session["session_id"]: session["name"] for session in Learning360Hook().api.list_path_sessions()}
+    sandbox.control.clear_journal()
+    arguments = {"sessions": [named[sessions[1]]], "path": "Onboarding"}
+    _, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None, **arguments)
+    assert [row["session_id"] for row in rows] == [sessions[1]]
+    listed = ["getPaths", "getPathSessions", "getUsersPathSessionStats"]
+    assert [entry["operation"] for entry in sandbox.control.journal()] == listed
+    with pytest.raises(AirflowFailException, match=r"sessions\[0\] is 'Nowhere', but no session of this path"):
+        export(Learning360ExportPathSessionStatisticsOperator, date_field=None, **arguments | {"sessions": "Nowhere"})
+    with pytest.raises(AirflowFailException, match="path is given without sessions"):
+        export(Learning360ExportPathSessionStatisticsOperator, date_field=None, path="Onboarding")
+
+
+@pytest.mark.parametrize("nothing", [[], "", " "])
+@pytest.mark.parametrize("argument", ["session_ids", "sessions"])
+def test_exports_nothing_if_no_session_is_selected(sandbox, export, sessions, argument, nothing):
+    _, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None, **{argument: nothing})
+    assert rows == []
+
+
 def test_logs_and_counts_a_session_that_was_deleted_meanwhile(sandbox, export, sessions, caplog):
     missing = {"kind": "status", "status": 404, "body": {"error": "session_not_found"}}
     sandbox.control.add_fault("getUsersPathSessionStats", path_contains=sessions[0], **missing)

@@ -79,6 +79,7 @@ def own_arguments(kind):
 def required_values(kind):
     """Return values for the required arguments of a class."""
     values = {name: "/x" for name, default in own_arguments(kind).items() if default is inspect.Parameter.empty}
+    values |= {names[0]: "/x" for names in kind.required_pairs}
     return values, {"rows": "/x"} if issubclass(kind, Learning360RowsOperator) else {}
 
 
@@ -123,6 +124,21 @@ def test_a_missing_argument_fails_at_parse_time(kind):
     for name in required:
         with pytest.raises(Exception, match=f"missing.*{name}"):
             kind(task_id="without", **{other: "/x" for other in required if other != name}, **more)
+
+
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)
+def test_a_name_replaces_an_id(kind):
+    required, more = required_values(kind)
+    for id_argument, name in kind.required_pairs:
+        others = {other: value for other, value in required.items() if other != id_argument}
+        kind(task_id="named", **others, **{name: "/x"}, **more)
+
+
+@pytest.mark.parametrize("operator", ONE_ACTION, ids=lambda operator: operator.__name__)
+def test_operator_requires_the_pairs_of_the_model(operator):
+    names = getattr(ApiV1, operator.action).model.names
+    required = {(one.id_field, name) for name, one in names.items() if one.is_required}
+    assert set(operator.required_pairs) == required
 
 
 @pytest.mark.parametrize("kind", OPERATORS + SENSORS, ids=lambda kind: kind.__name__)

@@ -171,6 +171,30 @@ def test_logs_the_api_usage_at_the_end(with_tokens, caplog):
     assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
+# Names
+
+
+def test_operator_takes_names_of_groups_paths_and_sessions(sandbox, session_id):
+    run(Learning360CreateUserOperator, mail=NEW_MAIL, group="Sales", mode="create_active")
+    run(Learning360EnrollUsersOperator, session="Autumn", path="Onboarding", users=[NEW_MAIL])
+    state = sandbox.control.state()
+    assert SALES_GROUP_ID in {each["group"] for each in state["memberships"] if each["mail"] == NEW_MAIL}
+    assert [(each["session"], each["mail"]) for each in state["enrollments"]] == [(session_id, NEW_MAIL)]
+    assert operations(sandbox) == [
+        "getGroups",
+        "createOrInviteUser",
+        "getPaths",
+        "getPathSessions",
+        "addUsersToPathSession",
+    ]
+
+
+def test_unknown_name_fails_the_task_without_retries(sandbox):
+    with pytest.raises(AirflowFailException, match=r"group is 'Sails', but no group has this name .* Nothing was sent"):
+        run(Learning360DeleteGroupOperator, group="Sails")
+    assert operations(sandbox) == ["getGroups"]
+
+
 # Invalid values
 
 

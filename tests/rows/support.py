@@ -20,7 +20,7 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
 #: Operations that only read.
-READS = {"getUsers", "getUser", "getGroups", "getGroup"}
+READS = {"getUsers", "getUser", "getGroups", "getGroup", "getPaths", "getPathSessions", "getCourses"}
 
 
 class FastBulkOperator(Learning360BulkOperator):

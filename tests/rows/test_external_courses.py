@@ -155,7 +155,7 @@ def test_skips_unchanged_courses_if_asked(sandbox, courses, tmp_path):
     [
         ({"group_id": "Sales"}, "group_id is 'Sales'"),
         ({"author_id": "Ana"}, "author_id is 'Ana'"),
-        ({"external_platform": ""}, "external_platform is ''"),
+        ({"external_platform": ""}, "external_platform is missing or empty"),
     ],
 )
 def test_reports_an_invalid_argument(sandbox, courses, arguments, said):

@@ -240,7 +240,7 @@ def test_skips_empty_rows_above_the_header(sandbox, tmp_path, results, above):
 
 def test_reports_a_missing_column(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", f"user\n{GRACE_MAIL}\n")
-    with pytest.raises(AirflowFailException, match=r"no column group_id, which add_user_to_group needs"):
+    with pytest.raises(AirflowFailException, match=r"no column group_id or group, which add_user_to_group needs"):
         bulk("add_user_to_group", file, results_path=results)
     bulk("add_user_to_group", file, results_path=results, defaults={"group_id": SALES_GROUP_ID})
     assert outcomes_in(results) == ["added"]

@@ -237,7 +237,7 @@ def test_verifies_users_with_one_listing_or_not_at_all(sandbox, statistics, resu
     ("arguments", "said"),
     [
         ({"group_id": "Sales"}, "group_id is 'Sales'"),
-        ({"external_platform": " "}, "external_platform is ' '"),
+        ({"external_platform": " "}, "external_platform is missing or empty"),
         ({"verify_users_exist": "perhaps"}, "verify_users_exist is 'perhaps'"),
         ({"resend_unconfirmed": "perhaps"}, "resend_unconfirmed is 'perhaps'"),
     ],

@@ -253,6 +253,8 @@ def test_the_arguments_of_a_sensor_are_the_fields_of_its_condition(sensor, resul
     """With the same defaults; and the sensor's docstring names every key of the result."""
     fields = CONDITIONS[sensor.subject].model_fields
     assert list(sensor.template_fields) == ["learning360_conn_id", *fields]
+    names = CONDITIONS[sensor.subject].names
+    assert set(sensor.required_pairs) == {(one.id_field, name) for name, one in names.items() if one.is_required}
     parameters = inspect.signature(sensor.__init__).parameters
     for name, field in fields.items():
         default = parameters[name].default

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -14,6 +15,24 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 M = TypeVar("M", bound="ActionArguments")
 T = TypeVar("T")
 C = TypeVar("C", bound=str)
+
+#: Kinds of objects that have a name.
+Kind: TypeAlias = Literal["group", "path", "session", "course"]
+
+
+@dataclass(frozen=True, slots=True)
+class NameOf:
+    """
+    Marks a field whose names stand for ids.
+
+    :param kind: Kind of the objects.
+    :param id_field: The field of their ids. Only one of the two fields may be given.
+    :param is_required: Whether one of the two must be given.
+    """
+
+    kind: Kind
+    id_field: str
+    is_required: bool = False
 
 
 class Problem(NamedTuple):
@@ -40,6 +59,12 @@ class ActionArguments(BaseModel):
 
     #: Names of the fields whose values are never shown, stored or compared.
     secret_fields: ClassVar[frozenset[str]] = frozenset()
+    #: The fields of names, and what their names stand for.
+    names: ClassVar[Mapping[str, NameOf]] = {}
+    #: Each field of names to the field of their ids, and the other way round.
+    alternatives: ClassVar[Mapping[str, str]] = {}
+    #: The fields that say how names are resolved.
+    only_for_names: ClassVar[frozenset[str]] = frozenset()
     #: Names of the fields whose values name the same if they differ in case only.
     fields_without_case: ClassVar[frozenset[str]] = frozenset()
     _defaults: ClassVar[Mapping[str, object]] = {}
@@ -52,6 +77,11 @@ class ActionArguments(BaseModel):
         cls.fields_without_case = frozenset(
             name for name, field in fields.items() if "IgnoresCase" in repr((field.annotation, field.metadata))
         )
+        cls.names = {
+            name: marker for name, field in fields.items() for marker in field.metadata if isinstance(marker, NameOf)
+        }
+        pairs = [(name, marker.id_field) for name, marker in cls.names.items()]
+        cls.alternatives = dict(pairs) | {id_field: name for name, id_field in pairs}
         cls._defaults = {name: field.default for name, field in fields.items()}
 
     def conflicts(self) -> Iterator[Problem]:
@@ -62,6 +92,19 @@ class ActionArguments(BaseModel):
         """Return the values that differ from the defaults, in the order of the fields."""
         defaults = self._defaults
         return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
+
+    def given_names(self) -> list[str]:
+        """Return the fields of names that are given."""
+        return [name for name in self.names if self._is_given(name)]
+
+    def with_ids(self, ids: Mapping[str, object]) -> Self:
+        """
+        Return the arguments without names, and without what is needed for names only.
+
+        :param ids: The fields of ids that the names stand for, with their values.
+        """
+        without = {name: self._defaults[name] for name in (*self.names, *self.only_for_names)}
+        return self.model_copy(update={**ids, **without})
 
     @classmethod
     def without_missing(cls, values: Mapping[str, object]) -> dict[str, object]:
@@ -91,10 +134,21 @@ class ActionArguments(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_conflicts(self) -> Self:
-        conflicts = list(self.conflicts())
+        conflicts = [*self._conflicts_of_names(), *self.conflicts()]
         if conflicts:
             raise PydanticCustomError("conflicts", "conflicts", {"problems": conflicts})
         return self
+
+    def _conflicts_of_names(self) -> Iterator[Problem]:
+        for name, marker in self.names.items():
+            id_field = marker.id_field
+            if self._is_given(name) and self._is_given(id_field):
+                yield Problem(name, f"{name} is given beside {id_field}, but only one of the two may be")
+            elif marker.is_required and not (self._is_given(name) or self._is_given(id_field)):
+                yield Problem(id_field, f"{id_field} or {name} is missing or empty")
+
+    def _is_given(self, name: str) -> bool:
+        return bool(self.__dict__[name] != self._defaults[name])
 
 
 def problems_in(error: ValidationError, values: Mapping[str, object], name: str) -> list[Problem]:

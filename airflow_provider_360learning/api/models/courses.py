@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
-from airflow_provider_360learning.api.models.base import ActionArguments, Problem
-from airflow_provider_360learning.api.models.fields import Id, Ids, Timestamp, User
+from airflow_provider_360learning.api.models.base import ActionArguments, NameOf, Problem
+from airflow_provider_360learning.api.models.fields import (
+    COURSE,
+    GROUP,
+    CourseName,
+    GroupName,
+    Id,
+    Ids,
+    Texts,
+    Timestamp,
+    User,
+    id_or_name,
+)
 
 
 class ListCourses(ActionArguments):
@@ -22,20 +34,28 @@ class ListCourses(ActionArguments):
 class GetCatalog(ActionArguments):
     """Arguments of ``get_catalog``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
 
 
 class ChangeCatalog(ActionArguments):
     """Arguments of ``add_to_catalog`` and ``remove_from_catalog``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
     course_ids: Ids = Field(default=(), description="Ids of courses.")
+    courses: Annotated[Texts, NameOf("course", "course_ids")] = Field(
+        default=(), description="Names of courses instead of ``course_ids``."
+    )
     session_ids: Ids = Field(default=(), description="Ids of path sessions.")
+    sessions: Annotated[Texts, NameOf("session", "session_ids")] = Field(
+        default=(), description="Names of path sessions instead of ``session_ids``."
+    )
 
     def conflicts(self) -> Iterator[Problem]:
         """Return that there is nothing to change."""
-        if not self.course_ids and not self.session_ids:
-            yield Problem(None, "course_ids and session_ids are both empty")
+        if not (self.course_ids or self.courses or self.session_ids or self.sessions):
+            yield Problem(None, "course_ids and session_ids are both empty, and so are their names")
 
 
 class AddToCatalog(ChangeCatalog):
@@ -49,5 +69,6 @@ class RemoveFromCatalog(ChangeCatalog):
 class GetUserCourseStats(ActionArguments):
     """Arguments of ``get_user_course_stats``."""
 
-    course_id: Id = Field(description="Id of the course.")
+    course_id: Id = id_or_name("Id of the course.")
+    course: CourseName = COURSE
     user: User = Field(description="Email address or id of the user.")

@@ -10,8 +10,10 @@ from pydantic import Field
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem
 from airflow_provider_360learning.api.models.choices import Difficulty, Result
 from airflow_provider_360learning.api.models.fields import (
+    GROUP,
     ExternalId,
     ExternalIds,
+    GroupName,
     Id,
     Mail,
     Minutes,
@@ -23,10 +25,8 @@ from airflow_provider_360learning.api.models.fields import (
     Timestamp,
     Url,
     WholePercent,
+    id_or_name,
 )
-
-_GROUP_ID = Field(description="Id of the group whose library has the courses.")
-_PLATFORM = Field(description="Name of the provider.")
 
 
 class ExternalCourse(ActionArguments):
@@ -50,28 +50,30 @@ class ExternalCourse(ActionArguments):
     )
 
 
-class ImportExternalCourses(ActionArguments):
+class Library(ActionArguments):
+    """The courses of an external provider in the library of a group."""
+
+    group_id: Id = id_or_name("Id of the group whose library has the courses.")
+    group: GroupName = GROUP
+    external_platform: Text = Field(description="Name of the provider.")
+
+
+class ImportExternalCourses(Library):
     """Arguments of ``import_external_courses``."""
 
-    group_id: Id = _GROUP_ID
-    external_platform: Text = _PLATFORM
     author_id: Id = Field(description="Id of an author or admin of the group.")
     courses: Sequence[ExternalCourse] = Field(description="The courses. How many a request may have is not known.")
 
 
-class ArchiveExternalCourses(ActionArguments):
+class ArchiveExternalCourses(Library):
     """Arguments of ``archive_external_courses``."""
 
-    group_id: Id = _GROUP_ID
-    external_platform: Text = _PLATFORM
     external_ids: ExternalIds = Field(description="The provider's ids of the courses.")
 
 
-class GetExternalCourse(ActionArguments):
+class GetExternalCourse(Library):
     """Arguments of ``get_external_course``."""
 
-    group_id: Id = _GROUP_ID
-    external_platform: Text = _PLATFORM
     external_id: ExternalId = Field(description="The provider's id of the course.")
 
 
@@ -123,11 +125,9 @@ class ExternalStatistic(ActionArguments):
             yield Problem("progress", f"progress is {self.progress}, but must be 100, since completed_at is given")
 
 
-class ImportExternalCourseStats(ActionArguments):
+class ImportExternalCourseStats(Library):
     """Arguments of ``import_external_course_stats``."""
 
-    group_id: Id = _GROUP_ID
-    external_platform: Text = _PLATFORM
     statistics: Sequence[ExternalStatistic] = Field(description="The attempts; at most 20 in API v1.")
 
     def conflicts(self) -> Iterator[Problem]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import PlainValidator, SecretStr
+from pydantic import Field, PlainValidator, SecretStr
 
+from airflow_provider_360learning.api.models.base import NameOf
 from airflow_provider_360learning.api.models.parsers import (
     parse_boolean,
     parse_custom_fields,
@@ -62,3 +63,44 @@ Percent: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minim
 WholePercent: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=100))]
 Minutes: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000_000))]
 SpentSeconds: TypeAlias = Annotated[float, PlainValidator(parse_spent_seconds)]
+
+# Names in the place of ids. Where one of the two is required, the other may be given instead.
+
+GroupName: TypeAlias = Annotated[Text | None, NameOf("group", "group_id", is_required=True)]
+SessionName: TypeAlias = Annotated[Text | None, NameOf("session", "session_id", is_required=True)]
+CourseName: TypeAlias = Annotated[Text | None, NameOf("course", "course_id", is_required=True)]
+#: The name of a path whose id is optional.
+PathName: TypeAlias = Annotated[Text | None, NameOf("path", "path_id")]
+#: The name of the group under which groups are created.
+ParentGroupName: TypeAlias = Annotated[Text | None, NameOf("group", "parent_group_id")]
+
+GROUP = Field(
+    default=None,
+    description="Name of the group instead of ``group_id``; where it is not unique, after those of its parents: "
+    "``Acme/Sales``.",
+)
+SESSION = Field(
+    default=None, description="Name of the session instead of ``session_id``; where it is not unique, with the path."
+)
+COURSE = Field(default=None, description="Name of the course instead of ``course_id``.")
+PATH = Field(default=None, description="Name of the path instead of ``path_id``.")
+PATH_ID = Field(default=None, description="Id of the path. API v2 requires it.")
+CREATE_GROUPS = Field(
+    default=False, description="Whether to create groups whose names do not exist, under the given parent."
+)
+PARENT_GROUP_ID = Field(
+    default=None,
+    description="Id of the parent of new groups; among groups of one name, a child of it is meant.",
+)
+PARENT_GROUP = Field(default=None, description="Name of that parent instead of ``parent_group_id``.")
+
+
+def id_or_name(description: str) -> Any:
+    """
+    Return the field of an id that is required unless a name is given instead.
+
+    Any: the static type of the field is that of an id that is given, because an action gets no names.
+
+    :param description: Description of the id.
+    """
+    return Field(default=None, description=description)

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from airflow_provider_360learning.api.models.base import ActionArguments, Problem
+from airflow_provider_360learning.api.models.base import ActionArguments, NameOf, Problem
 from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Role
-from airflow_provider_360learning.api.models.fields import Boolean, Id, Text, User
+from airflow_provider_360learning.api.models.fields import (
+    CREATE_GROUPS,
+    GROUP,
+    PARENT_GROUP,
+    PARENT_GROUP_ID,
+    Boolean,
+    GroupName,
+    Id,
+    ParentGroupName,
+    Text,
+    User,
+    id_or_name,
+)
+
+#: The fields that say whether and where missing groups are created.
+GROUP_CREATION = frozenset({"create_groups", "parent_group_id", "parent_group"})
+
+_Parent = Annotated[Text | None, NameOf("group", "parent_id")]
+_PARENT = Field(
+    default=None, description="Name of the parent group instead of ``parent_id``, alone or after those of its parents."
+)
 
 
 class CreateGroup(ActionArguments):
@@ -18,6 +39,7 @@ class CreateGroup(ActionArguments):
     parent_id: Id | None = Field(
         default=None, description="Id of the parent group; by default the root group. API v2 requires it."
     )
+    parent: _Parent = _PARENT
     public: Boolean = Field(default=False, description="Whether others can find and join the group.")
     custom: Text | None = Field(default=None, description="Additional information.")
     if_exists: IfExists = Field(
@@ -34,28 +56,36 @@ class ListGroups(ActionArguments):
 class GetGroup(ActionArguments):
     """Arguments of ``get_group``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
 
 
 class UpdateGroup(ActionArguments):
     """Arguments of ``update_group``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
     name: Text | None = Field(default=None, description="New name.")
     public: Boolean | None = Field(default=None, description="Whether others can find and join the group.")
     custom: Text | None = Field(default=None, description="Additional information.")
     parent_id: Id | None = Field(default=None, description="Id of the group to move it under.")
+    parent: _Parent = _PARENT
 
     def conflicts(self) -> Iterator[Problem]:
         """Return that there is nothing to change."""
-        if not self.given().keys() - {"group_id"}:
+        if not self.given().keys() - {"group_id", "group"}:
             yield Problem(None, "update_group needs at least one field to change")
 
 
 class DeleteGroup(ActionArguments):
     """Arguments of ``delete_group``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = Field(
+        default=None,
+        description="Name of the group instead of ``group_id``; where it is not unique, after those of its "
+        "parents: ``Acme/Sales``. A name that no group has is an error, also with ``if_missing``.",
+    )
     if_missing: IfMissing = Field(
         default="skip",
         description="``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that "
@@ -66,19 +96,30 @@ class DeleteGroup(ActionArguments):
 class AddUserToGroup(ActionArguments):
     """Arguments of ``add_user_to_group``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    only_for_names: ClassVar[frozenset[str]] = GROUP_CREATION
+
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
     user: User = Field(description="Email address or id of the user.")
     role: Role = Field(
         default="learner",
         description="learner, coach, editor or admin; analyst, contributor and user-admin exist in API v2 only and are "
         "refused with API v1.",
     )
+    create_groups: Boolean = CREATE_GROUPS
+    parent_group_id: Id | None = PARENT_GROUP_ID
+    parent_group: ParentGroupName = PARENT_GROUP
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return conflicts of the arguments for the creation of groups."""
+        yield from conflicts_of_creation(self)
 
 
 class RemoveUserFromGroup(ActionArguments):
     """Arguments of ``remove_user_from_group``."""
 
-    group_id: Id = Field(description="Id of the group.")
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
     user: User = Field(description="Email address or id of the user.")
     role: Role | None = Field(
         default=None, description="Role to remove; by default all roles. API v2 removes one role at a time."
@@ -86,3 +127,14 @@ class RemoveUserFromGroup(ActionArguments):
     from_private_subgroups: Boolean = Field(
         default=False, description="Whether to remove the user from private subgroups, too. API v1 only."
     )
+
+
+def conflicts_of_creation(arguments: ActionArguments) -> Iterator[Problem]:
+    """Return conflicts of the fields :data:`GROUP_CREATION`."""
+    given = {name for name in GROUP_CREATION if getattr(arguments, name)}
+    if given == {"create_groups"}:
+        yield Problem(
+            "create_groups", "create_groups needs parent_group or parent_group_id: the group to create groups under"
+        )
+    elif given and "create_groups" not in given:
+        yield Problem(min(given), f"{min(given)} is given, but create_groups is not")

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from airflow_provider_360learning.api.models.base import ActionArguments, Problem
+from airflow_provider_360learning.api.models.base import ActionArguments, NameOf, Problem
 from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Mode, Role
 from airflow_provider_360learning.api.models.fields import (
+    CREATE_GROUPS,
+    GROUP,
+    PARENT_GROUP,
+    PARENT_GROUP_ID,
     Boolean,
     CustomFields,
     Days,
     Id,
     Ids,
     Mail,
+    ParentGroupName,
     Password,
     Text,
     Texts,
     Timestamp,
     User,
 )
+from airflow_provider_360learning.api.models.groups import GROUP_CREATION, conflicts_of_creation
+
+#: A primary group by its name.
+_PrimaryGroup = Annotated[Text | None, NameOf("group", "primary_group_id")]
 
 
 class CreateUser(ActionArguments):
     """Arguments of ``create_user``."""
 
+    only_for_names: ClassVar[frozenset[str]] = GROUP_CREATION
+
     mail: Mail = Field(description="Email address of the person.")
     first_name: Text | None = Field(default=None, description="First name.")
     last_name: Text | None = Field(default=None, description="Last name.")
     group_id: Id | None = Field(default=None, description="Id of the group to join with ``role``. API v2 requires it.")
+    group: Annotated[Text | None, NameOf("group", "group_id")] = GROUP
     role: Role = Field(
         default="learner",
         description="Role in all groups given here: learner, coach, editor or admin; analyst, contributor and "
@@ -48,9 +61,18 @@ class CreateUser(ActionArguments):
         "template: literal values in the DAG file are stored with the serialized DAG.",
     )
     other_group_ids: Ids = Field(default=(), description="Ids of further groups to join.")
+    other_groups: Annotated[Texts, NameOf("group", "other_group_ids")] = Field(
+        default=(), description="Names of further groups instead of ``other_group_ids``."
+    )
     primary_group_id: Id | None = Field(
         default=None, description="Id of the primary group; one of the groups given here."
     )
+    primary_group: _PrimaryGroup = Field(
+        default=None, description="Name of the primary group instead of ``primary_group_id``."
+    )
+    create_groups: Boolean = CREATE_GROUPS
+    parent_group_id: Id | None = PARENT_GROUP_ID
+    parent_group: ParentGroupName = PARENT_GROUP
     job: Text | None = Field(default=None, description="Job title.")
     organization: Text | None = Field(default=None, description="Organization.")
     phone: Text | None = Field(default=None, description="Phone number.")
@@ -70,12 +92,15 @@ class CreateUser(ActionArguments):
     if_exists: IfExists = Field(
         default="skip",
         description="``skip`` leaves an existing user unchanged; ``update`` updates the profile fields that are given "
-        "and adds the user to the groups; ``fail`` fails, also when a task is retried that has created the user.",
+        "and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is retried that has created "
+        "the user.",
     )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Return conflicts of the primary group with the groups, and of the password with the mode."""
-        if self.primary_group_id not in (None, self.group_id, *self.other_group_ids):
+        """Return conflicts of the groups with each other, and of the password with the mode."""
+        yield from conflicts_of_creation(self)
+        # Names are compared once they are ids.
+        if not self.given_names() and self.primary_group_id not in (None, self.group_id, *self.other_group_ids):
             yield Problem(
                 "primary_group_id",
                 f"primary_group_id is {self.primary_group_id!r}, but must be one of group_id and other_group_ids",
@@ -116,6 +141,9 @@ class UpdateUser(ActionArguments):
     )
     primary_group_id: Id | None = Field(
         default=None, description="Id of the primary group; one that the user is a member of."
+    )
+    primary_group: _PrimaryGroup = Field(
+        default=None, description="Name of the primary group instead of ``primary_group_id``."
     )
     password: Password | None = Field(
         default=None,

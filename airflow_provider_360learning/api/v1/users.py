@@ -38,7 +38,6 @@ from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     Learning360Error,
     NotFoundError,
-    RefusedError,
 )
 
 log = logging.getLogger(__name__)
@@ -89,10 +88,10 @@ class UserActions(ApiAdapter):
 
         :return: ``outcome`` is ``created``, ``invited``, ``restored`` (the email address is that of a deleted user,
             whose managers, statistics and password are back), ``already_exists``, ``updated`` or ``already_invited``
-            (an earlier invitation is pending; v1 cannot look one up, so ``user_id`` is ``None``).
+            (an earlier invitation is pending; v1 can neither look up nor change an invited person, so that
+            ``user_id`` is ``None``, and ``if_exists="update"`` updates nothing before the person accepts).
         :raises AlreadyExistsError: with ``if_exists="fail"``, if a user has the email address.
-        :raises RefusedError: if another company uses or has invited the email address, or if a user with a pending
-            invitation was to be updated.
+        :raises RefusedError: if another company uses or has invited the email address.
         """
         mail = arguments.mail
         try:
@@ -230,12 +229,7 @@ class UserActions(ApiAdapter):
         if not invited:
             return (yield from self._existing(mail, "already_exists"))
         if arguments.if_exists == "update":
-            raise RefusedError(
-                f"{mail} has a pending invitation, and v1 cannot change an invited person: wait for the acceptance, "
-                "or use if_exists='skip'",
-                operation="createOrInviteUser",
-                code="invitation_already_exists",
-            )
+            log.warning("The invitation of this person is pending, so that nothing could be updated: mail=%s", mail)
         return {"mail": mail, "user_id": None, "outcome": "already_invited"}
 
     def _existing(
