@@ -136,7 +136,14 @@ def _link_to_columns(action: str) -> str:
 
 
 def _names(model: type[ActionArguments], *, required: bool) -> str:
-    return ", ".join(f"`{name}`" for name, field in model.model_fields.items() if field.is_required() is required)
+    """Return the fields that are required or not; of two fields of which one is required, both."""
+    pairs = {one.id_field: name for name, one in model.names.items() if one.is_required}
+    found = [
+        f"`{name}`" + (f" or `{pairs[name]}`" if name in pairs else "")
+        for name, field in model.model_fields.items()
+        if (field.is_required() or name in pairs) is required and name not in pairs.values()
+    ]
+    return ", ".join(found)
 
 
 def path_session_arguments() -> str:
