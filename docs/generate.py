@@ -231,6 +231,7 @@ def connection_fields() -> str:
             "`https://app.360learning.com`",
             "Scheme and host. US: `https://app.us.360learning.com`.",
         ),
+        ("`port`", "Port", "that of the URL", "Not needed, see [test the connection](#test-the-connection)."),
         ("`login`", "Company ID", "–", "ID of the company."),
         ("`password`", "API key", "–", "An API key of API v1."),
     ]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
 #: Files whose tests share the running Airflow (the fixture ``stack``), and therefore run on the same worker.
-STACK_FILES = {f"tests/airflow/test_{name}.py" for name in ("bulk_in_airflow", "rotated_keys", "scheduled", "stack")}
+STACK_TESTS = ("bulk_in_airflow", "connection_form", "rotated_keys", "scheduled", "stack")
+STACK_FILES = {f"tests/airflow/test_{name}.py" for name in STACK_TESTS}
 BIN = Path(sys.executable).parent
 HOME = Path(tempfile.mkdtemp(prefix="learning360-tests-"))
 

@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from airflow_provider_360learning.api.models.parsers import invalid, is_missing, parse_number, problem
+from airflow_provider_360learning.connections.form import MASKS
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Standard fields of a connection.
 _STANDARD_FIELDS = ("conn_type", "host", "port", "schema", "login", "password")
+
+_IS_MASKED = "was masked by Airflow, enter it again"
 
 
 class ConnectionModel(BaseModel):
@@ -42,7 +45,9 @@ class ConnectionModel(BaseModel):
         :param extra: Its extra, as Airflow has decoded it.
         :raises InvalidConnectionError: naming every invalid field and what was expected, without any secret.
         """
-        if _is_json_object(extra, connection.extra):
+        if connection.extra in MASKS:
+            problems = [f"field extra: {_IS_MASKED}"]
+        elif _is_json_object(extra, connection.extra):
             try:
                 return cls.model_validate(cls.values(connection, extra))
             except ValidationError as error:
@@ -63,9 +68,20 @@ class ConnectionModel(BaseModel):
         """
         values: dict[str, object] = {name: getattr(connection, name) for name in _STANDARD_FIELDS}
         values["port"] = connection.port or None  # the connection form sends 0 for none
-        for name, value in extra.items():
-            values[f"extra.{name}"] = value.strip() if isinstance(value, str) else value
+        # When its form tests a connection, Airflow 2 sends each extra field twice, with this prefix and without. As in
+        # other providers, the one without takes precedence.
+        prefix = f"extra__{connection.conn_type}__"
+        for name, value in sorted(extra.items(), key=lambda item: not item[0].startswith(prefix)):
+            values[f"extra.{name.removeprefix(prefix)}"] = value.strip() if isinstance(value, str) else value
         return {name: value for name, value in values.items() if not is_missing(value)}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_masked(cls, value: object) -> object:
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, str) and part.strip() in MASKS:
+                raise problem(_IS_MASKED)
+        return value
 
     @classmethod
     def _describe(cls, error: ErrorDetails) -> str:

@@ -7,6 +7,7 @@ the functions here derive from the same data. Airflow imports this module at eve
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,14 +20,20 @@ DEFAULT_CONN_ID = "learning360_default"
 EU_BASE_URL = "https://app.360learning.com"
 US_BASE_URL = "https://app.us.360learning.com"
 
+#: What Airflow 2's connection form shows in the place of a hidden value. If it comes back, Airflow keeps the old value.
+AIRFLOW_2_MASK = "RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER"
+#: What Airflow shows in the place of a value that it hides.
+MASKS = ("***", AIRFLOW_2_MASK)
+
 #: Labels of the standard fields.
 LABELS: Mapping[str, str] = {"host": "Base URL", "login": "Company ID", "password": "API key"}
 
 _BEHAVIOUR: dict[str, object] = {
-    "hidden-fields": ["port", "schema"],
+    "hidden-fields": ["schema"],
     "relabeling": dict(LABELS),
     "placeholders": {
         "host": f"{EU_BASE_URL} (EU, used when empty) or {US_BASE_URL} (US)",
+        "port": "443 (the Test button of Airflow 3.3.1 and 3.3.2 needs it)",
         "login": "ID of the company (or platform group) on 360Learning",
         "password": "API key of the company",
     },
@@ -34,7 +41,12 @@ _BEHAVIOUR: dict[str, object] = {
 
 
 class FieldSchema(TypedDict, total=False):
-    """JSON schema of an extra field."""
+    """
+    JSON schema of an extra field.
+
+    Fields whose names Airflow masks ("token", "proxy", …) have no default: the form of Airflow 3.2 and later would show
+    and save ``***`` in its place.
+    """
 
     type: list[str]
     enum: list[str]
@@ -141,7 +153,6 @@ def connection_form_widgets() -> dict[str, Field]:
 
 def _widget(field: ExtraField) -> Field:
     """Return a form field, in one of the few classes that Airflow accepts; numbers and objects are entered as text."""
-    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from wtforms import PasswordField, StringField
     from wtforms.validators import Optional, any_of
 
@@ -150,8 +161,36 @@ def _widget(field: ExtraField) -> Field:
     default = schema.get("default")
     return (PasswordField if hidden else StringField)(
         field["label"],
-        widget=BS3PasswordFieldWidget() if hidden else BS3TextFieldWidget(),
+        widget=_input(hidden),
         validators=[Optional(), *([any_of(schema["enum"])] if "enum" in schema else [])],
         description=field["description"],
         default=None if default is None else str(default),
     )
+
+
+# Any: the class is that of a library which is installed with Airflow 2 only.
+def _input(hidden: bool) -> Any:
+    """
+    Return the HTML input of a field, whose value survives that a connection is edited.
+
+    A plain password input is sent back empty, after which Airflow deletes the value; a plain text input sends back an
+    object as Python writes it.
+
+    :param hidden: Whether the value of a stored connection is hidden.
+    """
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+
+    class Input(BS3TextFieldWidget):  # type: ignore[misc]
+        input_type = "password" if hidden else "text"
+
+        def __call__(self, field: Field, **attributes: object) -> str:
+            return str(super().__call__(field, value=self._value(field), **attributes))
+
+        def _value(self, field: Field) -> str:
+            if field.raw_data or not field.data:  # entered in the form, which is shown again because of an error
+                return str(field._value())
+            if hidden:
+                return AIRFLOW_2_MASK
+            return field.data if isinstance(field.data, str) else json.dumps(field.data)
+
+    return Input()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
     from pydantic_core import ErrorDetails
 
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
@@ -33,7 +34,7 @@ class Address(NamedTuple):
 
     :param host: A host name, or a URL.
     :param schema: Scheme of the URL, if the host is a name.
-    :param port: Port, if the host has none.
+    :param port: Port, if the host contains none.
     """
 
     host: str | None
@@ -81,7 +82,8 @@ def parse_base_url(address: Address) -> str:
     if parts.scheme == "http" and not is_loopback(text):
         raise problem("plain http is allowed for this machine only; use https")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+    # Without the default port, so that connections share the rate limits of a host with and without it.
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else "")
 
 
 def parse_token_path(value: object) -> str:

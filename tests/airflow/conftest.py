@@ -62,6 +62,7 @@ def stack(migrated_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPat
             limits={name: FASTER * API_V1.limits[name].requests for name in API_V1.limits}
         ),
         "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         **EARLY_DETECTION,
     }
     with AirflowStack(home, DAGS, env) as airflow:

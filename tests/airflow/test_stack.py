@@ -49,7 +49,7 @@ def test_the_connection_form_reaches_the_web_interface(stack):
     standard = form["standard_fields"]
     assert standard["host"]["title"] == "Base URL"
     assert standard["login"]["title"] == "Company ID"
-    assert standard["port"]["hidden"]
+    assert not standard["port"]["hidden"]
     assert standard["url_schema"]["hidden"]
 
 

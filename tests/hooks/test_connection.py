@@ -12,7 +12,7 @@ from airflow.models import Connection
 
 from airflow_provider_360learning.api.types import AuthMethod, Settings
 from airflow_provider_360learning.api.versions import VERSIONS
-from airflow_provider_360learning.connections.form import EXTRA_FIELDS
+from airflow_provider_360learning.connections.form import EXTRA_FIELDS, MASKS
 from airflow_provider_360learning.connections.learning360 import Learning360Connection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
@@ -42,23 +42,24 @@ def test_company_id_and_api_key_are_sufficient():
     assert connection.version is VERSIONS["v1"]
 
 
-def test_reads_every_field(tmp_path):
+@pytest.fixture
+def values(tmp_path):
+    """Return a value other than the default for each extra field."""
     (tmp_path / "ca.pem").write_text("")
-    connection = read(
-        make_connection(
-            host="https://app.us.360learning.com/",
-            extra={
-                "api_version": "v1",
-                "auth": "api_key_header",
-                "token_path": "/oauth/token",
-                "connect_timeout": 2.5,
-                "read_timeout": 30,
-                "ca_bundle": str(tmp_path / "ca.pem"),
-                "proxy": "http://user:pw@proxy.test:3128",
-                "limits": {"company_writes": 8, "createOrInviteUser": 4},
-            },
-        )
-    )
+    return {
+        "api_version": "v1",
+        "auth": "api_key_header",
+        "token_path": "/oauth/token",
+        "connect_timeout": 2.5,
+        "read_timeout": 30,
+        "ca_bundle": str(tmp_path / "ca.pem"),
+        "proxy": "http://user:pw@proxy.test:3128",
+        "limits": {"company_writes": 8, "createOrInviteUser": 4},
+    }
+
+
+def test_reads_every_field(tmp_path, values):
+    connection = read(make_connection(host="https://app.us.360learning.com/", extra=values))
     assert connection.settings == Settings(
         "https://app.us.360learning.com",
         ID,
@@ -110,6 +111,10 @@ def test_the_form_offers_all_choices():
         ({"host": "http://localhost:3600"}, "http://localhost:3600"),
         ({"host": "http://[::1]:3600"}, "http://[::1]:3600"),
         ({"host": "127.0.0.1", "schema": "http", "port": 3600}, "http://127.0.0.1:3600"),
+        ({"host": "", "port": 443}, "https://app.360learning.com"),
+        ({"host": "https://learning.test:443"}, "https://learning.test"),
+        ({"host": "https://learning.test:8443", "port": 443}, "https://learning.test:8443"),
+        ({"host": "http://localhost", "port": 443}, "http://localhost:443"),
     ],
 )
 def test_builds_the_base_url(fields, base_url):
@@ -181,6 +186,25 @@ def test_an_error_names_the_invalid_field_and_shows_no_secret(invalid, field):
         assert secret not in logged
 
 
+@pytest.mark.parametrize("field", ["login", "password", "host", "schema", *(f"extra.{name}" for name in EXTRA_FIELDS)])
+@pytest.mark.parametrize("mask", MASKS)
+def test_a_value_that_airflow_has_masked_is_refused(field, mask):
+    place, _, name = field.partition(".")
+    with pytest.raises(InvalidConnectionError) as caught:
+        read(make_connection(**{place: {name: mask} if name else mask}))
+    shown = {"login": "login (Company ID)", "password": "password (API key)"}
+    shown |= dict.fromkeys(("host", "schema"), "host (Base URL)")  # three fields make up the base URL
+    assert str(caught.value) == (
+        f"Connection 'acme', field {shown.get(field, field)}: was masked by Airflow, enter it again"
+    )
+
+
+def test_a_masked_extra_is_refused(connect):
+    connect(extra="***")
+    with pytest.raises(InvalidConnectionError, match="field extra: was masked by Airflow, enter it again"):
+        _ = Learning360Hook().api
+
+
 def test_an_error_names_every_invalid_field():
     with pytest.raises(InvalidConnectionError) as caught:
         read(make_connection(login="", extra={"auth": "basic", "limits": {"writes": 1}}))
@@ -213,6 +237,33 @@ def test_nothing_is_sent_with_an_invalid_connection(sandbox, connect, invalid):
     with pytest.raises(InvalidConnectionError, match="Connection 'learning360_default', field"):
         Learning360Hook().api.list_groups()
     assert sandbox.control.journal() == []
+
+
+# Airflow 2 sends the fields of its form with a prefix as well.
+
+
+@pytest.mark.parametrize("name", EXTRA_FIELDS)
+def test_reads_fields_with_the_prefix_of_airflow_2(name, values):
+    assert read(make_connection({f"extra__learning360__{name}": values[name]})) == read(
+        make_connection({name: values[name]})
+    )
+
+
+@pytest.mark.parametrize("prefixed_first", [True, False])
+def test_a_field_without_the_prefix_takes_precedence(prefixed_first):
+    extra = [("extra__learning360__read_timeout", "5"), ("read_timeout", "7")]
+    connection = read(make_connection(dict(extra if prefixed_first else reversed(extra))))
+    assert connection.settings.read_timeout == 7
+
+
+def test_a_prefixed_field_that_is_unknown_is_refused():
+    with pytest.raises(InvalidConnectionError, match=r"field extra\.apiversion: is unknown"):
+        read(make_connection({"extra__learning360__apiversion": "v1"}))
+
+
+def test_the_prefix_of_another_connection_type_is_refused():
+    with pytest.raises(InvalidConnectionError, match=r"field extra\.extra__http__auth: is unknown"):
+        read(make_connection({"extra__http__auth": "oauth2"}))
 
 
 # Ways to store a connection
