@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
+import logging
+import os
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
+
+from airflow_provider_360learning.connections.form import CONNECTION_TYPE, HOOK_NAME
 
 
 def sandbox(args: argparse.Namespace) -> None:
@@ -45,9 +50,16 @@ def _change_api_keys(args: argparse.Namespace) -> None:
 
 def pool(_: argparse.Namespace) -> None:
     """Create the pool if it is missing, and print its state."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from airflow_provider_360learning.pool import ensure_pool
 
-    print(ensure_pool())
+    try:
+        print(ensure_pool())
+    except SQLAlchemyError as error:
+        raise SystemExit(f"Pool not created: {_database_problem(error)}") from None
+    except ValueError as error:  # of the configuration
+        raise SystemExit(f"Pool not created: {error}") from None
 
 
 def check(args: argparse.Namespace) -> None:
@@ -56,6 +68,8 @@ def check(args: argparse.Namespace) -> None:
 
     :param args: ``conn_id``.
     """
+    # As `airflow connections test` does: without this, Airflow 3 reads no connections of its database here.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     failed = False
     for part, finding in _findings(args.conn_id):
         print(f"{finding.status.value:<5} {part:<12} {finding.text}")
@@ -89,16 +103,20 @@ def _findings(conn_id: str) -> Iterator[tuple[str, Finding]]:
     yield "pool", _guarded(_check_pool)
     yield "rate limiter", _guarded(_check_rate_limiter)
     if connection.status is Status.FAIL:
-        yield "API", Finding(Status.FAIL, "not checked, because the connection is invalid")
+        yield "API", Finding(Status.FAIL, "not checked, because the connection cannot be used")
     else:
         yield "API", _guarded(lambda: _check_api(conn_id))
 
 
 def _guarded(examine: Callable[[], Finding]) -> Finding:
+    # Airflow 2 logs a traceback for each source of connections that cannot be read.
+    logging.disable(logging.CRITICAL)
     try:
         return examine()
     except Exception as error:  # the other parts are still checked
         return Finding(Status.FAIL, _first_line(error))
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _first_line(error: Exception) -> str:
@@ -106,11 +124,24 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_connection(conn_id: str) -> Finding:
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
     hook = Learning360Hook(learning360_conn_id=conn_id)
-    _ = hook.api  # reads and validates the connection; sends nothing
+    try:
+        _ = hook.api  # reads and validates the connection; sends nothing
+    except AirflowNotFoundException:
+        return Finding(Status.FAIL, _missing_connection(conn_id))
     return Finding(Status.OK, f"{conn_id!r} is valid")
+
+
+def _missing_connection(conn_id: str) -> str:
+    example = json.dumps({"conn_type": CONNECTION_TYPE, "login": "<company ID>", "password": "<API key>"})
+    return (
+        f"{conn_id!r} is not defined: add it in Airflow's UI (Admin, Connections, type {HOOK_NAME}), "
+        f"or set AIRFLOW_CONN_{conn_id.upper()}='{example}'"
+    )
 
 
 def _check_pool() -> Finding:
@@ -122,11 +153,17 @@ def _check_pool() -> Finding:
     try:
         report = inspect_pool()
     except SQLAlchemyError as error:
-        reason = _first_line(error)
-        return Finding(Status.WARN, f"not checked, because Airflow's database cannot be read from here ({reason})")
+        return Finding(Status.WARN, f"not checked: {_database_problem(error)}")
     if report.slots is None or (report.has_other_size and report.name != config.AIRFLOW_DEFAULT_POOL):
         return Finding(Status.FAIL, str(report))
     return Finding(Status.WARN if report.differs else Status.OK, str(report))
+
+
+def _database_problem(error: Exception) -> str:
+    return (
+        f"Airflow's database cannot be used from here ({_first_line(error)}); "
+        "if it is new or of an older version, run `airflow db migrate`"
+    )
 
 
 def _check_rate_limiter() -> Finding:

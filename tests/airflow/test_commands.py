@@ -186,10 +186,28 @@ def test_check_fails_if_the_pool_has_another_size(airflow_command, fresh_db):
     assert "3 slots, but [learning360] pool_slots is 5" in checked.stdout
 
 
-def test_check_warns_if_the_database_cannot_be_read(airflow_command, tmp_path):
-    checked = _check(airflow_command, {"AIRFLOW_HOME": str(tmp_path)})
+def test_a_fresh_home_is_reported_in_one_line_that_says_what_to_do(airflow_command, tmp_path):
+    home = {"AIRFLOW_HOME": str(tmp_path)}
+    refused = airflow_command("pool", program="airflow-learning360", env=home)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stdout + refused.stderr
+    (line,) = [line for line in refused.stderr.splitlines() if "Pool not created" in line]
+    assert "run `airflow db migrate`" in line
+
+    checked = _check(airflow_command, home)
+    assert "Traceback" not in checked.stdout + checked.stderr
     assert _statuses(checked.stdout)["pool"] == "warn"
-    assert "cannot be read from here" in checked.stdout
+    assert "run `airflow db migrate`" in checked.stdout
+    assert "set AIRFLOW_CONN_MINE=" in checked.stdout
+
+
+def test_check_finds_a_connection_of_the_database(airflow_command, fresh_db, learning360, learning360_sandbox):
+    fields = json.dumps(learning360_sandbox.connection())
+    added = airflow_command("connections", "add", "mine", "--conn-json", fields, env=fresh_db)
+    assert added.returncode == 0, added.stderr
+    checked = learning360("check", "--conn-id", "mine")
+    assert _statuses(checked.stdout)["connection"] == "ok"
+    assert _statuses(checked.stdout)["API"] == "ok"
 
 
 def _check(airflow_command, env):

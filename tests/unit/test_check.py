@@ -1,4 +1,4 @@
-"""The check of connection, rate limiter and API. Pool and exit status are tested with the real command lines."""
+"""The commands `check` and `pool`, called as functions; tests/airflow/test_commands.py runs the real command lines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import re
 
 import pytest
+from airflow.models import Connection
+from airflow.utils.session import create_session
 
 from airflow_provider_360learning.cli import commands
 
@@ -21,6 +23,7 @@ CONNECTION = {
 @pytest.fixture
 def check(airflow_db, monkeypatch, capsys):
     """Return a function that checks a connection, and returns the statuses by part, and the output."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # restored afterwards, because the command changes it
 
     def run(connection=None):
         if connection is not None:
@@ -50,10 +53,31 @@ def test_names_the_invalid_field_of_the_connection(check, change, problem):
     assert problem in printed
 
 
-def test_reports_a_missing_connection(check):
+def test_says_how_to_define_a_missing_connection(check, monkeypatch, learning360_sandbox):
     statuses, printed = check()
     assert (statuses["connection"], statuses["API"]) == ("fail", "fail")
-    assert "mine" in printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("fail  connection")]
+    assert "'mine' is not defined" in line
+    assert "(Admin, Connections, type 360Learning)" in line
+    name, text = re.search(r"set (\w+)='(.*)'$", line).groups()
+    assert name == "AIRFLOW_CONN_MINE"
+    example = {"host": learning360_sandbox.url, **json.loads(text)}
+    for placeholder, value in ("<company ID>", "company_id"), ("<API key>", "api_key"):
+        (field,) = [field for field, text in example.items() if text == placeholder]
+        example[field] = getattr(learning360_sandbox, value)
+    assert check(example)[0]["API"] == "ok"
+
+
+def test_finds_a_connection_of_the_database(check, learning360_sandbox):
+    fields = learning360_sandbox.connection()
+    with create_session() as session:
+        session.add(Connection("mine", **{**fields, "extra": json.dumps(fields["extra"])}))
+    try:
+        statuses, _ = check()
+    finally:
+        with create_session() as session:
+            session.delete(session.query(Connection).filter_by(conn_id="mine").one())
+    assert (statuses["connection"], statuses["API"]) == ("ok", "ok")
 
 
 def test_reports_an_unreachable_server(check):
@@ -86,3 +110,10 @@ def test_fails_on_an_invalid_setting(check, monkeypatch):
     statuses, printed = check()
     assert statuses["rate limiter"] == "fail"
     assert "[learning360] rate_limiter = 'none'" in printed
+
+
+def test_pool_reports_an_invalid_setting_in_one_line(airflow_db, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__LEARNING360__POOL_SLOTS", "none")
+    with pytest.raises(SystemExit) as ended:
+        commands.pool(argparse.Namespace())
+    assert str(ended.value).startswith("Pool not created: Airflow configuration [learning360] pool_slots = 'none': ")
