@@ -8,6 +8,8 @@ from airflow_provider_360learning.connections.form import connection_type_info
 
 PACKAGE = "airflow_provider_360learning"
 DISTRIBUTION = "airflow-provider-360learning"
+#: Where the documentation is published, without a slash at the end. Empty: it has no home outside the repository yet.
+DOCUMENTATION_URL = ""
 CONFIG_SECTION = "learning360"
 
 _INTEGRATION = "360Learning"

@@ -214,8 +214,8 @@ class AirflowStack:
         :param run_id: its run
         """
         return self.query(
-            "SELECT task_id, map_index, state, pool, pool_slots, try_number, max_tries, operator, pid, "
-            "start_date, end_date, duration FROM task_instance WHERE dag_id = ? AND run_id = ? "
+            "SELECT task_id, map_index, rendered_map_index, state, pool, pool_slots, try_number, max_tries, operator, "
+            "pid, start_date, end_date, duration FROM task_instance WHERE dag_id = ? AND run_id = ? "
             "ORDER BY task_id, map_index",
             dag_id,
             run_id,

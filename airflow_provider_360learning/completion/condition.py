@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
+from airflow_provider_360learning.api.text import MAX_LINE
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Maximum number of users in a result, which is stored in the metadata database.
 MAX_PENDING = 20
+#: Maximum number of characters of the progress, with which log lines begin or end.
+MAX_PROGRESS = MAX_LINE - 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,14 @@ class CompletionStatus:
     :param is_complete: Whether the condition is met.
     :param result: The progress, which is the result of the sensor once the condition is met. Its keys are those of a
         ``TypedDict`` beside the condition.
+    :param progress: How far the wait is, in one line of at most :data:`MAX_PROGRESS` characters.
     :param failure: Why the condition can never be met, if so.
     """
 
     is_complete: bool
     result: Mapping[str, object]
+    progress: str
     failure: str | None = None
-
-    def __str__(self) -> str:
-        return " ".join(f"{name}={value}" for name, value in self.result.items())
 
 
 class CompletionCondition(ActionArguments):

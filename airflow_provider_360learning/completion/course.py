@@ -8,6 +8,7 @@ from pydantic import Field
 
 from airflow_provider_360learning.api.models.fields import COURSE, CourseName, Id, Percent, Timestamp, User, id_or_name
 from airflow_provider_360learning.api.models.parsers import parse_timestamp
+from airflow_provider_360learning.api.text import counted, one_line
 from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
 
 if TYPE_CHECKING:
@@ -51,7 +52,15 @@ class CourseCompletion(CompletionCondition):
             progress=max((attempt["progress"] or 0 for attempt in attempts), default=0),
             pending=[] if completed else [self.user],
         )
-        return CompletionStatus(bool(completed), result)
+        return CompletionStatus(bool(completed), result, self._progress(result))
+
+    def _progress(self, result: CourseCompletionResult) -> str:
+        user = one_line(self.user)
+        if result["completed"]:
+            return f"{user} has completed the course"
+        if not result["attempts"]:
+            return f"{user} has not started the course"
+        return f"{user} is at {result['progress']:g} % of the course ({counted(result['attempts'], 'attempt')})"
 
     def _counts(self, attempt: CourseAttempt) -> bool:
         if not attempt["completed_at"]:

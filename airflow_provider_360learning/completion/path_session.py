@@ -13,7 +13,13 @@ from pydantic_core import PydanticCustomError
 from airflow_provider_360learning.api.models.base import Problem
 from airflow_provider_360learning.api.models.fields import PATH, PATH_ID, SESSION, Id, PathName, SessionName, id_or_name
 from airflow_provider_360learning.api.models.parsers import invalid, parse_integer, parse_number, parse_users, problem
-from airflow_provider_360learning.completion.condition import MAX_PENDING, CompletionCondition, CompletionStatus
+from airflow_provider_360learning.api.text import listed
+from airflow_provider_360learning.completion.condition import (
+    MAX_PENDING,
+    MAX_PROGRESS,
+    CompletionCondition,
+    CompletionStatus,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
@@ -132,7 +138,30 @@ class PathSessionCompletion(CompletionCondition):
         )
         failure = self._failure(audience - len(lost), needed, missing)
         is_complete = not failure and self._is_large_enough(len(enrolled)) and len(done) >= needed
-        return CompletionStatus(is_complete, result, failure)
+        waiting_for = 0 if is_complete else len(pending) + len(awaited)
+        return CompletionStatus(is_complete, result, self._progress(result, len(awaited), waiting_for), failure)
+
+    def _progress(self, result: PathSessionCompletionResult, not_enrolled: int, waiting_for: int) -> str:
+        """Return how many are done, and as many of the users who are not as fit."""
+        audience = result["enrolled"] + not_enrolled
+        text = f"{result['done']:,} of {audience:,} {self.status}"
+        if details := ", ".join(self._details(result, audience, not_enrolled)):
+            text += f" ({details})"
+        if not waiting_for:
+            return text
+        text += "; waiting for "
+        return text + listed(result["pending"], MAX_PROGRESS - len(text), waiting_for)
+
+    def _details(self, result: PathSessionCompletionResult, audience: int, not_enrolled: int) -> Iterator[str]:
+        """Return the numbers that are not as expected."""
+        if result["needed"] != audience:
+            yield f"{result['needed']:,} needed"
+        if not_enrolled:
+            yield f"{not_enrolled:,} not enrolled yet"
+        if result["unsuccessful"]:
+            yield f"{result['unsuccessful']:,} unsuccessful"
+        if self.users is None and result["enrolled"] < self.min_enrolled:
+            yield f"at least {self.min_enrolled:,} must be enrolled"
 
     def _audience(self, rows: Sequence[PathSessionStatistic]) -> tuple[list[PathSessionStatistic], list[str]]:
         """Return the learners that count, and the given users who are not enrolled; deleted users are in neither."""
@@ -168,7 +197,7 @@ class PathSessionCompletion(CompletionCondition):
     def _failure(self, reachable: int, needed: int, missing: Sequence[str]) -> str | None:
         """Return why the condition can never be met, if so."""
         if missing and self.if_not_enrolled == "fail":
-            return f"{len(missing)} of the users are not enrolled: {', '.join(missing[:MAX_PENDING])}"
+            return f"{len(missing)} of the users are not enrolled: {listed(missing, MAX_PROGRESS - 40)}"
         # Without a list of users, more may still enroll: then only learners who are lost for "all" are final.
         loses = self.if_unsuccessful == "fail" and self.status == "successful" and reachable < needed
         if loses and (self.users is not None or self.required == "all"):

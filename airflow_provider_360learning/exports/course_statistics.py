@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_provider_360learning.api.course_attempts import DateField, ReadsCourseAttempts
+from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
@@ -64,6 +65,7 @@ def export_course_statistics(
     result = summarize(
         path,
         file,
+        counted(file.rows, "attempt"),
         interval=interval,
         highest_timestamp=summary.highest_timestamp,
         complete=not summary.incomplete_at,

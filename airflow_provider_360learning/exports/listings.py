@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.summary import ExportResult, summarize
@@ -40,7 +41,8 @@ def export_listing(
                 file.write([row[column.name] for column in columns])
 
         LISTINGS[kind](api, write_all)
-    return summarize(output_path, file)
+    noun = kind.removesuffix("s").replace("_", " ")
+    return summarize(output_path, file, counted(file.rows, noun))
 
 
 def _memberships(api: LearningApi) -> Iterator[Row]:

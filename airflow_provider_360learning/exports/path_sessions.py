@@ -8,6 +8,7 @@ from functools import partial
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.results import PathSessionStatistic
+from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
@@ -51,8 +52,10 @@ def export_path_session_statistics(
                 file.write([row[column.name] for column in columns])
                 highest = max(highest, str(row["completed_at"] or ""))
             file.commit()
-    result = summarize(output_path, file, interval=interval, highest_timestamp=highest or None)
-    return {**result, "sessions": len(ids) - deleted, "deleted_meanwhile": deleted}
+    sessions = len(ids) - deleted
+    exported = f"{counted(file.rows, 'learner')} of {counted(sessions, 'session')}"
+    result = summarize(output_path, file, exported, interval=interval, highest_timestamp=highest or None)
+    return {**result, "sessions": sessions, "deleted_meanwhile": deleted}
 
 
 def _rows_of(api: LearningApi, interval: Interval | None, listed: bool, session_id: str) -> list[Row] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TypedDict
 
+from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.files.row_file import RowFile
 
@@ -47,22 +48,27 @@ class PathSessionStatisticsResult(ExportResult):
 def summarize(
     output_path: object,
     file: RowFile,
+    exported: str,
     *,
     interval: Interval | None = None,
     highest_timestamp: str | None = None,
     complete: bool = True,
 ) -> ExportResult:
     """
-    Return the result of an export, and log it.
+    Return the result of an export, and log it in one sentence.
 
     :param output_path: Path of the file.
     :param file: The file.
+    :param exported: What was exported, such as ``1,000 users``.
     :param interval: The interval of the export, if it has one.
     :param highest_timestamp: The latest timestamp by which a row was selected.
     :param complete: Whether the rows are proven complete.
     """
     invalid_values = file.invalid_values.total()
-    log.info("Export written: rows=%s output_path=%s invalid_values=%s", file.rows, output_path, invalid_values)
+    span = f" from {interval.start_text} until {interval.end_text}" if interval else ""
+    nulls = f"; {counted(invalid_values, 'invalid value')} became null" if invalid_values else ""
+    doubt = "" if complete else "; not proven complete"
+    log.info("Exported %s%s to %s%s%s", exported, span, output_path, nulls, doubt)
     return {
         "output_path": str(output_path),
         "rows": file.rows,

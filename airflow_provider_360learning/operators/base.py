@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
+from airflow_provider_360learning.readable_tasks import ReadableTaskMixin
 from airflow_provider_360learning.task_mixins import (
     ExitOnKillMixin,
     RequiredPairsMixin,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 
-class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, BaseOperator):
+class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, ReadableTaskMixin, BaseOperator):
     """
     Run one action of :attr:`Learning360Hook.api` with the operator's arguments, all of them templated.
 
@@ -47,6 +48,7 @@ class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMix
     action: str
     #: The keyword arguments of ``__init__``: in most operators those of the action.
     arguments: ClassVar[tuple[str, ...]] = ()
+    documentation_page = "operators.md"
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#d5ecf7"
 
@@ -82,7 +84,13 @@ class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMix
         return Learning360Hook(self.learning360_conn_id, task=self)
 
     def execute(self, context: Context) -> object:
-        """Run the action and return its result: ids and outcome."""
+        """Run the action, log what it did in one sentence, and return its result: ids and outcome."""
+        from airflow_provider_360learning.api.sentences import outcome_sentence
+
         with self.hook.log_api_usage(), fail_on_permanent_error():
-            action = getattr(self.hook.api, self.action)
-            return action(**{name: getattr(self, name) for name in self.arguments})
+            action = self.hook.api.actions[self.action]
+            arguments = action.arguments({name: getattr(self, name) for name in self.arguments})
+            result = action.run(arguments)
+            if sentence := outcome_sentence(arguments, result):
+                self.log.info("%s", sentence)
+            return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException
 
@@ -51,6 +51,8 @@ class Learning360RowsOperator(Learning360BaseOperator):
     :param dry_run: Whether to send nothing, and only report what would be sent (in the subfolder ``dry_run``).
     """
 
+    documentation_page = "bulk.md"
+    name_arguments: ClassVar[tuple[str, ...]] = ("rows",)
     rows: Any
     sql: str | None
     sql_conn_id: str | None
@@ -185,6 +187,7 @@ class Learning360BulkOperator(Learning360RowsOperator):
     :param parent_group: Name of that parent instead of ``parent_group_id``.
     """
 
+    name_arguments = ("action", "rows")
     defaults: Mapping[str, Any] | None
     create_groups: bool
     parent_group_id: str | None

@@ -33,6 +33,8 @@ class Learning360ExportOperator(Learning360BaseOperator):
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of ``output_path`` decides.
     """
 
+    documentation_page = "exports.md"
+    name_arguments = ("output_path",)
     output_path: StoragePath
     format: str | None
 

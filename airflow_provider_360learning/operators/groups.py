@@ -26,6 +26,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
     """
 
     action = "create_group"
+    name_arguments = ("name", "parent_id")
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Learning360UpdateGroupOperator(Learning360BaseOperator):
 
     action = "update_group"
     required_pairs = (("group_id", "group"),)
+    name_arguments = ("group_id",)
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
 
     action = "delete_group"
     required_pairs = (("group_id", "group"),)
+    name_arguments = ("group_id",)
 
     def __init__(
         self,
@@ -124,6 +127,7 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
 
     action = "add_user_to_group"
     required_pairs = (("group_id", "group"),)
+    name_arguments = ("user", "group_id")
 
     def __init__(
         self,
@@ -158,6 +162,7 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
 
     action = "remove_user_from_group"
     required_pairs = (("group_id", "group"),)
+    name_arguments = ("user", "group_id")
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     """
 
     action = "create_user"
+    name_arguments = ("mail",)
 
     def __init__(
         self,
@@ -118,6 +119,7 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     """
 
     action = "update_user"
+    name_arguments = ("user",)
 
     def __init__(
         self,
@@ -155,6 +157,7 @@ class Learning360DeleteUserOperator(Learning360BaseOperator):
     """
 
     action = "delete_user"
+    name_arguments = ("user",)
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
+from airflow_provider_360learning.readable_tasks import ReadableTaskMixin
 from airflow_provider_360learning.task_mixins import (
     ExitOnKillMixin,
     RequiredPairsMixin,
@@ -42,10 +43,13 @@ if TYPE_CHECKING:
 #: how far the wait was.
 DEFERRAL_GRACE = 60
 _FAILURES_KEY = "learning360_consecutive_failures"
+_PROGRESS_KEY = "learning360_progress"
 _RESOLVED_KEY = "learning360_resolved_names"
 
 
-class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, BaseSensorOperator):
+class Learning360BaseSensor(
+    ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, ReadableTaskMixin, BaseSensorOperator
+):
     """
     Wait until a condition of 360Learning is met.
 
@@ -63,6 +67,7 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
 
     #: Subject of the condition, whose arguments are the templated fields.
     subject: ClassVar[str]
+    documentation_page = "sensors.md"
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#e8f3d6"
 
@@ -82,6 +87,7 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
         self.deferrable = deferrable
         self._resolved: CompletionCondition | None = None
         self._failures = 0
+        self._progress = ""
 
     def condition(self) -> CompletionCondition:
         """
@@ -105,9 +111,19 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
 
     def execute(self, context: Context) -> object:
         """Validate the arguments, poll once, and wait unless the condition is met."""
+        from airflow_provider_360learning.completion.event import timeout_message
+
         self._resolved = None
         with self.hook.log_api_usage():
-            return self._poke_and_defer(context) if self.deferrable else super().execute(context)
+            if self.deferrable:
+                return self._poke_and_defer(context)
+            try:
+                return super().execute(context)
+            except (AirflowSensorTimeout, AirflowSkipException) as error:
+                # With soft_fail, a timeout is skipped without a cause, and a failure with one.
+                if self._progress and error.__cause__ is None:
+                    self.log.warning("%s", timeout_message(self._progress))
+                raise
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
@@ -115,9 +131,9 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
             status = self._poll(context)
         if status is None:
             return PokeReturnValue(is_done=False)
+        self._log_progress(status.progress, context)
         if status.failure:
             raise AirflowFailException(status.failure)
-        self.log.info("Completion status: %s", status)
         return PokeReturnValue(is_done=status.is_complete, xcom_value=dict(status.result))
 
     def execute_complete(self, context: Context, event: CompletionEvent | None = None) -> dict[str, object]:
@@ -128,6 +144,7 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
         """
         status = event.get("status") if event else None
         if event and status == "success":
+            self.log.info("%s", event["message"])
             return event["result"]
         if event and status == "transient_error":
             raise AirflowException(event["message"])
@@ -195,6 +212,7 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
                 first_poke=now + self.poke_interval,
                 deadline=now + self.timeout,
                 failures=self._failures,
+                progress=self._progress,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + DEFERRAL_GRACE),
@@ -205,6 +223,20 @@ class Learning360BaseSensor(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin
         if self.soft_fail or self.never_fail:
             raise AirflowSkipException(str(error))
         raise error
+
+    def _log_progress(self, progress: str, context: Context) -> None:
+        """Log the progress if this attempt has not logged it; before Airflow 3.3, each reschedule logs it again."""
+        store = self._state_store(context)
+        attempt = context["ti"].try_number if store else 0
+        stored = store.get(_PROGRESS_KEY, None) if store else None
+        if stored and stored["attempt"] == attempt:
+            self._progress = stored["progress"]
+        if progress == self._progress:
+            return
+        self.log.info("%s", progress)
+        self._progress = progress
+        if store:
+            store.set(_PROGRESS_KEY, {"attempt": attempt, "progress": progress})
 
     # Consecutive failures of polls without a triggerer
 

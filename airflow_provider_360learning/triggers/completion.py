@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_360learning.completion import make_condition
 from airflow_provider_360learning.completion.condition import CompletionStatus
-from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES, CompletionEvent
+from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES, CompletionEvent, timeout_message
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.triggers.shared_polls import SharedPolls
@@ -64,6 +64,7 @@ class Learning360CompletionTrigger(BaseTrigger):
     :param deadline: Time at which the wait times out, in seconds since 1970; absolute, so that a restart of the
         triggerer does not extend it.
     :param failures: Number of consecutive failures before the first poll.
+    :param progress: Progress that the sensor has logged, so that only changes are logged.
     """
 
     #: Runs everything that blocks; replaced in tests.
@@ -79,6 +80,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         first_poke: float,
         deadline: float,
         failures: int = 0,
+        progress: str = "",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.learning360_conn_id = learning360_conn_id
@@ -88,6 +90,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         self.first_poke = first_poke
         self.deadline = deadline
         self.failures = failures
+        self.progress = progress
 
     @staticmethod
     def now() -> float:
@@ -106,6 +109,7 @@ class Learning360CompletionTrigger(BaseTrigger):
                 "first_poke": self.first_poke,
                 "deadline": self.deadline,
                 "failures": self.failures,
+                "progress": self.progress,
             },
         )
 
@@ -148,7 +152,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         return poll
 
     async def _poll_until_terminal(self, poll: Callable[[], Awaitable[CompletionStatus]]) -> CompletionEvent:
-        failures, last = self.failures, CompletionStatus(is_complete=False, result={})
+        failures, last = self.failures, CompletionStatus(is_complete=False, result={}, progress=self.progress)
         next_poke = self.first_poke
         while next_poke < self.deadline:
             await self._sleep_until(next_poke)
@@ -166,16 +170,15 @@ class Learning360CompletionTrigger(BaseTrigger):
                 # Counted from the response: the request may have waited for the rate limiter.
                 next_poke = self.now() + self.poke_interval
             failures = 0
-            if status != last:
-                self.log.info("Completion status changed: %s", status)
+            if status.is_complete:  # logged by the sensor
+                return {"status": "success", "message": status.progress, "result": dict(status.result)}
+            if status.progress != last.progress:
+                self.log.info("%s", status.progress)
             last = status
-            if status.is_complete:
-                return {"status": "success", "message": "The condition is met", "result": dict(status.result)}
             if status.failure:
                 return {"status": "failed", "message": status.failure, "result": dict(status.result)}
         await self._sleep_until(self.deadline)
-        message = f"The condition was not met before the sensor's timeout: {last}"
-        return {"status": "timeout", "message": message, "result": dict(last.result)}
+        return {"status": "timeout", "message": timeout_message(last.progress), "result": dict(last.result)}
 
     def _log_failure(self, failures: int, error: Learning360Error) -> None:
         self.log.warning(

@@ -153,6 +153,56 @@ def test_operators_are_mapped_over_the_result_of_a_task(sandbox, run):
     assert [ended.results[f"user {index}"]["outcome"] for index in (0, 1)] == ["created"] * 2
 
 
+def names_of(ended: Finished, task_id: str) -> list[Any]:
+    return [one["rendered_map_index"] for one in ended.tasks.values() if one["task_id"] == task_id]
+
+
+def test_mapped_tasks_have_readable_names(sandbox, run):
+    ended = run(
+        "names",
+        """
+        from airflow.providers.common.compat.sdk import task_group
+
+        @task
+        def people():
+            return [{"mail": "amy@acme.test", "first_name": "Amy"}, {"mail": "bob@acme.test", "first_name": "Bob"}]
+
+        @task_group
+        def person(user):
+            Learning360UpdateUserOperator(task_id="job", user=user, job="Clerk")
+
+        Learning360CreateUserOperator.partial(task_id="user", mode="create_active").expand_kwargs(people())
+        Learning360CreateGroupOperator.partial(task_id="group").expand(name=["Engineering", "{{ 6 * 7 }}", "x" * 255])
+        Learning360CreateGroupOperator.partial(task_id="same", name="Same").expand(public=[True, False])
+        Learning360CreateGroupOperator.partial(task_id="mine", map_index_template="{{ task.name | upper }}").expand(
+            name=["One"]
+        )
+        Learning360UpdateUserOperator.partial(task_id="failed", job="Clerk").expand(user=["nobody@acme.test"])
+        person.expand(user=["GRACE"])
+        """.replace("GRACE", GRACE_MAIL),
+    )
+    assert ended.tasks["failed 0"]["state"] == "failed"
+    assert names_of(ended, "user") == ["amy@acme.test", "bob@acme.test"]
+    assert names_of(ended, "group") == ["Engineering", "42", "x" * 249 + "…"]
+    assert names_of(ended, "same") == ["Same 0", "Same 1"]
+    assert names_of(ended, "mine") == ["ONE"]
+    assert names_of(ended, "failed") == ["nobody@acme.test"]
+    assert names_of(ended, "person.job") == [GRACE_MAIL]
+    assert names_of(ended, "people") == [None]
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name_in_a_dag_with_native_templates(sandbox, run):
+    ended = run(
+        "native_names",
+        """
+        dag.render_template_as_native_obj = True
+        Learning360CreateGroupOperator.partial(task_id="group").expand(name=["2026", "None"])
+        """,
+    )
+    assert [ended.tasks[f"group {index}"]["state"] for index in (0, 1)] == ["success"] * 2
+    assert names_of(ended, "group") == ["2026", "None"]
+
+
 def test_results_are_used_per_key(sandbox, run):
     """The output of a mapped operator is a list, and so is that of one of its keys."""
     ended = run(
@@ -383,3 +433,24 @@ def test_the_timeout_fails_the_task_without_retries_or_skips_it(waits, mode):
     assert waits.run.state_and_tries(f"too_late_{mode}") == ("failed", 1)
     assert waits.run.state_and_tries(f"too_late_softly_{mode}") == ("skipped", 1)
     assert 1 <= len(waits.pokes[f"too_late_{mode}"]) <= 1 + 1.5 / INTERVAL
+
+
+@pytest.mark.airflow(">=3.3", reason="before 3.3, nothing can be stored between the pokes of a rescheduled sensor")
+def test_a_rescheduled_sensor_logs_its_progress_only_when_it_changes(sandbox, run, capfd):
+    api = Learning360Hook().api
+    session_id = api.create_path_session(
+        path_id=ONBOARDING_PATH_ID, name="progress", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+    )["session_id"]
+    enroll = partial(api.enroll_users, session_id=session_id, users=[GRACE_MAIL])
+    with after_requests(sandbox, 3, f"{session_id}/stats", act=enroll):
+        run(
+            "progress",
+            f"""
+            Learning360PathSessionCompletionSensor(
+                task_id="wait", session_id="{session_id}", deferrable=False, poke_interval=0.1, timeout=60
+            )
+            """,
+        )
+    log = capfd.readouterr().out
+    assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1
+    assert log.count("1 of 1 completed") == 1

@@ -14,6 +14,7 @@ except ImportError:  # Airflow 2
 
 from airflow_provider_360learning.operators.users import Learning360DeleteUserOperator
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
+from tests.operators.support import stored_task
 
 KINDS = {
     "operator": (Learning360DeleteUserOperator, {"user": "ana@acme.test"}, {"user": ["ana@acme.test"]}),
@@ -48,22 +49,9 @@ def make_dag(**arguments):
     return DAG("pools", schedule=None, start_date=datetime(2026, 1, 1), **arguments)
 
 
-def stored(dag, task_id="one"):
-    """Take a DAG through its serialization, as the scheduler sees it."""
-    try:
-        from airflow.serialization.serialized_objects import DagSerialization as Serialization
-
-        dag = Serialization.deserialize_dag(Serialization.serialize_dag(dag))
-    except ImportError:  # Airflow 2
-        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
-
-        dag = Serialization.from_dict(Serialization.to_dict(dag))
-    return dag.get_task(task_id).pool
-
-
 def pools(dag, task_id="one"):
     """Return the pool of a task as parsed, and as stored."""
-    return dag.get_task(task_id).pool, stored(dag, task_id)
+    return dag.get_task(task_id).pool, stored_task(dag, task_id).pool
 
 
 def test_the_shared_pool_is_the_default(add):

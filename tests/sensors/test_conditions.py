@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from airflow_provider_360learning.completion import CONDITIONS, make_condition
 from airflow_provider_360learning.completion.course import CourseCompletionResult
+from airflow_provider_360learning.completion.event import timeout_message
 from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360DeleteUserOperator
 from airflow_provider_360learning.sandbox.demo_company import (
@@ -154,7 +155,10 @@ def test_the_result_names_at_most_20_users():
     assert (len(result["pending"]), result["needed"]) == (20, 50)
     missing = tuple(f"n{number}@elsewhere.test" for number in range(50))
     assert len(evaluate(statistics, users=missing).result["pending"]) == 20
-    assert evaluate(statistics, users=missing, if_not_enrolled="fail").failure.count("@") == 20
+    assert evaluate(statistics, users=missing, if_not_enrolled="fail").failure == (
+        "50 of the users are not enrolled: n0@elsewhere.test, n1@elsewhere.test, n2@elsewhere.test, n3@elsewhere.test "
+        "and 46 more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,6 +265,62 @@ def test_the_arguments_of_a_sensor_are_the_fields_of_its_condition(sensor, resul
         assert (field.is_required() and default is inspect.Parameter.empty) or default == field.default
     for key in result.__annotations__:
         assert f"``{key}``" in sensor.__doc__
+
+
+# Progress
+
+
+@pytest.mark.parametrize(
+    ("statistics", "arguments", "progress"),
+    [
+        (rows(ana=DONE, ben=OPEN), {}, f"1 of 2 completed; waiting for {BEN}"),
+        (rows(ana=OPEN, ben=OPEN), {}, f"0 of 2 completed; waiting for {ANA} and {BEN}"),
+        (rows(ana=DONE, ben=DONE), {}, "2 of 2 completed"),
+        (rows(ana=DONE, ben=OPEN), {"required": "any"}, "1 of 2 completed (1 needed)"),
+        (
+            rows(ana=DONE, ben=OPEN, cat=OPEN),
+            {"required": 2},
+            f"1 of 3 completed (2 needed); waiting for {BEN} and {CAT}",
+        ),
+        (rows(), {}, "0 of 0 completed (at least 1 must be enrolled)"),
+        (rows(ana=DONE), {"min_enrolled": 5}, "1 of 1 completed (at least 5 must be enrolled)"),
+        (rows(ana=DONE), {"users": (ANA, BEN)}, f"1 of 2 completed (1 not enrolled yet); waiting for {BEN}"),
+        (rows(ana=DONE), {"users": (ANA, BEN), "if_not_enrolled": "ignore"}, "1 of 1 completed"),
+        (
+            rows(ana=OPEN, ben=FAILED),
+            {"status": "successful", "if_unsuccessful": "fail", "required": 1},
+            f"0 of 2 successful (1 needed, 1 unsuccessful); waiting for {ANA}",
+        ),
+        (
+            rows(**{f"learner{number:04}": DONE if number < 1000 else OPEN for number in range(3000)}),
+            {},
+            "1,000 of 3,000 completed; waiting for learner1000@acme.test, learner1001@acme.test, learner1002@acme.test "
+            "and 1,997 more",
+        ),
+    ],
+)
+def test_the_progress_of_a_path_session(statistics, arguments, progress):
+    assert evaluate(statistics, **arguments).progress == progress
+
+
+@pytest.mark.parametrize("length", [1, 30, 100, 1000])
+@pytest.mark.parametrize("number", [1, 25, 5000])
+def test_the_progress_fits_a_line(length, number):
+    """With the longest details, and email addresses of any length that contain anything."""
+    statistics = [
+        {**OPEN, "user_id": f"id {index}", "mail": f"{index}\n\x1b" + "x" * length + "@acme.test", "deleted": False}
+        for index in range(number)
+    ]
+    missing = tuple(f"missing{index}@acme.test" for index in range(number))
+    lost = rows(**{f"lost{index}": FAILED for index in range(number)})
+    for arguments in (
+        {},
+        {"status": "successful", "if_unsuccessful": "fail", "required": 0.5},
+        {"status": "successful", "if_unsuccessful": "fail", "required": 0.5, "users": missing},
+    ):
+        progress = evaluate([*statistics, *lost], **arguments).progress
+        assert len(timeout_message(progress)) <= 160
+        assert progress.isprintable()
 
 
 # With the sandbox
@@ -378,3 +438,17 @@ def test_fails_if_the_user_or_the_course_does_not_exist(sandbox):
         poll_course(course_id="f" * 24)
     with pytest.raises(AirflowFailException, match="session_not_found"):
         poll(Learning360PathSessionCompletionSensor, session_id=SESSION)
+
+
+def test_the_progress_of_a_course(sandbox, enroll, capfd):
+    def log_of_a_poll():
+        capfd.readouterr()
+        poll_course()
+        return capfd.readouterr().out
+
+    assert f"{GRACE_MAIL} has not started the course" in log_of_a_poll()
+    enroll(GRACE_MAIL)
+    sandbox.control.advance(1800)
+    assert re.search(rf"{GRACE_MAIL} is at [1-9]\d? % of the course \(1 attempt\)", log_of_a_poll())
+    sandbox.control.advance(1800)
+    assert f"{GRACE_MAIL} has completed the course" in log_of_a_poll()

@@ -23,7 +23,9 @@ POLL = "getUsersPathSessionStats"
 REFUSAL = {"kind": "status", "status": 401, "body": {"error": "invalid_company_id"}, "count": 100}
 
 
-def make_virtual_trigger(session_id, *, first_poke=0.0, poke_interval=60.0, timeout=3600.0, failures=0, **arguments):
+def make_virtual_trigger(
+    session_id, *, first_poke=0.0, poke_interval=60.0, timeout=3600.0, failures=0, progress="", **arguments
+):
     """Return a trigger in virtual time; times are seconds from the start of the loop."""
     return VirtualTimeTrigger(
         learning360_conn_id="learning360_default",
@@ -33,6 +35,7 @@ def make_virtual_trigger(session_id, *, first_poke=0.0, poke_interval=60.0, time
         first_poke=START + first_poke,
         deadline=START + timeout,
         failures=failures,
+        progress=progress,
     )
 
 
@@ -78,7 +81,7 @@ def test_polls_until_all_learners_are_done(sandbox, session_id, enroll):
         event = event_of(make_trigger(session_id), run=asyncio.run)
     assert event == {
         "status": "success",
-        "message": "The condition is met",
+        "message": "1 of 1 completed",
         "result": {"enrolled": 1, "done": 1, "needed": 1, "unsuccessful": 0, "pending": []},
     }
     assert len(operations(sandbox)) >= 3
@@ -208,12 +211,13 @@ def test_times_out_at_the_deadline_with_the_progress(sandbox, session_id, enroll
     event, ended = run(wait())
     assert ended == pytest.approx(90)
     assert (event["status"], event["result"]["enrolled"], event["result"]["pending"]) == ("timeout", 1, [GRACE_MAIL])
-    assert "enrolled=1 done=0 needed=1" in event["message"]
+    assert event["message"] == f"The sensor timed out: 0 of 1 completed; waiting for {GRACE_MAIL}"
     assert operations(sandbox) == [POLL]
 
 
 def test_a_restart_of_the_triggerer_does_not_extend_the_deadline(sandbox, session_id):
-    assert event_of(make_virtual_trigger(session_id, timeout=-1))["status"] == "timeout"
+    event = event_of(make_virtual_trigger(session_id, timeout=-1))
+    assert (event["status"], event["message"]) == ("timeout", "The sensor timed out before a poll succeeded")
     assert operations(sandbox) == []
 
 
@@ -234,13 +238,27 @@ def test_the_event_names_at_most_20_users(sandbox, api, session_id, enroll):
     assert len(json.dumps(event)) < 1000
 
 
-def test_logs_the_status_only_when_it_changes(sandbox, session_id, enroll, capfd):
-    """Waits may last for weeks."""
-    enroll(GRACE_MAIL)
-    with after_requests(sandbox, 5, session_id, act=lambda: sandbox.control.advance(3600)):
+def test_logs_the_progress_only_when_it_changes(sandbox, session_id, enroll, capfd):
+    """Waits may last for weeks. The end is logged by the sensor."""
+    with (
+        after_requests(sandbox, 3, "/stats", act=lambda: enroll(GRACE_MAIL)),
+        after_requests(sandbox, 6, "/stats", act=lambda: sandbox.control.advance(3600)),
+    ):
         event_of(make_trigger(session_id), run=asyncio.run)
-    assert len(operations(sandbox)) >= 6
-    assert capfd.readouterr().out.count("Completion status changed: enrolled=1 ") == 2
+    log = capfd.readouterr().out
+    assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1
+    assert log.count(f"0 of 1 completed; waiting for {GRACE_MAIL}") == 1
+    assert "1 of 1" not in log
+
+
+def test_does_not_repeat_the_progress_that_the_sensor_has_logged(sandbox, session_id, enroll, capfd):
+    enroll(GRACE_MAIL)
+    logged = f"0 of 1 completed; waiting for {GRACE_MAIL}"
+    event = event_of(make_virtual_trigger(session_id, timeout=300, progress=logged))
+    assert event["message"] == f"The sensor timed out: {logged}"
+    assert logged not in capfd.readouterr().out
+    event = event_of(make_virtual_trigger(session_id, timeout=-1, progress=logged))
+    assert event["message"] == f"The sensor timed out: {logged}", "also before the first poll of the trigger"
 
 
 async def largest_gap_while(awaitables):

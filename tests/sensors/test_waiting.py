@@ -231,3 +231,45 @@ def test_times_out(poking):
         poking(timeout=0.1).execute({})
     with pytest.raises(AirflowSkipException):
         poking(timeout=0.1, soft_fail=True).execute({})
+
+
+# Progress
+
+
+def test_a_poking_sensor_logs_its_progress_only_when_it_changes(sandbox, poking, enroll, capfd):
+    with (
+        after_requests(sandbox, 3, "/stats", act=lambda: enroll(GRACE_MAIL)),
+        after_requests(sandbox, 6, "/stats", act=lambda: sandbox.control.advance(3600)),
+    ):
+        poking().execute({})
+    log = capfd.readouterr().out
+    assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1
+    assert log.count(f"0 of 1 completed; waiting for {GRACE_MAIL}") == 1
+    assert log.count("1 of 1 completed") == 1
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_poking_sensor_logs_its_progress_at_its_timeout(poking, enroll, capfd, soft_fail):
+    enroll(GRACE_MAIL)
+    with pytest.raises((AirflowSensorTimeout, AirflowSkipException)):
+        poking(timeout=0.1, soft_fail=soft_fail).execute({})
+    assert f"The sensor timed out: 0 of 1 completed; waiting for {GRACE_MAIL}" in capfd.readouterr().out
+
+
+def test_a_failure_is_no_timeout(poking, capfd):
+    with pytest.raises(AirflowSkipException):
+        poking(users=[GRACE_MAIL], if_not_enrolled="fail", soft_fail=True).execute({})
+    assert "timed out" not in capfd.readouterr().out
+
+
+def test_the_trigger_knows_the_progress_that_the_sensor_has_logged(sensor, enroll, capfd):
+    enroll(GRACE_MAIL)
+    logged = f"0 of 1 completed; waiting for {GRACE_MAIL}"
+    assert deferred(sensor()).trigger.serialize()[1]["progress"] == logged
+    assert capfd.readouterr().out.count(f"{logged}") == 1
+
+
+def test_a_deferred_sensor_logs_the_progress_of_its_success(sensor, capfd):
+    event = {"status": "success", "message": "3 of 3 completed", "result": {"done": 3}}
+    sensor().execute_complete({}, event)
+    assert "3 of 3 completed" in capfd.readouterr().out

@@ -1,0 +1,203 @@
+"""
+What a write action did, in one sentence for the log.
+
+Names are those of the arguments and of the result: no request is made for a sentence, and none contains a value that
+may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
+
+from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.courses import AddToCatalog, ChangeCatalog, RemoveFromCatalog
+from airflow_provider_360learning.api.models.groups import (
+    AddUserToGroup,
+    CreateGroup,
+    DeleteGroup,
+    RemoveUserFromGroup,
+    UpdateGroup,
+)
+from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
+from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
+from airflow_provider_360learning.api.results import (
+    AddedToGroup,
+    ChangedCatalog,
+    CreatedGroup,
+    CreatedPathSession,
+    CreatedUser,
+    DeletedGroup,
+    DeletedUser,
+    EnrolledGroups,
+    EnrolledUsers,
+    RemovedFromGroup,
+    UpdatedGroup,
+    UpdatedUser,
+)
+from airflow_provider_360learning.api.text import counted, listed, one_line
+
+
+# Any: the result is that of the action with these arguments.
+@singledispatch
+def outcome_sentence(arguments: ActionArguments, result: Any) -> str | None:
+    """
+    Return what an action did, ``None`` for actions that only read.
+
+    :param arguments: Its arguments.
+    :param result: Its result.
+    """
+    return None
+
+
+@outcome_sentence.register
+def _created_user(arguments: CreateUser, result: CreatedUser) -> str:
+    user = _object(result["mail"], result["user_id"])
+    outcome = result["outcome"]
+    if outcome == "already_exists":
+        return f"User {user} already exists; unchanged"
+    if outcome == "already_invited":
+        return f"User {user} has a pending invitation; unchanged"
+    if outcome == "restored":
+        return f"Restored the deleted user {user}"
+    groups = _groups(arguments)
+    if outcome == "invited":
+        return f"Invited user {user}" + (f" to {groups}" if groups else "")
+    if outcome == "updated":
+        return f"Updated user {user}" + (f" and added to {groups}" if groups else "")
+    return f"Created user {user}" + (f" in {groups}" if groups else "")
+
+
+@outcome_sentence.register
+def _updated_user(arguments: UpdateUser, result: UpdatedUser) -> str:
+    sentence = f"Updated {_fields(arguments, 'user')} of user {_name(arguments.user)}"
+    if result["outcome"] == "invited":
+        return f"{sentence}; 360Learning invited {one_line(arguments.mail or '')}"
+    return sentence
+
+
+@outcome_sentence.register
+def _deleted_user(arguments: DeleteUser, result: DeletedUser) -> str:
+    return _deleted("user", _name(arguments.user), result["outcome"] == "deleted")
+
+
+@outcome_sentence.register
+def _created_group(arguments: CreateGroup, result: CreatedGroup) -> str:
+    group = _object(result["name"], result["group_id"])
+    if result["outcome"] == "already_exists":
+        return f"Group {group} already exists; unchanged"
+    if result["outcome"] == "updated":
+        return f"Updated group {group}"
+    parent = arguments.parent_id
+    return f"Created group {group}" + (f" in group {parent}" if parent else "")
+
+
+@outcome_sentence.register
+def _updated_group(arguments: UpdateGroup, result: UpdatedGroup) -> str:
+    return f"Updated {_fields(arguments, 'group_id')} of group {_object(None, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _deleted_group(arguments: DeleteGroup, result: DeletedGroup) -> str:
+    existed = result["outcome"] == "deleted"
+    return _deleted("group", _object(None, result["group_id"]), existed, " and its subgroups")
+
+
+@outcome_sentence.register
+def _added_to_group(arguments: AddUserToGroup, result: AddedToGroup) -> str:
+    group = _object(None, result["group_id"])
+    return f"Added user {_name(arguments.user)} to group {group} as {arguments.role}"
+
+
+@outcome_sentence.register
+def _removed_from_group(arguments: RemoveUserFromGroup, result: RemovedFromGroup) -> str:
+    user, group = _name(arguments.user), _object(None, result["group_id"])
+    if arguments.role:
+        return f"Removed role {arguments.role} of user {user} in group {group}"
+    return f"Removed user {user} from group {group}"
+
+
+@outcome_sentence.register
+def _added_to_catalog(arguments: AddToCatalog, result: ChangedCatalog) -> str:
+    return f"Added {_items(arguments)} to the catalog of group {_object(None, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _removed_from_catalog(arguments: RemoveFromCatalog, result: ChangedCatalog) -> str:
+    return f"Removed {_items(arguments)} from the catalog of group {_object(None, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _created_session(arguments: CreatePathSession, result: CreatedPathSession) -> str:
+    session = f"{_object(result['name'], result['session_id'])} of path {_object(None, result['path_id'])}"
+    if result["outcome"] == "already_exists":
+        return f"Session {session} already exists; unchanged"
+    return f"Created session {session}"
+
+
+@outcome_sentence.register
+def _enrolled_users(arguments: EnrollUsers, result: EnrolledUsers) -> str:
+    return f"Enrolled {_users(arguments)} in session {_object(None, result['session_id'])}"
+
+
+@outcome_sentence.register
+def _unenrolled_users(arguments: UnenrollUsers, result: EnrolledUsers) -> str:
+    return f"Unenrolled {_users(arguments)} from session {_object(None, result['session_id'])}"
+
+
+@outcome_sentence.register
+def _enrolled_groups(arguments: EnrollGroups, result: EnrolledGroups) -> str:
+    return f"Enrolled {_all_groups(arguments.group_ids)} in session {_object(None, result['session_id'])}"
+
+
+# Parts of sentences
+
+
+def _name(text: str) -> str:
+    """Return a name, in quotes if it has several words."""
+    name = one_line(text)
+    return f'"{name}"' if " " in name else name
+
+
+def _object(name: str | None, id: str | None) -> str:
+    """Return the name of an object, if it is known, and its id."""
+    if name is None:
+        return str(id)
+    return _name(name) if id is None else f"{_name(name)} ({id})"
+
+
+def _deleted(kind: str, name: str, existed: bool, more: str = "") -> str:
+    if existed:
+        return f"Deleted {kind} {name}{more}"
+    return f"{kind.capitalize()} {name} does not exist; nothing to delete"
+
+
+def _fields(arguments: ActionArguments, subject: str) -> str:
+    """Return the names of the fields that were changed, never their values."""
+    return listed([name for name in arguments.given() if name != subject])
+
+
+def _groups(arguments: CreateUser) -> str:
+    """Return the groups that a user has joined, empty if there are none."""
+    ids = dict.fromkeys(filter(None, (arguments.group_id, *arguments.other_group_ids)))
+    if not ids:
+        return ""
+    role = "" if arguments.role == "learner" else f" as {arguments.role}"
+    return f"{_all_groups(ids)}{role}"
+
+
+def _all_groups(names: Iterable[str]) -> str:
+    groups = [_name(name) for name in names]
+    return f"group {groups[0]}" if len(groups) == 1 else f"groups {listed(groups)}"
+
+
+def _users(arguments: EnrollUsers | UnenrollUsers) -> str:
+    users = arguments.users
+    return f"user {_name(users[0])}" if len(users) == 1 else counted(len(users), "user")
+
+
+def _items(arguments: ChangeCatalog) -> str:
+    courses, sessions = len(arguments.course_ids), len(arguments.session_ids)
+    parts = [counted(courses, "course")] * bool(courses) + [counted(sessions, "session")] * bool(sessions)
+    return " and ".join(parts)

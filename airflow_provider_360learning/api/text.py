@@ -1,0 +1,58 @@
+"""Texts for log lines and names of tasks: in one line, without control characters, shortened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: Maximum number of characters of a log line, as far as it is ours to decide: it should fit the window of a log.
+MAX_LINE = 160
+#: Maximum number of characters of a name within one.
+MAX_NAME = 80
+#: Parts of words in some scripts, although they are not printable.
+_JOINERS = "\u200c\u200d"
+
+
+def one_line(text: str, width: int = MAX_NAME) -> str:
+    """
+    Return a text from outside as it can be logged: blanks collapsed, invisible characters removed, shortened.
+
+    :param text: The text.
+    :param width: Maximum number of characters.
+    """
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(character for character in line if character.isprintable() or character in _JOINERS)
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def listed(names: Sequence[str], width: int = MAX_NAME, total: int | None = None) -> str:
+    """
+    Return as many names as fit, and the number of the others: ``ana@acme.test, bob@acme.test and 1 more``.
+
+    :param names: The names, at least one.
+    :param width: Maximum number of characters.
+    :param total: Number of all names, if ``names`` has only the first of them.
+    """
+    total = len(names) if total is None else total
+    longest = max(1, width - len(f" and {total:,} more"))
+    shown = [one_line(name, longest) for name in names[:width]]
+    while len(text := _joined(shown, total)) > width and len(shown) > 1:
+        shown.pop()
+    return text
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    Return a number of things: ``1 user``, ``1,000 users``.
+
+    :param number: The number.
+    :param noun: What they are, in the singular.
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _joined(names: Sequence[str], total: int) -> str:
+    more = total - len(names)
+    if more:
+        return f"{', '.join(names)} and {more:,} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,190 @@
+"""What an action did, in one sentence: names and ids that are known, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_360learning.api.models.courses import AddToCatalog, ListCourses, RemoveFromCatalog
+from airflow_provider_360learning.api.models.groups import (
+    AddUserToGroup,
+    CreateGroup,
+    DeleteGroup,
+    RemoveUserFromGroup,
+    UpdateGroup,
+)
+from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
+from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
+from airflow_provider_360learning.api.sentences import outcome_sentence
+from airflow_provider_360learning.api.v1 import ApiV1
+
+ANA, BEN = "ana.roy@acme.test", "ben@acme.test"
+USER, GROUP, OTHER, PATH, SESSION = "a" * 24, "b" * 24, "c" * 24, "d" * 24, "e" * 24
+SECRET = "correct horse battery"
+NEW_SESSION = {"path_id": PATH, "name": "New hires", "session_start": "2026-10-01T00:00:00Z", "group_id": GROUP}
+
+
+def created(outcome, user_id=USER):
+    return {"mail": ANA, "user_id": user_id, "outcome": outcome}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result", "sentence"),
+    [
+        # create_user
+        (CreateUser(mail=ANA), created("created"), f"Created user {ANA} ({USER})"),
+        (CreateUser(mail=ANA, group_id=GROUP), created("created"), f"Created user {ANA} ({USER}) in group {GROUP}"),
+        (
+            CreateUser(mail=ANA, group_id=GROUP, other_group_ids=[OTHER, GROUP], role="coach"),
+            created("created"),
+            f"Created user {ANA} ({USER}) in groups {GROUP} and {OTHER} as coach",
+        ),
+        (CreateUser(mail=ANA, group_id=GROUP), created("invited", None), f"Invited user {ANA} to group {GROUP}"),
+        (CreateUser(mail=ANA, group_id=GROUP), created("restored"), f"Restored the deleted user {ANA} ({USER})"),
+        (
+            CreateUser(mail=ANA, group_id=GROUP),
+            created("updated"),
+            f"Updated user {ANA} ({USER}) and added to group {GROUP}",
+        ),
+        (
+            CreateUser(mail=ANA, group_id=GROUP),
+            created("already_exists"),
+            f"User {ANA} ({USER}) already exists; unchanged",
+        ),
+        (CreateUser(mail=ANA), created("already_invited", None), f"User {ANA} has a pending invitation; unchanged"),
+        # update_user
+        (
+            UpdateUser(user=ANA, job="Clerk", password=SECRET, custom_fields={GROUP: SECRET}),
+            {"user": ANA, "outcome": "updated"},
+            f"Updated job, password and custom_fields of user {ANA}",
+        ),
+        (
+            UpdateUser(user=USER, mail=BEN),
+            {"user": USER, "outcome": "invited"},
+            f"Updated mail of user {USER}; 360Learning invited {BEN}",
+        ),
+        # delete_user
+        (DeleteUser(user=ANA), {"user": ANA, "outcome": "deleted"}, f"Deleted user {ANA}"),
+        (
+            DeleteUser(user=ANA),
+            {"user": ANA, "outcome": "not_found"},
+            f"User {ANA} does not exist; nothing to delete",
+        ),
+        # create_group
+        (
+            CreateGroup(name="Engineering"),
+            {"group_id": GROUP, "name": "Engineering", "outcome": "created"},
+            f"Created group Engineering ({GROUP})",
+        ),
+        (
+            CreateGroup(name="New hires", parent_id=OTHER),
+            {"group_id": GROUP, "name": "New hires", "outcome": "created"},
+            f'Created group "New hires" ({GROUP}) in group {OTHER}',
+        ),
+        (
+            CreateGroup(name="Engineering"),
+            {"group_id": GROUP, "name": "Engineering", "outcome": "already_exists"},
+            f"Group Engineering ({GROUP}) already exists; unchanged",
+        ),
+        (
+            CreateGroup(name="Engineering"),
+            {"group_id": GROUP, "name": "Engineering", "outcome": "updated"},
+            f"Updated group Engineering ({GROUP})",
+        ),
+        # other actions on groups
+        (
+            UpdateGroup(group_id=GROUP, name="New", public=False),
+            {"group_id": GROUP, "outcome": "updated"},
+            f"Updated name and public of group {GROUP}",
+        ),
+        (
+            DeleteGroup(group_id=GROUP),
+            {"group_id": GROUP, "outcome": "deleted"},
+            f"Deleted group {GROUP} and its subgroups",
+        ),
+        (
+            DeleteGroup(group_id=GROUP),
+            {"group_id": GROUP, "outcome": "not_found"},
+            f"Group {GROUP} does not exist; nothing to delete",
+        ),
+        (
+            AddUserToGroup(group_id=GROUP, user=ANA, role="editor"),
+            {"group_id": GROUP, "user": ANA, "role": "editor", "outcome": "added"},
+            f"Added user {ANA} to group {GROUP} as editor",
+        ),
+        (
+            RemoveUserFromGroup(group_id=GROUP, user=ANA),
+            {"group_id": GROUP, "user": ANA, "outcome": "removed"},
+            f"Removed user {ANA} from group {GROUP}",
+        ),
+        (
+            RemoveUserFromGroup(group_id=GROUP, user=ANA, role="coach"),
+            {"group_id": GROUP, "user": ANA, "outcome": "removed"},
+            f"Removed role coach of user {ANA} in group {GROUP}",
+        ),
+        # catalogs
+        (
+            AddToCatalog(group_id=GROUP, course_ids=[USER, OTHER], session_ids=[SESSION]),
+            {"group_id": GROUP, "outcome": "added", "items": 3},
+            f"Added 2 courses and 1 session to the catalog of group {GROUP}",
+        ),
+        (
+            RemoveFromCatalog(group_id=GROUP, session_ids=[SESSION]),
+            {"group_id": GROUP, "outcome": "removed", "items": 1},
+            f"Removed 1 session from the catalog of group {GROUP}",
+        ),
+        # path sessions
+        (
+            CreatePathSession(**NEW_SESSION),
+            {"session_id": SESSION, "path_id": PATH, "name": "New hires", "outcome": "created"},
+            f'Created session "New hires" ({SESSION}) of path {PATH}',
+        ),
+        (
+            CreatePathSession(**NEW_SESSION),
+            {"session_id": SESSION, "path_id": PATH, "name": "New hires", "outcome": "already_exists"},
+            f'Session "New hires" ({SESSION}) of path {PATH} already exists; unchanged',
+        ),
+        (
+            EnrollUsers(session_id=SESSION, users=[ANA, BEN]),
+            {"session_id": SESSION, "outcome": "enrolled", "users": 2},
+            f"Enrolled 2 users in session {SESSION}",
+        ),
+        (
+            EnrollUsers(session_id=SESSION, users=[ANA]),
+            {"session_id": SESSION, "outcome": "enrolled", "users": 1},
+            f"Enrolled user {ANA} in session {SESSION}",
+        ),
+        (
+            UnenrollUsers(session_id=SESSION, users=[ANA, BEN]),
+            {"session_id": SESSION, "outcome": "unenrolled", "users": 2},
+            f"Unenrolled 2 users from session {SESSION}",
+        ),
+        (
+            EnrollGroups(session_id=SESSION, group_ids=[GROUP, OTHER]),
+            {"session_id": SESSION, "outcome": "enrolled", "groups": 2},
+            f"Enrolled groups {GROUP} and {OTHER} in session {SESSION}",
+        ),
+    ],
+)
+def test_the_sentence_names_what_an_action_did(arguments, result, sentence):
+    assert outcome_sentence(arguments, result) == sentence
+    assert SECRET not in sentence
+
+
+def test_actions_that_read_have_no_sentence():
+    assert outcome_sentence(ListCourses(), []) is None
+
+
+def test_texts_from_outside_stay_in_the_line():
+    """A response may contain anything."""
+    name = "Sales\nINFO - all is well\x1b[2J" + "x" * 1000
+    sentence = outcome_sentence(CreateGroup(name="Sales"), {"group_id": GROUP, "name": name, "outcome": "created"})
+    assert sentence.startswith('Created group "Sales INFO - all is well[2Jxxx')
+    assert sentence.isprintable()
+    assert len(sentence) < 160
+
+
+def test_every_write_action_has_a_sentence():
+    actions = {name: one for kind in ApiV1.__mro__ for name, one in vars(kind).items() if getattr(one, "write", None)}
+    fallback = outcome_sentence.dispatch(ListCourses)
+    silent = {name for name, one in actions.items() if outcome_sentence.dispatch(one.model) is fallback}
+    assert silent == {"import_external_courses", "import_external_course_stats"}, "which are imported in batches"

@@ -1,0 +1,147 @@
+"""What each operator says about its outcome, in one line of the task's log; a password is never in it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from airflow_provider_360learning.operators.courses import (
+    Learning360AddToCatalogOperator,
+    Learning360RemoveFromCatalogOperator,
+)
+from airflow_provider_360learning.operators.groups import (
+    Learning360AddUserToGroupOperator,
+    Learning360CreateGroupOperator,
+    Learning360DeleteGroupOperator,
+    Learning360RemoveUserFromGroupOperator,
+    Learning360UpdateGroupOperator,
+)
+from airflow_provider_360learning.operators.paths import (
+    Learning360CreatePathSessionOperator,
+    Learning360EnrollGroupsOperator,
+    Learning360EnrollUsersOperator,
+    Learning360UnenrollUsersOperator,
+)
+from airflow_provider_360learning.operators.users import (
+    Learning360CreateUserOperator,
+    Learning360DeleteUserOperator,
+    Learning360UpdateUserOperator,
+)
+from airflow_provider_360learning.sandbox.demo_company import (
+    GRACE_MAIL,
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+    WELCOME_COURSE_ID,
+)
+from tests.operators.test_arguments import ONE_ACTION
+from tests.unlimited_sandbox import make_session, operations
+
+ANA = "ana.roy@acme.test"
+SECRET = "Correct-horse-7"
+
+#: Operators with arguments, and the line that each logs; ``{id}`` is the id in its result.
+LINES = [
+    (
+        Learning360CreateUserOperator,
+        {"mail": ANA, "group_id": SALES_GROUP_ID, "mode": "create_active", "password": SECRET},
+        f"Created user {ANA} ({{id}}) in group {SALES_GROUP_ID}",
+    ),
+    (
+        Learning360UpdateUserOperator,
+        {"user": GRACE_MAIL, "job": "Rear admiral", "password": SECRET},
+        f"Updated job and password of user {GRACE_MAIL}",
+    ),
+    (Learning360DeleteUserOperator, {"user": GRACE_MAIL}, f"Deleted user {GRACE_MAIL}"),
+    (
+        Learning360CreateGroupOperator,
+        {"name": "New hires", "parent_id": SALES_GROUP_ID},
+        f'Created group "New hires" ({{id}}) in group {SALES_GROUP_ID}',
+    ),
+    (
+        Learning360UpdateGroupOperator,
+        {"group_id": SALES_GROUP_ID, "public": False},
+        f"Updated public of group {SALES_GROUP_ID}",
+    ),
+    (
+        Learning360DeleteGroupOperator,
+        {"group_id": SALES_GROUP_ID},
+        f"Deleted group {SALES_GROUP_ID} and its subgroups",
+    ),
+    (
+        Learning360AddUserToGroupOperator,
+        {"group_id": SALES_GROUP_ID, "user": GRACE_MAIL},
+        f"Added user {GRACE_MAIL} to group {SALES_GROUP_ID} as learner",
+    ),
+    (
+        Learning360RemoveUserFromGroupOperator,
+        {"group_id": ROOT_GROUP_ID, "user": GRACE_MAIL},
+        f"Removed user {GRACE_MAIL} from group {ROOT_GROUP_ID}",
+    ),
+    (
+        Learning360AddToCatalogOperator,
+        {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
+        f"Added 1 course to the catalog of group {SALES_GROUP_ID}",
+    ),
+    (
+        Learning360RemoveFromCatalogOperator,
+        {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
+        f"Removed 1 course from the catalog of group {SALES_GROUP_ID}",
+    ),
+    (
+        Learning360CreatePathSessionOperator,
+        {
+            "path_id": ONBOARDING_PATH_ID,
+            "name": "New hires",
+            "session_start": "2026-10-01T00:00:00Z",
+            "group_id": ROOT_GROUP_ID,
+        },
+        f'Created session "New hires" ({{id}}) of path {ONBOARDING_PATH_ID}',
+    ),
+    (Learning360EnrollUsersOperator, {"users": [GRACE_MAIL]}, f"Enrolled user {GRACE_MAIL} in session {{session}}"),
+    (
+        Learning360EnrollGroupsOperator,
+        {"group_ids": [SALES_GROUP_ID]},
+        f"Enrolled group {SALES_GROUP_ID} in session {{session}}",
+    ),
+    (
+        Learning360UnenrollUsersOperator,
+        {"users": [GRACE_MAIL]},
+        f"Unenrolled user {GRACE_MAIL} from session {{session}}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_operator_logs_its_outcome_in_one_line(sandbox, capfd, caplog, operator, arguments, line):
+    session = make_session(sandbox) if "session" in line.partition("{")[2] else None
+    if session:
+        arguments = {"session_id": session, **arguments}
+    capfd.readouterr()
+    result = operator(task_id="one", **arguments).execute({})
+    made = next((result[name] for name in ("user_id", "group_id", "session_id") if name in result), None)
+    log = capfd.readouterr().out
+    assert log.count(line.format(id=made, session=session)) == 1
+    assert SECRET not in log + caplog.text
+
+
+def test_every_operator_of_one_action_is_in_the_list():
+    assert {operator for operator, _, _ in LINES} == set(ONE_ACTION)
+
+
+def test_no_request_is_made_for_the_line(sandbox):
+    Learning360AddUserToGroupOperator(task_id="one", group_id=SALES_GROUP_ID, user=GRACE_MAIL).execute({})
+    assert operations(sandbox) == ["addUserToGroup"]
+
+
+def test_a_task_that_changes_nothing_says_so(sandbox, capfd):
+    task = Learning360CreateUserOperator(task_id="one", mail=GRACE_MAIL, mode="create_active")
+    result = task.execute({})
+    assert f"User {GRACE_MAIL} ({result['user_id']}) already exists; unchanged" in capfd.readouterr().out
+
+
+def test_the_outcome_is_logged_before_the_usage(sandbox, capfd, caplog):
+    caplog.set_level(logging.INFO)
+    Learning360DeleteUserOperator(task_id="one", user=GRACE_MAIL).execute({})
+    assert caplog.messages[-1].startswith("360Learning API usage: ")
