@@ -114,7 +114,7 @@ def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         names = [name for name in value if isinstance(name, str)]
         return listed(names, total=len(value)) if names else ""
-    if not isinstance(value, str | PathLike | ObjectStoragePath):
+    if not isinstance(value, str | int | PathLike | ObjectStoragePath):  # a native template makes an integer of 2026
         return ""
     text = str(value).strip()
     return "" if _LITERAL.fullmatch(text) else _CREDENTIALS.sub("***", text)

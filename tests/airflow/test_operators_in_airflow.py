@@ -196,11 +196,11 @@ def test_a_name_that_looks_like_a_number_stays_a_name_in_a_dag_with_native_templ
         "native_names",
         """
         dag.render_template_as_native_obj = True
-        Learning360CreateGroupOperator.partial(task_id="group").expand(name=["2026", "None"])
+        Learning360CreateGroupOperator.partial(task_id="group").expand(name=["2026", "{{ 2 }}027"])
         """,
     )
     assert [ended.tasks[f"group {index}"]["state"] for index in (0, 1)] == ["success"] * 2
-    assert names_of(ended, "group") == ["2026", "None"]
+    assert names_of(ended, "group") == ["2026", "2027"]
 
 
 def test_results_are_used_per_key(sandbox, run):
