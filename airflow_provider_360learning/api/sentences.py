@@ -7,7 +7,7 @@ may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import singledispatch
 from typing import Any
 
@@ -71,7 +71,7 @@ def _created_user(arguments: CreateUser, result: CreatedUser) -> str:
 
 @outcome_sentence.register
 def _updated_user(arguments: UpdateUser, result: UpdatedUser) -> str:
-    sentence = f"Updated {_fields(arguments, 'user')} of user {_name(arguments.user)}"
+    sentence = f"Updated {_fields(arguments, {'user'})} of user {_name(arguments.user)}"
     if result["outcome"] == "invited":
         return f"{sentence}; 360Learning invited {one_line(arguments.mail or '')}"
     return sentence
@@ -89,30 +89,31 @@ def _created_group(arguments: CreateGroup, result: CreatedGroup) -> str:
         return f"Group {group} already exists; unchanged"
     if result["outcome"] == "updated":
         return f"Updated group {group}"
-    parent = arguments.parent_id
-    return f"Created group {group}" + (f" in group {parent}" if parent else "")
+    parent = arguments.parent or arguments.parent_id
+    return f"Created group {group}" + (f" in group {_name(parent)}" if parent else "")
 
 
 @outcome_sentence.register
 def _updated_group(arguments: UpdateGroup, result: UpdatedGroup) -> str:
-    return f"Updated {_fields(arguments, 'group_id')} of group {_object(None, result['group_id'])}"
+    fields = _fields(arguments, {"group_id", "group"})
+    return f"Updated {fields} of group {_object(arguments.group, result['group_id'])}"
 
 
 @outcome_sentence.register
 def _deleted_group(arguments: DeleteGroup, result: DeletedGroup) -> str:
     existed = result["outcome"] == "deleted"
-    return _deleted("group", _object(None, result["group_id"]), existed, " and its subgroups")
+    return _deleted("group", _object(arguments.group, result["group_id"]), existed, " and its subgroups")
 
 
 @outcome_sentence.register
 def _added_to_group(arguments: AddUserToGroup, result: AddedToGroup) -> str:
-    group = _object(None, result["group_id"])
+    group = _object(arguments.group, result["group_id"])
     return f"Added user {_name(arguments.user)} to group {group} as {arguments.role}"
 
 
 @outcome_sentence.register
 def _removed_from_group(arguments: RemoveUserFromGroup, result: RemovedFromGroup) -> str:
-    user, group = _name(arguments.user), _object(None, result["group_id"])
+    user, group = _name(arguments.user), _object(arguments.group, result["group_id"])
     if arguments.role:
         return f"Removed role {arguments.role} of user {user} in group {group}"
     return f"Removed user {user} from group {group}"
@@ -120,17 +121,17 @@ def _removed_from_group(arguments: RemoveUserFromGroup, result: RemovedFromGroup
 
 @outcome_sentence.register
 def _added_to_catalog(arguments: AddToCatalog, result: ChangedCatalog) -> str:
-    return f"Added {_items(arguments)} to the catalog of group {_object(None, result['group_id'])}"
+    return f"Added {_items(arguments)} to the catalog of group {_object(arguments.group, result['group_id'])}"
 
 
 @outcome_sentence.register
 def _removed_from_catalog(arguments: RemoveFromCatalog, result: ChangedCatalog) -> str:
-    return f"Removed {_items(arguments)} from the catalog of group {_object(None, result['group_id'])}"
+    return f"Removed {_items(arguments)} from the catalog of group {_object(arguments.group, result['group_id'])}"
 
 
 @outcome_sentence.register
 def _created_session(arguments: CreatePathSession, result: CreatedPathSession) -> str:
-    session = f"{_object(result['name'], result['session_id'])} of path {_object(None, result['path_id'])}"
+    session = f"{_object(result['name'], result['session_id'])} of path {_object(arguments.path, result['path_id'])}"
     if result["outcome"] == "already_exists":
         return f"Session {session} already exists; unchanged"
     return f"Created session {session}"
@@ -138,17 +139,18 @@ def _created_session(arguments: CreatePathSession, result: CreatedPathSession) -
 
 @outcome_sentence.register
 def _enrolled_users(arguments: EnrollUsers, result: EnrolledUsers) -> str:
-    return f"Enrolled {_users(arguments)} in session {_object(None, result['session_id'])}"
+    return f"Enrolled {_users(arguments)} in session {_object(arguments.session, result['session_id'])}"
 
 
 @outcome_sentence.register
 def _unenrolled_users(arguments: UnenrollUsers, result: EnrolledUsers) -> str:
-    return f"Unenrolled {_users(arguments)} from session {_object(None, result['session_id'])}"
+    return f"Unenrolled {_users(arguments)} from session {_object(arguments.session, result['session_id'])}"
 
 
 @outcome_sentence.register
 def _enrolled_groups(arguments: EnrollGroups, result: EnrolledGroups) -> str:
-    return f"Enrolled {_all_groups(arguments.group_ids)} in session {_object(None, result['session_id'])}"
+    groups = _all_groups(arguments.groups or arguments.group_ids)
+    return f"Enrolled {groups} in session {_object(arguments.session, result['session_id'])}"
 
 
 # Parts of sentences
@@ -173,18 +175,19 @@ def _deleted(kind: str, name: str, existed: bool, more: str = "") -> str:
     return f"{kind.capitalize()} {name} does not exist; nothing to delete"
 
 
-def _fields(arguments: ActionArguments, subject: str) -> str:
+def _fields(arguments: ActionArguments, subject: Collection[str]) -> str:
     """Return the names of the fields that were changed, never their values."""
-    return listed([name for name in arguments.given() if name != subject])
+    return listed([name for name in arguments.given() if name not in subject])
 
 
 def _groups(arguments: CreateUser) -> str:
     """Return the groups that a user has joined, empty if there are none."""
-    ids = dict.fromkeys(filter(None, (arguments.group_id, *arguments.other_group_ids)))
-    if not ids:
+    first = arguments.group or arguments.group_id
+    groups = dict.fromkeys(filter(None, (first, *(arguments.other_groups or arguments.other_group_ids))))
+    if not groups:
         return ""
     role = "" if arguments.role == "learner" else f" as {arguments.role}"
-    return f"{_all_groups(ids)}{role}"
+    return f"{_all_groups(groups)}{role}"
 
 
 def _all_groups(names: Iterable[str]) -> str:
@@ -198,6 +201,7 @@ def _users(arguments: EnrollUsers | UnenrollUsers) -> str:
 
 
 def _items(arguments: ChangeCatalog) -> str:
-    courses, sessions = len(arguments.course_ids), len(arguments.session_ids)
+    courses = len(arguments.courses or arguments.course_ids)
+    sessions = len(arguments.sessions or arguments.session_ids)
     parts = [counted(courses, "course")] * bool(courses) + [counted(sessions, "session")] * bool(sessions)
     return " and ".join(parts)

@@ -25,7 +25,7 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
 
     action = "add_to_catalog"
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("group_id",)
+    name_arguments = ("group", "group_id")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
 
     action = "remove_from_catalog"
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("group_id",)
+    name_arguments = ("group", "group_id")
 
     def __init__(
         self,

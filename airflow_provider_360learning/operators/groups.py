@@ -26,7 +26,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
     """
 
     action = "create_group"
-    name_arguments = ("name", "parent_id")
+    name_arguments = ("name", "parent", "parent_id")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Learning360UpdateGroupOperator(Learning360BaseOperator):
 
     action = "update_group"
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("group_id",)
+    name_arguments = ("group", "group_id")
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
 
     action = "delete_group"
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("group_id",)
+    name_arguments = ("group", "group_id")
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Learning360AddUserToGroupOperator(Learning360BaseOperator):
 
     action = "add_user_to_group"
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("user", "group_id")
+    name_arguments = ("user", "group", "group_id")
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
 
     action = "remove_user_from_group"
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("user", "group_id")
+    name_arguments = ("user", "group", "group_id")
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
 
     required_pairs = (("group_id", "group"),)
     documentation_page = "import-statistics.md"
-    name_arguments = ("external_platform", "group_id", "rows")
+    name_arguments = ("external_platform", "group", "group_id", "rows")
     group_id: str | None
     group: str | None
     external_platform: str
@@ -81,7 +81,7 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     """
 
     required_pairs = (("group_id", "group"),)
-    name_arguments = ("external_platform", "group_id", "rows")
+    name_arguments = ("external_platform", "group", "group_id", "rows")
     group_id: str | None
     group: str | None
     external_platform: str

@@ -37,7 +37,7 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
 
     action = "create_path_session"
     required_pairs = (("path_id", "path"), ("group_id", "group"))
-    name_arguments = ("name", "path_id", "group_id")
+    name_arguments = ("name", "path", "path_id", "group", "group_id")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Learning360EnrollUsersOperator(Learning360BaseOperator):
 
     action = "enroll_users"
     required_pairs = (("session_id", "session"),)
-    name_arguments = ("session_id", "users")
+    name_arguments = ("session", "session_id", "users")
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
 
     action = "enroll_groups"
     required_pairs = (("session_id", "session"), ("group_ids", "groups"))
-    name_arguments = ("session_id", "group_ids")
+    name_arguments = ("session", "session_id", "groups", "group_ids")
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Learning360UnenrollUsersOperator(Learning360BaseOperator):
 
     action = "unenroll_users"
     required_pairs = (("session_id", "session"),)
-    name_arguments = ("session_id", "users")
+    name_arguments = ("session", "session_id", "users")
 
     def __init__(
         self,

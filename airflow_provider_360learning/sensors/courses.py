@@ -29,7 +29,7 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
 
     subject: ClassVar[str] = "course"
     required_pairs = (("course_id", "course"),)
-    name_arguments = ("course_id", "user")
+    name_arguments = ("course", "course_id", "user")
     template_fields: Sequence[str] = ("learning360_conn_id", "course_id", "course", "user", "since", "min_score")
 
     def __init__(

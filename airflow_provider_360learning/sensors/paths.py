@@ -36,7 +36,7 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
 
     subject: ClassVar[str] = "path_session"
     required_pairs = (("session_id", "session"),)
-    name_arguments = ("session_id", "users")
+    name_arguments = ("session", "session_id", "users")
     template_fields: Sequence[str] = (
         "learning360_conn_id",
         "session_id",

@@ -163,6 +163,42 @@ def created(outcome, user_id=USER):
             {"session_id": SESSION, "outcome": "enrolled", "groups": 2},
             f"Enrolled groups {GROUP} and {OTHER} in session {SESSION}",
         ),
+        # names instead of ids
+        (
+            CreateUser(mail=ANA, group="Acme/New hires", other_groups=["Engineering"]),
+            created("created"),
+            f'Created user {ANA} ({USER}) in groups "Acme/New hires" and Engineering',
+        ),
+        (
+            CreateGroup(name="Engineering", parent="Acme"),
+            {"group_id": GROUP, "name": "Engineering", "outcome": "created"},
+            f"Created group Engineering ({GROUP}) in group Acme",
+        ),
+        (
+            UpdateGroup(group="Engineering", public=False),
+            {"group_id": GROUP, "outcome": "updated"},
+            f"Updated public of group Engineering ({GROUP})",
+        ),
+        (
+            AddUserToGroup(group="Engineering", user=ANA),
+            {"group_id": GROUP, "user": ANA, "role": "learner", "outcome": "added"},
+            f"Added user {ANA} to group Engineering ({GROUP}) as learner",
+        ),
+        (
+            AddToCatalog(group="Sales", courses=["Welcome", "Security"], sessions=["Autumn"]),
+            {"group_id": GROUP, "outcome": "added", "items": 3},
+            f"Added 2 courses and 1 session to the catalog of group Sales ({GROUP})",
+        ),
+        (
+            EnrollUsers(session="Onboarding of new hires", users=[f"n{number}@acme.test" for number in range(10)]),
+            {"session_id": SESSION, "outcome": "enrolled", "users": 10},
+            f'Enrolled 10 users in session "Onboarding of new hires" ({SESSION})',
+        ),
+        (
+            EnrollGroups(session="Autumn", groups=["Sales", "New hires"]),
+            {"session_id": SESSION, "outcome": "enrolled", "groups": 2},
+            f'Enrolled groups Sales and "New hires" in session Autumn ({SESSION})',
+        ),
     ],
 )
 def test_the_sentence_names_what_an_action_did(arguments, result, sentence):

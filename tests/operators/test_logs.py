@@ -49,6 +49,16 @@ LINES = [
         f"Created user {ANA} ({{id}}) in group {SALES_GROUP_ID}",
     ),
     (
+        Learning360CreateUserOperator,
+        {"mail": ANA, "group": "Acme/Sales", "mode": "create_active"},
+        f"Created user {ANA} ({{id}}) in group Acme/Sales",
+    ),
+    (
+        Learning360AddUserToGroupOperator,
+        {"group": "Sales", "user": GRACE_MAIL},
+        f"Added user {GRACE_MAIL} to group Sales ({{id}}) as learner",
+    ),
+    (
         Learning360UpdateUserOperator,
         {"user": GRACE_MAIL, "job": "Rear admiral", "password": SECRET},
         f"Updated job and password of user {GRACE_MAIL}",

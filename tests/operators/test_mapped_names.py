@@ -53,12 +53,19 @@ def names(operator, partial, rows, **dag_arguments):
         (Learning360AddUserToGroupOperator, {"group_id": GROUP}, [{"user": ANA}, {"user": BEN}], [ANA, BEN]),
         (Learning360AddUserToGroupOperator, {"user": ANA}, [{"group_id": GROUP}], [GROUP]),
         (Learning360AddUserToGroupOperator, {}, [{"group_id": GROUP, "user": ANA}], [f"{ANA}, {GROUP}"]),
+        (Learning360AddUserToGroupOperator, {}, [{"group": "Acme/Sales", "user": ANA}], [f"{ANA}, Acme/Sales"]),
         (Learning360EnrollUsersOperator, {"session_id": SESSION}, [{"users": [ANA, BEN]}], [f"{ANA} and {BEN}"]),
         (
             Learning360PathSessionCompletionSensor,
             {},
             [{"session_id": SESSION, "users": [ANA, BEN, CAT] * 100}],
             [f"{SESSION}, {ANA}, {BEN}, {CAT}, {ANA} and 296 more"],
+        ),
+        (
+            Learning360PathSessionCompletionSensor,
+            {},
+            [{"session": "New hires"}, {"session": "Leavers"}],
+            ["New hires", "Leavers"],
         ),
         (Learning360ExportUsersOperator, {}, [{"output_path": "/data/users.csv"}], ["/data/users.csv"]),
         (
