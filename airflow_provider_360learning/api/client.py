@@ -20,7 +20,8 @@ import tenacity
 from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.auth import ApiKey, ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
 from airflow_provider_360learning.api.exchange import Exchange
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Usage
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.api.spec import ApiSpec
 from airflow_provider_360learning.api.transport import Transport
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Settings

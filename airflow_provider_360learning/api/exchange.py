@@ -133,10 +133,11 @@ class Exchange:
                 left = left if reservation else max(0.0, left)
                 reservation = self._rate_limiter.reserve(self._endpoint, left, replacing=reservation)
                 due = time.monotonic() + reservation.wait
-                if reservation.wait > LONG_IDLE:
-                    yield reservation.wait - LONG_IDLE / 2
-                    self._connect(prepared)  # it may have been closed meanwhile
-                yield max(0.0, due - time.monotonic())
+                with self._rate_limiter.measure_wait(reservation):
+                    if reservation.wait > LONG_IDLE:
+                        yield reservation.wait - LONG_IDLE / 2
+                        self._connect(prepared)  # it may have been closed meanwhile
+                    yield max(0.0, due - time.monotonic())
                 self._client.before_sending()
                 # All work is done before the last check; a token that expired meanwhile costs the reservation.
                 self._prepared = self._auth(prepared.copy())

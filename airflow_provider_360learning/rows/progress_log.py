@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from airflow_provider_360learning.api.client import Client
-from airflow_provider_360learning.api.limiter.limiter import Usage
+from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.rows.results import NOT_DONE, Result
 from airflow_provider_360learning.rows.writers import RowWriter
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +11,10 @@ from contextlib import closing
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Share, Usage
+from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
 from airflow_provider_360learning.api.limiter.store import Reservation
+from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.api.spec import WindowLimit
 from airflow_provider_360learning.api.v1.spec import API_V1, COMPANY_READS, COMPANY_WRITES, IP_WRITES
 from airflow_provider_360learning.exceptions import RateLimitedError
@@ -249,8 +249,9 @@ def test_the_first_request_waits_for_a_window_from_the_start_of_the_process(make
     rate_limiter = make(store=None, fallback=Share(0.2, started))
     reservation = rate_limiter.reserve(CREATE, 600)
     assert reservation.wait == pytest.approx(1.5, abs=0.1)
-    rate_limiter.is_current(reservation)
-    assert re.search(r"waited=1\.[45]s \(startup\)", str(rate_limiter.usage))
+    with rate_limiter.measure_wait(reservation):
+        pass
+    assert str(rate_limiter.usage).endswith(" (startup)")
 
 
 def test_with_all_slots_only_the_windows_are_waited_for(make):
@@ -360,20 +361,45 @@ def test_logs_long_waits_only(make, caplog):
         assert "Rate limit deleteGroup reached; waiting another 10 s" in caplog.text
 
 
-def test_usage_is_one_line_with_completed_waits(make):
+def test_usage_is_one_line_with_the_limit_that_was_waited_for(make):
     rate_limiter = make()
-    reservations = [rate_limiter.reserve(DELETE_GROUP, 600) for _ in range(4)]
-    for reservation in reservations[:3]:
-        rate_limiter.is_current(reservation)
-    rate_limiter.release(reservations[3])
+    now = FakeClock()
+    rate_limiter.usage = Usage(waits=WaitTimes(now))
+    for reservation in [rate_limiter.reserve(DELETE_GROUP, 600) for _ in range(4)]:
+        with rate_limiter.measure_wait(reservation):
+            now.advance(1.0)
     rate_limiter.usage.requests += 3
-    line = r"requests=3 throttled=0 retries=0 tokens=0 waited=(2\.[89]|3\.0)s \(deleteGroup\)"
-    assert re.fullmatch(line, str(rate_limiter.usage))
+    line = "requests=3 throttled=0 retries=0 tokens=0 waited=3.0s (deleteGroup)"
+    assert str(rate_limiter.usage) == line, "the first request need not wait"
     assert str(make().usage) == "requests=0 throttled=0 retries=0 tokens=0 waited=0.0s"
 
 
-def test_usage_lists_the_waits_by_limit():
-    usage = Usage(requests=9, throttled=1, retries=2, tokens=1, waited={"deleteUser": 1.24, "company_writes": 3.0})
+def test_waits_at_the_same_time_count_once():
+    now = FakeClock()
+    waits = WaitTimes(now)
+    with waits.measure("company_writes"):
+        now.advance(1.0)
+        with waits.measure("company_writes"), waits.measure("deleteUser"):
+            now.advance(1.2)
+        now.advance(0.8)
+    now.advance(10.0)  # no request waits
+    with waits.measure("deleteUser"):
+        now.advance(0.5)
+    usage = Usage(requests=9, throttled=1, retries=2, tokens=1, waits=waits)
     assert str(usage) == (
-        "requests=9 throttled=1 retries=2 tokens=1 waited=4.2s (company_writes=3.0s, deleteUser=1.2s)"
+        "requests=9 throttled=1 retries=2 tokens=1 waited=3.5s (company_writes=3.0s, deleteUser=1.7s)"
     )
+
+
+def test_waits_of_threads_that_overlap_in_part_count_once():
+    now = FakeClock()
+    waits = WaitTimes(now)
+    first, second = waits.measure("updateUser"), waits.measure("updateUser")
+    first.__enter__()
+    now.advance(2.0)
+    second.__enter__()
+    now.advance(1.0)
+    first.__exit__(None, None, None)
+    now.advance(3.0)
+    second.__exit__(None, None, None)
+    assert str(waits) == "6.0s (updateUser)"

@@ -12,8 +12,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from airflow_provider_360learning.api.limiter.store import (
     Store,
     StoreUnavailableError,
 )
+from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.api.spec import Endpoint, LimitScope, WindowLimit
 from airflow_provider_360learning.exceptions import RateLimitedError
 
@@ -42,34 +43,6 @@ MAX_BACK_OFF = 300.0
 ACCEPTED_LATENESS = 0.01
 #: Minimum wait that is logged, in seconds.
 LONG_WAIT = 10.0
-
-
-@dataclass(slots=True)
-class Usage:
-    """
-    Requests and waits of one client; one line of it ends each task's log.
-
-    :param requests: Requests sent.
-    :param throttled: Responses with status 429.
-    :param retries: Attempts after the first of each call.
-    :param tokens: Access tokens fetched.
-    :param waited: Seconds waited, by the limit that was reached.
-    """
-
-    requests: int = 0
-    throttled: int = 0
-    retries: int = 0
-    tokens: int = 0
-    waited: dict[str, float] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        counts = f"requests={self.requests} throttled={self.throttled} retries={self.retries} tokens={self.tokens}"
-        waits = sorted((name, seconds) for name, seconds in self.waited.items())
-        if len(waits) == 1:
-            limits = f" ({waits[0][0]})"
-        else:
-            limits = f" ({', '.join(f'{name}={seconds:.1f}s' for name, seconds in waits)})" if waits else ""
-        return f"{counts} waited={sum(self.waited.values()):.1f}s{limits}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +164,16 @@ class RateLimiter:
         _, share = self._source
         return share.part if share else 1.0
 
+    def measure_wait(self, reservation: Reservation) -> AbstractContextManager[None]:
+        """
+        Return a context in which a call waits for its reserved time.
+
+        :param reservation: The reservation.
+        """
+        if not reservation.wait:
+            return nullcontext()
+        return self.usage.waits.measure(_limit_name(reservation) or "startup")
+
     def is_current(self, reservation: Reservation) -> bool:
         """
         Return, at the reserved time, whether the request may be sent.
@@ -200,9 +183,6 @@ class RateLimiter:
 
         :param reservation: The reservation.
         """
-        if reservation.wait:  # it is over
-            name = _limit_name(reservation) or "startup"
-            self.usage.waited[name] = self.usage.waited.get(name, 0.0) + reservation.wait
         source = self._source
         if reservation.store is not source[0]:
             return False

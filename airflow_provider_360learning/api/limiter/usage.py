@@ -1,0 +1,94 @@
+"""What one client used of the API: requests, and time spent waiting for the rate limits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+class _Stopwatch:
+    """Measures the seconds in which at least one request runs it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since = 0.0
+        self._running = 0
+
+    def start(self, now: float) -> None:
+        if not self._running:
+            self._since = now
+        self._running += 1
+
+    def stop(self, now: float) -> None:
+        self._running -= 1
+        if not self._running:
+            self.seconds += now - self._since
+
+
+class WaitTimes:
+    """
+    Wall time of waits, in total and by limit: waits at the same time count once.
+
+    Called by all threads of a client.
+
+    :param clock: Returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._total = _Stopwatch()
+        self._by_limit: dict[str, _Stopwatch] = {}
+
+    @contextmanager
+    def measure(self, limit: str) -> Iterator[None]:
+        """
+        Count the time in the block as a wait.
+
+        :param limit: Name of the limit that is waited for.
+        """
+        with self._lock:
+            now = self._clock()
+            running = (self._total, self._by_limit.setdefault(limit, _Stopwatch()))
+            for stopwatch in running:
+                stopwatch.start(now)
+        try:
+            yield
+        finally:
+            with self._lock:
+                now = self._clock()
+                for stopwatch in running:
+                    stopwatch.stop(now)
+
+    def __str__(self) -> str:
+        total = f"{self._total.seconds:.1f}s"
+        waits = sorted((name, stopwatch.seconds) for name, stopwatch in self._by_limit.items())
+        if len(waits) > 1:
+            return f"{total} ({', '.join(f'{name}={seconds:.1f}s' for name, seconds in waits)})"
+        return f"{total} ({waits[0][0]})" if waits else total
+
+
+@dataclass(slots=True)
+class Usage:
+    """
+    Requests and waits of one client; one line of it ends each task's log.
+
+    :param requests: Requests sent.
+    :param throttled: Responses with status 429.
+    :param retries: Attempts after the first of each call.
+    :param tokens: Access tokens fetched.
+    :param waits: Time spent waiting for the rate limits.
+    """
+
+    requests: int = 0
+    throttled: int = 0
+    retries: int = 0
+    tokens: int = 0
+    waits: WaitTimes = field(default_factory=WaitTimes)
+
+    def __str__(self) -> str:
+        counts = f"requests={self.requests} throttled={self.throttled} retries={self.retries} tokens={self.tokens}"
+        return f"{counts} waited={self.waits}"
