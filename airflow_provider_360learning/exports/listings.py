@@ -10,7 +10,7 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
-from airflow_provider_360learning.exports.summary import ExportResult, summarize
+from airflow_provider_360learning.exports.summary import ExportResult, check_any_found, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.ordered_executor import map_ordered
@@ -47,16 +47,19 @@ def export_listing(
 
 def _memberships(api: LearningApi) -> Iterator[Row]:
     ids = [group["group_id"] for group in api.list_groups()]
+    missing = 0
     for members in map_ordered(partial(_members, api), ids):
-        yield from members
+        missing += members is None
+        yield from members or ()
+    check_any_found("groups", len(ids), missing)
 
 
-def _members(api: LearningApi, group_id: str) -> list[Row]:
+def _members(api: LearningApi, group_id: str) -> list[Row] | None:
     try:
         members = api.get_group(group_id=group_id)["members"]
     except NotFoundError:
         log.warning("Group was deleted after it was listed; its members are not exported: group_id=%s", group_id)
-        return []
+        return None
     return [{"group_id": group_id, **member, "user_mail": member["mail"]} for member in members]
 
 

@@ -12,7 +12,7 @@ from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
-from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, summarize
+from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, check_any_found, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.ordered_executor import map_ordered
@@ -52,6 +52,7 @@ def export_path_session_statistics(
                 file.write([row[column.name] for column in columns])
                 highest = max(highest, str(row["completed_at"] or ""))
             file.commit()
+        check_any_found("path sessions", len(ids), deleted)
     sessions = len(ids) - deleted
     exported = f"{counted(file.rows, 'learner')} of {counted(sessions, 'session')}"
     result = summarize(output_path, file, exported, interval=interval, highest_timestamp=highest or None)

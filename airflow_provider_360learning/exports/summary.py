@@ -6,6 +6,7 @@ import logging
 from typing import TypedDict
 
 from airflow_provider_360learning.api.text import counted
+from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.files.row_file import RowFile
 
@@ -45,6 +46,22 @@ class PathSessionStatisticsResult(ExportResult):
     deleted_meanwhile: int
 
 
+def check_any_found(what: str, listed: int, missing: int) -> None:
+    """
+    Refuse an export without any of the objects that were listed: it would replace a good file by an empty one.
+
+    :param what: What was listed.
+    :param listed: Number of objects that were listed.
+    :param missing: Number of those that 360Learning does not find.
+    :raises NotFoundError: if it finds none.
+    """
+    if listed and listed == missing:
+        raise NotFoundError(
+            f"360Learning lists {listed} {what}, but finds none of them: nothing was exported, and an existing file "
+            "stays as it is. Check what the credentials may read."
+        )
+
+
 def summarize(
     output_path: object,
     file: RowFile,
@@ -69,6 +86,8 @@ def summarize(
     nulls = f"; {counted(invalid_values, 'invalid value')} became null" if invalid_values else ""
     doubt = "" if complete else "; not proven complete"
     log.info("Exported %s%s to %s%s%s", exported, span, output_path, nulls, doubt)
+    if not file.rows:
+        log.warning("The export has no rows: output_path=%s", output_path)
     return {
         "output_path": str(output_path),
         "rows": file.rows,

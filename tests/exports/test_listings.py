@@ -145,6 +145,21 @@ def test_logs_a_group_that_was_deleted_meanwhile(sandbox, export, caplog):
     )
 
 
+def test_an_export_that_finds_none_of_the_listed_groups_fails(sandbox, export, tmp_path):
+    missing = {"kind": "status", "status": 400, "body": {"error": "group_not_found"}}
+    groups = len(Learning360Hook().api.list_groups())
+    sandbox.control.add_fault("getGroup", count=groups, **missing)
+    with pytest.raises(AirflowFailException, match=f"360Learning lists {groups} groups, but finds none of them"):
+        export(Learning360ExportMembershipsOperator)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warns_about_an_export_without_rows(sandbox, export, caplog, tmp_path):
+    _, rows = export(Learning360ExportPathSessionsOperator)
+    assert rows == []
+    assert f"The export has no rows: output_path={tmp_path}/rows.jsonl" in caplog.messages
+
+
 # Path sessions
 
 
@@ -226,6 +241,16 @@ def test_exports_named_sessions_only(sandbox, export, sessions):
 def test_exports_nothing_if_no_session_is_selected(sandbox, export, sessions, argument, nothing):
     _, rows = export(Learning360ExportPathSessionStatisticsOperator, date_field=None, **{argument: nothing})
     assert rows == []
+
+
+def test_an_export_that_finds_none_of_the_listed_sessions_fails_and_keeps_the_file(sandbox, export, sessions, tmp_path):
+    export(Learning360ExportPathSessionStatisticsOperator, date_field=None)
+    before = (tmp_path / "rows.jsonl").read_bytes()
+    missing = {"kind": "status", "status": 404, "body": {"error": "session_not_found"}}
+    sandbox.control.add_fault("getUsersPathSessionStats", count=len(sessions), **missing)
+    with pytest.raises(AirflowFailException, match="360Learning lists 3 path sessions, but finds none of them"):
+        export(Learning360ExportPathSessionStatisticsOperator, date_field=None)
+    assert (tmp_path / "rows.jsonl").read_bytes() == before
 
 
 def test_logs_and_counts_a_session_that_was_deleted_meanwhile(sandbox, export, sessions, caplog):
