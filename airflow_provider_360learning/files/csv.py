@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -13,23 +14,21 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, check_names
 from airflow_provider_360learning.files.records import UNREAD, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
-from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text, shortened
+from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.files.text import append_rows, encode_text, read_lines, shortened
 
 #: Separator of the cells in files that this package writes.
 DEFAULT_SEPARATOR = ","
 
-# Bytes that are not UTF-8, as Python's "surrogateescape" decodes them: they are found, and written back unchanged.
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _PADDING_LINE = re.compile(r'(?:""|[\s,;])*')
 # A first line of this form sets the separator in Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
 
-def read(where: StoragePath) -> Iterator[Record]:
+def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
     """Read rows; of one that cannot be read, the cells are returned."""
-    with _open_text(where) as text:
-        rows = _Rows(text, where)
+    with closing(_lines(where, encoding)) as lines:
+        rows = _Rows(lines, where)
         for number, (line, cells, error) in enumerate(rows, 1):
             if error:
                 yield number, line, {UNREAD: cells}, f"{rows.place_of_last} {error}"
@@ -37,26 +36,26 @@ def read(where: StoragePath) -> Iterator[Record]:
                 yield number, line, dict(zip(rows.header, cells, strict=True)), None
 
 
-def columns_of(where: StoragePath) -> list[str]:
+def columns_of(where: StoragePath, encoding: str | None = None) -> list[str]:
     """Return the header."""
-    with _open_text(where) as text:
-        return _Rows(text, where).header
+    with closing(_lines(where, encoding)) as lines:
+        return _Rows(lines, where).header
 
 
-def separator_of(where: StoragePath) -> str:
+def separator_of(where: StoragePath, encoding: str | None = None) -> str:
     """Return the separator of the cells."""
-    with _open_text(where) as text:
-        return _Rows(text, where).separator
+    with closing(_lines(where, encoding)) as lines:
+        return _Rows(lines, where).separator
 
 
-def _open_text(where: StoragePath) -> io.TextIOWrapper:
-    return io.TextIOWrapper(open_binary(where), "utf-8-sig", "surrogateescape", newline="")
+def _lines(where: StoragePath, encoding: str | None) -> Generator[str, None, None]:
+    return read_lines(where, encoding, newline="")
 
 
 class _Rows:
     """The rows of a CSV file: the line where each starts, its cells, and its error if it has one."""
 
-    def __init__(self, text: io.TextIOWrapper, where: StoragePath) -> None:
+    def __init__(self, text: Iterable[str], where: StoragePath) -> None:
         self._lines_of_row: list[str] = []
         lines = self._lines(text)
         self._lines_before = 0
@@ -92,8 +91,6 @@ class _Rows:
             header = next(self._reader, [])
         except csv.Error as error:
             raise InvalidRequestError(f"The header of {where} {_unreadable(error)}.") from None
-        if _is_not_utf8(self.text_of_last):
-            raise InvalidRequestError(f"The header of {where} {NOT_UTF8_ADVICE}.")
         return [name.strip() for name in header]
 
     def __iter__(self) -> Iterator[tuple[int, list[str], str | None]]:
@@ -119,10 +116,10 @@ class _Rows:
         return cells[:width] if is_padded else cells
 
     def _error(self, cells: list[str]) -> str | None:
-        if len(cells) != len(self.header):
-            advice = f"cells that hold a {self.separator!r} must be quoted"
-            return f"has {len(cells)} cells, the header {len(self.header)}: {advice}"
-        return NOT_UTF8_ADVICE if any(map(_is_not_utf8, self._lines_of_row)) else None
+        if len(cells) == len(self.header):
+            return None
+        advice = f"cells that hold a {self.separator!r} must be quoted"
+        return f"has {len(cells)} cells, the header {len(self.header)}: {advice}"
 
     @property
     def text_of_last(self) -> str:
@@ -146,10 +143,6 @@ def _without_padding(names: list[str]) -> list[str]:
     """Cut off empty names at the end; if all are empty, keep them for the error."""
     width = max((number for number, name in enumerate(names, 1) if name), default=len(names))
     return names[:width]
-
-
-def _is_not_utf8(line: str) -> bool:
-    return not line.isascii() and _NOT_UTF8.search(line) is not None
 
 
 def _most_frequent_separator(header: str) -> str:
@@ -183,14 +176,20 @@ def write_dicts(
     binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str = DEFAULT_SEPARATOR
 ) -> None:
     """Write a small file."""
-    cells = (row.get(UNREAD) or [row.get(name) for name in columns] for row in rows)
+    cells = (_cells_of(row, columns) for row in rows)
     binary.writelines(_line(each, separator) for each in chain([columns], cells))
+
+
+def _cells_of(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    if UNREAD in row:  # its cells belong to no column, others of its values do
+        return [*row[UNREAD], *(row[name] for name in columns if name in row)]
+    return [row.get(name) for name in columns]
 
 
 def _line(cells: Sequence[Any], separator: str) -> bytes:
     line = io.StringIO(newline="")
     csv.writer(line, delimiter=separator).writerow(map(_cell, cells))
-    return line.getvalue().encode("utf-8", "surrogateescape")
+    return encode_text(line.getvalue())
 
 
 def _cell(value: Any) -> Any:

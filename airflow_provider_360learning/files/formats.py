@@ -26,9 +26,9 @@ class _Format(Protocol):
     @property
     def Encoder(self) -> Callable[[BinaryIO, Sequence[Column]], RowEncoder]: ...
 
-    def read(self, where: StoragePath) -> Iterator[Record]: ...
+    def read(self, where: StoragePath, encoding: str | None = None) -> Iterator[Record]: ...
 
-    def columns_of(self, where: StoragePath) -> list[str] | None: ...
+    def columns_of(self, where: StoragePath, encoding: str | None = None) -> list[str] | None: ...
 
 
 _MODULES: dict[Format, _Format] = {"csv": csv, "jsonl": jsonl, "parquet": parquet}
@@ -51,25 +51,28 @@ def format_of(where: StoragePath) -> Format:
         ) from None
 
 
-def read(where: StoragePath) -> Iterator[Record]:
+def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
     """
     Read a file row by row. One that cannot be read is returned with its error, and does not stop the others.
 
-    :param where: Path of a CSV file (UTF-8; separated by comma, semicolon or tab, as its header shows or a first line
-        such as ``sep=;`` states), of a JSON Lines or of a Parquet file.
-    :raises InvalidRequestError: if the file as a whole cannot be read, e.g. has two columns of one name.
+    :param where: Path of a CSV file (separated by comma, semicolon or tab, as its header shows or a first line such as
+        ``sep=;`` states), of a JSON Lines or of a Parquet file.
+    :param encoding: Encoding of a CSV or JSON Lines file without a byte-order mark, by default UTF-8.
+    :raises InvalidRequestError: if the file as a whole cannot be read, e.g. has two columns of one name, or a byte that
+        cannot be decoded.
     """
-    return _MODULES[format_of(where)].read(where)
+    return _MODULES[format_of(where)].read(where, encoding)
 
 
-def columns_of(where: StoragePath) -> list[str] | None:
+def columns_of(where: StoragePath, encoding: str | None = None) -> list[str] | None:
     """
     Return the columns of a file; an empty CSV file has none.
 
     :param where: Its path.
+    :param encoding: As in :func:`read`.
     :return: Their names, None for JSON Lines, where each row has columns of its own.
     """
-    return _MODULES[format_of(where)].columns_of(where)
+    return _MODULES[format_of(where)].columns_of(where, encoding)
 
 
 @contextmanager
@@ -115,15 +118,17 @@ def write_dicts(
         module.write_dicts(binary, rows, columns, separator)
 
 
-def concatenate(parts: Sequence[StoragePath], where: StoragePath) -> None:
+def concatenate(parts: Sequence[StoragePath], where: StoragePath, *, mark: bytes = b"") -> None:
     """
     Merge CSV or JSON Lines files that this module wrote into one, which appears whole or not at all.
 
     :param parts: Paths of files of one format and with the same columns, at least one.
     :param where: Path of the merged file.
+    :param mark: Byte-order mark of the merged file.
     """
     module = _text_module(where)
     with atomic_writer(where) as binary:
+        binary.write(mark)
         module.concatenate(parts, binary)
 
 

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from json.encoder import encode_basestring
 from typing import Any, BinaryIO
 
 from airflow_provider_360learning.files.columns import Column, Kind, Value
 from airflow_provider_360learning.files.records import NOT_JSON, UNREAD, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
-from airflow_provider_360learning.files.storage import StoragePath, open_binary
-from airflow_provider_360learning.files.text import NOT_UTF8_ADVICE, append_rows, encode_text, shortened
+from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.files.text import append_rows, encode_text, read_lines, shortened
 
 #: Types of pandas for a missing value.
 _MISSING = frozenset({"NaTType", "NAType"})
+#: Blanks of ASCII: others are not part of JSON either, so that such a line is reported.
+_BLANKS = " \t\n\r\v\f"
 
 
-def read(where: StoragePath) -> Iterator[Record]:
+def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
     """Read rows; of one that cannot be read, the line is returned."""
-    with open_binary(where) as binary:
+    with closing(read_lines(where, encoding, newline="\n")) as lines:
         number = 0
-        for line, raw in enumerate(binary, 1):
-            raw = (raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw).strip()
-            if not raw:
+        for line, text in enumerate(lines, 1):
+            text = text.strip(_BLANKS)
+            if not text:
                 continue
             number += 1
             try:
-                yield number, line, _object(raw), None
+                yield number, line, _object(text), None
             except _NotAnObjectError as error:
-                yield number, line, {UNREAD: raw.decode("utf-8", "surrogateescape")}, f"line {line} {error}"
+                yield number, line, {UNREAD: text}, f"line {line} {error}"
 
 
-def columns_of(where: StoragePath) -> None:
+def columns_of(where: StoragePath, encoding: str | None = None) -> None:
     """Return None: each row has columns of its own."""
 
 
@@ -40,15 +43,13 @@ class _NotAnObjectError(ValueError):
     """A line of JSON Lines that is not a row, and why; without what the line holds."""
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def _object(text: str) -> dict[str, Any]:
     try:
-        found = decode(raw.decode())
-        if b"\\ud" in raw.lower():  # half of a surrogate pair cannot be sent
+        found = decode(text)
+        if "\\ud" in text or "\\uD" in text:  # half of a surrogate pair cannot be sent
             json.dumps(found, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise _NotAnObjectError(f"is not JSON: {error.msg} at character {error.colno}") from None
-    except UnicodeDecodeError:
-        raise _NotAnObjectError(NOT_UTF8_ADVICE) from None
     except UnicodeEncodeError:
         raise _NotAnObjectError("holds half of a surrogate pair: write the whole character") from None
     except RepeatedKeyError as error:
@@ -143,7 +144,7 @@ def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Se
 
 def _line(row: Mapping[str, Any]) -> bytes:
     if UNREAD in row:
-        return f"{row[UNREAD]}\n".encode("utf-8", "surrogateescape")
+        return encode_text(f"{row[UNREAD]}\n")
     try:
         text = _encode(row)
     except Exception:  # see encode

@@ -19,8 +19,12 @@ _BATCH_OVERHEAD = 1 << 12
 _PAGE_BUFFER = 1 << 16
 
 
-def read(where: StoragePath) -> Iterator[Record]:
-    """Read rows. They have no lines; the error of one names the column whose value Python cannot hold."""
+def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
+    """
+    Read rows; the file itself states its encoding.
+
+    They have no lines. The error of one names the column whose value Python cannot hold.
+    """
     with open_binary(where) as binary:
         number = 0
         for batch in _batches(_parquet_file(binary, where), where):
@@ -29,7 +33,7 @@ def read(where: StoragePath) -> Iterator[Record]:
                 yield number, None, values, error
 
 
-def columns_of(where: StoragePath) -> list[str]:
+def columns_of(where: StoragePath, encoding: str | None = None) -> list[str]:
     """Return the names of the columns."""
     with open_binary(where) as binary:
         return list(_parquet_file(binary, where).schema_arrow.names)

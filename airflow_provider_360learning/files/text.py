@@ -1,17 +1,129 @@
-"""What CSV and JSON Lines share: rows are text in UTF-8, and files are merged by copying bytes."""
+"""What CSV and JSON Lines share: text is decoded strictly, and files are merged by copying bytes."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import shutil
+from collections.abc import Generator
 from typing import BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
-NOT_UTF8_ADVICE = "is not UTF-8 text: save the file as UTF-8"
+#: Encodings by the byte-order mark that a file starts with.
+_BY_MARK = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_DEFAULT_ENCODING = "utf-8"
 _COPY_SIZE = 1 << 20
 #: Maximum number of characters of a value that is shortened.
 _MAX_SHORTENED = 200
+
+
+def check_encoding(encoding: str) -> str:
+    """
+    Return the standard name of an encoding.
+
+    :param encoding: Any of its names.
+    :raises InvalidRequestError: if Python has no such encoding of text.
+    """
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that are not of text
+        return codecs.lookup(encoding).name
+    except (LookupError, TypeError, ValueError):
+        raise InvalidRequestError(
+            f"encoding is {encoding!r}, but must be an encoding that Python knows, such as 'utf-8', 'cp1252' or "
+            "'utf-16-le'.",
+            argument="encoding",
+        ) from None
+
+
+def encoding_of(where: StoragePath, encoding: str | None = None) -> str:
+    """
+    Return the encoding in which a file is read: never a guess, which would garble names silently.
+
+    :param where: Its path.
+    :param encoding: The encoding if the file starts with no byte-order mark, by default UTF-8.
+    """
+    with open_binary(where) as binary:
+        return _encoding_of(binary, encoding)
+
+
+def read_lines(where: StoragePath, encoding: str | None, newline: str) -> Generator[str, None, None]:
+    """
+    Yield the lines of a file with their ends.
+
+    :param where: Its path.
+    :param encoding: The encoding if the file starts with no byte-order mark, by default UTF-8.
+    :param newline: Which line ends there are, as in :func:`open`.
+    :raises InvalidRequestError: at the first byte that cannot be decoded, with its line and offset.
+    """
+    with open_binary(where) as binary:
+        name = _encoding_of(binary, encoding)
+        try:
+            yield from io.TextIOWrapper(binary, name, newline=newline)
+        except UnicodeError:
+            pass  # raised below: the error of the codec holds the text
+        else:
+            return
+    raise _undecodable(where, name)
+
+
+def _encoding_of(binary: BinaryIO, encoding: str | None) -> str:
+    return _marked_encoding(binary) or (check_encoding(encoding) if encoding else _DEFAULT_ENCODING)
+
+
+def _marked_encoding(binary: BinaryIO) -> str | None:
+    """Return the encoding that the byte-order mark of a file states, if it has one."""
+    start = binary.read(max(map(len, _BY_MARK)))
+    binary.seek(0)
+    return next((name for mark, name in _BY_MARK.items() if start.startswith(mark)), None)
+
+
+def _undecodable(where: StoragePath, encoding: str) -> InvalidRequestError:
+    offset = _offset_of_error(where, encoding)
+    problem = (
+        f"{where} is not text in {encoding.removesuffix('-sig').upper()}: the byte at offset {offset}, in line "
+        f"{_line_at(where, encoding, offset)}, cannot be decoded"
+    )
+    with open_binary(where) as binary:
+        is_marked = _marked_encoding(binary) is not None
+    if is_marked:
+        advice = "The byte-order mark states this encoding, so the file is damaged: save it again."
+    elif encoding == _DEFAULT_ENCODING:
+        advice = 'Save the file as UTF-8, or state its encoding, for example encoding="cp1252" (Excel on Windows).'
+    else:
+        advice = "Correct the argument encoding, or save the file as UTF-8 and leave the argument out."
+    return InvalidRequestError(f"{problem}. {advice}", argument="encoding")
+
+
+def _offset_of_error(where: StoragePath, encoding: str) -> int:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    end = 0
+    with open_binary(where) as binary:
+        try:
+            while chunk := binary.read(_COPY_SIZE):
+                end += len(chunk)
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            return end - len(error.object) + error.start  # the decoder may hold bytes of the chunk before
+        except UnicodeError:  # UTF-16 without a byte-order mark
+            return 0
+    return end
+
+
+def _line_at(where: StoragePath, encoding: str, offset: int) -> int:
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    line = 1
+    with open_binary(where) as binary:
+        while offset and (chunk := binary.read(min(offset, _COPY_SIZE))):
+            line += decoder.decode(chunk).count("\n")
+            offset -= len(chunk)
+    return line
 
 
 def encode_text(text: str) -> bytes:

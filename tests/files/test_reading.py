@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import sys
 import tracemalloc
@@ -16,6 +17,7 @@ from airflow_provider_360learning.files.csv import separator_of
 from airflow_provider_360learning.files.formats import columns_of, format_of, open_rows, read, write_dicts
 from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
+from airflow_provider_360learning.files.text import check_encoding
 
 
 @pytest.fixture
@@ -84,13 +86,6 @@ def test_csv_row_of_another_length_is_an_error(file):
     assert [number for number, *_ in read(where)] == [1, 2, 3, 4]
 
 
-def test_csv_row_that_is_not_utf8_is_an_error_and_the_next_one_is_not(file):
-    where = file("a.csv", b'a,b\n1,\xfcber\n2,\xc3\xbcber\n3,"x\n\xff\n"\n4,y\n')
-    advice = "is not UTF-8 text: save the file as UTF-8"
-    assert errors(where) == {2: f"line 2 {advice}", 4: f"lines 4 to 6 {advice}"}
-    assert [values for *_, values, error in read(where) if not error] == [{"a": "2", "b": "über"}, {"a": "4", "b": "y"}]
-
-
 def test_unclosed_quotation_mark_is_an_error_of_all_its_lines(file):
     where = file("a.csv", 'a,b\n1,x\n2,"y\n3,z\n4,z\n')
     assert list(errors(where)) == [3]
@@ -114,8 +109,6 @@ def test_huge_cell_does_not_fill_the_memory(file):
     [
         ("b,secret,b,secret", r"^Columns 1 and 3 of .*a\.csv have the same name: rename one\.$"),
         ("a,,b", r"Column 2 of .*a\.csv has no name"),
-        (b"a,\xff", r"The header of .*a\.csv is not UTF-8 text: save the file as UTF-8"),
-        ("a,b\0c\n1,2".encode("utf-16"), "is not UTF-8 text"),
         ('a,"b', r"The header of .*a\.csv cannot be read"),
     ],
 )
@@ -215,7 +208,6 @@ def test_reads_json_lines_with_their_types(file):
     [
         (b"[1, 2]", 'line 2 is not a JSON object: one row per line is expected, such as {"mail": "anna@example.com"}'),
         (b'{"a": 1', "line 2 is not JSON: Expecting ',' delimiter at character 8"),
-        (b'{"a": \xff}', "line 2 is not UTF-8 text: save the file as UTF-8"),
         (b'{"a": 1, "b": 2, "a": 1}', "line 2 has the key 'a' twice: keep one of the two"),
         (b'{"a": {"b": 1, "b": 1}}', "line 2 has the key 'b' twice: keep one of the two"),
         (b'{"a": "\\uD83D"}', "line 2 holds half of a surrogate pair: write the whole character"),
@@ -234,6 +226,93 @@ def test_numbers_that_json_or_python_has_not_stay_in_their_columns(file):
     where = file("a.jsonl", f'{{"a": NaN, "b": 1e400, "c": {"1" * 5000}, "d": [-{"1" * 5000}, 7]}}\n')
     ((_, _, values),) = numbers_lines_values(where)
     assert repr(values) == "{'a': nan, 'b': inf, 'c': inf, 'd': [-inf, 7]}"
+
+
+# Encodings of text
+
+NAMES = ["Müller", "Łukasz", "Zoë"]
+
+
+def text_of(name, values):
+    """Return a file of one column."""
+    lines = ["name", *values] if name.endswith(".csv") else [f'{{"name": "{value}"}}' for value in values]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def values_of(where, encoding=None):
+    return [values["name"] for _, _, values, _ in read(where, encoding)]
+
+
+@pytest.fixture(params=["a.csv", "a.jsonl"])
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("mark", "codec"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (b"", "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+def test_a_byte_order_mark_decides_the_encoding(file, name, mark, codec, encoding):
+    where = file(name, mark + text_of(name, NAMES).encode(codec))
+    assert values_of(where, encoding) == NAMES
+
+
+def test_a_byte_order_mark_takes_precedence_over_the_given_encoding(file, name):
+    where = file(name, codecs.BOM_UTF8 + text_of(name, NAMES).encode())
+    assert values_of(where, "cp1252") == NAMES
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "CP1252", "utf-16-le", "shift_jis"])
+def test_reads_text_in_a_given_encoding(file, name, encoding):
+    values = ["山田"] if encoding == "shift_jis" else ["Müller", "Zoë"]
+    where = file(name, text_of(name, values).encode(encoding))
+    assert values_of(where, encoding) == values
+    assert columns_of(where, encoding) in (None, ["name"])
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("line", [1, 2, 3, 40_000])
+def test_another_encoding_than_utf8_is_an_error_with_line_and_offset(file, line, ending):
+    """Nothing is guessed; line 40,000 is not in the first part of the file that is read at once."""
+    before = f"name{ending}".encode() * (line - 1) + b"M"
+    where = file("a.csv", before + b"\xfcller" + ending.encode() + b"Zoe")
+    with pytest.raises(InvalidRequestError) as raised:
+        list(read(where))
+    assert f"a.csv is not text in UTF-8: the byte at offset {len(before)}, in line {line}, " in str(raised.value)
+    assert 'encoding="cp1252"' in str(raised.value)
+    assert raised.value.argument == "encoding"
+    assert "ller" not in repr(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "problem", "advice"),
+    [
+        (b"name\nM\xe9", None, "not text in UTF-8: the byte at offset 6, in line 2", 'encoding="cp1252"'),
+        (b"name\nM\x81ller", "cp1252", "not text in CP1252: the byte at offset 6, in line 2", "Correct the argument"),
+        (b"name\nM\xc3\xbc", "ascii", "not text in ASCII: the byte at offset 6, in line 2", "Correct the argument"),
+        (b"\xef\xbb\xbfname\nM\xfc", None, "not text in UTF-8: the byte at offset 9, in line 2", "save it again"),
+        ("\ufeffab".encode("utf-16-le") + b"\0", None, "not text in UTF-16: the byte at offset 6", "save it again"),
+        (b"ab", "utf-16", "not text in UTF-16: the byte at offset 0, in line 1", "Correct the argument"),
+    ],
+)
+def test_a_byte_that_cannot_be_decoded_is_an_error_of_the_file(file, name, data, encoding, problem, advice):
+    where = file(name, data)
+    with pytest.raises(InvalidRequestError) as raised:
+        list(read(where, encoding))
+    assert problem in str(raised.value)
+    assert advice in str(raised.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "", "\0", 8])
+def test_refuses_an_unknown_encoding(encoding):
+    with pytest.raises(InvalidRequestError, match="must be an encoding that Python knows, such as 'utf-8', 'cp1252'"):
+        check_encoding(encoding)
 
 
 # Parquet
@@ -340,9 +419,9 @@ def test_missing_file_is_an_error_with_its_name(place, name):
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("a.csv", b'a;b\n1;x;y\n2\n3;"never closed\n4;\xff\n'),
+        ("a.csv", b'a;b\n1;x;y\n2\n3;"never closed\n4;5\n'),
         ("a.csv", b'a,b\n1,x,"y,z"\n2,"two\r\nlines",3\n"x" y,1\n'),
-        ("a.jsonl", b'{"a": 1, "b": \n[1]\n{"a": "\xff"}\n'),
+        ("a.jsonl", b'{"a": 1, "b": \n[1]\n{"a": "x", "a": "y"}\n'),
     ],
 )
 def test_unreadable_rows_are_written_as_they_were(file, place, name, data):
