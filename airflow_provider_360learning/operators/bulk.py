@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowException
 
@@ -23,8 +23,10 @@ class Learning360RowsOperator(Learning360BaseOperator):
     """
     Check all rows, apply one action to them at the rate limit, and record the result of each.
 
-    Returns ``{"rows", "outcomes", "results_path", "rejected_path"}``: counts and paths, never rows. A retry resumes at
-    the last checkpoint. A mapped task uses the subfolder with its map index. See docs/bulk.md.
+    Returns ``{"action", "rows", "outcomes", "results_path", "rejected_path", "retryable", "first_rejected"}``: counts,
+    paths and the first ten rejected rows with the reasons, also if the task fails. Callbacks find the same in the
+    context: ``run_summary``, and as text ``run_report``. A retry resumes at the last checkpoint. A mapped task uses the
+    subfolder with its map index. See docs/bulk.md.
 
     :param results_path: Folder of the results.
     :param rows: A list of objects (or an XCom of one), or the path of a CSV, JSON Lines or Parquet file: anything that
@@ -34,17 +36,23 @@ class Learning360RowsOperator(Learning360BaseOperator):
     :param parameters: Parameters of ``sql``.
     :param column_mapping: Column names of the source to those of the action, e.g. ``{"E-Mail": "mail"}``, as an object
         or its JSON text; ``None`` ignores a column.
+    :param encoding: Encoding of a CSV or JSON Lines file without a byte-order mark, by default UTF-8. Excel on Windows
+        writes ``cp1252`` in many countries, unless told otherwise.
     :param rejected_path: Folder of the rejected rows: CSV if the source is CSV, otherwise JSON Lines, without
-        passwords. By default ``rejected`` in ``results_path``.
+        passwords and with the columns ``rejected_row`` and ``rejected_reason``. By default ``rejected`` in
+        ``results_path``.
     :param state_path: Folder that remembers what was accepted, for ``skip_unchanged``; by default ``results_path``.
         Tasks that act on the same users or groups need the same one.
     :param on_invalid: ``fail`` sends nothing if a row is invalid, ``skip`` skips such rows.
+    :param max_invalid: Maximum number of invalid rows for the task to succeed, if ``on_invalid`` is ``skip``. The valid
+        rows are done all the same. By default there is no maximum, but a task that does no row at all fails.
+    :param max_invalid_ratio: Maximum share of invalid rows, from 0 to 1. If both are given, both apply.
     :param allow_empty: Whether to accept a source without rows.
     :param skip_unchanged: Whether to skip rows that were accepted before as they are, or that 360Learning lists as they
         are; by default for updates only.
-    :param max_failures: Maximum number of rejected rows for the task to succeed, by default 0. Rows that were skipped
-        as invalid do not count.
-    :param max_failure_ratio: Maximum share of rejected rows, from 0 to 1. If both are given, both apply.
+    :param max_failures: Maximum number of rows that may be refused, failed or unknown for the task to succeed, by
+        default 0.
+    :param max_failure_ratio: Maximum share of such rows, from 0 to 1. If both are given, both apply.
     :param retry_failed_only: Whether to send only the rows of the last run that can be retried as they are.
     :param resend_unconfirmed: Whether to send rows again whose outcome is unknown, although they may have been done.
     :param ignore_checkpoint: Whether to ignore an unfinished earlier attempt and start over.
@@ -58,10 +66,13 @@ class Learning360RowsOperator(Learning360BaseOperator):
     sql_conn_id: str | None
     parameters: Any
     column_mapping: Mapping[str, str | None] | None
+    encoding: str | None
     results_path: Any
     rejected_path: Any
     state_path: Any
     on_invalid: str
+    max_invalid: int | None
+    max_invalid_ratio: float | None
     allow_empty: bool
     skip_unchanged: bool | None
     max_failures: int | None
@@ -82,9 +93,12 @@ class Learning360RowsOperator(Learning360BaseOperator):
         sql_conn_id: str | None = None,
         parameters: Any = None,
         column_mapping: Mapping[str, str | None] | None = None,
+        encoding: str | None = None,
         rejected_path: Any = None,
         state_path: Any = None,
         on_invalid: str = "fail",
+        max_invalid: int | None = None,
+        max_invalid_ratio: float | None = None,
         allow_empty: bool = False,
         skip_unchanged: bool | None = None,
         max_failures: int | None = None,
@@ -103,17 +117,11 @@ class Learning360RowsOperator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Apply the action and return counts and paths."""
+        """Apply the action and return the summary of the run."""
         from airflow_provider_360learning.rows.run import run
-        from airflow_provider_360learning.rows.summary import RowsNotDoneError
 
         with fail_on_permanent_error():
-            try:
-                return dict(run(self._config(context), context))
-            except RowsNotDoneError as error:
-                if ti := context.get("ti"):
-                    ti.xcom_push("return_value", dict(error.summary))  # for tasks that report the failure
-                raise
+            return dict(run(self._config(context), cast(dict[str, Any], context)))
 
     def _config(self, context: Context) -> RowsConfig:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
@@ -133,6 +141,8 @@ class Learning360RowsOperator(Learning360BaseOperator):
         def parse_optional(name: str, parser: Callable[[Any], T]) -> T | None:
             return None if is_missing(getattr(self, name)) else parse(name, parser)
 
+        parse_count = partial(parse_integer, minimum=0)
+        parse_ratio = partial(parse_number, minimum=0, maximum=1)
         column_mapping = parse("column_mapping", parse_column_mapping)
         ti = context.get("ti")
         map_index = -1 if ti is None or ti.map_index is None else ti.map_index
@@ -146,6 +156,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
                 sql_conn_id=self.sql_conn_id,
                 parameters=self.parameters,
                 column_mapping=column_mapping,
+                encoding=None if is_missing(self.encoding) else self.encoding,
             ),
             column_mapping=column_mapping,
             learning360_conn_id=self.learning360_conn_id,
@@ -157,8 +168,10 @@ class Learning360RowsOperator(Learning360BaseOperator):
             on_invalid=parse("on_invalid", parse_choice("fail", "skip")),
             allow_empty=parse("allow_empty", parse_boolean),
             skip_unchanged=parse_optional("skip_unchanged", parse_boolean),
-            max_failures=parse_optional("max_failures", partial(parse_integer, minimum=0)),
-            max_failure_ratio=parse_optional("max_failure_ratio", partial(parse_number, minimum=0, maximum=1)),
+            max_failures=parse_optional("max_failures", parse_count),
+            max_failure_ratio=parse_optional("max_failure_ratio", parse_ratio),
+            max_invalid=parse_optional("max_invalid", parse_count),
+            max_invalid_ratio=parse_optional("max_invalid_ratio", parse_ratio),
             retry_failed_only=parse("retry_failed_only", parse_boolean),
             ignore_checkpoint=parse("ignore_checkpoint", parse_boolean),
             resend_unconfirmed=parse("resend_unconfirmed", parse_boolean),

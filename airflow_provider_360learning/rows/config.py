@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.rows.sources import Source
 
@@ -101,8 +102,10 @@ class RowsConfig:
     :param on_invalid: Whether an invalid row fails the task before anything is sent, or is skipped.
     :param allow_empty: Whether a source without rows is accepted.
     :param skip_unchanged: Whether rows that would change nothing are not sent; ``None``: for updates only.
-    :param max_failures: Maximum number of rejected rows.
-    :param max_failure_ratio: Maximum share of rejected rows, from 0 to 1.
+    :param max_failures: Maximum number of rows that are refused, failed or unknown; by default 0.
+    :param max_failure_ratio: Maximum share of these, from 0 to 1.
+    :param max_invalid: Maximum number of invalid rows that are skipped; by default all but one may be.
+    :param max_invalid_ratio: Maximum share of these, from 0 to 1.
     :param retry_failed_only: Whether only the rows of the last run that can be retried are sent.
     :param ignore_checkpoint: Whether an unfinished earlier attempt is ignored.
     :param resend_unconfirmed: Whether rows with an unknown outcome are sent again.
@@ -125,12 +128,24 @@ class RowsConfig:
     skip_unchanged: bool | None
     max_failures: int | None
     max_failure_ratio: float | None
+    max_invalid: int | None
+    max_invalid_ratio: float | None
     retry_failed_only: bool
     ignore_checkpoint: bool
     resend_unconfirmed: bool
     dry_run: bool
     max_attempts: int = MAX_ATTEMPTS
     lease: LeaseTimes = field(default_factory=LeaseTimes)
+
+    def __post_init__(self) -> None:
+        limits = (self.max_invalid, self.max_invalid_ratio)
+        if self.on_invalid == "fail" and limits != (None, None):
+            raise InvalidRequestError(
+                "max_invalid and max_invalid_ratio limit the invalid rows that on_invalid='skip' skips, but on_invalid "
+                "is 'fail': then one invalid row fails the task before anything is sent. Set on_invalid='skip', or "
+                "leave the limits out.",
+                argument="max_invalid",
+            )
 
     @property
     def results_folder(self) -> ObjectStoragePath:
@@ -149,14 +164,26 @@ class RowsConfig:
 
     def allowed_failures(self, rows: int) -> float:
         """
-        Return how many rows may be rejected.
+        Return how many rows may be refused, failed or unknown.
 
         :param rows: Number of rows.
         """
-        limits: list[float] = [] if self.max_failures is None else [self.max_failures]
-        if self.max_failure_ratio is not None:
-            limits.append(self.max_failure_ratio * rows)
-        return min(limits, default=0)
+        return _smallest(self.max_failures, self.max_failure_ratio, rows, default=0)
+
+    def allowed_invalid(self, rows: int) -> float:
+        """
+        Return how many rows may be invalid.
+
+        :param rows: Number of rows.
+        """
+        return _smallest(self.max_invalid, self.max_invalid_ratio, rows, default=rows)
+
+
+def _smallest(number: int | None, ratio: float | None, rows: int, *, default: float) -> float:
+    limits: list[float] = [] if number is None else [number]
+    if ratio is not None:
+        limits.append(ratio * rows)
+    return min(limits, default=default)
 
 
 def folder(path: StoragePath, map_index: int) -> ObjectStoragePath:

@@ -7,10 +7,11 @@ Object stores cannot append, hence the parts. A merged file appears at once and 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -19,8 +20,8 @@ from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import concatenate, write_dicts
 from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
-from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
-from airflow_provider_360learning.rows.sources import Source
+from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema, shown_text
+from airflow_provider_360learning.rows.sources import REJECTED_REASON, REJECTED_ROW, Source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
 
 #: Version of the manifest and of the results that it describes.
@@ -36,6 +37,11 @@ UNCHANGED = "unchanged"
 #: Outcome of a row that would be sent, in a dry run.
 WOULD_SEND = "would_send"
 
+#: Maximum number of rejected rows in the log and in the result of a task, and of characters of each message there.
+MAX_FIRST_REJECTED, MAX_MESSAGE = 10, 500
+
+# A brace with which a template starts.
+_TEMPLATE = re.compile(r"\{(?=[{%#])")
 _PART_ADVICE = (
     "Restore the file, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send "
     "rows again."
@@ -43,20 +49,46 @@ _PART_ADVICE = (
 _LAST_RUN_ADVICE = "Restore the file, or run without retry_failed_only. Nothing was sent."
 
 
+class RejectedRow(TypedDict):
+    """
+    A rejected row as the log, the result of a task and notifications show it: bounded, in one line, without secrets.
+
+    :param row: Number of the row, from 1.
+    :param line: Line of the file where it starts; ``None`` if the source has no lines.
+    :param key: Whom or what it is about.
+    :param outcome: Why it was rejected.
+    :param error_code: 360Learning's error code, or the kind of error.
+    :param message: What happened and what to do.
+    """
+
+    row: int
+    line: int | None
+    key: str
+    outcome: str
+    error_code: str
+    message: str
+
+
 class RunSummary(TypedDict):
     """
     The result of a task.
 
+    :param action: What was done with the rows.
     :param rows: Number of rows.
     :param outcomes: Number of rows by outcome.
     :param results_path: The merged results.
     :param rejected_path: The rejected rows; ``None`` if there are none.
+    :param retryable: Number of rejected rows that another run can do as they are.
+    :param first_rejected: The first rejected rows, with the reasons.
     """
 
+    action: str
     rows: int
     outcomes: dict[str, int]
     results_path: str
     rejected_path: str | None
+    retryable: int
+    first_rejected: list[RejectedRow]
 
 
 class UnaccountedRowError(Learning360Error):
@@ -76,6 +108,7 @@ class Result:
     :param error_code: 360Learning's error code, or the class of the error.
     :param message: What happened and what to do.
     :param retryable: Whether another run can succeed with the same row.
+    :param line: Line of the file where the row starts, set when the result is written; ``None`` without lines.
     """
 
     row: int
@@ -85,11 +118,55 @@ class Result:
     error_code: str | None = None
     message: str | None = None
     retryable: bool = False
+    line: int | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether 360Learning has what the row asks for."""
         return self.outcome not in NOT_DONE
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    What a run has done so far.
+
+    :param outcomes: Number of rows by outcome.
+    :param retryable: Number of rejected rows that another run can do as they are.
+    :param first_rejected: The first rejected rows.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    retryable: int = 0
+    first_rejected: list[RejectedRow] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """
+        Count a result.
+
+        :param result: The result.
+        """
+        self.outcomes[result.outcome] += 1
+        if not result.is_done:
+            self.retryable += result.retryable
+            if len(self.first_rejected) < MAX_FIRST_REJECTED:
+                self.first_rejected.append(_shown_row(result))
+
+
+def _shown_row(result: Result) -> RejectedRow:
+    return {
+        "row": result.row,
+        "line": result.line,
+        "key": _in_one_line(result.key),
+        "outcome": result.outcome,
+        "error_code": _in_one_line(result.error_code),
+        "message": _in_one_line(result.message),
+    }
+
+
+def _in_one_line(text: str | None) -> str:
+    """Return a text in one line, and without the start of a template: a notifier that is called twice renders twice."""
+    return _TEMPLATE.sub("{ ", shown_text(text or "", MAX_MESSAGE))
 
 
 class ResultStore:
@@ -117,6 +194,7 @@ class ResultStore:
         self._source = source
         self._secret_columns = frozenset(name.casefold() for name in secret_columns)
         self._format = source.rejected_format
+        self._mark = source.rejected_mark
         self._rejected_file = rejected / f"rejected.{self._format}"
 
     def write_part(self, number: int, rows: Sequence[tuple[CheckedRow, Result]]) -> None:
@@ -127,16 +205,16 @@ class ResultStore:
         :param rows: Its rows with their results, in order.
         """
         part = self._part(self._rejected, number, self._format)
-        not_done = [checked for checked, result in rows if not result.is_done]
-        rejected = [row for row in (self._without_secrets(checked.row.original) for checked in not_done) if row]
+        not_done = [(checked, result) for checked, result in rows if not result.is_done]
+        rejected = [row for row in (self._rejected_row(*each) for each in not_done) if row]
         if rejected:
-            columns = self._source.columns or list(dict.fromkeys(name for row in rejected for name in row))
+            columns = [*(self._source.columns or ()), *self._added_columns]
             write_dicts(part, rejected, columns, separator=self._source.separator)
         elif not_done:
             write_atomic(part, b"")  # all were left out; a part that is missing was lost
         else:
             part.unlink(missing_ok=True)  # of an attempt that was killed before it wrote the results
-        lines = [json.dumps(asdict(result), ensure_ascii=False) + "\n" for _, result in rows]
+        lines = [_line_of(result, checked.row.line) for checked, result in rows]
         write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
     def read_parts(self, parts: int) -> Iterator[Result]:
@@ -160,7 +238,7 @@ class ResultStore:
             if is_rejected and not rejected.exists():
                 raise StoredStateError(rejected, "is missing", _PART_ADVICE)
 
-    def count_outcomes(self, parts: int, rows: int) -> Counter[str]:
+    def tally(self, parts: int, rows: int) -> Tally:
         """
         Read all parts and count the rows in them.
 
@@ -168,12 +246,14 @@ class ResultStore:
         :param rows: Number of rows that they must have.
         :raises StoredStateError: if they cannot be read or lack a row.
         """
-        counts = Counter(result.outcome for result in self.read_parts(parts))
-        if counts.total() != rows:
+        tally = Tally()
+        for result in self.read_parts(parts):
+            tally.add(result)
+        if (counted := tally.outcomes.total()) != rows:
             path = self._part(self._results, parts, "jsonl")
-            problem = f"is damaged: the parts up to this one have {counts.total()} rows, not {rows}"
+            problem = f"is damaged: the parts up to this one have {counted} rows, not {rows}"
             raise StoredStateError(path, problem, _PART_ADVICE)
-        return counts
+        return tally
 
     def read_next_part(self, parts: int) -> list[Result]:
         """
@@ -199,7 +279,7 @@ class ResultStore:
         rejected = [self._part(self._rejected, each, self._format) for each in numbers]
         rejected = [part for part in rejected if part.exists() and part.stat().st_size]
         if rejected:
-            concatenate(rejected, self._rejected_file)
+            concatenate(rejected, self._rejected_file, mark=self._mark)
         else:
             self._rejected_file.unlink(missing_ok=True)  # of an earlier run
         paths = str(results), str(self._rejected_file) if rejected else None
@@ -218,6 +298,20 @@ class ResultStore:
 
     def _part(self, folder: ObjectStoragePath, number: int, suffix: str) -> ObjectStoragePath:
         return folder / PARTS / self._run / f"{number:06}.{suffix}"
+
+    @property
+    def _added_columns(self) -> list[str]:
+        """The columns that rejected rows have and the source has not, unless it is a file of rejected rows."""
+        return [name for name in (REJECTED_ROW, REJECTED_REASON) if name not in (self._source.columns or ())]
+
+    def _rejected_row(self, checked: CheckedRow, result: Result) -> dict[str, Any]:
+        """Return a row as it was read, with its number and the reason; empty if it may hold a secret."""
+        row = self._without_secrets(checked.row.original)
+        added = {REJECTED_ROW: result.row, REJECTED_REASON: _in_one_line(result.message)}
+        if UNREAD in row:
+            # Neither is a column of such a row, which must not be readable by chance with the number of its cells.
+            return row | {name: added[name] for name in self._added_columns}
+        return row | added if row else {}
 
     def _without_secrets(self, original: Mapping[str, Any]) -> dict[str, Any]:
         # A row that could not be read may have had any column, if its source does not say which it has.
@@ -297,6 +391,10 @@ def _is_result(values: Any) -> TypeGuard[dict[str, Any]]:
     if not isinstance(values, dict) or values.keys() != _KINDS.keys():
         return False
     return all(type(values[name]).__name__ in kinds for name, kinds in _KINDS.items())
+
+
+def _line_of(result: Result, line: int | None) -> str:
+    return json.dumps(asdict(result) | {"line": line}, ensure_ascii=False) + "\n"
 
 
 def _remove_folder(folder: ObjectStoragePath) -> None:

@@ -60,12 +60,12 @@ def start_or_resume(
 
 def _with_written_parts(found: Checkpoint, results: ResultStore) -> Checkpoint:
     """Check the parts, and add one that was written after the last checkpoint."""
-    results.count_outcomes(found.parts, found.done_up_to)
+    results.tally(found.parts, found.done_up_to)
     following = results.read_next_part(found.parts)
     if not following or following[0].row != found.done_up_to + 1:
         return found
     found = found.with_part(following)
-    results.count_outcomes(found.parts, found.done_up_to)
+    results.tally(found.parts, found.done_up_to)
     return found
 
 

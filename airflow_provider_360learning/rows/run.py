@@ -7,7 +7,7 @@ unconfirmed until they are settled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ from airflow_provider_360learning.rows.results import ResultStore, RunSummary, s
 from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sender import Latency, Sender
-from airflow_provider_360learning.rows.summary import check_failure_threshold, merge_results, replay_summary
+from airflow_provider_360learning.rows.summary import finish, merge_results, replay_summary
 from airflow_provider_360learning.supervision import exit_orphaned, is_orphaned, is_supervised
 
 
@@ -39,15 +39,15 @@ class SupervisorLostError(Exception):
     """
 
 
-def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
+def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
     """
     Do what an operator was asked for.
 
     :param config: What to do, with which rows, and where the files are.
-    :param context: Airflow's context; empty outside a task.
-    :return: Counts and paths, never rows.
+    :param context: Airflow's context, which gets the summary for callbacks; empty outside a task.
+    :return: Counts, paths and the first rejected rows.
     :raises InvalidRequestError: if rows are invalid; nothing was sent.
-    :raises RowsNotDoneError: if more rows were rejected than is allowed.
+    :raises RowsNotDoneError: if more rows were rejected than is allowed, or all of them.
     :raises LeaseLostError: if another attempt is running.
     """
     latency = Latency()
@@ -56,7 +56,7 @@ def run(config: RowsConfig, context: Mapping[str, Any]) -> RunSummary:
             checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
                 summary = _run(config, api, claims, checkpoints, latency)
-                return check_failure_threshold(summary, config.allowed_failures(summary["rows"]))
+                return finish(summary, config, context)
     except SupervisorLostError:  # the lease is returned
         exit_orphaned()
 
@@ -105,7 +105,7 @@ def _run(
         checkpoint = sender.send(checkpoint)
 
         claims.renew(force=True)  # before files are replaced
-        summary = merge_results(results, checkpoint, rows.total, {"action": writer.name, "input": digest})
+        summary = merge_results(results, checkpoint, rows.total, action=writer.name, manifest={"input": digest})
         if not config.dry_run:
             if changes:
                 changes.save()

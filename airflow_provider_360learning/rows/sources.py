@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pickle
 import re
@@ -20,13 +21,17 @@ from airflow_provider_360learning.files.formats import TextFormat, columns_of, f
 from airflow_provider_360learning.files.records import UNREAD, Record
 from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
-from airflow_provider_360learning.files.text import shortened
+from airflow_provider_360learning.files.text import check_encoding, encoding_of, shortened
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 #: The source's name of a column to the name of the argument, or to None for a column to ignore.
 ColumnMapping: TypeAlias = Mapping[str, str | None]
+
+#: Columns that rejected rows have beside their own, and that are ignored when such a file is read again.
+REJECTED_ROW, REJECTED_REASON = "rejected_row", "rejected_reason"
+REJECTED_COLUMNS = frozenset({REJECTED_ROW, REJECTED_REASON})
 
 _ROWS_PER_FETCH = 1000
 #: A text that is a path, or looks like a relative one. Any other may hold rows, and must not be shown in an error.
@@ -66,6 +71,10 @@ class Source(ABC):
     rejected_format: TextFormat = "jsonl"
     #: Separator of its rejected rows, if they are written as CSV.
     separator: str = csv.DEFAULT_SEPARATOR
+    #: Whether it is text, which is decoded.
+    has_encoding = False
+    #: Byte-order mark of its rejected rows, which are written in UTF-8.
+    rejected_mark: bytes = b""
 
     def __init__(self, mapping: ColumnMapping) -> None:
         self._mapping = mapping
@@ -124,11 +133,11 @@ class Source(ABC):
         return Row(number, line, {name: value for name, value in values.items() if value is not None}, original)
 
     def _mapped(self, row: dict[str, Any]) -> dict[str, Any]:
-        if not self._mapping:
+        if not self._mapping and REJECTED_COLUMNS.isdisjoint(row):
             return row
         values: dict[str, Any] = {}
         for theirs, value in row.items():
-            ours = self._mapping.get(theirs, theirs)
+            ours = self._mapping.get(theirs, None if theirs in REJECTED_COLUMNS else theirs)
             if ours in values:
                 raise InvalidRequestError(
                     f"{self.name} has two columns for {ours}, one of them {theirs}: ignore one with "
@@ -163,6 +172,7 @@ def make_source(
     sql_conn_id: str | None = None,
     parameters: Any = None,
     column_mapping: ColumnMapping | None = None,
+    encoding: str | None = None,
 ) -> Source:
     """
     Return the source of rows.
@@ -173,7 +183,8 @@ def make_source(
     :param parameters: Parameters of the query, as its database driver takes them.
     :param column_mapping: Names of columns in the source to names of arguments (``{"E-Mail": "mail"}``), or to None for
         a column to ignore. Other columns keep their names.
-    :raises InvalidRequestError: if that is not exactly one source.
+    :param encoding: Encoding of a CSV or JSON Lines file without a byte-order mark, by default UTF-8.
+    :raises InvalidRequestError: if that is not exactly one source, or if it has no encoding but one is given.
     """
     mapping = _check_mapping(column_mapping or {})
     if (rows is None) == (sql is None):
@@ -181,13 +192,24 @@ def make_source(
     if (sql is None) != (sql_conn_id is None):
         raise InvalidRequestError("sql (a query) and sql_conn_id (its connection) belong together: give both.")
     if sql is not None and sql_conn_id is not None:
-        return _Query(sql, sql_conn_id, parameters, mapping)
+        source: Source = _Query(sql, sql_conn_id, parameters, mapping)
+    else:
+        source = _list_or_file(rows, mapping, encoding)
+    if encoding is not None and not source.has_encoding:
+        raise InvalidRequestError(
+            f"encoding is given, but {source.name} has none: it is for CSV and JSON Lines files. Leave it out.",
+            argument="encoding",
+        )
+    return source
+
+
+def _list_or_file(rows: Any, mapping: ColumnMapping, encoding: str | None) -> Source:
     if isinstance(rows, str) and not _PATH.fullmatch(rows):
         return _List(_rows_in(rows), mapping)
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         return _List(rows, mapping)
     if _is_path(rows):
-        return _File(rows, mapping)  # type: ignore[arg-type]
+        return _File(rows, mapping, encoding)
     raise InvalidRequestError(
         f"rows is a {type(rows).__name__}: give a list of objects, or the path of a file. (An iterator "
         "cannot be used, because all rows are checked before the first one is sent.)"
@@ -257,22 +279,31 @@ def _problem_of_item(item: Any) -> str | None:
 class _File(Source):
     """A CSV, JSON Lines or Parquet file."""
 
-    def __init__(self, where: StoragePath, mapping: ColumnMapping) -> None:
+    def __init__(self, where: StoragePath, mapping: ColumnMapping, encoding: str | None) -> None:
         super().__init__(mapping)
         self._path = storage_path(where)
+        self._encoding = None if encoding is None else check_encoding(encoding)
         self.name = str(self._path)
-        self.rejected_format = "csv" if format_of(self._path) == "csv" else "jsonl"
+        format = format_of(self._path)
+        self.has_encoding = format != "parquet"
+        self.rejected_format = "csv" if format == "csv" else "jsonl"
 
     @cached_property
     def columns(self) -> list[str] | None:
-        return columns_of(self._path)
+        return columns_of(self._path, self._encoding)
 
     @cached_property
     def separator(self) -> str:  # type: ignore[override]
-        return csv.separator_of(self._path) if self.rejected_format == "csv" else csv.DEFAULT_SEPARATOR
+        return csv.separator_of(self._path, self._encoding) if self.rejected_format == "csv" else csv.DEFAULT_SEPARATOR
+
+    @cached_property
+    def rejected_mark(self) -> bytes:  # type: ignore[override]
+        # With it they are read as UTF-8 whatever `encoding` says, and by spreadsheets.
+        is_plain = not self.has_encoding or encoding_of(self._path, self._encoding) == "utf-8"
+        return b"" if is_plain else codecs.BOM_UTF8
 
     def _records(self) -> Iterator[Record]:
-        return read(self._path)
+        return read(self._path, self._encoding)
 
 
 class _Query(Source):

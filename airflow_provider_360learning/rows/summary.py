@@ -1,9 +1,9 @@
-"""The end of a run: merge its results, and decide whether the task succeeds."""
+"""The end of a run: merge its results, report them, and decide whether the task succeeds."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,11 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.exceptions import RefusedError
 from airflow_provider_360learning.rows.checkpoints import Checkpoint
+from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import (
     INVALID,
     NOT_DONE,
+    RejectedRow,
     ResultStore,
     RunSummary,
     UnaccountedRowError,
@@ -23,41 +25,45 @@ from airflow_provider_360learning.rows.stored_state import StoredStateError
 
 log = logging.getLogger(__name__)
 
+#: Keys of Airflow's context for callbacks and notifiers: the result of the task, and the same as text.
+RUN_SUMMARY, RUN_REPORT = "run_summary", "run_report"
+
 
 class RowsNotDoneError(RefusedError):
-    """
-    More rows were rejected than is allowed.
-
-    :param summary: What the task would have returned.
-    """
-
-    def __init__(self, message: str, summary: RunSummary) -> None:
-        super().__init__(message)
-        self.summary = summary
+    """More rows were rejected than is allowed, or all of them."""
 
 
-def merge_results(results: ResultStore, checkpoint: Checkpoint, rows: int, manifest: Mapping[str, Any]) -> RunSummary:
+def merge_results(
+    results: ResultStore, checkpoint: Checkpoint, rows: int, *, action: str, manifest: Mapping[str, Any]
+) -> RunSummary:
     """
     Merge the results, whose counts are those of what was written.
 
     :param results: The results.
     :param checkpoint: The last checkpoint.
     :param rows: Number of rows.
+    :param action: What was done with the rows.
     :param manifest: More contents of the manifest.
     :raises UnaccountedRowError: if a row has no result.
     """
     try:
-        outcomes = dict(sorted(results.count_outcomes(checkpoint.parts, rows).items()))
+        tally = results.tally(checkpoint.parts, rows)
     except StoredStateError as error:
         raise UnaccountedRowError(
             f"{error.finding}: it was lost or replaced while the rows were sent. Restore it and retry, or clear the "
             "task with ignore_checkpoint=True, which starts over at the first row and may send rows again."
         ) from error
+    counts = {
+        "action": action,
+        "rows": rows,
+        "outcomes": dict(sorted(tally.outcomes.items())),
+        "retryable": tally.retryable,
+        "first_rejected": tally.first_rejected,
+    }
     finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-    contents = {**manifest, "run": checkpoint.run, "finished_at": finished_at, "rows": rows, "outcomes": outcomes}
+    contents = {**manifest, "run": checkpoint.run, "finished_at": finished_at, **counts}
     results_path, rejected_path = results.merge(checkpoint.parts, contents)
-    log.info("rows=%s outcomes=%s results_path=%s", f"{rows:,}", outcomes, results_path)
-    return RunSummary(rows=rows, outcomes=outcomes, results_path=results_path, rejected_path=rejected_path)
+    return _summary_in({**counts, "results_path": results_path, "rejected_path": rejected_path})
 
 
 def replay_summary(results_path: ObjectStoragePath, checkpoint: Checkpoint) -> RunSummary:
@@ -76,28 +82,110 @@ def replay_summary(results_path: ObjectStoragePath, checkpoint: Checkpoint) -> R
             "does not have the results of the earlier attempt, which has finished",
             "Clear the task to start over.",
         )
+    return _summary_in(manifest)
+
+
+def finish(summary: RunSummary, config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
+    """
+    Report the end of a run, and return its summary.
+
+    The report is in the log and in the context, for callbacks. Where the task fails, Airflow does not record a result,
+    so that it is pushed as the XCom that the result would have been.
+
+    :param summary: The summary of the run.
+    :param config: The run.
+    :param context: Airflow's context; empty outside a task.
+    :raises RowsNotDoneError: if more rows were rejected than is allowed, or all of them.
+    """
+    first = [describe(row) for row in summary["first_rejected"]]
+    for line in first:
+        log.warning("%s", line)
+    sentence = summarize(summary)
+    log.info("%s. results_path=%s rejected_path=%s", sentence, summary["results_path"], summary["rejected_path"])
+    problem = _problem_in(summary, config)
+    context[RUN_SUMMARY] = summary
+    context[RUN_REPORT] = "\n".join([*([f"Failed: {problem}"] if problem else []), sentence, *first, _advice(summary)])
+    if not problem:
+        return summary
+    if task_instance := context.get("ti"):
+        task_instance.xcom_push("return_value", dict(summary))
+    raise RowsNotDoneError(f"{problem}. The first: {first[0]}. {_advice(summary)}")
+
+
+def summarize(summary: RunSummary) -> str:
+    """
+    Return the outcome of a run in one sentence.
+
+    :param summary: The summary of the run.
+    """
+    accepted, rejected = _split(summary["outcomes"])
+    total = f"{sum(accepted.values()):,} of {summary['rows']:,} rows accepted{_counts(accepted)}"
+    if rejected:
+        total += f", {sum(rejected.values()):,} rejected{_counts(rejected)}"
+    return f"{summary['action']}: {total}"
+
+
+def describe(row: RejectedRow) -> str:
+    """
+    Return a rejected row in one line: where it is, what it is about, and why it was rejected.
+
+    :param row: The row.
+    """
+    place = f"row {row['row']}" + (f" (line {row['line']})" if row["line"] else "")
+    subject = f"{place}, {row['key']}" if row["key"] else place
+    return ": ".join(filter(None, (subject, row["error_code"], row["message"])))
+
+
+def _summary_in(values: Mapping[str, Any]) -> RunSummary:
     return RunSummary(
-        rows=manifest["rows"],
-        outcomes=manifest["outcomes"],
-        results_path=manifest["results_path"],
-        rejected_path=manifest["rejected_path"],
+        action=values["action"],
+        rows=values["rows"],
+        outcomes=values["outcomes"],
+        results_path=values["results_path"],
+        rejected_path=values["rejected_path"],
+        retryable=values["retryable"],
+        first_rejected=values["first_rejected"],
     )
 
 
-def check_failure_threshold(summary: RunSummary, allowed: float) -> RunSummary:
-    """
-    Return the summary, unless too many rows were rejected. Rows that were skipped as invalid do not count.
+def _problem_in(summary: RunSummary, config: RowsConfig) -> str:
+    """Return why the task fails; empty if it does not."""
+    rows = summary["rows"]
+    accepted, rejected = _split(summary["outcomes"])
+    invalid = rejected.pop(INVALID, 0)
+    failures = sum(rejected.values())
+    problems = []
+    if failures > (allowed := config.allowed_failures(rows)):
+        what = "refused, failed or unknown"
+        problems.append(_too_many(failures, rows, what, allowed, "max_failures, max_failure_ratio"))
+    if invalid > (allowed := config.allowed_invalid(rows)):
+        problems.append(_too_many(invalid, rows, "invalid", allowed, "max_invalid, max_invalid_ratio"))
+    if rows and not accepted and not problems:
+        problems.append(f"none of {rows:,} rows was accepted")
+    return ", and ".join(problems)
 
-    :param summary: The summary of a run.
-    :param allowed: Maximum number of rejected rows.
-    :raises RowsNotDoneError: if more rows were rejected than is allowed.
-    """
-    rejected = sum(summary["outcomes"].get(outcome, 0) for outcome in NOT_DONE - {INVALID})
-    if rejected > allowed:
-        raise RowsNotDoneError(
-            f"{rejected} of {summary['rows']} rows were rejected, but only {allowed:g} may be (max_failures, "
-            f"max_failure_ratio): {summary['results_path']} has the reason of each, {summary['rejected_path']} the "
-            "rows. retry_failed_only=True sends those again that can be retried.",
-            summary,
-        )
-    return summary
+
+def _too_many(count: int, rows: int, what: str, allowed: float, arguments: str) -> str:
+    verb = "is" if count == 1 else "are"
+    return f"{count:,} of {rows:,} rows {verb} {what}, but only {int(allowed):,} may be ({arguments})"
+
+
+def _split(outcomes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the counts of the rows that were accepted, and of those that were rejected."""
+    accepted = {name: count for name, count in outcomes.items() if name not in NOT_DONE}
+    return accepted, {name: count for name, count in outcomes.items() if name in NOT_DONE}
+
+
+def _counts(outcomes: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in outcomes.items())
+    return f" ({counts})" if counts else ""
+
+
+def _advice(summary: RunSummary) -> str:
+    """Return where all results are, and what to do about rejected rows."""
+    advice = f"Results: {summary['results_path']}."
+    if summary["rejected_path"]:
+        advice += f" Rejected rows, each with its reason: {summary['rejected_path']}."
+    if summary["retryable"]:
+        advice += f" Rows that can be retried as they are, with retry_failed_only=True: {summary['retryable']:,}."
+    return advice

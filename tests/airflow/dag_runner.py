@@ -21,7 +21,8 @@ except ImportError:
 bag = DagBag()
 for line in sys.stdin:
     dag_id, day = json.loads(line)
-    dag = bag.dags[dag_id]
+    # Parsed for each run, as in a worker: notifiers render their templates in place.
+    dag = DagBag(bag.dags[dag_id].fileloc).dags[dag_id]
     run_date = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     date = "logical_date" if "logical_date" in inspect.signature(dag.test).parameters else "execution_date"
     run = dag.test(**{date: run_date})

@@ -90,16 +90,20 @@ def test_imports_three_months_once(airflow):
 def test_reports_rejected_rows_and_imports_them_after_correction(airflow):
     run = airflow.run(IMPORT, "2026-10-02")
     rejected = airflow.home / "statistics/2026-09/rejected/rejected.csv"
-    assert "Not all of the 3 rows" in run.log
-    assert "(1 imported, 2 invalid)" in run.log
-    assert f"The rejected rows are in {rejected}" in run.log
-    assert rejected.read_text().splitlines() == [HEADER, *SEPTEMBER[1:]]
+    assert run.state == "success"
+    said = "Statistics of 2026-09, import_statistics: import_statistics: 1 of 3 rows accepted (1 imported), 2 rejected"
+    assert f"{said} (2 invalid)" in run.log
+    assert "row 2 (line 3), " in run.log
+    assert f"Rejected rows, each with its reason: {rejected}." in run.log
+    header, *rows = rejected.read_text().splitlines()
+    assert header == f"{HEADER},rejected_row,rejected_reason"
+    assert [row.startswith(before) for row, before in zip(rows, SEPTEMBER[1:], strict=True)] == [True, True]
 
     airflow.sandbox.control.clear_journal()
     corrected = [row.replace("nobody@", "admin@").replace(",140,", ",40,") for row in SEPTEMBER]
     (airflow.drop / "statistics-2026-09.csv").write_text("\n".join([HEADER, *corrected]))
     run = airflow.run(IMPORT, "2026-10-16")
-    assert "Not all of" not in run.log
+    assert "Statistics of 2026-09, import_statistics: import_statistics: 3 of 3 rows accepted" in run.log
     (body,) = airflow.sent("importExternalCoursesStats")
     assert [(one["mail"], one["progress"]) for one in body["statistics"]] == [
         ("admin@acme.test", 100),
@@ -112,15 +116,16 @@ def test_reports_a_failed_import_and_fails_the_run(airflow):
         "\n".join([HEADER, SEPTEMBER[0], SEPTEMBER[0].replace("spreadsheets-1", "unknown")])
     )
     run = airflow.run(IMPORT, "2026-10-03")
-    assert "Not all of the 2 rows" in run.log
-    assert "(1 imported, 1 refused)" in run.log
+    assert "Statistics of 2026-09, import_statistics: Failed: 1 of 2 rows is refused, failed or unknown" in run.log
+    assert "1 of 2 rows accepted (1 imported), 1 rejected (1 refused)" in run.log
     assert run.tasks["import_statistics"] == "failed"
-    assert run.tasks["notify_about_rejected_rows"] == "success"
     assert run.state == "failed"
 
     (airflow.drop / "statistics-2026-09.csv").write_text("who,what\n1,2\n")
     run = airflow.run(IMPORT, "2026-10-04")
-    assert "statistics-2026-09.csv was not imported" in run.log
+    said = "Statistics of 2026-09, import_statistics: InvalidRequestError: "
+    assert f"{said}file://" in run.log or f"{said}/" in run.log
+    assert "statistics-2026-09.csv has none of the columns that" in run.log
     assert run.state == "failed"
 
 

@@ -50,6 +50,8 @@ dags = {
         "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
         "pools": {task.task_id: task.pool for task in dag.tasks},
         "rules": {task.task_id: str(getattr(task.trigger_rule, "value", task.trigger_rule)) for task in dag.tasks},
+        "on_failure": sorted(task.task_id for task in dag.tasks if task.on_failure_callback),
+        "on_success": sorted(task.task_id for task in dag.tasks if task.on_success_callback),
         "in_order": sorted(task.task_id for task in dag.tasks if task.depends_on_past),
         "one_at_a_time": sorted(task.task_id for task in dag.tasks if task.max_active_tis_per_dag == 1),
         "reschedule": sorted(task.task_id for task in dag.tasks if getattr(task, "mode", "") == "reschedule"),
@@ -171,17 +173,16 @@ def test_waiting_for_a_file_holds_no_worker(parsed):
     assert parsed["dags"]["scheduled_statistics_import"]["reschedule"] == ["wait_for_file"]
 
 
-def test_rejected_rows_are_reported_after_success_and_failure(parsed):
+def test_imports_report_success_and_failure_in_callbacks_and_the_last_one_decides_the_state_of_the_run(parsed):
     dag = parsed["dags"]["scheduled_statistics_import"]
     assert dag["tasks"] == {
         "wait_for_file": ["import_courses"],
         "import_courses": ["import_statistics"],
-        "import_statistics": ["month_is_done", "notify_about_rejected_rows"],
-        "notify_about_rejected_rows": ["month_is_done"],
-        "month_is_done": [],
+        "import_statistics": [],
     }
-    assert dag["rules"]["notify_about_rejected_rows"] == "all_done"
-    assert dag["rules"]["month_is_done"] == "all_success"
+    assert set(dag["rules"].values()) == {"all_success"}
+    assert dag["on_failure"] == sorted(dag["tasks"])
+    assert dag["on_success"] == ["import_statistics"]
 
 
 def test_export_runs_in_the_default_pool_and_loads_one_night_at_a_time(parsed):

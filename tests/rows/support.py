@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow
 import pyarrow.parquet
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import storage_path, write_atomic
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
@@ -42,7 +43,15 @@ def bulk(
 ) -> dict[str, Any]:
     """Apply an action to rows, outside of Airflow, and return what the task would."""
     operator = make_operator(action, rows, results_path=results_path, impatient=impatient, **arguments)
-    return dict(operator.execute(context or {}))
+    return dict(operator.execute({} if context is None else context))
+
+
+def bulk_failing(action: str, rows: Any = None, *, match: str | None = None, **arguments: Any) -> dict[str, Any]:
+    """Apply an action to rows, of which too many are rejected, and return the summary that a callback finds."""
+    context: dict[str, Any] = {}
+    with pytest.raises(AirflowFailException, match=match):
+        bulk(action, rows, context=context, **arguments)
+    return dict(context["run_summary"])
 
 
 def make_operator(
@@ -62,6 +71,13 @@ def people(count: int, start: int = 1, **more: Any) -> list[dict[str, Any]]:
 def json_lines(path: Any) -> list[dict[str, Any]]:
     """Read a JSON Lines file, anywhere."""
     return [json.loads(line) for line in storage_path(path).read_text().splitlines()]
+
+
+def rejected_in(path: Any) -> list[dict[str, Any]]:
+    """Read rejected rows in JSON Lines, without the columns that were added."""
+    rows = json_lines(path)
+    assert all(row.pop("rejected_row") and row.pop("rejected_reason") for row in rows)
+    return rows
 
 
 def results_in(folder: Any) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
 from tests.rows.support import (
     bulk,
+    bulk_failing,
     faults_in,
     files_in,
-    json_lines,
     mails,
     manifest_in,
     outcomes_in,
@@ -27,6 +27,7 @@ from tests.rows.support import (
     put_json_lines,
     put_parquet,
     put_table,
+    rejected_in,
     results_in,
     writes,
 )
@@ -62,11 +63,15 @@ def test_reads_every_source_and_writes_results_to_every_store(sandbox, source, r
         "create_user", **source(sorted(rows, key=lambda row: row["mail"])), results_path=results, max_failures=1
     )
     rejected = str(path_of(results, "rejected", f"rejected.{source.format}"))
+    (first,) = done.pop("first_rejected")
+    assert (first["row"], first["key"], first["outcome"]) == (7, "zoe@elsewhere.test", "refused")
     assert done == {
+        "action": "create_user",
         "rows": 7,
         "outcomes": {"already_invited": 1, "created": 5, "refused": 1},
         "results_path": str(path_of(results, "results.jsonl")),
         "rejected_path": rejected,
+        "retryable": 0,
     }
     assert [(result["row"], result["key"], result["outcome"]) for result in results_in(results)] == [
         (1, LINUS_MAIL, "already_invited"),
@@ -79,10 +84,10 @@ def test_reads_every_source_and_writes_results_to_every_store(sandbox, source, r
 
 
 def test_writes_rejected_rows_to_rejected_path(sandbox, place):
-    rows = [{"user": "absent@acme.test", "job": "Clerk"}]
+    rows = [{"user": "absent@acme.test", "job": "Clerk"}, {"user": GRACE_MAIL, "job": "Clerk"}]
     done = bulk("update_user", rows, results_path=f"{place}/results", rejected_path=f"{place}/back", max_failures=1)
     assert done["rejected_path"] == str(path_of(place, "back", "rejected.jsonl"))
-    assert json_lines(done["rejected_path"]) == rows
+    assert rejected_in(done["rejected_path"]) == rows[:1]
     assert sorted(files_in(f"{place}/results")) == ["accepted.txt", "manifest.json", "results.jsonl"]
 
 
@@ -177,7 +182,15 @@ def test_accepts_a_source_without_rows_if_allowed(sandbox, results, tmp_path, ki
     rows = [] if kind == "list" else put(tmp_path / "in.csv", "")
     done = bulk("create_user", rows, results_path=results, allow_empty=True)
     file = str(path_of(results, "results.jsonl"))
-    assert done == {"rows": 0, "outcomes": {}, "results_path": file, "rejected_path": None}
+    assert done == {
+        "action": "create_user",
+        "rows": 0,
+        "outcomes": {},
+        "results_path": file,
+        "rejected_path": None,
+        "retryable": 0,
+        "first_rejected": [],
+    }
     assert results_in(results) == []
     assert manifest_in(results)["rows"] == 0
     assert operations(sandbox) == []
@@ -202,39 +215,149 @@ def test_limits_rejected_rows_by_number_and_by_share(sandbox, tmp_path, limits, 
     if green:
         assert bulk("update_user", rows, **arguments)["outcomes"] == {"refused": 2, "updated": 2}
     else:
-        with pytest.raises(AirflowFailException, match=r"2 of 4 rows were rejected, but only [01] may be"):
+        with pytest.raises(AirflowFailException, match=r"2 of 4 rows are refused, failed or unknown, but only [01]"):
             bulk("update_user", rows, **arguments)
     assert outcomes_in(tmp_path) == ["updated", "refused", "refused", "updated"]
 
 
-def test_skipped_invalid_rows_do_not_fail_the_task(sandbox, tmp_path):
-    rows = [*people(1), {"mail": "ana"}]
-    assert bulk("create_user", rows, results_path=tmp_path, on_invalid="skip")["outcomes"] == {
-        "created": 1,
-        "invalid": 1,
-    }
+@pytest.mark.parametrize(
+    ("limits", "green"),
+    [
+        ({}, True),
+        ({"max_invalid": 2}, True),
+        ({"max_invalid": 1}, False),
+        ({"max_invalid": 0}, False),
+        ({"max_invalid_ratio": 0.5}, True),
+        ({"max_invalid_ratio": 0.25}, False),
+        ({"max_invalid": 2, "max_invalid_ratio": 0.25}, False),
+        ({"max_invalid": 1, "max_invalid_ratio": 0.5}, False),
+        ({"max_invalid": "2", "max_invalid_ratio": "1"}, True),
+    ],
+)
+def test_limits_skipped_invalid_rows_by_number_and_by_share(sandbox, tmp_path, limits, green):
+    rows = [*people(1), {"mail": "ana"}, {"mail": "bo"}, *people(1, start=2)]
+    arguments = {"results_path": tmp_path, "on_invalid": "skip", **limits}
+    outcomes = {"created": 2, "invalid": 2}
+    if green:
+        assert bulk("create_user", rows, **arguments)["outcomes"] == outcomes
+    else:
+        said = r"2 of 4 rows are invalid, but only [01] may be \(max_invalid, max_invalid_ratio\)\. The first: row 2, "
+        assert bulk_failing("create_user", rows, match=said, **arguments)["outcomes"] == outcomes
+    assert outcomes_in(tmp_path) == ["created", "invalid", "invalid", "created"]
 
 
-def test_a_failed_task_returns_its_summary(sandbox, tmp_path):
+def test_does_the_valid_rows_and_then_fails_with_line_field_and_reason(sandbox, tmp_path):
+    valid = [{"mail": f"person{number}@acme.test", "mode": "create_active"} for number in range(11)]
+    file = put_csv(tmp_path / "in.csv", [*valid[:6], {"mail": "clara.example", "mode": "create_active"}, *valid[6:]])
+    with pytest.raises(AirflowFailException) as raised:
+        bulk("create_user", file, results_path=tmp_path / "r", on_invalid="skip", max_invalid=0)
+    assert {row["mail"] for row in valid} < set(mails(sandbox))
+    assert str(raised.value) == (
+        "RowsNotDoneError: 1 of 12 rows is invalid, but only 0 may be (max_invalid, max_invalid_ratio). The first: row "
+        "7 (line 8), clara.example: invalid: mail is 'clara.example', but must be an email address. Results: "
+        f"{tmp_path}/r/results.jsonl. Rejected rows, each with its reason: {tmp_path}/r/rejected/rejected.csv."
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "rows", "limits", "outcome"),
+    [
+        ("create_user", [{"mail": "ana"}, {"mail": "bo"}], {"max_invalid": 2, "max_invalid_ratio": 1}, "invalid"),
+        ("update_user", [{"user": "x@a.test"}, {"user": "y@a.test"}], {"max_failures": 2}, "refused"),
+    ],
+)
+def test_a_task_that_does_no_row_fails_whatever_the_limits(sandbox, tmp_path, action, rows, limits, outcome):
+    defaults = {"job": "Clerk"} if action == "update_user" else None
+    arguments = {"results_path": tmp_path, "on_invalid": "skip", "defaults": defaults, **limits}
+    for dry_run in [True, False] if outcome == "invalid" else [False]:
+        done = bulk_failing(action, rows, match="none of 2 rows was accepted", dry_run=dry_run, **arguments)
+        assert done["outcomes"] == {outcome: 2}
+
+
+def test_names_both_limits_that_are_exceeded(sandbox, tmp_path):
+    rows = [{"user": GRACE_MAIL}, {"user": "x"}, {"user": "y@acme.test"}]
+    said = (
+        r"1 of 3 rows is refused, failed or unknown, but only 0 may be \(max_failures, max_failure_ratio\), and 1 of 3 "
+        r"rows is invalid, but only 0 may be \(max_invalid, max_invalid_ratio\)\. "
+    )
+    arguments = {"defaults": {"job": "x"}, "on_invalid": "skip", "max_invalid": 0}
+    bulk_failing("update_user", rows, match=said, results_path=tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("limits", [{"max_invalid": 0}, {"max_invalid_ratio": 0.5}])
+def test_limits_of_invalid_rows_need_that_these_are_skipped(sandbox, tmp_path, limits):
+    with pytest.raises(AirflowFailException, match="on_invalid is 'fail': then one invalid row fails the task"):
+        bulk("create_user", people(1), results_path=tmp_path, **limits)
+    assert operations(sandbox) == []
+
+
+# The report at the end
+
+
+def test_reports_the_first_rejected_rows_in_log_result_and_context(sandbox, tmp_path, caplog):
+    sandbox.control.settings(mails_of_other_companies=["person3@acme.test"])
+    rows = [{"mail": f"person{number}@acme.test", "lang": "en"} for number in (1, 2, 3)]
+    rows += [{"mail": f"no{number}", "lang": ""} for number in range(20)]
+    context = {}
+    file = put_csv(tmp_path / "in.csv", rows)
+    arguments = {"on_invalid": "skip", "max_failures": 1, "defaults": {"mode": "create_active"}}
+    done = bulk("create_user", file, results_path=tmp_path / "r", context=context, **arguments)
+    first = done["first_rejected"]
+    assert [(row["row"], row["line"], row["key"], row["error_code"]) for row in first[:2]] == [
+        (3, 4, "person3@acme.test", "unavailableEmails"),
+        (4, 5, "no0", "invalid"),
+    ]
+    assert len(first) == 10
+    assert context["run_summary"] == done
+    sentence, *lines, paths = context["run_report"].splitlines()
+    assert sentence == "create_user: 2 of 23 rows accepted (2 created), 21 rejected (20 invalid, 1 refused)"
+    assert lines[0].startswith("row 3 (line 4), person3@acme.test: unavailableEmails: ")
+    assert lines[1] == "row 4 (line 5), no0: invalid: mail is 'no0', but must be an email address"
+    assert paths == (
+        f"Results: {done['results_path']}. Rejected rows, each with its reason: {done['rejected_path']}."
+    ), "no row can be retried"
+    said = f"{sentence}. results_path={done['results_path']} rejected_path={done['rejected_path']}"
+    assert caplog.messages[-12:-1] == [*lines, said]
+
+
+def test_suggests_to_retry_failed_rows_only_if_there_are_any(sandbox, tmp_path):
+    sandbox.control.add_fault("deleteUser", kind="status", status=503, mentions="admin@acme.test")
+    context = {}
+    with pytest.raises(AirflowFailException, match=r"Rows that can be retried as they are, .*=True: 1"):
+        bulk(
+            "delete_user",
+            [{"user": "admin@acme.test"}, {"user": GRACE_MAIL}],
+            results_path=tmp_path,
+            impatient=True,
+            context=context,
+        )
+    assert context["run_summary"]["retryable"] == 1
+    assert context["run_report"].startswith("Failed: 1 of 2 rows is refused, failed or unknown, but only 0 may be")
+    assert context["run_report"].endswith("Rows that can be retried as they are, with retry_failed_only=True: 1.")
+
+
+def test_texts_of_rows_in_reports_are_bounded_and_neither_templates_nor_several_lines(sandbox, tmp_path):
+    context = {}
+    rows = [{"mail": "{{ conn.x.password }}\n{% raw %}{{{#" + "x" * 5000}, *people(1)]
+    done = bulk("create_user", rows, results_path=tmp_path, on_invalid="skip", context=context)
+    text = json.dumps(done) + context["run_report"]
+    assert not re.search(r"\{[{%#]", text.replace('"outcomes": {', ""))
+    assert "{ { conn.x.password }}" in text
+    assert len(context["run_report"].splitlines()) == 3
+    assert len(text) < 3000
+
+
+def test_a_failed_task_pushes_its_summary(sandbox, tmp_path):
     pushed = {}
     who = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 0, "raw": False}
     ti = SimpleNamespace(**who, xcom_push=lambda key, value: pushed.update({key: value}))
-    with pytest.raises(AirflowFailException, match="1 of 1 rows were rejected"):
-        bulk(
-            "delete_user",
-            [{"user": "x@acme.test"}],
-            results_path=tmp_path,
-            defaults={"if_missing": "fail"},
-            context={"ti": ti},
-        )
-    assert pushed == {
-        "return_value": {
-            "rows": 1,
-            "outcomes": {"refused": 1},
-            "results_path": f"{tmp_path}/results.jsonl",
-            "rejected_path": f"{tmp_path}/rejected/rejected.jsonl",
-        }
-    }
+    context = {"ti": ti}
+    rows = [{"user": "x@acme.test"}]
+    with pytest.raises(AirflowFailException, match="1 of 1 rows is refused, failed or unknown"):
+        bulk("delete_user", rows, results_path=tmp_path, defaults={"if_missing": "fail"}, context=context)
+    assert pushed == {"return_value": context["run_summary"]}
+    assert pushed["return_value"]["outcomes"] == {"refused": 1}
+    assert pushed["return_value"]["rejected_path"] == f"{tmp_path}/rejected/rejected.jsonl"
 
 
 # Invalid rows among many
@@ -286,8 +409,9 @@ def test_returns_invalid_rows_among_many_for_correction(sandbox, tmp_path):
     assert faults_in(folder) == faults
 
     header, *lines = Path(done["rejected_path"]).read_text().splitlines()
-    assert header == ",".join(columns)
-    assert lines == [",".join(rows[number].values()) for number in bad]
+    assert header == ",".join([*columns, "rejected_row", "rejected_reason"])
+    pairs = zip(bad, lines, strict=True)
+    assert all(line.startswith(f"{','.join(rows[number].values())},{number + 1},") for number, line in pairs)
 
     corrected = [dict.fromkeys(columns, "") | row for row in people(37, start=2001)]
     again = bulk("create_user", put_csv(tmp_path / "corrected.csv", corrected), results_path=tmp_path / "again")
@@ -348,7 +472,8 @@ def test_logs_the_expected_duration(sandbox, tmp_path, monkeypatch, caplog):
 
 def test_logs_counts_and_api_usage_at_the_end(sandbox, tmp_path, caplog):
     bulk("create_user", people(2), results_path=tmp_path)
-    assert caplog.messages[-2] == f"rows=2 outcomes={{'created': 2}} results_path={tmp_path}/results.jsonl"
+    said = "create_user: 2 of 2 rows accepted (2 created)"
+    assert caplog.messages[-2] == f"{said}. results_path={tmp_path}/results.jsonl rejected_path=None"
     assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 

@@ -13,7 +13,7 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.sender import OutageError
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_ID, GRACE_MAIL, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.rows.support import bulk, files_in, outcomes_in, people, put_csv, writes
+from tests.rows.support import bulk, bulk_failing, files_in, outcomes_in, people, put_csv, writes
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 
@@ -149,7 +149,7 @@ def test_another_action_on_the_same_subject_invalidates_what_was_accepted(sandbo
     bulk("update_user", rows, results_path=results, defaults={"job": "Admiral"})
     bulk("delete_user", rows, results_path=results, skip_unchanged=True)
     assert outcomes_in(results) == ["deleted"]
-    bulk("update_user", rows, results_path=results, defaults={"job": "Admiral"}, max_failures=1)
+    bulk_failing("update_user", rows, results_path=results, defaults={"job": "Admiral"})
     assert outcomes_in(results) == ["refused"], "she was deleted"
 
 

@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.operators.imports import Learning360ImportExternalCoursesOperator
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_ID, ROOT_GROUP_ID
-from tests.rows.support import faults_in, json_lines, outcomes_in, put_csv, writes
+from tests.rows.support import faults_in, outcomes_in, put_csv, rejected_in, writes
 
 PLATFORM = "Courses Example"
 
@@ -116,7 +116,7 @@ def test_finds_a_refused_course_and_imports_the_others(sandbox, courses, tmp_pat
         count=6,
     )
     assert courses(rows, max_failures=1)["outcomes"] == {"imported": 19, "refused": 1}
-    assert json_lines(tmp_path / "results/rejected/rejected.jsonl") == [rows[7]]
+    assert rejected_in(tmp_path / "results/rejected/rejected.jsonl") == [rows[7]]
     assert set(imported(sandbox)) == {f"c{number}" for number in range(20)} - {"c7"}
 
 

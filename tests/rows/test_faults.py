@@ -32,7 +32,7 @@ from airflow_provider_360learning.rows.sources import Row, make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 from airflow_provider_360learning.rows.summary import merge_results
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
-from tests.rows.support import bulk, files_in, outcomes_in, people, results_in, writes
+from tests.rows.support import bulk, bulk_failing, files_in, outcomes_in, people, results_in, writes
 from tests.unlimited_sandbox import operations
 
 REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
@@ -116,12 +116,12 @@ def test_counts_what_was_written_whenever_a_checkpoint_is_made(tmp_path):
             claims=Claims([]),
         )
         last = sending.send(checkpoint)
-        assert results.count_outcomes(last.parts, 40) == Counter(created=32, refused=8)
+        assert results.tally(last.parts, 40).outcomes == Counter(created=32, refused=8)
 
 
 def test_the_verdict_is_that_of_the_written_results(sandbox, tmp_path):
     sandbox.control.settings(mails_of_other_companies=["person60@acme.test"])
-    with pytest.raises(AirflowFailException, match="1 of 60 rows were rejected"):
+    with pytest.raises(AirflowFailException, match="1 of 60 rows is refused"):
         bulk("create_user", people(60), results_path=tmp_path)
     assert Counter(outcomes_in(tmp_path)) == Counter(created=59, refused=1)
 
@@ -209,14 +209,15 @@ def test_a_lost_part_of_the_rejected_rows_is_found(store, tmp_path):
     store.write_part(1, one_row("failed"))
     (tmp_path / "rejected" / "parts" / "run" / "000001.jsonl").unlink()
     with pytest.raises(StoredStateError, match=r"rejected/parts/run/000001\.jsonl is missing"):
-        store.count_outcomes(1, 1)
+        store.tally(1, 1)
 
 
 def test_does_not_report_that_nothing_was_sent_if_a_part_is_lost_later(store, tmp_path):
+    checkpoint = Checkpoint(run="run", input="", parts=1, done_up_to=1)
     store.write_part(1, one_row("created"))
     (tmp_path / "parts" / "run" / "000001.jsonl").unlink()
     with pytest.raises(UnaccountedRowError) as raised:
-        merge_results(store, Checkpoint(run="run", input="", parts=1, done_up_to=1), 1, {})
+        merge_results(store, checkpoint, 1, action="create_user", manifest={})
     assert "000001.jsonl is missing: it was lost" in str(raised.value)
     assert "Nothing was sent" not in str(raised.value)
 
@@ -509,8 +510,8 @@ def test_an_action_that_may_have_been_done_invalidates_what_was_accepted(sandbox
     state = {"state_path": tmp_path / "state"}
     bulk("create_user", people(1), results_path=tmp_path / "1", **state, skip_unchanged=True)
     sandbox.control.add_fault("deleteUser", kind="status", status=503, when="after")
-    arguments = {"results_path": tmp_path / "2", "max_failures": 1, "impatient": True}
-    bulk("delete_user", [{"user": "person1@acme.test"}], **arguments, **state)
+    arguments = {"results_path": tmp_path / "2", "impatient": True}
+    bulk_failing("delete_user", [{"user": "person1@acme.test"}], **arguments, **state)
     assert outcomes_in(tmp_path / "2") == ["failed"]
     bulk("create_user", people(1), results_path=tmp_path / "3", **state, skip_unchanged=True)
     assert outcomes_in(tmp_path / "3") == ["restored"]

@@ -24,9 +24,10 @@ pytestmark = pytest.mark.slow
 HAS_TASK_STATE_STORE = tuple(map(int, AIRFLOW_VERSION.split(".")[:2])) >= (3, 3)
 
 DAG_FILE = """
+import json
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, BaseNotifier, task
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 
 
@@ -38,8 +39,28 @@ class DiesAtTheEnd(Learning360BulkOperator):
         return done
 
 
+class FileNotifier(BaseNotifier):
+    template_fields = ("file", "report", "pulled")
+
+    def __init__(self):
+        super().__init__()
+        self.file = "FOLDER/notification-{{ ti.task_id }}{{ ti.map_index if ti.map_index >= 0 }}.json"
+        self.report = "{{ run_report | default(exception) }}"
+        self.pulled = "{{ ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index) | tojson }}"
+
+    def notify(self, context):
+        summary = context.get("run_summary")
+        with open(self.file, "w") as file:
+            json.dump({"report": self.report, "pulled": json.loads(self.pulled), "summary": summary}, file)
+
+
+def notify(context):
+    FileNotifier()(context)  # dag.test() runs all tasks in one process, and a notifier renders its templates in place
+
+
 def bulk(task_id, kind=Learning360BulkOperator, **arguments):
-    return kind(task_id=task_id, results_path=f"FOLDER/{task_id}", **arguments)
+    notifiers = {"on_success_callback": notify, "on_failure_callback": notify}
+    return kind(task_id=task_id, results_path=f"FOLDER/{task_id}", **notifiers, **arguments)
 
 
 with DAG(
@@ -56,15 +77,19 @@ with DAG(
     def person(name):
         return {"mail": f"{name}@acme.test", "mode": "create_active"}
 
-    @task(trigger_rule="all_done")
-    def report(summary):
-        return summary
-
     bulk("from_a_task", action="create_user", rows=people())
     bulk("from_mapped_tasks", action="create_user", rows=person.expand(name=["di", "ed", "fay"]))
     missing = {"rows": [{"user": "x@acme.test"}], "defaults": {"if_missing": "fail"}}
-    failing = bulk("failing", action="delete_user", **missing, retries=2)
-    report(failing.output)
+    bulk("failing", action="delete_user", **missing, retries=2)
+    bulk("invalid", action="create_user", rows=[{"mail": "x"}])
+    Learning360BulkOperator.partial(
+        task_id="mapped",
+        action="create_user",
+        results_path="FOLDER/mapped",
+        on_invalid="skip",
+        on_success_callback=notify,
+        on_failure_callback=notify,
+    ).expand(rows=[[{"mail": "gi"}, {"mail": "gi@acme.test"}], [{"mail": "hal"}]])
     bulk("resumed", action="create_group", rows=[{"name": f"Lab {number}"} for number in range(12)], retries=1)
     shops = [{"name": f"Shop {number}"} for number in range(3)]
     bulk("died", DiesAtTheEnd, action="create_group", rows=shops, retries=1)
@@ -79,6 +104,9 @@ class Finished:
 
     def state_and_tries(self, task_id):
         return self.tasks[task_id]["state"], self.tasks[task_id]["try_number"]
+
+    def notification(self, task_id):
+        return json.loads((self.folder / f"notification-{task_id}.json").read_text())
 
     def creations(self, name):
         creations = [entry for entry in self.journal if entry["operation"] == "createGroup"]
@@ -113,17 +141,43 @@ def test_reads_rows_from_the_results_of_other_tasks(finished, task_id):
     assert finished.state_and_tries(task_id) == ("success", 1)
     assert outcomes_in(finished.folder / task_id) == ["created"] * 3
     assert finished.results[task_id] == {
+        "action": "create_user",
         "rows": 3,
         "outcomes": {"created": 3},
         "results_path": f"{finished.folder}/{task_id}/results.jsonl",
         "rejected_path": None,
+        "retryable": 0,
+        "first_rejected": [],
     }
 
 
 def test_a_failed_task_is_not_retried_and_returns_its_summary(finished):
     assert finished.state_and_tries("failing") == ("failed", 1)
-    assert finished.results["report"] == finished.results["failing"]
-    assert finished.results["report"]["outcomes"] == {"refused": 1}
+    assert finished.results["failing"]["outcomes"] == {"refused": 1}
+
+
+@pytest.mark.parametrize(
+    ("task_id", "start"),
+    [
+        ("from_a_task", "create_user: 3 of 3 rows accepted (3 created)"),
+        ("failing", "Failed: 1 of 1 rows is refused, failed or unknown, but only 0 may be"),
+        ("died", "create_group: 3 of 3 rows accepted (3 created)"),
+        ("resumed", "create_group: 12 of 12 rows accepted ("),
+        ("mapped0", "create_user: 1 of 2 rows accepted (1 invited), 1 rejected (1 invalid)"),
+        ("mapped1", "Failed: none of 1 rows was accepted"),
+    ],
+)
+def test_notifiers_show_the_summary_whether_a_task_succeeds_or_fails(finished, task_id, start):
+    notification = finished.notification(task_id)
+    assert notification["report"].startswith(start)
+    assert notification["summary"]["results_path"] in notification["report"]
+    assert notification["pulled"] == notification["summary"]
+
+
+def test_notifiers_show_the_error_of_a_task_that_sent_nothing(finished):
+    notification = finished.notification("invalid")
+    assert notification["report"].startswith("InvalidRequestError: 1 of 1 rows of the list are invalid")
+    assert (notification["summary"], notification["pulled"]) == (None, None)
 
 
 def test_a_retry_resumes(finished):

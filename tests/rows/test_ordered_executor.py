@@ -13,7 +13,7 @@ from airflow_provider_360learning.ordered_executor import MAX_RUNNING, OrderedEx
 from airflow_provider_360learning.rows.sender import INITIAL_LATENCY, Latency
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.rows.support import bulk, outcomes_in, people, writes
+from tests.rows.support import bulk, bulk_failing, outcomes_in, people, writes
 from tests.unlimited_sandbox import CONNECTION
 
 # Order
@@ -184,7 +184,7 @@ def limited(monkeypatch):
 
 def test_at_400_ms_one_task_has_several_requests_under_way_and_stays_within_the_limit(limited, tmp_path):
     rows = [{"user": f"absent{number}@acme.test", "group_id": ROOT_GROUP_ID} for number in range(16)]
-    bulk("add_user_to_group", rows, results_path=tmp_path, max_failures=16)
+    bulk_failing("add_user_to_group", rows, results_path=tmp_path)
     sent = limited.control.journal()
     assert [entry["status"] for entry in sent] == [400] * 16
     gaps = [later["arrived_at"] - earlier["arrived_at"] for earlier, later in itertools.pairwise(sent)]

@@ -17,14 +17,15 @@ from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_
 from tests.files.support import Array, ArrayWithoutDimensions
 from tests.rows.support import (
     bulk,
+    bulk_failing,
     faults_in,
-    json_lines,
     mails,
     outcomes_in,
     people,
     put,
     put_json_lines,
     put_parquet,
+    rejected_in,
     results_in,
     writes,
 )
@@ -308,14 +309,14 @@ def test_numbers_that_json_or_python_has_not_are_errors_of_their_columns(sandbox
         rows = [{"mail": f"person{row}@acme.test", "custom": value} for row, value in enumerate(values)]
     elif kind == "json lines":
         rows = put(tmp_path / "in.jsonl", "\n".join(lines))
-    done = bulk("create_user", rows, results_path=results, on_invalid="skip")
+    done = bulk_failing("create_user", rows, results_path=results, on_invalid="skip")
     assert done["outcomes"] == {"invalid": len(numbers)}
     assert [error["field"] for error in faults_in(results)] == ["custom"] * len(numbers)
     # The rejected rows are JSON that other programs can read, and stay invalid until they are corrected.
     text = storage_path(done["rejected_path"]).read_text()
     rejected = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
     assert [row["mail"] for row in rejected] == [f"person{row}@acme.test" for row in range(len(numbers))]
-    again = bulk("create_user", done["rejected_path"], results_path=tmp_path / "again", on_invalid="skip")
+    again = bulk_failing("create_user", done["rejected_path"], results_path=tmp_path / "again", on_invalid="skip")
     assert again["outcomes"] == {"invalid": len(numbers)}
     assert writes(sandbox) == []
 
@@ -337,10 +338,10 @@ def test_numbers_that_json_or_python_has_not_are_errors_of_their_columns(sandbox
 def test_writes_every_rejected_row(sandbox, tmp_path, results, action, column, value):
     subject = {"create_user": "mail", "update_user": "user"}[action]
     rows = [{subject: "ana@acme.test", column: value}]
-    done = bulk(action, rows, results_path=results, on_invalid="skip")
+    done = bulk_failing(action, rows, results_path=results, on_invalid="skip")
     (error,) = faults_in(results)
     assert error["field"].startswith(column)
-    again = bulk(action, done["rejected_path"], results_path=tmp_path / "again", on_invalid="skip")
+    again = bulk_failing(action, done["rejected_path"], results_path=tmp_path / "again", on_invalid="skip")
     assert again["outcomes"] == {"invalid": 1}
     assert writes(sandbox) == []
 
@@ -401,7 +402,7 @@ def test_an_array_in_another_column_is_an_error_of_its_row(sandbox, results, ite
     assert done["outcomes"] == {"created": 1, "invalid": len(columns)}
     assert [error["field"] for error in faults_in(results)] == columns
     rejected = [{"mail": "ana@acme.test", column: list(items)} for column in columns]
-    assert json_lines(done["rejected_path"]) == rejected
+    assert rejected_in(done["rejected_path"]) == rejected
 
 
 @pytest.mark.parametrize(
@@ -488,6 +489,9 @@ def test_a_value_of_the_row_wins_over_the_default(sandbox, results):
         ({"max_failures": "few"}, "max_failures is 'few', but must be an integer"),
         ({"max_failures": -1}, "max_failures is -1"),
         ({"max_failures": float("nan")}, "max_failures is nan"),
+        ({"on_invalid": "skip", "max_invalid": -1}, "max_invalid is -1"),
+        ({"on_invalid": "skip", "max_invalid": 0.5}, "max_invalid is 0.5, but must be an integer"),
+        ({"on_invalid": "skip", "max_invalid_ratio": 2}, "max_invalid_ratio is 2, but must be"),
         ({"results_path": "results"}, "not absolute"),
         ({"rejected_path": "rejected"}, "not absolute"),
         ({"column_mapping": {"E-Mail": "mail"}}, "no column E-Mail"),

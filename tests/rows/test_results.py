@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
+from airflow_provider_360learning.files.formats import read
+from airflow_provider_360learning.files.storage import storage_path
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.rows.results import Result
+from airflow_provider_360learning.rows.sources import REJECTED_COLUMNS
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL
 from tests.rows.support import (
     bulk,
+    bulk_failing,
     files_in,
-    json_lines,
     mails,
     manifest_in,
     outcomes_in,
@@ -25,6 +30,7 @@ from tests.rows.support import (
     put_json_lines,
     put_parquet,
     put_table,
+    rejected_in,
     results_in,
     writes,
 )
@@ -45,7 +51,7 @@ def sandbox(sandbox):
 def test_writes_one_result_per_row(sandbox, results):
     sandbox.control.add_fault("deleteUser", kind="status", status=503, mentions=ADMIN_MAIL)
     rows = [{"user": GRACE_MAIL}, {"user": "x@acme.test"}, {"user": ADMIN_MAIL}, {"user": "absent"}]
-    with pytest.raises(AirflowFailException, match="2 of 4 rows were rejected"):
+    with pytest.raises(AirflowFailException, match="2 of 4 rows are refused, failed or unknown"):
         bulk(
             "delete_user",
             rows,
@@ -56,7 +62,7 @@ def test_writes_one_result_per_row(sandbox, results):
         )
     lines = results_in(results)
     messages = [line.pop("message") for line in lines]
-    nothing = {"id": None, "error_code": None, "retryable": False}
+    nothing = {"id": None, "error_code": None, "retryable": False, "line": None}
     assert lines[:2] == [
         {"row": 1, "key": GRACE_MAIL, "outcome": "deleted", **nothing},
         {"row": 2, "key": "x@acme.test", "outcome": "refused", **nothing, "error_code": "user_not_found"},
@@ -95,10 +101,15 @@ def test_rejected_rows_of_a_csv_file_have_its_columns_and_separator(sandbox, pla
     renames = {"E-Mail": "mail", "Vorname": "first_name", "Art": "mode", "Bemerkung": None}
     arguments = {"results_path": f"{place}/results", "column_mapping": renames, "on_invalid": "skip", "max_failures": 1}
     done = bulk("create_user", put(f"{place}/in.csv", text), **arguments)
-    lines = files_in(f"{place}/results")["rejected/rejected.csv"].decode().splitlines()
-    assert lines == [text.splitlines()[0], *text.splitlines()[2:]]
+    header, *lines = files_in(f"{place}/results")["rejected/rejected.csv"].decode().splitlines()
+    expected, _, *rejected = text.splitlines()
+    assert header == f"{expected};rejected_row;rejected_reason"
+    numbered = zip(lines, rejected, (2, 3, 4), strict=True)
+    assert all(line.startswith(f"{row};{number};") for line, row, number in numbered)
+    reasons = ("unavailableEmails", "has 3 cells", "must be an email")
+    assert all(reason in line for line, reason in zip(lines, reasons, strict=True))
     # They can be used as input.
-    again = bulk("create_user", done["rejected_path"], **arguments | {"results_path": f"{place}/again"})
+    again = bulk_failing("create_user", done["rejected_path"], **arguments | {"results_path": f"{place}/again"})
     assert (again["rows"], again["outcomes"]) == (3, {"invalid": 2, "refused": 1})
 
 
@@ -111,7 +122,7 @@ def test_rejected_rows_of_json_lines_keep_columns_of_their_own(sandbox, place):
         on_invalid="skip",
         max_failures=1,
     )
-    assert json_lines(f"{place}/r/rejected/rejected.jsonl") == rows[:2]
+    assert rejected_in(f"{place}/r/rejected/rejected.jsonl") == rows[:2]
 
 
 def test_rejected_rows_of_a_parquet_file_are_json_lines(sandbox, tmp_path):
@@ -122,7 +133,7 @@ def test_rejected_rows_of_a_parquet_file_are_json_lines(sandbox, tmp_path):
     ]
     file = put_parquet(tmp_path / "in.parquet", rows)
     bulk("update_user", file, results_path=tmp_path / "r", on_invalid="skip", max_failures=1)
-    assert json_lines(tmp_path / "r/rejected/rejected.jsonl") == [
+    assert rejected_in(tmp_path / "r/rejected/rejected.jsonl") == [
         {**row, "to_be_deactivated_at": "2027-01-01T00:00:00+00:00", "password": None} for row in (rows[0], rows[2])
     ]
 
@@ -132,13 +143,64 @@ def test_rejected_rows_of_lists_and_queries_are_json_lines(sandbox, tmp_path, mo
     put_table(tmp_path / "hr.db", rows)
     monkeypatch.setenv("AIRFLOW_CONN_HR", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "hr.db")}))
     for folder, source in (("list", {"rows": rows}), ("sql", {"sql": "SELECT * FROM people", "sql_conn_id": "hr"})):
-        bulk("create_user", **source, results_path=tmp_path / folder, on_invalid="skip", max_failures=1)
-        assert json_lines(tmp_path / folder / "rejected/rejected.jsonl") == rows
+        arguments = {"results_path": tmp_path / folder, "on_invalid": "skip", "max_failures": 1}
+        bulk_failing("create_user", **source, **arguments)
+        assert rejected_in(tmp_path / folder / "rejected/rejected.jsonl") == rows
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_rejected_rows_state_their_number_and_reason_which_are_ignored_and_replaced_when_they_are_read(
+    sandbox, tmp_path, kind
+):
+    rows = [*people(2), {"mail": "ana", "mode": "invite"}, {"mail": REFUSED, "mode": "invite"}]
+    put_rows = {"csv": put_csv, "jsonl": put_json_lines}[kind]
+    arguments = {"on_invalid": "skip", "max_failures": 1}
+
+    def numbers_and_reasons(done):
+        return [
+            (int(row["rejected_row"]), row["rejected_reason"].partition(",")[0].partition(" [")[0])
+            for _, _, row, _ in read(done["rejected_path"])
+        ]
+
+    file = put_rows(tmp_path / f"in.{kind}", rows)
+    done = bulk("create_user", file, results_path=tmp_path / "first", **arguments)
+    found = numbers_and_reasons(done)
+    assert [number for number, _ in found] == [3, 4]
+    assert found[0][1] == "mail is 'ana'"
+
+    back = tmp_path / f"back.{kind}"
+    back.write_text(storage_path(done["rejected_path"]).read_text().replace("ana", "eva@acme.test", 1))
+    done = bulk("create_user", str(back), results_path=tmp_path / "second", **arguments)
+    assert done["outcomes"] == {"invited": 1, "refused": 1}
+    assert numbers_and_reasons(done) == [(2, found[1][1])]
+    (row,) = [row for _, _, row, _ in read(done["rejected_path"])]
+    assert list(row) == ["mail", "mode", "rejected_row", "rejected_reason"]
+
+
+def test_a_row_that_cannot_be_read_stays_so_however_often_it_is_rejected(sandbox, tmp_path):
+    """With the added columns, it must not have as many cells as the header by chance."""
+    header = "mail,first_name,last_name"
+    rows = ["one", "one,two", "1,2,3,4", "1,2,3,4,5", "1,2,3,4,5,6", '"x" y,2,3']
+    source = put(tmp_path / "0.csv", "\n".join([header, *rows, "ana@acme.test,Ana,Ash\n"]))
+    for attempt in range(1, 4):
+        folder = tmp_path / str(attempt)
+        done = bulk("create_user", source, results_path=folder, on_invalid="skip")
+        assert done["outcomes"]["invalid"] == len(rows)
+        lines = (folder / "rejected/rejected.csv").read_text().splitlines()
+        assert lines[0] == f"{header},rejected_row,rejected_reason"
+        source = put(tmp_path / f"{attempt}.csv", "\n".join([*lines, "ana@acme.test,Ana,Ash,,\n"]))
+
+
+def test_no_row_has_an_argument_with_the_name_of_an_added_column(sandbox):
+    rows = [action.model for action in Learning360Hook().api.actions.values()] + [ExternalCourse, ExternalStatistic]
+    fields = {field for model in rows for field in model.model_fields}
+    assert "mail" in fields
+    assert fields & REJECTED_COLUMNS == set()
 
 
 def test_removes_rejected_rows_of_an_earlier_run(sandbox, results):
     rows = [{"mail": REFUSED}]
-    bulk("create_user", rows, results_path=results, max_failures=1)
+    bulk_failing("create_user", rows, results_path=results)
     assert "rejected/rejected.jsonl" in files_in(results)
     assert bulk("create_user", people(1), results_path=results)["rejected_path"] is None
     assert set(files_in(results)) == {"manifest.json", "results.jsonl"}
@@ -154,12 +216,12 @@ def test_writes_a_manifest_of_the_run_and_its_files(sandbox, results):
     assert abs((datetime.datetime.now(datetime.UTC) - when).total_seconds()) < 300
     assert len(manifest.pop("run")) == 8
     assert len(manifest.pop("input")) == 64
-    assert manifest == {"version": 1, "action": "create_user", **done}
+    assert manifest == {"version": 1, **done}
 
 
 def test_the_result_of_a_task_has_a_constant_size(sandbox, tmp_path):
     done = bulk("create_user", people(300), results_path=tmp_path)
-    assert len(json.dumps(done)) < 300
+    assert len(json.dumps(done)) < 400
 
 
 def test_writes_parts_and_replaces_merged_files_at_the_end_only(sandbox, results):
@@ -286,7 +348,7 @@ def test_writes_no_password(sandbox, tmp_path, everything, kind):
 def test_writes_no_password_that_a_response_repeats(sandbox, tmp_path, everything, status, key):
     body = {"error": "invalid argument", key: f"invalid argument: {SECRET}"}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=status, body=body)
-    bulk("create_user", people(1, password=SECRET), results_path=tmp_path / "results", max_failures=1)
+    bulk("create_user", people(2, password=SECRET), results_path=tmp_path / "results", max_failures=1)
     assert not is_in(everything())
 
 
@@ -295,7 +357,8 @@ def test_writes_no_password_of_the_defaults(sandbox, tmp_path, everything):
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=400, body=body)
     rows = [*people(2), {"mail": "x"}]
     common = {"password": SECRET}
-    bulk("create_user", rows, results_path=tmp_path / "results", defaults=common, on_invalid="skip", max_failures=1)
+    arguments = {"defaults": common, "on_invalid": "skip", "max_failures": 1}
+    bulk("create_user", rows, results_path=tmp_path / "results", **arguments)
     assert not is_in(everything())
 
 
@@ -311,18 +374,17 @@ def test_a_password_is_not_in_the_error_that_ends_a_run(sandbox, tmp_path, every
 
 
 def test_an_empty_password_masks_nothing_in_a_message(sandbox, tmp_path):
-    bulk(
-        "update_user", [{"user": "x@acme.test", "job": "Clerk", "password": ""}], results_path=tmp_path, max_failures=1
-    )
+    bulk_failing("update_user", [{"user": "x@acme.test", "job": "Clerk", "password": ""}], results_path=tmp_path)
     (result,) = results_in(tmp_path)
     assert "***" not in (result["message"] or "")
 
 
 def test_password_columns_of_rejected_rows_are_empty(sandbox, tmp_path):
     rows = [{"mail": REFUSED, "mode": "create_active", "password": SECRET}]
-    bulk("create_user", put_csv(tmp_path / "in.csv", rows), results_path=tmp_path / "r", max_failures=1)
-    back = (tmp_path / "r/rejected/rejected.csv").read_text().splitlines()
-    assert back == ["mail,mode,password", f"{REFUSED},create_active,"]
+    bulk_failing("create_user", put_csv(tmp_path / "in.csv", rows), results_path=tmp_path / "r")
+    header, row = (tmp_path / "r/rejected/rejected.csv").read_text().splitlines()
+    assert header == "mail,mode,password,rejected_row,rejected_reason"
+    assert row.startswith(f"{REFUSED},create_active,,1,")
 
 
 def test_the_representation_of_an_operator_shows_no_row():

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL
-from tests.rows.support import bulk, json_lines, outcomes_in, people, put, writes
+from tests.rows.support import bulk, json_lines, outcomes_in, people, put, rejected_in, writes
 
 SECRET = "planted-secret-1"
 PEOPLE = people(2, first_name="Ana", password=SECRET)
@@ -95,7 +95,7 @@ def test_leaves_out_a_row_whose_value_python_cannot_hold(sandbox, results, times
     assert outcomes_in(results) == ["invalid", "updated"]
     (error,) = json_lines(results / "rejected" / "errors.jsonl")
     assert error["row"] == 1
-    assert json_lines(results / "rejected" / "rejected.jsonl") == [{"user": GRACE_MAIL, "to_be_deactivated_at": None}]
+    assert rejected_in(results / "rejected" / "rejected.jsonl") == [{"user": GRACE_MAIL, "to_be_deactivated_at": None}]
 
 
 def test_list_with_anything_but_objects_names_the_rows(sandbox, results):

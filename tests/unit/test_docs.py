@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_360learning import config, exceptions
 from airflow_provider_360learning.api import results
-from airflow_provider_360learning.api.limiter.limiter import Usage
+from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.cli.definition import COMMANDS
 from airflow_provider_360learning.completion.course import CourseCompletionResult
 from airflow_provider_360learning.completion.event import CompletionEvent
@@ -33,6 +33,8 @@ from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKA
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD_SEND, Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
+from airflow_provider_360learning.rows.sources import REJECTED_COLUMNS
+from airflow_provider_360learning.rows.summary import RUN_REPORT, RUN_SUMMARY
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, SEEDS
 from airflow_provider_360learning.sandbox.faults import Fault
@@ -155,6 +157,7 @@ def _package_names():
     """Return every public name of the package that is written in lower case."""
     names = {PACKAGE} | set(CONFIG_OPTIONS) | set(EXTRA_FIELDS) | set(COLUMNS) | RESULT_KEYS | OUTCOMES | NOT_DONE
     names |= {UNCHANGED, WOULD_SEND, *get_args(get_type_hints(CompletionEvent)["status"])}
+    names |= {RUN_REPORT, RUN_SUMMARY, *REJECTED_COLUMNS}
     names |= {key for result in (RunSummary, *EXPORT_RESULTS, *SENSOR_RESULTS) for key in get_type_hints(result)}
     names |= {column.name for columns in COLUMNS.values() for column in columns}
     names |= {field.name for line in (Result, RowError) for field in dataclasses.fields(line)}
@@ -192,9 +195,9 @@ def _choices(hints):
 
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
-    default_args default_pool doc_md execute execution_timeout extra from_email learning360 learning360_default login
-    map map_index_template output partial poke_interval port reschedule retries retry_delay run_as_user schedule
-    smtp_default start_date test tojson trigger_rule xcom_pull
+    all_done default_args default_pool doc_md execute execution_timeout extra from_email learning360 learning360_default
+    login map map_index_template on_failure_callback on_success_callback output partial poke_interval port reschedule
+    retries retry_delay return_value run_as_user schedule smtp_default start_date test tojson trigger_rule
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
@@ -349,7 +352,8 @@ def test_keys_of_action_results_are_documented():
 
 
 def test_keys_of_row_results_are_documented():
-    assert re.findall(r"`(\w+)`", _flat("bulk.md").partition("It returns ")[2])[:4] == list(get_type_hints(RunSummary))
+    found = re.findall(r"`(\w+)`", _flat("bulk.md").partition("It returns ")[2])
+    assert found[: len(get_type_hints(RunSummary))] == list(get_type_hints(RunSummary))
 
 
 def test_keys_of_export_results_are_documented():
@@ -373,7 +377,9 @@ def _flat(page):
 
 
 def test_quoted_log_lines_are_those_of_the_code():
-    usage = Usage(requests=3, tokens=1, waited={"createOrInviteUser": 1.6})
+    usage = Usage(requests=3, tokens=1, waits=WaitTimes(iter([0.0, 1.6]).__next__))
+    with usage.waits.measure("createOrInviteUser"):
+        pass
     assert f"\n360Learning API usage: {usage}\n" in (DOCS / "rate-limits.md").read_text()
 
 
