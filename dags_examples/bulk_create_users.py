@@ -1,5 +1,5 @@
 """
-Create a user for each row of a CSV file in one task, and pass those who have an account to the next task.
+Create a user for each row of a CSV file in one task, and give those who have an account a role in a group in the next.
 
 The file has one invalid row, which is left out (``on_invalid="skip"``) and written to the folder of rejected rows. The
 DAG runs without changes against the sandbox (``airflow learning360 sandbox``).
@@ -7,32 +7,19 @@ DAG runs without changes against the sandbox (``airflow learning360 sandbox``).
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import dag
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 
 PEOPLE = os.environ.get("ONBOARDING_FILE", str(Path(__file__).with_name("new_hires.csv")))
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
 RESULTS = os.environ.get("BULK_RESULTS", str(HOME / "bulk"))
-
-
-# [START successful_rows]
-@task
-def users_with_account(created: dict[str, Any]) -> list[str]:
-    """Return the email addresses of the users who have an account now."""
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    results = [json.loads(line) for line in ObjectStoragePath(created["results_path"]).read_bytes().splitlines()]
-    return [result["key"] for result in results if result["outcome"] in ("created", "restored", "already_exists")]
-
-
-# [END successful_rows]
+#: The group that the users join. The default exists in the sandbox.
+GROUP_ID = os.environ.get("BULK_GROUP_ID", "64b1f0c2a9d3e40012ab0002")
 
 
 @dag(schedule=None, default_args={"retries": 3, "retry_delay": timedelta(minutes=1)}, doc_md=__doc__)
@@ -46,10 +33,18 @@ def bulk_create_users() -> None:
         column_mapping={"department": None},
         defaults={"mode": "create_active"},
         on_invalid="skip",
-        results_path=f"{RESULTS}/{{{{ run_id }}}}",
+        results_path=f"{RESULTS}/{{{{ run_id }}}}/users",
     )
-    users_with_account(created.output)
     # [END bulk]
+    # [START users_from]
+    Learning360BulkOperator(
+        task_id="join_group",
+        action="add_user_to_group",
+        users_from=created.output,
+        defaults={"group_id": GROUP_ID, "role": "learner"},
+        results_path=f"{RESULTS}/{{{{ run_id }}}}/members",
+    )
+    # [END users_from]
 
 
 bulk_create_users()

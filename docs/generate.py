@@ -27,6 +27,8 @@ from airflow_provider_360learning.operators.bulk import Learning360BulkOperator,
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
+from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
+from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
 DOCS = Path(__file__).parent
 SPEC, ADAPTER = VERSIONS["v1"].spec, VERSIONS["v1"].adapter
@@ -88,22 +90,20 @@ def row_models() -> dict[str, type[ActionArguments]]:
     }
 
 
-def columns(model: type[ActionArguments], heading: str = "Column") -> str:
-    """Return the table of the fields of a model."""
+def columns(model: type[ActionArguments], heading: str = "Column", more: Iterable[Iterable[str]] = ()) -> str:
+    """Return the table of the fields of a model, and of more rows."""
     hints = get_type_hints(model, include_extras=True)
-    return _table(
-        (heading, "Required", "Default", "Type", "Meaning"),
+    fields = (
         (
-            (
-                f"`{name}`",
-                _is_required(model, name),
-                "" if field.is_required() or field.default in (None, ()) else f"`{json.dumps(field.default)}`",
-                ", ".join(_type_names(hints[name])),
-                field.description or "",
-            )
-            for name, field in model.model_fields.items()
-        ),
+            f"`{name}`",
+            _is_required(model, name),
+            "" if field.is_required() or field.default in (None, ()) else f"`{json.dumps(field.default)}`",
+            ", ".join(_type_names(hints[name])),
+            field.description or "",
+        )
+        for name, field in model.model_fields.items()
     )
+    return _table((heading, "Required", "Default", "Type", "Meaning"), (*fields, *more))
 
 
 def _is_required(model: type[ActionArguments], name: str) -> str:
@@ -148,12 +148,20 @@ def _names(model: type[ActionArguments], *, required: bool) -> str:
 
 def path_session_arguments() -> str:
     """Return the table of the arguments of the sensor for path sessions."""
-    return columns(path_session.PathSessionCompletion, "Argument")
+    more = _users_from_arguments(Learning360PathSessionCompletionSensor)
+    return columns(path_session.PathSessionCompletion, "Argument", more)
 
 
 def course_arguments() -> str:
     """Return the table of the arguments of the sensor for courses."""
-    return columns(course.CourseCompletion, "Argument")
+    return columns(course.CourseCompletion, "Argument", _users_from_arguments(Learning360CourseCompletionSensor))
+
+
+def _users_from_arguments(sensor: type) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the arguments that a sensor has in addition to its condition."""
+    described = _parameter_descriptions(sensor)
+    yield "`users_from`", "", "", "result of a bulk task, or a list", described["users_from"]
+    yield "`include_invited`", "", "`false`", "boolean", described["include_invited"]
 
 
 def bulk_arguments() -> str:

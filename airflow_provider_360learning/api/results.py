@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from airflow_provider_360learning.api.models.choices import Role
 
@@ -191,11 +191,16 @@ class CreatedPathSession(TypedDict):
 
 
 class EnrolledUsers(TypedDict):
-    """Result of ``enroll_users`` and ``unenroll_users``; ``users`` is their number."""
+    """
+    Result of ``enroll_users`` and ``unenroll_users``; ``users`` is their number.
+
+    ``pending_invitations`` is the number of people who were left out, if the users are those of bulk tasks.
+    """
 
     session_id: str
     outcome: Literal["enrolled", "unenrolled"]
     users: int
+    pending_invitations: NotRequired[int]
 
 
 class EnrolledGroups(TypedDict):

@@ -139,12 +139,14 @@ def _created_session(arguments: CreatePathSession, result: CreatedPathSession) -
 
 @outcome_sentence.register
 def _enrolled_users(arguments: EnrollUsers, result: EnrolledUsers) -> str:
-    return f"Enrolled {_users(arguments)} in session {_object(arguments.session, result['session_id'])}"
+    session = _object(arguments.session, result["session_id"])
+    return f"Enrolled {_users(arguments, result)} in session {session}{_left_out(result)}"
 
 
 @outcome_sentence.register
 def _unenrolled_users(arguments: UnenrollUsers, result: EnrolledUsers) -> str:
-    return f"Unenrolled {_users(arguments)} from session {_object(arguments.session, result['session_id'])}"
+    session = _object(arguments.session, result["session_id"])
+    return f"Unenrolled {_users(arguments, result)} from session {session}{_left_out(result)}"
 
 
 @outcome_sentence.register
@@ -195,9 +197,15 @@ def _all_groups(names: Iterable[str]) -> str:
     return f"group {groups[0]}" if len(groups) == 1 else f"groups {listed(groups)}"
 
 
-def _users(arguments: EnrollUsers | UnenrollUsers) -> str:
-    users = arguments.users
-    return f"user {_name(users[0])}" if len(users) == 1 else counted(len(users), "user")
+def _users(arguments: EnrollUsers | UnenrollUsers, result: EnrolledUsers) -> str:
+    """Return the user or their number; of the users of bulk tasks, the arguments have only the first."""
+    number = result["users"]
+    return f"user {_name(arguments.users[0])}" if number == 1 else counted(number, "user")
+
+
+def _left_out(result: EnrolledUsers) -> str:
+    pending = result.get("pending_invitations")
+    return f"; {counted(pending, 'invitation')} not accepted yet" if pending else ""
 
 
 def _items(arguments: ChangeCatalog) -> str:

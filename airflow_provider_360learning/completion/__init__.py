@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_360learning.completion.condition import CompletionCondition
-from airflow_provider_360learning.completion.course import CourseCompletion
+from airflow_provider_360learning.completion.course import CourseCompletion, CourseCompletionOfUsers
 from airflow_provider_360learning.completion.path_session import PathSessionCompletion
 
 #: The conditions by subject.
 CONDITIONS: Mapping[str, type[CompletionCondition]] = {
-    condition.subject: condition for condition in (CourseCompletion, PathSessionCompletion)
+    condition.subject: condition for condition in (CourseCompletion, CourseCompletionOfUsers, PathSessionCompletion)
 }
 
 

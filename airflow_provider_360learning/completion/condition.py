@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.text import MAX_LINE
+from airflow_provider_360learning.completion.users import AwaitedUsers
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
@@ -74,4 +75,4 @@ class CompletionCondition(ActionArguments):
 def _to_json(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
-    return list(value) if isinstance(value, tuple) else value
+    return list(value) if isinstance(value, tuple | AwaitedUsers) else value

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, PrivateAttr
 
 from airflow_provider_360learning.api.models.fields import COURSE, CourseName, Id, Percent, Timestamp, User, id_or_name
-from airflow_provider_360learning.api.models.parsers import parse_timestamp
-from airflow_provider_360learning.api.text import counted, one_line
-from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
+from airflow_provider_360learning.api.models.parsers import parse_filled_list, parse_timestamp, parse_user
+from airflow_provider_360learning.api.text import counted, listed, one_line
+from airflow_provider_360learning.completion.condition import (
+    MAX_PENDING,
+    MAX_PROGRESS,
+    CompletionCondition,
+    CompletionStatus,
+)
+from airflow_provider_360learning.completion.users import AwaitedUsers
+from airflow_provider_360learning.exceptions import NotFoundError
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
     from airflow_provider_360learning.api.results import CourseAttempt
     from airflow_provider_360learning.api.types import ActionSteps
+
+#: Number of users who have not completed the course after which a poll ends: 10 s at the rate limit.
+MAX_PENDING_POLLED = 100
 
 
 class CourseCompletionResult(TypedDict):
@@ -28,6 +40,19 @@ class CourseCompletionResult(TypedDict):
     attempts: int
     completed: int
     progress: float
+    pending: list[str]
+
+
+class CourseCompletionOfUsersResult(TypedDict):
+    """
+    Result of a wait for a course and the users of bulk tasks.
+
+    ``users`` is the number of users that count (deleted ones do not), ``done`` the number of those who have completed
+    the course, as far as they were polled, and ``pending`` contains up to 20 users who have not.
+    """
+
+    users: int
+    done: int
     pending: list[str]
 
 
@@ -45,7 +70,7 @@ class CourseCompletion(CompletionCondition):
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
         attempts = yield from api.get_user_course_stats.steps(course_id=self.course_id, user=self.user)
-        completed = [attempt for attempt in attempts if self._counts(attempt)]
+        completed = [attempt for attempt in attempts if counts(attempt, self.since, self.min_score)]
         result = CourseCompletionResult(
             attempts=len(attempts),
             completed=len(completed),
@@ -62,9 +87,77 @@ class CourseCompletion(CompletionCondition):
             return f"{user} has not started the course"
         return f"{user} is at {result['progress']:g} % of the course ({counted(result['attempts'], 'attempt')})"
 
-    def _counts(self, attempt: CourseAttempt) -> bool:
-        if not attempt["completed_at"]:
-            return False
-        if self.since is not None and parse_timestamp(attempt["completed_at"]) < self.since:
-            return False
-        return self.min_score is None or (attempt["score"] or 0) >= self.min_score
+
+def parse_awaited_users(value: object) -> Sequence[str]:
+    """
+    Read the users of bulk tasks, or a list of users that a trigger carries.
+
+    :raises PydanticCustomError: if a user is invalid, or there is none.
+    """
+    return value if isinstance(value, AwaitedUsers) else parse_filled_list(parse_user, value)
+
+
+class CourseCompletionOfUsers(CompletionCondition):
+    """
+    All users of bulk tasks have completed a course; deleted users do not count.
+
+    360Learning is asked about one user at a time. A user who has completed the course is not polled again, and a poll
+    ends after 100 users who have not, because the condition is not met then: a wait for 100,000 users needs little more
+    than one request per user in total.
+    """
+
+    subject: ClassVar[str] = "course_of_users"
+
+    course_id: Id = id_or_name("Id of the course.")
+    course: CourseName = COURSE
+    users: Annotated[Sequence[str], PlainValidator(parse_awaited_users)] = Field(description="The users.")
+    since: Timestamp | None = Field(default=None, description="Completions before this time do not count.")
+    min_score: Percent | None = Field(default=None, description="Minimum score, 0 to 100.")
+    #: Users who need not be polled again.
+    _done: set[str] = PrivateAttr(default_factory=set)
+    _deleted: set[str] = PrivateAttr(default_factory=set)
+
+    def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
+        """See :meth:`CompletionCondition.poll`."""
+        pending: list[str] = []
+        for user in self.users:
+            if user in self._done or user in self._deleted:
+                continue
+            if len(pending) == MAX_PENDING_POLLED:
+                break
+            try:
+                attempts = yield from api.get_user_course_stats.steps(course_id=self.course_id, user=user)
+            except NotFoundError as error:
+                if error.code != "user_not_found":
+                    raise
+                self._deleted.add(user)
+                continue
+            completed = any(counts(attempt, self.since, self.min_score) for attempt in attempts)
+            (self._done.add if completed else pending.append)(user)
+        users = len(self.users) - len(self._deleted)
+        result = CourseCompletionOfUsersResult(users=users, done=len(self._done), pending=pending[:MAX_PENDING])
+        failure = None if users else "None of the users exists any more"
+        is_complete = bool(users) and len(self._done) == users
+        return CompletionStatus(is_complete, result, self._progress(result), failure)
+
+    def _progress(self, result: CourseCompletionOfUsersResult) -> str:
+        text = f"{result['done']:,} of {result['users']:,} have completed the course"
+        if not result["pending"]:
+            return text
+        text += "; waiting for "
+        return text + listed(result["pending"], MAX_PROGRESS - len(text), result["users"] - result["done"])
+
+
+def counts(attempt: CourseAttempt, since: datetime | None, min_score: float | None) -> bool:
+    """
+    Return whether an attempt counts as a completion.
+
+    :param attempt: The attempt.
+    :param since: Completions before this time do not count.
+    :param min_score: Minimum score, 0 to 100.
+    """
+    if not attempt["completed_at"]:
+        return False
+    if since is not None and parse_timestamp(attempt["completed_at"]) < since:
+        return False
+    return min_score is None or (attempt["score"] or 0) >= min_score

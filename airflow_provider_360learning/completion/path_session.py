@@ -20,6 +20,7 @@ from airflow_provider_360learning.completion.condition import (
     CompletionCondition,
     CompletionStatus,
 )
+from airflow_provider_360learning.completion.users import AwaitedUsers
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
@@ -62,12 +63,14 @@ def parse_required(value: object) -> str | int | float:
     return number
 
 
-def parse_filled_users(value: object) -> tuple[str, ...]:
+def parse_filled_users(value: object) -> Sequence[str]:
     """
-    Read a list of users.
+    Read a list of users; those of bulk tasks are valid.
 
     :raises PydanticCustomError: if a user is invalid, or there is none.
     """
+    if isinstance(value, AwaitedUsers):
+        return value
     users = parse_users(value)
     if not users:
         raise problem("is empty; leave it out to wait for all enrolled users")

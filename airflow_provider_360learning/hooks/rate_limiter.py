@@ -60,7 +60,7 @@ def select_rate_limiter() -> RateLimiterChoice:
     reason = f"[learning360] rate_limiter = {setting}"
     if setting in ("redis", "pool_slots"):
         return RateLimiterChoice(setting, reason)
-    obstacle = _reason_for_several_hosts()
+    obstacle = reason_for_several_hosts()
     if setting == "host":
         warning = f"{reason} shares nothing between hosts, and {obstacle}" if obstacle else None
         return RateLimiterChoice("host", reason, warning)
@@ -179,8 +179,8 @@ def _share(pool_slots: int) -> Share:
     return Share(part, started=time.monotonic() - age)
 
 
-def _reason_for_several_hosts() -> str | None:
-    """Return why tasks may run on several hosts, or ``None``."""
+def reason_for_several_hosts() -> str | None:
+    """Return why tasks, and the triggerer, may run on several hosts; ``None`` if all run on this one."""
     # Kubernetes first: its worker pods were long started with LocalExecutor in their environment.
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return "this process runs in Kubernetes"

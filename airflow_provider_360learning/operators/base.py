@@ -25,6 +25,8 @@ from airflow_provider_360learning.task_mixins import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_360learning.api.actions import BoundAction
+    from airflow_provider_360learning.api.models.base import ActionArguments
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 
@@ -85,12 +87,21 @@ class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMix
 
     def execute(self, context: Context) -> object:
         """Run the action, log what it did in one sentence, and return its result: ids and outcome."""
+        with self.hook.log_api_usage(), fail_on_permanent_error():
+            return self._run(self.hook.api.actions[self.action])
+
+    # Any: the types of an action depend on its name.
+    def _run(self, action: BoundAction[..., Any]) -> object:
+        arguments = action.arguments(self._arguments_of_action())
+        result = action.run(arguments)
+        self._log_outcome(arguments, result)
+        return result
+
+    def _arguments_of_action(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.arguments}
+
+    def _log_outcome(self, arguments: ActionArguments, result: object) -> None:
         from airflow_provider_360learning.api.sentences import outcome_sentence
 
-        with self.hook.log_api_usage(), fail_on_permanent_error():
-            action = self.hook.api.actions[self.action]
-            arguments = action.arguments({name: getattr(self, name) for name in self.arguments})
-            result = action.run(arguments)
-            if sentence := outcome_sentence(arguments, result):
-                self.log.info("%s", sentence)
-            return result
+        if sentence := outcome_sentence(arguments, result):
+            self.log.info("%s", sentence)

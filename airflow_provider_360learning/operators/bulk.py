@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_360learning.rows.config import Job, RowsConfig
+    from airflow_provider_360learning.rows.sources import Source
 
 T = TypeVar("T")
 
@@ -23,10 +24,10 @@ class Learning360RowsOperator(Learning360BaseOperator):
     """
     Check all rows, apply one action to them at the rate limit, and record the result of each.
 
-    Returns ``{"action", "rows", "outcomes", "results_path", "rejected_path", "retryable", "first_rejected"}``: counts,
-    paths and the first ten rejected rows with the reasons, also if the task fails. Callbacks find the same in the
-    context: ``run_summary``, and as text ``run_report``. A retry resumes at the last checkpoint. A mapped task uses the
-    subfolder with its map index. See docs/bulk.md.
+    Returns ``{"action", "rows", "outcomes", "results_path", "rejected_path", "retryable", "first_rejected", "run"}``:
+    counts, paths and the first ten rejected rows with the reasons, also if the task fails. The next task takes it as
+    ``users_from``. Callbacks find the same in the context: ``run_summary``, and as text ``run_report``.
+    A retry resumes at the last checkpoint. A mapped task uses the subfolder with its map index. See docs/bulk.md.
 
     :param results_path: Folder of the results.
     :param rows: A list of objects (or an XCom of one), or the path of a CSV, JSON Lines or Parquet file: anything that
@@ -110,11 +111,18 @@ class Learning360RowsOperator(Learning360BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": False, **kwargs})
-        if (rows is None) == (sql is None):
-            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either rows or sql")
-        if sql is not None and not sql_conn_id:
-            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: sql needs sql_conn_id")
         self._assign_arguments(locals())
+
+    def _check_sources(self, **sources: object) -> None:
+        """
+        Refuse several sources of rows, and none, when the DAG file is parsed.
+
+        :raises AirflowException: if not exactly one of them is given, or a query without its connection.
+        """
+        if sum(source is not None for source in sources.values()) != 1:
+            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either {' or '.join(sources)}")
+        if self.sql is not None and not self.sql_conn_id:
+            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: sql needs sql_conn_id")
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Apply the action and return the summary of the run."""
@@ -133,7 +141,6 @@ class Learning360RowsOperator(Learning360BaseOperator):
             parse_number,
         )
         from airflow_provider_360learning.rows.config import RowsConfig, folder
-        from airflow_provider_360learning.rows.sources import make_source
 
         def parse(name: str, parser: Callable[[Any], T]) -> T:
             return parse_argument(name, parser, getattr(self, name))
@@ -150,14 +157,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         rejected_path = folder(self.rejected_path, map_index) if self.rejected_path else results_path / "rejected"
         return RowsConfig(
             job=self._job(),
-            source=make_source(
-                self.rows,
-                sql=self.sql,
-                sql_conn_id=self.sql_conn_id,
-                parameters=self.parameters,
-                column_mapping=column_mapping,
-                encoding=None if is_missing(self.encoding) else self.encoding,
-            ),
+            source=self._source(column_mapping),
             column_mapping=column_mapping,
             learning360_conn_id=self.learning360_conn_id,
             pool_slots=self.pool_slots,
@@ -176,6 +176,20 @@ class Learning360RowsOperator(Learning360BaseOperator):
             ignore_checkpoint=parse("ignore_checkpoint", parse_boolean),
             resend_unconfirmed=parse("resend_unconfirmed", parse_boolean),
             dry_run=parse("dry_run", parse_boolean),
+        )
+
+    def _source(self, column_mapping: Mapping[str, str | None]) -> Source:
+        """Return the rows."""
+        from airflow_provider_360learning.api.models.parsers import is_missing
+        from airflow_provider_360learning.rows.sources import make_source
+
+        return make_source(
+            self.rows,
+            sql=self.sql,
+            sql_conn_id=self.sql_conn_id,
+            parameters=self.parameters,
+            column_mapping=column_mapping,
+            encoding=None if is_missing(self.encoding) else self.encoding,
         )
 
     def _job(self) -> Job:
@@ -198,6 +212,11 @@ class Learning360BulkOperator(Learning360RowsOperator):
         under the given parent (``create_user``, ``add_user_to_group``).
     :param parent_group_id: Id of the parent of new groups; among groups of one name, a child of it is meant.
     :param parent_group: Name of that parent instead of ``parent_group_id``.
+    :param users_from: Result of a bulk task, or a list of results, instead of ``rows``: one row with the column
+        ``user`` for each user whose row was done, e.g. ``users_from=accounts.output``. People who have not accepted
+        their invitation are left out and counted (``pending_invitations`` in the result). If there is no user, the task
+        is skipped, unless ``allow_empty`` is set.
+    :param include_invited: Whether to include them.
     """
 
     name_arguments = ("action", "rows")
@@ -205,6 +224,8 @@ class Learning360BulkOperator(Learning360RowsOperator):
     create_groups: bool
     parent_group_id: str | None
     parent_group: str | None
+    users_from: Any
+    include_invited: bool
 
     def __init__(
         self,
@@ -214,6 +235,8 @@ class Learning360BulkOperator(Learning360RowsOperator):
         create_groups: bool = False,
         parent_group_id: str | None = None,
         parent_group: str | None = None,
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -224,6 +247,21 @@ class Learning360BulkOperator(Learning360RowsOperator):
                 "together: give both or neither"
             )
         self._assign_arguments(locals())
+        self._check_sources(rows=self.rows, sql=self.sql, users_from=users_from)
+        # The output of a task that was skipped is None when this task runs.
+        self._has_users_from = users_from is not None
+
+    def _source(self, column_mapping: Mapping[str, str | None]) -> Source:
+        if not self._has_users_from:
+            return super()._source(column_mapping)
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
+        from airflow_provider_360learning.rows.users import UserSource, read_users
+
+        users = read_users(self.users_from, self.include_invited)
+        if not users and not parse_argument("allow_empty", parse_boolean, self.allow_empty):
+            raise AirflowSkipException(users.reason_for_none())
+        return UserSource(users, column_mapping)
 
     def _job(self) -> Job:
         from airflow_provider_360learning.api.models.base import parse_argument

@@ -52,6 +52,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_sources(rows=self.rows, sql=self.sql)
 
     def _job(self) -> Job:
         from airflow_provider_360learning.api.models.base import parse_argument
@@ -98,6 +99,7 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_sources(rows=self.rows, sql=self.sql)
 
     def _job(self) -> Job:
         from airflow_provider_360learning.rows.config import ImportCourses

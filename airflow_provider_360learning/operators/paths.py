@@ -6,10 +6,71 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
+
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 if TYPE_CHECKING:
+    from airflow_provider_360learning.api.actions import BoundAction
     from airflow_provider_360learning.api.models.choices import IfSessionExists, RegistrationValidation
+
+
+class Learning360EnrollmentOperator(Learning360BaseOperator):
+    """
+    Change the enrollment of users in a path session: of a list of users, or of the users of bulk tasks.
+
+    With ``users_from``, the users are read from the results of the tasks, whatever their number, and sent in batches.
+    The result then has the key ``pending_invitations``. If there is no user yet, the task is skipped.
+
+    .. seealso:: docs/bulk.md
+
+    :param users_from: Result of a bulk task, or a list of results, instead of ``users``: the users whose rows were
+        done, e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and
+        counted; the next run includes those who have accepted.
+    :param include_invited: Whether to include them.
+    """
+
+    users: Sequence[str] | None
+    users_from: Any
+    include_invited: bool
+
+    def __init__(self, *, users_from: Any = None, include_invited: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+        # The output of a task that was skipped is None when this task runs.
+        self._has_users_from = users_from is not None
+
+    def _check_users(self) -> None:
+        """
+        Refuse both or neither of ``users`` and ``users_from`` when the DAG file is parsed.
+
+        :raises AirflowException: if not exactly one of them is given.
+        """
+        if (self.users is not None) == self._has_users_from:
+            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either users or users_from")
+
+    def _run(self, action: BoundAction[..., Any]) -> object:
+        if not self._has_users_from:
+            return super()._run(action)
+        from airflow_provider_360learning.rows.user_batches import UserBatches
+        from airflow_provider_360learning.rows.users import read_users
+
+        with read_users(self.users_from, self.include_invited) as users:
+            if not users:
+                raise AirflowSkipException(users.reason_for_none())
+            # Validated, and names looked up, once for all batches.
+            given = action.arguments({**self._arguments_of_action(), "users": next(users.batches(1))})
+            valid = self.hook.api.client.run(self.hook.api.names.resolved(given))
+            last = UserBatches(
+                lambda batch: action.run(valid.model_copy(update={"users": tuple(batch)})), users
+            ).send_all()
+            result = {**last, "users": len(users), "pending_invitations": users.pending_invitations}
+        self._log_outcome(given, result)
+        return result
+
+    def _arguments_of_action(self) -> dict[str, object]:
+        arguments = super()._arguments_of_action()
+        return {name: value for name, value in arguments.items() if name not in ("users_from", "include_invited")}
 
 
 class Learning360CreatePathSessionOperator(Learning360BaseOperator):
@@ -59,7 +120,7 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
 
-class Learning360EnrollUsersOperator(Learning360BaseOperator):
+class Learning360EnrollUsersOperator(Learning360EnrollmentOperator):
     """
     Enroll users in a path session (``addUsersToPathSession``); users who are enrolled already stay enrolled.
 
@@ -82,13 +143,14 @@ class Learning360EnrollUsersOperator(Learning360BaseOperator):
         *,
         session_id: str | None = None,
         session: str | None = None,
-        users: Sequence[str],
+        users: Sequence[str] | None = None,
         path_id: str | None = None,
         path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_users()
 
 
 class Learning360EnrollGroupsOperator(Learning360BaseOperator):
@@ -124,7 +186,7 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
 
-class Learning360UnenrollUsersOperator(Learning360BaseOperator):
+class Learning360UnenrollUsersOperator(Learning360EnrollmentOperator):
     """
     Unenroll users from a path session (``removeUsersFromPathSession``, known from public code only).
 
@@ -147,10 +209,11 @@ class Learning360UnenrollUsersOperator(Learning360BaseOperator):
         *,
         session_id: str | None = None,
         session: str | None = None,
-        users: Sequence[str],
+        users: Sequence[str] | None = None,
         path_id: str | None = None,
         path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_users()

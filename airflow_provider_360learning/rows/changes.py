@@ -146,7 +146,8 @@ class Changes:
             return  # nothing of the row is done before the person accepts
         if result.is_done:
             outcome = None if is_unconfirmed else result.outcome
-            self._put(row, self._value(row), self._effects(row).changes_of(outcome))
+            value = (UNCONFIRMED if _may_be_accepted_later(row, result) else "") + self._value(row)
+            self._put(row, value, self._effects(row).changes_of(outcome))
         elif result.outcome == UNKNOWN or (result.retryable and not self._append_only):
             self._put_unconfirmed(row)  # it may have been done
 
@@ -285,6 +286,13 @@ def open_changes(
 
 def _number_in(value: str) -> int:
     return int(value.partition(":")[2] or 0)
+
+
+def _may_be_accepted_later(row: CheckedRow, result: Result) -> bool:
+    """Return whether an invitation is pending: only sending the row again shows whether it was accepted."""
+    # With if_exists="fail", the row would be refused. An update of a user has no `if_exists`.
+    if_exists = getattr(row.valid_arguments(), "if_exists", "fail")
+    return result.outcome == "invited" and if_exists != "fail"
 
 
 def _has_secrets(row: CheckedRow) -> bool:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypedDict, TypeGuard
+from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -33,6 +33,8 @@ PARTS = "parts"
 #: Outcomes of rejected rows. All others say what was done.
 INVALID, REFUSED, FAILED, UNKNOWN = "invalid", "refused", "failed", "unknown"
 NOT_DONE = frozenset({INVALID, REFUSED, FAILED, UNKNOWN})
+#: Outcomes of people who have no account until they accept an invitation.
+PENDING = frozenset({"invited", "already_invited"})
 UNCHANGED = "unchanged"
 #: Outcome of a row that would be sent, in a dry run.
 WOULD_SEND = "would_send"
@@ -47,6 +49,7 @@ _PART_ADVICE = (
     "rows again."
 )
 _LAST_RUN_ADVICE = "Restore the file, or run without retry_failed_only. Nothing was sent."
+_MANIFEST_ADVICE = "Restore the file or remove it. Nothing was sent."
 
 
 class RejectedRow(TypedDict):
@@ -80,6 +83,9 @@ class RunSummary(TypedDict):
     :param rejected_path: The rejected rows; ``None`` if there are none.
     :param retryable: Number of rejected rows that another run can do as they are.
     :param first_rejected: The first rejected rows, with the reasons.
+    :param run: Id of the run, by which a later task recognizes the results.
+    :param pending_invitations: Number of people who were left out because they have not accepted their invitation, if
+        the rows are the users of other bulk tasks.
     """
 
     action: str
@@ -89,6 +95,8 @@ class RunSummary(TypedDict):
     rejected_path: str | None
     retryable: int
     first_rejected: list[RejectedRow]
+    run: str
+    pending_invitations: NotRequired[int]
 
 
 class UnaccountedRowError(Learning360Error):
@@ -228,7 +236,7 @@ class ResultStore:
         for number in range(1, parts + 1):
             path = self._part(self._results, number, "jsonl")
             is_rejected = False
-            for result in _read_results(path, _PART_ADVICE):
+            for result in read_results(path, _PART_ADVICE):
                 is_rejected = is_rejected or not result.is_done
                 if result.row != following:
                     raise StoredStateError(path, f"has row {result.row} in the place of row {following}", _PART_ADVICE)
@@ -263,7 +271,7 @@ class ResultStore:
         :return: Empty if there is none.
         """
         path = self._part(self._results, parts + 1, "jsonl")
-        return list(_read_results(path, _PART_ADVICE)) if path.exists() else []
+        return list(read_results(path, _PART_ADVICE)) if path.exists() else []
 
     def merge(self, parts: int, manifest: Mapping[str, Any]) -> tuple[str, str | None]:
         """
@@ -332,17 +340,18 @@ def read_last_results(folder: ObjectStoragePath) -> Iterator[Result]:
     :raises StoredStateError: if they cannot be read; the file is named.
     """
     path = folder / RESULTS
-    for number, result in enumerate(_read_results(path, _LAST_RUN_ADVICE), 1):
+    for number, result in enumerate(read_results(path, _LAST_RUN_ADVICE), 1):
         if result.row != number:
             raise StoredStateError(path, f"has row {result.row} in the place of row {number}", _LAST_RUN_ADVICE)
         yield result
 
 
-def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
+def read_manifest(folder: ObjectStoragePath, advice: str = _MANIFEST_ADVICE) -> dict[str, Any] | None:
     """
     Return the manifest of the last run, or ``None`` if there is none.
 
     :param folder: Folder of the results.
+    :param advice: What to do if it cannot be used.
     :raises StoredStateError: if it cannot be read.
     """
     path = folder / MANIFEST
@@ -350,7 +359,7 @@ def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    return parse_object(data, path, VERSION, "Restore the file or remove it. Nothing was sent.")
+    return parse_object(data, path, VERSION, advice)
 
 
 def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) -> list[str]:
@@ -368,7 +377,14 @@ def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) 
 _KINDS = {field.name: str(field.type).replace("None", "NoneType").split(" | ") for field in fields(Result)}
 
 
-def _read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
+def read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
+    """
+    Yield the results in a file.
+
+    :param path: The file.
+    :param advice: What to do if it cannot be used.
+    :raises StoredStateError: if it is missing, or a line is damaged.
+    """
     try:
         with open_binary(path) as file:
             for number, line in enumerate(file, 1):

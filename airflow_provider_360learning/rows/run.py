@@ -56,6 +56,8 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
             checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
                 summary = _run(config, api, claims, checkpoints, latency)
+                if config.source.pending_invitations is not None:
+                    summary["pending_invitations"] = config.source.pending_invitations
                 return finish(summary, config, context)
     except SupervisorLostError:  # the lease is returned
         exit_orphaned()

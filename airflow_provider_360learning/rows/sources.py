@@ -75,6 +75,8 @@ class Source(ABC):
     has_encoding = False
     #: Byte-order mark of its rejected rows, which are written in UTF-8.
     rejected_mark: bytes = b""
+    #: Number of people whose invitation is pending, and who were left out, if the rows are the users of bulk tasks.
+    pending_invitations: int | None = None
 
     def __init__(self, mapping: ColumnMapping) -> None:
         self._mapping = mapping

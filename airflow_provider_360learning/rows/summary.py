@@ -63,7 +63,7 @@ def merge_results(
     finished_at = datetime.now(UTC).isoformat(timespec="seconds")
     contents = {**manifest, "run": checkpoint.run, "finished_at": finished_at, **counts}
     results_path, rejected_path = results.merge(checkpoint.parts, contents)
-    return _summary_in({**counts, "results_path": results_path, "rejected_path": rejected_path})
+    return _summary_in({**contents, "results_path": results_path, "rejected_path": rejected_path})
 
 
 def replay_summary(results_path: ObjectStoragePath, checkpoint: Checkpoint) -> RunSummary:
@@ -145,6 +145,7 @@ def _summary_in(values: Mapping[str, Any]) -> RunSummary:
         rejected_path=values["rejected_path"],
         retryable=values["retryable"],
         first_rejected=values["first_rejected"],
+        run=values["run"],
     )
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
     from airflow_provider_360learning.completion.event import CompletionEvent
+    from airflow_provider_360learning.completion.users import AwaitedUsers
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 #: Seconds by which Airflow's own timeout of a deferred sensor is later than the trigger's deadline, whose event says
@@ -66,8 +67,12 @@ class Learning360BaseSensor(
     """
 
     #: Subject of the condition, whose arguments are the templated fields.
-    subject: ClassVar[str]
+    subject: str
     documentation_page = "sensors.md"
+    #: Results of bulk tasks that name the users.
+    users_from: Any = None
+    include_invited: bool = False
+    _has_users_from = False
     template_fields: Sequence[str] = ("learning360_conn_id",)
     ui_color = "#e8f3d6"
 
@@ -89,6 +94,13 @@ class Learning360BaseSensor(
         self._failures = 0
         self._progress = ""
 
+    def _take_users_from(self, users_from: Any, include_invited: bool) -> None:
+        """Set the arguments that replace a list of users."""
+        self.users_from = users_from
+        self.include_invited = include_invited
+        # The output of a task that was skipped is None when this task runs.
+        self._has_users_from = users_from is not None
+
     def condition(self) -> CompletionCondition:
         """
         Return the condition of this sensor, with names as they are given.
@@ -97,8 +109,25 @@ class Learning360BaseSensor(
         """
         from airflow_provider_360learning.completion import make_condition
 
-        names = (name for name in self.template_fields if name != "learning360_conn_id")
-        return make_condition(self.subject, {name: getattr(self, name) for name in names})
+        others = ("learning360_conn_id", "users_from", "include_invited")
+        arguments = {name: getattr(self, name) for name in self.template_fields if name not in others}
+        return make_condition(self.subject, {**arguments, **self._users_argument()})
+
+    @cached_property
+    def _awaited_users(self) -> AwaitedUsers | None:
+        """
+        The users of ``users_from``, read once per process; ``None`` without it.
+
+        :raises AirflowSkipException: if there is none yet.
+        """
+        if not self._has_users_from:
+            return None
+        from airflow_provider_360learning.completion.users import read_awaited_users
+
+        users = read_awaited_users(self.users_from, self.include_invited)
+        if not users:
+            raise AirflowSkipException(users.reason_for_none)
+        return users
 
     @cached_property
     def hook(self) -> Learning360Hook:
@@ -134,7 +163,8 @@ class Learning360BaseSensor(
         self._log_progress(status.progress, context)
         if status.failure:
             raise AirflowFailException(status.failure)
-        return PokeReturnValue(is_done=status.is_complete, xcom_value=dict(status.result))
+        result = {**status.result, **self._users_left_out()}
+        return PokeReturnValue(is_done=status.is_complete, xcom_value=result)
 
     def execute_complete(self, context: Context, event: CompletionEvent | None = None) -> dict[str, object]:
         """
@@ -181,10 +211,12 @@ class Learning360BaseSensor(
         attempt = getattr(context.get("ti"), "try_number", 0)  # a retry looks the names up again
         stored = None if store is None else store.get(_RESOLVED_KEY, None)
         if stored and stored["attempt"] == attempt:
-            return make_condition(self.subject, stored["arguments"])
+            return make_condition(self.subject, {**stored["arguments"], **self._users_argument()})
         resolved = self.hook.api.client.run(self.hook.api.names.resolved(condition))
         if store is not None:
-            store.set(_RESOLVED_KEY, {"attempt": attempt, "arguments": resolved.arguments()})
+            users = self._users_argument()  # too many to be stored, and read again from their results
+            arguments = {name: value for name, value in resolved.arguments().items() if name not in users}
+            store.set(_RESOLVED_KEY, {"attempt": attempt, "arguments": arguments})
         return resolved
 
     def _poke_and_defer(self, context: Context) -> object:
@@ -194,12 +226,26 @@ class Learning360BaseSensor(
             if poked.is_done:
                 return poked.xcom_value
             with fail_on_permanent_error():
-                condition = self._resolved_condition(context)  # the first poke may have failed before
+                # The first poke may have failed before it looked names up.
+                arguments = self._trigger_arguments(self._resolved_condition(context))
         except AirflowFailException as error:
             self._fail(error)
-        return self._defer(condition)
+        return self._defer(arguments)
 
-    def _defer(self, condition: CompletionCondition) -> NoReturn:
+    def _trigger_arguments(self, condition: CompletionCondition) -> dict[str, object]:
+        from airflow_provider_360learning.completion.users import trigger_arguments
+
+        return trigger_arguments(condition.arguments(), self._awaited_users)
+
+    def _users_argument(self) -> dict[str, object]:
+        users = self._awaited_users
+        return {} if users is None else {"users": users}
+
+    def _users_left_out(self) -> dict[str, int]:
+        users = self._awaited_users
+        return {} if users is None else {"pending_invitations": users.pending_invitations}
+
+    def _defer(self, arguments: dict[str, object]) -> NoReturn:
         from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
 
         now = time.time()
@@ -207,12 +253,13 @@ class Learning360BaseSensor(
             trigger=Learning360CompletionTrigger(
                 learning360_conn_id=self.learning360_conn_id,
                 subject=self.subject,
-                arguments=condition.arguments(),
+                arguments=arguments,
                 poke_interval=self.poke_interval,
                 first_poke=now + self.poke_interval,
                 deadline=now + self.timeout,
                 failures=self._failures,
                 progress=self._progress,
+                **self._users_left_out(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout + DEFERRAL_GRACE),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 
@@ -14,7 +16,11 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     Wait until a user has completed a course (``getUserCourseStats``).
 
     The result has the keys ``attempts`` (number of attempts of the user at the course), ``completed`` (number of those
-    that count), ``progress`` (the highest of them, 0 to 100) and ``pending`` (an empty list).
+    that count), ``progress`` (the highest of them, 0 to 100) and ``pending`` (an empty list). With ``users_from``, the
+    sensor waits until all of the users have completed the course; the result then has the keys ``users`` (number of
+    users that count; deleted ones do not), ``done`` (number of those who have completed the course), ``pending`` (an
+    empty list) and ``pending_invitations`` (number of people who were left out because they have not accepted their
+    invitation).
 
     .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.get_user_course_stats` and
         docs/sensors.md
@@ -25,27 +31,47 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     :param since: Completions before this time do not count: a datetime, or ISO 8601, with a time zone. By default all
         completions count.
     :param min_score: Minimum score, 0 to 100.
+    :param users_from: Result of a bulk task, or a list of results, instead of ``user``: the users whose rows were done,
+        e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and counted; the
+        next run includes those who have accepted. If there is no user, the task is skipped.
+    :param include_invited: Whether to include them.
     """
 
-    subject: ClassVar[str] = "course"
+    subject = "course"
     required_pairs = (("course_id", "course"),)
     name_arguments = ("course", "course_id", "user")
-    template_fields: Sequence[str] = ("learning360_conn_id", "course_id", "course", "user", "since", "min_score")
+    template_fields: Sequence[str] = (
+        "learning360_conn_id",
+        "course_id",
+        "course",
+        "user",
+        "since",
+        "min_score",
+        "users_from",
+        "include_invited",
+    )
 
     def __init__(
         self,
         *,
         course_id: str | None = None,
         course: str | None = None,
-        user: str,
+        user: str | None = None,
         since: datetime | str | None = None,
         min_score: float | str | None = None,
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._check_required_pairs(locals())
+        if (user is None) == (users_from is None):
+            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either user or users_from")
         self.course_id = course_id
         self.course = course
         self.user = user
         self.since = since
         self.min_score = min_score
+        self._take_users_from(users_from, include_invited)
+        if users_from is not None:
+            self.subject = "course_of_users"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 
@@ -15,7 +17,8 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     Deleted users do not count, and a session without users is never complete. The result has the keys ``enrolled``
     (number of learners that count), ``done`` (number of those who have completed the session), ``needed`` (number of
     those who must have), ``unsuccessful`` (number of those who can no longer succeed, with ``if_unsuccessful="fail"``)
-    and ``pending`` (up to 20 users who are not done).
+    and ``pending`` (up to 20 users who are not done); and with ``users_from`` ``pending_invitations`` (number of people
+    who were left out because they have not accepted their invitation).
 
     .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.list_path_session_stats` and
         docs/sensors.md
@@ -32,9 +35,13 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         follow), ``ignore`` or ``fail``.
     :param if_unsuccessful: What to do about a final status of unsuccessful with ``status="successful"``: ``wait`` (the
         learner may retake the path) or ``fail`` (as soon as too few can still succeed).
+    :param users_from: Result of a bulk task, or a list of results, instead of ``users``: the users whose rows were
+        done, e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and
+        counted; the next run includes those who have accepted. If there is no user, the task is skipped.
+    :param include_invited: Whether to include them.
     """
 
-    subject: ClassVar[str] = "path_session"
+    subject = "path_session"
     required_pairs = (("session_id", "session"),)
     name_arguments = ("session", "session_id", "users")
     template_fields: Sequence[str] = (
@@ -49,6 +56,8 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         "min_enrolled",
         "if_not_enrolled",
         "if_unsuccessful",
+        "users_from",
+        "include_invited",
     )
 
     def __init__(
@@ -64,10 +73,14 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         min_enrolled: int | str = 1,
         if_not_enrolled: str = "wait",
         if_unsuccessful: str = "wait",
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._check_required_pairs(locals())
+        if users is not None and users_from is not None:
+            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either users or users_from")
         self.session_id = session_id
         self.session = session
         self.path_id = path_id
@@ -78,3 +91,4 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         self.min_enrolled = min_enrolled
         self.if_not_enrolled = if_not_enrolled
         self.if_unsuccessful = if_unsuccessful
+        self._take_users_from(users_from, include_invited)

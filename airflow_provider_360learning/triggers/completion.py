@@ -9,12 +9,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakValueDictionary
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_360learning.completion import make_condition
-from airflow_provider_360learning.completion.condition import CompletionStatus
+from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
 from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES, CompletionEvent, timeout_message
+from airflow_provider_360learning.completion.users import USERS_FROM, AwaitedUsers, read_awaited_users
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.triggers.shared_polls import SharedPolls
@@ -42,6 +44,8 @@ class _Shared:
         self.polls: defaultdict[Client, SharedPolls[CompletionStatus]] = defaultdict(
             lambda: SharedPolls(2 * _MAX_THREADS, STAGGER)
         )
+        #: The users of bulk tasks, by where they are read from.
+        self.users: WeakValueDictionary[str, asyncio.Future[AwaitedUsers]] = WeakValueDictionary()
 
 
 # A triggerer has one loop.
@@ -58,13 +62,16 @@ class Learning360CompletionTrigger(BaseTrigger):
 
     :param learning360_conn_id: The connection to use.
     :param subject: Subject of the condition, a key of :data:`~airflow_provider_360learning.completion.CONDITIONS`.
-    :param arguments: Arguments of the condition, as JSON can express them.
+    :param arguments: Arguments of the condition, as JSON can express them. ``users_from`` and ``include_invited`` stand
+        for its users if these are more than a trigger can carry.
     :param poke_interval: Minimum number of seconds between two polls, whatever the response.
     :param first_poke: Time of the first poll, in seconds since 1970.
     :param deadline: Time at which the wait times out, in seconds since 1970; absolute, so that a restart of the
         triggerer does not extend it.
     :param failures: Number of consecutive failures before the first poll.
     :param progress: Progress that the sensor has logged, so that only changes are logged.
+    :param pending_invitations: Number of people who are not waited for because they have not accepted their invitation:
+        a key of the result, unless it is ``None``.
     """
 
     #: Runs everything that blocks; replaced in tests.
@@ -81,6 +88,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         deadline: float,
         failures: int = 0,
         progress: str = "",
+        pending_invitations: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.learning360_conn_id = learning360_conn_id
@@ -91,6 +99,8 @@ class Learning360CompletionTrigger(BaseTrigger):
         self.deadline = deadline
         self.failures = failures
         self.progress = progress
+        self.pending_invitations = pending_invitations
+        self._users: asyncio.Future[AwaitedUsers] | None = None
 
     @staticmethod
     def now() -> float:
@@ -110,6 +120,7 @@ class Learning360CompletionTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "failures": self.failures,
                 "progress": self.progress,
+                "pending_invitations": self.pending_invitations,
             },
         )
 
@@ -129,9 +140,31 @@ class Learning360CompletionTrigger(BaseTrigger):
             message = f"The wait failed ({type(error).__name__}); see the triggerer's log"
             return {"status": "transient_error", "message": message, "result": {}}
 
+    async def _make_condition(self) -> CompletionCondition:
+        arguments = dict(self.arguments)
+        if USERS_FROM in arguments:
+            arguments["users"] = await self._load_users(arguments.pop(USERS_FROM), arguments.pop("include_invited"))
+        return make_condition(self.subject, arguments)
+
+    async def _load_users(self, users_from: object, include_invited: object) -> AwaitedUsers:
+        """Read the users of bulk tasks in a thread, once for all triggers that wait for them at the same time."""
+        loop = asyncio.get_running_loop()
+        loaded = _shared[loop].users
+        key = json.dumps([users_from, include_invited], sort_keys=True)
+        # Kept by each trigger that uses the users, so that the memory is freed with the last one.
+        self._users = loaded.get(key)
+        if self._users is None:
+            self._users = loop.run_in_executor(self.executor, read_awaited_users, users_from, include_invited)
+            loaded[key] = self._users
+        try:
+            return await asyncio.shield(self._users)
+        except Exception:
+            loaded.pop(key, None)  # a later trigger tries again
+            raise
+
     async def _make_poll(self) -> Callable[[], Awaitable[CompletionStatus]]:
         """Return a function that polls, or waits for a poll of another trigger, until the deadline at most."""
-        condition = make_condition(self.subject, self.arguments)
+        condition = await self._make_condition()
         shared = _shared[asyncio.get_running_loop()]
         api = await shared.apis.get(
             self.learning360_conn_id,
@@ -171,14 +204,19 @@ class Learning360CompletionTrigger(BaseTrigger):
                 next_poke = self.now() + self.poke_interval
             failures = 0
             if status.is_complete:  # logged by the sensor
-                return {"status": "success", "message": status.progress, "result": dict(status.result)}
+                return {"status": "success", "message": status.progress, "result": self._result(status)}
             if status.progress != last.progress:
                 self.log.info("%s", status.progress)
             last = status
             if status.failure:
-                return {"status": "failed", "message": status.failure, "result": dict(status.result)}
+                return {"status": "failed", "message": status.failure, "result": self._result(status)}
         await self._sleep_until(self.deadline)
-        return {"status": "timeout", "message": timeout_message(last.progress), "result": dict(last.result)}
+        return {"status": "timeout", "message": timeout_message(last.progress), "result": self._result(last)}
+
+    def _result(self, status: CompletionStatus) -> dict[str, object]:
+        if self.pending_invitations is None:
+            return dict(status.result)
+        return {**status.result, "pending_invitations": self.pending_invitations}
 
     def _log_failure(self, failures: int, error: Learning360Error) -> None:
         self.log.warning(

@@ -1,4 +1,4 @@
-"""The bulk example in real Airflow: valid rows become users, the invalid one is rejected."""
+"""The bulk example in real Airflow: valid rows become users and join a group, the invalid one is rejected."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from airflow_provider_360learning.sandbox.demo_company import SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from demo.run import GRACE, NEW_ACCOUNTS, ROOT
@@ -14,7 +15,7 @@ from demo.run import GRACE, NEW_ACCOUNTS, ROOT
 pytestmark = pytest.mark.slow
 
 
-def test_bulk_example_creates_users_and_passes_them_to_the_next_task(migrated_db, tmp_path):
+def test_bulk_example_creates_users_and_adds_those_with_an_account_to_a_group(migrated_db, tmp_path):
     shutil.copy(migrated_db, tmp_path / "airflow.db")
     with Sandbox() as sandbox:
         env = {
@@ -26,11 +27,13 @@ def test_bulk_example_creates_users_and_passes_them_to_the_next_task(migrated_db
             (run,) = stack.query("SELECT run_id, state FROM dag_run WHERE dag_id = 'bulk_create_users'")
             assert run["state"] == "success"
             result = stack.xcom("bulk_create_users", run["run_id"], "create_users")
-            users = stack.xcom("bulk_create_users", run["run_id"], "users_with_account")
+            joined = stack.xcom("bulk_create_users", run["run_id"], "join_group")
         state = sandbox.control.state()
     assert result["outcomes"] == {"already_exists": 1, "already_invited": 1, "created": 9, "invalid": 1}
-    assert set(users) == NEW_ACCOUNTS | {GRACE}
-    assert {user["mail"] for user in state["users"]} >= set(users)
+    assert joined["outcomes"] == {"added": 10}
+    assert joined["pending_invitations"] == 1
+    members = {member["mail"] for member in state["memberships"] if member["group"] == SALES_GROUP_ID}
+    assert members >= NEW_ACCOUNTS | {GRACE}
     with open(result["rejected_path"].removeprefix("file://"), encoding="utf-8") as file:
         assert [line.split(",")[0] for line in file][1:] == ["katherine.johnson.acme.test"]
     with open(result["results_path"].removeprefix("file://"), encoding="utf-8") as file:

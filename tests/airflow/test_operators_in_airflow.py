@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import signal
 import textwrap
@@ -223,6 +224,67 @@ def test_results_are_used_per_key(sandbox, run):
     )
     assert ended.results["collect"] == {"name": "Plain", "names": ["One", "Two"], "results": ["One", "Two"]}
     assert [ended.results[f"deleted {index}"]["outcome"] for index in (0, 1)] == ["deleted"] * 2
+
+
+def test_the_result_of_a_bulk_task_is_the_input_of_the_next(sandbox, run, tmp_path):
+    """Of a plain and of a mapped one, and of both in a list; invited people are left out."""
+    session = Learning360Hook().api.create_path_session(
+        path_id=ONBOARDING_PATH_ID, name="users_from", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+    )
+    # The failure makes the first sensor wait in a trigger.
+    sandbox.control.add_fault(POKE, kind="status", status=503, path_contains=session["session_id"])
+    ended = run(
+        "users_from",
+        """
+        from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+        from airflow_provider_360learning.operators.paths import Learning360EnrollUsersOperator
+
+        def people(*names):
+            return [{"mail": f"{name}@users-from.test", "mode": "create_active"} for name in names]
+
+        invited = [{"mail": "di@users-from.test"}]
+        session = {"session_id": "SESSION"}
+        accounts = Learning360BulkOperator(
+            task_id="accounts", action="create_user", rows=people("ana", "bo") + invited, results_path="FOLDER/accounts"
+        )
+        mapped = Learning360BulkOperator.partial(
+            task_id="mapped", action="create_user", results_path="FOLDER/mapped"
+        ).expand(rows=[people("cy"), people("ed", "fay")])
+        pending = Learning360BulkOperator(
+            task_id="pending", action="create_user", rows=invited, results_path="FOLDER/pending"
+        )
+        everyone = [accounts.output, mapped.output]
+        Learning360BulkOperator(
+            task_id="members",
+            action="add_user_to_group",
+            users_from=mapped.output,
+            defaults={"group_id": "SALES"},
+            results_path="FOLDER/members",
+        )
+        enrolled = Learning360EnrollUsersOperator(task_id="enroll", users_from=everyone, **session)
+        waited = {"poke_interval": 0.1, "timeout": 60, **session}
+        completed = [
+            Learning360PathSessionCompletionSensor(task_id="deferred", users_from=everyone, deferrable=True, **waited),
+            Learning360PathSessionCompletionSensor(task_id="rendered", deferrable=False, **waited,
+                users_from="{{ ti.xcom_pull('accounts') | tojson }}"),
+        ]
+        enrolled >> completed[0] >> completed[1]
+        accounts >> pending
+        Learning360EnrollUsersOperator(task_id="nobody", users_from=pending.output, **session)
+        Learning360EnrollUsersOperator(task_id="wrong", users_from=enrolled.output, retries=2, **session)
+        """.replace("SESSION", session["session_id"])
+        .replace("FOLDER", str(tmp_path))
+        .replace("SALES", SALES_GROUP_ID),
+    )
+    states = {name: task["state"] for name, task in ended.tasks.items()}
+    assert (states.pop("nobody"), states.pop("wrong")) == ("skipped", "failed")
+    assert set(states.values()) == {"success"}
+    assert ended.tasks["wrong"]["try_number"] == 1
+    assert "users-from.test" not in json.dumps([ended.results["accounts"], ended.results["mapped 0"]])
+    assert ended.results["members"]["outcomes"] == {"added": 3}
+    assert (ended.results["enroll"]["users"], ended.results["enroll"]["pending_invitations"]) == (5, 1)
+    assert (ended.results["deferred"]["done"], ended.results["deferred"]["pending_invitations"]) == (5, 1)
+    assert ended.results["rendered"]["done"] == 2
 
 
 def test_airflow_retries_transient_errors_only(sandbox, run):

@@ -15,7 +15,9 @@ from airflow_provider_360learning.get_provider_info import get_provider_info
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.operators.exports import Learning360ExportOperator, Learning360ListingExportOperator
+from airflow_provider_360learning.operators.paths import Learning360EnrollmentOperator
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 
 LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")
 ISSUED = {
@@ -36,7 +38,16 @@ ISSUED = {
 
 
 #: Bases of several operators, which DAGs do not use.
-SHARED = (Learning360RowsOperator, Learning360ExportOperator, Learning360ListingExportOperator)
+SHARED = (
+    Learning360RowsOperator,
+    Learning360ExportOperator,
+    Learning360ListingExportOperator,
+    Learning360EnrollmentOperator,
+)
+#: Bases of operators that run no single action.
+OF_MANY_ROWS = (Learning360RowsOperator, Learning360ExportOperator)
+#: Arguments that operators and sensors have in addition to those of their action or condition.
+USERS_FROM = {"users_from": None, "include_invited": False}
 
 
 def classes_of(kind):
@@ -54,7 +65,7 @@ def classes_of(kind):
 
 OPERATORS = classes_of(Learning360BaseOperator)
 SENSORS = classes_of(Learning360BaseSensor)
-ONE_ACTION = [one for one in OPERATORS if not issubclass(one, SHARED)]
+ONE_ACTION = [one for one in OPERATORS if not issubclass(one, OF_MANY_ROWS)]
 
 
 def lineage(kind):
@@ -80,7 +91,10 @@ def required_values(kind):
     """Return values for the required arguments of a class."""
     values = {name: "/x" for name, default in own_arguments(kind).items() if default is inspect.Parameter.empty}
     values |= {names[0]: "/x" for names in kind.required_pairs}
-    return values, {"rows": "/x"} if issubclass(kind, Learning360RowsOperator) else {}
+    if issubclass(kind, Learning360RowsOperator):
+        return values, {"rows": "/x"}
+    more = {"user": "/x"} if kind is Learning360CourseCompletionSensor else {}
+    return values, {"users": "/x"} if issubclass(kind, Learning360EnrollmentOperator) else more
 
 
 def test_provider_info_names_all_operators_and_sensors():
@@ -97,6 +111,8 @@ def test_operator_has_the_arguments_of_its_action(operator):
     expected = {
         name: inspect.Parameter.empty if field.is_required() else field.default for name, field in fields.items()
     }
+    if issubclass(operator, Learning360EnrollmentOperator):
+        expected = {**expected, "users": None, **USERS_FROM}  # users_from takes the place of users
     assert own_arguments(operator) == expected
 
 

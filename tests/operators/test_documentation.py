@@ -61,10 +61,10 @@ def test_the_documentation_is_linked_once_it_has_a_home():
     [(Learning360CreateUserOperator, {"mail": ["a@acme.test"]}), (Learning360CourseCompletionSensor, {"user": ["a"]})],
 )
 def test_the_scheduler_stores_the_documentation_of_plain_and_mapped_tasks(kind, mapped):
-    required, _ = required_values(kind)
+    required, more = required_values(kind)
     same = {name: value for name, value in required.items() if name not in mapped}
     with make_dag() as dag:
-        kind(task_id="plain", **required)
+        kind(task_id="plain", **required, **more)
         kind.partial(task_id="mapped", **same).expand(**mapped)
     assert [stored_task(dag, name).doc_md for name in ("plain", "mapped")] == [documentation_of(kind)] * 2
 

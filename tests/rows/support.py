@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -157,3 +158,18 @@ def put_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def path_of(place: str, *parts: str) -> ObjectStoragePath:
     """Return the path of a file in a place."""
     return storage_path("/".join([place, *parts]))
+
+
+def put_results(
+    folder: Any, outcomes: Iterable[tuple[str, str]], *, action: str = "create_user", run: str = "0f1e2d3c"
+) -> dict[str, Any]:
+    """Write the results of a bulk task with these keys and outcomes, anywhere, and return its result."""
+    lines, counts = [], Counter[str]()
+    for number, (key, outcome) in enumerate(outcomes, 1):
+        line = {"row": number, "key": key, "outcome": outcome, "id": None, "error_code": None, "message": None}
+        lines.append({**line, "retryable": False, "line": None})
+        counts[outcome] += 1
+    path = put_json_lines(storage_path(folder) / "results.jsonl", lines)
+    summary = {"rows": len(lines), "outcomes": counts, "results_path": path, "rejected_path": None, "run": run}
+    put(storage_path(folder) / "manifest.json", json.dumps({"version": 1, "action": action, **summary}))
+    return summary

@@ -72,6 +72,7 @@ def test_reads_every_source_and_writes_results_to_every_store(sandbox, source, r
         "results_path": str(path_of(results, "results.jsonl")),
         "rejected_path": rejected,
         "retryable": 0,
+        "run": manifest_in(results)["run"],
     }
     assert [(result["row"], result["key"], result["outcome"]) for result in results_in(results)] == [
         (1, LINUS_MAIL, "already_invited"),
@@ -190,6 +191,7 @@ def test_accepts_a_source_without_rows_if_allowed(sandbox, results, tmp_path, ki
         "rejected_path": None,
         "retryable": 0,
         "first_rejected": [],
+        "run": manifest_in(results)["run"],
     }
     assert results_in(results) == []
     assert manifest_in(results)["rows"] == 0

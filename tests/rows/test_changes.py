@@ -318,3 +318,27 @@ def test_rows_of_a_killed_attempt_are_sent_once_more(sandbox, apply, tmp_path):
         "unchanged",
     }
     assert apply("create_user", *people(100)) == ["unchanged"] * 100
+
+
+def test_sends_the_row_of_an_invited_person_until_the_invitation_is_accepted(sandbox, results):
+    rows = [{"mail": "ana@acme.test"}, *people(1)]
+    arguments = {"results_path": results, "skip_unchanged": True}
+    seen = []
+    for accepts in (False, False, True, False):
+        if accepts:
+            sandbox.control.accept_invitation("ana@acme.test")
+        bulk("create_user", rows, **arguments)
+        seen.append(outcomes_in(results))
+    assert seen == [
+        ["invited", "created"],
+        ["already_invited", "unchanged"],
+        ["already_exists", "unchanged"],
+        ["unchanged", "unchanged"],
+    ]
+
+
+def test_does_not_send_the_row_of_an_invited_person_again_if_it_would_be_refused(sandbox, results):
+    arguments = {"results_path": results, "skip_unchanged": True, "defaults": {"if_exists": "fail"}}
+    for outcome in ("invited", "unchanged"):
+        bulk("create_user", [{"mail": "ana@acme.test"}], **arguments)
+        assert outcomes_in(results) == [outcome]

@@ -16,7 +16,7 @@ except ImportError:  # Airflow 2
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from tests.conftest import AIRFLOW_VERSION
-from tests.rows.support import files_in, outcomes_in
+from tests.rows.support import files_in, manifest_in, outcomes_in
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED
 
 pytestmark = pytest.mark.slow
@@ -148,6 +148,7 @@ def test_reads_rows_from_the_results_of_other_tasks(finished, task_id):
         "rejected_path": None,
         "retryable": 0,
         "first_rejected": [],
+        "run": manifest_in(finished.folder / task_id)["run"],
     }
 
 

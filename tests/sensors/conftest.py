@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.server import Sandbox
+from tests.files.object_store import object_store  # noqa: F401 - a fixture
 from tests.sensors.virtual_time import clock
 from tests.unlimited_sandbox import make_session, sandbox, with_tokens  # noqa: F401 - fixtures
 

@@ -256,12 +256,15 @@ def test_equal_conditions_have_equal_arguments():
 def test_the_arguments_of_a_sensor_are_the_fields_of_its_condition(sensor, result):
     """With the same defaults; and the sensor's docstring names every key of the result."""
     fields = CONDITIONS[sensor.subject].model_fields
-    assert list(sensor.template_fields) == ["learning360_conn_id", *fields]
+    assert list(sensor.template_fields) == ["learning360_conn_id", *fields, "users_from", "include_invited"]
     names = CONDITIONS[sensor.subject].names
     assert set(sensor.required_pairs) == {(one.id_field, name) for name, one in names.items() if one.is_required}
     parameters = inspect.signature(sensor.__init__).parameters
     for name, field in fields.items():
         default = parameters[name].default
+        if name == "user":  # users_from can take its place
+            assert default is None
+            continue
         assert (field.is_required() and default is inspect.Parameter.empty) or default == field.default
     for key in result.__annotations__:
         assert f"``{key}``" in sensor.__doc__

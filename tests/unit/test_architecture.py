@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "hooks": {"connections", "api", "config", "exceptions", "supervision"},
     "rows": {"files", "ordered_executor", "supervision", "hooks", "connections", "api", "config", "exceptions"},
     "exports": {"files", "ordered_executor", "hooks", "connections", "api", "config", "exceptions"},
-    "completion": {"hooks", "connections", "api", "config", "exceptions"},
+    # The users that a wait is for are read from the results of bulk tasks.
+    "completion": {"rows", "files", "hooks", "connections", "api", "config", "exceptions"},
     "triggers": {"completion", "hooks", "connections", "api", "config", "exceptions"},
     "task_mixins": {"config", "exceptions", "supervision"},
     "readable_tasks": {"get_provider_info", "api"},

@@ -19,7 +19,7 @@ from airflow_provider_360learning import config, exceptions
 from airflow_provider_360learning.api import results
 from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.cli.definition import COMMANDS
-from airflow_provider_360learning.completion.course import CourseCompletionResult
+from airflow_provider_360learning.completion.course import CourseCompletionOfUsersResult, CourseCompletionResult
 from airflow_provider_360learning.completion.event import CompletionEvent
 from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
@@ -148,7 +148,7 @@ def _result_keys_and_outcomes():
 
 
 EXPORT_RESULTS = (ExportResult, CourseStatisticsResult, PathSessionStatisticsResult)
-SENSOR_RESULTS = (PathSessionCompletionResult, CourseCompletionResult)
+SENSOR_RESULTS = (PathSessionCompletionResult, CourseCompletionResult, CourseCompletionOfUsersResult)
 RESULT_KEYS, OUTCOMES = _result_keys_and_outcomes()
 
 
