@@ -268,6 +268,7 @@ class OAuth2Token(Auth):
         rejected = request.headers.get("Authorization")
         with self._lock:
             if self._token and rejected == f"Bearer {self._token.value}":
+                log.info("The access token is not accepted any more; fetching a new one")
                 self._token = None
         return True
 

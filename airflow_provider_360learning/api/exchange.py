@@ -211,15 +211,13 @@ class Exchange:
 
     def log_retry(self, state: tenacity.RetryCallState) -> None:
         """
-        Log each retry.
+        Count each retry, and log those after a failure; new credentials are logged once, not by each thread.
 
         :param state: The state of the attempts.
         """
         error = retry.error_of(state)
         self._rate_limiter.usage.retries += 1
-        if error is self._renewed_for:
-            log.info("The access token or API key is not accepted any more; retrying with a new one")
-        else:
+        if error is not self._renewed_for:
             log.warning("Request failed: %s; retrying", error)
 
     # Decoding the response

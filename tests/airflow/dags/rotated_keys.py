@@ -18,12 +18,13 @@ with DAG(
     default_args={"learning360_conn_id": "rotated"},
 ):
     # The waits start first, also where one task runs at a time.
-    for task_id, deferrable in (("wait_deferred", True), ("wait_rescheduled", False)):
+    # Airflow may fail a task that is due again before its executor has reported the last poke.
+    for task_id, deferrable, poke_interval in (("wait_deferred", True, 1), ("wait_rescheduled", False, 8)):
         Learning360PathSessionCompletionSensor(
             task_id=task_id,
             session_id="{{ dag_run.conf['session_id'] }}",
             deferrable=deferrable,
-            poke_interval=1,
+            poke_interval=poke_interval,
             timeout=300,
             priority_weight=10,
         )
