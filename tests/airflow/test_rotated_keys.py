@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 TASKS = {"bulk", "export", "wait_deferred", "wait_rescheduled"}
 #: Slow enough that a rotation in the middle is possible.
-LIMITS = {**UNLIMITED, "createOrInviteUser": 60}
+LIMITS = {**UNLIMITED, "createOrInviteUser": 100}
 POLL = "getUsersPathSessionStats"
 CHANGED = "The API key of the connection has changed; continuing with the new one"
 

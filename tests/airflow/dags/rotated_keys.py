@@ -19,7 +19,7 @@ with DAG(
 ):
     # The waits start first, also where one task runs at a time.
     # Airflow may fail a task that is due again before its executor has reported the last poke.
-    for task_id, deferrable, poke_interval in (("wait_deferred", True, 1), ("wait_rescheduled", False, 8)):
+    for task_id, deferrable, poke_interval in (("wait_deferred", True, 1), ("wait_rescheduled", False, 5)):
         Learning360PathSessionCompletionSensor(
             task_id=task_id,
             session_id="{{ dag_run.conf['session_id'] }}",
