@@ -44,7 +44,7 @@ class RowChecker:
             whole.update(self._digests[-1])
             self.total += len(checked)
             for row in checked:
-                if not row.errors:
+                if row.new_groups and not row.errors:
                     self.new_groups.update(dict.fromkeys(row.new_groups))
                 yield row
         self.fingerprint = whole.hexdigest()

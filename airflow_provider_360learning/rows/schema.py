@@ -255,14 +255,12 @@ class RowSchema:
         errors: tuple[RowError, ...],
         new_groups: tuple[NewGroup, ...] = (),
     ) -> CheckedRow:
-        key: list[str] = []
-        identity: list[str] = []
-        for name in self._write.key:
-            if value := getattr(resolved, name):
-                identity.append(_text_without_case(value) if name in self._fields_without_case else _text(value))
-        for name in self._key_columns:
-            if value := getattr(written, name):
-                key.append(_text(value))
+        key = [_text(value) for name in self._key_columns if (value := getattr(written, name))]
+        identity = [
+            _text_without_case(value) if name in self._fields_without_case else _text(value)
+            for name in self._write.key
+            if (value := getattr(resolved, name))
+        ]
         subject = "\n".join(identity[: self._write.subject_fields])
         return CheckedRow(
             row,

@@ -67,6 +67,8 @@ class ActionArguments(BaseModel):
     only_for_names: ClassVar[frozenset[str]] = frozenset()
     #: Names of the fields whose values name the same if they differ in case only.
     fields_without_case: ClassVar[frozenset[str]] = frozenset()
+    _name_fields: ClassVar[frozenset[str]] = frozenset()
+    _names_are_optional: ClassVar[bool] = True
     _defaults: ClassVar[Mapping[str, object]] = {}
 
     @classmethod
@@ -82,6 +84,8 @@ class ActionArguments(BaseModel):
         }
         pairs = [(name, marker.id_field) for name, marker in cls.names.items()]
         cls.alternatives = dict(pairs) | {id_field: name for name, id_field in pairs}
+        cls._name_fields = frozenset(cls.names)
+        cls._names_are_optional = not any(marker.is_required for marker in cls.names.values())
         cls._defaults = {name: field.default for name, field in fields.items()}
 
     def conflicts(self) -> Iterator[Problem]:
@@ -90,11 +94,13 @@ class ActionArguments(BaseModel):
 
     def given(self) -> dict[str, object]:
         """Return the values that differ from the defaults, in the order of the fields."""
-        defaults = self._defaults
-        return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
+        defaults, fields = self._defaults, self.model_fields_set
+        return {name: value for name, value in self.__dict__.items() if name in fields and value != defaults[name]}
 
     def given_names(self) -> list[str]:
         """Return the fields of names that are given."""
+        if self._name_fields.isdisjoint(self.model_fields_set):  # most rows of a file
+            return []
         return [name for name in self.names if self._is_given(name)]
 
     def with_ids(self, ids: Mapping[str, object]) -> Self:
@@ -140,6 +146,8 @@ class ActionArguments(BaseModel):
         return self
 
     def _conflicts_of_names(self) -> Iterator[Problem]:
+        if self._names_are_optional and self._name_fields.isdisjoint(self.model_fields_set):
+            return
         for name, marker in self.names.items():
             id_field = marker.id_field
             if self._is_given(name) and self._is_given(id_field):

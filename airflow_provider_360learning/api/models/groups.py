@@ -131,6 +131,8 @@ class RemoveUserFromGroup(ActionArguments):
 
 def conflicts_of_creation(arguments: ActionArguments) -> Iterator[Problem]:
     """Return conflicts of the fields :data:`GROUP_CREATION`."""
+    if GROUP_CREATION.isdisjoint(arguments.model_fields_set):
+        return
     given = {name for name in GROUP_CREATION if getattr(arguments, name)}
     if given == {"create_groups"}:
         yield Problem(

@@ -99,8 +99,8 @@ class CreateUser(ActionArguments):
     def conflicts(self) -> Iterator[Problem]:
         """Return conflicts of the groups with each other, and of the password with the mode."""
         yield from conflicts_of_creation(self)
-        # Names are compared once they are ids.
-        if not self.given_names() and self.primary_group_id not in (None, self.group_id, *self.other_group_ids):
+        is_another = self.primary_group_id not in (None, self.group_id, *self.other_group_ids)
+        if is_another and not self.given_names():  # names are compared once they are ids
             yield Problem(
                 "primary_group_id",
                 f"primary_group_id is {self.primary_group_id!r}, but must be one of group_id and other_group_ids",
