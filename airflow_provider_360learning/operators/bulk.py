@@ -265,12 +265,11 @@ class Learning360BulkOperator(Learning360RowsOperator):
 
     def _job(self) -> Job:
         from airflow_provider_360learning.api.models.base import parse_argument
-        from airflow_provider_360learning.api.models.parsers import parse_object
+        from airflow_provider_360learning.api.models.parsers import parse_boolean, parse_object
         from airflow_provider_360learning.rows.config import ApplyAction
 
+        creates = parse_argument("create_groups", parse_boolean, self.create_groups)
         creation = {name: getattr(self, name) for name in ("create_groups", "parent_group_id", "parent_group")}
         return ApplyAction(
-            self.action,
-            parse_argument("defaults", parse_object, self.defaults),
-            {name: value for name, value in creation.items() if value},
+            self.action, parse_argument("defaults", parse_object, self.defaults), creation if creates else None
         )

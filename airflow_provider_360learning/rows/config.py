@@ -23,12 +23,12 @@ class ApplyAction:
 
     :param action: Name of the action.
     :param defaults: Arguments for rows that do not have them.
-    :param creation: Arguments for the creation of missing groups, for all rows.
+    :param creation: Arguments of :class:`~.groups.GroupCreation`, if missing groups are created.
     """
 
     action: str
     defaults: Mapping[str, Any]
-    creation: Mapping[str, Any] = field(default_factory=dict)
+    creation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

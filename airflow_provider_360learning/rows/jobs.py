@@ -28,7 +28,7 @@ def make_writer(config: RowsConfig, api: LearningApi, names: RowNames) -> RowWri
     """
     job = config.job
     if isinstance(job, ApplyAction):
-        return per_row_writer(api, job, names.resolve)
+        return per_row_writer(api, job, names)
     library = _library_of(job, names)
     if isinstance(job, ImportStatistics):
         return _statistics_writer(api, job, library, resend_unconfirmed=config.resend_unconfirmed)

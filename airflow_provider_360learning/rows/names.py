@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Any, TypeVar, get_args
 
 from airflow_provider_360learning.api.interface import LearningApi
@@ -23,6 +24,8 @@ M = TypeVar("M", bound=ActionArguments)
 
 #: File with the ids of the names of a run, beside its results.
 FILE = "names.json"
+#: Maximum number of groups that a dry run logs.
+MAX_LOGGED = 20
 #: Version of the file.
 VERSION = 1
 _ADVICE = "Restore the file, or remove it: then the names are looked up again. Nothing was sent."
@@ -72,13 +75,18 @@ class RowNames:
         self, checkpoint: Checkpoint, new_groups: Collection[NewGroup], renew_claims: Callable[[], None]
     ) -> Checkpoint:
         """
-        Create missing groups and store the ids of all names, before the first row is sent.
+        Create missing groups and store the ids of all names, before the first row is sent; a dry run only logs them.
 
         :param checkpoint: The checkpoint of this attempt, which holds the lease.
         :param new_groups: The groups to create; one that exists by now is not created again.
         :param renew_claims: Renews the claims to the folders.
         :return: The last checkpoint.
         """
+        if self._config.dry_run:
+            if new_groups:
+                shown = ", ".join(repr(group.name) for group in islice(new_groups, MAX_LOGGED))
+                log.info("groups=%s would be created: %s", len(new_groups), shown)
+            return checkpoint
         try:
             for group in new_groups:
                 renew_claims()

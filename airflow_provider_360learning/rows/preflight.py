@@ -14,6 +14,8 @@ from airflow_provider_360learning.rows.sources import Row, Source
 
 #: Rows per digest that the second pass is compared with.
 ROWS_PER_DIGEST = 1000
+#: Maximum number of groups that a run creates because rows name them: more are rather a column of other values.
+MAX_NEW_GROUPS = 1000
 
 
 class RowChecker:
@@ -45,9 +47,18 @@ class RowChecker:
             self.total += len(checked)
             for row in checked:
                 if row.new_groups and not row.errors:
-                    self.new_groups.update(dict.fromkeys(row.new_groups))
+                    self._add_new_groups(row)
                 yield row
         self.fingerprint = whole.hexdigest()
+
+    def _add_new_groups(self, row: CheckedRow) -> None:
+        self.new_groups.update(dict.fromkeys(row.new_groups))
+        if len(self.new_groups) > MAX_NEW_GROUPS:
+            raise InvalidRequestError(
+                f"{self._source.name} names more than {MAX_NEW_GROUPS} groups that do not exist: is the column of the "
+                "group the right one? Nothing was sent. To create so many, use the action create_group.",
+                argument="create_groups",
+            )
 
     def second_pass(self) -> Iterator[CheckedRow]:
         """

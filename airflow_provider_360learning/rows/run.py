@@ -88,8 +88,7 @@ def _run(
         if checkpoint.finished:
             results.remove_parts()
             return replay_summary(config.results_path, checkpoint)
-        if not config.dry_run:
-            checkpoint = names.prepare(checkpoint, rows.new_groups, claims.renew)
+        checkpoint = names.prepare(checkpoint, rows.new_groups, claims.renew)
 
         pace = api.client.rate_limiter.pace(api.client.spec.endpoints[writer.operation])
         log_expectation(writer, api.client, rows.total - checkpoint.done_up_to, pace)

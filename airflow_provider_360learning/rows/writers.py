@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from airflow_provider_360learning.api.actions import BoundAction, WriteSpec
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.models.base import validate
+from airflow_provider_360learning.api.models.groups import GroupCreation
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     AuthenticationError,
@@ -19,6 +21,7 @@ from airflow_provider_360learning.exceptions import (
     UnreadableConnectionError,
 )
 from airflow_provider_360learning.rows.config import ApplyAction
+from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.results import FAILED, REFUSED, UNKNOWN, Result
 from airflow_provider_360learning.rows.schema import CheckedRow, Resolve, RowSchema
 
@@ -194,13 +197,13 @@ class BatchedWriter:
         return Result(row.row.number, row.key, REFUSED, error_code=problem, message=message)
 
 
-def per_row_writer(api: LearningApi, job: ApplyAction, resolve: Resolve) -> PerRowWriter:
+def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames) -> PerRowWriter:
     """
     Return a writer for an action.
 
     :param api: The actions.
     :param job: A write action and its defaults.
-    :param resolve: Finds the names in a row.
+    :param names: Resolves names.
     :raises InvalidRequestError: if the action does not exist, or cannot create groups; the message lists those that do.
     """
     known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
@@ -209,13 +212,16 @@ def per_row_writer(api: LearningApi, job: ApplyAction, resolve: Resolve) -> PerR
             f"action is {job.action!r}, but must be one of {', '.join(known)}. Nothing was sent.", argument="action"
         )
     action = known[job.action]
-    if not job.creation.keys() <= action.model.model_fields.keys():
+    if job.creation is None:
+        return PerRowWriter(action, job.defaults, names.resolve)
+    if "create_groups" not in action.model.model_fields:
         creators = [name for name, one in known.items() if "create_groups" in one.model.model_fields]
         raise InvalidRequestError(
             f"create_groups is not available for {job.action}, only for {', '.join(creators)}. Nothing was sent.",
             argument="create_groups",
         )
-    return PerRowWriter(action, {**job.defaults, **job.creation}, resolve)
+    creation = names.resolved(validate(GroupCreation, job.action, job.creation))
+    return PerRowWriter(action, {**job.defaults, **creation.given()}, names.resolve)
 
 
 def unknown(row: CheckedRow, reason: str) -> Result:

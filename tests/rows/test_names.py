@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_provider_360learning.operators.imports import (
     Learning360ImportStatisticsOperator,
 )
 from airflow_provider_360learning.rows.names import FILE
+from airflow_provider_360learning.rows.preflight import MAX_NEW_GROUPS
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
@@ -193,11 +195,13 @@ def test_names_that_differ_in_case_are_two_groups(sandbox, tmp_path):
     assert groups_of(sandbox, GRACE_MAIL) == ["Acme", "Lab", "lab"]
 
 
-def test_a_dry_run_creates_no_group(sandbox, tmp_path):
+def test_a_dry_run_creates_no_group(sandbox, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     bulk(
         "create_user", [one | {"group": "Lab"} for one in people(2)], results_path=tmp_path, dry_run=True, **UNDER_ACME
     )
     assert outcomes_in(tmp_path / "dry_run") == ["would_send"] * 2
+    assert "groups=1 would be created: 'Lab'" in caplog.text
     assert writes(sandbox) == []
     assert names_of_groups(sandbox) == ["Acme", "Sales"]
 
@@ -231,6 +235,28 @@ def test_only_actions_that_add_users_to_groups_create_them(sandbox, tmp_path):
     ):
         bulk("delete_group", [{"group": "Sales"}], results_path=tmp_path, **UNDER_ACME)
     assert operations(sandbox) == []
+
+
+def test_a_template_may_switch_the_creation_off(sandbox, tmp_path):
+    rows = [{"user": GRACE_MAIL, "group": "Lab"}, {"user": GRACE_MAIL, "group": "Sales"}]
+    switched_off = UNDER_ACME | {"create_groups": "False"}
+    bulk("add_user_to_group", rows, results_path=tmp_path, on_invalid="skip", **switched_off)
+    assert outcomes_in(tmp_path) == ["invalid", "added"]
+
+
+def test_an_unknown_parent_is_one_error(sandbox, tmp_path):
+    rows = [one | {"group": "Sales"} for one in people(3)]
+    with pytest.raises(AirflowFailException, match="parent_group is 'Acne', but no group has this name"):
+        bulk("create_user", rows, results_path=tmp_path, on_invalid="skip", create_groups=True, parent_group="Acne")
+    assert operations(sandbox) == ["getGroups"]
+
+
+def test_refuses_to_create_thousands_of_groups(sandbox, tmp_path):
+    """A column of other values, such as email addresses, was taken for that of the groups."""
+    rows = [one | {"group": one["mail"]} for one in people(MAX_NEW_GROUPS + 1)]
+    with pytest.raises(AirflowFailException, match="the list names more than 1000 groups that do not exist"):
+        bulk("create_user", rows, results_path=tmp_path, **UNDER_ACME)
+    assert operations(sandbox) == ["getGroups"]
 
 
 @pytest.mark.parametrize("arguments", [{"create_groups": True}, {"parent_group": "Acme"}])

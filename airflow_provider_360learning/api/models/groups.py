@@ -129,6 +129,18 @@ class RemoveUserFromGroup(ActionArguments):
     )
 
 
+class GroupCreation(ActionArguments):
+    """Where the missing groups of all rows are created."""
+
+    create_groups: Boolean = CREATE_GROUPS
+    parent_group_id: Id | None = PARENT_GROUP_ID
+    parent_group: ParentGroupName = PARENT_GROUP
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return conflicts of the fields with each other."""
+        yield from conflicts_of_creation(self)
+
+
 def conflicts_of_creation(arguments: ActionArguments) -> Iterator[Problem]:
     """Return conflicts of the fields :data:`GROUP_CREATION`."""
     if GROUP_CREATION.isdisjoint(arguments.model_fields_set):
