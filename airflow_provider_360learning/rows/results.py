@@ -16,11 +16,12 @@ from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import concatenate, write_dicts
 from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
-from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema, shown_text
+from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
 from airflow_provider_360learning.rows.sources import REJECTED_REASON, REJECTED_ROW, Source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
 
@@ -174,7 +175,7 @@ def _shown_row(result: Result) -> RejectedRow:
 
 def _in_one_line(text: str | None) -> str:
     """Return a text in one line, and without the start of a template: a notifier that is called twice renders twice."""
-    return _TEMPLATE.sub("{ ", shown_text(text or "", MAX_MESSAGE))
+    return _TEMPLATE.sub("{ ", one_line(text or "", MAX_MESSAGE))
 
 
 class ResultStore:

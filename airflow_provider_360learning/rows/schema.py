@@ -297,21 +297,16 @@ class RowSchema:
             )
 
 
-def shown_text(value: object, max_length: int = MAX_SHOWN) -> str:
-    """
-    Return a value of the source as reports show it: in one line, since invisible characters are escaped.
-
-    :param value: The value.
-    :param max_length: Maximum number of characters.
-    """
+def shown_text(value: object) -> str:
+    """Return a value of the source as reports show it: characters that would not be visible are escaped."""
     try:
-        text = str(value)[:max_length]
+        text = str(value)[:MAX_SHOWN]
     except (ValueError, RecursionError):  # more than 4,300 digits, or hundreds of levels
         return shown(value)
     if text.isprintable():
         return text
     escaped = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-    return "".join(escaped)[:max_length]
+    return "".join(escaped)[:MAX_SHOWN]
 
 
 def ignore_case(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import RefusedError
 from airflow_provider_360learning.rows.checkpoints import Checkpoint
 from airflow_provider_360learning.rows.config import RowsConfig
@@ -119,7 +120,7 @@ def summarize(summary: RunSummary) -> str:
     :param summary: The summary of the run.
     """
     accepted, rejected = _split(summary["outcomes"])
-    total = f"{sum(accepted.values()):,} of {summary['rows']:,} rows accepted{_counts(accepted)}"
+    total = f"{sum(accepted.values()):,} of {counted(summary['rows'], 'row')} accepted{_counts(accepted)}"
     if rejected:
         total += f", {sum(rejected.values()):,} rejected{_counts(rejected)}"
     return f"{summary['action']}: {total}"
@@ -162,13 +163,13 @@ def _problem_in(summary: RunSummary, config: RowsConfig) -> str:
     if invalid > (allowed := config.allowed_invalid(rows)):
         problems.append(_too_many(invalid, rows, "invalid", allowed, "max_invalid, max_invalid_ratio"))
     if rows and not accepted and not problems:
-        problems.append(f"none of {rows:,} rows was accepted")
+        problems.append(f"none of {counted(rows, 'row')} was accepted")
     return ", and ".join(problems)
 
 
 def _too_many(count: int, rows: int, what: str, allowed: float, arguments: str) -> str:
     verb = "is" if count == 1 else "are"
-    return f"{count:,} of {rows:,} rows {verb} {what}, but only {int(allowed):,} may be ({arguments})"
+    return f"{count:,} of {counted(rows, 'row')} {verb} {what}, but only {int(allowed):,} may be ({arguments})"
 
 
 def _split(outcomes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:

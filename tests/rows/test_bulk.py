@@ -355,7 +355,7 @@ def test_a_failed_task_pushes_its_summary(sandbox, tmp_path):
     ti = SimpleNamespace(**who, xcom_push=lambda key, value: pushed.update({key: value}))
     context = {"ti": ti}
     rows = [{"user": "x@acme.test"}]
-    with pytest.raises(AirflowFailException, match="1 of 1 rows is refused, failed or unknown"):
+    with pytest.raises(AirflowFailException, match="1 of 1 row is refused, failed or unknown"):
         bulk("delete_user", rows, results_path=tmp_path, defaults={"if_missing": "fail"}, context=context)
     assert pushed == {"return_value": context["run_summary"]}
     assert pushed["return_value"]["outcomes"] == {"refused": 1}

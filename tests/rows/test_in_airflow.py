@@ -161,11 +161,11 @@ def test_a_failed_task_is_not_retried_and_returns_its_summary(finished):
     ("task_id", "start"),
     [
         ("from_a_task", "create_user: 3 of 3 rows accepted (3 created)"),
-        ("failing", "Failed: 1 of 1 rows is refused, failed or unknown, but only 0 may be"),
+        ("failing", "Failed: 1 of 1 row is refused, failed or unknown, but only 0 may be"),
         ("died", "create_group: 3 of 3 rows accepted (3 created)"),
         ("resumed", "create_group: 12 of 12 rows accepted ("),
         ("mapped0", "create_user: 1 of 2 rows accepted (1 invited), 1 rejected (1 invalid)"),
-        ("mapped1", "Failed: none of 1 rows was accepted"),
+        ("mapped1", "Failed: none of 1 row was accepted"),
     ],
 )
 def test_notifiers_show_the_summary_whether_a_task_succeeds_or_fails(finished, task_id, start):

@@ -169,7 +169,7 @@ def test_clearing_a_finished_run_starts_over(sandbox, results):
 
 def test_clearing_a_failed_run_that_finished_starts_over(sandbox, tmp_path):
     for _ in range(2):
-        with pytest.raises(AirflowFailException, match="1 of 1 rows is refused"):
+        with pytest.raises(AirflowFailException, match="1 of 1 row is refused"):
             bulk("delete_user", [{"user": "x@acme.test"}], results_path=tmp_path, defaults={"if_missing": "fail"})
     assert len(writes(sandbox)) == 2
 
@@ -367,7 +367,7 @@ def test_retry_failed_only_resumes(sandbox, tmp_path):
 def test_retry_failed_only_confirms_rows_that_were_done(sandbox, tmp_path):
     arguments = {"results_path": tmp_path, "defaults": {"if_exists": "fail"}}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=503, when="after")
-    with pytest.raises(AirflowFailException, match="1 of 1 rows is refused"):
+    with pytest.raises(AirflowFailException, match="1 of 1 row is refused"):
         bulk("create_user", people(1), **arguments, impatient=True)
     assert outcomes_in(tmp_path) == ["failed"]
     assert bulk("create_user", people(1), **arguments, retry_failed_only=True)["outcomes"] == {"created": 1}

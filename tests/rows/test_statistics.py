@@ -371,6 +371,16 @@ def test_reports_rows_that_an_earlier_attempt_may_have_sent_as_unknown(sandbox, 
     assert len(attempts_in(sandbox)) == 90
 
 
+def test_imports_the_valid_rows_and_fails_if_more_are_invalid_than_allowed(sandbox, statistics):
+    rows = [*several(3), statistic(3, progress=140)]
+    said = r"1 of 4 rows is invalid, but only 0 may be .* row 4, .*: progress is 140"
+    with pytest.raises(AirflowFailException, match=said):
+        statistics(rows, on_invalid="skip", max_invalid=0)
+    assert len(attempts_in(sandbox)) == 3
+    with pytest.raises(AirflowFailException, match="none of 1 row was accepted"):
+        statistics(rows[3:], on_invalid="skip")
+
+
 def test_resends_rows_that_an_earlier_attempt_may_have_sent_if_asked(sandbox, statistics):
     rows = several(30)
     leave_unconfirmed(sandbox, statistics, rows)
