@@ -163,6 +163,12 @@ def created(outcome, user_id=USER):
             {"session_id": SESSION, "outcome": "enrolled", "groups": 2},
             f"Enrolled groups {GROUP} and {OTHER} in session {SESSION}",
         ),
+        # the users of bulk tasks, of whom the arguments have only the first
+        (
+            EnrollUsers(session_id=SESSION, users=[ANA]),
+            {"session_id": SESSION, "outcome": "enrolled", "users": 2000, "pending_invitations": 3},
+            f"Enrolled 2,000 users in session {SESSION}; 3 invitations not accepted yet",
+        ),
         # names instead of ids
         (
             CreateUser(mail=ANA, group="Acme/New hires", other_groups=["Engineering"]),
