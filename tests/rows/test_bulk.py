@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
 from tests.rows.support import (
+    ROOT,
     bulk,
     bulk_failing,
     faults_in,
@@ -320,6 +321,17 @@ def test_reports_the_first_rejected_rows_in_log_result_and_context(sandbox, tmp_
     ), "no row can be retried"
     said = f"{sentence}. results_path={done['results_path']} rejected_path={done['rejected_path']}"
     assert caplog.messages[-12:-1] == [*lines, said]
+
+
+def test_the_report_is_as_documented(sandbox, tmp_path):
+    rows = people(12)
+    rows[6]["mail"] = "katherine.johnson.acme.test"
+    context = {}
+    arguments = {"results_path": tmp_path, "on_invalid": "skip", "max_invalid": 0, "context": context}
+    with pytest.raises(AirflowFailException):
+        bulk("create_user", put_csv(tmp_path / "in.csv", rows), **arguments)
+    report = context["run_report"].replace(str(tmp_path), "/data/2026-10-01")
+    assert f"\n{report}\n" in (ROOT / "docs/notifications.md").read_text()
 
 
 def test_suggests_to_retry_failed_rows_only_if_there_are_any(sandbox, tmp_path):
