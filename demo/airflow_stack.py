@@ -236,8 +236,11 @@ class AirflowStack:
             *(dag_id, run_id, task_id, map_index, key),
         )
         value = json.loads(rows[0]["value"]) if rows else None
-        # Airflow 3 stores the JSON document as a JSON string.
-        return json.loads(value) if self.is_airflow_3 and isinstance(value, str) else value
+        if self.is_airflow_3 and isinstance(value, str):
+            # Airflow 3 stores the JSON document of anything but a string as a JSON string.
+            with contextlib.suppress(ValueError):
+                return json.loads(value)
+        return value
 
     def logs(self, dag_id: str, run_id: str | None = None, task_id: str | None = None) -> str:
         """

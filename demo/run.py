@@ -1,31 +1,44 @@
 """
-Run the onboarding DAG twice in real Airflow against one sandbox (``make demo``), and check the results.
+Show the provider in real Airflow against one sandbox, in three scenes, and check each of them (``make demo``).
 
-The exit status is 0 only if both runs ended exactly as expected, and the sandbox received what the runs report.
+1. Twelve new hires, one of them in an invalid row: the eleven valid rows are done, then the run fails and names line,
+   field and reason.
+2. The row is corrected: the run succeeds, only the new person is created, and everyone completes the path session.
+3. 100 updates in one task, at the rate limit.
+
+The exit status is 0 only if each scene ended like this and the sandbox's journal agrees.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import shutil
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_360learning.sandbox.server import Sandbox
-from demo.airflow_stack import AirflowStack
+from demo.airflow_stack import AirflowStack, StackError
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "dags_examples"
 HOME = ROOT / ".demo"
-DAG_ID = "onboarding_new_hires"
-#: Seconds. A run takes 30 to 70 s, and longer on a busy machine.
-RUN_TIMEOUT = 150.0
-#: Seconds between two lines about the progress of a run.
-PROGRESS_INTERVAL = 10.0
+NEW_HIRES, JOBS = HOME / "new_hires.csv", HOME / "jobs.csv"
+ONBOARDING, UPDATES = "onboarding_new_hires", "bulk_update_users"
+#: Maximum seconds of a scene, which takes about 30 s, and longer on a busy machine.
+SCENE_TIMEOUT = 180.0
+#: Seconds between two lines about the progress of a task.
+PROGRESS_INTERVAL = 4.0
 
-NEW_ACCOUNTS = {
+CREATED = {
     f"{name}@acme.test"
     for name in (
         "ada.lovelace",
@@ -39,171 +52,360 @@ NEW_ACCOUNTS = {
         "tu.youyou",
     )
 }
+#: She has an account already, and he an invitation.
 GRACE, LINUS = "grace.hopper@acme.test", "linus.pauling@acme.test"
+INVALID_MAIL, KATHERINE = "katherine.johnson.acme.test", "katherine.johnson@acme.test"
+#: Number of updates, and what the company may send per second (``company_writes``).
+UPDATED, UPDATES_PER_SECOND = 100, 5
+NEW_JOB = "Consultant"
+
+JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the DAG: what it reports, and what Airflow and the sandbox recorded."""
+    """
+    What Airflow and the sandbox recorded about one run of a DAG.
+
+    :param state: State of the run.
+    :param tasks: State of each task.
+    :param results: Result of each task that has one.
+    :param log: The log of all tasks.
+    :param journal: Requests that arrived during the run.
+    :param company: State of the sandbox after the run.
+    """
 
     state: str
-    summary: dict[str, Any]
-    failed: set[str]
-    journal: list[dict[str, Any]]
-    #: State of the sandbox after the run.
-    sandbox_state: dict[str, Any]
-    #: Whether the sensor was deferred.
-    was_deferred: bool
-    seconds: float
+    tasks: Mapping[str, str | None]
+    results: Mapping[str, Any]
+    log: str
+    journal: Sequence[JsonObject]
+    company: Mapping[str, Sequence[JsonObject]]
 
-    def done(self, operation: str) -> list[dict[str, Any]]:
+    def done(self, operation: str) -> list[JsonObject]:
         """Return the successful requests of an operation."""
         return [entry for entry in self.journal if entry["operation"] == operation and entry["done"]]
 
+    def outcomes(self, task_id: str) -> dict[str, int] | None:
+        """Return the number of rows of a bulk task by outcome."""
+        result = self.results.get(task_id)
+        return result and result["outcomes"]
 
-def main() -> int:
-    """Run the demo and return the exit status."""
-    began = time.monotonic()
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir()
-    with Sandbox(settings={"learner_seconds": 12}) as sandbox:
-        print_now(f"Sandbox for 360Learning: {sandbox.url}")
-        env = {
-            "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
-            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(HOME / "budget"),
-            "ONBOARDING_POKE_SECONDS": "3",
+    def created(self) -> list[str]:
+        """Return the email addresses for which an account was created."""
+        return sorted(entry["user"] for entry in self.done("createOrInviteUser"))
+
+    def throttled(self) -> int:
+        """Return the number of requests that exceeded a limit."""
+        return sum(entry["status"] == 429 for entry in self.journal)
+
+
+# What the scenes must end with
+
+
+def problems_with_an_invalid_row(run: Run) -> list[str]:
+    """Return what differs from the description of the first scene."""
+    lines = [line for line in run.log.splitlines() if INVALID_MAIL in line]
+    return _differences(
+        {
+            "state of the run": (run.state, "failed"),
+            "state of create_accounts": (run.tasks.get("create_accounts"), "failed"),
+            "rows by outcome": (
+                run.outcomes("create_accounts"),
+                {"already_invited": 1, "created": 9, "invalid": 1, "updated": 1},
+            ),
+            "accounts created at the sandbox": (run.created(), sorted(CREATED)),
+            "groups created at the sandbox": (
+                sorted(entry["body"]["name"] for entry in run.done("createGroup")),
+                ["Engineering", "Research"],
+            ),
+            "the log names line, field and reason": (any("line 8" in line and "mail" in line for line in lines), True),
+            "enrollments": (len(run.company["enrollments"]), 0),
+            "emails sent": (len(run.company["mails_sent"]), 0),
+            "throttled requests": (run.throttled(), 0),
         }
-        with AirflowStack(HOME, ROOT / "dags_examples", env, report=print_now) as airflow:
-            print_now(f"Airflow {airflow.version} started in {time.monotonic() - began:.0f} s")
-            print_now(f"\nFirst run of {DAG_ID}")
-            first = run_once(airflow, sandbox)
-            report(first)
-            print_now(f"\nSecond run of {DAG_ID}, with the same file")
-            second = run_once(airflow, sandbox)
-            report(second)
-            print_now("\nStopping Airflow")
-    problems = [f"first run: {problem}" for problem in problems_of(first, NEW_ACCOUNTS, {GRACE}, "created")]
-    problems += [
-        f"second run: {problem}" for problem in problems_of(second, set(), NEW_ACCOUNTS | {GRACE}, "already_exists")
-    ]
-    print(f"Total time, including the start of Airflow: {time.monotonic() - began:.0f} s.")
-    if problems:
-        print("The runs did not end as expected (logs are in .demo/):", *problems, sep="\n  - ")
-        return 1
-    print(
-        "Both runs ended as expected: fail_on_invalid_rows fails each run because line 8 of the file is invalid. "
-        "All processes are stopped."
-    )
-    return 0
-
-
-def run_once(airflow: AirflowStack, sandbox: Sandbox) -> Run:
-    """Run the DAG and wait until it ends."""
-    sandbox.control.clear_journal()
-    began = time.monotonic()
-    run_id = airflow.trigger(DAG_ID)
-    state = airflow.wait(DAG_ID, run_id, RUN_TIMEOUT, on_poll=Progress(airflow, run_id))
-    seconds = time.monotonic() - began
-    waiting = airflow.logs(DAG_ID, run_id, "wait_for_completion")
-    return Run(
-        state=state,
-        summary=airflow.xcom(DAG_ID, run_id, "summary") or {},
-        failed={task["task_id"] for task in airflow.task_instances(DAG_ID, run_id) if task["state"] != "success"},
-        journal=sandbox.control.journal(),
-        sandbox_state=sandbox.control.state(),
-        was_deferred="as DEFERRED" in waiting,
-        seconds=seconds,
     )
 
 
-class Progress:
+def problems_with_the_corrected_row(run: Run, new_hires: Path) -> list[str]:
     """
-    Print the number of finished tasks every ten seconds.
+    Return what differs from the description of the second scene.
 
-    :param airflow: The Airflow that runs the DAG.
-    :param run_id: The run.
+    :param new_hires: The corrected file.
     """
-
-    def __init__(self, airflow: AirflowStack, run_id: str) -> None:
-        self._airflow, self._run_id = airflow, run_id
-        self._began = self._printed = time.monotonic()
-
-    def __call__(self) -> None:
-        """Print a line, if it is time."""
-        now = time.monotonic()
-        if now - self._printed < PROGRESS_INTERVAL:
-            return
-        self._printed = now
-        states = [task["state"] for task in self._airflow.task_instances(DAG_ID, self._run_id)]
-        finished = sum(state in ("success", "failed", "skipped") for state in states)
-        print_now(f"  … {now - self._began:.0f} s, {finished} of {len(states)} tasks finished")
-
-
-def report(run: Run) -> None:
-    """Print what a run did."""
-    summary = run.summary
-    invalid = [f"line {error['line']}, {error['field']}: {error['problem']}" for error in summary.get("invalid", [])]
-    throttled = sum(entry["status"] == 429 for entry in run.journal)
-    tokens = sum(entry["operation"] == "generateToken" for entry in run.journal)
-    reads = sum(entry["method"] == "GET" for entry in run.journal)
-    writes = len(run.journal) - reads - tokens
-    expected = run.state == "failed" and run.failed == {"fail_on_invalid_rows"}
-    rows = {
-        "groups created": _listed(summary.get("groups_created", [])),
-        "accounts created": _listed(summary.get("created", [])),
-        "already exists": _listed(summary.get("already_exists", [])),
-        "invited, waiting for acceptance": _listed(summary.get("invited", [])),
-        "invalid": "; ".join(invalid) or "none",
-        "session": summary.get("session"),
-        "enrolled": _listed(summary.get("enrolled", [])),
-        "completed": f"{summary.get('completed')} of {len(summary.get('enrolled', []))}",
-        "requests": f"{reads} reads, {writes} writes, {tokens} for tokens; {throttled} throttled (429)",
-        "failed tasks": _listed(run.failed),
-        "state": f"{run.state}{', as expected (line 8 is invalid)' if expected else ''}, after {run.seconds:.0f} s",
-    }
-    for label, value in rows.items():
-        print_now(f"  {label:32}{value}")
+    with new_hires.open(newline="") as file:
+        departments = {row["mail"]: row["department"] for row in csv.DictReader(file)}
+    everyone = sorted(departments)
+    completion = run.results.get("wait_for_completion") or {}
+    return _differences(
+        {
+            "state of the run": (run.state, "success"),
+            "rows by outcome": (run.outcomes("create_accounts"), {"created": 1, "updated": 11}),
+            "accounts created at the sandbox": (run.created(), [KATHERINE]),
+            "groups created at the sandbox": (len(run.done("createGroup")), 0),
+            "members of the departments": (_departments(run.company, everyone), departments),
+            "sessions created at the sandbox": (len(run.done("createPathSession")), 1),
+            "users enrolled at the sandbox": (sorted(one["mail"] for one in run.company["enrollments"]), everyone),
+            "users who have completed the session": (completion.get("done"), len(everyone)),
+            "emails sent": (len(run.company["mails_sent"]), 0),
+            "throttled requests": (run.throttled(), 0),
+        }
+    )
 
 
-def print_now(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(line, flush=True)
+def problems_with_updates(run: Run) -> list[str]:
+    """Return what differs from the description of the third scene."""
+    updates = run.done("updateUser")
+    arrivals = [entry["arrived_at"] for entry in updates]
+    jobs = Counter(user["profile"].get("job") for user in run.company["users"])
+    return _differences(
+        {
+            "state of the run": (run.state, "success"),
+            "rows by outcome": (run.outcomes("update_users"), {"updated": UPDATED}),
+            "users updated at the sandbox": (sorted(entry["user"] for entry in updates), _mails()),
+            "users who have the new job": (jobs[NEW_JOB], UPDATED),
+            "updates per second": (_average_rate(arrivals) > 0.7 * UPDATES_PER_SECOND, True),
+            "throttled requests": (run.throttled(), 0),
+        }
+    )
 
 
-def problems_of(run: Run, created: set[str], existed: set[str], session: str) -> list[str]:
-    """Return the differences between a run and what is expected, in its report and at the sandbox."""
-    summary = run.summary
-    invalid = [(error["line"], error["field"]) for error in summary.get("invalid", [])]
-    groups = {"Engineering", "Research"} if session == "created" else set()
-    checks = {
-        "accounts created at the sandbox": ({entry["user"] for entry in run.done("createOrInviteUser")}, created),
-        "accounts reported as created": (set(summary.get("created", ())), created),
-        "accounts reported as existing": (set(summary.get("already_exists", ())), existed),
-        "people reported as invited": (summary.get("invited"), [LINUS]),
-        "rows reported as invalid": (invalid, [(8, "mail")]),
-        "groups created at the sandbox": ({entry["body"]["name"] for entry in run.done("createGroup")}, groups),
-        "groups reported as created": (set(summary.get("groups_created", ())), groups),
-        "sessions created at the sandbox": (len(run.done("createPathSession")), int(session == "created")),
-        "session": (summary.get("session"), session),
-        "users enrolled at the sandbox": ({one["mail"] for one in run.sandbox_state["enrollments"]}, created | existed),
-        "users reported as enrolled": (set(summary.get("enrolled", ())), created | existed),
-        "completed": (summary.get("completed"), len(created | existed)),
-        "mails sent": (run.sandbox_state["mails_sent"], []),
-        "the sensor was deferred (in the second run there is nothing to wait for)": (
-            run.was_deferred,
-            session == "created",
-        ),
-        "throttled requests": ([entry["id"] for entry in run.journal if entry["status"] == 429], []),
-        "failed tasks": (run.failed, {"fail_on_invalid_rows"}),
-        "state": (run.state, "failed"),
-    }
+def _differences(checks: Mapping[str, tuple[object, object]]) -> list[str]:
     return [
         f"{what}: {actual}, expected {expected}" for what, (actual, expected) in checks.items() if actual != expected
     ]
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _departments(company: Mapping[str, Sequence[JsonObject]], mails: Sequence[str]) -> dict[str, str]:
+    """Return the group of each user below the root group."""
+    names = {group["id"]: group["name"] for group in company["groups"] if group["parent"]}
+    return {
+        member["mail"]: names[member["group"]]
+        for member in company["memberships"]
+        if member["mail"] in mails and member["group"] in names
+    }
+
+
+def _average_rate(arrivals: Sequence[float]) -> float:
+    """Return requests per second; the last window of the limit, one second, belongs to their time."""
+    return len(arrivals) / (max(arrivals) - min(arrivals) + 1) if arrivals else 0.0
+
+
+# The scenes
+
+
+class Demo:
+    """
+    The scenes, one after the other, with a line per step.
+
+    :param airflow: The running Airflow.
+    :param sandbox: The sandbox.
+    :param log: Prints a line.
+    """
+
+    def __init__(self, airflow: AirflowStack, sandbox: Sandbox, log: Callable[[str], None]) -> None:
+        self._airflow, self._sandbox, self._log = airflow, sandbox, log
+
+    def invalid_row(self) -> list[str]:
+        """Run the first scene and return its problems."""
+        self._log("Scene 1: 12 new hires from a file; line 8 has an invalid email address")
+        run = self._run(ONBOARDING, _onboarding_progress)
+        self._log(f"  rows by outcome: {run.outcomes('create_accounts')}")
+        self._log(f"  {_reason(run)}")
+        return self._ended(run, problems_with_an_invalid_row(run), "failed as described: the 11 valid rows are done")
+
+    def corrected_row(self) -> list[str]:
+        """Run the second scene and return its problems."""
+        self._log("Scene 2: line 8 is corrected, and Linus has accepted his invitation")
+        NEW_HIRES.write_text(NEW_HIRES.read_text().replace(INVALID_MAIL, KATHERINE))
+        self._sandbox.control.accept_invitation(LINUS)
+        run = self._run(ONBOARDING, _onboarding_progress)
+        self._log(f"  rows by outcome: {run.outcomes('create_accounts')}")
+        self._log(f"  accounts created: {', '.join(run.created())}")
+        problems = problems_with_the_corrected_row(run, NEW_HIRES)
+        return self._ended(run, problems, "succeeded as described: all 12 have completed the path session")
+
+    def updates(self) -> list[str]:
+        """Run the third scene and return its problems."""
+        self._log(f"Scene 3: {UPDATED} updates in one task; the limit is {UPDATES_PER_SECOND} per second")
+        self._sandbox.control.add_users(_mails())
+        JOBS.write_text("E-Mail,Job title,Remarks\n" + "".join(f"{mail},{NEW_JOB},\n" for mail in _mails()))
+        run = self._run(UPDATES, _updates_progress)
+        rate = _average_rate([entry["arrived_at"] for entry in run.done("updateUser")])
+        text = f"succeeded as described: {rate:.1f} updates per second, {rate / UPDATES_PER_SECOND:.0%} of the limit"
+        return self._ended(run, problems_with_updates(run), text)
+
+    def _run(self, dag_id: str, progress: Callable[[Sequence[JsonObject]], str]) -> Run:
+        airflow, control = self._airflow, self._sandbox.control
+        control.clear_journal()
+        run_id = airflow.trigger(dag_id)
+        watch = Watch(airflow, dag_id, run_id, lambda: progress(control.journal()), self._log)
+        state = airflow.wait(dag_id, run_id, SCENE_TIMEOUT, on_poll=watch)
+        tasks = {task["task_id"]: task["state"] for task in airflow.task_instances(dag_id, run_id)}
+        return Run(
+            state=state,
+            tasks=tasks,
+            results={task_id: airflow.xcom(dag_id, run_id, task_id) for task_id in tasks},
+            log=airflow.logs(dag_id, run_id),
+            journal=control.journal(),
+            company=control.state(),
+        )
+
+    def _ended(self, run: Run, problems: list[str], text: str) -> list[str]:
+        self._log(f"  {'did NOT end as described' if problems else text}; {run.throttled()} throttled requests (429)")
+        return problems
+
+
+class Watch:
+    """
+    Print when a task changes its state, and in between how far it is.
+
+    :param airflow: The Airflow that runs the DAG.
+    :param dag_id: The DAG.
+    :param run_id: Its run.
+    :param progress: Returns what was done so far.
+    :param log: Prints a line.
+    """
+
+    _shown = ("running", "deferred", "success", "failed", "upstream_failed", "up_for_retry")
+
+    def __init__(
+        self, airflow: AirflowStack, dag_id: str, run_id: str, progress: Callable[[], str], log: Callable[[str], None]
+    ) -> None:
+        self._airflow, self._dag_id, self._run_id = airflow, dag_id, run_id
+        self._progress, self._log = progress, log
+        self._states: dict[str, str] = {}
+        self._text = ""
+        self._printed = time.monotonic()
+
+    def __call__(self) -> None:
+        """Print what has changed."""
+        for task in self._airflow.task_instances(self._dag_id, self._run_id):
+            name, state = task["task_id"], task["state"]
+            if state in self._shown and self._states.get(name) != state:
+                self._states[name] = state
+                self._print(f"{name}: {state}")
+        if time.monotonic() - self._printed > PROGRESS_INTERVAL:
+            text = self._progress()
+            if text and text != self._text:
+                self._text = text
+                self._print(f"… {text}")
+
+    def _print(self, text: str) -> None:
+        self._printed = time.monotonic()
+        self._log(f"  {text}")
+
+
+def _mails() -> list[str]:
+    return [f"user.{number:03}@acme.test" for number in range(1, UPDATED + 1)]
+
+
+def _reason(run: Run) -> str:
+    """Return the part of the log that names the invalid row."""
+    for line in run.log.splitlines():
+        start = line.find("row 7")
+        if start >= 0 and INVALID_MAIL in line:
+            return line[start:].split('"')[0]
+    return "the log does not name the invalid row"
+
+
+def _onboarding_progress(journal: Sequence[JsonObject]) -> str:
+    done = Counter(entry["operation"] for entry in journal if entry["done"])
+    steps = {
+        "createGroup": "groups created",
+        "createOrInviteUser": "accounts created",
+        "updateUser": "accounts updated",
+        "getUsersPathSessionStats": "polls for completion",
+    }
+    return ", ".join(f"{done[operation]} {text}" for operation, text in steps.items() if done[operation])
+
+
+def _updates_progress(journal: Sequence[JsonObject]) -> str:
+    arrivals = [entry["arrived_at"] for entry in journal if entry["operation"] == "updateUser" and entry["done"]]
+    rate = _average_rate(arrivals)
+    if not rate:
+        return ""
+    throttled = sum(entry["status"] == 429 for entry in journal)
+    return (
+        f"{len(arrivals)} of {UPDATED} updates, {rate:.1f} per second ({rate / UPDATES_PER_SECOND:.0%} of the limit), "
+        f"{throttled} throttled (429), {(UPDATED - len(arrivals)) / rate:.0f} s left"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the demo and return the exit status.
+
+    :param arguments: Those of the command line.
+    """
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave Airflow and the sandbox open until interrupted")
+    keep = parser.parse_args(arguments).keep
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    began = time.monotonic()
+
+    def log(line: str) -> None:
+        seconds = int(time.monotonic() - began)
+        print(f"{seconds // 60}:{seconds % 60:02}  {line}", flush=True)
+
+    _prepare_home()
+    problems: list[str] = []
+    try:
+        with Sandbox(settings={"learner_seconds": 6}) as sandbox:
+            log(f"Sandbox for 360Learning: {sandbox.url}")
+            with AirflowStack(HOME, HOME / "dags", _environment(sandbox), report=log) as airflow:
+                log(f"Airflow {airflow.version} is running")
+                demo = Demo(airflow, sandbox, log)
+                problems = [*demo.invalid_row(), *demo.corrected_row(), *demo.updates()]
+                if keep:
+                    _keep_open(airflow, sandbox)
+                log("Stopping Airflow and the sandbox")
+    except StackError as error:
+        problems.append(str(error))
+    except KeyboardInterrupt:
+        problems.append("interrupted")
+    if problems:
+        log("The demo did not end as described (logs are in .demo/):")
+        print(*(f"  - {problem}" for problem in problems), sep="\n")
+        return 1
+    log("All scenes ended as described, and the sandbox's journal agrees. All processes are stopped.")
+    return 0
+
+
+def _prepare_home() -> None:
+    """Create an empty folder for Airflow, with copies of the DAGs and of the file that the second scene corrects."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    (HOME / "dags").mkdir(parents=True)
+    for dag_id in (ONBOARDING, UPDATES):
+        shutil.copy(EXAMPLES / f"{dag_id}.py", HOME / "dags")
+    shutil.copy(EXAMPLES / NEW_HIRES.name, NEW_HIRES)
+
+
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
+        "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(HOME / "rate-limiter"),
+        "ONBOARDING_FILE": str(NEW_HIRES),
+        "ONBOARDING_POKE_SECONDS": "2",
+        "BULK_JOBS": str(JOBS),
+        "BULK_RESULTS": str(HOME / "bulk"),
+    }
+
+
+def _keep_open(airflow: AirflowStack, sandbox: Sandbox) -> None:
+    print(
+        f"""
+Airflow and the sandbox stay open until Ctrl-C. They accept connections from this machine only.
+
+  Airflow   {airflow.url}   no login: every visitor is an administrator
+  sandbox   {sandbox.url}/_sandbox/state   and /_sandbox/journal
+            company ID {sandbox.company_id}, API key {sandbox.api_key}
+""",
+        flush=True,
+    )
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_360learning.sandbox.demo_company import SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
-from demo.run import GRACE, NEW_ACCOUNTS, ROOT
+from demo.run import CREATED, GRACE, ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_bulk_example_creates_users_and_adds_those_with_an_account_to_a_group(mi
     assert joined["outcomes"] == {"added": 10}
     assert joined["pending_invitations"] == 1
     members = {member["mail"] for member in state["memberships"] if member["group"] == SALES_GROUP_ID}
-    assert members >= NEW_ACCOUNTS | {GRACE}
+    assert members >= CREATED | {GRACE}
     with open(result["rejected_path"].removeprefix("file://"), encoding="utf-8") as file:
         assert [line.split(",")[0] for line in file][1:] == ["katherine.johnson.acme.test"]
     with open(result["results_path"].removeprefix("file://"), encoding="utf-8") as file:

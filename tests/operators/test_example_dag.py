@@ -121,41 +121,29 @@ def test_onboarding_runs_do_not_overlap(dag):
     assert dag["max_active_runs"] == 1
 
 
-def test_onboarding_has_the_documented_tasks(dag):
-    assert set(dag["tasks"]) == {
-        "read_new_hires",
-        "departments",
-        "department_groups",
-        "accounts_to_create",
-        "create_accounts",
-        "existing_users",
-        "existing_users_join_their_group",
-        "invited_people",
-        "waiting_for_acceptance",
-        "find_path",
-        "onboarding_session",
-        "users_to_enroll",
-        "enroll",
-        "wait_for_completion",
-        "summary",
-        "fail_on_invalid_rows",
+def test_onboarding_is_four_tasks_in_the_shared_pool(dag):
+    assert dag["tasks"] == {
+        "create_accounts": ["create_session", "enroll", "wait_for_completion"],
+        "create_session": ["enroll", "wait_for_completion"],
+        "enroll": ["wait_for_completion"],
+        "wait_for_completion": [],
     }
+    assert set(dag["pools"].values()) == {"learning360"}
 
 
-def test_fail_on_invalid_rows_is_the_only_leaf_and_decides_the_state_of_the_run(dag):
-    assert [task for task, downstream in dag["tasks"].items() if not downstream] == ["fail_on_invalid_rows"]
+def test_onboarding_fits_on_a_page():
+    assert len((EXAMPLES / "onboarding_new_hires.py").read_text().splitlines()) <= 60
 
 
-def test_operators_run_in_the_shared_pool(dag):
-    shared = {task for task, pool in dag["pools"].items() if pool == "learning360"}
-    assert shared >= {
-        "department_groups",
-        "create_accounts",
-        "existing_users_join_their_group",
-        "onboarding_session",
-        "enroll",
-        "wait_for_completion",
+def test_users_are_deleted_behind_the_guard_only(parsed):
+    dag = parsed["dags"]["offboarding"]
+    assert dag["tasks"] == {
+        "copy_file": ["delete_users", "dry_run"],
+        "dry_run": ["guard"],
+        "guard": ["delete_users"],
+        "delete_users": [],
     }
+    assert dag["rules"]["delete_users"] == "all_success"
 
 
 @pytest.mark.parametrize("dag_id", ["scheduled_statistics_import", "course_statistics_export"])

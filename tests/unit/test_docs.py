@@ -207,7 +207,7 @@ _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta"
 _RESULTS = "imported"
 _SANDBOX = "control learning360_sandbox"
-_EXAMPLES = "fail_on_invalid_rows scheduled_statistics_import"
+_EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
     " ".join((_AIRFLOW, _VENDOR, _REDIS, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()
 )
@@ -410,7 +410,7 @@ def test_pages_named_in_the_code_exist():
     assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/examples.md"])
 def test_quoted_connections_to_the_sandbox_are_its_own(page):
     quoted = re.findall(r"LEARNING360_\w+='(\{.*127\.0\.0\.1.*\})'", (ROOT / page).read_text())
     assert quoted

@@ -1,0 +1,171 @@
+"""
+The example DAGs in real Airflow, on both lines, as their pages describe them.
+
+The examples of statistics have a file of their own; `make demo` runs onboarding and updates with a real scheduler.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+from demo.airflow_stack import AirflowStack
+from demo.run import (
+    EXAMPLES,
+    INVALID_MAIL,
+    KATHERINE,
+    LINUS,
+    ONBOARDING,
+    ROOT,
+    UPDATES,
+    Run,
+    problems_with_an_invalid_row,
+    problems_with_the_corrected_row,
+)
+from tests.airflow.dag_runner import DagRunner, FinishedRun
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Examples:
+    """An Airflow that runs the examples against sandboxes, and the folder of their input files."""
+
+    stack: AirflowStack
+    runner: DagRunner
+    sandbox: Sandbox
+    other_company: Sandbox
+    files: Path
+
+    def run(self, dag_id: str, day: str) -> tuple[FinishedRun, Run]:
+        """Run a DAG once, and return its log, and what Airflow and the sandbox recorded."""
+        self.sandbox.control.clear_journal()
+        finished = self.runner.run(dag_id, day)
+        run = Run(
+            state=finished.state,
+            tasks=finished.tasks,
+            results={task: self.stack.xcom(dag_id, finished.run_id, task) for task in finished.tasks},
+            log=finished.log,
+            journal=self.sandbox.control.journal(),
+            company=self.sandbox.control.state(),
+        )
+        print(finished.log)  # shown if the test fails
+        return finished, run
+
+
+@pytest.fixture(scope="module")
+def running(migrated_db, tmp_path_factory):
+    home, files = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("files")
+    shutil.copy(migrated_db, home / "airflow.db")
+    fast = {"learner_seconds": 3, "limits_enabled": False}
+    with Sandbox(settings=fast) as sandbox, Sandbox(seed="empty") as other_company:
+        env = {
+            "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
+            "AIRFLOW_CONN_LEARNING360_SANDBOX": sandbox.connection_json(),
+            "AIRFLOW_CONN_LEARNING360_ACME": sandbox.connection_json(),
+            "AIRFLOW_CONN_LEARNING360_GLOBEX": other_company.connection_json(),
+            "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
+            "ONBOARDING_FILE": str(files / "new_hires.csv"),
+            "ONBOARDING_POKE_SECONDS": "1",
+            "OFFBOARDING_FILE": str(files / "leavers.csv"),
+        }
+        with AirflowStack(home, EXAMPLES, env, components=[]) as stack:
+            runner = DagRunner(stack)
+            try:
+                yield Examples(stack, runner, sandbox, other_company, files)
+            finally:
+                runner.stop()
+
+
+@pytest.fixture
+def examples(running):
+    """Restore the input files and the companies."""
+    running.sandbox.control.reset()
+    for name in ("new_hires.csv", "leavers.csv"):
+        shutil.copy(EXAMPLES / name, running.files)
+    return running
+
+
+def test_onboarding_fails_for_an_invalid_row_and_continues_when_it_is_corrected(examples):
+    _, first = examples.run(ONBOARDING, "2026-01-01")
+    assert "\n".join(problems_with_an_invalid_row(first)) == ""
+    new_hires = examples.files / "new_hires.csv"
+    new_hires.write_text(new_hires.read_text().replace(INVALID_MAIL, KATHERINE))
+    examples.sandbox.control.accept_invitation(LINUS)
+    _, second = examples.run(ONBOARDING, "2026-01-02")
+    assert "\n".join(problems_with_the_corrected_row(second, new_hires)) == ""
+
+
+def test_onboarding_leaves_people_out_who_are_still_invited(examples):
+    new_hires = examples.files / "new_hires.csv"
+    new_hires.write_text(new_hires.read_text().replace(INVALID_MAIL, KATHERINE))
+    _, run = examples.run(ONBOARDING, "2026-01-03")
+    assert run.state == "success"
+    enrolled = {enrollment["mail"] for enrollment in run.company["enrollments"]}
+    assert len(enrolled) == 11
+    assert LINUS not in enrolled
+    assert run.results["wait_for_completion"]["done"] == 11
+
+
+def test_updates_map_columns_and_skip_rows_that_were_accepted_before(examples):
+    _, first = examples.run(UPDATES, "2026-01-01")
+    assert first.outcomes("update_users") == {"updated": 2}
+    jobs = {user["mail"]: user["profile"].get("job") for user in first.company["users"]}
+    assert jobs == {"admin@acme.test": "Administrator", "grace.hopper@acme.test": "Rear Admiral"}
+    _, second = examples.run(UPDATES, "2026-01-02")
+    assert second.outcomes("update_users") == {"unchanged": 2}
+    assert second.done("updateUser") == []
+
+
+def test_the_first_example_creates_a_user_without_an_email(examples):
+    finished, run = examples.run("first_user", "2026-01-01")
+    (quoted,) = re.findall(r"^Created user .*", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert quoted in finished.log
+    assert run.state == "success"
+    assert run.created() == ["ana.roy@acme.test"]
+    assert run.company["mails_sent"] == []
+
+
+def test_the_first_example_does_not_use_the_default_connection():
+    assert 'learning360_conn_id="learning360_sandbox"' in (EXAMPLES / "first_user.py").read_text()
+
+
+def test_two_companies_are_exported_side_by_side(examples):
+    _, run = examples.run("two_companies", "2026-01-01")
+    assert run.state == "success"
+    rows = {company: run.results[f"export_users_of_{company}"]["rows"] for company in ("acme", "globex")}
+    assert rows == {"acme": 2, "globex": 1}
+
+
+def test_offboarding_deletes_the_leavers(examples):
+    _, run = examples.run("offboarding", "2026-01-01")
+    assert run.state == "success"
+    assert [entry["user"] for entry in run.done("deleteUser")] == ["grace.hopper@acme.test"]
+
+
+@pytest.mark.parametrize(
+    ("day", "leavers", "reason"),
+    [
+        ("2026-01-02", ["Admin@acme.test"], "These accounts must stay: admin@acme.test; nothing was deleted"),
+        ("2026-01-03", [f"user.{number}@acme.test" for number in range(21)], "21 leavers, at most 20 are usual"),
+    ],
+)
+def test_the_guard_keeps_a_wrong_file_from_the_deletion(examples, day, leavers, reason):
+    (examples.files / "leavers.csv").write_text("\n".join(["user", *leavers]))
+    finished, run = examples.run("offboarding", day)
+    assert run.state == "failed"
+    assert reason in finished.log
+    assert run.tasks["delete_users"] == "upstream_failed"
+    assert run.done("deleteUser") == []
+
+
+def test_a_file_without_leavers_deletes_nothing(examples):
+    (examples.files / "leavers.csv").write_text("user\n")
+    _, run = examples.run("offboarding", "2026-01-04")
+    assert run.state == "success"
+    assert run.done("deleteUser") == []
