@@ -50,9 +50,9 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param invitation_expires_after_days: Days until the invitation expires. API v1 only.
     :param password_must_be_changed: Whether the person must change ``password`` at the first login. API v2 requires it
         with a password; API v1 ignores it.
-    :param if_exists: ``skip`` leaves an existing user unchanged; ``update`` updates the profile fields that are given
-        and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is retried that has created the
-        user.
+    :param if_exists: ``skip`` leaves an existing user unchanged, who joins no group; ``update`` updates the profile
+        fields that are given and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is
+        retried that has created the user.
     """
 
     action = "create_user"

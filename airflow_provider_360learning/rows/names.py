@@ -134,7 +134,7 @@ class RowNames:
             if not isinstance(entry, dict) or entry.keys() != {"kind", "name", "scope", "id"}:
                 raise StoredStateError(self._file, "is damaged: it lacks names", _ADVICE)
             kind, text, scope, id = entry["kind"], entry["name"], entry["scope"], entry["id"]
-            if kind not in kinds or not isinstance(text, str) or not isinstance(id, str):
+            if kind not in kinds or not all(isinstance(one, str) for one in (text, scope or "", id)):
                 raise StoredStateError(self._file, f"is damaged: {entry!r:.200} is not a name", _ADVICE)
             known[KnownName(kind, text, scope)] = id
         return known

@@ -228,8 +228,6 @@ class UserActions(ApiAdapter):
             return (yield from self._updated(arguments))
         if not invited:
             return (yield from self._existing(mail, "already_exists"))
-        if arguments.if_exists == "update":
-            log.warning("The invitation of this person is pending, so that nothing could be updated: mail=%s", mail)
         return {"mail": mail, "user_id": None, "outcome": "already_invited"}
 
     def _existing(
