@@ -89,12 +89,12 @@ def test_an_id_needs_no_listing(sandbox, sensor, session_id, enroll):
 
 def test_an_unknown_name_fails_without_retries(sandbox, sensor):
     with pytest.raises(
-        AirflowFailException, match=r"session is 'Autum', but no session of this path has this name \(similar"
+        AirflowFailException, match=r"session is 'Autumn 2', but no session of this path has this name \(similar"
     ):
-        sensor(session="Autum").execute({})
+        sensor(session="Autumn 2").execute({})
     assert POLL not in operations(sandbox)
-    with pytest.raises(AirflowSkipException, match="session is 'Autum'"):
-        sensor(session="Autum", soft_fail=True).execute({})
+    with pytest.raises(AirflowSkipException, match="session is 'Autumn 2'"):
+        sensor(session="Autumn 2", soft_fail=True).execute({})
 
 
 def test_a_name_of_several_sessions_fails_without_retries(sandbox, sensor, api):

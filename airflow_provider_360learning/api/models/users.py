@@ -92,8 +92,8 @@ class CreateUser(ActionArguments):
     if_exists: IfExists = Field(
         default="skip",
         description="``skip`` leaves an existing user unchanged, who joins no group; ``update`` updates the profile "
-        "fields that are given and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is retried "
-        "that has created the user.",
+        "fields that are given and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is "
+        "retried that has created the user.",
     )
 
     def conflicts(self) -> Iterator[Problem]:
