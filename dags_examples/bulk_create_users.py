@@ -18,8 +18,8 @@ from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 PEOPLE = os.environ.get("ONBOARDING_FILE", str(Path(__file__).with_name("new_hires.csv")))
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
 RESULTS = os.environ.get("BULK_RESULTS", str(HOME / "bulk"))
-#: The group that the users join. The default exists in the sandbox.
-GROUP_ID = os.environ.get("BULK_GROUP_ID", "64b1f0c2a9d3e40012ab0002")
+#: Name of the group that the users join. The default exists in the sandbox.
+GROUP = os.environ.get("BULK_GROUP", "Sales")
 
 
 @dag(schedule=None, default_args={"retries": 3, "retry_delay": timedelta(minutes=1)}, doc_md=__doc__)
@@ -41,7 +41,7 @@ def bulk_create_users() -> None:
         task_id="join_group",
         action="add_user_to_group",
         users_from=created.output,
-        defaults={"group_id": GROUP_ID, "role": "learner"},
+        defaults={"group": GROUP, "role": "learner"},
         results_path=f"{RESULTS}/{{{{ run_id }}}}/members",
     )
     # [END users_from]

@@ -143,6 +143,14 @@ def test_sends_many_users_in_batches(sandbox, session_id, place):
     assert [len(users) for users in sent_lists(sandbox)] == [500, 500, 201]
 
 
+def test_looks_names_up_once_for_all_batches(sandbox, session_id, place):
+    sandbox.control.settings(unknown_mail_in_enrollment="ignore")
+    created = put_results(place, [(f"person{number}@acme.test", "created") for number in range(1201)])
+    operator = Learning360EnrollUsersOperator(task_id="enroll", session="Autumn", path="Onboarding", users_from=created)
+    assert operator.execute({})["session_id"] == session_id
+    assert operations(sandbox) == ["getPaths", "getPathSessions", *["addUsersToPathSession"] * 3]
+
+
 def test_reads_many_users_in_constant_memory(tmp_path):
     def measure(count):
         created = put_results(tmp_path / str(count), ((f"person{n}@acme.test", "created") for n in range(count)))

@@ -150,7 +150,7 @@ def test_a_trigger_carries_the_path_of_more_users(session_id, object_store, rows
     _, kwargs = deferral(wait_for_path, session_id, users).trigger.serialize()
     assert kwargs["arguments"] == {
         "session_id": session_id,
-        "users_from": [{"results_path": "memory://bucket/users/results.jsonl", "run": users["run"]}],
+        "users_from": [{"results_path": users["results_path"], "run": users["run"]}],
         "include_invited": False,
     }
 
@@ -306,3 +306,19 @@ def test_deleted_users_of_a_course_do_not_count(sandbox, enroll, two_users, tmp_
     assert wait_for_course(users)["users"] == 1
     with pytest.raises(AirflowFailException, match="None of the users exists any more"):
         wait_for_course(put_results(tmp_path / "gone", [(BEN, "created")]))
+
+
+# Names
+
+
+def test_waits_for_a_path_session_and_a_course_by_name(sandbox, session_id, enroll, two_users, object_store):
+    enroll(GRACE_MAIL)
+    many = put_many("memory://bucket/users")
+    by_name = {"session": "Autumn", "path": "Onboarding", "required": 1}
+    deferred = deferral(wait_for_path, None, many, **by_name)
+    assert deferred.trigger.arguments["session_id"] == session_id
+    assert deferred.trigger.arguments["users_from"][0]["run"] == many["run"]
+    sandbox.control.advance(3600)
+    assert event_of(in_virtual_time(deferred))["status"] == "success"
+    few = put_results("memory://bucket/few", [(GRACE_MAIL, "already_exists")])
+    assert wait_for_course(few, course_id=None, course="Welcome to Acme")["done"] == 1
