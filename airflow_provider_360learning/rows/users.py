@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_provider_360learning.api.models.base import parse_argument
 from airflow_provider_360learning.api.models.parsers import parse_boolean, parse_user, problem, shown
+from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files import jsonl
 from airflow_provider_360learning.files.key_table import KeyTable
@@ -155,10 +156,13 @@ class BulkUsers:
 
     def reason_for_none(self) -> str:
         """Return why there is no user, as a sentence."""
-        return (
-            f"No user to work on: {self.pending_invitations:,} people have not accepted their invitation yet, and "
-            f"{self.rejected:,} rows were rejected. The next run includes those who have accepted."
-        )
+        reasons = []
+        if self.pending_invitations:
+            invitations = counted(self.pending_invitations, "invitation")
+            reasons.append(f"{invitations} not accepted yet (the next run includes those who accept)")
+        if self.rejected:
+            reasons.append(f"{counted(self.rejected, 'row')} rejected")
+        return f"No user to work on: {', '.join(reasons) or 'the bulk task had no rows'}"
 
     def _read(self, result: BulkResult) -> None:
         path = storage_path(result.results_path)

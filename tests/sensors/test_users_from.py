@@ -107,7 +107,7 @@ def test_is_skipped_without_users(sandbox, session_id, tmp_path, wait):
     users = put_results(tmp_path, [(ANA, "invited"), (BEN, "already_invited")])
     arguments = [session_id] if wait is wait_for_path else []
     for deferrable in (True, False):
-        with pytest.raises(AirflowSkipException, match="2 people have not accepted their invitation yet"):
+        with pytest.raises(AirflowSkipException, match="No user to work on: 2 invitations not accepted yet"):
             wait(*arguments, users, deferrable=deferrable, mode="poke")
     assert operations(sandbox) == []
 
