@@ -61,7 +61,11 @@ class Learning360Error(Exception):
 
 
 class InvalidConnectionError(Learning360Error, ValueError):
-    """The Airflow connection (or a setting) is invalid; the message names the field. Raised before sending."""
+    """
+    The Airflow connection (or a setting) is invalid; the message names the field. Nothing was sent with it.
+
+    A connection that is read again, because its API key is not accepted any more, must lead to the same company.
+    """
 
 
 class UnreadableConnectionError(Learning360Error):

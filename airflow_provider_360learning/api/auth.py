@@ -155,7 +155,7 @@ class ApiKeyInQuery(ApiKeyInHeaders):
         return request
 
     def _key_in(self, request: PreparedRequest) -> str:
-        return parse_qs(urlsplit(request.url or "").query)["apiKey"][-1]
+        return parse_qs(urlsplit(request.url or "").query, keep_blank_values=True)["apiKey"][-1]
 
 
 @dataclass(frozen=True, slots=True)

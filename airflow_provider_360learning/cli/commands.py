@@ -44,8 +44,8 @@ def _change_api_keys(args: argparse.Namespace) -> None:
             print("The API key is revoked.")
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    except OSError as error:
-        raise SystemExit(f"No sandbox responds at {url} ({error}); start it, or name its --port") from None
+    except OSError:
+        raise SystemExit(f"No sandbox responds at {url}: start it, or name its --port") from None
 
 
 def pool(_: argparse.Namespace) -> None:

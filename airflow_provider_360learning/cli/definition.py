@@ -78,7 +78,13 @@ COMMANDS = (
                     "help": "Add an API key to the sandbox that runs at this host and port, print it, and exit",
                 },
             ),
-            Option("--revoke-api-key", {"metavar": "KEY", "help": "Revoke an API key of that sandbox, and exit"}),
+            Option(
+                "--revoke-api-key",
+                {
+                    "metavar": "KEY",
+                    "help": "Revoke an API key of the sandbox that runs at this host and port, and exit",
+                },
+            ),
         ),
     ),
     Command(

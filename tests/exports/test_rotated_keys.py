@@ -22,7 +22,7 @@ def test_continues_with_the_new_key(sandbox, monkeypatch, tmp_path, auth):
     store()
     sandbox.control.settings(generated_attempts=2000, generated_courses=20, generated_users=100)
     everything = read_course_stats(Learning360Hook().api.client, lambda batches: list(chain.from_iterable(batches)))
-    sandbox.control.settings(course_stats_cap=150, delay_after_ms=20)  # many requests, which take a while
+    sandbox.control.settings(course_stats_cap=150, delay_after_ms=40)  # many requests, which take a while
     sandbox.control.clear_journal()
     export = Learning360ExportCourseStatisticsOperator(
         task_id="export",

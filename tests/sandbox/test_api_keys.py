@@ -118,5 +118,5 @@ def test_the_command_reports_what_it_cannot_do_in_one_message(command):
     with pytest.raises(SystemExit, match="not a valid API key"):
         command("--revoke-api-key", "unheard-of")
     url = f"http://127.0.0.1:{unused_port()}"
-    with pytest.raises(SystemExit, match=f"No sandbox responds at {url} "):
+    with pytest.raises(SystemExit, match=f"No sandbox responds at {url}: start it"):
         command("--add-api-key", url=url)
