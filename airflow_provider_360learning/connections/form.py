@@ -32,7 +32,7 @@ _BEHAVIOUR: dict[str, object] = {
     "hidden-fields": ["schema"],
     "relabeling": dict(LABELS),
     "placeholders": {
-        "host": f"{EU_BASE_URL} (EU, used when empty) or {US_BASE_URL} (US)",
+        "host": f"{EU_BASE_URL} (US: {US_BASE_URL.removeprefix('https://')})",
         "port": "443 (the Test button of Airflow 3.3.1 and 3.3.2 needs it)",
         "login": "ID of the company (or platform group) on 360Learning",
         "password": "API key of the company",
@@ -142,8 +142,9 @@ def connection_type_info(hook_class_name: str) -> dict[str, object]:
 
 
 def ui_field_behaviour() -> dict[str, object]:
-    """Return the result of the hook's ``get_ui_field_behaviour`` (Airflow before 3.2)."""
-    return {key.replace("-", "_"): value for key, value in _BEHAVIOUR.items()}
+    """Return the result of the hook's ``get_ui_field_behaviour`` (Airflow before 3.2), whose form needs no port."""
+    behaviour = {key.replace("-", "_"): value for key, value in _BEHAVIOUR.items()}
+    return {**behaviour, "hidden_fields": ["port", "schema"]}
 
 
 def connection_form_widgets() -> dict[str, Field]:
