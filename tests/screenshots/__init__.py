@@ -1,0 +1,1 @@
+"""Pictures of the pages of Airflow that users of the provider see."""
