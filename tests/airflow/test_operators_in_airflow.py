@@ -35,6 +35,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from tests.api.support import when_a_call_waits
+from tests.rows.support import put_results
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests
 
 pytestmark = pytest.mark.slow
@@ -231,8 +232,15 @@ def test_the_result_of_a_bulk_task_is_the_input_of_the_next(sandbox, run, tmp_pa
     session = Learning360Hook().api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="users_from", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
     )
-    # The failure makes the first sensor wait in a trigger.
-    sandbox.control.add_fault(POKE, kind="status", status=503, path_contains=session["session_id"])
+    # The failures make the first two sensors wait in a trigger.
+    for polls_before in (0, 1):
+        sandbox.control.add_fault(
+            POKE, kind="status", status=503, path_contains=session["session_id"], after=polls_before
+        )
+    many = put_results(
+        tmp_path / "many",
+        [("ana@users-from.test", "created"), *((f"{n}@users-from.test", "created") for n in range(1000))],
+    )
     ended = run(
         "users_from",
         """
@@ -265,16 +273,20 @@ def test_the_result_of_a_bulk_task_is_the_input_of_the_next(sandbox, run, tmp_pa
         waited = {"poke_interval": 0.1, "timeout": 60, **session}
         completed = [
             Learning360PathSessionCompletionSensor(task_id="deferred", users_from=everyone, deferrable=True, **waited),
+            Learning360PathSessionCompletionSensor(
+                task_id="by_path", users_from=MANY, required=1, deferrable=True, **waited
+            ),
             Learning360PathSessionCompletionSensor(task_id="rendered", deferrable=False, **waited,
                 users_from="{{ ti.xcom_pull('accounts') | tojson }}"),
         ]
-        enrolled >> completed[0] >> completed[1]
+        enrolled >> completed[0] >> completed[1] >> completed[2]
         accounts >> pending
         Learning360EnrollUsersOperator(task_id="nobody", users_from=pending.output, **session)
         Learning360EnrollUsersOperator(task_id="wrong", users_from=enrolled.output, retries=2, **session)
         """.replace("SESSION", session["session_id"])
         .replace("FOLDER", str(tmp_path))
-        .replace("SALES", SALES_GROUP_ID),
+        .replace("SALES", SALES_GROUP_ID)
+        .replace("MANY", repr(many)),
     )
     states = {name: task["state"] for name, task in ended.tasks.items()}
     assert (states.pop("nobody"), states.pop("wrong")) == ("skipped", "failed")
@@ -284,6 +296,9 @@ def test_the_result_of_a_bulk_task_is_the_input_of_the_next(sandbox, run, tmp_pa
     assert ended.results["members"]["outcomes"] == {"added": 3}
     assert (ended.results["enroll"]["users"], ended.results["enroll"]["pending_invitations"]) == (5, 1)
     assert (ended.results["deferred"]["done"], ended.results["deferred"]["pending_invitations"]) == (5, 1)
+    polls = [entry for entry in sandbox.control.journal() if entry["operation"] == POKE]
+    assert [poll["status"] for poll in polls if session["session_id"] in poll["path"]] == [503, 200, 503, 200, 200]
+    assert (ended.results["by_path"]["done"], ended.results["by_path"]["enrolled"]) == (1, 1)
     assert ended.results["rendered"]["done"] == 2
 
 

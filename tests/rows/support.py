@@ -170,6 +170,6 @@ def put_results(
         lines.append({**line, "retryable": False, "line": None})
         counts[outcome] += 1
     path = put_json_lines(storage_path(folder) / "results.jsonl", lines)
-    summary = {"rows": len(lines), "outcomes": counts, "results_path": path, "rejected_path": None, "run": run}
+    summary = {"rows": len(lines), "outcomes": dict(counts), "results_path": path, "rejected_path": None, "run": run}
     put(storage_path(folder) / "manifest.json", json.dumps({"version": 1, "action": action, **summary}))
     return summary
