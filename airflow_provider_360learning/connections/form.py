@@ -143,8 +143,8 @@ def connection_type_info(hook_class_name: str) -> dict[str, object]:
 
 def ui_field_behaviour() -> dict[str, object]:
     """Return the result of the hook's ``get_ui_field_behaviour`` (Airflow before 3.2), whose form needs no port."""
-    behaviour = {key.replace("-", "_"): value for key, value in _BEHAVIOUR.items()}
-    return {**behaviour, "hidden_fields": ["port", "schema"]}
+    form = {key.replace("-", "_"): value for key, value in _BEHAVIOUR.items()}
+    return {**form, "hidden_fields": ["port", "schema"]}
 
 
 def connection_form_widgets() -> dict[str, Field]:
