@@ -139,11 +139,16 @@ def logs_3(scene: Scene) -> None:
 
 
 def grid_3(scene: Scene) -> None:
-    """Show the grid of the example."""
-    run_id, _ = scene.run(EXAMPLE)
-    scene.browser.resize(1600, 1000)
-    pages_3.show_grid(scene.browser, scene.url, EXAMPLE, run_id)
+    """Show the grid of the example: a run that fails because a row is invalid, and one with the corrected file."""
+    _, first = scene.run(EXAMPLE)
+    file = scene.airflow.home / "dags/new_hires.csv"
+    file.write_text(file.read_text().replace("katherine.johnson.acme.test", "katherine.johnson@acme.test"))
+    run_id, second = scene.run(EXAMPLE)
+    scene.browser.resize(1600, 900)
+    pages_3.show_run(scene.browser, scene.url, EXAMPLE, run_id)
     scene.take("grid-3")
+    if (first, second) != ("failed", "success"):
+        raise RuntimeError(f"{EXAMPLE}: {first}, {second}")
 
 
 #: The pictures by the Airflow line that they are taken of.

@@ -79,7 +79,7 @@ def show_log(browser: Browser, url: str, dag_id: str, run_id: str, task_id: str)
     browser.wait_for_text("Post Execute", "INFO")
 
 
-def show_grid(browser: Browser, url: str, dag_id: str, run_id: str) -> None:
-    """Open the grid of a DAG with a run."""
+def show_run(browser: Browser, url: str, dag_id: str, run_id: str) -> None:
+    """Open the page of a DAG run, which shows the grid of the DAG beside it."""
     browser.open(f"{url}/dags/{dag_id}/runs/{run_id}")
-    browser.find("//*[@data-testid='grid-container' or contains(@id, 'grid')]")
+    browser.wait_for_text("Task Instances")

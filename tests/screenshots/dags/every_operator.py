@@ -17,9 +17,7 @@ from airflow_provider_360learning.operators.courses import (
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     GRACE_MAIL,
-    ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
-    WELCOME_COURSE_ID,
 )
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
@@ -27,8 +25,8 @@ from airflow_provider_360learning.sensors.paths import Learning360PathSessionCom
 #: The script of the pictures links this file into a copy of the examples.
 EXAMPLES = Path(__file__).parent
 FOLDER = f"{os.environ['AIRFLOW_HOME']}/{{{{ task.task_id }}}}"
-MAIL = "ana.roy@acme.test"
-INTERVAL = {"interval_start": "2026-01-01", "interval_end": "2100-01-01"}
+MAIL, SESSION = "ana.roy@acme.test", "Onboarding of new hires"
+INTERVAL = {"interval_start": "2026-01-01T00:00:00Z", "interval_end": "2100-01-01T00:00:00Z"}
 
 
 @dag(
@@ -41,20 +39,18 @@ INTERVAL = {"interval_start": "2026-01-01", "interval_end": "2100-01-01"}
 def every_operator() -> None:
     """Define the tasks and their order."""
     group = groups.Learning360CreateGroupOperator(
-        task_id="create_group", name="Engineering", parent_id=ROOT_GROUP_ID, public=True
+        task_id="create_group", name="Engineering", parent="Acme", public=True
     )
-    group_id = "{{ ti.xcom_pull('create_group')['group_id'] }}"
     user = users.Learning360CreateUserOperator(
-        task_id="create_user", mail=MAIL, first_name="Ana", last_name="Roy", mode="create_active", group_id=group_id
+        task_id="create_user", mail=MAIL, first_name="Ana", last_name="Roy", mode="create_active", group="Engineering"
     )
     session = paths.Learning360CreatePathSessionOperator(
         task_id="create_path_session",
-        path_id=ONBOARDING_PATH_ID,
-        name="Onboarding of new hires",
+        path="Onboarding",
+        name=SESSION,
         session_start="2026-01-05T09:00:00Z",
-        group_id=ROOT_GROUP_ID,
+        group="Acme",
     )
-    session_id = "{{ ti.xcom_pull('create_path_session')['session_id'] }}"
     rows = Learning360BulkOperator(
         task_id="bulk",
         action="create_user",
@@ -78,17 +74,17 @@ def every_operator() -> None:
         group,
         user,
         users.Learning360UpdateUserOperator(task_id="update_user", user=MAIL, job="Engineer"),
-        groups.Learning360UpdateGroupOperator(task_id="update_group", group_id=group_id, name="Engineering and data"),
-        groups.Learning360AddUserToGroupOperator(task_id="add_user_to_group", group_id=group_id, user=GRACE_MAIL),
-        Learning360AddToCatalogOperator(task_id="add_to_catalog", group_id=group_id, course_ids=[WELCOME_COURSE_ID]),
+        groups.Learning360UpdateGroupOperator(task_id="update_group", group="Engineering", public=True),
+        groups.Learning360AddUserToGroupOperator(task_id="add_user_to_group", group="Engineering", user=GRACE_MAIL),
+        Learning360AddToCatalogOperator(task_id="add_to_catalog", group="Engineering", courses=["Welcome to Acme"]),
         session,
-        paths.Learning360EnrollUsersOperator(task_id="enroll_users", session_id=session_id, users=[MAIL, GRACE_MAIL]),
-        paths.Learning360EnrollGroupsOperator(task_id="enroll_groups", session_id=session_id, group_ids=[group_id]),
+        paths.Learning360EnrollUsersOperator(task_id="enroll_users", session=SESSION, users=[MAIL, GRACE_MAIL]),
+        paths.Learning360EnrollGroupsOperator(task_id="enroll_groups", session=SESSION, groups=["Engineering"]),
         Learning360PathSessionCompletionSensor(
-            task_id="wait_for_path_session", session_id=session_id, deferrable=True, poke_interval=2
+            task_id="wait_for_path_session", session=SESSION, deferrable=True, poke_interval=2
         ),
         Learning360CourseCompletionSensor(
-            task_id="wait_for_course", course_id=WELCOME_COURSE_ID, user=MAIL, poke_interval=2
+            task_id="wait_for_course", course="Welcome to Acme", user=MAIL, poke_interval=2
         ),
         rows,
         courses,
@@ -105,15 +101,15 @@ def every_operator() -> None:
         exports.Learning360ExportPathSessionStatisticsOperator(
             task_id="export_path_session_statistics", output_path=f"{FOLDER}.csv", **INTERVAL
         ),
-        paths.Learning360UnenrollUsersOperator(task_id="unenroll_users", session_id=session_id, users=[GRACE_MAIL]),
+        paths.Learning360UnenrollUsersOperator(task_id="unenroll_users", session=SESSION, users=[GRACE_MAIL]),
         Learning360RemoveFromCatalogOperator(
-            task_id="remove_from_catalog", group_id=group_id, course_ids=[WELCOME_COURSE_ID]
+            task_id="remove_from_catalog", group="Engineering", courses=["Welcome to Acme"]
         ),
         groups.Learning360RemoveUserFromGroupOperator(
-            task_id="remove_user_from_group", group_id=group_id, user=GRACE_MAIL
+            task_id="remove_user_from_group", group="Engineering", user=GRACE_MAIL
         ),
         users.Learning360DeleteUserOperator(task_id="delete_user", user=MAIL),
-        groups.Learning360DeleteGroupOperator(task_id="delete_group", group_id=group_id),
+        groups.Learning360DeleteGroupOperator(task_id="delete_group", group="Engineering"),
     ]
     chain(*one_after_the_other)
 
