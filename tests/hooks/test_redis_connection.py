@@ -155,6 +155,7 @@ def test_files_need_not_exist_without_tls():
         ({"host": "cache.test:6379"}, "host"),
         ({"host": "cache.test/0"}, "host"),
         ({"host": "two words"}, "host"),
+        ({"password": "***"}, "password"),  # masked by Airflow
         ({"port": -1}, "port"),
         ({"port": 65536}, "port"),
         ({"schema": "cache"}, "schema"),

@@ -3,7 +3,7 @@ Take pictures of the pages of Airflow that users of the provider see, in a real 
 
 ::
 
-    .venv/bin/python -m tests.screenshots /tmp/pictures                    # all of them, about five minutes
+    .venv/bin/python -m tests.screenshots /tmp/pictures                    # all of them: several minutes
     .venv/bin/python -m tests.screenshots /tmp/pictures form_3 form_2      # some of them
 
 Installs Debian's packages chromium and chromium-driver if they are missing. Look at each picture.

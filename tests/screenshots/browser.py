@@ -91,10 +91,6 @@ class Browser:
         """Wait for a visible element, and return its id."""
         return self._wait(lambda: next(iter(self._visible(xpath)), None), timeout, f"nothing matches {xpath}")
 
-    def has(self, xpath: str) -> bool:
-        """Return whether there is a visible element now."""
-        return bool(self._visible(xpath))
-
     def click(self, xpath: str) -> None:
         """Click an element as soon as it is visible and nothing covers it."""
 
