@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -162,7 +163,7 @@ class RowsConfig:
         """Folder of the remembered state."""
         return self.state_path or self.results_path
 
-    def allowed_failures(self, rows: int) -> float:
+    def allowed_failures(self, rows: int) -> int:
         """
         Return how many rows may be refused, failed or unknown.
 
@@ -170,7 +171,7 @@ class RowsConfig:
         """
         return _smallest(self.max_failures, self.max_failure_ratio, rows, default=0)
 
-    def allowed_invalid(self, rows: int) -> float:
+    def allowed_invalid(self, rows: int) -> int:
         """
         Return how many rows may be invalid.
 
@@ -179,10 +180,10 @@ class RowsConfig:
         return _smallest(self.max_invalid, self.max_invalid_ratio, rows, default=rows)
 
 
-def _smallest(number: int | None, ratio: float | None, rows: int, *, default: float) -> float:
-    limits: list[float] = [] if number is None else [number]
+def _smallest(number: int | None, ratio: float | None, rows: int, *, default: int) -> int:
+    limits = [] if number is None else [number]
     if ratio is not None:
-        limits.append(ratio * rows)
+        limits.append(math.floor(round(ratio * rows, 9)))  # 0.29 * 100 is 28.999999999999996
     return min(limits, default=default)
 
 

@@ -167,9 +167,9 @@ def _problem_in(summary: RunSummary, config: RowsConfig) -> str:
     return ", and ".join(problems)
 
 
-def _too_many(count: int, rows: int, what: str, allowed: float, arguments: str) -> str:
+def _too_many(count: int, rows: int, what: str, allowed: int, arguments: str) -> str:
     verb = "is" if count == 1 else "are"
-    return f"{count:,} of {counted(rows, 'row')} {verb} {what}, but only {int(allowed):,} may be ({arguments})"
+    return f"{count:,} of {counted(rows, 'row')} {verb} {what}, but only {allowed:,} may be ({arguments})"
 
 
 def _split(outcomes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:

@@ -249,6 +249,15 @@ def test_limits_skipped_invalid_rows_by_number_and_by_share(sandbox, tmp_path, l
     assert outcomes_in(tmp_path) == ["created", "invalid", "invalid", "created"]
 
 
+def test_a_share_of_rows_has_no_rounding_error(sandbox, tmp_path):
+    """0.29 * 100 is 28.999999999999996."""
+    rows = [*people(71), *[{"mail": "ana"}] * 29]
+    arguments = {"results_path": tmp_path, "on_invalid": "skip", "dry_run": True}
+    done = bulk("create_user", rows, max_invalid_ratio=0.29, **arguments)
+    assert done["outcomes"] == {"would_send": 71, "invalid": 29}
+    bulk_failing("create_user", rows, max_invalid_ratio=0.28, match="29 of 100 .* only 28 may be", **arguments)
+
+
 def test_does_the_valid_rows_and_then_fails_with_line_field_and_reason(sandbox, tmp_path):
     valid = [{"mail": f"person{number}@acme.test", "mode": "create_active"} for number in range(11)]
     file = put_csv(tmp_path / "in.csv", [*valid[:6], {"mail": "clara.example", "mode": "create_active"}, *valid[6:]])
