@@ -255,9 +255,11 @@ class Learning360BulkOperator(Learning360RowsOperator):
         if not self._has_users_from:
             return super()._source(column_mapping)
         from airflow_provider_360learning.api.models.base import parse_argument
-        from airflow_provider_360learning.api.models.parsers import parse_boolean
+        from airflow_provider_360learning.api.models.parsers import is_missing, parse_boolean
+        from airflow_provider_360learning.rows.sources import refuse_encoding
         from airflow_provider_360learning.rows.users import UserSource, read_users
 
+        refuse_encoding(None if is_missing(self.encoding) else self.encoding, "users_from")
         users = read_users(self.users_from, self.include_invited)
         if not users and not parse_argument("allow_empty", parse_boolean, self.allow_empty):
             raise AirflowSkipException(users.reason_for_none())

@@ -197,12 +197,24 @@ def make_source(
         source: Source = _Query(sql, sql_conn_id, parameters, mapping)
     else:
         source = _list_or_file(rows, mapping, encoding)
-    if encoding is not None and not source.has_encoding:
+    if not source.has_encoding:
+        refuse_encoding(encoding, source.name)
+    return source
+
+
+def refuse_encoding(encoding: object, name: str) -> None:
+    """
+    Refuse an encoding for a source that is not text.
+
+    :param encoding: The argument.
+    :param name: Name of the source.
+    :raises InvalidRequestError: if an encoding is given.
+    """
+    if encoding is not None:
         raise InvalidRequestError(
-            f"encoding is given, but {source.name} has none: it is for CSV and JSON Lines files. Leave it out.",
+            f"encoding is given, but {name} has none: it is for CSV and JSON Lines files. Leave it out.",
             argument="encoding",
         )
-    return source
 
 
 def _list_or_file(rows: Any, mapping: ColumnMapping, encoding: str | None) -> Source:
@@ -224,6 +236,12 @@ def _check_mapping(mapping: ColumnMapping) -> ColumnMapping:
     if duplicates:
         raise InvalidRequestError(
             f"column_mapping gives several columns the name {', '.join(duplicates)}: keep one of them."
+        )
+    if added := [theirs for theirs, ours in mapping.items() if ours is not None and theirs in REJECTED_COLUMNS]:
+        raise InvalidRequestError(
+            f"column_mapping uses the column {', '.join(added)}, which rejected rows have for their number or reason: "
+            "rename the column in the source. Nothing was sent.",
+            argument="column_mapping",
         )
     return mapping
 

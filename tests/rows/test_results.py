@@ -177,6 +177,15 @@ def test_rejected_rows_state_their_number_and_reason_which_are_ignored_and_repla
     assert list(row) == ["mail", "mode", "rejected_row", "rejected_reason"]
 
 
+@pytest.mark.parametrize("column", ["rejected_row", "rejected_reason"])
+def test_a_column_of_the_source_is_not_used_if_rejected_rows_overwrite_it(sandbox, tmp_path, column):
+    file = put_csv(tmp_path / "in.csv", [{"mail": "ana", column: "Clerk"}, {"mail": "bo@acme.test", column: "Cook"}])
+    with pytest.raises(AirflowFailException, match=f"column_mapping uses the column {column}, .* rename the column"):
+        bulk("create_user", file, column_mapping={column: "job"}, results_path=tmp_path / "r", on_invalid="skip")
+    assert writes(sandbox) == []
+    bulk("create_user", file, column_mapping={column: None}, results_path=tmp_path / "r", on_invalid="skip")
+
+
 def test_a_row_that_cannot_be_read_stays_so_however_often_it_is_rejected(sandbox, tmp_path):
     """With the added columns, it must not have as many cells as the header by chance."""
     header = "mail,first_name,last_name"

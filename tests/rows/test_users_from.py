@@ -108,6 +108,14 @@ def test_takes_several_results_and_counts_a_user_once(sandbox, session_id, place
     assert (done["users"], done["pending_invitations"]) == (3, 1)
 
 
+def test_refuses_an_encoding_because_users_are_not_a_text(sandbox, tmp_path):
+    created = bulk("create_user", people(1), results_path=tmp_path / "users")
+    arguments = {"users_from": created, "defaults": {"job": "Clerk"}, "results_path": tmp_path / "jobs"}
+    with pytest.raises(AirflowFailException, match="encoding is given, but users_from has none"):
+        bulk("update_user", encoding="cp1252", **arguments)
+    assert bulk("update_user", encoding="", **arguments)["outcomes"] == {"updated": 1}
+
+
 def test_is_a_source_of_rows_for_any_bulk_action(sandbox, results):
     created = bulk("create_user", [*people(3), {"mail": "ana@acme.test"}], results_path=f"{results}/users")
     done = bulk(
