@@ -118,6 +118,8 @@ class Result:
     :param message: What happened and what to do.
     :param retryable: Whether another run can succeed with the same row.
     :param line: Line of the file where the row starts, set when the result is written; ``None`` without lines.
+    :param user: Email address or id of the user after the row was done, set when the result is written; ``None`` if it
+        was not done, or is about no user.
     """
 
     row: int
@@ -128,6 +130,7 @@ class Result:
     message: str | None = None
     retryable: bool = False
     line: int | None = None
+    user: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -223,7 +226,7 @@ class ResultStore:
             write_atomic(part, b"")  # all were left out; a part that is missing was lost
         else:
             part.unlink(missing_ok=True)  # of an attempt that was killed before it wrote the results
-        lines = [_line_of(result, checked.row.line) for checked, result in rows]
+        lines = [_line_of(*each) for each in rows]
         write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
     def read_parts(self, parts: int) -> Iterator[Result]:
@@ -410,8 +413,9 @@ def _is_result(values: Any) -> TypeGuard[dict[str, Any]]:
     return all(type(values[name]).__name__ in kinds for name, kinds in _KINDS.items())
 
 
-def _line_of(result: Result, line: int | None) -> str:
-    return json.dumps(asdict(result) | {"line": line}, ensure_ascii=False) + "\n"
+def _line_of(checked: CheckedRow, result: Result) -> str:
+    added = {"line": checked.row.line, "user": checked.user if result.is_done else None}
+    return json.dumps(asdict(result) | added, ensure_ascii=False) + "\n"
 
 
 def _remove_folder(folder: ObjectStoragePath) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from airflow_provider_360learning.api.actions import WriteSpec
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem, problems_in
-from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, shown
+from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, is_id, shown
 from airflow_provider_360learning.api.names import NewGroup, Resolution
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Row, Source
@@ -74,6 +74,18 @@ class CheckedRow:
     fields_without_case: frozenset[str] = frozenset()
     secret_columns: frozenset[str] = frozenset()
     new_groups: tuple[NewGroup, ...] = ()
+
+    @property
+    def user(self) -> str | None:
+        """
+        Email address or id of the user whom the row is about, once it is done: the new address if it changes that.
+
+        ``None`` if it is about no user. An id stays, because no row changes it.
+        """
+        given = {} if self.arguments is None else self.arguments.given()
+        user, mail = given.get("user"), given.get("mail")
+        found = user if is_id(user) else mail or user
+        return None if found is None else str(found)
 
     def valid_arguments(self) -> ActionArguments:
         """Return the arguments of a row that is known to be valid."""

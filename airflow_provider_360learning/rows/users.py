@@ -32,7 +32,7 @@ from airflow_provider_360learning.rows.stored_state import StoredStateError
 
 log = logging.getLogger(__name__)
 
-#: Actions whose rows are about one user each; the key of a row begins with the user.
+#: Actions whose rows are about one user each.
 USER_ACTIONS = ("create_user", "update_user", "add_user_to_group", "remove_user_from_group")
 #: Column of the rows that are made of the users.
 COLUMN = "user"
@@ -224,11 +224,10 @@ def _advice(path: ObjectStoragePath) -> str:
 
 
 def _entry(row: Result, mark: str, path: ObjectStoragePath) -> tuple[str, str]:
-    text = row.key.partition(" / ")[0]
     try:
-        user = parse_user(text)
+        user = parse_user(row.user)
     except PydanticCustomError:
-        raise StoredStateError(path, f"is damaged in row {row.row}: its key does not name a user", _ADVICE) from None
+        raise StoredStateError(path, f"is damaged in row {row.row}: it does not name a user", _ADVICE) from None
     return ignore_case(user), mark + user
 
 

@@ -167,7 +167,7 @@ def put_results(
     lines, counts = [], Counter[str]()
     for number, (key, outcome) in enumerate(outcomes, 1):
         line = {"row": number, "key": key, "outcome": outcome, "id": None, "error_code": None, "message": None}
-        lines.append({**line, "retryable": False, "line": None})
+        lines.append({**line, "retryable": False, "line": None, "user": key.partition(" / ")[0]})
         counts[outcome] += 1
     path = put_json_lines(storage_path(folder) / "results.jsonl", lines)
     summary = {"rows": len(lines), "outcomes": dict(counts), "results_path": path, "rejected_path": None, "run": run}

@@ -62,9 +62,9 @@ def test_writes_one_result_per_row(sandbox, results):
         )
     lines = results_in(results)
     messages = [line.pop("message") for line in lines]
-    nothing = {"id": None, "error_code": None, "retryable": False, "line": None}
+    nothing = {"id": None, "error_code": None, "retryable": False, "line": None, "user": None}
     assert lines[:2] == [
-        {"row": 1, "key": GRACE_MAIL, "outcome": "deleted", **nothing},
+        {"row": 1, "key": GRACE_MAIL, "outcome": "deleted", **nothing, "user": GRACE_MAIL},
         {"row": 2, "key": "x@acme.test", "outcome": "refused", **nothing, "error_code": "user_not_found"},
     ]
     assert lines[2] | {"error_code": "…"} == {

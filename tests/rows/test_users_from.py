@@ -100,12 +100,43 @@ def test_reads_the_results_of_every_action_about_users(sandbox, session_id, tmp_
     assert enrolled(sandbox) == {GRACE_MAIL}
 
 
+def test_names_a_user_by_the_address_that_the_row_has_set(sandbox, session_id, results):
+    rows = [{"user": GRACE_MAIL, "mail": "grace.new@acme.test"}]
+    assert enroll(session_id, bulk("update_user", rows, results_path=results))["users"] == 1
+    assert enrolled(sandbox) == {"grace.new@acme.test"}
+    (result,) = results_in(results)
+    assert (result["key"], result["user"]) == (GRACE_MAIL, "grace.new@acme.test")
+
+
+def test_names_a_user_by_the_new_address_if_the_row_was_not_sent_again(sandbox, session_id, results):
+    rows = [{"user": GRACE_MAIL, "mail": "grace.new@acme.test"}]
+    bulk("update_user", rows, results_path=results)
+    again = bulk("update_user", rows, results_path=results)
+    assert again["outcomes"] == {"unchanged": 1}
+    enroll(session_id, again)
+    assert enrolled(sandbox) == {"grace.new@acme.test"}
+
+
+def test_names_a_user_by_id_if_the_row_does(sandbox, tmp_path):
+    bulk("update_user", [{"user": GRACE_ID, "mail": "grace.new@acme.test"}], results_path=tmp_path)
+    (result,) = results_in(tmp_path)
+    assert result["user"] == GRACE_ID
+
+
 def test_takes_several_results_and_counts_a_user_once(sandbox, session_id, place):
     first = bulk("create_user", people(2), results_path=f"{place}/1")
     second = bulk("create_user", [*people(2, start=2), {"mail": "ana@acme.test"}], results_path=f"{place}/2")
     third = bulk("add_user_to_group", [{"user": "PERSON3@acme.test", "group_id": SALES_GROUP_ID}], results_path=place)
     done = enroll(session_id, [first, [second], json.dumps(third)])
     assert (done["users"], done["pending_invitations"]) == (3, 1)
+
+
+def test_an_address_and_an_id_count_as_two_users(sandbox, session_id, tmp_path):
+    """As docs/bulk.md says."""
+    by_mail = bulk("update_user", [{"user": GRACE_MAIL, "job": "Admiral"}], results_path=tmp_path / "1")
+    by_id = bulk("update_user", [{"user": GRACE_ID, "lang": "fr"}], results_path=tmp_path / "2")
+    assert enroll(session_id, [by_mail, by_id])["users"] == 2
+    assert enrolled(sandbox) == {GRACE_MAIL}
 
 
 def test_refuses_an_encoding_because_users_are_not_a_text(sandbox, tmp_path):
@@ -280,7 +311,7 @@ def edit_results(results, edit):
         (lambda text: text[: text.rindex('{"row"')], "damaged: it has 2 rows .* but its manifest says 3"),
         (lambda text: text.replace('"created"', '"updated"', 1), "damaged: it has 3 rows with the outcomes"),
         (lambda text: text.replace('"row": 2', '"row": 1'), "damaged: it has row 1 in the place of row 2"),
-        (lambda text: text.replace("person2@acme.test", "person2"), "damaged in row 2: its key does not name a user"),
+        (lambda text: text.replace("person2@acme.test", "person2"), "damaged in row 2: it does not name a user"),
         (lambda text: "", "damaged: it has 0 rows"),
     ],
 )
