@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
+from tests.conftest import STACK_FILES
 
 DAGS = Path(__file__).parent / "dags"
 #: Airflow retries a task whose supervisor was killed after ten seconds instead of five minutes.
@@ -66,4 +67,15 @@ def stack(migrated_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPat
         **EARLY_DETECTION,
     }
     with AirflowStack(home, DAGS, env) as airflow:
+        _running.append(airflow)
         yield airflow
+
+
+_running: list[AirflowStack] = []
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Stop the running Airflow after the last test that uses it: idle, it would take CPU from all later tests."""
+    if nextitem is None or nextitem.nodeid.partition("::")[0] not in STACK_FILES:
+        while _running:
+            _running.pop().stop()
