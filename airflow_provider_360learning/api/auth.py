@@ -29,6 +29,8 @@ MAX_RENEWAL_LEAD = 60.0
 DEFAULT_LIFETIME = "3600"
 #: Number of keys and tokens that are kept: a response may quote one that was replaced while its request was being sent.
 MAX_KEPT = 4
+#: Maximum number of times in a row that credentials are renewed because the renewed ones are not accepted, either.
+MAX_RENEWALS = 5
 
 
 class ApiKey:
@@ -95,11 +97,12 @@ class Auth(AuthBase):
     def make_ready(self) -> None:
         """Fetch what is needed to send a request."""
 
-    def renew(self, request: PreparedRequest) -> bool:
+    def renew(self, request: PreparedRequest, *, again: bool) -> bool:
         """
         Replace the credentials that the server did not accept.
 
         :param request: The request that was not accepted.
+        :param again: Whether its credentials had been renewed because the server did not accept those before.
         :return: Whether to send the request again with new credentials.
         :raises Learning360Error: if new credentials cannot be read.
         """
@@ -128,11 +131,12 @@ class ApiKeyInHeaders(Auth):
         """The API key and its predecessors."""
         return self._api_key.secrets
 
-    def renew(self, request: PreparedRequest) -> bool:
+    def renew(self, request: PreparedRequest, *, again: bool) -> bool:
         """
         Read the API key again, unless it was replaced since this request got it.
 
         :param request: The request.
+        :param again: Without effect: a key may be rotated while a request waits with the one before.
         """
         return self._api_key.replace(self._key_in(request))
 
@@ -165,17 +169,20 @@ class Token:
 
     :param value: Value for the ``Authorization`` header.
     :param renew_at: When to fetch the next one, on :func:`time.monotonic`.
+    :param api_key: The API key that it was fetched with.
     """
 
     value: str = field(repr=False)
     renew_at: float
+    api_key: str = field(repr=False)
 
     @classmethod
-    def from_response(cls, body: JsonObject, requested_at: float) -> Token:
+    def from_response(cls, body: JsonObject, api_key: str, requested_at: float) -> Token:
         """
         Read the response of the token endpoint.
 
         :param body: ``{access_token, expires_in}``; ``expires_in`` is documented as a string of seconds.
+        :param api_key: The API key of the request.
         :param requested_at: When the request was sent, on :func:`time.monotonic`: the lifetime counts from then.
         :raises UnexpectedResponseError: if ``expires_in`` is not a number of seconds above 0.
         """
@@ -185,7 +192,8 @@ class Token:
             lifetime = 0.0
         if not 0 < lifetime < float("inf"):  # a token that is never valid would be fetched for each request
             raise UnexpectedResponseError("The token endpoint's expires_in is not a number of seconds above 0")
-        return cls(str(body["access_token"]), requested_at + lifetime - min(MAX_RENEWAL_LEAD, lifetime / 10))
+        renew_at = requested_at + lifetime - min(MAX_RENEWAL_LEAD, lifetime / 10)
+        return cls(str(body["access_token"]), renew_at, api_key)
 
 
 class OAuth2Token(Auth):
@@ -243,31 +251,35 @@ class OAuth2Token(Auth):
             return token
 
     def _fetch_token(self) -> Token:
-        """Fetch a token, with a new API key if the current one is not accepted."""
-        api_key = self._api_key.value
-        try:
-            return self._fetch_token_for(api_key)
-        except AuthenticationError as error:
-            is_about_key = error.status == 401  # any other status is about the company ID or the path
-            if not is_about_key or not self._api_key.replace(api_key):
-                raise
+        """Fetch a token, with a new API key as long as the current one is not accepted and changes."""
+        for _ in range(MAX_RENEWALS):
+            api_key = self._api_key.value
+            try:
+                return self._fetch_token_for(api_key)
+            except AuthenticationError as error:
+                is_about_key = error.status == 401  # any other status is about the company ID or the path
+                if not is_about_key or not self._api_key.replace(api_key):
+                    raise
         return self._fetch_token_for(self._api_key.value)
 
     def _fetch_token_for(self, api_key: str) -> Token:
         requested_at = time.monotonic()
-        return Token.from_response(self._fetch(api_key), requested_at)
+        return Token.from_response(self._fetch(api_key), api_key, requested_at)
 
-    def renew(self, request: PreparedRequest) -> bool:
+    def renew(self, request: PreparedRequest, *, again: bool) -> bool:
         """
         Discard the token of a request that was not accepted, unless another thread has renewed it already.
 
         The next token is fetched with a new API key if the current one is not accepted, either.
 
         :param request: The request.
+        :param again: Whether its token is a new one: then only a token of another API key can be accepted.
         """
         rejected = request.headers.get("Authorization")
         with self._lock:
             if self._token and rejected == f"Bearer {self._token.value}":
+                if again and not self._api_key.replace(self._token.api_key):
+                    return False
                 log.info("The access token is not accepted any more; fetching a new one")
                 self._token = None
         return True

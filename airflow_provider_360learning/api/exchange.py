@@ -19,7 +19,7 @@ import requests
 import tenacity
 
 from airflow_provider_360learning.api import retry
-from airflow_provider_360learning.api.auth import Auth
+from airflow_provider_360learning.api.auth import MAX_RENEWALS, Auth
 from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter
 from airflow_provider_360learning.api.limiter.store import Reservation
 from airflow_provider_360learning.api.request import build_path, build_request
@@ -80,6 +80,8 @@ class Exchange:
         self._used: Reservation
         self._deadline = time.monotonic() + self._rate_limiter.max_wait
         self._failures = 0
+        #: Number of times in a row that the credentials were renewed, and the error for which they were the last time.
+        self._renewals = 0
         self._renewed_for: Learning360Error | None = None
         self._outcome_unknown = False
 
@@ -157,16 +159,16 @@ class Exchange:
     def _send(self) -> object:
         self._rate_limiter.usage.requests += 1
         prepared = self._prepared
-        # A token that was accepted before may expire as well: only new credentials that are rejected are not renewed.
-        are_new, self._renewed_for = self._renewed_for is not None, None
+        # A token that was accepted before may expire as well: only renewals in a row are counted.
+        renewals, self._renewals = self._renewals, 0
         try:
             with closing(self._client.transport.send(prepared, stream=self._call.read is not None)) as response:
                 return self._decode(response)
         except TransportError as error:
             self._raise(self._complete(error))
         except AuthenticationError as error:
-            if not are_new and self._auth.renew(prepared):
-                self._renewed_for = error
+            if renewals < MAX_RENEWALS and self._auth.renew(prepared, again=renewals > 0):
+                self._renewals, self._renewed_for = renewals + 1, error
             self._raise(error)
         except Learning360Error as error:
             self._raise(error)

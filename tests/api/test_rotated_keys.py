@@ -1,4 +1,4 @@
-"""An API key that is rotated while a client uses it: the key is read again once, and the work continues."""
+"""An API key that is rotated while a client uses it: the key is read again once per change, and the work continues."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from airflow_provider_360learning.api.auth import MAX_RENEWALS
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     InvalidConnectionError,
@@ -32,12 +34,16 @@ class StoredKey:
         self.key = key
         self.reads = 0
         self.problem: Exception | None = None
+        self.after_reading: list[Callable[[], object]] = []
 
     def __call__(self) -> str:
         self.reads += 1
         if self.problem:
             raise self.problem
-        return self.key
+        key = self.key
+        if self.after_reading:
+            self.after_reading.pop()()
+        return key
 
 
 @pytest.fixture
@@ -82,6 +88,34 @@ def test_survives_one_rotation_after_the_other(make_rotatable, rotate, stored, a
         rotate()
         assert api.list_groups()
     assert stored.reads == 6
+
+
+@every_method
+def test_survives_rotations_before_the_new_key_is_sent(make_rotatable, rotate, stored, sent, auth):
+    api = make_rotatable(auth=auth)
+    api.list_groups()
+    rotate()
+    stored.after_reading = [rotate, rotate]
+    assert api.list_groups()
+    assert stored.reads == 3
+    refused = "generateToken" if auth == "oauth2" else "getGroups"
+    assert [entry["status"] for entry in sent(refused)] == [200, 401, 401, 401, 200]
+
+
+def test_survives_a_rotation_while_a_request_waits_with_a_new_token(make_rotatable, rotate, stored, sent):
+    api = make_rotatable()
+    api.list_groups()
+    rotate()
+    rotations = [rotate]
+
+    def rotate_before_the_second_request():
+        if len(sent("generateToken")) == 3 and rotations:
+            rotations.pop()()
+
+    api.client.before_sending = rotate_before_the_second_request
+    assert api.list_groups()
+    assert stored.reads == 2
+    assert [entry["status"] for entry in sent("getGroups")] == [200, 401, 401, 200]
 
 
 @every_method
@@ -173,7 +207,7 @@ def test_keys_that_change_with_every_read_end_the_call(make_api, sent, auth):
     api = make_api(auth=auth, api_key="0" * 32, client={"reread_api_key": lambda: next(keys)})
     with pytest.raises(AuthenticationError):
         api.list_groups()
-    assert len(sent()) == 2
+    assert len(sent()) == 1 + MAX_RENEWALS
 
 
 @every_method
