@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.completion.users import AwaitedUsers
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
+#: Default of ``users_from``. ``None`` is what a task that was skipped returns, and a mapped task is created with it.
+NOT_GIVEN: Any = object()
 #: Seconds by which Airflow's own timeout of a deferred sensor is later than the trigger's deadline, whose event says
 #: how far the wait was.
 DEFERRAL_GRACE = 60
@@ -96,10 +98,9 @@ class Learning360BaseSensor(
 
     def _take_users_from(self, users_from: Any, include_invited: bool) -> None:
         """Set the arguments that replace a list of users."""
-        self.users_from = users_from
+        self._has_users_from = users_from is not NOT_GIVEN
+        self.users_from = users_from if self._has_users_from else None
         self.include_invited = include_invited
-        # The output of a task that was skipped is None when this task runs.
-        self._has_users_from = users_from is not None
 
     def condition(self) -> CompletionCondition:
         """

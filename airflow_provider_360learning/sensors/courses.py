@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+from airflow_provider_360learning.sensors.base import NOT_GIVEN, Learning360BaseSensor
 
 
 class Learning360CourseCompletionSensor(Learning360BaseSensor):
@@ -59,13 +59,13 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         user: str | None = None,
         since: datetime | str | None = None,
         min_score: float | str | None = None,
-        users_from: Any = None,
+        users_from: Any = NOT_GIVEN,
         include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._check_required_pairs(locals())
-        if (user is None) == (users_from is None):
+        if (user is None) == (users_from is NOT_GIVEN):
             raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either user or users_from")
         self.course_id = course_id
         self.course = course
@@ -73,5 +73,5 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         self.since = since
         self.min_score = min_score
         self._take_users_from(users_from, include_invited)
-        if users_from is not None:
+        if self._has_users_from:
             self.subject = "course_of_users"

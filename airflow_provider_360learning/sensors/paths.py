@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+from airflow_provider_360learning.sensors.base import NOT_GIVEN, Learning360BaseSensor
 
 
 class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
@@ -73,13 +73,13 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         min_enrolled: int | str = 1,
         if_not_enrolled: str = "wait",
         if_unsuccessful: str = "wait",
-        users_from: Any = None,
+        users_from: Any = NOT_GIVEN,
         include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._check_required_pairs(locals())
-        if users is not None and users_from is not None:
+        if users is not None and users_from is not NOT_GIVEN:
             raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either users or users_from")
         self.session_id = session_id
         self.session = session

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 from airflow.providers.common.compat.sdk import (
+    DAG,
     AirflowException,
     AirflowFailException,
     AirflowSkipException,
@@ -117,6 +118,29 @@ def test_refuses_results_that_are_missing(sandbox, session_id, tmp_path):
     (storage_path(tmp_path) / "results.jsonl").unlink()
     with pytest.raises(AirflowFailException, match=r"results\.jsonl is missing"):
         wait_for_path(session_id, users)
+    assert operations(sandbox) == []
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+@pytest.mark.parametrize(
+    ("sensor", "of"),
+    [(Learning360PathSessionCompletionSensor, "session_id"), (Learning360CourseCompletionSensor, "course_id")],
+)
+def test_refuses_the_result_of_a_task_that_was_skipped(sandbox, session_id, enroll, sensor, of, is_mapped):
+    """The learners of the session, who have completed it, must not take the place of the users."""
+    enroll(GRACE_MAIL)
+    sandbox.control.advance(3600)
+    sandbox.control.clear_journal()
+    arguments = {"task_id": "wait", "mode": "poke", of: session_id if of == "session_id" else WELCOME_COURSE_ID}
+    if is_mapped:
+        with DAG("waits", schedule=None):
+            mapped = sensor.partial(**arguments).expand(users_from=[None])
+        task = mapped.unmap({**arguments, "users_from": None})
+    else:
+        task = sensor(**arguments, users_from=[])
+        task.users_from = None  # as templates render it
+    with pytest.raises(AirflowFailException, match=r"users_from is None.* A task that was skipped returns nothing"):
+        task.execute({})
     assert operations(sandbox) == []
 
 
