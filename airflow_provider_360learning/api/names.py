@@ -80,6 +80,11 @@ class NewGroup(NamedTuple):
         """What stands for its id until it is created; not an id, and different for names that differ in case."""
         return "new group " + hashlib.sha256(f"{self.parent_id.lower()}\n{self.name}".encode()).hexdigest()[:24]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its parent and its name, in which case does not count."""
+        return self.parent_id.lower(), self.name.casefold()
+
 
 class KnownName(NamedTuple):
     """
@@ -114,6 +119,10 @@ class _NameError(Exception):
     """A name does not stand for one object; the message completes "<field> is <name>, …"."""
 
 
+class _UnknownNameError(_NameError):
+    """No object has this name, nor a similar one."""
+
+
 class Names:
     """
     Finds what names stand for, with at most one listing per kind of object.
@@ -125,6 +134,7 @@ class Names:
         self._adapter = adapter
         self._objects: dict[Kind, _Objects] = {}
         self._known: dict[KnownName, str] = {}
+        self._new_groups: dict[tuple[str, str], NewGroup] = {}
 
     @property
     def known(self) -> Mapping[KnownName, str]:
@@ -157,6 +167,7 @@ class Names:
         :raises InvalidRequestError: naming every name that does not stand for exactly one object; its ``argument`` is
             the first. Nothing was changed.
         """
+        self._new_groups.clear()  # those of a call that failed were not created
         found = yield from self.resolve(arguments)
         resolved = arguments.with_ids(found.ids)
         if problems := found.problems or list(resolved.conflicts()):
@@ -209,7 +220,7 @@ class Names:
                 one = yield from self._find(marker.kind, text, scope, create=scope_field == _PARENT_OF_NEW_GROUPS)
             except _NameError as error:
                 place = name if isinstance(value, str) else f"{name}[{index}]"
-                advice = f" (it looks like an id, which belongs in {marker.id_field})" if is_id(text) else ""
+                advice = _advice(arguments, marker, text, error)
                 found.problems.append(Problem(place, f"{place} is {shown(text)}, {error}{advice}"))
                 continue
             if isinstance(one, NewGroup):
@@ -229,19 +240,44 @@ class Names:
         objects = self._objects[kind]
         found = objects.find(text, scope)
         if not found and create and scope is not None:
-            return objects.new_group(text, scope)
+            return self._distinct(objects.new_group(text, scope))
         if len(found) != 1:
-            raise _NameError(objects.ambiguous(found) if found else objects.no_match(text, scope))
+            raise _NameError(objects.ambiguous(found)) if found else objects.no_match(text, scope)
         self._known[name] = found[0].id
         return found[0].id
+
+    def _distinct(self, group: NewGroup) -> NewGroup:
+        """Return a new group, unless another one differs from it in case only."""
+        other = self._new_groups.setdefault(group.place, group).name
+        if other != group.name:
+            raise _NameError(
+                f"but no group has this name, and {shown(other)}, which does not exist either, differs from it in case "
+                "only: use one spelling, or create both groups first"
+            )
+        return group
 
 
 def _scope_of(arguments: ActionArguments, marker: NameOf) -> str | None:
     """Return the field of the id within which the names of a field are searched."""
     if marker.kind == "session" and hasattr(arguments, "path_id"):
         return "path_id"
-    is_group = marker.kind == "group" and marker.id_field != _PARENT_OF_NEW_GROUPS
-    return _PARENT_OF_NEW_GROUPS if is_group and getattr(arguments, "create_groups", False) else None
+    creates = _may_be_created(arguments, marker) and getattr(arguments, "create_groups", False)
+    return _PARENT_OF_NEW_GROUPS if creates else None
+
+
+def _may_be_created(arguments: ActionArguments, marker: NameOf) -> bool:
+    """Return whether the action can create the groups that a field names."""
+    return marker.kind == "group" and marker.id_field != _PARENT_OF_NEW_GROUPS and hasattr(arguments, "create_groups")
+
+
+def _advice(arguments: ActionArguments, marker: NameOf, text: str, error: _NameError) -> str:
+    """Return what to do about a name, if its error does not say so."""
+    if is_id(text):
+        return f" (it looks like an id, which belongs in {marker.id_field})"
+    if not isinstance(error, _UnknownNameError):
+        return ""
+    creation = ", or create the group with create_groups=True" if _may_be_created(arguments, marker) else ""
+    return f" (check the spelling, give {marker.id_field} instead{creation})"
 
 
 def _is_named(arguments: ActionArguments, id_field: str) -> bool:
@@ -313,13 +349,14 @@ class _Objects:
         more = [f"{len(found) - MAX_LISTED} more"] if len(found) > MAX_LISTED else []
         return f"which matches {len(found)} {self.kind}s: {', '.join(listed + more)}: {self.advice}"
 
-    def no_match(self, text: str, scope: str | None) -> str:
-        """Return what an error says about a name that matches nothing."""
+    def no_match(self, text: str, scope: str | None) -> _NameError:
+        """Return the error about a name that matches nothing."""
         if text not in self._similar and len(self._similar) < MAX_SUGGESTIONS:
             self._similar[text] = self._search_similar(text)
         similar = self._similar.get(text)
         place = f"{self.kind} of this path" if self.kind == "session" and scope is not None else self.kind
-        return f"but no {place} has this name" + (f" (similar: {', '.join(similar)})" if similar else "")
+        problem = f"but no {place} has this name"
+        return _NameError(f"{problem} (similar: {', '.join(similar)})") if similar else _UnknownNameError(problem)
 
     def _search_similar(self, text: str) -> list[str]:
         labels = {name.casefold(): self.label(objects[0]) for name, objects in self._by_name.items()}
@@ -365,6 +402,7 @@ class _Groups(_Objects):
     def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
         super().__init__(records)
         self._by_id = {one.id.lower(): one for one in self._objects if one.id}
+        self._by_place = {NewGroup(one.parent_id, one.name).place: one for one in self._objects if one.id and one.name}
 
     def _object(self, record: Mapping[str, Any]) -> _Object:
         return _Object(record["group_id"] or "", normalized(record["name"]), (record["parent_id"] or "").lower())
@@ -373,14 +411,19 @@ class _Groups(_Objects):
         """
         Return the groups of this name, or of this path of names.
 
-        A ``/`` separates names only if the whole text is no name. A path may begin at any parent; one that begins at
-        the root group matches that group only. With a scope, a child of that group takes precedence.
+        A ``/`` may separate names, or be part of one: both match. With a scope, a child of that group takes precedence.
         """
-        named = self._by_name.get(text, [])
-        if children := [one for one in named if scope is not None and one.parent_id == scope.lower()]:
-            return children
-        if named or not 0 < text.count(SEPARATOR) <= MAX_SEPARATORS:
-            return named
+        found = [*self._by_name.get(text, ()), *self._at_path(text)]
+        return [one for one in found if scope is not None and one.parent_id == scope.lower()] or found
+
+    def _at_path(self, text: str) -> list[_Object]:
+        """
+        Return the groups of this path of names.
+
+        It may begin at any parent; a path that begins at the root group matches that group only.
+        """
+        if not 0 < text.count(SEPARATOR) <= MAX_SEPARATORS:
+            return []
         ends = [text[index + 1 :] for index, character in enumerate(text) if character == SEPARATOR]
         found = [one for end in ends for one in self._by_name.get(end, ()) if self._is_path_of(one, text)]
         return [one for one in found if self._path_of(one) == text] or found
@@ -389,7 +432,8 @@ class _Groups(_Objects):
         """
         Return the group to create.
 
-        :raises _NameError: for a name with a ``/``, which may be meant as a path, and if the parent does not exist.
+        :raises _NameError: for a name with a ``/``, which may be meant as a path; if the parent does not exist; and if
+            it has a group whose name differs in case only.
         """
         if SEPARATOR in text:
             raise _NameError(
@@ -398,7 +442,13 @@ class _Groups(_Objects):
             )
         if parent_id.lower() not in self._by_id:
             raise _NameError(f"but no group has this name, nor the id {parent_id} of the parent to create it under")
-        return NewGroup(parent_id, text)
+        group = NewGroup(parent_id, text)
+        if other := self._by_place.get(group.place):
+            raise _NameError(
+                f"but no group has this name, and {self.label(other)} ({other.id}) differs from it in case only: use "
+                "that spelling, or create the group first"
+            )
+        return group
 
     def label(self, one: _Object) -> str:
         """Return the names of a group and all of its parents."""

@@ -190,14 +190,30 @@ def test_a_path_selects_one_of_several_groups_of_a_name(api, make_group):
     assert group_of(api, "Acme/APAC/Support") == two
 
 
-def test_a_separator_counts_only_where_the_whole_text_is_no_name(api, make_group):
+@pytest.mark.parametrize("text", ["R&D/Labs", "Acme/R&D/Labs"])
+def test_a_name_may_have_a_separator(api, make_group, text):
+    made = make_group("R&D/Labs")
+    assert group_of(api, text) == made
+
+
+@pytest.mark.parametrize("text", ["R&D/Labs", "Acme/R&D/Labs"])
+def test_a_name_with_a_separator_and_a_path_of_names_are_two_matches(api, sent, make_group, text):
     slashed = make_group("R&D/Labs")
     nested = make_group("Labs", make_group("R&D"))
-    assert group_of(api, "R&D/Labs") == slashed
     with pytest.raises(InvalidRequestError, match="matches 2 groups") as raised:
-        group_of(api, "Acme/R&D/Labs")
+        api.delete_group(group=text)
     assert slashed in str(raised.value)
     assert nested in str(raised.value)
+    assert writes(sent) == []
+
+
+def test_a_name_with_a_separator_is_another_match_beside_a_complete_path(api, make_group):
+    slashed = make_group("Acme/Sales")
+    with pytest.raises(InvalidRequestError, match="matches 2 groups") as raised:
+        group_of(api, "Acme/Sales")
+    assert slashed in str(raised.value)
+    assert SALES_GROUP_ID in str(raised.value)
+    assert group_of(api, "Acme/Acme/Sales") == slashed
 
 
 def test_a_complete_path_is_not_the_end_of_a_longer_one(api, make_group):
@@ -246,6 +262,31 @@ def test_names_the_item_of_a_list(api):
 def test_advises_where_an_id_belongs(api):
     with pytest.raises(InvalidRequestError, match=r"it looks like an id, which belongs in group_id"):
         group_of(api, SALES_GROUP_ID)
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "advice"),
+    [
+        ("get_group", {"group": "Nonexist"}, "(check the spelling, give group_id instead)"),
+        ("create_group", {"name": "Lab", "parent": "Nonexist"}, "(check the spelling, give parent_id instead)"),
+        (
+            "add_user_to_group",
+            {"group": "Nonexist", "user": GRACE_MAIL},
+            "(check the spelling, give group_id instead, or create the group with create_groups=True)",
+        ),
+        (
+            "enroll_users",
+            {"session": "Nonexist", "users": [GRACE_MAIL]},
+            "(check the spelling, give session_id instead)",
+        ),
+    ],
+)
+def test_advises_what_to_do_about_a_name_without_similar_ones(api, action, arguments, advice):
+    with pytest.raises(InvalidRequestError) as raised:
+        getattr(api, action)(**arguments)
+    assert f"is 'Nonexist', but no {'session' if 'session' in arguments else 'group'} has this name {advice}" in str(
+        raised.value
+    )
 
 
 def test_similar_names_are_searched_for_a_few_names_only(api):
@@ -358,6 +399,7 @@ def test_a_child_of_the_parent_is_meant_where_several_groups_have_a_name(api, ma
         ({"group": "Lab", "parent_group": "Nowhere"}, "parent_group is 'Nowhere', but no group has this name"),
         ({"group": "Lab", "parent_group_id": "f" * 24}, "nor the id f{24} of the parent"),
         ({"group": "Sales/Lab", "parent_group": "Acme"}, "creates none with a / in its name"),
+        ({"group": "sales", "parent_group": "Acme"}, f"'Acme/Sales' .{SALES_GROUP_ID}. differs from it in case only"),
     ],
 )
 def test_creates_nothing_where_the_place_is_not_certain(api, sent, arguments, problem):
@@ -365,6 +407,17 @@ def test_creates_nothing_where_the_place_is_not_certain(api, sent, arguments, pr
         api.add_user_to_group(user=GRACE_MAIL, create_groups=True, **arguments)
     assert str(raised.value).count(" is '") == 1, "one cause, one error"
     assert writes(sent) == []
+
+
+def test_creates_no_two_groups_that_differ_in_case_only(api, sent):
+    arguments = {"mail": "ana@acme.test", "create_groups": True, "parent_group": "Acme"}
+    with pytest.raises(InvalidRequestError, match=r"other_groups\[0\] is 'lab', .* and 'Lab', .* in case only"):
+        api.create_user(group="Lab", other_groups=["lab"], **arguments)
+    assert writes(sent) == []
+    api.create_user(group="lab", **arguments)
+    with pytest.raises(InvalidRequestError, match=r"group is 'Lab', .* and 'Acme/lab' \(.* in case only"):
+        api.create_user(group="Lab", **arguments)
+    assert [entry["body"]["name"] for entry in sent("createGroup")] == ["lab"]
 
 
 def test_creates_nothing_if_another_argument_is_invalid(api, sent):

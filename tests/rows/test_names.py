@@ -189,7 +189,27 @@ def test_creates_no_group_of_an_invalid_row(sandbox, tmp_path):
     assert names_of_groups(sandbox) == ["Acme", "Sales", "Shop"]
 
 
-def test_names_that_differ_in_case_are_two_groups(sandbox, tmp_path):
+def test_missing_groups_that_differ_in_case_only_are_an_error(sandbox, tmp_path):
+    rows = [{"user": GRACE_MAIL, "group": group} for group in ("Lab", "lab", "LAB ", "sales")]
+    with pytest.raises(AirflowFailException, match="3 of 4 rows"):
+        bulk("add_user_to_group", rows, results_path=tmp_path, **UNDER_ACME)
+    problems = [error["problem"] for error in faults_in(tmp_path)]
+    assert ["'Lab', which does not exist either, differs from it in case only" in one for one in problems] == [
+        True,
+        True,
+        False,
+    ]
+    assert f"'Acme/Sales' ({SALES_GROUP_ID}) differs from it in case only" in problems[2]
+    assert writes(sandbox) == []
+    for _ in range(2):
+        bulk("add_user_to_group", rows, results_path=tmp_path, on_invalid="skip", **UNDER_ACME)
+        assert [outcome == "invalid" for outcome in outcomes_in(tmp_path)] == [False, True, True, True]
+    assert names_of_groups(sandbox) == ["Acme", "Lab", "Sales"]
+
+
+def test_groups_that_differ_in_case_only_and_exist_are_two(sandbox, tmp_path, api):
+    for name in ("lab", "Lab"):
+        api.create_group(name=name, parent="Acme")
     rows = [{"user": GRACE_MAIL, "group": "lab"}, {"user": GRACE_MAIL, "group": "Lab"}]
     bulk("add_user_to_group", rows, results_path=tmp_path, **UNDER_ACME)
     assert groups_of(sandbox, GRACE_MAIL) == ["Acme", "Lab", "lab"]
