@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NotRequired, TypedDict, TypeGuard
@@ -190,6 +190,8 @@ class ResultStore:
     :param run: Id of the run.
     :param source: Source of the rows.
     :param secret_columns: Columns of the source that are left empty in rejected rows.
+    :param known_columns: Columns of the source that the action takes, and ignored ones. If it takes a secret, others
+        are left empty, too: each may be a misspelled one.
     """
 
     def __init__(
@@ -199,12 +201,14 @@ class ResultStore:
         run: str,
         source: Source,
         secret_columns: Sequence[str],
+        known_columns: Collection[str] = (),
     ) -> None:
         self._results = results
         self._rejected = rejected
         self._run = run
         self._source = source
         self._secret_columns = frozenset(name.casefold() for name in secret_columns)
+        self._known_columns = frozenset(known_columns)
         self._format = source.rejected_format
         self._mark = source.rejected_mark
         self._rejected_file = rejected / f"rejected.{self._format}"
@@ -333,6 +337,8 @@ class ResultStore:
         return {name: None if self._is_secret(name) else value for name, value in original.items()}
 
     def _is_secret(self, column: str) -> bool:
+        if self._secret_columns and self._source.columns is None and column not in self._known_columns:
+            return True
         return column.casefold() in self._secret_columns
 
 
@@ -375,6 +381,17 @@ def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) 
     """
     secrets = schema.secret_columns
     return [*secrets, *(theirs for theirs, ours in column_mapping.items() if ours in secrets)]
+
+
+def known_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) -> set[str]:
+    """
+    Return the columns of the source that the action takes, and those that are ignored.
+
+    :param schema: The columns of the action.
+    :param column_mapping: Columns of the source to those of the action.
+    """
+    mapped = {theirs for theirs, ours in column_mapping.items() if ours is None or ours in schema.columns}
+    return mapped | (schema.columns - column_mapping.keys())
 
 
 #: Names of the types that each field may have.

@@ -23,7 +23,7 @@ from airflow_provider_360learning.rows.jobs import make_writer
 from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.preflight import RowChecker
 from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expectation
-from airflow_provider_360learning.rows.results import ResultStore, RunSummary, secret_columns
+from airflow_provider_360learning.rows.results import ResultStore, RunSummary, known_columns, secret_columns
 from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sender import Latency, Sender
@@ -78,9 +78,10 @@ def _run(
             changes.read_listing()
 
         secrets = secret_columns(writer.schema, config.column_mapping)
+        known = known_columns(writer.schema, config.column_mapping)
 
         def results_of(run: str) -> ResultStore:
-            return ResultStore(config.results_folder, config.rejected_folder, run, config.source, secrets)
+            return ResultStore(config.results_folder, config.rejected_folder, run, config.source, secrets, known)
 
         digest = digest_of(api.client.company, writer.name, writer.target, rows.fingerprint)
         checkpoint = start_or_resume(config, checkpoints, results_of, digest, rows.total)

@@ -194,6 +194,11 @@ class RowSchema:
         self._defaults = model.without_missing(defaults)
 
     @property
+    def columns(self) -> frozenset[str]:
+        """Columns that the action takes."""
+        return frozenset(self._columns)
+
+    @property
     def secret_columns(self) -> frozenset[str]:
         """Columns whose values are never shown, stored or compared."""
         return self._model.secret_fields

@@ -16,7 +16,7 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.sources import REJECTED_COLUMNS
-from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, SALES_GROUP_ID
 from tests.rows.support import (
     bulk,
     bulk_failing,
@@ -394,6 +394,31 @@ def test_password_columns_of_rejected_rows_are_empty(sandbox, tmp_path):
     header, row = (tmp_path / "r/rejected/rejected.csv").read_text().splitlines()
     assert header == "mail,mode,password,rejected_row,rejected_reason"
     assert row.startswith(f"{REFUSED},create_active,,1,")
+
+
+@pytest.mark.parametrize("mapping", [{}, {"passwort": "pasword"}, {"E-Mail": "mail"}])
+@pytest.mark.parametrize("kind", ["list", "jsonl"])
+def test_a_misspelled_password_column_of_rejected_rows_is_empty(sandbox, tmp_path, everything, kind, mapping):
+    mapping = {**mapping, "Remarks": None}
+    row = {"mail": "ana@acme.test", "passwort": SECRET, "job": "Clerk", "Remarks": "new"}
+    if "E-Mail" in mapping:
+        row["E-Mail"] = "eva@acme.test"  # a second address, so that no column is checked
+    rows = [row, {"mail": "bo@acme.test"}]
+    bulk(
+        "create_user",
+        rows if kind == "list" else put_json_lines(tmp_path / "in.jsonl", rows),
+        column_mapping=mapping,
+        results_path=tmp_path / "results",
+        on_invalid="skip",
+    )
+    assert rejected_in(tmp_path / "results/rejected/rejected.jsonl") == [{**row, "passwort": None}]
+    assert not is_in(everything())
+
+
+def test_a_misspelled_column_is_kept_for_correction_if_the_action_takes_no_password(sandbox, tmp_path):
+    rows = [{"user": GRACE_MAIL, "grup": "Sales"}, {"user": GRACE_MAIL, "group_id": SALES_GROUP_ID}]
+    bulk("add_user_to_group", rows, results_path=tmp_path, on_invalid="skip")
+    assert rejected_in(tmp_path / "rejected/rejected.jsonl") == rows[:1]
 
 
 def test_the_representation_of_an_operator_shows_no_row():
