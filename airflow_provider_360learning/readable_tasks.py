@@ -30,6 +30,8 @@ _TEMPLATE = "{{ task.mapped_name(ti.map_index) }}"
 _PARAMETERS = re.compile(r"^(?::param |\.\. seealso)", re.MULTILINE)
 _ROLE = re.compile(r":\w+:`[~.]*([^`]*)`")
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*(?=@)")
+#: The query of a URL, which holds the signature of a signed one.
+_QUERY = re.compile(r"(?<=://)([^?#]*)[?#].*", re.DOTALL)
 #: The text of a list or an object with strings, as a template makes it.
 _LITERAL = re.compile(r"[\[{(].*['\"].*[\]})]", re.DOTALL)
 
@@ -67,6 +69,14 @@ class ReadableTaskMixin(_Task):
             partial.kwargs["map_index_template"] = _TEMPLATE
         return partial
 
+    def name_value(self, argument: str) -> object:
+        """
+        Return the value of an argument for the name of this task, or ``None`` if it must not be shown.
+
+        :param argument: One of :attr:`name_arguments`.
+        """
+        return getattr(self, argument, None)
+
     def mapped_name(self, map_index: int) -> str:
         """
         Return the name of this task among those that were mapped with it.
@@ -79,15 +89,16 @@ class ReadableTaskMixin(_Task):
         from airflow_provider_360learning.api.text import one_line
 
         same = getattr(self.dag.get_task(self.task_id), "partial_kwargs", {})
-        texts = {name: _text(getattr(self, name, None)) for name in self.name_arguments}
+        texts = {name: _text(self.name_value(name)) for name in self.name_arguments}
         differing = ", ".join(text for name, text in texts.items() if text and name not in same)
         if differing:
             name = one_line(differing, MAX_MAPPED_NAME)
         else:
             index = f" {map_index}"
             name = one_line(", ".join(filter(None, texts.values())), MAX_MAPPED_NAME - len(index)) + index
+        name = name.strip() or str(map_index)  # a name may consist of invisible characters
         # A native template evaluates its text, and a group may have the name 2026.
-        return repr(name.strip()) if self.dag.render_template_as_native_obj else name.strip()
+        return repr(name) if self.dag.render_template_as_native_obj else name
 
 
 @cache
@@ -117,4 +128,4 @@ def _text(value: object) -> str:
     if not isinstance(value, str | int | PathLike | ObjectStoragePath):  # a native template makes an integer of 2026
         return ""
     text = str(value).strip()
-    return "" if _LITERAL.fullmatch(text) else _CREDENTIALS.sub("***", text)
+    return "" if _LITERAL.fullmatch(text) else _QUERY.sub(r"\1", _CREDENTIALS.sub("***", text))

@@ -124,6 +124,14 @@ class Learning360RowsOperator(Learning360BaseOperator):
         if self.sql is not None and not self.sql_conn_id:
             raise AirflowException(f"{type(self).__name__} {self.task_id!r}: sql needs sql_conn_id")
 
+    def name_value(self, argument: str) -> object:
+        """See :meth:`.ReadableTaskMixin.name_value`: of ``rows``, only a path is shown."""
+        from airflow_provider_360learning.rows.sources import is_path
+
+        value = super().name_value(argument)
+        is_shown = argument != "rows" or (is_path(value) if isinstance(value, str) else not isinstance(value, Sequence))
+        return value if is_shown else None
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Apply the action and return the summary of the run."""
         from airflow_provider_360learning.rows.run import run

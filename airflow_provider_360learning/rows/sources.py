@@ -34,7 +34,7 @@ REJECTED_ROW, REJECTED_REASON = "rejected_row", "rejected_reason"
 REJECTED_COLUMNS = frozenset({REJECTED_ROW, REJECTED_REASON})
 
 _ROWS_PER_FETCH = 1000
-#: A text that is a path, or looks like a relative one. Any other may hold rows, and must not be shown in an error.
+#: A text that is a path, or looks like a relative one.
 _PATH = re.compile(r"(/|[a-z][a-z0-9+.-]*://)[^\n]+|[\w./~ -]{1,200}", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -218,11 +218,11 @@ def refuse_encoding(encoding: object, name: str) -> None:
 
 
 def _list_or_file(rows: Any, mapping: ColumnMapping, encoding: str | None) -> Source:
-    if isinstance(rows, str) and not _PATH.fullmatch(rows):
+    if isinstance(rows, str) and not is_path(rows):
         return _List(_rows_in(rows), mapping)
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         return _List(rows, mapping)
-    if _is_path(rows):
+    if isinstance(rows, str | os.PathLike) or _is_object_path(rows):
         return _File(rows, mapping, encoding)
     raise InvalidRequestError(
         f"rows is a {type(rows).__name__}: give a list of objects, or the path of a file. (An iterator "
@@ -263,10 +263,19 @@ def _rows_in(text: str) -> list[Any]:
     )
 
 
-def _is_path(rows: Any) -> bool:
+def is_path(text: str) -> bool:
+    """
+    Return whether a text is a path, or looks like one. Any other may hold rows, and must not be shown.
+
+    :param text: The argument ``rows``.
+    """
+    return _PATH.fullmatch(text) is not None
+
+
+def _is_object_path(rows: Any) -> bool:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    return isinstance(rows, str | os.PathLike | ObjectStoragePath)
+    return isinstance(rows, ObjectStoragePath)
 
 
 class _List(Source):

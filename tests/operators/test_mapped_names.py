@@ -71,8 +71,13 @@ def names(operator, partial, rows, **dag_arguments):
         (
             Learning360BulkOperator,
             {"action": "create_user", "results_path": "/results"},
-            [{"rows": "s3://hr/berlin.csv"}, {"rows": "s3://key:secret@hr/paris.csv"}],
-            ["s3://hr/berlin.csv", "s3://***@hr/paris.csv"],
+            [
+                {"rows": "s3://hr/berlin.csv"},
+                {"rows": "s3://key:secret@hr/paris.csv"},
+                {"rows": "https://hr.test/rome.csv?sig=secret"},
+                {"rows": "/data/where?.csv"},
+            ],
+            ["s3://hr/berlin.csv", "s3://***@hr/paris.csv", "https://hr.test/rome.csv", "/data/where?.csv"],
         ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -93,9 +98,15 @@ def test_a_name_consists_of_the_arguments_that_differ(operator, partial, rows, e
             [
                 {"rows": [{"mail": ANA, "password": "secret"}]},
                 {"rows": "[{'mail': 'ben@acme.test', 'password': 'secret'}]"},
+                {"rows": "[{'mail': 'ben@acme.test', 'password': 'sec"},
+                {"rows": "[{mail: ben@acme.test, password: secret}]"},
+                {"rows": "mail,password\nben@acme.test,secret"},
+                {"rows": ["ben@acme.test,secret"]},
             ],
-            ["create_user 0", "create_user 1"],
+            [f"create_user {index}" for index in range(6)],
         ),
+        # Characters that are not visible
+        (Learning360CreateUserOperator, {}, [{"mail": "\u200b"}, {"mail": "\ud800"}], ["0", "1"]),
         # An argument that a template has made empty
         (Learning360CreateUserOperator, {}, [{"mail": ""}, {"mail": None}], ["0", "1"]),
     ],
