@@ -58,14 +58,15 @@ def _report(config: RowsConfig, total: int, invalid_rows: int, errors: IO[str]) 
     errors.seek(0)
     with atomic_writer(report) as file:
         file.writelines(line.encode() for line in errors)
+    summary = f"{invalid_rows} of {total} rows of {config.source.name} are invalid: {report} has every error"
+    if config.on_invalid == "skip":  # the end of the run logs the first of them
+        log.warning("%s. They are skipped.", summary)
+        return
     errors.seek(0)
     first = [RowError(**json.loads(line)) for line in islice(errors, MAX_LOGGED)]
     for error in first:
         log.warning("%s", error)
-    summary = f"{invalid_rows} of {total} rows of {config.source.name} are invalid: {report} has every error"
-    if config.on_invalid == "fail":
-        raise InvalidRequestError(
-            f"{summary}. The first: {first[0]}. Nothing was sent. Correct them, or use on_invalid='skip'.",
-            argument=first[0].field,
-        )
-    log.warning("%s. They are skipped.", summary)
+    raise InvalidRequestError(
+        f"{summary}. The first: {first[0]}. Nothing was sent. Correct them, or use on_invalid='skip'.",
+        argument=first[0].field,
+    )

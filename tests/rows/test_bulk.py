@@ -330,6 +330,8 @@ def test_reports_the_first_rejected_rows_in_log_result_and_context(sandbox, tmp_
     ), "no row can be retried"
     said = f"{sentence}. results_path={done['results_path']} rejected_path={done['rejected_path']}"
     assert caplog.messages[-12:-1] == [*lines, said]
+    assert [line for line in caplog.messages if line.startswith("row ")] == lines, "each row is logged once"
+    assert any("20 of 23 rows of" in line and line.endswith("They are skipped.") for line in caplog.messages)
 
 
 def test_the_report_is_as_documented(sandbox, tmp_path):
