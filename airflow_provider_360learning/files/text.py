@@ -14,11 +14,15 @@ from airflow_provider_360learning.files.storage import StoragePath, open_binary
 #: Encodings by the byte-order mark that a file starts with.
 _BY_MARK = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before the one of UTF-16, with which it starts
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _DEFAULT_ENCODING = "utf-8"
 _COPY_SIZE = 1 << 20
+#: Number of bytes of a file in which its first line is looked at.
+_HEAD_SIZE = 4096
 #: Maximum number of characters of a value that is shortened.
 _MAX_SHORTENED = 200
 
@@ -47,9 +51,16 @@ def encoding_of(where: StoragePath, encoding: str | None = None) -> str:
 
     :param where: Its path.
     :param encoding: The encoding if the file starts with no byte-order mark, by default UTF-8.
+    :raises InvalidRequestError: if it is not the encoding of the first line, which is UTF-16.
     """
     with open_binary(where) as binary:
-        return _encoding_of(binary, encoding)
+        name = _marked_encoding(binary)
+        if name is not None:
+            return name
+        name = check_encoding(encoding) if encoding else _DEFAULT_ENCODING
+        if not name.startswith(("utf-16", "utf-32")):
+            _check_not_utf16(where, name, binary.read(_HEAD_SIZE))
+        return name
 
 
 def read_lines(where: StoragePath, encoding: str | None, newline: str) -> Generator[str, None, None]:
@@ -61,8 +72,8 @@ def read_lines(where: StoragePath, encoding: str | None, newline: str) -> Genera
     :param newline: Which line ends there are, as in :func:`open`.
     :raises InvalidRequestError: at the first byte that cannot be decoded, with its line and offset.
     """
+    name = encoding_of(where, encoding)
     with open_binary(where) as binary:
-        name = _encoding_of(binary, encoding)
         try:
             yield from io.TextIOWrapper(binary, name, newline=newline)
         except UnicodeError:
@@ -70,10 +81,6 @@ def read_lines(where: StoragePath, encoding: str | None, newline: str) -> Genera
         else:
             return
     raise _undecodable(where, name)
-
-
-def _encoding_of(binary: BinaryIO, encoding: str | None) -> str:
-    return _marked_encoding(binary) or (check_encoding(encoding) if encoding else _DEFAULT_ENCODING)
 
 
 def _marked_encoding(binary: BinaryIO) -> str | None:
@@ -86,7 +93,7 @@ def _marked_encoding(binary: BinaryIO) -> str | None:
 def _undecodable(where: StoragePath, encoding: str) -> InvalidRequestError:
     offset = _offset_of_error(where, encoding)
     problem = (
-        f"{where} is not text in {encoding.removesuffix('-sig').upper()}: the byte at offset {offset}, in line "
+        f"{where} is not text in {_shown(encoding)}: the byte at offset {offset}, in line "
         f"{_line_at(where, encoding, offset)}, cannot be decoded"
     )
     with open_binary(where) as binary:
@@ -98,6 +105,24 @@ def _undecodable(where: StoragePath, encoding: str) -> InvalidRequestError:
     else:
         advice = "Correct the argument encoding, or save the file as UTF-8 and leave the argument out."
     return InvalidRequestError(f"{problem}. {advice}", argument="encoding")
+
+
+def _check_not_utf16(where: StoragePath, encoding: str, head: bytes) -> None:
+    line, _, rest = head.partition(b"\n")
+    offset = (line + b"\n" + rest[:1]).find(b"\0")  # the line end of a little-endian file is followed by one
+    if offset < 0:
+        return
+    byte_order = "be" if offset % 2 == 0 else "le"
+    raise InvalidRequestError(
+        f"{where} is not text in {_shown(encoding)}: the byte at offset {offset}, in line 1, is a NUL, as in UTF-16 "
+        f'without a byte-order mark. Save the file as UTF-8, or state its encoding, for example encoding="utf-16-'
+        f'{byte_order}".',
+        argument="encoding",
+    )
+
+
+def _shown(encoding: str) -> str:
+    return encoding.removesuffix("-sig").upper()
 
 
 def _offset_of_error(where: StoragePath, encoding: str) -> int:

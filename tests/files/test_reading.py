@@ -309,6 +309,26 @@ def test_a_byte_that_cannot_be_decoded_is_an_error_of_the_file(file, name, data,
     assert advice in str(raised.value)
 
 
+@pytest.mark.parametrize("start", ["name", "\u540d"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("given", [None, "cp1252"])
+def test_utf16_without_a_byte_order_mark_is_an_error_that_suggests_it(file, name, start, encoding, given):
+    data = (f"{start}\n" + text_of(name, ["Zoë"])).encode(encoding)
+    where = file(name, data)
+    with pytest.raises(InvalidRequestError) as raised:
+        list(read(where, given))
+    problem = f"not text in {(given or 'utf-8').upper()}: the byte at offset {data.index(0)}, in line 1, is a NUL"
+    assert problem in str(raised.value)
+    assert f'encoding="{encoding}"' in str(raised.value)
+    assert raised.value.argument == "encoding"
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+def test_reads_utf32_with_a_byte_order_mark(file, name, encoding):
+    where = file(name, ("\ufeff" + text_of(name, ["Müller", "Zoë"])).encode(encoding))
+    assert values_of(where) == ["Müller", "Zoë"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-9", "hex", "", "\0", 8])
 def test_refuses_an_unknown_encoding(encoding):
     with pytest.raises(InvalidRequestError, match="must be an encoding that Python knows, such as 'utf-8', 'cp1252'"):
