@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
 from pydantic import Field, PlainValidator, PrivateAttr
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Number of users who have not completed the course after which a poll ends: 10 s at the rate limit.
 MAX_PENDING_POLLED = 100
+#: Maximum number of users per poll: one minute at the rate limit.
+MAX_POLLED = 600
 
 
 class CourseCompletionResult(TypedDict):
@@ -101,9 +104,9 @@ class CourseCompletionOfUsers(CompletionCondition):
     """
     All users of bulk tasks have completed a course; deleted users do not count.
 
-    360Learning is asked about one user at a time. A user who has completed the course is not polled again, and a poll
-    ends after 100 users who have not, because the condition is not met then: a wait for 100,000 users needs little more
-    than one request per user in total.
+    360Learning is asked about one user at a time. The condition remembers who has completed the course and does not
+    poll these users again. A poll ends after 100 users who have not, because the condition is not met then, and after
+    600 users in all, so that it takes a minute at most; the next poll continues with the others.
     """
 
     subject: ClassVar[str] = "course_of_users"
@@ -120,9 +123,8 @@ class CourseCompletionOfUsers(CompletionCondition):
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
         pending: list[str] = []
-        for user in self.users:
-            if user in self._done or user in self._deleted:
-                continue
+        unfinished = (user for user in self.users if user not in self._done and user not in self._deleted)
+        for user in islice(unfinished, MAX_POLLED):
             if len(pending) == MAX_PENDING_POLLED:
                 break
             try:
@@ -142,10 +144,13 @@ class CourseCompletionOfUsers(CompletionCondition):
 
     def _progress(self, result: CourseCompletionOfUsersResult) -> str:
         text = f"{result['done']:,} of {result['users']:,} have completed the course"
-        if not result["pending"]:
+        remaining = result["users"] - result["done"]
+        if not remaining:
             return text
+        if not result["pending"]:
+            return f"{text}; {remaining:,} not polled yet"
         text += "; waiting for "
-        return text + listed(result["pending"], MAX_PROGRESS - len(text), result["users"] - result["done"])
+        return text + listed(result["pending"], MAX_PROGRESS - len(text), remaining)
 
 
 def counts(attempt: CourseAttempt, since: datetime | None, min_score: float | None) -> bool:

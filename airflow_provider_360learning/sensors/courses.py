@@ -33,7 +33,8 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     :param min_score: Minimum score, 0 to 100.
     :param users_from: Result of a bulk task, or a list of results, instead of ``user``: the users whose rows were done,
         e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and counted; the
-        next run includes those who have accepted. If there is no user, the task is skipped.
+        next run includes those who have accepted. If there is no user, the task is skipped. Needs ``deferrable=True``
+        or ``mode="poke"``.
     :param include_invited: Whether to include them.
     """
 
@@ -75,3 +76,17 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
         self._take_users_from(users_from, include_invited)
         if self._has_users_from:
             self.subject = "course_of_users"
+            self._check_remembers_users()
+
+    def _check_remembers_users(self) -> None:
+        """
+        Refuse to wait for many users where each poll would start over, in a new process.
+
+        :raises AirflowException: if the sensor would reschedule itself.
+        """
+        if self._pokes_in_new_processes:
+            raise AirflowException(
+                f"{type(self).__name__} {self.task_id!r}: users_from needs deferrable=True, or mode='poke': with "
+                "mode='reschedule', nothing remembers who has completed the course, and each poll would ask about all "
+                "users again"
+            )

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_360learning.completion.course import MAX_POLLED
 from airflow_provider_360learning.completion.users import MAX_USERS_IN_TRIGGER
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360DeleteUserOperator
@@ -320,6 +321,31 @@ def test_a_poll_of_a_course_ends_after_100_users_who_have_not_completed_it(sandb
     sandbox.control.clear_journal()
     deferral(wait_for_course, put_results(tmp_path, [(mail, "created") for mail in mails]))
     assert len(operations(sandbox)) == 100
+
+
+def test_a_poll_of_a_course_ends_after_600_users_and_the_next_one_continues(sandbox, enroll, tmp_path, capfd):
+    enroll(GRACE_MAIL)
+    sandbox.control.advance(3600)
+    mails = [GRACE_MAIL, *(f"person{number}@acme.test" for number in range(MAX_POLLED))]
+    users = put_results(tmp_path, [(mail, "created") for mail in mails])
+    sensor = Learning360CourseCompletionSensor(
+        task_id="wait", course_id=WELCOME_COURSE_ID, users_from=users, mode="poke"
+    )
+    assert not sensor.poke({}).is_done
+    assert len(operations(sandbox)) == MAX_POLLED
+    assert "1 of 2 have completed the course; 1 not polled yet" in capfd.readouterr().out
+    sandbox.control.clear_journal()
+    assert sensor.poke({}).xcom_value["users"] == 1
+    assert len(operations(sandbox)) == 1
+
+
+def test_a_course_sensor_that_would_start_over_at_each_poll_is_refused(tmp_path):
+    users = put_results(tmp_path, [(ANA, "created")])
+    arguments = {"course_id": WELCOME_COURSE_ID, "users_from": users}
+    with pytest.raises(AirflowException, match=r"users_from needs deferrable=True, or mode='poke'"):
+        Learning360CourseCompletionSensor(task_id="wait", **arguments)
+    for allowed in ({"deferrable": True}, {"mode": "poke"}):
+        Learning360CourseCompletionSensor(task_id="wait", **arguments, **allowed)
 
 
 def test_deleted_users_of_a_course_do_not_count(sandbox, enroll, two_users, tmp_path):
