@@ -396,7 +396,7 @@ def test_password_columns_of_rejected_rows_are_empty(sandbox, tmp_path):
     assert row.startswith(f"{REFUSED},create_active,,1,")
 
 
-@pytest.mark.parametrize("mapping", [{}, {"passwort": "pasword"}, {"E-Mail": "mail"}])
+@pytest.mark.parametrize("mapping", [{}, {"passwort": "kennwort"}, {"E-Mail": "mail"}])
 @pytest.mark.parametrize("kind", ["list", "jsonl"])
 def test_a_misspelled_password_column_of_rejected_rows_is_empty(sandbox, tmp_path, everything, kind, mapping):
     mapping = {**mapping, "Remarks": None}
@@ -416,7 +416,7 @@ def test_a_misspelled_password_column_of_rejected_rows_is_empty(sandbox, tmp_pat
 
 
 def test_a_misspelled_column_is_kept_for_correction_if_the_action_takes_no_password(sandbox, tmp_path):
-    rows = [{"user": GRACE_MAIL, "grup": "Sales"}, {"user": GRACE_MAIL, "group_id": SALES_GROUP_ID}]
+    rows = [{"user": GRACE_MAIL, "Group": "Sales"}, {"user": GRACE_MAIL, "group_id": SALES_GROUP_ID}]
     bulk("add_user_to_group", rows, results_path=tmp_path, on_invalid="skip")
     assert rejected_in(tmp_path / "rejected/rejected.jsonl") == rows[:1]
 
