@@ -27,7 +27,7 @@ USERS_PER_REQUEST = 500
 MAX_REFUSED = 100
 #: Maximum number of refused users in an error.
 MAX_NAMED = 10
-#: Parts of error codes that are about the session or path, which all users share.
+#: Beginnings of error codes that are about the session or path, which all users share.
 _COMMON_ERRORS = ("session", "path")
 
 
@@ -87,7 +87,7 @@ class UserBatches(Generic[R]):
             self._result = self._send(users)
         except (InvalidRequestError, NotFoundError, RefusedError) as error:
             # Without a status, an argument is invalid and nothing was sent.
-            if error.status is None or any(part in (error.code or "") for part in _COMMON_ERRORS):
+            if error.status is None or (error.code or "").startswith(_COMMON_ERRORS):
                 raise
             if len(users) == 1:
                 self._refuse(users[0], error)

@@ -233,6 +233,15 @@ def test_an_error_about_the_session_is_not_searched_for_in_halves(sandbox, tmp_p
     assert len(sent_lists(sandbox)) == 1
 
 
+def test_an_error_about_a_user_and_the_session_is_about_the_user(sandbox, session_id, tmp_path):
+    created = bulk("create_user", people(2), results_path=tmp_path)
+    sandbox.control.add_fault(
+        "addUsersToPathSession", kind="status", status=400, body={"error": "user_not_in_session"}, count=2
+    )
+    with pytest.raises(AirflowFailException, match=r"1 of 2 users are done.*person1@acme.test \(user_not_in_session\)"):
+        enroll(session_id, created)
+
+
 def test_an_invalid_argument_is_reported_before_anything_is_sent(sandbox, tmp_path):
     created = bulk("create_user", people(2), results_path=tmp_path)
     sandbox.control.clear_journal()
@@ -241,7 +250,7 @@ def test_an_invalid_argument_is_reported_before_anything_is_sent(sandbox, tmp_pa
     assert operations(sandbox) == []
 
 
-# Nobody
+# Without users
 
 
 @pytest.mark.parametrize(
