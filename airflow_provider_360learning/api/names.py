@@ -12,10 +12,12 @@ import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_360learning.api.models.base import ActionArguments, Kind, NameOf, Problem
 from airflow_provider_360learning.api.models.parsers import is_id, normalized, shown
+from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
@@ -32,7 +34,9 @@ MAX_LISTED = 5
 #: Maximum number of characters of the name of one of them.
 MAX_LABEL = 100
 #: Maximum number of names for which similar ones are searched, which takes a look at every object.
-MAX_SUGGESTIONS = 20
+MAX_SUGGESTIONS = 5
+#: Maximum number of names with which one is compared for that; with more, it would take seconds.
+MAX_COMPARED = 5000
 
 #: The action that lists each kind of object.
 _LISTINGS: Mapping[Kind, str] = {
@@ -180,7 +184,8 @@ class Names:
             resolved = arguments.with_ids(found.ids)
         for name in arguments.given_names():
             id_field = arguments.names[name].id_field
-            log.info("Resolved %s=%r %s=%s", name, getattr(arguments, name), id_field, found.ids[id_field])
+            names = [shown(each) for each in _texts(getattr(arguments, name))]
+            log.info("Resolved %s=%s %s=%s", name, listed(names), id_field, listed(_texts(found.ids[id_field])))
         return resolved
 
     def resolve(self, arguments: ActionArguments) -> ActionSteps[Resolution]:
@@ -215,7 +220,7 @@ class Names:
         if scope_field and scope is None and found.problems and _is_named(arguments, scope_field):
             return  # the name of the path, or of the parent, is the problem
         ids: dict[str, None] = {}
-        for index, text in enumerate([value] if isinstance(value, str) else value):
+        for index, text in enumerate(_texts(value)):
             try:
                 one = yield from self._find(marker.kind, text, scope, create=scope_field == _PARENT_OF_NEW_GROUPS)
             except _NameError as error:
@@ -255,6 +260,10 @@ class Names:
                 "only: use one spelling, or create both groups first"
             )
         return group
+
+
+def _texts(value: Any) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _scope_of(arguments: ActionArguments, marker: NameOf) -> str | None:
@@ -345,9 +354,11 @@ class _Objects:
 
     def ambiguous(self, found: Sequence[_Object]) -> str:
         """Return what an error says about a name that matches several objects."""
-        listed = [f"{_shortened(self.label(one))} ({one.id})" for one in found[:MAX_LISTED]]
+        labels = [self.label(one) for one in found]
+        matches = [f"{_shortened(label)} ({one.id})" for label, one in zip(labels[:MAX_LISTED], found, strict=False)]
         more = [f"{len(found) - MAX_LISTED} more"] if len(found) > MAX_LISTED else []
-        return f"which matches {len(found)} {self.kind}s: {', '.join(listed + more)}: {self.advice}"
+        advice = self.advice if len(set(labels)) == len(found) else "give the id instead, or rename all but one"
+        return f"which matches {len(found)} {self.kind}s: {', '.join(matches + more)}: {advice}"
 
     def no_match(self, text: str, scope: str | None) -> _NameError:
         """Return the error about a name that matches nothing."""
@@ -358,12 +369,17 @@ class _Objects:
         problem = f"but no {place} has this name"
         return _NameError(f"{problem} (similar: {', '.join(similar)})") if similar else _UnknownNameError(problem)
 
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        return {name.casefold(): self.label(objects[0]) for name, objects in self._by_name.items()}
+
     def _search_similar(self, text: str) -> list[str]:
-        labels = {name.casefold(): self.label(objects[0]) for name, objects in self._by_name.items()}
+        if len(self._labels) > MAX_COMPARED:
+            return []
         # Of a path of names, the last one.
         texts = dict.fromkeys([text.casefold(), text.casefold().rpartition(SEPARATOR)[2]])
-        close = [name for each in texts for name in difflib.get_close_matches(each, labels)]
-        return [_shortened(labels[name]) for name in dict.fromkeys(close)][:MAX_LISTED]
+        close = [name for each in texts for name in difflib.get_close_matches(each, self._labels)]
+        return [_shortened(self._labels[name]) for name in dict.fromkeys(close)][:MAX_LISTED]
 
 
 class _Paths(_Objects):

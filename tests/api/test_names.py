@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from airflow_provider_360learning.api.actions import Action
-from airflow_provider_360learning.api.names import MAX_SUGGESTIONS
+from airflow_provider_360learning.api.names import MAX_COMPARED, MAX_SUGGESTIONS, _Groups
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.exceptions import InvalidRequestError
@@ -296,6 +297,39 @@ def test_similar_names_are_searched_for_a_few_names_only(api):
             group_of(api, f"Sales {number}")
         texts.append(str(raised.value))
     assert ["similar" in text for text in texts] == [True] * MAX_SUGGESTIONS + [False]
+
+
+def test_no_similar_names_are_searched_among_very_many():
+    records = [
+        {"group_id": f"{number:024x}", "name": f"Sales {number}", "parent_id": None}
+        for number in range(MAX_COMPARED + 1)
+    ]
+    for count, is_searched in ((MAX_COMPARED, True), (MAX_COMPARED + 1, False)):
+        error = _Groups(records[:count]).no_match("Sales x", None)
+        assert ("similar" in str(error)) == is_searched
+
+
+def test_advises_to_give_the_id_if_the_names_of_parents_are_equal(api, make_group):
+    make_group("Race", ROOT_GROUP_ID)
+    make_group("Race", ROOT_GROUP_ID)
+    with pytest.raises(InvalidRequestError, match="give the id instead, or rename all but one"):
+        group_of(api, "Acme/Race")
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (["Welcome to Acme"], r"Resolved courses='Welcome to Acme' course_ids=\w{24}"),
+        (
+            ["Welcome to Acme", "Security basics"],
+            r"Resolved courses='Welcome to Acme' and 'Security basics' course_ids=\w{24} and \w{24}",
+        ),
+    ],
+)
+def test_logs_lists_of_names_as_text(api, caplog, names, line):
+    with caplog.at_level("INFO"):
+        api.add_to_catalog(group="Sales", courses=names)
+    assert any(re.fullmatch(line, message) for message in caplog.messages)
 
 
 @pytest.mark.parametrize("text", ["/" * 100_000, "Sales/" * 60, "a" * 100_000])
