@@ -285,8 +285,8 @@ def _advice(arguments: ActionArguments, marker: NameOf, text: str, error: _NameE
         return f" (it looks like an id, which belongs in {marker.id_field})"
     if not isinstance(error, _UnknownNameError):
         return ""
-    creation = ", or create the group with create_groups=True" if _may_be_created(arguments, marker) else ""
-    return f" (check the spelling, give {marker.id_field} instead{creation})"
+    creation = "; create_groups=True creates missing groups" if _may_be_created(arguments, marker) else ""
+    return f" (check the spelling, or give {marker.id_field} instead{creation})"
 
 
 def _is_named(arguments: ActionArguments, id_field: str) -> bool:

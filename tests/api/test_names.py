@@ -268,17 +268,17 @@ def test_advises_where_an_id_belongs(api):
 @pytest.mark.parametrize(
     ("action", "arguments", "advice"),
     [
-        ("get_group", {"group": "Nonexist"}, "(check the spelling, give group_id instead)"),
-        ("create_group", {"name": "Lab", "parent": "Nonexist"}, "(check the spelling, give parent_id instead)"),
+        ("get_group", {"group": "Nonexist"}, "(check the spelling, or give group_id instead)"),
+        ("create_group", {"name": "Lab", "parent": "Nonexist"}, "(check the spelling, or give parent_id instead)"),
         (
             "add_user_to_group",
             {"group": "Nonexist", "user": GRACE_MAIL},
-            "(check the spelling, give group_id instead, or create the group with create_groups=True)",
+            "(check the spelling, or give group_id instead; create_groups=True creates missing groups)",
         ),
         (
             "enroll_users",
             {"session": "Nonexist", "users": [GRACE_MAIL]},
-            "(check the spelling, give session_id instead)",
+            "(check the spelling, or give session_id instead)",
         ),
     ],
 )
