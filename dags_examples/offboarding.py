@@ -2,8 +2,8 @@
 Delete the users of people who have left, from a CSV file, behind a guard.
 
 A deletion cannot be undone by another run, so that a wrong file must not get that far. The file is copied first, and
-all tasks read the copy. A dry run validates it, and the guard fails the run if the file has more leavers than usual or
-names an account that must stay.
+all tasks read the copy. A dry run validates it, and the guard fails the run if the file has more leavers than usual,
+names an account that must stay, or names one by its id.
 
 The DAG runs without changes against the sandbox (``airflow learning360 sandbox``).
 """
@@ -42,13 +42,15 @@ def copy_file(source: str, folder: str) -> str:
 # [START guard]
 @task
 def guard(plan: dict[str, Any]) -> None:
-    """Fail if there are more leavers than usual, or if one of them must stay."""
+    """Fail if there are more leavers than usual, or if one of them must stay or is not named by an email address."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     lines = ObjectStoragePath(plan["results_path"]).read_bytes().splitlines()
     leavers = {json.loads(line)["key"].lower() for line in lines}
     if len(leavers) > MAX_LEAVERS:
         raise AirflowFailException(f"{len(leavers)} leavers, at most {MAX_LEAVERS} are usual; nothing was deleted")
+    if unclear := sorted(leaver for leaver in leavers if "@" not in leaver):
+        raise AirflowFailException(f"Give email addresses instead of ids: {', '.join(unclear)}; nothing was deleted")
     if protected := leavers & PROTECTED:
         raise AirflowFailException(f"These accounts must stay: {', '.join(sorted(protected))}; nothing was deleted")
 

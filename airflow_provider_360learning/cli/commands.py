@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -28,7 +29,10 @@ def sandbox(args: argparse.Namespace) -> None:
 
         serve(args.host, args.port, args.settings, args.seed, args.port_file)
     except (ImportError, OSError, ValueError) as error:
-        raise SystemExit(f"Sandbox not started: {error}") from None
+        advice = ""
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            advice = f": port {args.port} is in use; choose another one with --port, and use it in the connection"
+        raise SystemExit(f"Sandbox not started: {error}{advice}") from None
 
 
 def _change_api_keys(args: argparse.Namespace) -> None:

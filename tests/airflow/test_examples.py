@@ -152,6 +152,7 @@ def test_offboarding_deletes_the_leavers(examples):
     ("day", "leavers", "reason"),
     [
         ("2026-01-02", ["Admin@acme.test"], "These accounts must stay: admin@acme.test; nothing was deleted"),
+        ("2026-01-05", ["64b1f0c2a9d3e40012ac0001"], "Give email addresses instead of ids: 64b1f0c2a9d3e40012ac0001"),
         ("2026-01-03", [f"user.{number}@acme.test" for number in range(21)], "21 leavers, at most 20 are usual"),
     ],
 )

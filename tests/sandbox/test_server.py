@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from airflow_provider_360learning.cli.definition import main
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.server import Sandbox
 
@@ -33,6 +34,12 @@ def test_any_loopback_address_is_accepted():
         assert len(sandbox.control.state()["users"]) == 1
     with pytest.raises(requests.ConnectionError):
         requests.get(sandbox.url, timeout=1)
+
+
+def test_command_names_the_port_that_is_in_use(sandbox):
+    port = sandbox.url.rpartition(":")[2]
+    with pytest.raises(SystemExit, match=f"port {port} is in use; choose another one with --port"):
+        main(["sandbox", "--port", port])
 
 
 def test_port_in_use_raises_immediately(sandbox):
