@@ -10,6 +10,7 @@ Run a separate, real Airflow for demo and tests: fresh database, own home, loopb
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -155,7 +156,7 @@ class AirflowStack:
         run_id = run_id or f"run_{secrets.token_hex(4)}"
         if "api-server" in self.components:  # a request takes seconds less than a command, which imports Airflow first
             run = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
-            self.request(f"/api/v2/dags/{dag_id}/dagRuns", run)
+            self.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", run)
         else:
             self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(dict(conf or {})))
         return run_id
@@ -301,14 +302,16 @@ class AirflowStack:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(sql, parameters)]
 
-    def request(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """
         Send a request to the API server of Airflow 3 and return its decoded response.
 
+        :param method: GET, POST or PATCH
         :param path: path under :attr:`url`
-        :param body: sent by POST; by default the request is a GET
+        :param body: JSON object to send
         """
-        return _fetch(f"{self.url}{path}", body, token=_fetch(f"{self.url}/auth/token")["access_token"])
+        token = _fetch("GET", f"{self.url}/auth/token")["access_token"]
+        return _fetch(method, f"{self.url}{path}", body, token)
 
     # Inside
 
@@ -330,6 +333,8 @@ class AirflowStack:
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": self.executor,
+            # Components that start together could each generate another one.
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -395,15 +400,15 @@ def _free_port() -> int:
 
 def _responds(url: str) -> bool:
     try:
-        _fetch(url, timeout=2)
+        _fetch("GET", url, timeout=2)
     except OSError:
         return False
     return True
 
 
 # Any: what JSON can hold.
-def _fetch(url: str, body: Mapping[str, Any] | None = None, token: str = "", timeout: float = 30) -> Any:
-    request = urllib.request.Request(url, headers={"Content-Type": "application/json"})
+def _fetch(method: str, url: str, body: Mapping[str, Any] | None = None, token: str = "", timeout: float = 30) -> Any:
+    request = urllib.request.Request(url, headers={"Content-Type": "application/json"}, method=method)
     request.data = None if body is None else json.dumps(body).encode()
     if token:
         request.add_header("Authorization", f"Bearer {token}")

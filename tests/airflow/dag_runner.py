@@ -83,7 +83,7 @@ class DagRunner:
         """End the process."""
         self._process.stdin.close()
         try:
-            self._process.wait(20)
+            self._process.wait(TIMEOUT)
         finally:
             self._process.kill()
             self._process.stdout.close()

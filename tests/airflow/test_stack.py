@@ -40,7 +40,7 @@ def test_tasks_in_the_pool_run_and_can_be_inspected(stack):
 
 @pytest.mark.airflow(">=3.2", reason="the form is read from the provider info since 3.2")
 def test_the_connection_form_reaches_the_web_interface(stack):
-    forms = stack.request("/ui/connections/hook_meta")
+    forms = stack.request("GET", "/ui/connections/hook_meta")
     (form,) = [f for f in forms if f["connection_type"] == "learning360"]
     assert form["hook_name"] == "360Learning"
     assert list(form["extra_fields"]) == list(connection_form.EXTRA_FIELDS)
