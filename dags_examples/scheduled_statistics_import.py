@@ -57,7 +57,7 @@ class LogNotifier(BaseNotifier):
 
 def notifier() -> BaseNotifier:
     """Return the notifier of a task."""
-    # A task that sends rows has a report, any other that fails has an exception.
+    # A bulk task that ends has a report, any other task that fails has an exception.
     text = f"Statistics of {MONTH}, {{{{ ti.task_id }}}}: {{{{ run_report | default(exception) }}}}"
     return LogNotifier(text)
     # from airflow.providers.slack.notifications.slack import SlackNotifier

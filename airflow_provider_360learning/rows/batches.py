@@ -10,13 +10,13 @@ from airflow_provider_360learning.rows.checkpoints import Checkpoint
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.preflight import RowChecker
 from airflow_provider_360learning.rows.results import (
-    INVALID,
     UNCHANGED,
     UNKNOWN,
     WOULD_SEND,
     Result,
     ResultStore,
     read_last_results,
+    result_of_invalid,
 )
 from airflow_provider_360learning.rows.schema import CheckedRow
 from airflow_provider_360learning.rows.writers import RowWriter, unknown
@@ -145,8 +145,7 @@ class BatchReader:
     def _result_without_sending(self, row: CheckedRow) -> Result | None:
         number, key = row.row.number, row.key
         if row.errors:
-            problems = "; ".join(error.problem for error in row.errors)
-            return Result(number, key, INVALID, error_code="invalid", message=problems)
+            return result_of_invalid(row)
         if self._changes and not self._changes.changes_something(row):
             return Result(number, key, UNCHANGED)
         if self._changes and self._changes.is_unconfirmed(row) and not self._config.resend_unconfirmed:

@@ -15,6 +15,7 @@ from airflow_provider_360learning.files.storage import atomic_writer
 from airflow_provider_360learning.rows.changes import Changes
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.preflight import RowChecker
+from airflow_provider_360learning.rows.results import INVALID, RunSummary, Tally, result_of_invalid
 from airflow_provider_360learning.rows.schema import RowError
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,23 @@ ERRORS = "errors.jsonl"
 MAX_LOGGED = 20
 
 
-def check_all(config: RowsConfig, rows: RowChecker, changes: Changes | None, renew_claims: Callable[[], None]) -> None:
+class InvalidRowsError(InvalidRequestError):
+    """
+    Rows are invalid, so that nothing was sent.
+
+    :param text: The text of the error.
+    :param summary: The first of the rows, for callbacks.
+    :param argument: Name of the first invalid column.
+    """
+
+    def __init__(self, text: str, summary: RunSummary, argument: str | None) -> None:
+        super().__init__(text, argument=argument)
+        self.summary = summary
+
+
+def check_all(
+    config: RowsConfig, rows: RowChecker, changes: Changes | None, renew_claims: Callable[[], None], action: str
+) -> None:
     """
     Read and check all rows.
 
@@ -33,19 +50,22 @@ def check_all(config: RowsConfig, rows: RowChecker, changes: Changes | None, ren
     :param rows: Its rows.
     :param changes: Which rows change something; it learns whether it needs the listing.
     :param renew_claims: Renews the claims to the folders; called for each row.
-    :raises InvalidRequestError: if rows are invalid and are not to be skipped, or if there are none.
+    :param action: What is done with the rows.
+    :raises InvalidRowsError: if rows are invalid and are not to be skipped.
+    :raises InvalidRequestError: if there are no rows.
     """
-    invalid_rows = 0
+    tally = Tally()
     with tempfile.TemporaryFile("w+") as errors:
         for row in rows.all_rows():
             renew_claims()
             for error in row.errors:
                 errors.write(json.dumps(asdict(error), ensure_ascii=False) + "\n")
-            invalid_rows += bool(row.errors)
+            if row.errors:
+                tally.add(result_of_invalid(row))
             if changes and not row.errors:
                 changes.look_ahead(row)
-        if invalid_rows:
-            _report(config, rows.total, invalid_rows, errors)
+        if tally.outcomes:
+            _report(config, errors, _summary(config, action, rows.total, tally))
     if not rows.total and not config.allow_empty:
         raise InvalidRequestError(
             f"{config.source.name} has no rows; nothing was sent. Was it written completely? If it may be empty, use "
@@ -53,20 +73,37 @@ def check_all(config: RowsConfig, rows: RowChecker, changes: Changes | None, ren
         )
 
 
-def _report(config: RowsConfig, total: int, invalid_rows: int, errors: IO[str]) -> None:
+def _summary(config: RowsConfig, action: str, rows: int, tally: Tally) -> RunSummary:
+    return {
+        "action": action,
+        "rows": rows,
+        "outcomes": dict(tally.outcomes),
+        "results_path": None,
+        "rejected_path": str(config.rejected_folder / ERRORS),
+        "retryable": 0,
+        "first_rejected": tally.first_rejected,
+        "run": "",
+    }
+
+
+def _report(config: RowsConfig, errors: IO[str], summary: RunSummary) -> None:
     report = config.rejected_folder / ERRORS
     errors.seek(0)
     with atomic_writer(report) as file:
         file.writelines(line.encode() for line in errors)
-    summary = f"{invalid_rows} of {total} rows of {config.source.name} are invalid: {report} has every error"
+    problem = (
+        f"{summary['outcomes'][INVALID]} of {summary['rows']} rows of {config.source.name} are invalid: {report} has "
+        "every error"
+    )
     if config.on_invalid == "skip":  # the end of the run logs the first of them
-        log.warning("%s. They are skipped.", summary)
+        log.warning("%s. They are skipped.", problem)
         return
     errors.seek(0)
     first = [RowError(**json.loads(line)) for line in islice(errors, MAX_LOGGED)]
     for error in first:
         log.warning("%s", error)
-    raise InvalidRequestError(
-        f"{summary}. The first: {first[0]}. Nothing was sent. Correct them, or use on_invalid='skip'.",
+    raise InvalidRowsError(
+        f"{problem}. The first: {first[0]}. Nothing was sent. Correct them, or use on_invalid='skip'.",
+        summary,
         argument=first[0].field,
     )

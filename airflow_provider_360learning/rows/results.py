@@ -80,8 +80,8 @@ class RunSummary(TypedDict):
     :param action: What was done with the rows.
     :param rows: Number of rows.
     :param outcomes: Number of rows by outcome.
-    :param results_path: The merged results.
-    :param rejected_path: The rejected rows; ``None`` if there are none.
+    :param results_path: The merged results; ``None`` if nothing was sent because rows are invalid.
+    :param rejected_path: The rejected rows, or the report of the invalid ones; ``None`` if there are none.
     :param retryable: Number of rejected rows that another run can do as they are.
     :param first_rejected: The first rejected rows, with the reasons.
     :param run: Id of the run, by which a later task recognizes the results.
@@ -92,7 +92,7 @@ class RunSummary(TypedDict):
     action: str
     rows: int
     outcomes: dict[str, int]
-    results_path: str
+    results_path: str | None
     rejected_path: str | None
     retryable: int
     first_rejected: list[RejectedRow]
@@ -136,6 +136,16 @@ class Result:
     def is_done(self) -> bool:
         """Whether 360Learning has what the row asks for."""
         return self.outcome not in NOT_DONE
+
+
+def result_of_invalid(row: CheckedRow) -> Result:
+    """
+    Return the result of a row that is invalid.
+
+    :param row: The row.
+    """
+    problems = "; ".join(error.problem for error in row.errors)
+    return Result(row.row.number, row.key, INVALID, error_code="invalid", message=problems, line=row.row.line)
 
 
 @dataclass(slots=True)

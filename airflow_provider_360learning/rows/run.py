@@ -17,7 +17,7 @@ from airflow_provider_360learning.rows.batches import BatchReader
 from airflow_provider_360learning.rows.changes import open_changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoints, open_checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
-from airflow_provider_360learning.rows.error_report import check_all
+from airflow_provider_360learning.rows.error_report import InvalidRowsError, check_all
 from airflow_provider_360learning.rows.folders import Claims, open_folders
 from airflow_provider_360learning.rows.jobs import make_writer
 from airflow_provider_360learning.rows.names import RowNames
@@ -27,7 +27,7 @@ from airflow_provider_360learning.rows.results import ResultStore, RunSummary, k
 from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sender import Latency, Sender
-from airflow_provider_360learning.rows.summary import finish, merge_results, replay_summary
+from airflow_provider_360learning.rows.summary import finish, merge_results, replay_summary, report_invalid_rows
 from airflow_provider_360learning.supervision import exit_orphaned, is_orphaned, is_supervised
 
 
@@ -61,6 +61,9 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
                 return finish(summary, config, context)
     except SupervisorLostError:  # the lease is returned
         exit_orphaned()
+    except InvalidRowsError as error:
+        report_invalid_rows(error.summary, context)
+        raise
 
 
 def _run(
@@ -73,7 +76,7 @@ def _run(
         if changes:
             resources.enter_context(closing(changes))
         rows = resources.enter_context(closing(RowChecker(config.source, writer.schema)))
-        check_all(config, rows, changes, claims.renew)
+        check_all(config, rows, changes, claims.renew, writer.name)
         if changes:
             changes.read_listing()
 

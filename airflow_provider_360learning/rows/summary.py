@@ -101,16 +101,35 @@ def finish(summary: RunSummary, config: RowsConfig, context: MutableMapping[str,
     first = [describe(row) for row in summary["first_rejected"]]
     for line in first:
         log.warning("%s", line)
-    sentence = summarize(summary)
-    log.info("%s. results_path=%s rejected_path=%s", sentence, summary["results_path"], summary["rejected_path"])
+    paths = (summary["results_path"], summary["rejected_path"])
+    log.info("%s. results_path=%s rejected_path=%s", summarize(summary), *paths)
     problem = _problem_in(summary, config)
+    _publish(summary, problem, context)
+    if problem:
+        raise RowsNotDoneError(f"{problem}. The first: {first[0]}. {_advice(summary)}")
+    return summary
+
+
+def report_invalid_rows(summary: RunSummary, context: MutableMapping[str, Any]) -> None:
+    """
+    Report that nothing was sent because rows are invalid, as :func:`finish` does.
+
+    :param summary: The number of rows and the first invalid ones.
+    :param context: Airflow's context; empty outside a task.
+    """
+    count, rows = summary["outcomes"][INVALID], summary["rows"]
+    verb = "is" if count == 1 else "are"
+    _publish(summary, f"{count:,} of {counted(rows, 'row')} {verb} invalid, so that nothing was sent", context)
+
+
+def _publish(summary: RunSummary, problem: str, context: MutableMapping[str, Any]) -> None:
+    first = [describe(row) for row in summary["first_rejected"]]
+    failure = [f"Failed: {problem}"] if problem else []
     context[RUN_SUMMARY] = summary
-    context[RUN_REPORT] = "\n".join([*([f"Failed: {problem}"] if problem else []), sentence, *first, _advice(summary)])
-    if not problem:
-        return summary
-    if task_instance := context.get("ti"):
+    context[RUN_REPORT] = "\n".join([*failure, summarize(summary), *first, _advice(summary)])
+    is_pushed = getattr(context.get("task"), "do_xcom_push", True)
+    if problem and is_pushed and (task_instance := context.get("ti")):
         task_instance.xcom_push("return_value", dict(summary))
-    raise RowsNotDoneError(f"{problem}. The first: {first[0]}. {_advice(summary)}")
 
 
 def summarize(summary: RunSummary) -> str:
@@ -185,6 +204,8 @@ def _counts(outcomes: Mapping[str, int]) -> str:
 
 def _advice(summary: RunSummary) -> str:
     """Return where all results are, and what to do about rejected rows."""
+    if summary["results_path"] is None:
+        return f"All errors: {summary['rejected_path']}."
     advice = f"Results: {summary['results_path']}."
     if summary["rejected_path"]:
         advice += f" Rejected rows, each with its reason: {summary['rejected_path']}."

@@ -76,13 +76,20 @@ def parse_bulk_results(value: object) -> tuple[BulkResult, ...]:
         return (_parse_bulk_result(value),)
     if value is None or isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise problem(f"is {shown(value)}, but must be an object: {_PASS}. A task that was skipped returns nothing")
-    results = tuple(result for each in value for result in parse_bulk_results(each))
+    results = tuple(result for each in value if not _sent_nothing(each) for result in parse_bulk_results(each))
     if not results:
-        raise problem(f"is an empty list: {_PASS}")
+        raise problem(f"has no result of a task that has sent anything: {_PASS}")
     return results
 
 
+def _sent_nothing(value: object) -> bool:
+    """Return whether this is the result of a task that has failed because of invalid rows."""
+    return isinstance(value, Mapping) and (value.get("results_path"), value.get("run")) == (None, "")
+
+
 def _parse_bulk_result(value: Mapping[str, object]) -> BulkResult:
+    if _sent_nothing(value):
+        raise problem("is the result of a task that has sent nothing, because its rows are invalid")
     found = {name: value.get(name) for name in ("results_path", "run")}
     for name, text in found.items():
         if not isinstance(text, str) or not text:

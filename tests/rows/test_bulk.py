@@ -372,17 +372,50 @@ def test_texts_of_rows_in_reports_are_bounded_and_neither_templates_nor_several_
     assert len(text) < 3000
 
 
-def test_a_failed_task_pushes_its_summary(sandbox, tmp_path):
-    pushed = {}
+@pytest.fixture
+def pushed():
+    """Return the XComs that the task of ``context`` pushes."""
+    return {}
+
+
+@pytest.fixture
+def context(pushed):
     who = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 0, "raw": False}
-    ti = SimpleNamespace(**who, xcom_push=lambda key, value: pushed.update({key: value}))
-    context = {"ti": ti}
+    return {"ti": SimpleNamespace(**who, xcom_push=lambda key, value: pushed.update({key: value}))}
+
+
+def test_a_failed_task_pushes_its_summary(sandbox, tmp_path, context, pushed):
     rows = [{"user": "x@acme.test"}]
     with pytest.raises(AirflowFailException, match="1 of 1 row is refused, failed or unknown"):
         bulk("delete_user", rows, results_path=tmp_path, defaults={"if_missing": "fail"}, context=context)
     assert pushed == {"return_value": context["run_summary"]}
     assert pushed["return_value"]["outcomes"] == {"refused": 1}
     assert pushed["return_value"]["rejected_path"] == f"{tmp_path}/rejected/rejected.jsonl"
+
+
+def test_a_task_with_invalid_rows_pushes_a_summary(sandbox, tmp_path, context, pushed):
+    with pytest.raises(AirflowFailException, match="1 of 2 rows of the list are invalid"):
+        bulk("create_user", [*people(1), {"mail": "{{ no }}"}], results_path=tmp_path, context=context)
+    assert writes(sandbox) == []
+    assert pushed == {"return_value": context["run_summary"]}
+    summary = pushed["return_value"]
+    assert (summary["outcomes"], summary["results_path"]) == ({"invalid": 1}, None)
+    assert context["run_report"].splitlines() == [
+        "Failed: 1 of 2 rows is invalid, so that nothing was sent",
+        "create_user: 0 of 2 rows accepted, 1 rejected (1 invalid)",
+        "row 2, { { no }}: invalid: mail is '{ { no }}', but must be an email address",
+        f"All errors: {tmp_path}/rejected/errors.jsonl.",
+    ]
+
+
+def test_a_task_that_must_not_push_its_result_does_not(sandbox, tmp_path, context, pushed):
+    context["task"] = SimpleNamespace(do_xcom_push=False)
+    with pytest.raises(AirflowFailException):
+        bulk("create_user", [{"mail": "no"}], results_path=tmp_path / "1", context=context)
+    with pytest.raises(AirflowFailException):
+        bulk("create_user", [{"mail": "no"}], results_path=tmp_path / "2", on_invalid="skip", context=context)
+    assert pushed == {}
+    assert context["run_summary"]["rows"] == 1
 
 
 # Invalid rows among many

@@ -362,13 +362,13 @@ def test_a_run_that_deletes_groups_by_name_is_resumed(sandbox, tmp_path, api):
 def test_a_retry_of_a_finished_run_needs_no_name(sandbox, tmp_path):
     """The attempt before died before Airflow recorded its result."""
     identity = {"dag_id": "d", "task_id": "bulk", "run_id": "r", "map_index": -1}
-    attempt = {"ti": SimpleNamespace(**identity, max_tries=1)}
+    attempt = {"ti": SimpleNamespace(**identity, max_tries=1, xcom_push=lambda *_: None)}
     rows = [{"group": "Sales"}]
     done = bulk("delete_group", rows, results_path=tmp_path, context=attempt)
     sandbox.control.clear_journal()
     assert bulk("delete_group", rows, results_path=tmp_path, context=attempt) == done
     assert operations(sandbox) == []
-    cleared = {"ti": SimpleNamespace(**identity, max_tries=3)}
+    cleared = {"ti": SimpleNamespace(**identity, max_tries=3, xcom_push=lambda *_: None)}
     with pytest.raises(AirflowFailException, match="group is 'Sales', but no group has this name"):
         bulk("delete_group", rows, results_path=tmp_path, context=cleared)
 

@@ -233,6 +233,14 @@ def test_an_error_about_the_session_is_not_searched_for_in_halves(sandbox, tmp_p
     assert len(sent_lists(sandbox)) == 1
 
 
+def test_passes_over_a_task_that_has_sent_nothing(sandbox, session_id, tmp_path):
+    created = bulk("create_user", people(2), results_path=tmp_path / "users")
+    context = {}
+    with pytest.raises(AirflowFailException, match="are invalid"):
+        bulk("create_user", [{"mail": "no"}], results_path=tmp_path / "invalid", context=context)
+    assert enroll(session_id, [created, context["run_summary"]])["users"] == 2
+
+
 def test_an_error_about_a_user_and_the_session_is_about_the_user(sandbox, session_id, tmp_path):
     created = bulk("create_user", people(2), results_path=tmp_path)
     sandbox.control.add_fault(
@@ -280,7 +288,8 @@ def test_is_skipped_without_users(sandbox, session_id, tmp_path, rows, reason):
     [
         ("/data/results.jsonl", "is '/data/results.jsonl', but must be an object"),
         ("{'results_path': 'x'}", "must be an object"),
-        ([], "is an empty list"),
+        ([], "has no result of a task that has sent anything"),
+        ({"results_path": None, "run": ""}, "the result of a task that has sent nothing, because its rows are invalid"),
         ([None], "is None, but must be an object.*A task that was skipped returns nothing"),
         (7, "is 7, but must be an object"),
         ({}, "has no key 'results_path' .it has no keys."),
