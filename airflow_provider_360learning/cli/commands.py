@@ -129,15 +129,23 @@ def _first_line(error: Exception) -> str:
 
 def _check_connection(conn_id: str) -> Finding:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
+    from sqlalchemy.exc import SQLAlchemyError
 
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+    from airflow_provider_360learning.pool import inspect_pool
 
     hook = Learning360Hook(learning360_conn_id=conn_id)
     try:
         _ = hook.api  # reads and validates the connection; sends nothing
     except AirflowNotFoundException:
-        return Finding(Status.FAIL, _missing_connection(conn_id))
-    return Finding(Status.OK, f"{conn_id!r} is valid")
+        pass
+    else:
+        return Finding(Status.OK, f"{conn_id!r} is valid")
+    try:
+        inspect_pool()
+    except SQLAlchemyError as error:  # the connection may be in the database
+        return Finding(Status.FAIL, f"{conn_id!r} was not found, and {_database_problem(error)}")
+    return Finding(Status.FAIL, _missing_connection(conn_id))
 
 
 def _missing_connection(conn_id: str) -> str:

@@ -9,6 +9,7 @@ import re
 import pytest
 from airflow.models import Connection
 from airflow.utils.session import create_session
+from sqlalchemy import text
 
 from airflow_provider_360learning.cli import commands
 
@@ -66,6 +67,21 @@ def test_says_how_to_define_a_missing_connection(check, monkeypatch, learning360
         (field,) = [field for field, text in example.items() if text == placeholder]
         example[field] = getattr(learning360_sandbox, value)
     assert check(example)[0]["API"] == "ok"
+
+
+def test_a_database_that_cannot_be_read_is_not_a_missing_connection(check):
+    def rename(table, name):
+        with create_session() as session:
+            session.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+    rename("slot_pool", "moved")
+    try:
+        _, printed = check()
+    finally:
+        rename("moved", "slot_pool")
+    (line,) = [line for line in printed.splitlines() if line.startswith("fail  connection")]
+    assert "'mine' was not found, and Airflow's database cannot be used from here (" in line
+    assert "run `airflow db migrate`" in line
 
 
 def test_finds_a_connection_of_the_database(check, learning360_sandbox):
