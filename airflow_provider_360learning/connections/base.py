@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 #: Standard fields of a connection.
 _STANDARD_FIELDS = ("conn_type", "host", "port", "schema", "login", "password")
 
-_IS_MASKED = "was masked by Airflow, enter it again"
+#: What an error says about a value that Airflow has masked.
+IS_MASKED = "was masked by Airflow, enter it again"
 
 
 class ConnectionModel(BaseModel):
@@ -46,7 +47,7 @@ class ConnectionModel(BaseModel):
         :raises InvalidConnectionError: naming every invalid field and what was expected, without any secret.
         """
         if connection.extra in MASKS:
-            problems = [f"field extra: {_IS_MASKED}"]
+            problems = [f"field extra: {IS_MASKED}"]
         elif _is_json_object(extra, connection.extra):
             try:
                 return cls.model_validate(cls.values(connection, extra))
@@ -79,8 +80,8 @@ class ConnectionModel(BaseModel):
     @classmethod
     def _refuse_masked(cls, value: object) -> object:
         for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, str) and part.strip() in MASKS:
-                raise problem(_IS_MASKED)
+            if is_masked(part):
+                raise problem(IS_MASKED)
         return value
 
     @classmethod
@@ -91,6 +92,18 @@ class ConnectionModel(BaseModel):
         label = cls.labels.get(field)
         text = "is missing" if error["type"] == "missing" else context.get("problem", error["msg"])
         return f"field {field} ({label}): {text}" if label else f"field {field}: {text}"
+
+
+def is_masked(value: object) -> bool:
+    """
+    Return whether Airflow has masked a value; other tools write more asterisks.
+
+    :param value: The value.
+    """
+    if not isinstance(value, str):
+        return False
+    text = value.strip()
+    return text in MASKS or (len(text) > 2 and not text.strip("*"))
 
 
 def parse_seconds(value: object) -> float:

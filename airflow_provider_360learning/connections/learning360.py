@@ -16,7 +16,13 @@ from airflow_provider_360learning.api.models.parsers import parse_integer, probl
 from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.api.types import AuthMethod, Settings
 from airflow_provider_360learning.api.versions import VERSIONS, ApiVersion
-from airflow_provider_360learning.connections.base import ConnectionModel, parse_existing_path, parse_seconds
+from airflow_provider_360learning.connections.base import (
+    IS_MASKED,
+    ConnectionModel,
+    is_masked,
+    parse_existing_path,
+    parse_seconds,
+)
 from airflow_provider_360learning.connections.form import EU_BASE_URL, EXTRA_FIELDS, LABELS, default_of
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 
@@ -123,6 +129,9 @@ def parse_limits(value: object) -> dict[str, object]:
             value = None
     if not isinstance(value, Mapping):
         raise problem('must be a JSON object, such as {"company_writes": 10}')
+    for name, requests_per_window in value.items():
+        if is_masked(requests_per_window):
+            raise problem(IS_MASKED, place=[str(name)])
     return {str(name): requests_per_window for name, requests_per_window in value.items()}
 
 

@@ -199,6 +199,19 @@ def test_a_value_that_airflow_has_masked_is_refused(field, mask):
     )
 
 
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ({"limits": {"ip_writes": "***"}}, "limits.ip_writes"),
+        ({"limits": '{"ip_writes": "***"}'}, "limits.ip_writes"),
+        ({"proxy": "****"}, "proxy"),
+    ],
+)
+def test_a_mask_within_a_value_or_of_another_length_is_refused(extra, field):
+    with pytest.raises(InvalidConnectionError, match=rf"field extra\.{field}: was masked by Airflow, enter it again"):
+        read(make_connection(extra=extra))
+
+
 def test_a_masked_extra_is_refused(connect):
     connect(extra="***")
     with pytest.raises(InvalidConnectionError, match="field extra: was masked by Airflow, enter it again"):
