@@ -38,7 +38,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
     :param column_mapping: Column names of the source to those of the action, e.g. ``{"E-Mail": "mail"}``, as an object
         or its JSON text; ``None`` ignores a column.
     :param encoding: Encoding of a CSV or JSON Lines file without a byte-order mark, by default UTF-8. Excel on Windows
-        writes ``cp1252`` in many countries, unless told otherwise.
+        writes ``cp1252`` in many countries by default.
     :param rejected_path: Folder of the rejected rows: CSV if the source is CSV, otherwise JSON Lines, without
         passwords and with the columns ``rejected_row`` and ``rejected_reason``. By default ``rejected`` in
         ``results_path``.

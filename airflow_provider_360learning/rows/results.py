@@ -80,7 +80,7 @@ class RunSummary(TypedDict):
     :param action: What was done with the rows.
     :param rows: Number of rows.
     :param outcomes: Number of rows by outcome.
-    :param results_path: The merged results; ``None`` if nothing was sent because rows are invalid.
+    :param results_path: The merged results; ``None`` if the task failed before it had them.
     :param rejected_path: The rejected rows, or the report of the invalid ones; ``None`` if there are none.
     :param retryable: Number of rejected rows that another run can do as they are.
     :param first_rejected: The first rejected rows, with the reasons.

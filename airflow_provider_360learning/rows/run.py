@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.exceptions import AuthenticationError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.batches import BatchReader
 from airflow_provider_360learning.rows.changes import open_changes
@@ -26,8 +27,14 @@ from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expe
 from airflow_provider_360learning.rows.results import ResultStore, RunSummary, known_columns, secret_columns
 from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
-from airflow_provider_360learning.rows.sender import Latency, Sender
-from airflow_provider_360learning.rows.summary import finish, merge_results, replay_summary, report_invalid_rows
+from airflow_provider_360learning.rows.sender import Latency, OutageError, Sender
+from airflow_provider_360learning.rows.summary import (
+    finish,
+    merge_results,
+    replay_summary,
+    report_break_off,
+    report_invalid_rows,
+)
 from airflow_provider_360learning.supervision import exit_orphaned, is_orphaned, is_supervised
 
 
@@ -55,7 +62,7 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
         with open_folders(config, context) as claims:
             checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
-                summary = _run(config, api, claims, checkpoints, latency)
+                summary = _run(config, api, claims, checkpoints, latency, context)
                 if config.source.pending_invitations is not None:
                     summary["pending_invitations"] = config.source.pending_invitations
                 return finish(summary, config, context)
@@ -67,7 +74,12 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
 
 
 def _run(
-    config: RowsConfig, api: LearningApi, claims: Claims, checkpoints: Checkpoints, latency: Latency
+    config: RowsConfig,
+    api: LearningApi,
+    claims: Claims,
+    checkpoints: Checkpoints,
+    latency: Latency,
+    context: MutableMapping[str, Any],
 ) -> RunSummary:
     names = RowNames(config, api, checkpoints)
     writer = make_writer(config, api, names)
@@ -107,7 +119,11 @@ def _run(
             progress_log=ProgressLog(rows.total, checkpoint.done_up_to, api.client.usage),
             claims=claims,
         )
-        checkpoint = sender.send(checkpoint)
+        try:
+            checkpoint = sender.send(checkpoint)
+        except (AuthenticationError, OutageError) as error:
+            report_break_off(results, sender.checkpoint, rows.total, writer.name, error, context)
+            raise
 
         claims.renew(force=True)  # before files are replaced
         summary = merge_results(results, checkpoint, rows.total, action=writer.name, manifest={"input": digest})

@@ -146,6 +146,11 @@ class Sender:
                 raise
         return self._checkpoint
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The last checkpoint."""
+        return self._checkpoint
+
     def _apply(self, batch: Batch) -> list[Result]:
         """Send a batch, in a thread."""
         try:

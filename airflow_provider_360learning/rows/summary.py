@@ -122,6 +122,42 @@ def report_invalid_rows(summary: RunSummary, context: MutableMapping[str, Any]) 
     _publish(summary, f"{count:,} of {counted(rows, 'row')} {verb} invalid, so that nothing was sent", context)
 
 
+def report_break_off(
+    results: ResultStore,
+    checkpoint: Checkpoint,
+    rows: int,
+    action: str,
+    error: Exception,
+    context: MutableMapping[str, Any],
+) -> None:
+    """
+    Report the rows so far of a run that has broken off, as :func:`finish` does.
+
+    :param results: The results so far.
+    :param checkpoint: The last checkpoint.
+    :param rows: Number of rows.
+    :param action: What was done with the rows.
+    :param error: Why it has broken off; of its text, which may hold anything, only the class is reported.
+    :param context: Airflow's context; empty outside a task.
+    """
+    try:
+        tally = results.tally(checkpoint.parts, checkpoint.done_up_to)
+    except StoredStateError:
+        return  # the other error is the one to report
+    summary: RunSummary = {
+        "action": action,
+        "rows": rows,
+        "outcomes": dict(sorted(tally.outcomes.items())),
+        "results_path": None,
+        "rejected_path": None,
+        "retryable": tally.retryable,
+        "first_rejected": tally.first_rejected,
+        "run": checkpoint.run,
+    }
+    done = f"{checkpoint.done_up_to:,} of {counted(rows, 'row')}"
+    _publish(summary, f"{type(error).__name__} after {done}; the next attempt resumes there", context)
+
+
 def _publish(summary: RunSummary, problem: str, context: MutableMapping[str, Any]) -> None:
     first = [describe(row) for row in summary["first_rejected"]]
     failure = [f"Failed: {problem}"] if problem else []
@@ -205,7 +241,7 @@ def _counts(outcomes: Mapping[str, int]) -> str:
 def _advice(summary: RunSummary) -> str:
     """Return where all results are, and what to do about rejected rows."""
     if summary["results_path"] is None:
-        return f"All errors: {summary['rejected_path']}."
+        return f"All errors: {summary['rejected_path']}." if summary["rejected_path"] else "The log has the error."
     advice = f"Results: {summary['results_path']}."
     if summary["rejected_path"]:
         advice += f" Rejected rows, each with its reason: {summary['rejected_path']}."

@@ -49,7 +49,7 @@ class BulkResult:
     Where the users of one bulk task are.
 
     :param results_path: Path of its results.
-    :param run: Id of its run, which tells these results from later ones at the same path.
+    :param run: Id of its run, which distinguishes these results from later ones at the same path.
     """
 
     results_path: str
@@ -76,20 +76,22 @@ def parse_bulk_results(value: object) -> tuple[BulkResult, ...]:
         return (_parse_bulk_result(value),)
     if value is None or isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise problem(f"is {shown(value)}, but must be an object: {_PASS}. A task that was skipped returns nothing")
-    results = tuple(result for each in value if not _sent_nothing(each) for result in parse_bulk_results(each))
+    results = tuple(result for each in value if not _has_no_results(each) for result in parse_bulk_results(each))
     if not results:
-        raise problem(f"has no result of a task that has sent anything: {_PASS}")
+        raise problem(f"contains no results: {_PASS}")
     return results
 
 
-def _sent_nothing(value: object) -> bool:
-    """Return whether this is the result of a task that has failed because of invalid rows."""
-    return isinstance(value, Mapping) and (value.get("results_path"), value.get("run")) == (None, "")
+def _has_no_results(value: object) -> bool:
+    """Return whether this is the result of a task that has failed before it had results."""
+    return isinstance(value, Mapping) and "action" in value and value.get("results_path") is None
 
 
 def _parse_bulk_result(value: Mapping[str, object]) -> BulkResult:
-    if _sent_nothing(value):
-        raise problem("is the result of a task that has sent nothing, because its rows are invalid")
+    if _has_no_results(value):
+        raise problem(
+            "is the result of a task that has failed before it had results: it has broken off, or its rows are invalid"
+        )
     found = {name: value.get(name) for name in ("results_path", "run")}
     for name, text in found.items():
         if not isinstance(text, str) or not text:

@@ -288,8 +288,8 @@ def test_is_skipped_without_users(sandbox, session_id, tmp_path, rows, reason):
     [
         ("/data/results.jsonl", "is '/data/results.jsonl', but must be an object"),
         ("{'results_path': 'x'}", "must be an object"),
-        ([], "has no result of a task that has sent anything"),
-        ({"results_path": None, "run": ""}, "the result of a task that has sent nothing, because its rows are invalid"),
+        ([], "contains no results"),
+        ({"action": "x", "results_path": None}, "the result of a task that has failed before it had results"),
         ([None], "is None, but must be an object.*A task that was skipped returns nothing"),
         (7, "is 7, but must be an object"),
         ({}, "has no key 'results_path' .it has no keys."),
