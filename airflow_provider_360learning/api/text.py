@@ -29,7 +29,7 @@ def listed(names: Sequence[str], width: int = MAX_NAME, total: int | None = None
     """
     Return as many names as fit, and the number of the others: ``ana@acme.test, bob@acme.test and 1 more``.
 
-    :param names: The names, at least one.
+    :param names: The names.
     :param width: Maximum number of characters.
     :param total: Number of all names, if ``names`` has only the first of them.
     """
@@ -55,4 +55,4 @@ def _joined(names: Sequence[str], total: int) -> str:
     more = total - len(names)
     if more:
         return f"{', '.join(names)} and {more:,} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
