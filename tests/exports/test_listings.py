@@ -286,7 +286,7 @@ def test_reaches_the_read_limit_at_any_latency(tmp_path, monkeypatch):
         monkeypatch.setenv(CONNECTION, slow.connection_json(auth="api_key_header", limits=limits))
         groups = [{"_id": f"{number:024x}"} for number in range(30)]
         slow.control.add_fault("getGroups", kind="invalid_content", body=groups)
-        slow.control.add_fault("getGroup", kind="invalid_content", body=groups[0], count=30)
+        slow.control.add_fault("getGroup", kind="status", status=200, body=groups[0], count=30)
         Learning360ExportMembershipsOperator(task_id="export", output_path=str(tmp_path / "rows.csv")).execute({})
         arrivals = sorted(entry["arrived_at"] for entry in slow.control.journal() if entry["operation"] == "getGroup")
     assert len(arrivals) == 30
