@@ -29,6 +29,7 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG, BaseNotifier, task
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.sandbox.control import SandboxControl
 
 
 class DiesAtTheEnd(Learning360BulkOperator):
@@ -56,6 +57,10 @@ class FileNotifier(BaseNotifier):
 
 def notify(context):
     FileNotifier()(context)  # dag.test() runs all tasks in one process, and a notifier renders its templates in place
+
+
+def end_outage(context):
+    SandboxControl("SANDBOX").clear_faults()
 
 
 def bulk(task_id, kind=Learning360BulkOperator, **arguments):
@@ -90,7 +95,8 @@ with DAG(
         on_success_callback=notify,
         on_failure_callback=notify,
     ).expand(rows=[[{"mail": "gi"}, {"mail": "gi@acme.test"}], [{"mail": "hal"}]])
-    bulk("resumed", action="create_group", rows=[{"name": f"Lab {number}"} for number in range(12)], retries=1)
+    labs = [{"name": f"Lab {number}"} for number in range(12)]
+    bulk("resumed", action="create_group", rows=labs, retries=1, on_retry_callback=end_outage)
     shops = [{"name": f"Shop {number}"} for number in range(3)]
     bulk("died", DiesAtTheEnd, action="create_group", rows=shops, retries=1)
 """
@@ -117,11 +123,11 @@ class Finished:
 def finished(airflow_home, airflow_db, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many-rows")
     file = Path(airflow_home / "dags" / "many_rows_in_one_task.py")
-    file.write_text(DAG_FILE.replace("FOLDER", str(folder)))
     with Sandbox(settings={"limits_enabled": False}) as sandbox, pytest.MonkeyPatch.context() as environment:
         environment.setenv(CONNECTION, sandbox.connection_json(auth="api_key_header", limits=UNLIMITED))
+        file.write_text(DAG_FILE.replace("FOLDER", str(folder)).replace("SANDBOX", sandbox.url))
         # The outcome of these rows is unknown; several in a row end the attempt.
-        sandbox.control.add_fault("createGroup", kind="drop_before", mentions="Lab", count=12)
+        sandbox.control.add_fault("createGroup", kind="drop_before", mentions="Lab", count=1000)
         try:
             bag = DagBag(str(file))
             assert bag.import_errors == {}
@@ -175,10 +181,11 @@ def test_notifiers_show_the_summary_whether_a_task_succeeds_or_fails(finished, t
     assert notification["pulled"] == notification["summary"]
 
 
-def test_notifiers_show_the_error_of_a_task_that_sent_nothing(finished):
+def test_notifiers_show_the_invalid_rows_of_a_task_that_sent_nothing(finished):
     notification = finished.notification("invalid")
-    assert notification["report"].startswith("InvalidRequestError: 1 of 1 rows of the list are invalid")
-    assert (notification["summary"], notification["pulled"]) == (None, None)
+    assert notification["report"].startswith("Failed: 1 of 1 row is invalid, so that nothing was sent")
+    assert notification["pulled"] == notification["summary"]
+    assert notification["summary"]["results_path"] is None
 
 
 def test_a_retry_resumes(finished):
