@@ -28,6 +28,7 @@ def company(platform):
     platform.control.settings(
         limits_enabled=False,
         learner_seconds=3600,
+        token_life=36_000,  # the clock is advanced, and tokens must not expire then
         delay_after_ms=100,
         generated_attempts=2000,
         course_stats_cap=150,
