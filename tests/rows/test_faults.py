@@ -181,7 +181,7 @@ DAMAGES = [cut, cut_final_newline, drop_a_line, repeat_a_line, replace_by_other_
 @pytest.mark.parametrize("damage", [*DAMAGES, set_list_as_outcome, reverse_lines])
 def test_a_damaged_part_is_named_before_anything_is_sent(sandbox, unfinished, damage):
     folder, rows = unfinished
-    part = sorted((folder / "parts").glob("*/*.jsonl"))[-1]
+    part = sorted((folder / "parts").glob("*/*.jsonl"))[0]
     damage(part)
     with pytest.raises(AirflowFailException, match=rf"StoredStateError: {part}"):
         bulk("create_user", rows, results_path=folder)
