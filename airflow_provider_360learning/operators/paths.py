@@ -30,23 +30,28 @@ class Learning360EnrollmentOperator(Learning360BaseOperator):
     :param include_invited: Whether to include them.
     """
 
-    users: Sequence[str] | None
+    required_pairs = (("session_id", "session"),)
+    name_arguments = ("session", "session_id", "users")
     users_from: Any
     include_invited: bool
 
-    def __init__(self, *, users_from: Any = None, include_invited: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        session_id: str | None = None,
+        session: str | None = None,
+        users: Sequence[str] | None = None,
+        path_id: str | None = None,
+        path: str | None = None,
+        users_from: Any = None,
+        include_invited: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
         # The output of a task that was skipped is None when this task runs.
         self._has_users_from = users_from is not None
-
-    def _check_users(self) -> None:
-        """
-        Refuse both or neither of ``users`` and ``users_from`` when the DAG file is parsed.
-
-        :raises AirflowException: if not exactly one of them is given.
-        """
-        if (self.users is not None) == self._has_users_from:
+        if (users is not None) == self._has_users_from:
             raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either users or users_from")
 
     def _run(self, action: BoundAction[..., Any]) -> object:
@@ -135,22 +140,6 @@ class Learning360EnrollUsersOperator(Learning360EnrollmentOperator):
     """
 
     action = "enroll_users"
-    required_pairs = (("session_id", "session"),)
-    name_arguments = ("session", "session_id", "users")
-
-    def __init__(
-        self,
-        *,
-        session_id: str | None = None,
-        session: str | None = None,
-        users: Sequence[str] | None = None,
-        path_id: str | None = None,
-        path: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._assign_arguments(locals())
-        self._check_users()
 
 
 class Learning360EnrollGroupsOperator(Learning360BaseOperator):
@@ -201,19 +190,3 @@ class Learning360UnenrollUsersOperator(Learning360EnrollmentOperator):
     """
 
     action = "unenroll_users"
-    required_pairs = (("session_id", "session"),)
-    name_arguments = ("session", "session_id", "users")
-
-    def __init__(
-        self,
-        *,
-        session_id: str | None = None,
-        session: str | None = None,
-        users: Sequence[str] | None = None,
-        path_id: str | None = None,
-        path: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._assign_arguments(locals())
-        self._check_users()
