@@ -208,16 +208,12 @@ class Learning360BaseSensor(
     def _resolve(self, condition: CompletionCondition, context: Context) -> CompletionCondition:
         from airflow_provider_360learning.completion import make_condition
 
-        store = self._state_store(context)
-        attempt = getattr(context.get("ti"), "try_number", 0)  # a retry looks the names up again
-        stored = None if store is None else store.get(_RESOLVED_KEY, None)
-        if stored and stored["attempt"] == attempt:
-            return make_condition(self.subject, {**stored["arguments"], **self._users_argument()})
+        users = self._users_argument()  # too many to be stored, and read again from their results
+        if stored := self._recall(_RESOLVED_KEY, context):
+            return make_condition(self.subject, {**stored, **users})
         resolved = self.hook.api.client.run(self.hook.api.names.resolved(condition))
-        if store is not None:
-            users = self._users_argument()  # too many to be stored, and read again from their results
-            arguments = {name: value for name, value in resolved.arguments().items() if name not in users}
-            store.set(_RESOLVED_KEY, {"attempt": attempt, "arguments": arguments})
+        arguments = {name: value for name, value in resolved.arguments().items() if name not in users}
+        self._remember(_RESOLVED_KEY, arguments, context)
         return resolved
 
     def _poke_and_defer(self, context: Context) -> object:
@@ -274,17 +270,12 @@ class Learning360BaseSensor(
 
     def _log_progress(self, progress: str, context: Context) -> None:
         """Log the progress if this attempt has not logged it; before Airflow 3.3, each reschedule logs it again."""
-        store = self._state_store(context)
-        attempt = context["ti"].try_number if store else 0
-        stored = store.get(_PROGRESS_KEY, None) if store else None
-        if stored and stored["attempt"] == attempt:
-            self._progress = stored["progress"]
-        if progress == self._progress:
+        if progress == (self._recall(_PROGRESS_KEY, context) or self._progress):
+            self._progress = progress
             return
         self.log.info("%s", progress)
         self._progress = progress
-        if store:
-            store.set(_PROGRESS_KEY, {"attempt": attempt, "progress": progress})
+        self._remember(_PROGRESS_KEY, progress, context)
 
     # Consecutive failures of polls without a triggerer
 
@@ -311,6 +302,18 @@ class Learning360BaseSensor(
         self._failures = failures
         if store:
             store.set(_FAILURES_KEY, failures)
+
+    def _recall(self, key: str, context: Context) -> Any:
+        """Return what this attempt has stored, or ``None``: a retry starts over."""
+        store = self._state_store(context)
+        stored = None if store is None else store.get(key, None)
+        return stored["value"] if stored and stored["attempt"] == context["ti"].try_number else None
+
+    def _remember(self, key: str, value: object, context: Context) -> None:
+        """Store a value for later pokes of this attempt, if it can be stored."""
+        store = self._state_store(context)
+        if store is not None:
+            store.set(key, {"attempt": context["ti"].try_number, "value": value})
 
     def _state_store(self, context: Context) -> Any:
         """Return Airflow's task state store (3.3 and later) if pokes run in processes of their own, else ``None``."""
