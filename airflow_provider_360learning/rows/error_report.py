@@ -10,6 +10,8 @@ from dataclasses import asdict
 from itertools import islice
 from typing import IO
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import atomic_writer
 from airflow_provider_360learning.rows.changes import Changes
@@ -65,7 +67,9 @@ def check_all(
             if changes and not row.errors:
                 changes.look_ahead(row)
         if tally.outcomes:
-            _report(config, errors, _summary(config, action, rows.total, tally))
+            report = config.rejected_folder / ERRORS
+            summary = tally.summary(action=action, rows=rows.total, run="", rejected_path=str(report))
+            _report(config, report, errors, summary)
     if not rows.total and not config.allow_empty:
         raise InvalidRequestError(
             f"{config.source.name} has no rows; nothing was sent. Was it written completely? If it may be empty, use "
@@ -73,21 +77,7 @@ def check_all(
         )
 
 
-def _summary(config: RowsConfig, action: str, rows: int, tally: Tally) -> RunSummary:
-    return {
-        "action": action,
-        "rows": rows,
-        "outcomes": dict(tally.outcomes),
-        "results_path": None,
-        "rejected_path": str(config.rejected_folder / ERRORS),
-        "retryable": 0,
-        "first_rejected": tally.first_rejected,
-        "run": "",
-    }
-
-
-def _report(config: RowsConfig, errors: IO[str], summary: RunSummary) -> None:
-    report = config.rejected_folder / ERRORS
+def _report(config: RowsConfig, report: ObjectStoragePath, errors: IO[str], summary: RunSummary) -> None:
     errors.seek(0)
     with atomic_writer(report) as file:
         file.writelines(line.encode() for line in errors)

@@ -174,6 +174,26 @@ class Tally:
             if len(self.first_rejected) < MAX_FIRST_REJECTED:
                 self.first_rejected.append(_shown_row(result))
 
+    def summary(self, *, action: str, rows: int, run: str, rejected_path: str | None = None) -> RunSummary:
+        """
+        Return the summary of a run that has no merged results.
+
+        :param action: What was to be done with the rows.
+        :param rows: Number of rows.
+        :param run: Id of the run; empty if nothing was sent.
+        :param rejected_path: The report of invalid rows, if there is one.
+        """
+        return RunSummary(
+            action=action,
+            rows=rows,
+            outcomes=dict(sorted(self.outcomes.items())),
+            results_path=None,
+            rejected_path=rejected_path,
+            retryable=self.retryable,
+            first_rejected=self.first_rejected,
+            run=run,
+        )
+
 
 def _shown_row(result: Result) -> RejectedRow:
     return {

@@ -117,9 +117,8 @@ def report_invalid_rows(summary: RunSummary, context: MutableMapping[str, Any]) 
     :param summary: The number of rows and the first invalid ones.
     :param context: Airflow's context; empty outside a task.
     """
-    count, rows = summary["outcomes"][INVALID], summary["rows"]
-    verb = "is" if count == 1 else "are"
-    _publish(summary, f"{count:,} of {counted(rows, 'row')} {verb} invalid, so that nothing was sent", context)
+    invalid = _share(summary["outcomes"][INVALID], summary["rows"], "invalid")
+    _publish(summary, f"{invalid}, so that nothing was sent", context)
 
 
 def report_break_off(
@@ -144,16 +143,7 @@ def report_break_off(
         tally = results.tally(checkpoint.parts, checkpoint.done_up_to)
     except StoredStateError:
         return  # the other error is the one to report
-    summary: RunSummary = {
-        "action": action,
-        "rows": rows,
-        "outcomes": dict(sorted(tally.outcomes.items())),
-        "results_path": None,
-        "rejected_path": None,
-        "retryable": tally.retryable,
-        "first_rejected": tally.first_rejected,
-        "run": checkpoint.run,
-    }
+    summary = tally.summary(action=action, rows=rows, run=checkpoint.run)
     done = f"{checkpoint.done_up_to:,} of {counted(rows, 'row')}"
     _publish(summary, f"{type(error).__name__} after {done}; the next attempt resumes there", context)
 
@@ -223,8 +213,12 @@ def _problem_in(summary: RunSummary, config: RowsConfig) -> str:
 
 
 def _too_many(count: int, rows: int, what: str, allowed: int, arguments: str) -> str:
-    verb = "is" if count == 1 else "are"
-    return f"{count:,} of {counted(rows, 'row')} {verb} {what}, but only {allowed:,} may be ({arguments})"
+    return f"{_share(count, rows, what)}, but only {allowed:,} may be ({arguments})"
+
+
+def _share(count: int, rows: int, what: str) -> str:
+    """Return how many rows are something, with the verb."""
+    return f"{count:,} of {counted(rows, 'row')} {'is' if count == 1 else 'are'} {what}"
 
 
 def _split(outcomes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
