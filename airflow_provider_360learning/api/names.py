@@ -1,8 +1,8 @@
 """
 Names in the place of ids: found in a listing of all objects of their kind, which is read once.
 
-Names of 360Learning need not be unique, so that a name must match exactly one object, or an error lists those that it
-matches. Names are compared in the form that :func:`.parse_text` gives them, otherwise exactly.
+A name must match exactly one object. Otherwise an error lists the objects that it matches, because names of 360Learning
+are not always unique. Names are compared in the form that :func:`.parse_text` gives them, otherwise exactly.
 """
 
 from __future__ import annotations

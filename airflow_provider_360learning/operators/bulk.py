@@ -46,7 +46,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         Tasks that act on the same users or groups need the same one.
     :param on_invalid: ``fail`` sends nothing if a row is invalid, ``skip`` skips such rows.
     :param max_invalid: Maximum number of invalid rows for the task to succeed, if ``on_invalid`` is ``skip``. The valid
-        rows are done all the same. By default there is no maximum, but a task that does no row at all fails.
+        rows are done in any case. By default there is no maximum, but a task fails if none of its rows is accepted.
     :param max_invalid_ratio: Maximum share of invalid rows, from 0 to 1. If both are given, both apply.
     :param allow_empty: Whether to accept a source without rows.
     :param skip_unchanged: Whether to skip rows that were accepted before as they are, or that 360Learning lists as they

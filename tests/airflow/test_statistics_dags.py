@@ -91,8 +91,8 @@ def test_reports_rejected_rows_and_imports_them_after_correction(airflow):
     run = airflow.run(IMPORT, "2026-10-02")
     rejected = airflow.home / "statistics/2026-09/rejected/rejected.csv"
     assert run.state == "success"
-    said = "Statistics of 2026-09, import_statistics: import_statistics: 1 of 3 rows accepted (1 imported), 2 rejected"
-    assert f"{said} (2 invalid)" in run.log
+    shown = "Statistics of 2026-09, import_statistics: import_statistics: 1 of 3 rows accepted (1 imported), 2 rejected"
+    assert f"{shown} (2 invalid)" in run.log
     assert "row 2 (line 3), " in run.log
     assert f"Rejected rows, each with its reason: {rejected}." in run.log
     header, *rows = rejected.read_text().splitlines()
@@ -123,8 +123,8 @@ def test_reports_a_failed_import_and_fails_the_run(airflow):
 
     (airflow.drop / "statistics-2026-09.csv").write_text("who,what\n1,2\n")
     run = airflow.run(IMPORT, "2026-10-04")
-    said = "Statistics of 2026-09, import_statistics: InvalidRequestError: "
-    assert f"{said}file://" in run.log or f"{said}/" in run.log
+    shown = "Statistics of 2026-09, import_statistics: InvalidRequestError: "
+    assert f"{shown}file://" in run.log or f"{shown}/" in run.log
     assert "statistics-2026-09.csv has none of the columns that" in run.log
     assert run.state == "failed"
 

@@ -120,7 +120,7 @@ def test_survives_a_rotation_while_a_request_waits_with_a_new_token(make_rotatab
 
 @every_method
 def test_applies_a_write_once(sandbox, make_rotatable, rotate, auth):
-    """A creation must not be sent twice if its outcome is unknown, but a 401 is no unknown outcome."""
+    """A creation must not be sent twice if its outcome is unknown, but the outcome of a 401 is known."""
     api = make_rotatable(auth=auth)
     rotate()
     api.create_group(name="Lab")

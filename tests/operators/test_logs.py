@@ -1,4 +1,4 @@
-"""What each operator says about its outcome, in one line of the task's log; a password is never in it."""
+"""The outcome of each operator, in one line of the task's log; a password is never in it."""
 
 from __future__ import annotations
 

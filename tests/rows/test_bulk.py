@@ -244,8 +244,8 @@ def test_limits_skipped_invalid_rows_by_number_and_by_share(sandbox, tmp_path, l
     if green:
         assert bulk("create_user", rows, **arguments)["outcomes"] == outcomes
     else:
-        said = r"2 of 4 rows are invalid, but only [01] may be \(max_invalid, max_invalid_ratio\)\. The first: row 2, "
-        assert bulk_failing("create_user", rows, match=said, **arguments)["outcomes"] == outcomes
+        shown = r"2 of 4 rows are invalid, but only [01] may be \(max_invalid, max_invalid_ratio\)\. The first: row 2, "
+        assert bulk_failing("create_user", rows, match=shown, **arguments)["outcomes"] == outcomes
     assert outcomes_in(tmp_path) == ["created", "invalid", "invalid", "created"]
 
 
@@ -288,12 +288,12 @@ def test_a_task_that_does_no_row_fails_whatever_the_limits(sandbox, tmp_path, ac
 
 def test_names_both_limits_that_are_exceeded(sandbox, tmp_path):
     rows = [{"user": GRACE_MAIL}, {"user": "x"}, {"user": "y@acme.test"}]
-    said = (
+    shown = (
         r"1 of 3 rows is refused, failed or unknown, but only 0 may be \(max_failures, max_failure_ratio\), and 1 of 3 "
         r"rows is invalid, but only 0 may be \(max_invalid, max_invalid_ratio\)\. "
     )
     arguments = {"defaults": {"job": "x"}, "on_invalid": "skip", "max_invalid": 0}
-    bulk_failing("update_user", rows, match=said, results_path=tmp_path, **arguments)
+    bulk_failing("update_user", rows, match=shown, results_path=tmp_path, **arguments)
 
 
 @pytest.mark.parametrize("limits", [{"max_invalid": 0}, {"max_invalid_ratio": 0.5}])
@@ -328,8 +328,8 @@ def test_reports_the_first_rejected_rows_in_log_result_and_context(sandbox, tmp_
     assert paths == (
         f"Results: {done['results_path']}. Rejected rows, each with its reason: {done['rejected_path']}."
     ), "no row can be retried"
-    said = f"{sentence}. results_path={done['results_path']} rejected_path={done['rejected_path']}"
-    assert caplog.messages[-12:-1] == [*lines, said]
+    shown = f"{sentence}. results_path={done['results_path']} rejected_path={done['rejected_path']}"
+    assert caplog.messages[-12:-1] == [*lines, shown]
     assert [line for line in caplog.messages if line.startswith("row ")] == lines, "each row is logged once"
     assert any("20 of 23 rows of" in line and line.endswith("They are skipped.") for line in caplog.messages)
 
@@ -545,8 +545,8 @@ def test_logs_the_expected_duration(sandbox, tmp_path, monkeypatch, caplog):
 
 def test_logs_counts_and_api_usage_at_the_end(sandbox, tmp_path, caplog):
     bulk("create_user", people(2), results_path=tmp_path)
-    said = "create_user: 2 of 2 rows accepted (2 created)"
-    assert caplog.messages[-2] == f"{said}. results_path={tmp_path}/results.jsonl rejected_path=None"
+    shown = "create_user: 2 of 2 rows accepted (2 created)"
+    assert caplog.messages[-2] == f"{shown}. results_path={tmp_path}/results.jsonl rejected_path=None"
     assert caplog.messages[-1].startswith("360Learning API usage: requests=2 throttled=0 ")
 
 
@@ -563,11 +563,11 @@ def test_logs_the_share_of_the_limit_with_pool_slots(sandbox, tmp_path, monkeypa
         pool_slots=2,
         run_as_user="a",
     )
-    (said,) = [message for message in caplog.messages if message.startswith("update_user: rows=1 ")]
-    assert "requests<=1 rate=1.90/s (updateUser)" in said
+    (shown,) = [message for message in caplog.messages if message.startswith("update_user: rows=1 ")]
+    assert "requests<=1 rate=1.90/s (updateUser)" in shown
     assert (
         "That is 40 % of the limit: with [learning360] rate_limiter = pool_slots, the share of a task depends on"
-        in said
+        in shown
     )
 
 
@@ -575,5 +575,5 @@ def test_logs_the_progress_at_intervals(sandbox, tmp_path, caplog):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1.1, mentions="person21@")
     sandbox.control.settings(mails_of_other_companies=["person1@acme.test"])
     bulk("create_user", people(40), results_path=tmp_path, max_failures=1)
-    (said,) = [message for message in caplog.messages if "/40 (" in message]
-    assert re.fullmatch(r"rows=\d+/40 \(\d+ %\) rate=\d+\.\d\d/s remaining=\d+ s rejected=1 throttled=0", said)
+    (shown,) = [message for message in caplog.messages if "/40 (" in message]
+    assert re.fullmatch(r"rows=\d+/40 \(\d+ %\) rate=\d+\.\d\d/s remaining=\d+ s rejected=1 throttled=0", shown)

@@ -67,8 +67,8 @@ def test_sends_names_as_they_are_and_reads_rejected_rows_with_the_same_arguments
 
 def test_another_encoding_fails_before_anything_is_sent_even_if_invalid_rows_are_skipped(sandbox, results, put, name):
     line = 2 if name.endswith("csv") else 1
-    said = rf'not text in UTF-8: the byte at offset \d+, in line {line}, cannot be decoded.* encoding="cp1252"'
-    with pytest.raises(AirflowFailException, match=said):
+    shown = rf'not text in UTF-8: the byte at offset \d+, in line {line}, cannot be decoded.* encoding="cp1252"'
+    with pytest.raises(AirflowFailException, match=shown):
         bulk("create_user", put("cp1252"), results_path=results, on_invalid="skip")
     assert operations(sandbox) == []
 

@@ -121,11 +121,11 @@ def test_finds_a_refused_course_and_imports_the_others(sandbox, courses, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "shown"),
     [({"group_id": "f" * 24}, "group_not_found"), ({"author_id": "f" * 24}, "user_not_found")],
 )
-def test_an_error_common_to_all_rows_ends_the_run(sandbox, courses, arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_an_error_common_to_all_rows_ends_the_run(sandbox, courses, arguments, shown):
+    with pytest.raises(AirflowFailException, match=shown):
         courses([course(number) for number in range(100)], **arguments)
     assert len(writes(sandbox)) <= 5
 
@@ -151,14 +151,14 @@ def test_skips_unchanged_courses_if_asked(sandbox, courses, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "shown"),
     [
         ({"group_id": "Sales"}, "group_id is 'Sales'"),
         ({"author_id": "Ana"}, "author_id is 'Ana'"),
         ({"external_platform": ""}, "external_platform is missing or empty"),
     ],
 )
-def test_reports_an_invalid_argument(sandbox, courses, arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_reports_an_invalid_argument(sandbox, courses, arguments, shown):
+    with pytest.raises(AirflowFailException, match=shown):
         courses([course(1)], **arguments)
     assert writes(sandbox) == []

@@ -185,8 +185,8 @@ def test_confirms_users_that_an_earlier_attempt_may_have_created(sandbox, tmp_pa
         Learning360Hook().api.create_user(**row)
     bulk("create_user", rows, results_path=tmp_path, **arguments)
     assert outcomes_in(tmp_path) == ["created"] * 4
-    said = [result["message"] for result in results_in(tmp_path)]
-    assert said == ["done by an earlier attempt of this run"] * 2 + [None] * 2
+    shown = [result["message"] for result in results_in(tmp_path)]
+    assert shown == ["done by an earlier attempt of this run"] * 2 + [None] * 2
 
 
 def test_refuses_an_existing_user_in_a_row_that_was_not_sent_before(sandbox, tmp_path):
@@ -304,7 +304,7 @@ class ChangingRows(Sequence):
 
 
 @pytest.mark.parametrize(
-    ("second", "said"),
+    ("second", "shown"),
     [
         ([*people(2), {"mail": "other@acme.test"}], "changed while it was read, between row 1 and 3"),
         (people(4), "changed while it was read"),
@@ -312,8 +312,8 @@ class ChangingRows(Sequence):
         (people(2), "changed while it was read"),
     ],
 )
-def test_sends_no_rows_that_changed_after_the_check(sandbox, tmp_path, second, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_sends_no_rows_that_changed_after_the_check(sandbox, tmp_path, second, shown):
+    with pytest.raises(AirflowFailException, match=shown):
         bulk("create_user", ChangingRows(people(3), second), results_path=tmp_path)
     assert writes(sandbox) == []
 
@@ -374,12 +374,12 @@ def test_retry_failed_only_confirms_rows_that_were_done(sandbox, tmp_path):
 
 
 def test_retry_failed_only_needs_the_results_of_the_same_rows(sandbox, results):
-    said = r"retry_failed_only=True .* has no results of these rows\. Nothing was sent"
-    with pytest.raises(AirflowFailException, match=said):
+    shown = r"retry_failed_only=True .* has no results of these rows\. Nothing was sent"
+    with pytest.raises(AirflowFailException, match=shown):
         bulk("create_user", people(2), results_path=results, retry_failed_only=True)
     bulk("create_user", people(2), results_path=results)
     sandbox.control.clear_journal()
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=shown):
         bulk("create_user", people(3), results_path=results, retry_failed_only=True)
     assert bulk("create_user", people(2), results_path=results, retry_failed_only=True)["outcomes"] == {"created": 2}
     assert operations(sandbox) == []

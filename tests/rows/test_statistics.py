@@ -244,7 +244,7 @@ def test_verifies_users_with_one_listing_or_not_at_all(sandbox, statistics, resu
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "shown"),
     [
         ({"group_id": "Sales"}, "group_id is 'Sales'"),
         ({"external_platform": " "}, "external_platform is missing or empty"),
@@ -252,8 +252,8 @@ def test_verifies_users_with_one_listing_or_not_at_all(sandbox, statistics, resu
         ({"resend_unconfirmed": "perhaps"}, "resend_unconfirmed is 'perhaps'"),
     ],
 )
-def test_reports_an_invalid_argument(sandbox, statistics, arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_reports_an_invalid_argument(sandbox, statistics, arguments, shown):
+    with pytest.raises(AirflowFailException, match=shown):
         statistics(several(1), **arguments)
     assert operations(sandbox) == []
 
@@ -373,8 +373,8 @@ def test_reports_rows_that_an_earlier_attempt_may_have_sent_as_unknown(sandbox, 
 
 def test_imports_the_valid_rows_and_fails_if_more_are_invalid_than_allowed(sandbox, statistics):
     rows = [*several(3), statistic(3, progress=140)]
-    said = r"1 of 4 rows is invalid, but only 0 may be .* row 4, .*: progress is 140"
-    with pytest.raises(AirflowFailException, match=said):
+    shown = r"1 of 4 rows is invalid, but only 0 may be .* row 4, .*: progress is 140"
+    with pytest.raises(AirflowFailException, match=shown):
         statistics(rows, on_invalid="skip", max_invalid=0)
     assert len(attempts_in(sandbox)) == 3
     with pytest.raises(AirflowFailException, match="none of 1 row was accepted"):

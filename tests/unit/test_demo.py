@@ -1,4 +1,4 @@
-"""The checks of the demo find what Airflow or the sandbox's journal says otherwise."""
+"""The checks of the demo find each difference in Airflow and in the sandbox's journal."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ActionArguments(BaseModel):
     names: ClassVar[Mapping[str, NameOf]] = {}
     #: Each field of names to the field of their ids, and the other way round.
     alternatives: ClassVar[Mapping[str, str]] = {}
-    #: The fields that say how names are resolved.
+    #: The fields that control how names are resolved.
     only_for_names: ClassVar[frozenset[str]] = frozenset()
     #: Names of the fields whose values name the same if they differ in case only.
     fields_without_case: ClassVar[frozenset[str]] = frozenset()

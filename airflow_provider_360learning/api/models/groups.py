@@ -23,7 +23,7 @@ from airflow_provider_360learning.api.models.fields import (
     id_or_name,
 )
 
-#: The fields that say whether and where missing groups are created.
+#: The fields that control whether and where missing groups are created.
 GROUP_CREATION = frozenset({"create_groups", "parent_group_id", "parent_group"})
 
 _Parent = Annotated[Text | None, NameOf("group", "parent_id")]
