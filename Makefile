@@ -38,7 +38,7 @@ test: .venv/.ready .venv-2.11/.ready redis-server
 PYTEST_3 = .venv/bin/python -m pytest -o cache_dir=.venv/.pytest_cache
 # Tests of what does not depend on Airflow (tests/api, tests/faults, tests/sandbox, …) run on the other version only.
 PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache \
-	$(addprefix tests/,anchors unit hooks operators sensors airflow)
+	$(addprefix tests/,anchors unit hooks operators sensors airflow attacks/airflow)
 # Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
 WORKERS = -n 2 --no-loadscope-reorder
 

@@ -1,0 +1,38 @@
+"""Fixtures of the attacks: a limit on the memory of each, and the API of a hostile server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import api, make_api, sent  # noqa: F401 - fixtures
+
+#: Maximum of what an attack may add to the memory of the process, in MB.
+MAX_PEAK_MB = 300
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Fail a case whose peak memory is more than :data:`MAX_PEAK_MB` above that before it; measured on Linux only."""
+    idle = _memory("VmRSS")
+    try:
+        _CLEAR_REFS.write_text("5")  # resets the peak
+    except OSError:
+        yield
+        return
+    yield
+    peak = _memory("VmHWM") - idle
+    assert peak <= MAX_PEAK_MB, f"The peak of memory was {peak:.0f} MB above idle"
+
+
+def _memory(name: str) -> float:
+    """Return a value of this process's memory in MB, 0 where there is none."""
+    text = _STATUS.read_text() if _STATUS.exists() else ""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
