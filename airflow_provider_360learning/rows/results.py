@@ -272,12 +272,15 @@ class ResultStore:
         """
         following = 1
         for number in range(1, parts + 1):
-            path = self._part(self._results, number, "jsonl")
+            path, first = self._part(self._results, number, "jsonl"), following
             is_rejected = False
             for result in read_results(path, _PART_ADVICE):
                 is_rejected = is_rejected or not result.is_done
                 if result.row != following:
-                    raise StoredStateError(path, f"has row {result.row} in the place of row {following}", _PART_ADVICE)
+                    problem = f"has row {result.row} in the place of row {following}"
+                    if following == first > 1:
+                        problem += f", with which {self._part(self._results, number - 1, 'jsonl')} may have ended"
+                    raise StoredStateError(path, problem, _PART_ADVICE)
                 following += 1
                 yield result
             rejected = self._part(self._rejected, number, self._format)
