@@ -107,6 +107,7 @@ def scheduler(scheduler_process):
     return scheduler_process
 
 
+@pytest.mark.slow
 def test_a_starting_component_creates_the_pool(scheduler):
     output = scheduler.start_job()
     assert scheduler.pool()[:2] == (5, 0)
@@ -119,6 +120,7 @@ def test_the_pool_is_created_as_configured(scheduler):
     assert scheduler.pool("shared")[:2] == (3, 0)
 
 
+@pytest.mark.slow
 def test_other_processes_do_not_open_the_database(tmp_path):
     commands = [["api-server"], ["webserver"], ["tasks", "run"], ["celery", "worker"], []]
     output = start_jobs({"AIRFLOW_HOME": str(tmp_path)}, *commands)
@@ -126,6 +128,7 @@ def test_other_processes_do_not_open_the_database(tmp_path):
     assert not (tmp_path / "airflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_task_process_of_a_scheduler_does_not_open_the_database(tmp_path):
     """Start a task marker instead of a Job: children of the LocalExecutor look like a scheduler otherwise."""
     code = (
@@ -173,6 +176,7 @@ def test_an_invalid_setting_is_logged_and_stops_no_component(scheduler):
     assert "[learning360] pool_slots = 'x'" in output
 
 
+@pytest.mark.slow
 def test_a_database_without_tables_is_logged_and_stops_no_component(tmp_path):
     output = start_jobs({"AIRFLOW_HOME": str(tmp_path)}, SCHEDULER)
     assert "Pool of the 360Learning provider not checked" in output

@@ -100,6 +100,7 @@ def wait_in_the_worker(session_id):
     assert sensor.execute({})["done"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "operation"),
     [
@@ -153,6 +154,7 @@ PERMANENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", ["api_key_header", "oauth2"])
 def test_a_deferred_wait_polls_once_per_interval(connect, auth):
     """Run a wait per response. With tokens, the token endpoint sends it."""
@@ -183,6 +185,7 @@ def test_requests_one_new_token_if_tokens_are_never_accepted(connect):
     assert [request.method for request in server.requests] == ["POST", "GET"] * 2
 
 
+@pytest.mark.slow
 def test_a_wait_in_the_worker_polls_once_per_interval(sandbox, session_id):
     interval = 1.1  # longer than the pause before a retry
     for status in (500, 502, 504):
@@ -289,6 +292,7 @@ def request_in_the_triggerer():
     asyncio.run(event_of(make_trigger(UNKNOWN_ID, poke_interval=5, timeout=1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", ["api_key_header", "oauth2"])
 @pytest.mark.parametrize("send", [request_in_a_script, request_in_the_triggerer], ids=lambda send: send.__name__)
 def test_read_timeout_closes_the_connection(connect, send, auth):
@@ -313,6 +317,7 @@ def test_connect_timeout_ends_a_call_without_a_connection(connect):
     assert not caught.value.sent
 
 
+@pytest.mark.slow
 @linux
 def test_connect_timeout_ends_each_poke_of_a_deferred_wait(connect):
     """Six failed pokes end the wait. With the default of 10 s each, its timeout would be first."""

@@ -138,6 +138,7 @@ def test_renews_a_rejected_token_at_once(sandbox, api, sent, reason):
     assert min(durations) < INITIAL_RETRY_WAIT, "a new token needs no wait"
 
 
+@pytest.mark.slow
 def test_renews_a_token_again_that_expires_within_the_same_call(sandbox, api, sent):
     api.list_groups()
     rejection = {"error": "invalid_token", "error_description": "jwt expired"}

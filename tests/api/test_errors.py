@@ -186,6 +186,7 @@ def test_never_retries_a_4xx(sandbox, api, sent, status, code):
     assert len(sent("getGroups")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["error", "message"])
 def test_retries_a_4xx_that_reports_an_internal_failure(sandbox, api, sent, key):
     sandbox.control.add_fault("getGroups", kind="status", status=400, body={key: INTERNAL_FAILURE})

@@ -86,6 +86,7 @@ def test_logs_a_long_wait_in_the_context_of_the_caller(make_api, one_thread):
     assert seen == ["ours"]
 
 
+@pytest.mark.slow
 def test_a_cancelled_call_releases_its_reservation(make_api, one_thread):
     store = SqliteStore(":memory:")
     api = make_api(limits={}, store=store)

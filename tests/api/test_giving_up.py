@@ -123,6 +123,7 @@ api.delete_group(group_id="0" * 24)
 # The check before each request
 
 
+@pytest.mark.slow
 def test_checks_each_request_after_its_wait(sandbox, make_api, sent):
     checked = {}
     api = make_api(client={"before_sending": lambda: checked.update({len(sent()): time.monotonic()})})

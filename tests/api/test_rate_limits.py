@@ -57,6 +57,7 @@ def test_compares_a_date_with_our_clock_if_the_response_has_none(more):
     assert retry_after_seconds(response) == pytest.approx(3600, abs=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_waits_for_retry_after(sandbox, api, sent, form):
     api.list_groups()
@@ -69,6 +70,7 @@ def test_waits_for_retry_after(sandbox, api, sent, form):
     assert (api.client.usage.throttled, api.client.usage.retries) == (1, 1)
 
 
+@pytest.mark.slow
 def test_waits_after_a_429_without_retry_after(sandbox, api, sent):
     sandbox.control.add_fault("updateUser", kind="rate_limited")
     api.update_user(user=GRACE_MAIL, job="Admiral")
@@ -76,6 +78,7 @@ def test_waits_after_a_429_without_retry_after(sandbox, api, sent):
     assert 1.0 <= second["arrived_at"] - first["arrived_at"] < 5
 
 
+@pytest.mark.slow
 def test_resends_any_throttled_request(sandbox, api, sent):
     """Nothing was applied, so this is safe also for operations that are not idempotent."""
     sandbox.control.add_fault("createGroup", kind="rate_limited", retry_after=0)
@@ -146,6 +149,7 @@ def test_a_429_backs_off_for_all_that_share_the_store(sandbox, make_api, sent, t
     assert len(sent("createOrInviteUser")) == 3
 
 
+@pytest.mark.slow
 def test_waits_after_a_429_of_the_token_endpoint(sandbox, api, sent):
     sandbox.control.add_fault("generateToken", kind="rate_limited", retry_after=1)
     api.list_groups()

@@ -113,6 +113,7 @@ def users(sandbox, mail):
 # Requests that may be resent: the outcome is the same as without the failure
 
 
+@pytest.mark.slow
 def test_resends_an_update(at_each_failure):
     def scenario(case):
         case.fail("updateUser")
@@ -123,6 +124,7 @@ def test_resends_an_update(at_each_failure):
     at_each_failure(scenario)
 
 
+@pytest.mark.slow
 def test_a_resent_creation_is_created_although_the_second_response_says_it_exists(at_each_failure):
     def scenario(case):
         case.fail("createOrInviteUser")
@@ -134,6 +136,7 @@ def test_a_resent_creation_is_created_although_the_second_response_says_it_exist
     at_each_failure(scenario)
 
 
+@pytest.mark.slow
 def test_a_resent_deletion_is_deleted_although_the_second_response_says_it_is_missing(at_each_failure):
     def scenario(case):
         case.fail("deleteUser")
@@ -183,6 +186,7 @@ def test_a_resent_removal_from_the_last_group_is_removed(api, fail):
     assert api.remove_user_from_group(group_id=SALES_GROUP_ID, user="ana@acme.test")["outcome"] == "removed"
 
 
+@pytest.mark.slow
 def test_resends_a_read(api, fail, sent, caplog):
     fail("getUser", {"kind": "drop_before"})
     with caplog.at_level(logging.WARNING):
@@ -192,6 +196,7 @@ def test_resends_a_read(api, fail, sent, caplog):
     assert "retrying" in caplog.text
 
 
+@pytest.mark.slow
 def test_gives_up_after_the_last_attempt(at_each_failure, make_api):
     errors = {"status": ServerError, "garbage": UnexpectedResponseError}
 
@@ -214,6 +219,7 @@ def test_returns_the_retry_after_of_an_outage(sandbox, make_api):
         assert caught.value.retry_after == kept
 
 
+@pytest.mark.slow
 def test_waits_for_the_retry_after_of_an_outage(sandbox, api, sent):
     """It is longer than the default wait before a second attempt."""
     sandbox.control.add_fault("getGroups", kind="status", status=503, headers={"Retry-After": "2"})
@@ -225,6 +231,7 @@ def test_waits_for_the_retry_after_of_an_outage(sandbox, api, sent):
 # Requests that must not be sent twice: the object is looked up, or the outcome stays unknown
 
 
+@pytest.mark.slow
 @each_applied
 def test_finds_the_group_of_a_lost_response(sandbox, api, fail, sent, failure):
     fail("createGroup", failure)
@@ -247,6 +254,7 @@ def test_does_not_resend_a_group_that_is_not_found(sandbox, api, fail, sent, fai
     assert api.create_group(name="Lab")["outcome"] == "already_exists"
 
 
+@pytest.mark.slow
 @each_applied
 def test_finds_the_session_of_a_lost_response(sandbox, api, fail, sent, failure):
     path = api.list_paths()[0]
@@ -291,6 +299,7 @@ def test_a_request_that_never_reached_the_server_has_no_unknown_outcome(make_api
     assert api.client.usage.requests == 2
 
 
+@pytest.mark.slow
 def test_does_not_retry_a_refusal_with_status_500(sandbox, api, sent):
     """v1 answers so if a group has an active integration."""
     sandbox.control.settings(integrated_groups=[SALES_GROUP_ID])

@@ -181,6 +181,7 @@ def test_requests_a_millisecond_more_than_the_interval(api, sent, date_field, af
 BODY = LAYOUTS["dense"].encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [0, 100, len(BODY) - 1, len(BODY)])
 def test_response_that_breaks_is_read_again_from_its_start(client_of, length):
     client = client_of(broken(BODY[:length]), Response(BODY))
@@ -242,6 +243,7 @@ def test_unusable_response_is_an_error(client_of, body):
     assert "Roy" not in everything_about(caught.value)
 
 
+@pytest.mark.slow
 def test_unusable_response_is_requested_again(client_of):
     assert read_course_stats(client_of(Response(b"<html>"), Response(BODY[:-1]), Response(BODY)), flat) == FLAT
 

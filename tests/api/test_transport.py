@@ -380,6 +380,7 @@ def test_reopens_a_connection_that_the_server_closed(make_api):
         assert server.connections == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True])
 def test_opens_the_connection_before_the_request_is_due(make_api, tmp_path, tls):
     """A handshake at the send time would make requests arrive in bursts that were sent at equal intervals."""

@@ -58,6 +58,7 @@ def rows_in(path):
 # Complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("cap", [None, 1000, 150])
 def test_exports_all_attempts_once_whatever_the_cap(sandbox, attempts, export, cap, bounds):
@@ -126,6 +127,7 @@ def test_reports_the_likely_cap_if_responses_were_cut(sandbox, attempts, export,
 # Responses that break
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
 def test_response_that_breaks_loses_and_doubles_nothing(sandbox, attempts, export, format):
     """It has 4,000 attempts: the quarter of a megabyte that is read at once holds less than half of them."""

@@ -51,6 +51,7 @@ def kill_export(sandbox, tmp_path):
     return kill
 
 
+@pytest.mark.slow
 def test_next_export_removes_the_temporary_file_of_a_killed_one(kill_export, tmp_path):
     folder = tmp_path / "exports"
     kill_export(f"{folder}/attempts.jsonl")
@@ -63,6 +64,7 @@ def test_next_export_removes_the_temporary_file_of_a_killed_one(kill_export, tmp
     assert files_below(tmp_path / "tmp") == []
 
 
+@pytest.mark.slow
 def test_killed_export_to_an_object_store_leaves_no_temporary_file(kill_export, tmp_path):
     kill_export("memory://bucket/attempts.jsonl")
     assert files_below(tmp_path) == []

@@ -107,6 +107,7 @@ def user_listing(count):
     return [{"_id": f"{number:024x}", "mail": f"{number}@x.test", "custom": number} for number in range(count)]
 
 
+@pytest.mark.slow
 def test_user_listing_does_not_stay_in_memory(sandbox, tmp_path):
     Learning360ExportUsersOperator(task_id="export", output_path=str(tmp_path / "few.jsonl")).execute({})  # imports
     sandbox.control.add_fault("getUsers", kind="invalid_content", body=user_listing(60_000))

@@ -14,6 +14,7 @@ from airflow_provider_360learning.operators.exports import Learning360ExportCour
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests, rotate_key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
 def test_continues_with_the_new_key(sandbox, monkeypatch, tmp_path, auth):
     def store():

@@ -466,6 +466,7 @@ def test_rows_of_another_length_are_written_cell_by_cell(file, place):
         assert again.read() == b'a;b\r\n1;"x;y";z\r\n2\r\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_large_file_does_not_stay_in_memory(tmp_path, name):
     with open_rows(tmp_path / name, [Column("text")]) as file:

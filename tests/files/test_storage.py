@@ -175,6 +175,7 @@ def writer_of(where, tmp_path):
             process.kill()
 
 
+@pytest.mark.slow
 def test_next_process_removes_the_temporary_file_of_a_killed_one(tmp_path, caplog):
     """Also one that writes another file of the folder, as each run of a feed does."""
     caplog.set_level("INFO")
@@ -188,6 +189,7 @@ def test_next_process_removes_the_temporary_file_of_a_killed_one(tmp_path, caplo
     assert f"Removed the temporary file of a killed process: path={folder}/{left} bytes=1000000" in caplog.text
 
 
+@pytest.mark.slow
 def test_temporary_file_of_a_living_process_stays(tmp_path):
     folder = tmp_path / "out"
     with writer_of(f"{folder}/a.csv", tmp_path):
@@ -199,6 +201,7 @@ def test_temporary_file_of_a_living_process_stays(tmp_path):
         assert files_below(folder) == [temporary, "a.csv", "b.csv"]
 
 
+@pytest.mark.slow
 def test_killed_upload_leaves_no_temporary_file(tmp_path):
     with writer_of("memory://bucket/a.csv", tmp_path):
         assert files_below(tmp_path) == []  # it has no name even while it is written

@@ -251,6 +251,7 @@ def test_refuses_a_row_of_another_length(tmp_path, format, row):
 # Parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("size", [1, 1500, 30_000])
 def test_file_has_the_rows_of_committed_parts_only(place, format, size):
@@ -341,6 +342,7 @@ def test_leaves_no_temporary_file(tmp_path, monkeypatch, format, object_store):
 # Memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_rows_do_not_stay_in_memory(tmp_path, format):
     strings(tmp_path / f"a.{format}", ["x"])  # imports do not count

@@ -214,6 +214,7 @@ def test_reports_a_rate_limit(sandbox, connect):
     assert_failure("the rate limit had no capacity to test the credentials")
 
 
+@pytest.mark.slow
 @every_way
 @pytest.mark.parametrize("fault", ["echo", "drop_before", "status"])
 def test_shows_no_secret(sandbox, connect, caplog, auth, fault):

@@ -195,6 +195,7 @@ def test_accepts_names_and_addresses_of_hosts(host):
     assert read(make_connection(host=host)).name == f"redis://{host}:6379/0"
 
 
+@pytest.mark.slow
 def test_a_silent_server_does_not_block_for_long(connect):
     """The client library alone would wait for a minute with some versions, and without end with others."""
     with silent_server() as address:

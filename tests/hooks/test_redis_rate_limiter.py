@@ -190,6 +190,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_process_uses_a_server_that_starts_later_and_falls_back_when_it_stops(sandbox, redis_server, redis_backend):
     redis_backend(redis_server.connection())
     redis_server.stop()
@@ -210,6 +211,7 @@ def test_a_process_uses_a_server_that_starts_later_and_falls_back_when_it_stops(
     assert {entry["status"] for entry in sandbox.control.journal()} == {200}
 
 
+@pytest.mark.slow
 def test_a_misconfiguration_is_logged_once_and_the_process_uses_pool_slots(sandbox, redis_backend):
     redis_backend("redis://:the-password@127.0.0.1?db=one")
     with Worker(ONE_READ_PER_STEP, sandbox) as worker:
@@ -235,6 +237,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_waits_on_an_event_loop_use_redis(sandbox, redis_server, redis_backend):
     redis_backend(redis_server.connection())
     with Worker(FIVE_WAITS, sandbox) as worker:

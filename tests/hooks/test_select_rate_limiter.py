@@ -133,6 +133,7 @@ def run_script(sandbox, **environment):
     return [line for line in finished.stdout.splitlines() if "Rate limiter" in line or line.startswith("usage: ")]
 
 
+@pytest.mark.slow
 def test_logs_the_selected_backend_and_the_reason_once(sandbox, tmp_path):
     selected, *usages = run_script(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path / "state"))
     reason = "[learning360] rate_limiter = auto, and all tasks run on this host"
@@ -142,6 +143,7 @@ def test_logs_the_selected_backend_and_the_reason_once(sandbox, tmp_path):
     assert file.stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_falls_back_to_pool_slots_with_one_warning_without_a_usable_folder(sandbox, tmp_path):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "state"
@@ -153,6 +155,7 @@ def test_falls_back_to_pool_slots_with_one_warning_without_a_usable_folder(sandb
     assert len(sandbox.control.journal()) == 2
 
 
+@pytest.mark.slow
 def test_uses_its_share_with_one_warning_if_the_file_has_another_format(sandbox, tmp_path):
     host_store(str(tmp_path))
     (file,) = tmp_path.glob("*.sqlite3")
@@ -165,6 +168,7 @@ def test_uses_its_share_with_one_warning_if_the_file_has_another_format(sandbox,
     assert len(usages) == 2
 
 
+@pytest.mark.slow
 def test_pool_slots_shares_nothing(sandbox, tmp_path):
     selected, *usages = run_script(
         sandbox,

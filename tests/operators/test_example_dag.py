@@ -103,6 +103,7 @@ def test_parsing_examples_imports_operators_and_sensors_only(parsed):
     } == set()
 
 
+@pytest.mark.slow
 def test_detects_network_access(tmp_path):
     (tmp_path / "connects.py").write_text(
         "import socket\nfrom airflow import DAG\nsocket.create_connection(('127.0.0.1', 9))\n"
@@ -111,6 +112,7 @@ def test_detects_network_access(tmp_path):
     assert "network access" in error
 
 
+@pytest.mark.slow
 def test_detects_disk_access(tmp_path):
     (tmp_path / "reads.py").write_text("from airflow import DAG\nopen('/etc/hosts')\n")
     (error,) = parse(tmp_path)["errors"].values()

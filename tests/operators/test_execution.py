@@ -280,6 +280,7 @@ def test_an_invalid_key_fails_the_task_at_once(sandbox, monkeypatch):
     assert operations(sandbox) == ["deleteUser"]
 
 
+@pytest.mark.slow
 def test_a_transient_error_reaches_the_retries_of_airflow(sandbox):
     """The group is created and cannot be looked up; a retry looks it up first."""
     sandbox.control.add_fault("createGroup", kind="drop_after")

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 MODULES = [
     "operators.users",
     "operators.groups",
@@ -109,6 +111,7 @@ def test_operator_and_sensor_modules_import_no_client_and_none_of_its_libraries(
     assert [name for name in ours if name.split(".")[1] in ("api", "hooks", "completion", "triggers")] == []
 
 
+@pytest.mark.slow
 def test_importing_the_user_operators_is_fast(capsys):
     # The first one may have to compile.
     costs = sorted(import_in_new_process(PREPARE + IMPORT, ["operators.users"])[0] for _ in range(2))

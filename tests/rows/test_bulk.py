@@ -456,6 +456,7 @@ def bad_rows():
     return [ways[number % len(ways)] for number in range(37)]
 
 
+@pytest.mark.slow
 def test_returns_invalid_rows_among_many_for_correction(sandbox, tmp_path):
     columns = ["mail", "first_name", "mode", "role", "if_exists", "group_id", "other_group_ids", "primary_group_id"]
     columns += ["invitation_expires_after_days", "password_must_be_changed"]
@@ -571,6 +572,7 @@ def test_logs_the_share_of_the_limit_with_pool_slots(sandbox, tmp_path, monkeypa
     )
 
 
+@pytest.mark.slow
 def test_logs_the_progress_at_intervals(sandbox, tmp_path, caplog):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1.1, mentions="person21@")
     sandbox.control.settings(mails_of_other_companies=["person1@acme.test"])

@@ -136,6 +136,7 @@ def test_an_author_outside_the_group_ends_the_run(sandbox, courses):
     assert len(writes(sandbox)) <= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
 def test_resends_courses_with_an_unknown_outcome(sandbox, courses, kind):
     """A course that is sent twice is the same course."""

@@ -321,6 +321,7 @@ def task(**identity):
     return {"ti": SimpleNamespace(**who | identity, xcom_push=lambda **_: None)}
 
 
+@pytest.mark.slow
 def test_a_second_run_on_a_folder_fails_with_the_name_of_the_first(sandbox, tmp_path):
     sandbox.control.add_fault("updateUser", kind="delay", seconds=1.5)
     rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
@@ -356,6 +357,7 @@ def test_two_tasks_do_not_share_a_folder(sandbox, tmp_path, argument):
     bulk("create_user", people(1), **arguments)
 
 
+@pytest.mark.slow
 def test_a_run_whose_folder_was_claimed_replaces_no_results(sandbox, tmp_path):
     """Two runs may claim a folder in an object store at the same time; the second one's claim replaces the first."""
     bulk("create_user", people(2), results_path=tmp_path)

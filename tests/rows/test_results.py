@@ -228,11 +228,13 @@ def test_writes_a_manifest_of_the_run_and_its_files(sandbox, results):
     assert manifest == {"version": 1, **done}
 
 
+@pytest.mark.slow
 def test_the_result_of_a_task_has_a_constant_size(sandbox, tmp_path):
     done = bulk("create_user", people(300), results_path=tmp_path)
     assert len(json.dumps(done)) < 400
 
 
+@pytest.mark.slow
 def test_writes_parts_and_replaces_merged_files_at_the_end_only(sandbox, results):
     bulk("create_user", people(3), results_path=results)
     before, meanwhile = files_in(results), []
@@ -327,6 +329,7 @@ def sources_with_a_password(tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["list", "csv", "jsonl", "parquet"])
 def test_writes_no_password(sandbox, tmp_path, everything, kind):
     rows, columns = sources_with_a_password(tmp_path)[kind]

@@ -86,6 +86,7 @@ def sent_mails(sandbox):
 # Resuming
 
 
+@pytest.mark.slow
 def test_resumes_after_the_last_checkpoint(sandbox, results):
     rows = people(180)
     with ended_early(sandbox, "createOrInviteUser", after=120):
@@ -198,6 +199,7 @@ def test_refuses_an_existing_user_in_a_row_that_was_not_sent_before(sandbox, tmp
     ]
 
 
+@pytest.mark.slow
 def test_rows_after_sent_up_to_are_not_unconfirmed(sandbox, tmp_path):
     rows = [*people(150), {"mail": GRACE_MAIL, "mode": "create_active"}]
     arguments = {"defaults": {"if_exists": "fail"}, "max_failures": 1}
@@ -428,6 +430,7 @@ def test_a_few_failures_do_not_end_the_attempt(sandbox, tmp_path):
     assert [one["row"] for one in results_in(tmp_path) if one["retryable"]] == [5, 25, 26, 27, 60]
 
 
+@pytest.mark.slow
 def test_an_exhausted_rate_limit_ends_the_attempt_and_the_next_one_resumes(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.2")
     with Sandbox(settings={"limits_enabled": False}) as other:  # whose limits no other test feels
@@ -465,6 +468,7 @@ def test_a_task_that_is_interrupted_writes_what_is_certain(sandbox, tmp_path):
 # One writer
 
 
+@pytest.mark.slow
 def test_an_attempt_that_lost_its_lease_stops_and_leaves_the_checkpoint_unchanged(sandbox, tmp_path):
     seen = []
 
@@ -487,6 +491,7 @@ def test_an_attempt_that_lost_its_lease_stops_and_leaves_the_checkpoint_unchange
     assert len(writes(sandbox)) == sent
 
 
+@pytest.mark.slow
 def test_an_attempt_that_cannot_make_a_checkpoint_stops(sandbox, object_store):
     def break_it():
         object_store.breaks = True
@@ -504,6 +509,7 @@ def test_an_attempt_that_cannot_make_a_checkpoint_stops(sandbox, object_store):
     assert sum(mail.startswith("person") for mail in mails(sandbox)) == 250
 
 
+@pytest.mark.slow
 def test_resumes_after_an_attempt_that_was_killed(sandbox, tmp_path):
     """No user is created twice, and nothing is sent for rows with a result."""
     rows = people(200)

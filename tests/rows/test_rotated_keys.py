@@ -40,6 +40,7 @@ def assert_each_user_was_created_once(sandbox):
     assert 401 in {entry["status"] for entry in creations(sandbox)}, "rotated too late"
 
 
+@pytest.mark.slow
 @every_method
 def test_continues_with_the_new_key(sandbox, store, tmp_path, caplog, auth):
     caplog.set_level(logging.INFO)
@@ -52,6 +53,7 @@ def test_continues_with_the_new_key(sandbox, store, tmp_path, caplog, auth):
     assert caplog.messages.count(CHANGED) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("auth", "problem"),
     [

@@ -361,6 +361,7 @@ def leave_unconfirmed(sandbox, statistics, rows, **arguments):
     sandbox.control.clear_journal()
 
 
+@pytest.mark.slow
 def test_reports_rows_that_an_earlier_attempt_may_have_sent_as_unknown(sandbox, statistics, results):
     rows = several(150)
     leave_unconfirmed(sandbox, statistics, rows)
@@ -381,6 +382,7 @@ def test_imports_the_valid_rows_and_fails_if_more_are_invalid_than_allowed(sandb
         statistics(rows[3:], on_invalid="skip")
 
 
+@pytest.mark.slow
 def test_resends_rows_that_an_earlier_attempt_may_have_sent_if_asked(sandbox, statistics):
     rows = several(30)
     leave_unconfirmed(sandbox, statistics, rows)

@@ -190,6 +190,7 @@ def test_looks_names_up_once_for_all_batches(sandbox, session_id, place):
     assert operations(sandbox) == ["getPaths", "getPathSessions", *["addUsersToPathSession"] * 3]
 
 
+@pytest.mark.slow
 def test_reads_many_users_in_constant_memory(tmp_path):
     def measure(count):
         created = put_results(tmp_path / str(count), ((f"person{n}@acme.test", "created") for n in range(count)))

@@ -65,6 +65,7 @@ def test_connection_has_airflow_fields(sandbox):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end):
     port_file = tmp_path / "port"

@@ -71,6 +71,7 @@ def test_continues_with_the_new_key(sandbox, store, enroll, poke, wait_deferred,
     assert statuses(sandbox)[401] in ((1, 2) if auth == "oauth2" else (1,)), "a token may have expired as well"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("auth", "requests"),  # until a poll has failed; five failures are tolerated
     [("oauth2", 5), ("api_key_header", 4), ("api_key_query", 4)],

@@ -94,6 +94,7 @@ def test_the_first_poll_is_on_time(sandbox, session_id, enroll):
     assert arrivals(sandbox) == [pytest.approx(1800)]
 
 
+@pytest.mark.slow
 def test_polls_are_one_interval_apart_whatever_the_response(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
     faults = [

@@ -323,6 +323,7 @@ def test_a_poll_of_a_course_ends_after_100_users_who_have_not_completed_it(sandb
     assert len(operations(sandbox)) == 100
 
 
+@pytest.mark.slow
 def test_a_poll_of_a_course_ends_after_600_users_and_the_next_one_continues(sandbox, enroll, tmp_path, capfd):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)

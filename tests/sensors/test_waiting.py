@@ -61,6 +61,7 @@ def test_reschedules_by_default(session_id):
     assert (sensor.deferrable, sensor.mode) == (False, "reschedule")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["True", "False"])
 def test_follows_the_default_of_airflows_configuration(setting):
     code = (
@@ -200,6 +201,7 @@ def test_a_success_resets_the_failures(sandbox, poking, enroll):
     assert [entry["status"] for entry in sandbox.control.journal()] == [503] * 5 + [200] + [503] * 5 + [200, 404]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -269,6 +271,7 @@ def test_the_trigger_knows_the_progress_that_the_sensor_has_logged(sensor, enrol
     assert capfd.readouterr().out.count(f"{logged}") == 1
 
 
+@pytest.mark.slow
 def test_a_deferred_sensor_logs_the_progress_of_its_success(sensor, capfd):
     event = {"status": "success", "message": "3 of 3 completed", "result": {"done": 3}}
     sensor().execute_complete({}, event)

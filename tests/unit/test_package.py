@@ -99,6 +99,7 @@ def test_modules_that_airflow_imports_at_every_start_import_no_library(module):
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_plugin_imports_no_database_and_no_client():
     code = (
         "import sys, importlib.abc\n"

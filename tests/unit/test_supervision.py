@@ -89,6 +89,7 @@ def test_a_process_forked_by_a_task_continues():
         assert reach_next_request(supervisor)[0] == "continues\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task_instance", [None, SimpleNamespace(raw=False)], ids=["a script", "a test on Airflow 2"])
 def test_a_process_that_airflow_did_not_start_has_no_supervisor(task_instance):
     assert not is_supervised(task_instance)
