@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import ClassVar, TypedDict, Unpack
 
+from airflow_provider_360learning.log_text import escape_controls
+
 
 class RequestDetails(TypedDict, total=False):
     """Keyword arguments of :class:`Learning360Error`: the request and its response."""
@@ -25,7 +27,8 @@ class Learning360Error(Exception):
     """
     Root of all errors that this package raises about 360Learning.
 
-    :param message: What happened and what to do next. Never contains a secret.
+    :param message: What happened and what to do next. Never contains a secret. It may quote a server or a file: what
+        would control a terminal is escaped, in the message as well as in the code.
     :param operation: Name of the API operation, e.g. ``createGroup``.
     :param status: HTTP status of the response, if there was one.
     :param code: Error code in the response's body, if there was one, e.g. ``user_not_found``.
@@ -46,10 +49,10 @@ class Learning360Error(Exception):
         url: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(escape_controls(message))
         self.operation = operation
         self.status = status
-        self.code = code
+        self.code = None if code is None else escape_controls(code)
         self.url = url
         self.retry_after = retry_after
         #: True if an earlier attempt at the same call may have been applied (its outcome is unknown).
@@ -57,7 +60,7 @@ class Learning360Error(Exception):
 
     def __str__(self) -> str:
         place = ", ".join(str(part) for part in (self.operation, self.url, self.status) if part)
-        return f"{self.args[0]} [{place}]" if place else str(self.args[0])
+        return f"{self.args[0]} [{escape_controls(place)}]" if place else str(self.args[0])
 
 
 class InvalidConnectionError(Learning360Error, ValueError):

@@ -11,7 +11,9 @@ import sys
 
 from airflow.providers.common.compat.sdk import AirflowPlugin, hookimpl
 
-log = logging.getLogger(__name__)
+from airflow_provider_360learning.log_text import get_logger
+
+log = get_logger(__name__)
 
 _COMPONENTS = ("scheduler", "dag-processor", "triggerer")
 

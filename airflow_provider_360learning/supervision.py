@@ -17,7 +17,9 @@ from typing import NoReturn
 
 import psutil
 
-log = logging.getLogger(__name__)
+from airflow_provider_360learning.log_text import get_logger
+
+log = get_logger(__name__)
 
 
 def is_supervised(task_instance: object) -> bool:

@@ -20,8 +20,9 @@ from requests.auth import AuthBase
 
 from airflow_provider_360learning.api.types import JsonObject
 from airflow_provider_360learning.exceptions import AuthenticationError, UnexpectedResponseError
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Maximum number of seconds before its end at which a token is renewed; a tenth of its lifetime if that is shorter.
 MAX_RENEWAL_LEAD = 60.0

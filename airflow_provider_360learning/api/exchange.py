@@ -7,7 +7,6 @@ Waits are yielded, so that the same attempt can run in a thread that sleeps, or 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -34,8 +33,9 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: A connection that was idle for longer is checked before it is used, in seconds.
 LONG_IDLE = 2.0

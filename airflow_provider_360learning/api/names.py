@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,8 +19,9 @@ from airflow_provider_360learning.api.models.parsers import is_id, normalized, s
 from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 M = TypeVar("M", bound=ActionArguments)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,11 +16,12 @@ from airflow_provider_360learning.exports.summary import CourseStatisticsResult,
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.row_file import RowFile
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
+from airflow_provider_360learning.log_text import get_logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Seconds between two log lines about the progress.
 PROGRESS_INTERVAL = 10.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from math import inf
 from typing import Any
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)

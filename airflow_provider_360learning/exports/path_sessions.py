@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -15,9 +14,10 @@ from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, check_any_found, summarize
 from airflow_provider_360learning.files.formats import Format, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import map_ordered
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Row = Mapping[str, object]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TypedDict
 
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.files.row_file import RowFile
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class ExportResult(TypedDict):

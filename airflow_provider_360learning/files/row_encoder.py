@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -10,8 +9,9 @@ from typing import BinaryIO, TypeAlias
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, is_normalized, normalize
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Values of one row, in the order of the columns. The types may be others than those of the columns: JSON has any.
 Values: TypeAlias = Sequence[object]

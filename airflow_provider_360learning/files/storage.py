@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.temporary import locked_sibling, path_of_open
+from airflow_provider_360learning.log_text import get_logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: A path as users give it: ``/data/x.csv``, ``s3://connection@bucket/x.csv``, or Airflow's own object.
 StoragePath: TypeAlias = "str | os.PathLike[str] | ObjectStoragePath"

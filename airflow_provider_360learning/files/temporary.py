@@ -8,7 +8,6 @@ renamed needs one. Its process holds a lock on it: if another process gets the l
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-log = logging.getLogger(__name__)
+from airflow_provider_360learning.log_text import get_logger
+
+log = get_logger(__name__)
 
 SUFFIX = ".learning360"
 #: On a network file system, the locks of another host may be invisible. A file of another boot of this host, or of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -27,13 +26,14 @@ from airflow_provider_360learning.exceptions import (
     UnreadableConnectionError,
 )
 from airflow_provider_360learning.hooks.rate_limiter import ConnectionGetter, build_rate_limiter, get_connection
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.supervision import exit_if_orphaned, is_supervised
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
     from wtforms import Field
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Maximum number of seconds that the connection test waits for the rate limits.
 MAX_WAIT_OF_TEST = 10.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -18,13 +17,14 @@ from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import Store, StoreUnavailableError
 from airflow_provider_360learning.exceptions import InvalidConnectionError
+from airflow_provider_360learning.log_text import get_logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_360learning.connections.learning360 import Learning360Connection
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Where reservations are stored.
 Backend = Literal["host", "redis", "pool_slots"]

@@ -8,7 +8,6 @@ cannot make a checkpoint stops before its next request; the next attempt starts 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import secrets
 import threading
@@ -20,12 +19,13 @@ from typing import Any, Protocol
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import LeaseTimes, RowsConfig
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, parse_object
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Version of the stored checkpoint.
 VERSION = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,13 +13,14 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import atomic_writer
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.changes import Changes
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.preflight import RowChecker
 from airflow_provider_360learning.rows.results import INVALID, RunSummary, Tally, result_of_invalid
 from airflow_provider_360learning.rows.schema import RowError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Name of the report.
 ERRORS = "errors.jsonl"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any, TypeVar, get_args
@@ -12,13 +11,14 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.base import ActionArguments, Kind
 from airflow_provider_360learning.api.names import KnownName, Names, NewGroup, Resolution
 from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import read_manifest
 from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
 from airflow_provider_360learning.supervision import ignore_sigterm
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 M = TypeVar("M", bound=ActionArguments)
 

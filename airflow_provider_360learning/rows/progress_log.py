@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.limiter.usage import Usage
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.results import NOT_DONE, Result
 from airflow_provider_360learning.rows.writers import RowWriter
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Seconds after which there is another line.
 INTERVAL = 10.0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import ResultStore, read_last_results, read_manifest
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def start_or_resume(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.batches import Batch, BatchReader
 from airflow_provider_360learning.rows.changes import Changes
@@ -21,7 +21,7 @@ from airflow_provider_360learning.rows.results import Result, ResultStore
 from airflow_provider_360learning.rows.writers import RowWriter
 from airflow_provider_360learning.supervision import ignore_sigterm
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Maximum number of batches whose results are in memory.
 MAX_OPEN_BATCHES = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import RefusedError
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.checkpoints import Checkpoint
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import (
@@ -24,7 +24,7 @@ from airflow_provider_360learning.rows.results import (
 )
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Keys of Airflow's context for callbacks and notifiers: the result of the task, and the same as text.
 RUN_SUMMARY, RUN_REPORT = "run_summary", "run_report"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -13,10 +12,11 @@ from airflow_provider_360learning.exceptions import (
     NotFoundError,
     RefusedError,
 )
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.progress_log import INTERVAL, duration
 from airflow_provider_360learning.rows.users import BulkUsers
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 R = TypeVar("R")
 

@@ -6,7 +6,6 @@ An XCom has the path of the results only. The users are read from there, once, i
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,12 +24,13 @@ from airflow_provider_360learning.files import jsonl
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.files.records import Record
 from airflow_provider_360learning.files.storage import is_local, storage_path
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.results import PENDING, WOULD_SEND, Result, read_manifest, read_results
 from airflow_provider_360learning.rows.schema import ignore_case
 from airflow_provider_360learning.rows.sources import ColumnMapping, Source
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Actions whose rows are about one user each.
 USER_ACTIONS = ("create_user", "update_user", "add_user_to_group", "remove_user_from_group")

@@ -20,8 +20,11 @@ from airflow_provider_360learning import operators, sensors
 PACKAGE = airflow_provider_360learning.__name__
 ROOT = Path(airflow_provider_360learning.__file__).parent
 
+#: The module that every part may import, and that imports none.
+LEAF = "log_text"
 #: The part of the package (a subpackage or a module at its root) to the parts that it may import.
 MAY_IMPORT = {
+    LEAF: set(),
     "exceptions": set(),
     "get_provider_info": {"connections"},  # the fields of the form
     "config": {"get_provider_info"},  # the defaults of the options
@@ -121,13 +124,23 @@ def test_imports_run_one_way(part):
         f"{name} imports {imported}"
         for name, names in imports().items()
         for imported in names - {"__init__"}
-        if name.partition(".")[0] == part and imported.partition(".")[0] not in {part, *MAY_IMPORT[part]}
+        if name.partition(".")[0] == part and imported.partition(".")[0] not in {part, LEAF, *MAY_IMPORT[part]}
     }
     assert found == set()
 
 
 def test_no_modules_import_each_other():
     graphlib.TopologicalSorter(imports()).prepare()
+
+
+def test_every_module_escapes_what_it_logs():
+    """The sandbox has a log of its own, and the loggers of the HTTP libraries are not ours."""
+    found = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if "getLogger(__name__)" in path.read_text() and not path.is_relative_to(ROOT / "sandbox")
+    }
+    assert found == set()
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -28,8 +28,9 @@ from airflow_provider_360learning.api.limiter.store import (
 from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.api.spec import Endpoint, LimitScope, WindowLimit
 from airflow_provider_360learning.exceptions import RateLimitedError
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 T = TypeVar("T")
 

@@ -17,7 +17,6 @@ a small part is requested twice.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, inf
@@ -25,8 +24,9 @@ from typing import NamedTuple, Protocol
 
 from airflow_provider_360learning.api.v1.timestamps import text_of
 from airflow_provider_360learning.exceptions import IncompleteResponseError
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Attempts that a response should have: twice as many would be hardly faster, but cost more when the response breaks.
 TARGET_ATTEMPTS = 50_000

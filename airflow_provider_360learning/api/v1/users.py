@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeVar
@@ -39,8 +38,9 @@ from airflow_provider_360learning.exceptions import (
     Learning360Error,
     NotFoundError,
 )
+from airflow_provider_360learning.log_text import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 R = TypeVar("R")
 
