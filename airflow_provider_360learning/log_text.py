@@ -1,8 +1,8 @@
 """
 Text from outside in logs and errors: nothing in it starts a new line, controls a terminal or reorders other text.
 
-The text may be that of a server, a file or another task. Each module of the package gets its logger here, and the errors
-of :mod:`~airflow_provider_360learning.exceptions` escape their messages, so that no call site has to remember it.
+The text may be that of a server, a file or another task. Each module of the package gets its logger here, and errors
+escape their messages, so that no call site has to remember it.
 """
 
 from __future__ import annotations

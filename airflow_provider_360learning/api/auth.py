@@ -6,8 +6,6 @@ Each way is a :class:`requests.auth.AuthBase`: anything else is silently replace
 
 from __future__ import annotations
 
-import logging
-import re
 import threading
 import time
 from collections import deque
@@ -19,7 +17,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from airflow_provider_360learning.api.types import JsonObject
-from airflow_provider_360learning.exceptions import AuthenticationError, UnexpectedResponseError
+from airflow_provider_360learning.exceptions import AuthenticationError, InvalidConnectionError, UnexpectedResponseError
 from airflow_provider_360learning.log_text import get_logger
 
 log = get_logger(__name__)
@@ -30,6 +28,8 @@ MAX_RENEWAL_LEAD = 60.0
 DEFAULT_LIFETIME = "3600"
 #: Number of keys and tokens that are kept: a response may quote one that was replaced while its request was being sent.
 MAX_KEPT = 4
+#: Maximum number of characters of a token: servers refuse longer headers.
+MAX_TOKEN = 16384
 #: Maximum number of times in a row that credentials are renewed because the renewed ones are not accepted, either.
 MAX_RENEWALS = 5
 
@@ -124,7 +124,10 @@ class ApiKeyInHeaders(Auth):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the two headers."""
-        request.headers.update({"X-company-id": self._company_id, "X-apiKey": self._api_key.value})
+        for name, value in (("X-company-id", self._company_id), ("X-apiKey", self._api_key.value)):
+            if not _is_printable_ascii(value):  # http.client would show it
+                raise InvalidConnectionError(f"The value of {name} contains characters other than printable ASCII")
+            request.headers[name] = value
         return request
 
     @property
@@ -146,11 +149,7 @@ class ApiKeyInHeaders(Auth):
 
 
 class ApiKeyInQuery(ApiKeyInHeaders):
-    """The API key in the query, as ``company`` and ``apiKey``. Such a URL is never logged."""
-
-    def __init__(self, company_id: str, api_key: ApiKey) -> None:
-        super().__init__(company_id, api_key)
-        hide_keys_in_transport_logs()
+    """The API key in the query, as ``company`` and ``apiKey``. Such a URL is never shown."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the two parameters."""
@@ -185,8 +184,14 @@ class Token:
         :param body: ``{access_token, expires_in}``; ``expires_in`` is documented as a string of seconds.
         :param api_key: The API key of the request.
         :param requested_at: When the request was sent, on :func:`time.monotonic`: the lifetime counts from then.
-        :raises UnexpectedResponseError: if ``expires_in`` is not a number of seconds above 0.
+        :raises UnexpectedResponseError: if the token cannot be sent in a header, or ``expires_in`` is not a number of
+            seconds above 0. The values are not shown.
         """
+        value = body["access_token"]
+        if not isinstance(value, str) or len(value) > MAX_TOKEN or not _is_printable_ascii(value):
+            raise UnexpectedResponseError(
+                f"The token endpoint's access_token is not a string of at most {MAX_TOKEN:,} printable ASCII characters"
+            )
         try:
             lifetime = float(str(body.get("expires_in", DEFAULT_LIFETIME)))
         except ValueError:
@@ -194,7 +199,7 @@ class Token:
         if not 0 < lifetime < float("inf"):  # a token that is never valid would be fetched for each request
             raise UnexpectedResponseError("The token endpoint's expires_in is not a number of seconds above 0")
         renew_at = requested_at + lifetime - min(MAX_RENEWAL_LEAD, lifetime / 10)
-        return cls(str(body["access_token"]), renew_at, api_key)
+        return cls(value, renew_at, api_key)
 
 
 class OAuth2Token(Auth):
@@ -286,21 +291,5 @@ class OAuth2Token(Auth):
         return True
 
 
-class _HideKeys(logging.Filter):
-    """Filter for urllib3, which logs the path and query of each request at DEBUG."""
-
-    _KEY = re.compile(r"(apiKey=)[^&\s\"]+")
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                self._KEY.sub(r"\1***", value) if isinstance(value, str) else value for value in record.args
-            )
-        return True
-
-
-def hide_keys_in_transport_logs() -> None:
-    """Keep API keys in queries out of urllib3's debug log."""
-    logger = logging.getLogger("urllib3.connectionpool")
-    if not any(isinstance(existing, _HideKeys) for existing in logger.filters):
-        logger.addFilter(_HideKeys())
+def _is_printable_ascii(value: str) -> bool:
+    return value.isascii() and value.isprintable()

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote, quote_plus
 
 import tenacity
 
@@ -22,6 +21,7 @@ from airflow_provider_360learning.api.auth import ApiKey, ApiKeyInHeaders, ApiKe
 from airflow_provider_360learning.api.exchange import Exchange
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.usage import Usage
+from airflow_provider_360learning.api.redaction import redact, redact_http_logs
 from airflow_provider_360learning.api.spec import ApiSpec
 from airflow_provider_360learning.api.transport import Transport
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Settings
@@ -74,11 +74,17 @@ class Client:
             proxy=settings.proxy,
         )
         self.auth = self._choose_auth(ApiKey(settings.api_key, reread_api_key), on_token)
+        redact_http_logs(self)
 
     @property
     def usage(self) -> Usage:
         """The requests and waits of this client so far."""
         return self.rate_limiter.usage
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must never appear in a log or an error."""
+        return (*self.auth.secrets, *self.transport.secrets)
 
     @property
     def company(self) -> str:
@@ -168,10 +174,7 @@ class Client:
         :param text: The text.
         :param more: Further secrets.
         """
-        for secret in filter(None, {*self.auth.secrets, *more}):
-            for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
-                text = text.replace(form, "***")
-        return text
+        return redact(text, (*self.secrets, *more))
 
     def _choose_auth(self, api_key: ApiKey, on_token: Callable[[str], None]) -> Auth:
         if self.settings.auth == "oauth2":

@@ -23,7 +23,7 @@ from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateL
 from airflow_provider_360learning.api.limiter.store import Reservation
 from airflow_provider_360learning.api.request import build_path, build_request
 from airflow_provider_360learning.api.response import ResponseBody, parse_json, retry_after_seconds, shape_mismatch
-from airflow_provider_360learning.api.spec import ApiSpec, ReportedError
+from airflow_provider_360learning.api.spec import MAX_QUOTE, ApiSpec, ReportedError
 from airflow_provider_360learning.api.transport import Transport
 from airflow_provider_360learning.api.types import Call, JsonValue, ReadableBody, Settings, WaitSteps
 from airflow_provider_360learning.exceptions import (
@@ -33,14 +33,14 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
-from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.log_text import escape_controls, get_logger
 
 log = get_logger(__name__)
 
 #: A connection that was idle for longer is checked before it is used, in seconds.
 LONG_IDLE = 2.0
-#: Maximum number of characters of a response's text in an error.
-MAX_QUOTE = 300
+#: Maximum number of characters of such a text in which secrets are searched for; the rest is not quoted.
+MAX_SEARCHED = 65536
 
 
 class ExchangeClient(Protocol):
@@ -128,7 +128,7 @@ class Exchange:
         try:
             while True:
                 self._auth.make_ready()
-                prepared = self._client.transport.prepare(self._request)
+                prepared = self._request.prepare()
                 self._connect(prepared)
                 left = self._deadline - time.monotonic()
                 # A request that can be sent at once is sent, however little time is left; but not tried forever.
@@ -246,7 +246,8 @@ class Exchange:
 
     def _check(self, response: requests.Response, body: JsonValue) -> None:
         """Raise what a response reports, or what it lacks."""
-        reported = self._client.spec.parse_error(self._endpoint.operation, response.status_code, body)
+        operation, status = self._endpoint.operation, response.status_code
+        reported = self._client.spec.parse_error(operation, status, body, self._quote)
         if reported:
             raise self._reported(response, reported)
         if mismatch := shape_mismatch(body, self._endpoint):
@@ -262,16 +263,18 @@ class Exchange:
         if reported.error_class is RateLimitedError:
             retry_after = self._rate_limiter.back_off(self._endpoint, self._used, retry_after)
         error = reported.error_class(
-            self._redact(reported.message)[:MAX_QUOTE],
+            reported.message,
             status=response.status_code,
-            code=self._redact(reported.code)[:MAX_QUOTE] if reported.code else None,
+            code=reported.code,
             retry_after=None if retry_after is None else min(retry_after, MAX_BACK_OFF),
         )
         return self._complete(error)
 
-    def _redact(self, text: str) -> str:
-        """Replace the connection's secrets, and the password that this call sets."""
-        return self._client.redact(text, str(self._call.body.get("password") or ""))
+    def _quote(self, text: str) -> str:
+        """Return a text of the response as an error shows it: without secrets and control characters, shortened."""
+        redacted = self._client.redact(text[:MAX_SEARCHED], *self._call.secrets)
+        quoted = escape_controls(redacted[:MAX_QUOTE])[:MAX_QUOTE]
+        return quoted if len(redacted) <= MAX_QUOTE and len(text) <= MAX_SEARCHED else f"{quoted[: MAX_QUOTE - 1]}…"
 
     def _complete(self, error: Learning360Error) -> Learning360Error:
         """Add the call to its error."""

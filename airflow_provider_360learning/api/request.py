@@ -39,7 +39,12 @@ def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user
     return requests.Request(
         endpoint.method,
         settings.base_url + path,
-        headers={"User-Agent": user_agent, "Accept": "application/json", **spec.headers},
+        headers={
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            **spec.headers,
+        },
         params=spec.encode_query(without_nones(call.query)),
         json=body if endpoint.body is BodyFormat.JSON else None,
         data=spec.encode_form(body) if endpoint.body is BodyFormat.FORM else None,

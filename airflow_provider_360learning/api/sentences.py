@@ -167,8 +167,8 @@ def _name(text: str) -> str:
 def _object(name: str | None, id: str | None) -> str:
     """Return the name of an object, if it is known, and its id."""
     if name is None:
-        return str(id)
-    return _name(name) if id is None else f"{_name(name)} ({id})"
+        return one_line(str(id))
+    return _name(name) if id is None else f"{_name(name)} ({one_line(id)})"
 
 
 def _deleted(kind: str, name: str, existed: bool, more: str = "") -> str:

@@ -10,9 +10,16 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 from airflow_provider_360learning.api.types import JsonObject, JsonValue
 from airflow_provider_360learning.exceptions import Learning360Error
+
+#: Returns a text of a response as an error may quote it: without secrets and control characters.
+Quote: TypeAlias = Callable[[str], str]
+
+#: Maximum number of characters of a response's text in an error.
+MAX_QUOTE = 300
 
 #: Methods that change nothing. Such requests count against the limits of reads.
 READ_METHODS = frozenset({"GET", "HEAD"})
@@ -138,8 +145,9 @@ class ApiSpec:
     :param token_path: Default path of that operation under the base URL.
     :param encode_form: Encodes the body of a form.
     :param encode_query: Encodes query parameters.
-    :param parse_error: Reads the error that a response reports, from operation, HTTP status and decoded body
-        (``None`` if it is empty or not JSON). Returns ``None`` if a success status reports no error.
+    :param parse_error: Reads the error that a response reports, from operation, HTTP status, decoded body (``None`` if
+        it is empty or not JSON) and a function for each text of the body that the error quotes. Returns ``None`` if a
+        success status reports no error.
     :param headers: Headers of every request.
     """
 
@@ -150,7 +158,7 @@ class ApiSpec:
     token_path: str
     encode_form: Callable[[JsonObject], dict[str, str]]
     encode_query: Callable[[JsonObject], dict[str, str]]
-    parse_error: Callable[[str, int, JsonValue], ReportedError | None]
+    parse_error: Callable[[str, int, JsonValue, Quote], ReportedError | None]
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import MutableMapping
-from urllib.parse import urlsplit
 
 import requests
-from requests.utils import get_environ_proxies
+from requests.utils import get_auth_from_url, get_environ_proxies
 
 from airflow_provider_360learning.api.preconnect import PreconnectingAdapter, SendArguments
+from airflow_provider_360learning.api.urls import is_loopback
 from airflow_provider_360learning.exceptions import TransportError
 
 #: Connections kept open by one session; further threads open one per request.
@@ -19,18 +18,12 @@ MAX_CONNECTIONS = 32
 MAX_CAUSES = 20
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine itself."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 class Transport:
     """
     Sends prepared requests to one base URL.
+
+    It uses no :class:`requests.Session`, which keeps cookies, reads ``.netrc``, and parses the target of a redirect that
+    it is not to follow.
 
     :param base_url: The base URL; nothing is ever sent elsewhere.
     :param timeouts: Seconds to wait for a connection, and for the next bytes of a response.
@@ -47,20 +40,16 @@ class Transport:
         proxy: str | None = None,
     ) -> None:
         self._adapter = PreconnectingAdapter(pool_maxsize=MAX_CONNECTIONS)
-        self._session = requests.Session()
-        # The environment is read below, once, so that no .netrc and no rule of another host applies.
-        self._session.trust_env = False
-        self._session.mount("https://", self._adapter)
-        self._session.mount("http://", self._adapter)
         self._arguments: SendArguments = {
             "timeout": timeouts,
             "verify": ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
             "proxies": _proxies(base_url, proxy),
         }
 
-    def prepare(self, request: requests.Request) -> requests.PreparedRequest:
-        """Prepare a request in this session."""
-        return self._session.prepare_request(request)
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords of the proxies."""
+        return tuple(get_auth_from_url(proxy)[1] for proxy in self._arguments["proxies"].values())
 
     def connect(self, request: requests.PreparedRequest) -> None:
         """
@@ -82,8 +71,8 @@ class Transport:
             contain the URL with the key, and is raised outside its ``except`` for the same reason.
         """
         try:
-            response = self._session.send(request, allow_redirects=False, stream=stream, **self._arguments)
-            if response.status_code >= 300:
+            response = self._adapter.send(request, stream=True, **self._arguments)
+            if not stream or response.status_code >= 300:
                 _ = response.content
             return response
         except requests.RequestException as error:
@@ -92,11 +81,13 @@ class Transport:
             failure = TransportError(
                 "No trusted certificates found: check the connection's ca_bundle, or REQUESTS_CA_BUNDLE", sent=False
             )
+        except ValueError as error:  # of http.client; it quotes headers, and so do the errors of codecs
+            failure = broken_connection(error)
         raise failure
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._adapter.close()
 
 
 def _proxies(base_url: str, proxy: str | None) -> MutableMapping[str, str]:

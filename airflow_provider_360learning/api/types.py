@@ -30,6 +30,10 @@ class ReadableBody(Protocol):
         """
 
 
+#: Keys of a body whose values are secrets.
+SECRET_KEYS = ("password", "client_secret")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """
@@ -50,6 +54,11 @@ class Call:
     #: Hidden from ``repr``: it may contain passwords, and that of the token request contains the API key.
     body: JsonObject = field(default_factory=dict, repr=False)
     read: Callable[[ReadableBody], object] | None = field(default=None, repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets in the body."""
+        return tuple(str(value) for key in SECRET_KEYS if (value := self.body.get(key)))
 
 
 #: An action as a generator: it yields calls, receives their responses (or their errors) and returns a result.

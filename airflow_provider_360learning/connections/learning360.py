@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args
-from urllib.parse import urlsplit
 
-import requests
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 
 from airflow_provider_360learning.api.models.base import parse_choice
 from airflow_provider_360learning.api.models.parsers import parse_integer, problem
-from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.api.types import AuthMethod, Settings
+from airflow_provider_360learning.api.urls import locate
 from airflow_provider_360learning.api.versions import VERSIONS, ApiVersion
 from airflow_provider_360learning.connections.base import (
     IS_MASKED,
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+#: A path of printable ASCII in which no parser sees a host, a query or a fragment.
+_PATH = re.compile(r"/(?!/)(?:(?![?#\\])[!-~])*")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
@@ -74,22 +75,17 @@ def parse_base_url(address: Address) -> str:
     text = (address.host or "").strip() or EU_BASE_URL
     if "://" not in text:
         text = f"{address.schema or 'https'}://{text}"
-    try:
-        parts = urlsplit(text)
-        port = parts.port or address.port
-        (parts.hostname or "").encode("idna")
-        requests.Request("GET", text).prepare()
-    except ValueError:
-        raise problem(f"is not a URL such as {EU_BASE_URL}") from None
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise problem(f"must be a URL such as {EU_BASE_URL}")
-    if parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+    location = locate(text)
+    if location is None or location.scheme not in _DEFAULT_PORTS:
+        raise problem(f"is not a URL such as {EU_BASE_URL}")
+    if location.has_more:
         raise problem(f"must contain scheme and host alone, such as {EU_BASE_URL}")
-    if parts.scheme == "http" and not is_loopback(text):
+    if location.scheme == "http" and not location.is_loopback:
         raise problem("plain http is allowed for this machine only; use https")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = location.port or address.port
     # Without the default port, so that connections share the rate limits of a host with and without it.
-    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else "")
+    shown_port = f":{port}" if port and port != _DEFAULT_PORTS[location.scheme] else ""
+    return f"{location.scheme}://{location.host}{shown_port}"
 
 
 def parse_token_path(value: object) -> str:
@@ -99,7 +95,7 @@ def parse_token_path(value: object) -> str:
     :raises PydanticCustomError: if it is not a path: with a host in it, the API key would be sent elsewhere.
     """
     path = str(value)
-    if not path.startswith("/") or path.startswith("//") or urlsplit(path).query:
+    if not _PATH.fullmatch(path):
         raise problem("must be a path such as /api/v2/oauth2/token")
     return path
 
@@ -112,7 +108,9 @@ def parse_proxy(value: object) -> SecretStr:
     """
     text = str(value)
     if not _is_proxy(text if "://" in text else f"http://{text}"):
-        raise problem("must be a URL such as http://proxy.example.com:3128")
+        raise problem(
+            "must be a URL such as http://proxy.example.com:3128, with special characters of a password percent-encoded"
+        )
     return SecretStr(text)
 
 
@@ -236,8 +234,5 @@ class Learning360Connection(ConnectionModel):
 
 
 def _is_proxy(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    location = locate(url)
+    return location is not None and location.scheme in _PROXY_SCHEMES

@@ -86,7 +86,7 @@ def test_classifies_documented_errors(operation, status, code):
     expected = CLASSES.get(code) or (InvalidRequestError if ARGUMENTS.match(code) else None)
     if operation == "generateToken":
         expected = AuthenticationError
-    reported = parse_error(operation, status, {"error": code})
+    reported = parse_error(operation, status, {"error": code}, str)
     assert (reported.error_class, reported.code) == (expected, code)
 
 
@@ -123,18 +123,18 @@ def test_classifies_documented_errors(operation, status, code):
     ],
 )
 def test_classifies_by_code_before_status(status, body, expected):
-    assert parse_error("getUser", status, body).error_class is expected
+    assert parse_error("getUser", status, body, str).error_class is expected
 
 
 @pytest.mark.parametrize(
     "body", [None, {}, [], {"error": None}, {"error": ""}, {"message": "user pseudonymized"}, {"message": 7}, "text"]
 )
 def test_finds_no_error_in_an_acknowledgment(body):
-    assert parse_error("updateUser", 200, body) is None
+    assert parse_error("updateUser", 200, body, str) is None
 
 
 def test_keeps_the_error_text_under_message():
-    reported = parse_error("getUser", 400, {"message": "Request validation failed: mail"})
+    reported = parse_error("getUser", 400, {"message": "Request validation failed: mail"}, str)
     assert reported.message == "360Learning does not accept an argument (Request validation failed: mail)"
     assert reported.code is None
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
-from airflow_provider_360learning.api.transport import is_loopback
 from airflow_provider_360learning.api.types import Call
+from airflow_provider_360learning.api.urls import is_loopback
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     NotFoundError,

@@ -233,7 +233,7 @@ def test_never_shows_a_password(api, sent):
 def test_logs_a_status_that_does_not_fit_the_mode(sandbox, api, caplog):
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=200, body={"status": "invitation_created"})
     assert api.create_user(mail=ANA, mode="create_active")["outcome"] == "invited"
-    assert "mode=create_active, but 360Learning returned status=invitation_created" in caplog.text
+    assert "mode=create_active, but 360Learning reports outcome=invited" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from airflow_provider_360learning.api.limiter.sqlite import process_store
 from airflow_provider_360learning.api.limiter.store import (
@@ -27,6 +26,7 @@ from airflow_provider_360learning.api.limiter.store import (
 )
 from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.api.spec import Endpoint, LimitScope, WindowLimit
+from airflow_provider_360learning.api.urls import origin
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.log_text import get_logger
 
@@ -115,7 +115,7 @@ class RateLimiter:
         self._retry_store_at: float | None = None
         self._shared_since = float("-inf")
         self._fallback = fallback
-        self._origin = urlsplit(base_url).netloc.lower()
+        self._origin = origin(base_url)
         self._owner = {LimitScope.COMPANY: company_id, LimitScope.ADDRESS: f"address {ip_limit_scope}".strip()}
         self._overrides = dict(overrides or {})
         self._margin = margin

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_360learning.api.response import class_for_status
-from airflow_provider_360learning.api.spec import ReportedError
+from airflow_provider_360learning.api.spec import MAX_QUOTE, Quote, ReportedError
 from airflow_provider_360learning.api.types import JsonValue
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -75,28 +75,35 @@ _CLASSES: dict[str, type[Learning360Error]] = {
     "Cannot update a non root session": RefusedError,
 }
 
+_NOT_FOUND = re.compile(r"[a-z]+(_[a-z]+)*_not_found")
+_KNOWN_CODES = frozenset({*_CLASSES, *_TOKEN_ADVICE, *(code for code, _ in _AUTHENTICATION_ADVICE)})
+
 #: An unexpected failure on 360Learning's side, with any status, under ``error`` or ``message`` (recorded).
 _INTERNAL_FAILURE = re.compile(r"an error occurred: [0-9a-f]{32}")
 #: A text under ``message`` that is an error code rather than a sentence.
 _SNAKE_CASE = re.compile(r"[A-Za-z]+(_[A-Za-z]+)+")
 
 
-def parse_error(operation: str, status: int, body: JsonValue) -> ReportedError | None:
+def parse_error(operation: str, status: int, body: JsonValue, quote: Quote) -> ReportedError | None:
     """
     Read the error that a response of API v1 reports.
 
     :param operation: The operation.
     :param status: HTTP status.
     :param body: Decoded body; ``None`` if it is empty or not JSON. Proxies in between can send anything.
+    :param quote: Returns a text of the body as an error may quote it.
     :return: ``None`` if a success status reports no error.
     """
     if status < 300 and not _reports_error(body):
         return None
     code, description = _code_and_description(body)
     error_class = classify(status, code, description)
+    # A known code is no secret, although a password may be a part of it.
+    shown_code = code if code is None or _is_known(code) else quote(code)
+    quoted = ": ".join(filter(None, (shown_code, description and quote(description))))[:MAX_QUOTE] or f"HTTP {status}"
     if operation == GENERATE_TOKEN and error_class in (AuthenticationError, InvalidRequestError):
-        return ReportedError(AuthenticationError, _token_message(status, code, description), code)
-    return ReportedError(error_class, _message(error_class, status, code, description), code)
+        return ReportedError(AuthenticationError, _token_message(code, quoted), shown_code)
+    return ReportedError(error_class, _message(error_class, status, code, description, quoted), shown_code)
 
 
 def classify(status: int, code: str | None, description: str | None = None) -> type[Learning360Error]:
@@ -118,6 +125,10 @@ def classify(status: int, code: str | None, description: str | None = None) -> t
         if code and code.endswith("_not_found"):
             return NotFoundError
     return class_for_status(status)
+
+
+def _is_known(code: str) -> bool:
+    return code in _KNOWN_CODES or _NOT_FOUND.fullmatch(code) is not None
 
 
 def _reports_error(body: JsonValue) -> bool:
@@ -142,19 +153,17 @@ def _text(value: JsonValue) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _token_message(status: int, code: str | None, description: str | None) -> str:
+def _token_message(code: str | None, quoted: str) -> str:
     """Explain a missing token; only the token endpoint's own codes are about the credentials."""
     if advice := _TOKEN_ADVICE.get(code or ""):
         return f"Not authenticated ({code}): {advice}"
-    return (
-        "The token endpoint returned no access token: check the connection's Base URL and token path "
-        f"({_quote(status, code, description)})"
-    )
+    return f"The token endpoint returned no access token: check the connection's Base URL and token path ({quoted})"
 
 
-def _message(error_class: type[Learning360Error], status: int, code: str | None, description: str | None) -> str:
+def _message(
+    error_class: type[Learning360Error], status: int, code: str | None, description: str | None, quoted: str
+) -> str:
     """Explain what a response means and what to do next."""
-    quoted = _quote(status, code, description)
     if error_class is AuthenticationError:
         advice = _AUTHENTICATION_ADVICE.get((code or "", description)) or _AUTHENTICATION_ADVICE.get((code or "", None))
         if advice:
@@ -172,7 +181,3 @@ def _message(error_class: type[Learning360Error], status: int, code: str | None,
         RateLimitedError: f"The rate limit is exceeded ({quoted})",
         ServerError: f"360Learning failed ({quoted})",
     }.get(error_class, quoted)
-
-
-def _quote(status: int, code: str | None, description: str | None) -> str:
-    return ": ".join(part for part in (code, description) if part) or f"HTTP {status}"

@@ -209,9 +209,9 @@ class UserActions(ApiAdapter):
         mail, user_id = arguments.mail, response.get("_id")
         outcome: Literal["created", "invited", "updated", "restored"] = event
         if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
-            log.warning("mode=%s, but 360Learning returned status=%s mail=%s", arguments.mode, response["status"], mail)
+            log.warning("mode=%s, but 360Learning reports outcome=%s mail=%s", arguments.mode, event, mail)
         if "reactivated" in str(response.get("warning", "")).lower():
-            log.warning("Restored the deleted user with this email address: mail=%s (%s)", mail, response["warning"])
+            log.warning("Restored the deleted user with this email address: mail=%s", mail)
             outcome = "restored"
         if user_id is None and outcome != "invited":
             return (yield from self._existing(mail, outcome))
