@@ -397,7 +397,7 @@ def _keep_open(airflow: AirflowStack, sandbox: Sandbox) -> None:
 Airflow and the sandbox stay open until Ctrl-C. They accept connections from this machine only.
 
   Airflow   {airflow.url}   no login: every visitor is an administrator
-  sandbox   {sandbox.url}/_sandbox/state   and /_sandbox/journal
+  sandbox   {sandbox.control_url}/state   and …/journal
             company ID {sandbox.company_id}, API key {sandbox.api_key}
 """,
         flush=True,

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 from airflow_provider_360learning.connections.form import CONNECTION_TYPE, HOOK_NAME
@@ -18,8 +19,8 @@ def sandbox(args: argparse.Namespace) -> None:
     """
     Serve the sandbox until interrupted, or change the API keys of one that is running.
 
-    :param args: ``host``, ``port``, ``port_file``, ``seed`` and ``settings``; or ``host``, ``port``, ``add_api_key``
-        and ``revoke_api_key``.
+    :param args: ``host``, ``port``, ``url_file``, ``seed`` and ``settings``; or ``url_file``, ``add_api_key`` and
+        ``revoke_api_key``.
     """
     if args.add_api_key or args.revoke_api_key:
         _change_api_keys(args)
@@ -27,7 +28,7 @@ def sandbox(args: argparse.Namespace) -> None:
     try:
         from airflow_provider_360learning.sandbox.server import serve
 
-        serve(args.host, args.port, args.settings, args.seed, args.port_file)
+        serve(args.host, args.port, args.settings, args.seed, args.url_file)
     except (ImportError, OSError, ValueError) as error:
         advice = ""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
@@ -38,8 +39,12 @@ def sandbox(args: argparse.Namespace) -> None:
 def _change_api_keys(args: argparse.Namespace) -> None:
     from airflow_provider_360learning.sandbox.control import SandboxControl
 
-    url = f"http://{args.host}:{args.port}"
-    control = SandboxControl(url)
+    if not args.url_file:
+        raise SystemExit("--url-file is missing: start the sandbox with --url-file FILE, and name the same file here")
+    try:
+        control = SandboxControl(Path(args.url_file).read_text())
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"The control URL cannot be read: {error}") from None
     try:
         if args.add_api_key:
             print(f"New API key: {control.add_api_key()}")
@@ -49,7 +54,7 @@ def _change_api_keys(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     except OSError:
-        raise SystemExit(f"No sandbox responds at {url}: start it, or name its --port") from None
+        raise SystemExit(f"No sandbox responds at {control.sandbox_url}, the address in {args.url_file}") from None
 
 
 def pool(_: argparse.Namespace) -> None:

@@ -62,7 +62,13 @@ COMMANDS = (
                 "--port",
                 {"type": int, "default": 3600, "help": "Port to listen on, 0 for a free one (%(default)s)"},
             ),
-            Option("--port-file", {"help": "File to which the port is written when the server is ready"}),
+            Option(
+                "--url-file",
+                {
+                    "help": "File of the control URL: written when the server is ready, "
+                    "read by --add-api-key and --revoke-api-key"
+                },
+            ),
             Option(
                 "--seed",
                 {"choices": ["demo", "empty"], "default": "demo", "help": "Company to start with (%(default)s)"},
@@ -75,14 +81,14 @@ COMMANDS = (
                 "--add-api-key",
                 {
                     "action": "store_true",
-                    "help": "Add an API key to the sandbox that runs at this host and port, print it, and exit",
+                    "help": "Add an API key to the running sandbox of --url-file, print it, and exit",
                 },
             ),
             Option(
                 "--revoke-api-key",
                 {
                     "metavar": "KEY",
-                    "help": "Revoke an API key of the sandbox that runs at this host and port, and exit",
+                    "help": "Revoke an API key of the running sandbox of --url-file, and exit",
                 },
             ),
         ),

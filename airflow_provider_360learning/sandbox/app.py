@@ -1,7 +1,7 @@
 """
-The application: control routes under ``/_sandbox``, and the API versions at every other path.
+The application: the control routes, and the API versions at every other path, behind a guard.
 
-An API request passes: way in -> arrival (journal, limits) -> authentication -> fault -> route -> way back.
+An API request passes: guard -> way in -> arrival (journal, limits) -> authentication -> fault -> route -> way back.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from starlette import responses
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_360learning.sandbox.company import Company, Fact, control_router
 from airflow_provider_360learning.sandbox.faults import Fault
+from airflow_provider_360learning.sandbox.guard import Guard
 from airflow_provider_360learning.sandbox.journal import SECRET_KEYS, Entry
 from airflow_provider_360learning.sandbox.limits import Excess
+from airflow_provider_360learning.sandbox.log import log_failure
 from airflow_provider_360learning.sandbox.routing import (
     Body,
     Exchange,
@@ -35,13 +36,14 @@ from airflow_provider_360learning.sandbox.routing import (
     decode_body,
 )
 from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state.budget import StorageFullError, memory_of
 
 #: Closes the TCP connection of a client as soon as everything is sent.
 Close = Callable[[tuple[str, int]], None]
 
 _log = logging.getLogger(__name__)
 
-#: Recorded in production.
+#: Recorded in production. That all sites may read responses has no effect here: the guard refuses their requests.
 _HEADERS = {"Cache-Control": "no-cache, no-store, private", "Access-Control-Allow-Origin": "*"}
 _JSON = "application/json; charset=utf-8"
 
@@ -85,18 +87,36 @@ class _Incoming:
         return mail and str(mail)
 
 
-def create_app(company: Company, versions: tuple[Version, ...], close: Close) -> FastAPI:
+def create_app(
+    company: Company,
+    versions: tuple[Version, ...],
+    *,
+    address: tuple[str, int],
+    token: str,
+    close: Close,
+    unread_bytes: Callable[[], int],
+) -> Guard:
     """
     Build the application.
 
     :param company: what it serves.
     :param versions: the API versions in front of it.
+    :param address: host and port that it listens on.
+    :param token: the secret part of the control URL.
     :param close: drops a connection.
+    :param unread_bytes: returns the size of the responses that clients have not read yet.
     """
-    app = FastAPI(title="360Learning sandbox", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(control_router(company, facts(versions)))
-    app.mount("/", Api(company, versions, close))
-    return app
+    control = FastAPI(
+        title="360Learning sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
+    control.include_router(control_router(company, facts(versions)))
+    control.add_exception_handler(StorageFullError, _refuse_storage)
+    api = Api(company, versions, close)
+    return Guard(control, api, address=address, token=token, unread_bytes=unread_bytes)
+
+
+async def _refuse_storage(request: Request, error: Exception) -> responses.Response:
+    return responses.JSONResponse({"detail": str(error)}, 507)
 
 
 def facts(versions: tuple[Version, ...]) -> list[Fact]:
@@ -132,11 +152,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        request = Request(scope, receive)
-        try:
-            incoming = await self._receive(request)
-        except ClientDisconnect:
-            return  # the request never arrived as a whole
+        incoming = await self._receive(Request(scope, receive))
         excess = self._count(incoming)
         entry = self._record(incoming, excess)
         try:
@@ -237,14 +253,17 @@ class Api:
             return refusal.response
         except _DroppedError:
             raise
-        except Exception:
-            _log.exception("Sandbox failed; responding with 500: %s %s", request.method, entry.path)
+        except StorageFullError as full:
+            return Response({"error": str(full)}, 507)
+        except Exception as error:
+            log_failure(_log, f"Sandbox failed; responding with 500: {request.method} {entry.path}", error)
             return match.version.server_error(500, "error")
 
     def _work(self, incoming: _Incoming, route: Route, entry: Entry) -> Response:
         """Let the route do its work."""
-        request = incoming.request
-        exchange = Exchange(self._company, incoming.match.params, request.query_params, request.headers, incoming.body)
+        request, company = incoming.request, self._company
+        company.state.budget.take(memory_of(incoming.fields))
+        exchange = Exchange(company, incoming.match.params, request.query_params, request.headers, incoming.body)
         response = route.handler(exchange)
         entry.done = True
         return response

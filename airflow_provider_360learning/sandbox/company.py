@@ -18,6 +18,7 @@ from airflow_provider_360learning.sandbox.faults import Fault, Faults
 from airflow_provider_360learning.sandbox.journal import Journal
 from airflow_provider_360learning.sandbox.limits import Windows
 from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
 from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus
 from airflow_provider_360learning.sandbox.state.state import State
 from airflow_provider_360learning.sandbox.tokens import Tokens
@@ -61,8 +62,8 @@ class Company:
         self.tokens = Tokens()
         self.windows = Windows()
         self.faults = Faults()
-        self.journal = Journal()
-        self.state = State(self.clock)
+        self.journal = Journal(lambda: self.settings.max_journal_mb)
+        self.state = State(self.clock, MemoryBudget(lambda: self.settings.max_state_mb))
         seed_state(self.state, seed)
         self._jitter = random.Random(self.settings.jitter_seed)
 
@@ -78,7 +79,7 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
 
     :param facts: what the routes, limits and settings are based on.
     """
-    router = APIRouter(prefix="/_sandbox")
+    router = APIRouter()
 
     @router.get("/journal")
     async def journal(after: int = 0) -> list[dict[str, object]]:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.sandbox.demo_company import Seed
     from airflow_provider_360learning.sandbox.faults import FaultKind
 
+#: Path of the control routes; the token and the route follow.
+CONTROL_PATH = "/_sandbox"
+
 #: A JSON object, whose values have the types that the test expects.
 JsonObject = dict[str, Any]
 
@@ -20,11 +23,19 @@ class SandboxControl:
     """
     Control a sandbox from a test, past its API.
 
-    :param url: where the sandbox listens.
+    :param control_url: the URL that the sandbox printed when it started. It contains a token, and gives control of the
+        sandbox to everyone who knows it.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = f"{url.rstrip('/')}/_sandbox"
+    def __init__(self, control_url: str) -> None:
+        self._url = control_url.strip().rstrip("/")
+        #: Where the sandbox listens: the host of a connection to it.
+        self.sandbox_url, separator, token = self._url.partition(f"{CONTROL_PATH}/")
+        if not (separator and token):
+            raise ValueError(
+                f"{control_url!r} is not a control URL, which the sandbox prints when it starts: "
+                f"http://127.0.0.1:<port>{CONTROL_PATH}/<token>"
+            )
         # The sandbox is on loopback, which no proxy can reach.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -126,5 +137,5 @@ class SandboxControl:
                 content = response.read()
         except urllib.error.HTTPError as error:
             detail = error.read().decode(errors="replace")
-            raise ValueError(f"The sandbox refused {method} /_sandbox{path}: {detail}") from None
+            raise ValueError(f"The sandbox refused {method} {path}: {detail}") from None
         return json.loads(content) if content else None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+
+from airflow_provider_360learning.sandbox.state.budget import MEGABYTE, memory_of
 
 SECRET_KEYS = frozenset({"password", "apikey", "client_secret", "authorization", "x-apikey", "access_token"})
 MASK = "***"
+
+#: Estimated memory of an entry without its path, query and body, in bytes.
+ENTRY_BYTES = 1000
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -61,11 +70,16 @@ class Entry:
 
 
 class Journal:
-    """All entries since the start or the last :meth:`clear`."""
+    """
+    All entries since the start or the last :meth:`clear`, or the newest ones, if these take too much memory.
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
+    :param max_mb: returns the maximum in MB.
+    """
+
+    def __init__(self, max_mb: Callable[[], float]) -> None:
+        self._max_mb = max_mb
         self._count = 0
+        self.clear()
 
     def next_id(self) -> int:
         """Return the id of the next entry."""
@@ -74,12 +88,17 @@ class Journal:
 
     def add(self, entry: Entry) -> Entry:
         """Add an entry, which is completed while the request is handled."""
-        self._entries.append(entry)
+        size = ENTRY_BYTES + len(entry.path) + memory_of(entry.query) + memory_of(entry.body)
+        self._entries.append((entry, size))
+        self._size += size
+        self._remove_oldest()
         return entry
 
     def clear(self) -> None:
         """Remove all entries."""
-        self._entries.clear()
+        self._entries: list[tuple[Entry, int]] = []
+        self._size = 0
+        self._is_complete = True
 
     def as_list(self, after: int = 0) -> list[dict[str, object]]:
         """
@@ -87,8 +106,16 @@ class Journal:
 
         :param after: only those with a greater id.
         """
-        first = bisect_right(self._entries, after, key=lambda entry: entry.id)
-        return [asdict(entry) for entry in self._entries[first:]]
+        first = bisect_right(self._entries, after, key=lambda pair: pair[0].id)
+        return [asdict(entry) for entry, _ in self._entries[first:]]
+
+    def _remove_oldest(self) -> None:
+        """Remove entries that are too much, but never the newest one."""
+        while self._size > self._max_mb() * MEGABYTE and len(self._entries) > 1:
+            if self._is_complete:
+                _log.warning("Journal exceeds %g MB (max_journal_mb); removing its oldest entries", self._max_mb())
+                self._is_complete = False
+            self._size -= self._entries.pop(0)[1]
 
 
 def _masked(value: object, secrets: tuple[str, ...]) -> object:

@@ -12,6 +12,9 @@ Kind = Literal["reads", "writes"]
 
 _READS = ("GET", "HEAD")
 
+#: Number of windows from which on empty ones are removed: loopback has 16 million source addresses.
+_MAX_IDLE_WINDOWS = 1000
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -51,6 +54,10 @@ class Windows:
     def __init__(self) -> None:
         self._arrivals: defaultdict[tuple[str, str, str], deque[float]] = defaultdict(deque)
 
+    def __len__(self) -> int:
+        """Return the number of windows in memory."""
+        return len(self._arrivals)
+
     def arrive(
         self,
         limits: list[Limit],
@@ -72,6 +79,11 @@ class Windows:
         :param count_refused: whether a refused request counts, too.
         :return: why it is refused; ``None`` if it may pass.
         """
+        if len(self._arrivals) > _MAX_IDLE_WINDOWS:
+            longest = max((limit.seconds for limit in limits), default=0.0)
+            self._arrivals = defaultdict(
+                deque, {key: window for key, window in self._arrivals.items() if window and window[-1] > at - longest}
+            )
         windows = [
             (limit, figure, self._window(limit, (version, limit.name, address if limit.per_address else ""), at))
             for limit in limits

@@ -14,6 +14,14 @@ from urllib.parse import parse_qsl, unquote
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Evidence, Limit
 from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state.budget import walk
+
+#: Maximum number of values in a body, keys included.
+MAX_BODY_VALUES = 200_000
+#: Maximum depth of the values in a body.
+MAX_BODY_DEPTH = 20
+#: Maximum number of boundaries in a multipart body, whose parts take 2 KB of memory each.
+MAX_MULTIPART_BOUNDARIES = 10_000
 
 BodyFormat = Literal["json", "form", "multipart", "other"]
 
@@ -21,6 +29,13 @@ BodyFormat = Literal["json", "form", "multipart", "other"]
 TOKEN_PATH = "{token_path}"
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_INDEX = re.compile(r"[0-9]{1,9}")
+
+_FORMATS: dict[str, BodyFormat] = {
+    "application/json": "json",
+    "application/x-www-form-urlencoded": "form",
+    "multipart/form-data": "multipart",
+}
 
 
 @dataclass
@@ -66,7 +81,12 @@ class Refusal(Exception):
 
 
 class Body(NamedTuple):
-    """A decoded body; its value is ``None`` if the bytes are not in the format that the content type names."""
+    """
+    A decoded body.
+
+    Its value is ``None`` if the bytes are not in the format that the content type names, or have too many or too deep
+    values.
+    """
 
     format: BodyFormat
     value: object
@@ -193,19 +213,31 @@ def decode_body(content_type: str, raw: bytes, *, empty_brackets: bool = True) -
 
     :param empty_brackets: whether ``name[]=`` in a form is an item of a list, as ``name[0]=`` is.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/json":
-        try:
-            return Body("json", json.loads(raw))
-        except ValueError:
-            return Body("json", None)
-    if kind == "application/x-www-form-urlencoded":
-        fields = parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)
-        return Body("form", _nested(fields, empty_brackets))
-    if kind == "multipart/form-data":
+    kind = _FORMATS.get(content_type.partition(";")[0].strip().lower(), "other")
+    try:
+        value = _decoded(kind, content_type, raw, empty_brackets)
+    except (ValueError, RecursionError):
+        value = None
+    return Body(kind, value)
+
+
+def _decoded(kind: BodyFormat, content_type: str, raw: bytes, empty_brackets: bool) -> object:
+    if kind == "other":
+        return None
+    if kind == "json":
+        value = json.loads(raw)
+    elif kind == "form":
+        fields = parse_qsl(raw.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_BODY_VALUES)
+        value = _nested(fields, empty_brackets)
+    else:
+        if raw.count(b"--") > MAX_MULTIPART_BOUNDARIES:
+            raise ValueError("too many parts")
         head = f"Content-Type: {content_type}\r\n\r\n".encode()
-        return Body("multipart", _nested(_multipart_fields(BytesParser().parsebytes(head + raw)), empty_brackets))
-    return Body("other", None)
+        value = _nested(_multipart_fields(BytesParser().parsebytes(head + raw)), empty_brackets)
+    for number, (_, depth) in enumerate(walk(value)):
+        if number > MAX_BODY_VALUES or depth > MAX_BODY_DEPTH:
+            raise ValueError("too many or too deep values")
+    return value
 
 
 def _multipart_fields(message: Message) -> list[tuple[str, str]]:
@@ -248,6 +280,6 @@ def _lists(value: object) -> object:
     if not isinstance(value, dict):
         return value
     items = {key: _lists(item) for key, item in value.items()}
-    if items and all(key.isdigit() for key in items):
+    if items and all(_INDEX.fullmatch(key) for key in items):
         return [items[key] for key in sorted(items, key=int)]
     return items

@@ -6,6 +6,9 @@ import asyncio
 import gc
 import ipaddress
 import json
+import logging
+import os
+import secrets
 import signal
 import socket
 import threading
@@ -25,12 +28,19 @@ except ImportError as error:
     ) from error
 
 from airflow_provider_360learning.sandbox.company import Company
-from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.control import CONTROL_PATH, SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import SEEDS, Seed
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 
+#: Maximum number of open connections.
+MAX_CONNECTIONS = 500
+#: Maximum size of a request's line and headers, in bytes.
+MAX_HEADER_BYTES = 64 * 1024
+
 _START_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
 
 VERSIONS = (V1,)
 
@@ -43,6 +53,10 @@ class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
         if transport := self.get(client):
             transport.close()
 
+    def unread_bytes(self) -> int:
+        """Return the size of what was sent to clients that have not read it yet."""
+        return sum(transport.get_write_buffer_size() for transport in self.values())
+
     def protocol(self) -> type[asyncio.Protocol]:
         """Return uvicorn's protocol, extended to register its connections here."""
         connections = self
@@ -50,6 +64,10 @@ class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
         class Protocol(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
+                if len(connections) >= MAX_CONNECTIONS:
+                    _log.warning("More than %d connections are open; closing a new one", MAX_CONNECTIONS)
+                    transport.abort()
+                    return
                 connections[self.client] = transport
 
             def connection_lost(self, exc: Exception | None) -> None:
@@ -82,12 +100,23 @@ class Sandbox:
             raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
         self._company = Company(Settings.model_validate(dict(settings or {})), seed, monotonic)
         self._socket = _listen(_loopback(host), port)
-        self.url = "http://{}:{}".format(*self._socket.getsockname())
-        self.control = SandboxControl(self.url)
+        address = self._socket.getsockname()
+        token = secrets.token_urlsafe(32)
+        self.url = "http://{}:{}".format(*address)
+        self.control_url = f"{self.url}{CONTROL_PATH}/{token}"
+        self.control = SandboxControl(self.control_url)
         connections = _Connections()
+        app = create_app(
+            self._company,
+            VERSIONS,
+            address=address,
+            token=token,
+            close=connections.close,
+            unread_bytes=connections.unread_bytes,
+        )
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(self._company, VERSIONS, connections.close),
+                app,
                 http=connections.protocol(),
                 ws="none",
                 loop="asyncio",
@@ -96,6 +125,7 @@ class Sandbox:
                 access_log=False,
                 log_level="warning",
                 server_header=False,
+                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
                 # The source address is the connection's, whatever a header claims.
                 proxy_headers=False,
                 # Idle connections stay open, because closing them would be a fault that was not requested.
@@ -160,12 +190,12 @@ def serve(
     port: int = 3600,
     settings: Mapping[str, object] | None = None,
     seed: Seed = "demo",
-    port_file: str | None = None,
+    url_file: str | None = None,
 ) -> None:
     """
     Run a sandbox in the foreground until Ctrl-C or SIGTERM (parameters: see :class:`Sandbox`).
 
-    :param port_file: file to write the port to when ready.
+    :param url_file: file to write the control URL to when ready, for this user only.
     """
     stop = threading.Event()
 
@@ -178,8 +208,8 @@ def serve(
             # A garbage collection over everything that was imported takes up to 30 ms, a delay of requests.
             gc.freeze()
             print(_banner(sandbox), flush=True)
-            if port_file:
-                _write_atomic(Path(port_file), sandbox.url.rpartition(":")[2])
+            if url_file:
+                _write_secret(Path(url_file), sandbox.control_url)
             stop.wait()
     finally:
         for number, handler in before.items():
@@ -191,8 +221,9 @@ def _banner(sandbox: Sandbox) -> str:
 
   company id   {sandbox.company_id}
   API key      {sandbox.api_key}
-  journal      {sandbox.url}/_sandbox/journal
-  state        {sandbox.url}/_sandbox/state
+  control URL  {sandbox.control_url}
+  journal      {sandbox.control_url}/journal
+  state        {sandbox.control_url}/state
 
 Connect Airflow:
 
@@ -201,10 +232,11 @@ Connect Airflow:
 Ctrl-C stops it. Nothing is kept."""
 
 
-def _write_atomic(path: Path, text: str) -> None:
-    """Write a file that other processes never see half written."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_text(text)
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that other users cannot read, and that no process sees half written."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
     draft.replace(path)
 
 

@@ -40,6 +40,15 @@ class Settings(BaseModel):
     )
     jitter_seed: int = _setting(360, "Seed of the jitter's random numbers, so that a run can be repeated.")
 
+    # Memory, estimated
+
+    max_state_mb: float = _setting(
+        200, "Maximum size of what is stored in the company, in MB; a write beyond it is refused with 507.", gt=0
+    )
+    max_journal_mb: float = _setting(
+        100, "Maximum size of the journal, in MB; beyond it, the oldest entries are removed.", gt=0
+    )
+
     # Rate limits
 
     limits_enabled: bool = _setting(True, "Whether rate limits apply.")

@@ -149,18 +149,18 @@ def test_check_fails_with_a_line_per_check(learning360):
 
 def test_sandbox_serves_until_it_is_terminated(tmp_path):
     program, *group = AIRFLOW_GROUP if IN_AIRFLOW else CONSOLE_SCRIPT
-    port_file = tmp_path / "port"
+    url_file = tmp_path / "url"
     server = subprocess.Popen(
-        [BIN / program, *group, "sandbox", "--port", "0", "--port-file", port_file, "--seed", "empty"],
+        [BIN / program, *group, "sandbox", "--port", "0", "--url-file", url_file, "--seed", "empty"],
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         deadline = time.monotonic() + 60
-        while not port_file.exists():
+        while not url_file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port_file.read_text()}/_sandbox/state") as response:
+        with urllib.request.urlopen(f"{url_file.read_text()}/state") as response:
             assert response.status == 200
     finally:
         server.terminate()

@@ -50,11 +50,11 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 class Server:
     """A running sandbox."""
 
-    url: str
+    control: SandboxControl
 
     @property
-    def control(self) -> SandboxControl:
-        return SandboxControl(self.url)
+    def url(self) -> str:
+        return self.control.sandbox_url
 
     @property
     def connection(self) -> str:
@@ -67,22 +67,22 @@ class Server:
 def sandbox(**settings: Any) -> Iterator[Server]:
     """Run a sandbox in a process."""
     with tempfile.TemporaryDirectory() as folder:
-        port_file = Path(folder) / "port"
+        url_file = Path(folder) / "url"
         command = [sys.executable, "-m", "airflow_provider_360learning.cli.definition", "sandbox", "--port", "0"]
-        command += ["--port-file", str(port_file), "--settings", json.dumps(settings)]
+        command += ["--url-file", str(url_file), "--settings", json.dumps(settings)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
-                yield Server(_url_of(port_file, process))
+                yield Server(_control_of(url_file, process))
             finally:
                 process.terminate()
 
 
-def _url_of(port_file: Path, process: subprocess.Popen[bytes]) -> str:
-    while not port_file.exists():
+def _control_of(url_file: Path, process: subprocess.Popen[bytes]) -> SandboxControl:
+    while not url_file.exists():
         if process.poll() is not None:
             raise RuntimeError("The sandbox did not start")
         time.sleep(0.05)
-    return f"http://127.0.0.1:{port_file.read_text()}"
+    return SandboxControl(url_file.read_text())
 
 
 def in_processes(function: Callable[[T], R], plans: Sequence[T]) -> list[R]:

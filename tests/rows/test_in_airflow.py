@@ -125,7 +125,7 @@ def finished(airflow_home, airflow_db, tmp_path_factory):
     file = Path(airflow_home / "dags" / "many_rows_in_one_task.py")
     with Sandbox(settings={"limits_enabled": False}) as sandbox, pytest.MonkeyPatch.context() as environment:
         environment.setenv(CONNECTION, sandbox.connection_json(auth="api_key_header", limits=UNLIMITED))
-        file.write_text(DAG_FILE.replace("FOLDER", str(folder)).replace("SANDBOX", sandbox.url))
+        file.write_text(DAG_FILE.replace("FOLDER", str(folder)).replace("SANDBOX", sandbox.control_url))
         # The outcome of these rows is unknown; several in a row end the attempt.
         sandbox.control.add_fault("createGroup", kind="drop_before", mentions="Lab", count=1000)
         try:

@@ -35,11 +35,13 @@ def fetch_token(new_client):
 
 
 @pytest.fixture
-def command(sandbox, capsys):
+def command(sandbox, capsys, tmp_path):
     """Return a function that runs ``sandbox`` for the running sandbox with options, and returns what it prints."""
 
-    def run(*options, url=sandbox.url):
-        main(["sandbox", "--port", url.rpartition(":")[2], *options])
+    def run(*options, control_url=sandbox.control_url):
+        url_file = tmp_path / "url"
+        url_file.write_text(control_url)
+        main(["sandbox", "--url-file", str(url_file), *options])
         return capsys.readouterr().out
 
     return run
@@ -118,5 +120,11 @@ def test_the_command_reports_what_it_cannot_do_in_one_message(command):
     with pytest.raises(SystemExit, match="not a valid API key"):
         command("--revoke-api-key", "unheard-of")
     url = f"http://127.0.0.1:{unused_port()}"
-    with pytest.raises(SystemExit, match=f"No sandbox responds at {url}: start it"):
-        command("--add-api-key", url=url)
+    with pytest.raises(SystemExit, match=f"No sandbox responds at {url}, the address in "):
+        command("--add-api-key", control_url=f"{url}/_sandbox/token")
+    with pytest.raises(SystemExit, match="is not a control URL"):
+        command("--add-api-key", control_url=url)
+    with pytest.raises(SystemExit, match="No such file"):
+        main(["sandbox", "--url-file", "unheard-of", "--add-api-key"])
+    with pytest.raises(SystemExit, match="--url-file is missing"):
+        main(["sandbox", "--add-api-key"])

@@ -20,7 +20,7 @@ def raw_exchange(sandbox):
     content = json.dumps(BODY)
     lines = [
         "POST /api/v1/groups HTTP/1.1",
-        "Host: sandbox",
+        f"Host: {sandbox.url.removeprefix('http://')}",
         f"X-company-id: {COMPANY_ID}",
         f"X-apiKey: {API_KEY}",
         "Content-Type: application/json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -68,7 +69,7 @@ def test_connection_has_airflow_fields(sandbox):
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end):
-    port_file = tmp_path / "port"
+    url_file = tmp_path / "url"
     started = time.monotonic()
     arguments = [
         "--port",
@@ -77,17 +78,18 @@ def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end
         "empty",
         "--settings",
         '{"learner_seconds": 7}',
-        "--port-file",
-        str(port_file),
+        "--url-file",
+        str(url_file),
     ]
     process = subprocess.Popen(
         MODULE + arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        while not port_file.exists() and time.monotonic() < started + 60:
+        while not url_file.exists() and time.monotonic() < started + 60:
             time.sleep(0.01)
         print(f"ready after {time.monotonic() - started:.2f} s")
-        control = SandboxControl(f"http://127.0.0.1:{port_file.read_text()}")
+        assert stat.S_IMODE(url_file.stat().st_mode) == 0o600
+        control = SandboxControl(url_file.read_text())
         assert control.settings()["learner_seconds"] == 7
         assert len(control.state()["users"]) == 1
     finally:
@@ -96,8 +98,9 @@ def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end
     assert (process.returncode, errors) == (0, "")
     exported = next(line for line in output.splitlines() if "export AIRFLOW_CONN_LEARNING360_DEFAULT=" in line)
     connection = json.loads(exported.partition("=")[2].strip("'"))
-    assert connection["host"] == f"http://127.0.0.1:{port_file.read_text()}"
+    assert connection["host"] == control.sandbox_url
     assert connection["login"] in output
+    assert f"{url_file.read_text()}/state" in output
 
 
 def test_invalid_command_line_is_reported_without_traceback():

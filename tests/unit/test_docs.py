@@ -207,7 +207,7 @@ _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta"
 _RESULTS = "imported"
-_SANDBOX = "control learning360_sandbox"
+_SANDBOX = "control control_url learning360_sandbox localhost"
 _EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
     " ".join((_AIRFLOW, _VENDOR, _REDIS, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 
 from airflow_provider_360learning.sandbox.clock import Clock, iso
+from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
 from airflow_provider_360learning.sandbox.state.model import (
     Course,
     CourseStatus,
@@ -32,9 +33,11 @@ class State:
     Everything that exists in the company.
 
     :param clock: dates what is created.
+    :param budget: bounds its memory.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, budget: MemoryBudget) -> None:
+        self.budget = budget
         self.people: dict[str, Person] = {}
         self.groups: dict[str, Group] = {}
         self.courses: dict[str, Course] = {}
@@ -64,6 +67,7 @@ class State:
         """Create a person, or restore the deleted one with this email address under the same id."""
         person = self.find(mail)
         if person is None:
+            self.budget.take()
             person = Person(id or self.new_id(), mail)
             self.people[person.id] = person
             self._id_by_mail[mail.lower()] = person.id
@@ -77,6 +81,8 @@ class State:
         groups = {group.id for group in self.groups_of(person)}
         for session in self.sessions.values():
             if person.id in session.enrolled or groups & set(session.groups):
+                if person.id not in session.enrolled:
+                    self.budget.take()
                 session.enrolled[person.id] = self._clock.now()
 
     def log_in(self, person: Person) -> None:
@@ -103,6 +109,7 @@ class State:
 
     def send_mail(self, to: str, kind: MailKind) -> None:
         """Record an email."""
+        self.budget.take()
         self.mails_sent.append(SentMail(to, kind))
 
     # Groups
@@ -116,6 +123,7 @@ class State:
         self, name: str, *, public: bool, parent: str | None, custom: str | None = None, id: str | None = None
     ) -> Group:
         """Create a group. Names need not be unique (assumption)."""
+        self.budget.take()
         group = Group(id or self.new_id(), name, public, parent, custom)
         self.groups[group.id] = group
         return group
@@ -146,7 +154,10 @@ class State:
 
         :param enroll: whether the person is enrolled in the sessions that the group is enrolled in.
         """
-        held = self.groups[group_id].members.setdefault(person.id, [])
+        members = self.groups[group_id].members
+        if person.id not in members:
+            self.budget.take()
+        held = members.setdefault(person.id, [])
         held.extend(role for role in roles if role not in held)
         for session in self.sessions.values():
             if enroll and group_id in session.groups and person.status == "active":
@@ -175,6 +186,7 @@ class State:
         self, name: str, *, group: str, author: str, status: CourseStatus = "published", id: str | None = None
     ) -> Course:
         """Create a course."""
+        self.budget.take()
         now = self._clock.now()
         course = Course(id or self.new_id(), name, group, author, created_at=now, modified_at=now, status=status)
         self.courses[course.id] = course
@@ -186,12 +198,14 @@ class State:
 
     def add_path(self, name: str, *, group: str, author: str, courses: list[str], id: str | None = None) -> Path:
         """Create a path."""
+        self.budget.take()
         path = Path(id or self.new_id(), name, group, author, courses, self._clock.now())
         self.paths[path.id] = path
         return path
 
     def add_session(self, path: str, name: str, owner_group: str, start: float) -> Session:
         """Create a session of a path."""
+        self.budget.take()
         session = Session(self.new_id(), path, name, owner_group, start)
         self.sessions[session.id] = session
         return session
@@ -213,7 +227,9 @@ class State:
 
     def enroll(self, session: Session, person: Person) -> None:
         """Enroll a person. An enrollment that exists keeps its time (assumption)."""
-        session.enrolled.setdefault(person.id, self._clock.now())
+        if person.id not in session.enrolled:
+            self.budget.take()
+            session.enrolled[person.id] = self._clock.now()
 
     # External contents
 
@@ -249,6 +265,7 @@ class State:
             if update and known.sent_first_activity == attempt.sent_first_activity:
                 attempts[index] = replace(attempt, id=known.id, times_sent=known.times_sent + 1)
                 return
+        self.budget.take()
         attempts.append(attempt)
 
     # Dump
