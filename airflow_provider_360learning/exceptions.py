@@ -145,6 +145,12 @@ class UnexpectedResponseError(Learning360Error):
     transient = True
 
 
+class ResponseTooLargeError(UnexpectedResponseError):
+    """The response of a read is larger than allowed, and would be the next time."""
+
+    transient = False
+
+
 class IncompleteResponseError(Learning360Error):
     """The server may have truncated a response, and it is not possible to request less at a time."""
 

@@ -22,14 +22,22 @@ from airflow_provider_360learning.api.auth import MAX_RENEWALS, Auth
 from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter
 from airflow_provider_360learning.api.limiter.store import Reservation
 from airflow_provider_360learning.api.request import build_path, build_request
-from airflow_provider_360learning.api.response import ResponseBody, parse_json, retry_after_seconds, shape_mismatch
+from airflow_provider_360learning.api.response import (
+    MAX_BODY,
+    MAX_ERROR_BODY,
+    ResponseBody,
+    read_json,
+    retry_after_seconds,
+    shape_mismatch,
+)
 from airflow_provider_360learning.api.spec import MAX_QUOTE, ApiSpec, ReportedError
 from airflow_provider_360learning.api.transport import Transport
-from airflow_provider_360learning.api.types import Call, JsonValue, ReadableBody, Settings, WaitSteps
+from airflow_provider_360learning.api.types import Call, JsonValue, Settings, WaitSteps
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     Learning360Error,
     RateLimitedError,
+    ResponseTooLargeError,
     TransportError,
     UnexpectedResponseError,
 )
@@ -162,7 +170,7 @@ class Exchange:
         # A token that was accepted before may expire as well: only renewals in a row are counted.
         renewals, self._renewals = self._renewals, 0
         try:
-            with closing(self._client.transport.send(prepared, stream=self._call.read is not None)) as response:
+            with closing(self._client.transport.send(prepared)) as response:
                 return self._decode(response)
         except TransportError as error:
             self._raise(self._complete(error))
@@ -225,24 +233,28 @@ class Exchange:
     # Decoding the response
 
     def _decode(self, response: requests.Response) -> object:
+        if response.status_code < 200:
+            # http.client passes over status 100 only. The connection is closed with the response, so that the final
+            # one that may follow is not taken for that of another request.
+            raise self._unusable(response, f"HTTP {response.status_code} is not a final response")
         is_success = response.status_code < 300
-        if is_success and self._call.read:
-            return self._read(response, self._call.read)
         try:
-            body = parse_json(response)
-        except ValueError:
+            if is_success and self._call.read:
+                return self._call.read(ResponseBody(response))
+            body = read_json(response, MAX_BODY if is_success else MAX_ERROR_BODY)
+        except UnexpectedResponseError as error:
             if is_success:
-                raise self._unusable(response, "it is not JSON; is the Base URL that of 360Learning?") from None
-            body = None
+                raise self._unexpected(response, error) from None
+            body = None  # the status says enough
         self._check(response, body)
         return body
 
-    def _read(self, response: requests.Response, read: Callable[[ReadableBody], object]) -> object:
-        try:
-            return read(ResponseBody(response))
-        except UnexpectedResponseError as error:
-            error.status = response.status_code
-            raise self._complete(error) from None
+    def _unexpected(self, response: requests.Response, error: UnexpectedResponseError) -> Learning360Error:
+        """Return the error of a success status; that of a write is not known to be permanent."""
+        if isinstance(error, ResponseTooLargeError) and not self._endpoint.is_read:
+            error = UnexpectedResponseError(error.args[0])
+        error.status = response.status_code
+        return self._complete(error)
 
     def _check(self, response: requests.Response, body: JsonValue) -> None:
         """Raise what a response reports, or what it lacks."""

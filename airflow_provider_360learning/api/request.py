@@ -7,6 +7,7 @@ from urllib.parse import quote
 import requests
 
 from airflow_provider_360learning.api.auth import Auth
+from airflow_provider_360learning.api.response import ACCEPT_ENCODING
 from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint
 from airflow_provider_360learning.api.types import Call, JsonObject, JsonValue, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError
@@ -42,7 +43,7 @@ def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user
         headers={
             "User-Agent": user_agent,
             "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
+            "Accept-Encoding": ACCEPT_ENCODING,
             **spec.headers,
         },
         params=spec.encode_query(without_nones(call.query)),

@@ -1,8 +1,8 @@
-"""From an HTTP response to a decoded body: JSON, shape checks, ``Retry-After``, and bodies read while they arrive."""
+"""From an HTTP response to a decoded body: bytes in limited amounts, JSON, shape checks, and ``Retry-After``."""
 
 from __future__ import annotations
 
-import json
+import zlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import cast
@@ -10,6 +10,7 @@ from typing import cast
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from airflow_provider_360learning.api.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.spec import Endpoint, ResponseShape
 from airflow_provider_360learning.api.transport import broken_connection, read_timeout
 from airflow_provider_360learning.api.types import JsonValue
@@ -20,19 +21,41 @@ from airflow_provider_360learning.exceptions import (
     Learning360Error,
     RateLimitedError,
     RefusedError,
+    ResponseTooLargeError,
     ServerError,
 )
+
+#: Maximum size of a body that is held in memory, in bytes.
+MAX_BODY = 64 << 20
+#: Maximum size of an error's body, in bytes.
+MAX_ERROR_BODY = 64 << 10
+#: The only encoding of bodies besides none.
+ACCEPT_ENCODING = "gzip"
+#: Bytes that are decompressed at a time.
+STEP = 1 << 16
+#: Minimum average size of a value in a response of the maximum size, in bytes: a value of two bytes can take a hundred
+#: bytes of memory.
+BYTES_PER_VALUE = 16
 
 
 class ResponseBody:
     """
-    The body of a response that is still arriving.
+    The body of a response while it arrives, decompressed in steps.
 
-    :param response: A response that was requested as a stream.
+    urllib3 is not asked to decompress: how far it obeys a maximum depends on its version, on the libraries that are
+    installed, and on the encodings that the server chooses.
+
+    :param response: A response whose body is not read yet.
+    :param max_size: Maximum size in bytes, as it arrives and decompressed; by default unlimited.
     """
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, max_size: int | None = None) -> None:
         self._raw = response.raw
+        self._max_size = max_size
+        self._received = self._returned = 0
+        self._encoding = response.headers.get("Content-Encoding", "").strip().lower() or "identity"
+        self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if self._encoding in ("gzip", "x-gzip") else None
+        self._compressed = b""
 
     def read(self, size: int) -> bytes:
         """
@@ -40,23 +63,71 @@ class ResponseBody:
 
         :param size: Number of bytes; fewer are returned only at the end.
         :raises TransportError: if the response breaks off; without the text of the underlying exception.
+        :raises UnexpectedResponseError: if the body cannot be decompressed, or is larger than its maximum.
         """
+        if self._gzip is None and self._encoding != "identity":
+            raise unusable("its Content-Encoding is not gzip, although no other was asked for")
+        next_bytes = self._receive if self._gzip is None else self._decompress
+        parts, missing = [], size
+        while missing and (part := next_bytes(missing)):
+            parts.append(part)
+            missing -= len(part)
+        self._returned += size - missing
+        self._check_size(self._returned)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _receive(self, size: int) -> bytes:
+        """Return the next bytes as they arrive, and none at the end."""
         try:
-            return bytes(self._raw.read(size, decode_content=True))
+            received = bytes(self._raw.read(size, decode_content=False))
         except ReadTimeoutError:
             failure = read_timeout()
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, ValueError) as error:  # a ValueError for a negative size of a chunk
             failure = broken_connection(error)
+        else:
+            self._received += len(received)
+            self._check_size(self._received)
+            return received
         raise failure
 
+    def _decompress(self, size: int) -> bytes:
+        """Return at most so many decompressed bytes, and none at the end."""
+        assert self._gzip is not None
+        while True:
+            compressed = self._compressed or self._receive(STEP)
+            if self._gzip.eof:
+                if not compressed:
+                    return b""
+                self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)  # a file may have several members
+            try:
+                part = self._gzip.decompress(compressed, size)
+            except zlib.error:
+                break
+            self._compressed = self._gzip.unconsumed_tail or self._gzip.unused_data
+            if part:
+                return part
+            if not compressed:
+                break
+        raise unusable("it is not complete gzip")
 
-def parse_json(response: requests.Response) -> JsonValue:
-    """
-    Decode a body; an empty one is ``None``.
+    def _check_size(self, size: int) -> None:
+        if self._max_size is not None and size > self._max_size:
+            raise ResponseTooLargeError(
+                f"360Learning's response cannot be used: it is larger than {self._max_size / (1 << 20):g} MiB"
+            )
 
-    :raises ValueError: if it is not JSON.
+
+def read_json(response: requests.Response, max_size: int) -> JsonValue:
     """
-    return cast(JsonValue, json.loads(response.content)) if response.content.strip() else None
+    Read and decode a body; an empty one is ``None``.
+
+    :param response: A response whose body is not read yet.
+    :param max_size: Maximum size in bytes.
+    :raises ResponseTooLargeError: if it is larger.
+    :raises UnexpectedResponseError: if it is not JSON.
+    """
+    body = ResponseBody(response, max_size)
+    return cast(JsonValue, JsonStream(body.read, max_values=max_size // BYTES_PER_VALUE).document())
 
 
 def shape_mismatch(body: JsonValue, endpoint: Endpoint) -> str | None:
@@ -106,19 +177,25 @@ def retry_after_seconds(response: requests.Response) -> float | None:
     A date is compared with the response's own ``Date``, so that a clock that is off on one side does not matter.
 
     :param response: The response.
-    :return: ``None`` if the header is missing or malformed.
+    :return: ``None`` if the header is missing or malformed. What it says is not capped here.
     """
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
     try:
-        then = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        then = _utc(parsedate_to_datetime(value))
+        now = _date_of(response)
+        return max(0.0, (then - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _date_of(response: requests.Response) -> datetime:
     try:
-        now = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, TypeError, ValueError):
-        now = datetime.now(UTC)
-    if then.tzinfo is None or now.tzinfo is None:
-        then, now = then.replace(tzinfo=UTC), now.replace(tzinfo=UTC)
-    return max(0.0, (then - now).total_seconds())
+        return _utc(parsedate_to_datetime(response.headers["Date"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return datetime.now(UTC)
+
+
+def _utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

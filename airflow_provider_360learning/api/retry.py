@@ -27,7 +27,7 @@ _exponential_wait = tenacity.wait_exponential(INITIAL_RETRY_WAIT, MAX_RETRY_WAIT
 
 def is_failure(error: Learning360Error) -> bool:
     """Return whether an error is a failure that another attempt may not meet."""
-    return isinstance(error, ServerError | TransportError | UnexpectedResponseError)
+    return error.transient and isinstance(error, ServerError | TransportError | UnexpectedResponseError)
 
 
 def was_throttled(error: Learning360Error) -> bool:

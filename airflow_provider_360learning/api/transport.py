@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 
 import requests
 from requests.utils import get_auth_from_url, get_environ_proxies
+from urllib3.exceptions import HTTPError
 
 from airflow_provider_360learning.api.preconnect import PreconnectingAdapter, SendArguments
 from airflow_provider_360learning.api.urls import is_loopback
@@ -61,21 +62,18 @@ class Transport:
         if not self._adapter.connect(request, **self._arguments):
             raise connect_timeout()
 
-    def send(self, request: requests.PreparedRequest, *, stream: bool = False) -> requests.Response:
+    def send(self, request: requests.PreparedRequest) -> requests.Response:
         """
-        Send a request and read the complete response.
+        Send a request and read the headers of the response.
 
         :param request: The request.
-        :param stream: Leave the body of a successful response unread; the response must then be closed.
+        :return: The response, whose body is not read; it must be closed.
         :raises TransportError: if either did not get through. It has no text of the underlying exception, which may
             contain the URL with the key, and is raised outside its ``except`` for the same reason.
         """
         try:
-            response = self._adapter.send(request, stream=True, **self._arguments)
-            if not stream or response.status_code >= 300:
-                _ = response.content
-            return response
-        except requests.RequestException as error:
+            return self._adapter.send(request, stream=True, **self._arguments)
+        except (requests.RequestException, HTTPError) as error:
             failure = _transport_error(error)
         except OSError:  # the only one that requests does not wrap
             failure = TransportError(
@@ -115,7 +113,7 @@ def broken_connection(error: Exception) -> TransportError:
     return TransportError(f"The connection broke before the response was complete ({type(error).__name__})")
 
 
-def _transport_error(error: requests.RequestException) -> TransportError:
+def _transport_error(error: requests.RequestException | HTTPError) -> TransportError:
     """Describe a failure without the exception's own text."""
     chain = _chain(error)
     causes = {type(cause).__name__ for cause in chain}

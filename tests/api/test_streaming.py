@@ -11,9 +11,9 @@ from itertools import chain
 import pytest
 
 from airflow_provider_360learning.api.course_attempts import Attempt
+from airflow_provider_360learning.api.json_stream import JsonStream
 from airflow_provider_360learning.api.v1.complete_reader import Size, Window
 from airflow_provider_360learning.api.v1.course_attempts import _FILTERS, _StatisticsSource, read_course_stats
-from airflow_provider_360learning.api.v1.json_stream import JsonStream
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     RefusedError,

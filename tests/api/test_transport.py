@@ -408,6 +408,6 @@ def test_opens_the_connection_before_the_request_is_due(make_api, tmp_path, tls)
 def test_asks_about_the_base_url_if_a_response_is_not_json(make_api):
     with (
         TinyServer(lambda request: Response(b"<html>Welcome</html>")) as server,
-        pytest.raises(UnexpectedResponseError, match="is the Base URL that of 360Learning"),
+        pytest.raises(UnexpectedResponseError, match="check that the Base URL is that of 360Learning"),
     ):
         make_api(server.url, auth="api_key_header", **ONCE).list_groups()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
+from airflow_provider_360learning.api.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
@@ -31,7 +32,6 @@ from airflow_provider_360learning.api.v1.formats import (
     check_role,
     v1_profile,
 )
-from airflow_provider_360learning.api.v1.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,

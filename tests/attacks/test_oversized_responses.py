@@ -1,0 +1,250 @@
+"""Responses that are larger than they may be: plain, compressed, in chunks, as errors, and in few bytes of JSON."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from airflow_provider_360learning.api.types import Call
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    Learning360Error,
+    OutcomeUnknownError,
+    ResponseTooLargeError,
+    ServerError,
+    TransportError,
+    UnexpectedResponseError,
+)
+from tests.attacks.hostile_server import hostile_server, response
+
+MIB = 1 << 20
+GZIP = ("Content-Encoding: gzip",)
+CHUNKED = ("Transfer-Encoding: chunked",)
+BLANKS = b" " * MIB
+EMPTY_MEMBER = gzip.compress(b"")
+
+
+def blanks(mib: int) -> Iterator[bytes]:
+    return (BLANKS for _ in range(mib))
+
+
+def bomb(mib: int, start: bytes = b"[") -> Iterator[bytes]:
+    """Yield gzip of many blanks, each MiB in about a KiB."""
+    first = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    yield first.compress(start) + first.flush(zlib.Z_FULL_FLUSH)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(BLANKS) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(mib):
+        yield block
+
+
+def in_chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        yield b"%x\r\n%s\r\n" % (len(part), part)
+    yield b"0\r\n\r\n"
+
+
+@pytest.fixture
+def client_of(make_api):
+    """Return a function that returns a client of a server."""
+
+    def make(server, max_attempts=1):
+        return make_api(server.url, auth="api_key_header", client={"max_attempts": max_attempts}).client
+
+    return make
+
+
+FLOODS = {
+    "plain": lambda: response(blanks(2000)),
+    "with its length": lambda: response(blanks(2000), length=2000 * MIB),
+    "in chunks": lambda: response(in_chunks(blanks(2000)), headers=CHUNKED),
+    "one chunk": lambda: response(iter([b"7fffffff\r\n", *[BLANKS] * 80]), headers=CHUNKED),
+    "gzip": lambda: response(bomb(2000), headers=GZIP),
+    "gzip in chunks": lambda: response(in_chunks(bomb(2000)), headers=(*GZIP, *CHUNKED)),
+    "gzip in many members": lambda: response((gzip.compress(BLANKS) for _ in range(2000)), headers=GZIP),
+    "gzip of nothing": lambda: response((EMPTY_MEMBER * 50_000 for _ in range(2000)), headers=GZIP),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
+def test_stops_reading_at_the_maximum_size(client_of, flood):
+    with hostile_server(lambda request: flood()) as server, pytest.raises(ResponseTooLargeError, match="64 MiB") as got:
+        client_of(server, max_attempts=4).call(Call("getGroups"))
+    assert not got.value.transient
+    assert (got.value.operation, got.value.status, len(server.requests)) == ("getGroups", 200, 1)
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
+@pytest.mark.parametrize(("status", "expected"), [("503 Down", ServerError), ("400 Bad", InvalidRequestError)])
+def test_stops_reading_an_error_and_goes_by_its_status(client_of, flood, status, expected):
+    def respond(request):
+        head, *body = [next(parts := flood()), parts]
+        yield head.replace(b"200 OK", status.encode())
+        yield from body[0]
+
+    with hostile_server(respond) as server, pytest.raises(expected) as got:
+        client_of(server).call(Call("getGroups"))
+    assert got.value.status == int(status[:3])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"{}," * 3_000_000 + b"{}]",
+        b"[" + b"0," * 6_000_000 + b"0]",
+        b'{"a":[' + b"[]," * 3_000_000 + b"[]]}",
+        b"[" + b'{"a":' * 90 + b"1" + b"}" * 90 + (b"," + b'{"a":' * 90 + b"1" + b"}" * 90) * 60_000 + b"]",
+    ],
+    ids=["objects", "numbers", "arrays", "nested objects"],
+)
+def test_stops_reading_at_the_maximum_number_of_values(client_of, body):
+    """They would take up to a hundred times the memory of the response."""
+    with hostile_server(lambda request: response(body)) as server, pytest.raises(ResponseTooLargeError, match="values"):
+        client_of(server).call(Call("getGroups"))
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ([b'[{"_id":"', *[b"a" * MIB] * 100], "longer than 1 MiB"),
+        ([b'[{"_id":"', b"\xf0\x9f\x98\x80" * MIB, b'"}]'], "longer than 1 MiB"),
+        ([b'[{"_id":"1"},{"_id":"', b"a" * MIB, b'"}]'], "longer than 1 MiB"),
+        ([b"[" * 100_000], "nested more than 100 levels deep"),
+        ([b"[", b'{"a":' * 100_000], "nested more than 100 levels deep"),
+        ([b'[{"_id":"1"},{"a":', b"[" * 100, b"]" * 100, b"}]"], "nested more than 100 levels deep"),
+        ([b'[{"_id":"1"},{"a":', b"[" * 900, b"]" * 900, b"}]"], "nested more than 100 levels deep"),
+    ],
+    ids=["endless text", "wide text", "second text", "arrays", "objects", "101 levels", "901 levels"],
+)
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+def test_limits_length_and_depth_of_a_value(make_api, body, problem, is_streamed):
+    with hostile_server(lambda request: response(iter(body))) as server:
+        api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
+        with pytest.raises(UnexpectedResponseError, match=problem) as got:
+            api.read_users(list) if is_streamed else api.list_users()
+    assert (got.value.operation, got.value.status) == ("getUsers", 200)
+
+
+def test_accepts_what_is_just_within_the_limits(client_of):
+    item = b'{"a":' + b"[" * 98 + b'"' + b"\\u00e9" * 100_000 + b'"' + b"]" * 98 + b"}"
+    body = b"[" + item + (b"," + item) * 100 + b"]"
+    with hostile_server(lambda request: response([gzip.compress(body)], headers=GZIP)) as server:
+        assert len(client_of(server).call(Call("getGroups"))) == 101
+
+
+# Writes
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "expected", "requests"),
+    [
+        ("createGroup", {}, OutcomeUnknownError, 1),
+        ("updateGroup", {"group_id": "a" * 24}, UnexpectedResponseError, 2),
+    ],
+)
+@pytest.mark.parametrize(
+    "flood", [lambda: response(blanks(80)), lambda: response(b"[" * 100_000)], ids=["size", "depth"]
+)
+def test_outcome_of_a_write_is_unknown(client_of, operation, path, expected, requests, flood):
+    """Permanent, it would count as refused, although a success status came."""
+    with hostile_server(lambda request: flood()) as server, pytest.raises(expected) as got:
+        client_of(server, max_attempts=2).call(Call(operation, path=path, body={"name": "Lab"}))
+    assert (type(got.value), got.value.transient, got.value.status) == (expected, True, 200)
+    assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("status", ["101 Switching", "102 Processing", "103 Early Hints", "199 What"])
+def test_an_interim_status_is_no_success(make_api, status):
+    """A deletion was reported as done."""
+    interim = f"HTTP/1.1 {status}\r\n\r\n".encode()
+    with hostile_server(lambda request: [interim], keep_open=True) as server:
+        api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
+        with pytest.raises(UnexpectedResponseError, match="not a final response"):
+            api.delete_group(group_id="a" * 24)
+
+
+# The end of a response
+
+SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" + b'[{"a":1}]'
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 20\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 20\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 500 Down\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["length", "chunks", "both", "204", "304", "103", "500"],
+)
+def test_what_follows_a_response_is_not_that_of_the_next_request(client_of, first):
+    responses = [[first + SMUGGLED], response(b"[]")]
+    with hostile_server(lambda request: responses.pop(0), keep_open=True) as server:
+        client = client_of(server)
+        with suppress(Learning360Error):
+            client.call(Call("getGroups"))
+        assert client.call(Call("getGroups")) == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        response(b"[]", length=100),
+        response(iter([b"2\r\n[]\r\n"]), headers=CHUNKED),
+        response(iter([b"-5\r\n", b"[]"]), headers=CHUNKED),
+        response(iter([b"zz\r\n", b"[]"]), headers=CHUNKED),
+        response(iter([b"5;" + b"a" * 70_000]), headers=CHUNKED),
+    ],
+    ids=["length", "no last chunk", "negative chunk", "not a size", "long extension"],
+)
+def test_a_body_that_ends_early_is_a_broken_connection(client_of, parts):
+    with hostile_server(lambda request: parts) as server, pytest.raises(TransportError, match="broke before") as got:
+        client_of(server).call(Call("getGroups"))
+    assert got.value.sent
+
+
+# Encodings
+
+DATA = gzip.compress(b"[]")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["deflate", "br", "zstd", "gzip, gzip", ", ".join(["gzip"] * 9), "chunked", "\xff", "gzip;q=1"]
+)
+def test_refuses_encodings_that_were_not_asked_for(client_of, encoding):
+    """Some are decompressed without a limit by what happens to be installed."""
+    with (
+        hostile_server(lambda request: response(DATA, headers=[f"Content-Encoding: {encoding}"])) as server,
+        pytest.raises(UnexpectedResponseError, match="Content-Encoding is not gzip"),
+    ):
+        client_of(server).call(Call("getGroups"))
+    assert b"\r\nAccept-Encoding: gzip\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"[]", DATA[:-1], DATA[:5], DATA + b"more", DATA + DATA[:9], DATA[:-8] + bytes(8), b"\x1f\x8b\x08" + bytes(30)],
+)
+def test_refuses_broken_gzip(client_of, data):
+    with (
+        hostile_server(lambda request: response(data, headers=GZIP)) as server,
+        pytest.raises(UnexpectedResponseError, match="not complete gzip"),
+    ):
+        client_of(server).call(Call("getGroups"))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "x-gzip"])
+@pytest.mark.parametrize(
+    "data", [DATA, gzip.compress(b"[") + EMPTY_MEMBER + gzip.compress(b"]")], ids=["one", "members"]
+)
+def test_reads_gzip(client_of, data, encoding):
+    with hostile_server(lambda request: response(data, headers=[f"Content-Encoding: {encoding}"])) as server:
+        assert client_of(server).call(Call("getGroups")) == []
