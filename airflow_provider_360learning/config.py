@@ -74,6 +74,11 @@ def max_rate_limit_wait() -> float:
     return _read("max_rate_limit_wait", _seconds)
 
 
+def total_timeout() -> float:
+    """Return the maximum number of seconds for one request, if its connection sets none."""
+    return _read("total_timeout", _positive_seconds)
+
+
 def _read(option: str, parse: Callable[[str], T]) -> T:
     text = str(conf.get(CONFIG_SECTION, option, fallback=CONFIG_OPTIONS[option]["default"])).strip()
     try:
@@ -99,6 +104,12 @@ def _integer(minimum: int, text: str) -> int:
 def _seconds(text: str) -> float:
     if not _NUMBER.fullmatch(text) or float(text) < 0:
         raise ValueError("expected a number of seconds, 0 or more")
+    return float(text)
+
+
+def _positive_seconds(text: str) -> float:
+    if not _seconds(text):
+        raise ValueError("expected a number of seconds above 0")
     return float(text)
 
 

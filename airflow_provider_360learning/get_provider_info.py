@@ -95,6 +95,12 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
         "600",
         "Maximum number of seconds that one call waits for the rate limits before it fails.",
     ),
+    "total_timeout": _option(
+        "float",
+        "120",
+        "Maximum number of seconds for one request and its complete response, for connections that set no "
+        "``total_timeout``.",
+    ),
 }
 
 

@@ -70,6 +70,7 @@ class Client:
         self.transport = Transport(
             settings.base_url,
             (settings.connect_timeout, settings.read_timeout),
+            settings.total_timeout,
             ca_bundle=settings.ca_bundle,
             proxy=settings.proxy,
         )

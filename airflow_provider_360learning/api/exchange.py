@@ -169,8 +169,11 @@ class Exchange:
         prepared = self._prepared
         # A token that was accepted before may expire as well: only renewals in a row are counted.
         renewals, self._renewals = self._renewals, 0
+        client, is_streamed = self._client, self._call.read is not None
         try:
-            with closing(self._client.transport.send(prepared)) as response:
+            # A connection that was closed meanwhile takes time to open: the right to send is verified once more.
+            response = client.transport.send(prepared, is_streamed=is_streamed, on_connected=client.before_sending)
+            with closing(response):
                 return self._decode(response)
         except TransportError as error:
             self._raise(self._complete(error))

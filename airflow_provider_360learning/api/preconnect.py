@@ -14,8 +14,9 @@ from typing import Any, TypedDict, Unpack
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
-from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
+
+from airflow_provider_360learning.api.deadline import DeadlineConnection, DeadlineTlsConnection
 
 
 class SendArguments(TypedDict):
@@ -26,7 +27,7 @@ class SendArguments(TypedDict):
     proxies: MutableMapping[str, str]
 
 
-class TicketTolerantConnection(HTTPSConnection):
+class TicketTolerantConnection(DeadlineTlsConnection):
     """
     A connection that stays usable when session tickets arrive.
 
@@ -46,7 +47,13 @@ class TicketTolerantPool(HTTPSConnectionPool):
     ConnectionCls = TicketTolerantConnection
 
 
-_POOLS = {"http": HTTPConnectionPool, "https": TicketTolerantPool}
+class PlainPool(HTTPConnectionPool):
+    """Connections without TLS."""
+
+    ConnectionCls = DeadlineConnection
+
+
+_POOLS = {"http": PlainPool, "https": TicketTolerantPool}
 
 
 def _has_only_tickets(sock: ssl.SSLSocket) -> bool:
@@ -80,24 +87,25 @@ class PreconnectingAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def connect(self, request: requests.PreparedRequest, **send_arguments: Unpack[SendArguments]) -> bool:
+    def connect(self, request: requests.PreparedRequest, **send_arguments: Unpack[SendArguments]) -> None:
         """
         Ensure that an open connection is ready for a request.
 
-        Other failures than a timeout are left to the request itself. A host that does not answer is reported, because
+        Other failures than a timeout are left to the request itself. A host that does not respond is reported, because
         a second attempt would take just as long.
 
         :param request: The request that is due soon.
         :param send_arguments: The arguments that :meth:`send` will be given.
-        :return: Whether the host answered within the timeout.
+        :raises TimeoutError: if the host does not respond, or a proxy.
+        :raises ConnectTimeoutError: likewise.
         """
         try:
             self._open(request, **send_arguments)
         # urllib3 has no public way to do this: where it is built differently, the request connects as usual.
         except Exception as error:
-            # Only a timeout itself: other failures, such as a refused connection, derive from it.
-            return type(error) is not ConnectTimeoutError
-        return True
+            # Only the class itself: other failures, such as a refused connection, derive from it.
+            if type(error) is ConnectTimeoutError or isinstance(error, TimeoutError):
+                raise
 
     def _open(self, request: requests.PreparedRequest, **send_arguments: Unpack[SendArguments]) -> None:
         # Any: the parts of urllib3 that follow are private.

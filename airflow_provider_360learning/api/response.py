@@ -8,11 +8,11 @@ from email.utils import parsedate_to_datetime
 from typing import cast
 
 import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
 
 from airflow_provider_360learning.api.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.spec import Endpoint, ResponseShape
-from airflow_provider_360learning.api.transport import broken_connection, read_timeout
+from airflow_provider_360learning.api.transport import transport_error
 from airflow_provider_360learning.api.types import JsonValue
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -80,10 +80,8 @@ class ResponseBody:
         """Return the next bytes as they arrive, and none at the end."""
         try:
             received = bytes(self._raw.read(size, decode_content=False))
-        except ReadTimeoutError:
-            failure = read_timeout()
         except (HTTPError, OSError, ValueError) as error:  # a ValueError for a negative size of a chunk
-            failure = broken_connection(error)
+            failure = transport_error(error)
         else:
             self._received += len(received)
             self._check_size(self._received)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import requests
 from requests.utils import get_auth_from_url, get_environ_proxies
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
+from airflow_provider_360learning.api.deadline import Deadline, DeadlineError
 from airflow_provider_360learning.api.preconnect import PreconnectingAdapter, SendArguments
 from airflow_provider_360learning.api.urls import is_loopback
 from airflow_provider_360learning.exceptions import TransportError
@@ -28,6 +29,7 @@ class Transport:
 
     :param base_url: The base URL; nothing is ever sent elsewhere.
     :param timeouts: Seconds to wait for a connection, and for the next bytes of a response.
+    :param total_timeout: Seconds for a request and its response; a body that is read while it arrives is excepted.
     :param ca_bundle: Path of a file or folder of certificates to trust, instead of the default ones.
     :param proxy: URL of a proxy, instead of the one in the environment. Loopback never uses one.
     """
@@ -36,10 +38,12 @@ class Transport:
         self,
         base_url: str,
         timeouts: tuple[float, float],
+        total_timeout: float,
         *,
         ca_bundle: str | None = None,
         proxy: str | None = None,
     ) -> None:
+        self._total_timeout = total_timeout
         self._adapter = PreconnectingAdapter(pool_maxsize=MAX_CONNECTIONS)
         self._arguments: SendArguments = {
             "timeout": timeouts,
@@ -57,30 +61,46 @@ class Transport:
         Open a connection ahead of time.
 
         :param request: The request that is due soon.
-        :raises TransportError: if the host does not answer within the timeout.
+        :raises TransportError: if the host does not respond within the timeout.
         """
-        if not self._adapter.connect(request, **self._arguments):
-            raise connect_timeout()
+        try:
+            with Deadline(self._total_timeout).applied():
+                self._adapter.connect(request, **self._arguments)
+            return
+        except (TimeoutError, ConnectTimeoutError) as error:
+            failure = transport_error(error, is_sent=False)
+        raise failure
 
-    def send(self, request: requests.PreparedRequest) -> requests.Response:
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        *,
+        is_streamed: bool = False,
+        on_connected: Callable[[], None] = lambda: None,
+    ) -> requests.Response:
         """
         Send a request and read the headers of the response.
 
         :param request: The request.
+        :param is_streamed: Whether the body of a successful response is excepted from the total timeout.
+        :param on_connected: Called when a connection had to be opened, before anything is sent through it. What it
+            raises ends the request.
         :return: The response, whose body is not read; it must be closed.
         :raises TransportError: if either did not get through. It has no text of the underlying exception, which may
             contain the URL with the key, and is raised outside its ``except`` for the same reason.
         """
+        deadline = Deadline(self._total_timeout, is_streamed=is_streamed, on_connected=on_connected)
         try:
-            return self._adapter.send(request, stream=True, **self._arguments)
+            with deadline.applied():
+                return self._adapter.send(request, stream=True, **self._arguments)
         except (requests.RequestException, HTTPError) as error:
-            failure = _transport_error(error)
+            failure = transport_error(error, is_sent=not deadline.is_connecting)
         except OSError:  # the only one that requests does not wrap
             failure = TransportError(
                 "No trusted certificates found: check the connection's ca_bundle, or REQUESTS_CA_BUNDLE", sent=False
             )
         except ValueError as error:  # of http.client; it quotes headers, and so do the errors of codecs
-            failure = broken_connection(error)
+            failure = transport_error(error)
         raise failure
 
     def close(self) -> None:
@@ -94,29 +114,18 @@ def _proxies(base_url: str, proxy: str | None) -> MutableMapping[str, str]:
     return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(base_url, no_proxy=None)
 
 
-def connect_timeout() -> TransportError:
-    """Return the error of a connection that took too long."""
-    return TransportError("The host did not respond within connect_timeout", sent=False)
-
-
-def read_timeout() -> TransportError:
-    """Return the error of a response that took too long."""
-    return TransportError("No response within read_timeout")
-
-
-def broken_connection(error: Exception) -> TransportError:
+def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError:
     """
-    Return the error of a connection that broke.
+    Describe a failure without the exception's own text.
 
-    :param error: The underlying exception, of which only the type is shown.
+    :param error: What requests or urllib3 raised.
+    :param is_sent: Whether a connection was open, so that the request may have been sent.
     """
-    return TransportError(f"The connection broke before the response was complete ({type(error).__name__})")
-
-
-def _transport_error(error: requests.RequestException | HTTPError) -> TransportError:
-    """Describe a failure without the exception's own text."""
     chain = _chain(error)
     causes = {type(cause).__name__ for cause in chain}
+    for cause in chain:
+        if isinstance(cause, DeadlineError):
+            return TransportError(str(cause), sent=is_sent)
     if isinstance(error, requests.exceptions.SSLError):
         # A connection that breaks later is an SSLError as well; only a certificate is refused before sending.
         return TransportError(
@@ -126,17 +135,27 @@ def _transport_error(error: requests.RequestException | HTTPError) -> TransportE
         )
     if isinstance(error, requests.exceptions.ProxyError):
         return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
-    # To urllib3, a TLS handshake that takes too long is a read timeout.
-    in_handshake = any(isinstance(cause, TimeoutError) and "handshake" in str(cause) for cause in chain)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or in_handshake:
-        return connect_timeout()
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return read_timeout()
     if causes & {"NameResolutionError", "gaierror"}:
         return TransportError("The host name cannot be resolved: check the connection's Base URL", sent=False)
     if "NewConnectionError" in causes:
         return TransportError("The host cannot be reached (no connection)", sent=False)
-    return broken_connection(error)
+    if causes & {"ConnectTimeoutError", "ReadTimeoutError", "TimeoutError"}:
+        return _timeout(is_sent=is_sent, is_received="ReadTimeoutError" in causes)
+    return TransportError(f"The connection broke before the response was complete ({type(error).__name__})")
+
+
+def _timeout(*, is_sent: bool, is_received: bool) -> TransportError:
+    """
+    Return the error of a wait that took too long.
+
+    :param is_sent: Whether a connection was open.
+    :param is_received: Whether the wait was one for a response, in the terms of urllib3.
+    """
+    if not is_sent:
+        return TransportError("The host did not respond within connect_timeout", sent=False)
+    if not is_received:
+        return TransportError("The host did not receive the request within connect_timeout")
+    return TransportError("No response within read_timeout")
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -81,6 +81,7 @@ class Settings:
     :param token_path: Path of the token endpoint; by default that of the API version.
     :param connect_timeout: Seconds.
     :param read_timeout: Seconds.
+    :param total_timeout: Seconds.
     :param ca_bundle: Path of certificates to trust, instead of the default ones.
     :param proxy: URL of a proxy, instead of the one in the environment.
     """
@@ -92,5 +93,6 @@ class Settings:
     token_path: str | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    total_timeout: float = 120.0
     ca_bundle: str | None = None
     proxy: str | None = field(default=None, repr=False)

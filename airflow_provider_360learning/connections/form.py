@@ -87,13 +87,20 @@ EXTRA_FIELDS: dict[str, ExtraField] = {
     },
     "connect_timeout": {
         "label": "Connect timeout (s)",
-        "description": "Maximum number of seconds to wait for a connection to the server.",
+        "description": "Maximum number of seconds to wait for a connection to the server; a host name with several "
+        "addresses has it for each of them. Resolving the name takes as long as the resolver of the worker allows.",
         "schema": {"type": ["number", "null"], "minimum": 0.001, "default": 10},
     },
     "read_timeout": {
         "label": "Read timeout (s)",
         "description": "Maximum number of seconds to wait for the next bytes of a response.",
         "schema": {"type": ["number", "null"], "minimum": 0.001, "default": 60},
+    },
+    "total_timeout": {
+        "label": "Total timeout (s)",
+        "description": "Maximum number of seconds for one request and its complete response. Exports that are read "
+        "while they arrive may take longer. Empty means [learning360] total_timeout.",
+        "schema": {"type": ["number", "null"], "minimum": 0.001},
     },
     "ca_bundle": {
         "label": "CA bundle",

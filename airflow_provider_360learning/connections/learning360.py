@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 
+from airflow_provider_360learning import config
 from airflow_provider_360learning.api.models.base import parse_choice
 from airflow_provider_360learning.api.models.parsers import parse_integer, problem
 from airflow_provider_360learning.api.types import AuthMethod, Settings
@@ -162,6 +163,7 @@ class Learning360Connection(ConnectionModel):
     )
     connect_timeout: Seconds = Field(default=default_of("connect_timeout"), alias="extra.connect_timeout")
     read_timeout: Seconds = Field(default=default_of("read_timeout"), alias="extra.read_timeout")
+    total_timeout: Seconds | None = Field(default=default_of("total_timeout"), alias="extra.total_timeout")
     ca_bundle: Annotated[str, PlainValidator(parse_existing_path)] | None = Field(
         default=default_of("ca_bundle"), alias="extra.ca_bundle"
     )
@@ -211,6 +213,7 @@ class Learning360Connection(ConnectionModel):
             token_path=self.token_path,
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
+            total_timeout=self.total_timeout or config.total_timeout(),
             ca_bundle=self.ca_bundle,
             proxy=self.proxy.get_secret_value() if self.proxy else None,
         )

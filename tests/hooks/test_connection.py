@@ -52,6 +52,7 @@ def values(tmp_path):
         "token_path": "/oauth/token",
         "connect_timeout": 2.5,
         "read_timeout": 30,
+        "total_timeout": 90,
         "ca_bundle": str(tmp_path / "ca.pem"),
         "proxy": "http://user:pw@proxy.test:3128",
         "limits": {"company_writes": 8, "createOrInviteUser": 4},
@@ -68,6 +69,7 @@ def test_reads_every_field(tmp_path, values):
         token_path="/oauth/token",
         connect_timeout=2.5,
         read_timeout=30,
+        total_timeout=90,
         ca_bundle=str(tmp_path / "ca.pem"),
         proxy="http://user:pw@proxy.test:3128",
     )
@@ -156,6 +158,7 @@ INVALID = [
     ({"extra": {"connect_timeout": True}}, "extra.connect_timeout"),
     ({"extra": {"read_timeout": "nan"}}, "extra.read_timeout"),
     ({"extra": {"read_timeout": "inf"}}, "extra.read_timeout"),
+    ({"extra": {"total_timeout": 0}}, "extra.total_timeout"),
     ({"extra": {"ca_bundle": "/nowhere/ca.pem"}}, "extra.ca_bundle"),
     ({"extra": {"proxy": "http://"}}, "extra.proxy"),
     ({"extra": {"proxy": "ftp://user:pw@proxy.test"}}, "extra.proxy"),
@@ -250,6 +253,13 @@ def test_nothing_is_sent_with_an_invalid_connection(sandbox, connect, invalid):
     with pytest.raises(InvalidConnectionError, match="Connection 'learning360_default', field"):
         Learning360Hook().api.list_groups()
     assert sandbox.control.journal() == []
+
+
+def test_the_configuration_sets_the_total_timeout_of_connections_without_one(monkeypatch):
+    assert read(make_connection()).settings.total_timeout == 120
+    monkeypatch.setenv("AIRFLOW__LEARNING360__TOTAL_TIMEOUT", "300")
+    assert read(make_connection()).settings.total_timeout == 300
+    assert read(make_connection({"total_timeout": 90})).settings.total_timeout == 90
 
 
 # Airflow 2 sends the fields of its form with a prefix as well.

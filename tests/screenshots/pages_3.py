@@ -7,7 +7,9 @@ from tests.screenshots.browser import ENTER, SELECT_ALL, Browser
 
 _SAVE = "//button[normalize-space()='Save']"
 #: Extra fields with a plain input.
-_TEXT_FIELDS, _NUMBER_FIELDS = ("token_path", "ca_bundle", "proxy"), ("connect_timeout", "read_timeout")
+_TEXT_FIELDS = ("token_path", "ca_bundle", "proxy")
+#: Extra fields with a numeric input.
+_NUMBER_FIELDS = ("connect_timeout", "read_timeout", "total_timeout")
 
 
 class Connections:

@@ -18,6 +18,7 @@ from airflow_provider_360learning import config
         (config.rate_limit_margin_ms, 50),
         (config.ip_limit_scope, "shared"),
         (config.max_rate_limit_wait, 600.0),
+        (config.total_timeout, 120.0),
     ],
 )
 def test_defaults_apply_without_any_configuration(read, expected):
@@ -43,6 +44,7 @@ def test_the_default_of_rate_limiter_dir_is_none(monkeypatch):
         ("RATE_LIMIT_MARGIN_MS", "0", config.rate_limit_margin_ms, 0),
         ("IP_LIMIT_SCOPE", "per_host", config.ip_limit_scope, "per_host"),
         ("MAX_RATE_LIMIT_WAIT", "1.5", config.max_rate_limit_wait, 1.5),
+        ("TOTAL_TIMEOUT", "0.5", config.total_timeout, 0.5),
     ],
 )
 def test_reads_values_with_their_type(monkeypatch, option, text, read, expected):
@@ -63,6 +65,8 @@ def test_reads_values_with_their_type(monkeypatch, option, text, read, expected)
         ("max_rate_limit_wait", "nan", config.max_rate_limit_wait),
         ("max_rate_limit_wait", "inf", config.max_rate_limit_wait),
         ("max_rate_limit_wait", "-1", config.max_rate_limit_wait),
+        ("total_timeout", "0", config.total_timeout),
+        ("total_timeout", "inf", config.total_timeout),
     ],
 )
 def test_an_error_names_section_option_and_value(monkeypatch, option, text, read):
