@@ -19,8 +19,8 @@ import tenacity
 
 from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.auth import MAX_RENEWALS, Auth
-from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter
-from airflow_provider_360learning.api.limiter.store import Reservation
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
 from airflow_provider_360learning.api.request import build_path, build_request
 from airflow_provider_360learning.api.response import (
     MAX_BODY,

@@ -44,10 +44,11 @@ def parse_host(value: object) -> str:
     """
     host = str(value).strip()
     try:
-        ipaddress.ip_address(host)
+        is_address = host.isprintable() and ipaddress.ip_address(host) is not None
     except ValueError:
-        if not re.fullmatch(r"[\w.-]+", host):
-            raise problem("must be the name or address of a host, and nothing else") from None
+        is_address = False
+    if not is_address and not re.fullmatch(r"[\w.-]+", host):
+        raise problem("must be the name or address of a host, and nothing else")
     return host
 
 
@@ -123,14 +124,20 @@ class RedisConnection(ConnectionModel):
         :raises InvalidConnectionError: if the package redis is not installed.
         """
         try:
-            from redis import Redis
+            from redis import ConnectionPool, Redis
+            from redis._parsers import _RESP2Parser
             from redis.backoff import NoBackoff
             from redis.retry import Retry
         except ImportError:
             raise InvalidConnectionError(
                 "the package redis is not installed: pip install 'airflow-provider-360learning[redis]'"
             ) from None
-        return Redis(
+        from airflow_provider_360learning.api.limiter.redis_connection import BoundedConnection, BoundedTlsConnection
+
+        pool = ConnectionPool(
+            connection_class=BoundedTlsConnection if _has_tls(vars(self)) else BoundedConnection,
+            # Not the C library hiredis, even if it is installed: it allocates as much memory as the server names.
+            parser_class=_RESP2Parser,
             host=self.host,
             port=self.port,
             db=self._database,
@@ -144,6 +151,7 @@ class RedisConnection(ConnectionModel):
             # One retry, for connections that were closed while idle: no step of the rate limiter does harm twice.
             retry=Retry(NoBackoff(), 1),
         )
+        return Redis(connection_pool=pool)
 
     @property
     def _database(self) -> int:
@@ -154,7 +162,6 @@ class RedisConnection(ConnectionModel):
         if not _has_tls(vars(self)):
             return {}
         return {
-            "ssl": True,
             "ssl_cert_reqs": self.ssl_cert_reqs,
             "ssl_check_hostname": self.ssl_check_hostname and self.ssl_cert_reqs != "none",
             **{name: getattr(self, name) for name in _FILES},

@@ -11,9 +11,9 @@ from contextlib import closing
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF, RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
-from airflow_provider_360learning.api.limiter.store import Reservation
+from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
 from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.api.spec import WindowLimit
 from airflow_provider_360learning.api.v1.spec import API_V1, COMPANY_READS, COMPANY_WRITES, IP_WRITES

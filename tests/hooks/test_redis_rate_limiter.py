@@ -70,7 +70,7 @@ def test_pool_slots_is_active_while_the_server_refuses_the_password(start_redis,
     redis_backend({**server.connection(), "password": "the-wrong-password"})
     choice = active_rate_limiter()
     assert choice.backend == "pool_slots"
-    assert "invalid username-password pair" in choice.warning
+    assert "it does not accept the user or the password (AuthenticationError)" in choice.warning
     assert "the-wrong-password" not in choice.warning
 
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from airflow_provider_360learning.api.limiter.sqlite import process_store
 from airflow_provider_360learning.api.limiter.store import (
+    MAX_BACK_OFF,
     NoCapacityError,
     Reservation,
     SharedLimit,
@@ -38,8 +39,6 @@ T = TypeVar("T")
 INITIAL_BACK_OFF = 1.0
 #: Growth of the delay per consecutive 429. Not double: limits are slowed down after a back-off as well.
 BACK_OFF_GROWTH = 1.5
-#: Maximum delay, also where ``Retry-After`` is longer, in seconds.
-MAX_BACK_OFF = 300.0
 #: Lateness that is always accepted, in seconds: with a margin of zero, no request would ever be in time.
 ACCEPTED_LATENESS = 0.01
 #: Minimum wait that is logged, in seconds.

@@ -11,10 +11,7 @@ local now = clock[1] + clock[2] / 1e6
 local NEVER = -math.huge
 local CHUNK = 100
 
-local INITIAL = { closed_until = NEVER, consecutive_429s = 0, pace = 1 }
-
-local NAMES = {}
-for name in pairs(INITIAL) do NAMES[#NAMES + 1] = name end
+local NAMES = { 'closed_until', 'consecutive_429s', 'pace' }
 
 local function as_text(number) return string.format('%.17g', number) end
 local function reservations_key(index) return KEYS[2 * index] end
@@ -23,10 +20,19 @@ local function limit_count() return (#KEYS - 1) / 2 end
 
 -- States
 
+local function between(minimum, number, maximum)
+  return number and minimum <= number and number <= maximum
+end
+
+-- A stored state, or the initial one if this script cannot have stored it by now: a limit must not stay closed for it.
 local function load_state(index)
   local state, stored = {}, redis.call('HMGET', state_key(index), unpack(NAMES))
-  for at, name in ipairs(NAMES) do state[name] = tonumber(stored[at] or nil) or INITIAL[name] end
-  return state
+  for at, name in ipairs(NAMES) do state[name] = tonumber(stored[at] or nil) end
+  local is_possible = between(NEVER, state.closed_until, now + arguments.max_back_off)
+    and between(0, state.consecutive_429s, arguments.max_consecutive_429s)
+    and between(arguments.min_pace, state.pace, 1)
+  if is_possible then return state end
+  return { closed_until = NEVER, consecutive_429s = 0, pace = 1 }
 end
 
 local function save_state(index, state)
@@ -63,6 +69,8 @@ end
 
 -- Reservations
 
+local examined = 0
+
 local function times_after(index, start)
   local rank = redis.call('ZCOUNT', reservations_key(index), '-inf', as_text(start))
   local chunk, at = {}, 0
@@ -72,7 +80,11 @@ local function times_after(index, start)
       rank, at = rank + CHUNK, 0
     end
     at = at + 2
-    return tonumber(chunk[at] or nil)
+    local reserved = tonumber(chunk[at] or nil)
+    if not reserved or reserved > now + arguments.max_reserved_ahead then return nil end
+    examined = examined + 1
+    if examined > arguments.max_examined then error('rate limiter: too many reservations') end
+    return reserved
   end
 end
 
@@ -116,6 +128,7 @@ local function insert(index, send_time, limit)
   local lifetime = math.max(arguments.reservation_lifetime, 2 * limit.window)
   redis.call('ZADD', key, as_text(send_time), arguments.token)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', as_text(now - lifetime))
+  redis.call('ZREMRANGEBYSCORE', key, as_text(now + arguments.max_reserved_ahead + 1), '+inf')
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
   redis.call('EXPIRE', key, math.ceil(last - now + 2 * limit.window + arguments.reservation_lifetime))
 end
@@ -144,8 +157,7 @@ function commands.lateness()
   -- A server that lost its data has given the place to another request.
   if not redis.call('ZSCORE', reservations_key(1), arguments.token) then return false end
   for index = 1, limit_count() do
-    local closed_until = redis.call('HGET', state_key(index), 'closed_until')
-    if closed_until and tonumber(closed_until) > now then return false end
+    if load_state(index).closed_until > now then return false end
   end
   return as_text(now - arguments.time)
 end
@@ -166,18 +178,17 @@ function commands.back_off()
     closing = arguments.narrowest
   else
     count = (is_consecutive and count or 0) + (arguments.retry_after and 0 or 1)
-    seconds = arguments.retry_after or arguments.delays[math.min(count, #arguments.delays)]
+    count = math.min(count, arguments.max_consecutive_429s)
+    seconds = arguments.retry_after or arguments.delays[count]
     closing = is_consecutive and limit_count() or arguments.narrowest
   end
+  seconds = math.min(seconds, arguments.max_back_off)
   for index = 1, closing do back_off(index, states[index], arguments.limits[index], seconds, count) end
   return as_text(math.max(0, seconds))
 end
 
 local found = redis.call('GET', KEYS[1])
 if found and found ~= arguments.format_version then
-  return redis.error_reply(
-    'ERR another version of the provider uses this server (format version ' .. found .. ', here '
-      .. arguments.format_version .. '). Run one version of the provider on all hosts'
-  )
+  return redis.error_reply('ERR rate limiter: format ' .. (string.match(found, '^%d%d?%d?$') or 'unknown'))
 end
 return commands[ARGV[1]]()

@@ -12,14 +12,21 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
+from airflow_provider_360learning.api.limiter.redis_connection import time_limit
+from airflow_provider_360learning.api.limiter.redis_errors import explain
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
     FORMAT_VERSION,
+    MAX_BACK_OFF,
+    MAX_CONSECUTIVE_429S,
+    MAX_EXAMINED,
+    MAX_RESERVED_AHEAD,
     MIN_PACE,
     PACE_AFTER_BACK_OFF,
     PACE_RECOVERY,
@@ -40,12 +47,20 @@ STATE_LIFETIME = 3600.0
 UNREACHABLE_PAUSE = 5.0
 #: Time of a request that another store reserved, on another clock: taken as if it was sent just now.
 SENT_JUST_NOW = 1e12
-#: Number of consecutive 429s after which the delay grows no more.
-MAX_CONSECUTIVE_429S = 16
+#: Maximum of a time of the server, in seconds since 1970: the year 5138.
+MAX_TIME = 1e11
+#: Maximum number of seconds of a command: connecting, one retry and the response, all together.
+COMMAND_TIMEOUT = 4.0
+
+T = TypeVar("T")
 
 _CONSTANTS = {
     "format_version": str(FORMAT_VERSION),
     "consecutive_429_window": CONSECUTIVE_429_WINDOW,
+    "max_back_off": MAX_BACK_OFF,
+    "max_consecutive_429s": MAX_CONSECUTIVE_429S,
+    "max_examined": MAX_EXAMINED,
+    "max_reserved_ahead": MAX_RESERVED_AHEAD,
     "min_pace": MIN_PACE,
     "pace_after_back_off": PACE_AFTER_BACK_OFF,
     "pace_recovery": PACE_RECOVERY,
@@ -89,33 +104,40 @@ class RedisStore:
         keys = tuple(limit.key for limit in limits)
         token = secrets.randbits(62)
         round_trip = min(self._round_trips, default=0.0)
-        send_time, wait, limiting_index, has_capacity = self._run(
+        max_wait = min(max_wait, MAX_RESERVED_AHEAD) + round_trip
+        placement = self._run(
             "reserve",
             keys,
+            lambda result: _Placement.read(result, keys, max_wait),
             limits=_encode(limits),
-            max_wait=max_wait + round_trip,
+            max_wait=max_wait,
             min_wait=max(min_wait, round_trip),
             replacing=str(replacing.token) if replacing else None,
             token=str(token),
         )
-        wait = round(float(wait) - round_trip, 6)
-        if not has_capacity:
+        wait = round(placement.wait - round_trip, 6)
+        if not placement.has_capacity:
             raise NoCapacityError(wait)
-        limiting_key = keys[limiting_index - 1] if limiting_index else None
-        return Reservation(max(0.0, wait), float(send_time), token, keys, limiting_key, self)
+        return Reservation(max(0.0, wait), placement.time, token, keys, placement.limiting_key, self)
 
     def release(self, reservation: Reservation) -> None:
         """See :meth:`Store.release`."""
-        self._run("release", reservation.keys, token=str(reservation.token))
+        self._run("release", reservation.keys, lambda result: None, token=str(reservation.token))
 
     def lateness(self, reservation: Reservation) -> float | None:
         """See :meth:`Store.lateness`."""
         started = time.monotonic()
-        since = self._run("lateness", reservation.keys, time=reservation.time, token=str(reservation.token))
+        since = self._run(
+            "lateness",
+            reservation.keys,
+            lambda result: None if result is None else _number(result),
+            time=reservation.time,
+            token=str(reservation.token),
+        )
         if since is None:
             return None
         # As late as it may be by now: either way of the round trip may have taken longer than usual.
-        late = float(since) + time.monotonic() - started - min(self._round_trips)
+        late = since + time.monotonic() - started - min(self._round_trips)
         if late < -max(self._round_trips):  # the server's clock was set back
             return None
         if late < 0:  # the round trip was faster than the fastest so far
@@ -131,24 +153,25 @@ class RedisStore:
     ) -> float:
         """See :meth:`Store.back_off`."""
         limits = [limit for level in levels for limit in level]
-        seconds = self._run(
+        return self._run(
             "back_off",
             [limit.key for limit in limits],
+            lambda result: _number(result, 0.0, MAX_BACK_OFF),
             limits=_encode(limits),
             narrowest=len(levels[0]),
             time=reservation.time if reservation.store is self else SENT_JUST_NOW,
             retry_after=retry_after,
             delays=[delay_for(count) for count in range(1, MAX_CONSECUTIVE_429S + 1)],
         )
-        return float(seconds)
 
-    # Any: the result differs by command.
-    def _run(self, command: str, keys: Sequence[str], **arguments: object) -> Any:
+    # Any: the result, before it is read.
+    def _run(self, command: str, keys: Sequence[str], read: Callable[[Any], T], **arguments: object) -> T:
         """
         Run a command of the script.
 
         :param command: Its name.
         :param keys: Keys of the limits.
+        :param read: Returns the result; raises an error if it is not that of the script.
         :param arguments: Its arguments; ``None`` is left out.
         :raises StoreUnavailableError: if the server cannot be reached, or does not run it.
         """
@@ -157,16 +180,45 @@ class RedisStore:
             raise StoreUnavailableError(self._problem)
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
-            result = self._script(
-                keys=[FORMAT_KEY, *(_key(kind, key) for key in keys for kind in ("reservations", "limit"))],
-                args=[command, json.dumps({**_CONSTANTS, **given})],
-            )
-        except (redis.RedisError, OSError) as error:
-            self._paused_until = time.monotonic() + UNREACHABLE_PAUSE
-            self._problem = f"{self._name}: {error}"
-            raise StoreUnavailableError(self._problem) from error
-        self._round_trips.append(time.monotonic() - started)
-        return result
+            with time_limit(COMMAND_TIMEOUT):
+                result = self._script(
+                    keys=[FORMAT_KEY, *(_key(kind, key) for key in keys for kind in ("reservations", "limit"))],
+                    args=[command, json.dumps({**_CONSTANTS, **given})],
+                )
+            value = read(result)
+        except Exception as error:  # a server can provoke any, such as RecursionError; a task's timeout is not one
+            problem = f"{self._name}: {explain(error)}"
+        else:
+            self._round_trips.append(time.monotonic() - started)
+            return value
+        # Raised outside the handler: the error of the client quotes the server, and must not become this one's context.
+        self._paused_until, self._problem = time.monotonic() + UNREACHABLE_PAUSE, problem
+        raise StoreUnavailableError(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """What the script returns for a reservation: its time, the seconds until then, the limiting key, and success."""
+
+    time: float
+    wait: float
+    limiting_key: str | None
+    has_capacity: bool
+
+    # Any: a hostile server may return anything.
+    @classmethod
+    def read(cls, result: Any, keys: Sequence[str], max_wait: float) -> _Placement:
+        time_, wait, limiting_index, has_capacity = result
+        limiting_key = (None, *keys)[range(len(keys) + 1)[limiting_index]]
+        max_wait = max_wait + 1e-3 if has_capacity else 2 * MAX_RESERVED_AHEAD
+        return cls(_number(time_), _number(wait, 0.0, max_wait), limiting_key, has_capacity == 1)
+
+
+def _number(value: Any, minimum: float = -MAX_TIME, maximum: float = MAX_TIME) -> float:
+    number = float(value)
+    if not minimum <= number <= maximum:  # nor NaN
+        raise ValueError("the number is out of range")
+    return number
 
 
 def _key(kind: str, key: str) -> str:

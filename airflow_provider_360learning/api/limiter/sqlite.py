@@ -18,6 +18,10 @@ from pathlib import Path
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
     FORMAT_VERSION,
+    MAX_BACK_OFF,
+    MAX_CONSECUTIVE_429S,
+    MAX_EXAMINED,
+    MAX_RESERVED_AHEAD,
     RESERVATION_LIFETIME,
     LimitState,
     NoCapacityError,
@@ -26,9 +30,13 @@ from airflow_provider_360learning.api.limiter.store import (
     StoreUnavailableError,
     earliest_time,
 )
+from airflow_provider_360learning.api.text import one_line
 
 #: Seconds to wait for another process that holds the file. It is held for well under 1 ms.
 LOCK_TIMEOUT = 20.0
+
+#: Maximum number of bytes of a row of the file. Ours have some 100.
+MAX_VALUE = 100_000
 
 #: As SQLite reports it, by the names of the tables.
 _SCHEMA = [
@@ -77,8 +85,8 @@ class SqliteStore:
             if replacing:
                 self._delete(db, replacing)
             now = self._clock()
-            send_time, limiting_key = self._place(db, self._load(db, keys), limits, now, now + min_wait)
-            if has_capacity := send_time - now <= max_wait:
+            send_time, limiting_key = self._place(db, self._load(db, keys, now), limits, now, now + min_wait)
+            if has_capacity := send_time - now <= min(max_wait, MAX_RESERVED_AHEAD):
                 rows = [(key, send_time, token) for key in keys]
                 db.executemany("INSERT INTO reservations (key, time, token) VALUES (?, ?, ?)", rows)
             self._clean_up(db, limits, now)
@@ -93,12 +101,11 @@ class SqliteStore:
 
     def lateness(self, reservation: Reservation) -> float | None:
         """See :meth:`Store.lateness`."""
-        marks = ", ".join("?" * len(reservation.keys))
         with self._transaction(write=False) as db:
-            query = f"SELECT max(closed_until) FROM limits WHERE key IN ({marks})"
-            (closed_until,) = db.execute(query, reservation.keys).fetchone()
+            stored = self._fetch(db, reservation.keys)
         now = self._clock()  # afterwards: another process may have held the file
-        return None if (closed_until or 0.0) > now else now - reservation.time
+        is_closed = any(LimitState.from_stored(state, now).closed_until > now for state in stored.values())
+        return None if is_closed else now - reservation.time
 
     def back_off(
         self,
@@ -110,8 +117,8 @@ class SqliteStore:
         """See :meth:`Store.back_off`."""
         limits = [limit for level in levels for limit in level]
         with self._transaction() as db:
-            states = self._load(db, [limit.key for limit in limits])
             now = self._clock()
+            states = self._load(db, [limit.key for limit in limits], now)
             last = max((states[limit.key] for limit in levels[0]), key=lambda state: state.closed_until)
             is_consecutive = now - last.closed_until < CONSECUTIVE_429_WINDOW
             if reservation.store is self and reservation.time < last.closed_until:
@@ -121,8 +128,10 @@ class SqliteStore:
             else:
                 # After a Retry-After nothing grows: the next 429 without one starts small.
                 count = (last.consecutive_429s if is_consecutive else 0) + (retry_after is None)
+                count = min(count, MAX_CONSECUTIVE_429S)
                 closing = limits if is_consecutive else levels[0]
                 seconds = delay_for(count) if retry_after is None else retry_after
+            seconds = min(seconds, MAX_BACK_OFF)
             self._save(db, {each.key: states[each.key].backed_off(each, now, seconds, count) for each in closing})
         return max(0.0, seconds)
 
@@ -134,9 +143,11 @@ class SqliteStore:
         for limit in limits:
             if (closed_until := states[limit.key].closed_until) > send_time:
                 send_time, limiting_key = closed_until, limit.key
-        suited = 0
+        suited, examined = 0, itertools.count(1)
         for limit in itertools.cycle(limits):
-            later = self._earliest(db, states[limit.key].paced(limit, now), send_time)
+            paced = states[limit.key].paced(limit, now)
+            times = self._times(db, limit.key, send_time - paced.window, now + MAX_RESERVED_AHEAD, examined)
+            later = earliest_time(times, paced.requests, paced.window, send_time)
             if later > send_time:
                 send_time, limiting_key, suited = later, limit.key, 0
             suited += 1
@@ -144,21 +155,27 @@ class SqliteStore:
                 break
         return send_time, limiting_key
 
-    @staticmethod
-    def _earliest(db: sqlite3.Connection, limit: SharedLimit, start: float) -> float:
-        """Return the first time from ``start`` on that suits one limit."""
+    def _times(
+        self, db: sqlite3.Connection, key: str, start: float, end: float, examined: Iterator[int]
+    ) -> Iterator[float]:
+        """Yield the reserved times of a limit after ``start``, in order; ``examined`` counts those of a request."""
         rows = db.execute(
-            "SELECT time FROM reservations WHERE key = ? AND time > ? ORDER BY time",
-            (limit.key, start - limit.window),
+            "SELECT time FROM reservations WHERE key = ? AND time > ? AND time <= ? ORDER BY time", (key, start, end)
         )
-        return earliest_time((reserved for (reserved,) in rows), limit.requests, limit.window, start)
+        for (reserved,) in rows:
+            if next(examined) > MAX_EXAMINED:
+                raise StoreUnavailableError(f"{self._path}: has more reservations than requests can be waiting")
+            yield reserved
+
+    def _load(self, db: sqlite3.Connection, keys: Sequence[str], now: float) -> States:
+        stored = self._fetch(db, keys)
+        return {key: LimitState.from_stored(stored[key], now) if key in stored else LimitState() for key in keys}
 
     @staticmethod
-    def _load(db: sqlite3.Connection, keys: Sequence[str]) -> States:
+    def _fetch(db: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Sequence[object]]:
         marks = ", ".join("?" * len(keys))
         rows = db.execute(f"SELECT key, {', '.join(LimitState._fields)} FROM limits WHERE key IN ({marks})", keys)
-        stored = {key: LimitState(*state) for key, *state in rows}
-        return {key: stored.get(key, LimitState()) for key in keys}
+        return {key: state for key, *state in rows}
 
     @staticmethod
     def _save(db: sqlite3.Connection, states: States) -> None:
@@ -179,7 +196,9 @@ class SqliteStore:
         if now >= self._next_cleanup:
             self._next_cleanup = now + RESERVATION_LIFETIME
             lifetime = max(RESERVATION_LIFETIME, *(2 * limit.window for limit in limits))
-            db.execute("DELETE FROM reservations WHERE time <= ?", (now - lifetime,))
+            db.execute(
+                "DELETE FROM reservations WHERE time <= ? OR time > ?", (now - lifetime, now + MAX_RESERVED_AHEAD)
+            )
 
     @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
@@ -194,7 +213,8 @@ class SqliteStore:
                     db.rollback()
                     raise
             except sqlite3.Error as error:
-                raise StoreUnavailableError(f"{self._path}: {error}") from error
+                # One line: the text may quote names in the file, which another user may have written.
+                raise StoreUnavailableError(f"{self._path}: {one_line(str(error))}") from None
 
     def _open(self) -> sqlite3.Connection:
         # A connection must not be carried over a fork.
@@ -203,6 +223,8 @@ class SqliteStore:
                 self._path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             try:
+                # Longer values are not read into memory: another user may have written them.
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
                 # Not WAL: switching to it, and closing its last connection, locks others out without their timeout.
                 connection.execute("PRAGMA journal_mode = PERSIST")
                 # Reservations live for seconds: a machine that loses power has nothing to lose here.

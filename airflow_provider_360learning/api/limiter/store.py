@@ -7,6 +7,7 @@ are seconds of the store's own clock and mean nothing elsewhere: callers are giv
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +26,16 @@ MIN_PACE = 0.05
 #: The pace regains this much times the square of the requests that the full limit would have allowed since: hardly
 #: any at first, where the next 429 would be, and all of it after some hundred.
 PACE_RECOVERY = 2e-6
+#: Maximum number of seconds that a back-off closes a limit, also where ``Retry-After`` is longer.
+MAX_BACK_OFF = 300.0
+#: Number of consecutive 429s after which the delay grows no more.
+MAX_CONSECUTIVE_429S = 16
 #: Reservations this long past, in seconds, are deleted.
 RESERVATION_LIFETIME = 120.0
+#: Reservations further ahead than this, in seconds, are ignored and deleted: no call waits for so long.
+MAX_RESERVED_AHEAD = 86_400.0
+#: Maximum number of reservations that are examined for one request, some 50 ms; 10,000 waiting requests need a tenth.
+MAX_EXAMINED = 200_000
 
 
 class StoreUnavailableError(Exception):
@@ -176,13 +185,30 @@ class LimitState(NamedTuple):
     State of a limit besides its reservations.
 
     :param closed_until: End of the last back-off.
-    :param consecutive_429s: Number of consecutive back-offs for which the server gave no ``Retry-After``.
+    :param consecutive_429s: Number of consecutive back-offs for which the server gave no ``Retry-After``, at most
+        :data:`MAX_CONSECUTIVE_429S`.
     :param pace: Part of the limit that the last back-off left; it recovers with time.
     """
 
     closed_until: float = float("-inf")
     consecutive_429s: int = 0
     pace: float = 1.0
+
+    @classmethod
+    def from_stored(cls, values: Sequence[object], now: float) -> LimitState:
+        """
+        Return a stored state, or the initial one if this algorithm cannot have stored it by now.
+
+        Such values are left by a clock that was set back, or by another program. A limit must not stay closed for them.
+
+        :param values: The stored fields.
+        :param now: Time on the store's clock.
+        """
+        closed_until, count, pace = (value if isinstance(value, int | float) else math.nan for value in values)
+        is_possible = (
+            closed_until <= now + MAX_BACK_OFF and 0 <= count <= MAX_CONSECUTIVE_429S and MIN_PACE <= pace <= 1.0
+        )
+        return cls(closed_until, int(count), pace) if is_possible else cls()
 
     def current_pace(self, limit: SharedLimit, now: float) -> float:
         """
@@ -192,7 +218,7 @@ class LimitState(NamedTuple):
         :param now: Time on the store's clock.
         """
         allowed = max(0.0, now - self.closed_until) * limit.requests / limit.window
-        return min(1.0, self.pace + PACE_RECOVERY * allowed**2)
+        return min(1.0, self.pace + PACE_RECOVERY * allowed * allowed)
 
     def paced(self, limit: SharedLimit, now: float) -> SharedLimit:
         """

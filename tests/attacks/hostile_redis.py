@@ -1,0 +1,50 @@
+"""A Redis server that answers each command with whatever bytes a test wants."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import BinaryIO
+
+#: Yields the bytes of the response to a command and its arguments. They are sent one by one.
+Responder = Callable[[list[bytes]], Iterable[bytes]]
+
+
+@contextmanager
+def hostile_redis(respond: Responder) -> Iterator[int]:
+    """
+    Run a server on loopback, and yield its port.
+
+    :param respond: Yields the bytes of the response to each command.
+    """
+    connections: list[socket.socket] = []
+
+    def serve(connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as commands, suppress(OSError):
+            while command := _read_command(commands):
+                for part in respond(command):
+                    connection.sendall(part)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connections.append(connection)
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for connection in (listener, *connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+def _read_command(commands: BinaryIO) -> list[bytes]:
+    """Return a command, a RESP array of bulk strings; an empty list at the end of the connection."""
+    count = int(commands.readline()[1:] or 0)
+    return [commands.read(int(commands.readline()[1:]) + 2)[:-2] for _ in range(count)]
