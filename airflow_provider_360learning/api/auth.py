@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
@@ -38,6 +39,8 @@ class ApiKey:
     """
     The current API key, shared by all threads of a client.
 
+    It is unwrapped where it is sent only: tools that report errors may show the local variables of all functions.
+
     A key that the server does not accept may have been rotated. It is then read again, once per change: the first
     thread that notices reads it, and the others wait.
 
@@ -48,20 +51,20 @@ class ApiKey:
     def __init__(self, value: str, reread: Callable[[], str] | None = None) -> None:
         self._reread = reread
         self._lock = threading.Lock()
-        self._values = deque([value], maxlen=MAX_KEPT)
-        self._last_read: str | None = None
+        self._values = deque([SecretStr(value)], maxlen=MAX_KEPT)
+        self._last_read: SecretStr | None = None
 
     @property
-    def value(self) -> str:
+    def value(self) -> SecretStr:
         """The current key."""
         return self._values[-1]
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The current key and its predecessors."""
-        return tuple(self._values)
+        return tuple(value.get_secret_value() for value in tuple(self._values))
 
-    def replace(self, rejected: str) -> bool:
+    def replace(self, rejected: SecretStr) -> bool:
         """
         Read the key again, unless another thread has replaced it already.
 
@@ -71,10 +74,10 @@ class ApiKey:
         """
         with self._lock:
             if self._reread is not None and self.value == rejected:
-                self._update(self._reread())
+                self._update(SecretStr(self._reread()))
             return self.value != rejected
 
-    def _update(self, stored: str) -> None:
+    def _update(self, stored: SecretStr) -> None:
         is_news, self._last_read = stored != self._last_read, stored  # many threads may find out the same
         if stored != self.value:
             self._values.append(stored)
@@ -124,10 +127,10 @@ class ApiKeyInHeaders(Auth):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the two headers."""
-        for name, value in (("X-company-id", self._company_id), ("X-apiKey", self._api_key.value)):
-            if not _is_printable_ascii(value):  # http.client would show it
+        request.headers.update({"X-company-id": self._company_id, "X-apiKey": self._api_key.value.get_secret_value()})
+        for name in ("X-company-id", "X-apiKey"):
+            if not _is_printable_ascii(request.headers[name]):  # http.client would show the value
                 raise InvalidConnectionError(f"The value of {name} contains characters other than printable ASCII")
-            request.headers[name] = value
         return request
 
     @property
@@ -144,8 +147,8 @@ class ApiKeyInHeaders(Auth):
         """
         return self._api_key.replace(self._key_in(request))
 
-    def _key_in(self, request: PreparedRequest) -> str:
-        return str(request.headers["X-apiKey"])
+    def _key_in(self, request: PreparedRequest) -> SecretStr:
+        return SecretStr(str(request.headers["X-apiKey"]))
 
 
 class ApiKeyInQuery(ApiKeyInHeaders):
@@ -154,12 +157,12 @@ class ApiKeyInQuery(ApiKeyInHeaders):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the two parameters."""
         separator = "&" if "?" in (request.url or "") else "?"
-        credentials = urlencode({"company": self._company_id, "apiKey": self._api_key.value})
+        credentials = urlencode({"company": self._company_id, "apiKey": self._api_key.value.get_secret_value()})
         request.url = f"{request.url}{separator}{credentials}"
         return request
 
-    def _key_in(self, request: PreparedRequest) -> str:
-        return parse_qs(urlsplit(request.url or "").query, keep_blank_values=True)["apiKey"][-1]
+    def _key_in(self, request: PreparedRequest) -> SecretStr:
+        return SecretStr(parse_qs(urlsplit(request.url or "").query, keep_blank_values=True)["apiKey"][-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +177,10 @@ class Token:
 
     value: str = field(repr=False)
     renew_at: float
-    api_key: str = field(repr=False)
+    api_key: SecretStr
 
     @classmethod
-    def from_response(cls, body: JsonObject, api_key: str, requested_at: float) -> Token:
+    def from_response(cls, body: JsonObject, api_key: SecretStr, requested_at: float) -> Token:
         """
         Read the response of the token endpoint.
 
@@ -215,7 +218,7 @@ class OAuth2Token(Auth):
 
     def __init__(
         self,
-        fetch: Callable[[str], JsonObject],
+        fetch: Callable[[SecretStr], JsonObject],
         api_key: ApiKey,
         on_token: Callable[[str], None] = lambda value: None,
     ) -> None:
@@ -268,7 +271,7 @@ class OAuth2Token(Auth):
                     raise
         return self._fetch_token_for(self._api_key.value)
 
-    def _fetch_token_for(self, api_key: str) -> Token:
+    def _fetch_token_for(self, api_key: SecretStr) -> Token:
         requested_at = time.monotonic()
         return Token.from_response(self._fetch(api_key), api_key, requested_at)
 

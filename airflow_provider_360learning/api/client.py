@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import tenacity
+from pydantic import SecretStr
 
 from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.auth import ApiKey, ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
@@ -183,14 +184,17 @@ class Client:
         place = ApiKeyInQuery if self.settings.auth == "api_key_query" else ApiKeyInHeaders
         return place(self.settings.company_id, api_key)
 
-    def _fetch_token(self, api_key: str) -> JsonObject:
+    def _fetch_token(self, api_key: SecretStr) -> JsonObject:
         self.usage.tokens += 1
-        body = {
-            "grant_type": "client_credentials",
-            "client_id": self.settings.company_id,
-            "client_secret": api_key,
-        }
-        return self.call(Call(self.spec.token_operation, body=body))  # type: ignore[no-any-return]
+        call = Call(
+            self.spec.token_operation,
+            body={
+                "grant_type": "client_credentials",
+                "client_id": self.settings.company_id,
+                "client_secret": api_key.get_secret_value(),
+            },
+        )
+        return self.call(call)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ class Transport:
     """
     Sends prepared requests to one base URL.
 
-    It uses no :class:`requests.Session`, which keeps cookies, reads ``.netrc``, and parses the target of a redirect that
-    it is not to follow.
+    It uses no :class:`requests.Session`, which keeps cookies, reads ``.netrc``, and parses the targets of redirects,
+    followed or not.
 
     :param base_url: The base URL; nothing is ever sent elsewhere.
     :param timeouts: Seconds to wait for a connection, and for the next bytes of a response.

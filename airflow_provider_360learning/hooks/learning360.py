@@ -216,19 +216,22 @@ class Learning360Hook(BaseHook):
         :raises UnreadableConnectionError: if Airflow does not return it.
         :raises InvalidConnectionError: if it is invalid now, or leads to other data.
         """
-        try:
-            found = get_connection(self.learning360_conn_id)
-        except Exception as error:  # each Airflow line and secrets backend has its own; texts may contain secrets
-            raise UnreadableConnectionError(
-                f"360Learning no longer accepts the API key, and connection {self.learning360_conn_id!r} cannot be "
-                f"read again ({type(error).__name__}). A later attempt reads it: an API server of Airflow that cannot "
-                "be reached looks like a connection that is not defined"
-            ) from None
-        current = Learning360Connection.read(*found)
+        current = Learning360Connection.read(*self._connection_now(get_connection))
         current.check_same_company(connection, self.learning360_conn_id)
         api_key = current.settings.api_key
         mask_secret(api_key)
         return api_key
+
+    def _connection_now(self, get_connection: ConnectionGetter) -> tuple[Connection, object]:
+        try:
+            return get_connection(self.learning360_conn_id)
+        except Exception as error:  # each Airflow line and secrets backend has its own
+            failure = UnreadableConnectionError(
+                f"360Learning no longer accepts the API key, and connection {self.learning360_conn_id!r} cannot be "
+                f"read again ({type(error).__name__}). A later attempt reads it: an API server of Airflow that cannot "
+                "be reached looks like a connection that is not defined"
+            )
+        raise failure  # outside the handler: the text of the other error may contain secrets
 
 
 async def _get_async_connection(conn_id: str) -> tuple[Connection, object]:

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydantic import SecretStr
 
 from airflow_provider_360learning.api.auth import Token
 from airflow_provider_360learning.api.retry import INITIAL_RETRY_WAIT
@@ -85,7 +86,7 @@ def test_threads_that_share_a_client_fetch_one_token(sandbox, api, sent):
 )
 def test_renews_a_token_before_it_expires(life, lead):
     """By a minute, or a tenth of its lifetime if that is shorter, counted from its request."""
-    token = Token.from_response({"access_token": "t", "expires_in": life}, "the key", requested_at=1000.0)
+    token = Token.from_response({"access_token": "t", "expires_in": life}, SecretStr("the key"), requested_at=1000.0)
     assert token.renew_at == pytest.approx(1000 + float(life) - lead)
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
+from pydantic import SecretStr
 
 from airflow_provider_360learning.api.auth import Token
 from airflow_provider_360learning.api.types import Call, Settings
@@ -153,7 +154,7 @@ def test_truncates_long_responses_in_errors(sandbox, api):
 
 def test_hides_secrets_in_representations(sandbox):
     settings = Settings(sandbox.url, "acme", KEY, proxy=f"http://user:{KEY}@proxy.test")
-    assert secrets_in(repr(Token(KEY, renew_at=0.0, api_key=KEY)), [KEY]) == []
+    assert secrets_in(repr(Token(KEY, renew_at=0.0, api_key=SecretStr(KEY))), [KEY]) == []
     call = Call("updateUser", path={"user": "a@b.test"}, body={"password": KEY}, query={"apiKey": KEY})
     assert secrets_in(f"{settings!r} {settings} {call!r} {call}", [KEY]) == []
 
