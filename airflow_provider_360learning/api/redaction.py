@@ -29,7 +29,7 @@ MAX_NESTED = 8
 HTTP_LIBRARIES = ("urllib3", "requests")
 
 #: Characters that no encoding replaces.
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]")
+_PLAIN = re.compile(r"[A-Za-z0-9]")
 _CONTROLS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _FORMATTER = logging.Formatter()
 
@@ -133,7 +133,7 @@ def _character(character: str) -> str:
     if character in _CONTROLS:
         forms.append(backslashes + _CONTROLS[character])
     if character == " ":
-        forms.append(r"\+")
+        forms += [r"\+", f"{percent}2b"]  # in a form, also in one that is encoded again
     return f"(?:{'|'.join(forms)})"
 
 
