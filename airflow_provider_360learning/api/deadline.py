@@ -213,6 +213,9 @@ class DeadlineConnection(HTTPConnection):
 
     response_class = DeadlineResponse
 
+    #: Not that of the base class, with which recipes for debugging print the headers of all connections.
+    debuglevel = 0
+
     #: The deadline of the last request.
     deadline = _NO_DEADLINE
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airflow_provider_360learning.connections.form import CONNECTION_TYPE, HOOK_NAME
+from airflow_provider_360learning.log_text import escape_controls
 
 
 def sandbox(args: argparse.Namespace) -> None:
@@ -33,7 +34,7 @@ def sandbox(args: argparse.Namespace) -> None:
         advice = ""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             advice = f": port {args.port} is in use; choose another one with --port, and use it in the connection"
-        raise SystemExit(f"Sandbox not started: {error}{advice}") from None
+        raise SystemExit(escape_controls(f"Sandbox not started: {error}{advice}")) from None
 
 
 def _change_api_keys(args: argparse.Namespace) -> None:
@@ -52,7 +53,7 @@ def _change_api_keys(args: argparse.Namespace) -> None:
             control.revoke_api_key(args.revoke_api_key)
             print("The API key is revoked.")
     except ValueError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(escape_controls(str(error))) from None
     except OSError:
         raise SystemExit(f"No sandbox responds at {control.sandbox_url}, the address in {args.url_file}") from None
 
@@ -68,7 +69,7 @@ def pool(_: argparse.Namespace) -> None:
     except SQLAlchemyError as error:
         raise SystemExit(f"Pool not created: {_database_problem(error)}") from None
     except ValueError as error:  # of the configuration
-        raise SystemExit(f"Pool not created: {error}") from None
+        raise SystemExit(escape_controls(f"Pool not created: {error}")) from None
 
 
 def check(args: argparse.Namespace) -> None:
@@ -81,7 +82,7 @@ def check(args: argparse.Namespace) -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     failed = False
     for part, finding in _findings(args.conn_id):
-        print(f"{finding.status.value:<5} {part:<12} {finding.text}")
+        print(f"{finding.status.value:<5} {part:<12} {escape_controls(finding.text)}")
         failed = failed or finding.status is Status.FAIL
     raise SystemExit(1 if failed else 0)
 
@@ -129,7 +130,7 @@ def _guarded(examine: Callable[[], Finding]) -> Finding:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    return escape_controls(str(error).strip().partition("\n")[0]) or type(error).__name__
 
 
 def _check_connection(conn_id: str) -> Finding:

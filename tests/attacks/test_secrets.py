@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
+import http.client
+import io
 import itertools
 import json
 import logging
@@ -218,6 +221,18 @@ def test_other_users_of_the_http_libraries_keep_their_log_lines(make_api, output
     logging.getLogger("urllib3.connectionpool").warning("Retrying %r", {"a": 1}, exc_info=ValueError("as it is"))
     assert "Retrying {'a': 1}" in output()
     assert "ValueError: as it is" in output()
+
+
+@every_method
+def test_the_debug_output_of_http_client_stays_off(make_api, monkeypatch, auth):
+    """``http.client.HTTPConnection.debuglevel = 1`` prints each header; recipes for other hosts set it for all."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    printed = io.StringIO()
+    with hostile_server(echo(str, "400 No", "code")) as server, contextlib.redirect_stdout(printed):
+        api = make_api(server.url, auth=auth, api_key=KEY)
+        with pytest.raises(InvalidRequestError):
+            api.list_groups()
+    assert printed.getvalue() == ""
 
 
 # Credentials that no header can carry
