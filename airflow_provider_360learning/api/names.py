@@ -374,7 +374,7 @@ class _Objects:
         return {name.casefold(): self.label(objects[0]) for name, objects in self._by_name.items()}
 
     def _search_similar(self, text: str) -> list[str]:
-        if len(self._labels) > MAX_COMPARED:
+        if len(self._labels) > MAX_COMPARED or len(text) > MAX_LABEL:
             return []
         # Of a path of names, the last one.
         texts = dict.fromkeys([text.casefold(), text.casefold().rpartition(SEPARATOR)[2]])
