@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -29,6 +31,15 @@ _ABSOLUTE = re.compile(r"/|file:///|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECAS
 _READ_AHEAD = 1 << 20
 # s3fs uploads smaller files in one request.
 _MIN_MULTIPART_BYTES = 10 * 1024 * 1024
+# Their files look regular, but are made by the kernel when they are read: variables of processes, for example.
+_KERNEL_FILE_SYSTEMS = ("/proc", "/sys")
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def storage_path(where: StoragePath) -> ObjectStoragePath:
@@ -65,11 +76,60 @@ def open_binary(where: StoragePath) -> BinaryIO:
     Open a file to read its bytes.
 
     :param where: Its path.
+    :raises InvalidRequestError: if it is anything but a regular file: reading a named pipe may never end.
     """
     path = storage_path(where)
     if is_local(path):
-        return open(path.path, "rb")
+        return open(path.path, "rb", opener=_open_regular)
     return io.BufferedReader(_filesystem(path).open(path.path, "rb"), _READ_AHEAD)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a file that is regular, which is known of an open one only; opening waits for no other process."""
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket cannot be opened
+            _check_regular(path, os.stat(path))
+        raise
+    try:
+        _check_regular(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(path: str, status: os.stat_result) -> None:
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is None and status.st_dev in _devices_of_kernel():
+        kind = "a file of the kernel"
+    if kind is not None:
+        raise InvalidRequestError(
+            f"{path} is {kind}, not a regular file: copy its content to a file and use that one, or remove it."
+        )
+
+
+def _devices_of_kernel() -> set[int]:
+    return {os.stat(folder).st_dev for folder in _KERNEL_FILE_SYSTEMS if os.path.ismount(folder)}
+
+
+def read_bounded(where: StoragePath, max_bytes: int) -> bytes:
+    """
+    Return the content of a file that fits in memory.
+
+    :param where: Its path.
+    :param max_bytes: Maximum number of bytes.
+    :raises FileNotFoundError: if it does not exist.
+    :raises InvalidRequestError: if it is longer, or not a regular file.
+    """
+    with open_binary(where) as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise InvalidRequestError(
+            f"{storage_path(where)} has more than {max_bytes:,} bytes, which this package does not write: remove it."
+        )
+    return data
 
 
 @contextmanager

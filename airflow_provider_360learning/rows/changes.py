@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -29,6 +30,8 @@ UNCONFIRMED = "?"
 #: Characters of a digest that are stored: a collision among a million keys has a probability of 1 in 10 million.
 DIGEST_LENGTH = 16
 
+#: Maximum number of bytes of a line: a longer one is not one of ours.
+_MAX_LINE = 100
 _ENTRY = re.compile(r"(\??[0-9a-f]{16})?:[0-9]{1,18}", re.ASCII)
 _ADVICE = "Restore it, or remove it: then all rows are sent once. Nothing was sent."
 
@@ -184,7 +187,7 @@ class Changes:
     def _load(self) -> None:
         try:
             with open_binary(self._file) as file:
-                for key, value in self._entries(iter(file)):
+                for key, value in self._entries(iter(partial(file.readline, _MAX_LINE), b"")):
                     self._accepted.put(key, value)
                     self._number = max(self._number, _number_in(value))
         except FileNotFoundError:

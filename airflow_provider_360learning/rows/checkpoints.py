@@ -8,7 +8,6 @@ cannot make a checkpoint stops before its next request; the next attempt starts 
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import threading
 import time
@@ -23,7 +22,7 @@ from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import LeaseTimes, RowsConfig
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.schema import digest_of
-from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, parse_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, read_object
 
 log = get_logger(__name__)
 
@@ -96,7 +95,7 @@ class Checkpoint:
             value = values[name]
             is_number = kind is not str and kind is not bool
             if not isinstance(value, kind) or (is_number and not _is_valid_number(value)):
-                raise StoredStateError(place, f"is damaged: {name} is {value!r}", ADVICE)
+                raise StoredStateError(place, f"is damaged: {name} is {value!r:.200}", ADVICE)
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,11 +111,13 @@ class Checkpoint:
         return replace(self, parts=self.parts + 1, done_up_to=results[-1].row)
 
 
+#: More than any number of rows, or of seconds since 1970.
+_MAX_NUMBER = 1e15
 _KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
 def _is_valid_number(value: Any) -> bool:
-    return not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return not isinstance(value, bool) and 0 <= value <= _MAX_NUMBER
 
 
 class CheckpointStore(Protocol):
@@ -190,13 +191,7 @@ class FileCheckpointStore:
 
     def load(self) -> dict[str, Any] | None:
         """Return the stored object, or ``None`` if the file does not exist."""
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except IsADirectoryError:
-            raise StoredStateError(self.name, "is a directory", "Remove it.") from None
-        return parse_object(data, self.name, VERSION, ADVICE)
+        return read_object(self._path, self.name, VERSION, ADVICE)
 
     def save(self, state: dict[str, Any]) -> None:
         """Store this object instead."""

@@ -23,7 +23,7 @@ from airflow_provider_360learning.exceptions import InvalidRequestError, Learnin
 from airflow_provider_360learning.files.storage import is_local, write_atomic
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import ERRORS
-from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
 
 #: Name of the file.
 OWNER = "owner.json"
@@ -32,6 +32,7 @@ VERSION = 1
 CLAIM = 60.0
 #: Seconds after which a claim is renewed.
 RENEW_AFTER = 20.0
+_ADVICE = "Remove it if no task is running on this folder."
 
 
 class FolderInUseError(Learning360Error):
@@ -101,15 +102,13 @@ class FolderOwner:
             self._path.unlink(missing_ok=True)
 
     def _load(self) -> dict[str, Any] | None:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
+        found = read_object(self._path, self._path, VERSION, _ADVICE)
+        if found is None:
             return None
-        found = parse_object(data, self._path, VERSION, "Remove it if no task is running on this folder.")
         if not isinstance(found.get("until"), int | float) or not all(
             isinstance(found.get(name), str) for name in ("owner", "token")
         ):
-            raise StoredStateError(self._path, "is damaged", "Remove it if no task is running on this folder.")
+            raise StoredStateError(self._path, "is damaged", _ADVICE)
         return found
 
     def _create(self) -> bool:

@@ -15,7 +15,7 @@ from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import read_manifest
-from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
 from airflow_provider_360learning.supervision import ignore_sigterm
 
 log = get_logger(__name__)
@@ -28,6 +28,8 @@ FILE = "names.json"
 MAX_LOGGED = 20
 #: Version of the file.
 VERSION = 1
+#: Maximum number of bytes of the file: some hundred thousand names.
+MAX_BYTES = 64 << 20
 _ADVICE = "Restore the file, or remove it: then the names are looked up again. Nothing was sent."
 
 
@@ -109,12 +111,9 @@ class RowNames:
         run = self._earlier_run()
         if run is None:
             return
-        try:
-            data = self._file.read_bytes()
-        except FileNotFoundError:  # there were no names, or it ended before the first row
-            return
-        stored = parse_object(data, self._file, VERSION, _ADVICE)
-        if stored.get("run") == run:
+        stored = read_object(self._file, self._file, VERSION, _ADVICE, max_bytes=MAX_BYTES)
+        # Without the file, there were no names, or it ended before the first row.
+        if stored is not None and stored.get("run") == run:
             self._names.restore(self._parse(stored))
 
     def _earlier_run(self) -> str | None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -23,7 +24,7 @@ from airflow_provider_360learning.files.records import UNREAD
 from airflow_provider_360learning.files.storage import open_binary, write_atomic
 from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
 from airflow_provider_360learning.rows.sources import REJECTED_REASON, REJECTED_ROW, Source
-from airflow_provider_360learning.rows.stored_state import StoredStateError, parse_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
 
 #: Version of the manifest and of the results that it describes.
 VERSION = 1
@@ -43,6 +44,8 @@ WOULD_SEND = "would_send"
 #: Maximum number of rejected rows in the log and in the result of a task, and of characters of each message there.
 MAX_FIRST_REJECTED, MAX_MESSAGE = 10, 500
 
+#: Maximum number of bytes of the result of a row, whose key may be as long as a row: a longer line is not one of ours.
+_MAX_LINE = 16 << 20
 # A brace with which a template starts.
 _TEMPLATE = re.compile(r"\{(?=[{%#])")
 _PART_ADVICE = (
@@ -398,11 +401,7 @@ def read_manifest(folder: ObjectStoragePath, advice: str = _MANIFEST_ADVICE) -> 
     :raises StoredStateError: if it cannot be read.
     """
     path = folder / MANIFEST
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return parse_object(data, path, VERSION, advice)
+    return read_object(path, path, VERSION, advice)
 
 
 def secret_columns(schema: RowSchema, column_mapping: Mapping[str, str | None]) -> list[str]:
@@ -441,7 +440,7 @@ def read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
     """
     try:
         with open_binary(path) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, _MAX_LINE), b""), 1):
                 yield _parse_result(line, path, number, advice)
     except FileNotFoundError:
         raise StoredStateError(path, "is missing", advice) from None

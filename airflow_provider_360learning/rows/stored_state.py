@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
+from airflow_provider_360learning.files.storage import StoragePath, read_bounded
+
+#: Maximum number of bytes of a file that is read at once: a longer one is not one of ours, and may not fit in memory.
+MAX_BYTES = 1 << 20
 
 
 class StoredStateError(Learning360Error):
@@ -23,16 +27,25 @@ class StoredStateError(Learning360Error):
         self.finding = f"{place} {problem}"
 
 
-def parse_object(data: bytes, place: object, version: int, advice: str) -> dict[str, Any]:
+def read_object(
+    path: StoragePath, place: object, version: int, advice: str, *, max_bytes: int = MAX_BYTES
+) -> dict[str, Any] | None:
     """
-    Return a JSON object of this version.
+    Return the JSON object of this version that a file has, or ``None`` if the file does not exist.
 
-    :param data: Contents of the file.
-    :param place: Its path, for errors.
+    :param path: The file.
+    :param place: Its name, for errors.
     :param version: The version that this package writes.
     :param advice: What to do if it cannot be used.
-    :raises StoredStateError: if it is not an object of this version.
+    :param max_bytes: Maximum number of bytes.
+    :raises StoredStateError: if it cannot be read, or is not an object of this version.
     """
+    try:
+        data = read_bounded(path, max_bytes)
+    except FileNotFoundError:
+        return None
+    except InvalidRequestError as error:  # anything but a regular file of this size
+        raise StoredStateError(place, f"cannot be read: {error}", advice) from None
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -56,5 +69,5 @@ def check_version(value: object, place: object, version: int, advice: str) -> No
     found = value.get("version")
     if type(found) is not int or found != version:
         raise StoredStateError(
-            place, f"has format version {found!r}, but this version of the provider reads {version}", advice
+            place, f"has format version {found!r:.200}, but this version of the provider reads {version}", advice
         )
