@@ -79,6 +79,16 @@ def total_timeout() -> float:
     return _read("total_timeout", _positive_seconds)
 
 
+def max_row_kib() -> int:
+    """Return the maximum size of a row of a source, in KiB."""
+    return _read("max_row_kib", partial(_integer, 1))
+
+
+def max_list_items() -> int:
+    """Return the maximum number of items of a list in a row."""
+    return _read("max_list_items", partial(_integer, 1))
+
+
 def _read(option: str, parse: Callable[[str], T]) -> T:
     text = str(conf.get(CONFIG_SECTION, option, fallback=CONFIG_OPTIONS[option]["default"])).strip()
     try:

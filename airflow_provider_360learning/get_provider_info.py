@@ -101,6 +101,16 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
         "Maximum number of seconds for one request and its complete response, for connections that set no "
         "``total_timeout``.",
     ),
+    "max_row_kib": _option(
+        "integer",
+        "1024",
+        "Maximum size of one row of a file, list or query, in units of 1,024 characters. A larger row is invalid.",
+    ),
+    "max_list_items": _option(
+        "integer",
+        "10000",
+        "Maximum number of items of a list in a row. A row with more is invalid.",
+    ),
 }
 
 

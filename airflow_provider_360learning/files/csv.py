@@ -12,23 +12,25 @@ from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, check_names
-from airflow_provider_360learning.files.records import UNREAD, Record
+from airflow_provider_360learning.files.records import MAX_ROW_SIZE, UNREAD, Record, too_long
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath
-from airflow_provider_360learning.files.text import append_rows, encode_text, read_lines, shortened
+from airflow_provider_360learning.files.text import append_rows, beginning, encode_text, read_lines, shortened
 
 #: Separator of the cells in files that this package writes.
 DEFAULT_SEPARATOR = ","
+#: Maximum number of characters of the header of a part: that of a source, which is as long as a row, and two columns.
+_MAX_OWN_HEADER = 16 << 20
 
 _PADDING_LINE = re.compile(r'(?:""|[\s,;])*')
 # A first line of this form sets the separator in Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
 
-def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
-    """Read rows; of one that cannot be read, the cells are returned."""
-    with closing(_lines(where, encoding)) as lines:
-        rows = _Rows(lines, where)
+def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> Iterator[Record]:
+    """Read rows; of one that cannot be read, the cells are returned, or the beginning of the first one."""
+    with closing(_lines(where, encoding, max_size)) as lines:
+        rows = _Rows(lines, where, max_size)
         for number, (line, cells, error) in enumerate(rows, 1):
             if error:
                 yield number, line, {UNREAD: cells}, f"{rows.place_of_last} {error}"
@@ -36,34 +38,44 @@ def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
                 yield number, line, dict(zip(rows.header, cells, strict=True)), None
 
 
-def columns_of(where: StoragePath, encoding: str | None = None) -> list[str]:
+def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> list[str]:
     """Return the header."""
-    with closing(_lines(where, encoding)) as lines:
-        return _Rows(lines, where).header
+    with closing(_lines(where, encoding, max_size)) as lines:
+        return _Rows(lines, where, max_size).header
 
 
-def separator_of(where: StoragePath, encoding: str | None = None) -> str:
+def separator_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> str:
     """Return the separator of the cells."""
-    with closing(_lines(where, encoding)) as lines:
-        return _Rows(lines, where).separator
+    with closing(_lines(where, encoding, max_size)) as lines:
+        return _Rows(lines, where, max_size).separator
 
 
-def _lines(where: StoragePath, encoding: str | None) -> Generator[str, None, None]:
-    return read_lines(where, encoding, newline="")
+def _lines(where: StoragePath, encoding: str | None, max_size: int) -> Generator[str, None, None]:
+    return read_lines(where, encoding, newline="", max_length=max_size)
 
 
 class _Rows:
-    """The rows of a CSV file: the line where each starts, its cells, and its error if it has one."""
+    """
+    The rows of a CSV file: the line where each starts, its cells, and its error if it has one.
 
-    def __init__(self, text: Iterable[str], where: StoragePath) -> None:
+    :param text: The lines of the file.
+    :param where: Its path, for errors.
+    :param max_size: Maximum number of characters of a row, which may have many lines within quotation marks.
+    """
+
+    def __init__(self, text: Iterable[str], where: StoragePath, max_size: int) -> None:
+        # For the whole process, and never lowered: another module of it may have longer cells.
+        csv.field_size_limit(max(csv.field_size_limit(), max_size))
+        self._max_size = max_size
+        self._size = 0
         self._lines_of_row: list[str] = []
         lines = self._lines(text)
         self._lines_before = 0
-        first = self._first_filled(lines)
+        first = self._first_filled(lines, where)
         named = _SEPARATOR_LINE.fullmatch(first)
         if named:
             self._lines_before += 1
-            first = self._first_filled(lines, named[1])
+            first = self._first_filled(lines, where, named[1])
         self.separator = named[1] if named else _most_frequent_separator(first)
         # strict: a quotation mark that is never closed must not swallow the rest of the file silently.
         self._reader = csv.reader(chain([first], lines), delimiter=self.separator, strict=True)
@@ -72,38 +84,49 @@ class _Rows:
         self._width = len(names)
         self.header = check_names(_without_padding(names), where)
 
-    def _first_filled(self, lines: Iterator[str], separator: str = DEFAULT_SEPARATOR) -> str:
+    def _first_filled(self, lines: Iterator[str], where: StoragePath, separator: str = DEFAULT_SEPARATOR) -> str:
         """Skip empty lines and lines of separators, which spreadsheets write for empty rows above the header."""
         for line in lines:
+            if self._size > self._max_size:
+                raise InvalidRequestError(f"The header of {where} {too_long(self._max_size)}.")
             if not _PADDING_LINE.fullmatch(line.replace(separator, "")):
                 self._lines_of_row[:] = [line]
                 return line
+            self._size = 0
             self._lines_before += 1
         return ""
 
     def _lines(self, text: Iterable[str]) -> Iterator[str]:
         for line in text:
-            self._lines_of_row.append(line)
-            yield line
+            self._size += len(line)
+            if self._size <= self._max_size:
+                self._lines_of_row.append(line)
+                yield line
+            else:
+                self._lines_of_row[:] = [beginning((self._lines_of_row or [line])[0])]
+                self._lines_before += 1  # the reader counts strings only
+                # The reader raises its error for anything but a string, and starts the next row with the next line.
+                yield None  # type: ignore[misc]
 
     def _header_cells(self, where: StoragePath) -> list[str]:
         try:
             header = next(self._reader, [])
         except csv.Error as error:
-            raise InvalidRequestError(f"The header of {where} {_unreadable(error)}.") from None
+            raise InvalidRequestError(f"The header of {where} {self._unreadable(error)}.") from None
         return [name.strip() for name in header]
 
     def __iter__(self) -> Iterator[tuple[int, list[str], str | None]]:
         while True:
             self._lines_of_row.clear()
-            line = self._lines_before + self._reader.line_num + 1
+            self._size = 0
+            self._line = line = self._lines_before + self._reader.line_num + 1
             try:
                 cells = next(self._reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 # One cell with all of it: in a file of rejected rows, its quotation marks must not swallow other rows.
-                yield line, [self.text_of_last], _unreadable(error)
+                yield line, [self.text_of_last], self._unreadable(error)
             else:
                 if cells and not _are_separators_only(cells):
                     cells = self._without_padding(cells)
@@ -130,8 +153,13 @@ class _Rows:
     def place_of_last(self) -> str:
         """The lines of the last row."""
         last = self._lines_before + self._reader.line_num
-        first = last - len(self._lines_of_row) + 1
-        return f"line {first}" if first == last else f"lines {first} to {last}"
+        return f"line {self._line}" if self._line == last else f"lines {self._line} to {last}"
+
+    def _unreadable(self, error: csv.Error) -> str:
+        advice = "look for a quotation mark too many or one that is never closed"
+        if self._size > self._max_size:
+            return f"{too_long(self._max_size)}; or {advice}"
+        return f"cannot be read ({error}): {advice}"
 
 
 def _are_separators_only(cells: list[str]) -> bool:
@@ -148,10 +176,6 @@ def _without_padding(names: list[str]) -> list[str]:
 def _most_frequent_separator(header: str) -> str:
     """Return the separator that is most frequent in the header, outside of quotation marks."""
     return max(",;\t", key=re.sub('"[^"]*"', "", header).count)
-
-
-def _unreadable(error: csv.Error) -> str:
-    return f"cannot be read ({error}): look for a quotation mark too many or one that is never closed"
 
 
 class Encoder(RowEncoder):
@@ -201,7 +225,7 @@ def _cell(value: Any) -> Any:
 
 def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:
     """Copy the header of the first part, and the rows of all that have the same."""
-    header = _line(columns_of(parts[0]), separator_of(parts[0]))
+    header = _line(columns_of(parts[0], max_size=_MAX_OWN_HEADER), separator_of(parts[0], max_size=_MAX_OWN_HEADER))
     binary.write(header)
     for part in parts:
         append_rows(part, header, binary)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Literal, Protocol, TypeAlias
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files import csv, jsonl, parquet
 from airflow_provider_360learning.files.columns import Column
-from airflow_provider_360learning.files.records import Record
+from airflow_provider_360learning.files.records import MAX_ROW_SIZE, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.row_file import RowFile
 from airflow_provider_360learning.files.spool import Spool
@@ -26,9 +26,9 @@ class _Format(Protocol):
     @property
     def Encoder(self) -> Callable[[BinaryIO, Sequence[Column]], RowEncoder]: ...
 
-    def read(self, where: StoragePath, encoding: str | None = None) -> Iterator[Record]: ...
+    def read(self, where: StoragePath, encoding: str | None, max_size: int) -> Iterator[Record]: ...
 
-    def columns_of(self, where: StoragePath, encoding: str | None = None) -> list[str] | None: ...
+    def columns_of(self, where: StoragePath, encoding: str | None, max_size: int) -> list[str] | None: ...
 
 
 _MODULES: dict[Format, _Format] = {"csv": csv, "jsonl": jsonl, "parquet": parquet}
@@ -51,28 +51,30 @@ def format_of(where: StoragePath) -> Format:
         ) from None
 
 
-def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
+def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> Iterator[Record]:
     """
     Read a file row by row. One that cannot be read is returned with its error, and does not stop the others.
 
     :param where: Path of a CSV file (separated by comma, semicolon or tab, as its header shows or a first line such as
         ``sep=;`` states), of a JSON Lines or of a Parquet file.
     :param encoding: Encoding of a CSV or JSON Lines file without a byte-order mark, by default UTF-8.
+    :param max_size: Maximum number of characters of a row; a longer one is returned with an error, and not in full.
     :raises InvalidRequestError: if the file as a whole cannot be read, e.g. has two columns of one name, or a byte that
         cannot be decoded.
     """
-    return _MODULES[format_of(where)].read(where, encoding)
+    return _MODULES[format_of(where)].read(where, encoding, max_size)
 
 
-def columns_of(where: StoragePath, encoding: str | None = None) -> list[str] | None:
+def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> list[str] | None:
     """
     Return the columns of a file; an empty CSV file has none.
 
     :param where: Its path.
     :param encoding: As in :func:`read`.
+    :param max_size: As in :func:`read`.
     :return: Their names, None for JSON Lines, where each row has columns of its own.
     """
-    return _MODULES[format_of(where)].columns_of(where, encoding)
+    return _MODULES[format_of(where)].columns_of(where, encoding, max_size)
 
 
 @contextmanager

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from json.encoder import encode_basestring
 from typing import Any, BinaryIO
 
 from airflow_provider_360learning.files.columns import Column, Kind, Value
-from airflow_provider_360learning.files.records import NOT_JSON, UNREAD, Record
+from airflow_provider_360learning.files.records import MAX_ROW_SIZE, NOT_JSON, UNREAD, Record, too_long
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath
-from airflow_provider_360learning.files.text import append_rows, encode_text, read_lines, shortened
+from airflow_provider_360learning.files.text import append_rows, beginning, encode_text, read_lines, shortened
 
 #: Types of pandas for a missing value.
 _MISSING = frozenset({"NaTType", "NAType"})
@@ -20,22 +21,26 @@ _MISSING = frozenset({"NaTType", "NAType"})
 _BLANKS = " \t\n\r\v\f"
 
 
-def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
-    """Read rows; of one that cannot be read, the line is returned."""
-    with closing(read_lines(where, encoding, newline="\n")) as lines:
+def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> Iterator[Record]:
+    """Read rows; of one that cannot be read, the line is returned, or its beginning."""
+    with closing(read_lines(where, encoding, newline="\n", max_length=max_size)) as lines:
         number = 0
         for line, text in enumerate(lines, 1):
+            is_too_long = len(text) > max_size
             text = text.strip(_BLANKS)
             if not text:
                 continue
             number += 1
+            if is_too_long:
+                yield number, line, {UNREAD: encode({NOT_JSON: beginning(text)})}, f"line {line} {too_long(max_size)}"
+                continue
             try:
                 yield number, line, _object(text), None
             except _NotAnObjectError as error:
                 yield number, line, {UNREAD: text}, f"line {line} {error}"
 
 
-def columns_of(where: StoragePath, encoding: str | None = None) -> None:
+def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> None:
     """Return None: each row has columns of its own."""
 
 
@@ -90,8 +95,8 @@ def decode(text: str) -> Any:
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        repeated = next(name for name, count in counts.items() if count > 1)
         raise RepeatedKeyError(f"has the key {shortened(repeated)!r} twice: keep one of the two")
     return found
 

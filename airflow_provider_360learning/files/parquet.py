@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Kind, Value, check_names
-from airflow_provider_360learning.files.records import Record
+from airflow_provider_360learning.files.records import MAX_ROW_SIZE, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
 
@@ -19,7 +19,7 @@ _BATCH_OVERHEAD = 1 << 12
 _PAGE_BUFFER = 1 << 16
 
 
-def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
+def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> Iterator[Record]:
     """
     Read rows; the file itself states its encoding.
 
@@ -33,7 +33,7 @@ def read(where: StoragePath, encoding: str | None = None) -> Iterator[Record]:
                 yield number, None, values, error
 
 
-def columns_of(where: StoragePath, encoding: str | None = None) -> list[str]:
+def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> list[str]:
     """Return the names of the columns."""
     with open_binary(where) as binary:
         return list(_parquet_file(binary, where).schema_arrow.names)

@@ -6,6 +6,7 @@ import codecs
 import io
 import shutil
 from collections.abc import Generator
+from functools import partial
 from typing import BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
@@ -63,24 +64,35 @@ def encoding_of(where: StoragePath, encoding: str | None = None) -> str:
         return name
 
 
-def read_lines(where: StoragePath, encoding: str | None, newline: str) -> Generator[str, None, None]:
+def read_lines(where: StoragePath, encoding: str | None, newline: str, max_length: int) -> Generator[str, None, None]:
     """
-    Yield the lines of a file with their ends.
+    Yield the lines of a file with their ends; of a line that is too long, its beginning.
 
     :param where: Its path.
     :param encoding: The encoding if the file starts with no byte-order mark, by default UTF-8.
     :param newline: Which line ends there are, as in :func:`open`.
+    :param max_length: Maximum number of characters of a line: of a longer one, one more is returned.
     :raises InvalidRequestError: at the first byte that cannot be decoded, with its line and offset.
     """
     name = encoding_of(where, encoding)
     with open_binary(where) as binary:
         try:
-            yield from io.TextIOWrapper(binary, name, newline=newline)
+            text = io.TextIOWrapper(binary, name, newline=newline)
+            for line in iter(partial(text.readline, max_length + 1), ""):
+                yield line
+                if len(line) > max_length:
+                    _skip_line(text, line)
         except UnicodeError:
             pass  # raised below: the error of the codec holds the text
         else:
             return
     raise _undecodable(where, name)
+
+
+def _skip_line(text: io.TextIOWrapper, line: str) -> None:
+    """Skip the rest of a line."""
+    while line and not line.endswith(("\n", "\r")):
+        line = text.readline(_COPY_SIZE)
 
 
 def _marked_encoding(binary: BinaryIO) -> str | None:
@@ -171,6 +183,15 @@ def shortened(value: object) -> str:
         text = str(value)
     except Exception:  # of any type: the value may be of any class
         return f"a value of type {type(value).__name__}"
+    return beginning(text)
+
+
+def beginning(text: str) -> str:
+    """
+    Return a text, or its first 200 characters.
+
+    :param text: The text.
+    """
     return text if len(text) <= _MAX_SHORTENED else f"{text[: _MAX_SHORTENED - 1]}…"
 
 

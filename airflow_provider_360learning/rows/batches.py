@@ -23,6 +23,8 @@ from airflow_provider_360learning.rows.writers import RowWriter, unknown
 
 #: Maximum number of rows in a batch of which few are to be sent.
 MAX_ROWS_PER_BATCH = 20
+#: Size of rows after which there are fewer rows in a batch, because batches are held in memory.
+MAX_BATCH_SIZE = 1 << 20
 
 
 @dataclass(eq=False)
@@ -36,6 +38,7 @@ class Batch:
     :param known: Results of the other rows.
     :param results: Results of all rows, once they are known; set by the sender's own thread only.
     :param is_transient_failure: Whether all that was sent failed, and may succeed later.
+    :param size: Size of all rows.
     """
 
     unconfirmed: bool = False
@@ -44,6 +47,7 @@ class Batch:
     known: list[Result] = field(default_factory=list)
     results: list[Result] | None = None
     is_transient_failure: bool = False
+    size: int = 0
 
     @property
     def last_row(self) -> int:
@@ -58,6 +62,7 @@ class Batch:
         :param known: Its result, if it need not be sent.
         """
         self.rows.append(row)
+        self.size += row.row.size
         if known is None:
             self.to_send.append(row)
         else:
@@ -119,7 +124,8 @@ class BatchReader:
                     self._changes.record_earlier(row, result)
                 continue
             unconfirmed = self._may_be_done or number <= checkpoint.sent_up_to
-            if batch.rows and (batch.unconfirmed != unconfirmed or len(batch.rows) == max_rows):
+            is_full = len(batch.rows) == max_rows or batch.size > MAX_BATCH_SIZE
+            if batch.rows and (batch.unconfirmed != unconfirmed or is_full):
                 yield batch
                 batch = Batch()
             batch.unconfirmed = unconfirmed

@@ -57,7 +57,7 @@ def check_all(
     :raises InvalidRequestError: if there are no rows.
     """
     tally = Tally()
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as errors:
         for row in rows.all_rows():
             renew_claims()
             for error in row.errors:

@@ -14,6 +14,8 @@ from airflow_provider_360learning.rows.sources import Row, Source
 
 #: Rows per digest that the second pass is compared with.
 ROWS_PER_DIGEST = 1000
+#: Size of rows after which there are fewer rows per digest, because they are held in memory.
+MAX_CHUNK_SIZE = 1 << 20
 #: Maximum number of groups that a run creates because rows name them: more are rather a column of other values.
 MAX_NEW_GROUPS = 1000
 
@@ -100,11 +102,13 @@ class RowChecker:
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     chunk: list[Row] = []
+    size = 0
     for row in rows:
         chunk.append(row)
-        if len(chunk) == ROWS_PER_DIGEST:
+        size += row.size
+        if len(chunk) == ROWS_PER_DIGEST or size > MAX_CHUNK_SIZE:
             yield chunk
-            chunk = []
+            chunk, size = [], 0
     if chunk:
         yield chunk
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
+from airflow_provider_360learning import config
 from airflow_provider_360learning.api.actions import WriteSpec
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem, problems_in
 from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, is_id, shown
 from airflow_provider_360learning.api.names import NewGroup, Resolution
+from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.rows.limits import MAX_ERRORS_PER_ROW, MAX_PROBLEM
 from airflow_provider_360learning.rows.sources import Row, Source
 
 _ADVICE_FOR_UNKNOWN = (
@@ -179,6 +182,8 @@ class RowSchema:
         self._check_version = check
         self._resolve = resolve
         self._columns = list(model.model_fields)
+        self._lists = [name for name, field in model.model_fields.items() if "Sequence" in repr(field.annotation)]
+        self._max_items = config.max_list_items()
         self._required: list[tuple[str, ...]] = [
             (name,) for name, column in model.model_fields.items() if column.is_required()
         ]
@@ -238,18 +243,29 @@ class RowSchema:
         try:
             arguments = self._model.model_validate(values)
         except ValidationError as error:
-            problems = [self._with_advice(one) for one in problems_in(error, values, self._action_name)]
-            key = " / ".join(shown_text(values[name]) for name in self._key_columns if name in values)
-            errors = tuple(self._error(row, *problem) for problem in problems)
-            return CheckedRow(row, key=key, errors=errors, secret_columns=self.secret_columns)
+            return self._invalid(row, values, problems_in(error, values, self._action_name))
+        except Exception as error:  # of any type: a value of a list may be of any class
+            return self._invalid(row, values, self._unreadable(values, error))
         errors = self._further_errors(row, arguments)
         if errors or not arguments.given_names():
             return self._identified(row, arguments, arguments, errors)
         found = self._resolve(arguments)
         resolved = arguments.with_ids(found.ids)
-        problems = found.problems or list(resolved.conflicts())
-        errors = tuple(self._error(row, *problem) for problem in problems)
+        errors = self._errors(row, found.problems or list(resolved.conflicts()))
         return self._identified(row, arguments, resolved, errors, tuple(found.new_groups))
+
+    def _invalid(self, row: Row, values: Mapping[str, Any], problems: Sequence[Problem]) -> CheckedRow:
+        key = " / ".join(shown_text(values[name]) for name in self._key_columns if name in values)
+        errors = self._errors(row, [self._with_advice(one) for one in problems])
+        return CheckedRow(row, key=key, errors=errors, secret_columns=self.secret_columns)
+
+    def _unreadable(self, values: Mapping[str, Any], error: Exception) -> list[Problem]:
+        """Return the fields whose values raise errors of their own when they are read."""
+        return [
+            Problem(name, f"{name} cannot be read: its value of type {type(value).__name__:.80} raises an error")
+            for name, value in values.items()
+            if _raises(self._model, name, value)
+        ] or [Problem(None, f"cannot be read ({type(error).__name__:.80})")]
 
     def _with_defaults(self, values: Mapping[str, Any]) -> dict[str, object]:
         """Return the values of a row and the defaults: a name in the row replaces a default id, and vice versa."""
@@ -261,8 +277,19 @@ class RowSchema:
         try:
             self._check_version(arguments)
         except InvalidRequestError as error:
-            return (self._error(row, error.argument, str(error.args[0])),)
-        return tuple(self._error(row, name, problem) for name, problem in self._further_check(arguments))
+            return self._errors(row, [Problem(error.argument, str(error.args[0]))])
+        return self._errors(row, self._lists_too_long(arguments) or list(self._further_check(arguments)))
+
+    def _lists_too_long(self, arguments: ActionArguments) -> list[Problem]:
+        return [
+            Problem(
+                name,
+                f"{name} has {len(value):,} items, but at most {self._max_items:,} are allowed ([learning360] "
+                "max_list_items): divide it among several rows",
+            )
+            for name in self._lists
+            if (value := arguments.__dict__[name]) and len(value) > self._max_items
+        ]
 
     def _identified(
         self,
@@ -297,20 +324,29 @@ class RowSchema:
             return problem
         return Problem(problem.field, f"{problem.text}: {_ADVICE_FOR_UNKNOWN}")
 
+    def _errors(self, row: Row, problems: Sequence[tuple[str | None, str]]) -> tuple[RowError, ...]:
+        """Return the first errors of a row, and the number of the others: a list may have thousands of them."""
+        errors = [self._error(row, *each) for each in problems[:MAX_ERRORS_PER_ROW]]
+        if more := len(problems) - len(errors):
+            errors.append(self._error(row, None, f"{more:,} more of its values are invalid"))
+        return tuple(errors)
+
     def _error(self, row: Row, name: str | None, problem: str) -> RowError:
         column = name.partition("[")[0] if name else None
         value = None
         if column in self._columns and column not in self._model.secret_fields:
             value = row.values.get(column, self._defaults.get(column))
-        return RowError(row.number, row.line, name, None if value is None else shown_text(value), problem)
+        text = None if value is None else shown_text(value)
+        return RowError(row.number, row.line, name and name[:MAX_SHOWN], text, problem[:MAX_PROBLEM])
 
     def _refuse_unknown(self, where: str, names: Iterable[str]) -> None:
         unknown = sorted(set(names) - set(self._columns))
         if unknown:
+            some = [shown(name) for name in unknown[:MAX_ERRORS_PER_ROW]]
             raise InvalidRequestError(
-                f"{where} has {', '.join(map(shown, unknown))}, which {self._action_name} does not take; it takes "
-                f"{', '.join(self._columns)}; {_ADVICE_FOR_UNKNOWN}. Nothing was sent.",
-                argument=unknown[0],
+                f"{where} has {listed(some, MAX_PROBLEM, len(unknown))}, which {self._action_name} does not take; it "
+                f"takes {', '.join(self._columns)}; {_ADVICE_FOR_UNKNOWN}. Nothing was sent.",
+                argument=unknown[0][:MAX_SHOWN],
             )
 
 
@@ -318,12 +354,23 @@ def shown_text(value: object) -> str:
     """Return a value of the source as reports show it: characters that would not be visible are escaped."""
     try:
         text = str(value)[:MAX_SHOWN]
-    except (ValueError, RecursionError):  # more than 4,300 digits, or hundreds of levels
+    except Exception:  # more than 4,300 digits, hundreds of levels, or whatever a class of another library raises
         return shown(value)
     if text.isprintable():
         return text
     escaped = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return "".join(escaped)[:MAX_SHOWN]
+
+
+def _raises(model: type[ActionArguments], name: str, value: object) -> bool:
+    """Return whether a value raises an error that is not that of its parser."""
+    try:
+        model.model_validate({name: value})
+    except ValidationError:
+        return False
+    except Exception:
+        return True
+    return False
 
 
 def ignore_case(text: str) -> str:

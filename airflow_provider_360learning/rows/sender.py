@@ -25,6 +25,8 @@ log = get_logger(__name__)
 
 #: Maximum number of batches whose results are in memory.
 MAX_OPEN_BATCHES = 100
+#: Maximum size of the rows in them: values in memory take up to 25 times the size that they have in a file.
+MAX_OPEN_SIZE = 4 << 20
 #: Consecutive transient failures after which the attempt ends, since 360Learning is down.
 MAX_CONSECUTIVE_FAILURES = 5
 #: Seconds that requests under way get to end when the attempt must end.
@@ -173,7 +175,9 @@ class Sender:
             self._progress_log.report(self._outcomes_in_memory)
 
     def _may_submit(self, batch: Batch) -> bool:
-        """Return whether the last checkpoint covers these rows; the number of open batches is bounded, too."""
+        """Return whether the last checkpoint covers these rows; number and size of open batches are bounded, too."""
+        if self._open and sum(one.size for one in self._open) + batch.size > MAX_OPEN_SIZE:
+            return False
         if not batch.to_send or self._checkpoints is None:
             return len(self._open) < MAX_OPEN_BATCHES
         return batch.last_row <= self._checkpoint.sent_up_to

@@ -7,21 +7,24 @@ import os
 import pickle
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, shown
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files import csv, jsonl
 from airflow_provider_360learning.files.columns import check_names
 from airflow_provider_360learning.files.formats import TextFormat, columns_of, format_of, read
-from airflow_provider_360learning.files.records import UNREAD, Record
+from airflow_provider_360learning.files.records import NOT_JSON, UNREAD, Record, too_long
 from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
-from airflow_provider_360learning.files.text import check_encoding, encoding_of, shortened
+from airflow_provider_360learning.files.text import beginning, check_encoding, encoding_of, shortened
+from airflow_provider_360learning.rows.limits import MAX_COLUMNS, max_row_size, size_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -33,7 +36,7 @@ ColumnMapping: TypeAlias = Mapping[str, str | None]
 REJECTED_ROW, REJECTED_REASON = "rejected_row", "rejected_reason"
 REJECTED_COLUMNS = frozenset({REJECTED_ROW, REJECTED_REASON})
 
-_ROWS_PER_FETCH = 1000
+_ROWS_PER_CHUNK = 1000
 #: A text that is a path, or looks like a relative one.
 _PATH = re.compile(r"(/|[a-z][a-z0-9+.-]*://)[^\n]+|[\w./~ -]{1,200}", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -49,6 +52,7 @@ class Row:
     :param values: Its values by argument, without empty and ignored ones.
     :param original: Its values as in the source, to be written to the rejected rows.
     :param problem: Why it cannot be read; then it has no values.
+    :param size: Number of its characters, bytes and other values, see :func:`~.limits.size_of`.
     """
 
     number: int
@@ -56,6 +60,7 @@ class Row:
     values: Mapping[str, Any] = field(repr=False)
     original: Mapping[str, Any] = field(repr=False)
     problem: str | None = None
+    size: int = field(default=0, compare=False)
 
 
 class Source(ABC):
@@ -80,6 +85,7 @@ class Source(ABC):
 
     def __init__(self, mapping: ColumnMapping) -> None:
         self._mapping = mapping
+        self._max_size = max_row_size()
 
     @cached_property
     def columns(self) -> list[str] | None:
@@ -95,6 +101,7 @@ class Source(ABC):
         """
         if self.columns is None:
             return None
+        self._check_width(self.columns)
         if self.columns:  # an empty file has none, and no rows either
             self._check_mapped(self.columns)
         return list(self._mapped(dict.fromkeys(self.columns)))
@@ -123,16 +130,29 @@ class Source(ABC):
 
     def _row(self, number: int, line: int | None, original: dict[str, Any], problem: str | None) -> Row:
         if problem:
-            return Row(number, line, {}, original, problem)
+            return Row(number, line, {}, original, problem, size_of(original, self._max_size))
+        if self.rejected_format == "csv":  # cells are strings, whose size and number the reader limits
+            size = sum(map(len, original.values()))
+        else:
+            size = size_of(original, self._max_size)
+            if problem := _problem_of_width(original) or self._problem_of_size(original, size):
+                return Row(number, line, {}, _shortened_values(original), problem)
         try:
             values = self._mapped(original)
         except InvalidRequestError as error:
-            return Row(number, line, {}, original, str(error))
+            return Row(number, line, {}, original, str(error), size)
         # An empty cell of CSV is a missing value; in the other formats "" is a string like any other.
         if self.rejected_format == "csv":
-            return Row(number, line, {name: value for name, value in values.items() if value}, original)
+            return Row(number, line, {name: value for name, value in values.items() if value}, original, None, size)
         # Nothing but "is": an array of numpy, or a series of pandas, compares item by item.
-        return Row(number, line, {name: value for name, value in values.items() if value is not None}, original)
+        given = {name: value for name, value in values.items() if value is not None}
+        return Row(number, line, given, original, None, size)
+
+    def _problem_of_size(self, original: Mapping[str, Any], size: int) -> str | None:
+        if size <= self._max_size:
+            return None
+        largest = max(original, key=lambda name: size_of(original[name], self._max_size))
+        return f"{too_long(self._max_size)}; its largest value is that of column {shown(largest)}"
 
     def _mapped(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self._mapping and REJECTED_COLUMNS.isdisjoint(row):
@@ -142,17 +162,22 @@ class Source(ABC):
             ours = self._mapping.get(theirs, None if theirs in REJECTED_COLUMNS else theirs)
             if ours in values:
                 raise InvalidRequestError(
-                    f"{self.name} has two columns for {ours}, one of them {theirs}: ignore one with "
+                    f"{self.name} has two columns for {ours}, one of them {shortened(theirs)}: ignore one with "
                     "column_mapping={'its name': None}."
                 )
             if ours is not None:
                 values[ours] = value
         return values
 
+    def _check_width(self, columns: Collection[str]) -> None:
+        if problem := _problem_of_width(columns):
+            raise InvalidRequestError(f"{self.name} {problem}. Nothing was sent.")
+
     def _check_mapped(self, columns: Sequence[str] | set[str]) -> None:
-        missing = [theirs for theirs, ours in self._mapping.items() if ours is not None and theirs not in columns]
+        existing = set(columns)
+        missing = [theirs for theirs, ours in self._mapping.items() if ours is not None and theirs not in existing]
         if missing:
-            names = ", ".join(missing)
+            names = shortened(", ".join(missing))
             raise InvalidRequestError(
                 f"{self.name} has no column {names}{self._existing()}: correct the names in column_mapping."
             )
@@ -231,11 +256,11 @@ def _list_or_file(rows: Any, mapping: ColumnMapping, encoding: str | None) -> So
 
 
 def _check_mapping(mapping: ColumnMapping) -> ColumnMapping:
-    ours = [name for name in mapping.values() if name is not None]
-    duplicates = sorted({name for name in ours if ours.count(name) > 1})
+    ours = Counter(name for name in mapping.values() if name is not None)
+    duplicates = sorted(name for name, count in ours.items() if count > 1)
     if duplicates:
         raise InvalidRequestError(
-            f"column_mapping gives several columns the name {', '.join(duplicates)}: keep one of them."
+            f"column_mapping gives several columns the name {shortened(', '.join(duplicates))}: keep one of them."
         )
     if added := [theirs for theirs, ours in mapping.items() if ours is not None and theirs in REJECTED_COLUMNS]:
         raise InvalidRequestError(
@@ -289,20 +314,48 @@ class _List(Source):
 
     def _records(self) -> Iterator[Record]:
         for number, row in enumerate(self._rows, 1):
-            if problem := _problem_of_item(row):
-                yield number, None, {UNREAD: jsonl.encode(row)}, problem
-            else:
-                yield number, None, dict(row), None
+            try:
+                record = self._record(row)
+            except Exception as error:  # of any type: the item may be of any class
+                problem = f"a {type(row).__name__:.80} cannot be read ({type(error).__name__:.80})"
+                record = {UNREAD: jsonl.encode({NOT_JSON: shortened(row)})}, problem
+            yield number, None, *record
+
+    def _record(self, row: Any) -> tuple[dict[str, Any], str | None]:
+        problem = _problem_of_item(row)
+        if problem is None:
+            return dict(row), None
+        is_small = size_of(row, self._max_size) <= self._max_size
+        return {UNREAD: jsonl.encode(row if is_small else {NOT_JSON: shortened(type(row))})}, problem
+
+
+def _problem_of_width(columns: Collection[str]) -> str | None:
+    """Return what is invalid if there are too many columns; those of rejected rows do not count."""
+    if len(columns) <= MAX_COLUMNS or len(set(columns) - REJECTED_COLUMNS) <= MAX_COLUMNS:
+        return None
+    return f"has {len(columns):,} columns, but at most {MAX_COLUMNS:,} are allowed: is its separator the right one?"
+
+
+def _shortened_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a row that is too large, as it is kept: with the beginnings of its long values, in its first columns.
+
+    No column accepts such a beginning, so that the row stays invalid until it is corrected.
+    """
+    return {
+        beginning(name): value if size_of(value, MAX_SHOWN) <= MAX_SHOWN else {NOT_JSON: shortened(value)}
+        for name, value in islice(row.items(), MAX_COLUMNS)
+    }
 
 
 def _problem_of_item(item: Any) -> str | None:
     if not isinstance(item, Mapping):
-        return f"a {type(item).__name__} is not a row: an object with names and values is expected"
+        return f"a {type(item).__name__:.80} is not a row: an object with names and values is expected"
     if not all(isinstance(name, str) for name in item):
         names = {type(name).__name__ for name in item if not isinstance(name, str)}
         return f"an object with names of type {', '.join(sorted(names))} is not a row: its names must be strings"
     halves = [name for name in item if not name.isascii() and _SURROGATE.search(name)]
-    return f"the name {halves[0]!r} holds half of a surrogate pair: write the whole character" if halves else None
+    return f"the name {shown(halves[0])} holds half of a surrogate pair: write the whole character" if halves else None
 
 
 class _File(Source):
@@ -319,11 +372,13 @@ class _File(Source):
 
     @cached_property
     def columns(self) -> list[str] | None:
-        return columns_of(self._path, self._encoding)
+        return columns_of(self._path, self._encoding, self._max_size)
 
     @cached_property
     def separator(self) -> str:  # type: ignore[override]
-        return csv.separator_of(self._path, self._encoding) if self.rejected_format == "csv" else csv.DEFAULT_SEPARATOR
+        if self.rejected_format != "csv":
+            return csv.DEFAULT_SEPARATOR
+        return csv.separator_of(self._path, self._encoding, self._max_size)
 
     @cached_property
     def rejected_mark(self) -> bytes:  # type: ignore[override]
@@ -332,7 +387,7 @@ class _File(Source):
         return b"" if is_plain else codecs.BOM_UTF8
 
     def _records(self) -> Iterator[Record]:
-        return read(self._path, self._encoding)
+        return read(self._path, self._encoding, self._max_size)
 
 
 class _Query(Source):
@@ -356,8 +411,8 @@ class _Query(Source):
 
     def _records(self) -> Iterator[Record]:
         names, chunks = self._result
-        for number, row in enumerate(chain.from_iterable(map(pickle.loads, chunks)), 1):
-            yield number, None, dict(zip(names, row, strict=True)), None
+        for number, (values, problem) in enumerate(chain.from_iterable(map(pickle.loads, chunks)), 1):
+            yield number, None, dict(zip(names, values, strict=True)), problem
 
     @cached_property
     def _result(self) -> tuple[list[str], Spool]:
@@ -368,27 +423,38 @@ class _Query(Source):
             if cursor.description is None:
                 raise InvalidRequestError(f"{self.name} returns no rows: write a SELECT.")
             names = check_names([column[0] for column in cursor.description], self.name)
-            count = 0
-            while rows := cursor.fetchmany(_ROWS_PER_FETCH):
-                self._check_storable(names, count, rows)
-                # Plain tuples: named ones take more than twice as long to pickle.
-                chunks.append(pickle.dumps(list(map(tuple, rows)), pickle.HIGHEST_PROTOCOL))
-                count += len(rows)
+            self._check_width(names)
+            chunk: list[tuple[list[Any], str | None]] = []
+            size = 0
+            # One by one: a thousand rows with large values do not fit in memory.
+            for row in iter(cursor.fetchone, None):
+                chunk.append(self._storable(names, row))
+                size += size_of(row, self._max_size)
+                if len(chunk) == _ROWS_PER_CHUNK or size > self._max_size:
+                    chunks.append(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
+                    chunk, size = [], 0
+            chunks.append(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
         return names, chunks
 
-    def _check_storable(self, names: Sequence[str], rows_before: int, rows: Sequence[Sequence[Any]]) -> None:
+    def _storable(self, names: Sequence[str], row: Sequence[Any]) -> tuple[list[Any], str | None]:
         """
-        Check that values of the types that the driver returns can be held in a file.
+        Return the values of a row as they can be held in a file, and what is invalid in it.
 
-        :raises InvalidRequestError: if one cannot (a ``memoryview``, a large object), with its row and column.
+        :param names: Names of the columns.
+        :param row: Values of the types that the driver returns: also a ``memoryview``, a large object.
         """
-        for number, row in enumerate(rows, rows_before + 1):
-            for name, value in zip(names, row, strict=True):
-                if type(value) not in _STORABLE and not _is_storable(value):
-                    raise InvalidRequestError(
-                        f"Row {number} of {self.name} has a value of type {type(value).__name__} in column {name}, "
-                        "which cannot be held: cast it to text in the query."
-                    )
+        values = list(row)
+        original = dict(zip(names, row, strict=True))
+        if problem := self._problem_of_size(original, size_of(row, self._max_size)):
+            values = list(_shortened_values(original).values())
+        for index, value in enumerate(values):
+            if type(value) not in _STORABLE and not _is_storable(value):
+                problem = (
+                    f"has a value of type {type(value).__name__:.80} in column {names[index]}, which cannot be held: "
+                    "cast it to text in the query"
+                )
+                values[index] = None
+        return values, problem
 
     def _hook(self) -> DbApiHook:
         from airflow.providers.common.compat.sdk import BaseHook

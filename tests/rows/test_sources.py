@@ -268,7 +268,7 @@ def test_error_of_a_mapped_column_shows_no_row_of_a_file_without_a_header(tmp_pa
 def test_rows_without_columns_are_an_error_of_the_query(database, monkeypatch):
     """PostgreSQL allows SELECT FROM people."""
     source = people(database)
-    monkeypatch.setitem(source.__dict__, "_result", ([], [pickle.dumps([(), ()])]))
+    monkeypatch.setitem(source.__dict__, "_result", ([], [pickle.dumps([([], None), ([], None)])]))
     with pytest.raises(InvalidRequestError, match="the query on warehouse has rows, but no columns"):
         list(source.rows())
 
@@ -419,9 +419,7 @@ def test_value_of_a_query_that_cannot_be_held_is_an_error_with_row_and_column(da
     sqlite3.register_converter("view", memoryview)
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, detect_types=sqlite3.PARSE_DECLTYPES))
     source = make_source(sql="SELECT * FROM files", sql_conn_id="warehouse")
-    with pytest.raises(InvalidRequestError) as refused:
-        list(source.rows())
-    assert str(refused.value) == (
-        "Row 2 of the query on warehouse has a value of type memoryview in column data, which cannot be held: cast it "
-        "to text in the query."
-    )
+    assert [row.problem for row in source.rows()] == [
+        None,
+        "has a value of type memoryview in column data, which cannot be held: cast it to text in the query",
+    ]

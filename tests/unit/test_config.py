@@ -19,6 +19,8 @@ from airflow_provider_360learning import config
         (config.ip_limit_scope, "shared"),
         (config.max_rate_limit_wait, 600.0),
         (config.total_timeout, 120.0),
+        (config.max_row_kib, 1024),
+        (config.max_list_items, 10_000),
     ],
 )
 def test_defaults_apply_without_any_configuration(read, expected):
