@@ -207,7 +207,8 @@ def check_writable(argument: str, folder: ObjectStoragePath) -> None:
         write_atomic(probe, b"")
         probe.unlink()
     except Exception as error:  # each file system raises its own
-        connection = f"connection {folder.conn_id!r}" if folder.conn_id else "no connection"
+        conn_id = folder.storage_options.get("conn_id")  # paths of Airflow 2.11 have no property for it
+        connection = f"connection {conn_id!r}" if conn_id else "no connection"
         problem = f"{argument} {folder} ({connection}) cannot be written to"
         if isinstance(error, InvalidRequestError):  # it says what to do
             raise FolderNotWritableError(f"{problem}: {error} Nothing was sent.") from error
