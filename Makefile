@@ -1,23 +1,25 @@
 # Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
-#   make demo        onboard new hires in real Airflow, against the sandbox, in three scenes
-#   make test        run all tests on the newest Airflow 3 and on 2.11
-#   make test-quick  run the tests on Airflow 3 that take less than a second each: under two minutes
-#   make docs        rewrite the generated tables of the documentation
-#   make lint        run ruff, mypy and codespell
-#   make bench       run all benchmarks: about half an hour on an idle machine
-# KEEP=1             leave Airflow and the sandbox of the demo open until Ctrl-C
-# PYTHON=…           Python to use
-# PYTEST_ARGS=…      more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
-# BENCH_ARGS=…       more arguments for the benchmarks: --quick, or names of benchmarks
+#   make demo         onboard new hires in real Airflow, against the sandbox, in three scenes
+#   make test         run all tests on the newest Airflow 3 and on 2.11
+#   make test-quick   run the tests on Airflow 3 that take less than a second each: under two minutes
+#   make docs         rewrite the generated tables of the documentation
+#   make lint         run ruff, mypy and codespell
+#   make test-lowest  run the tests of test-quick with the lowest versions that the package allows
+#   make bench        run all benchmarks: about half an hour on an idle machine
+#   make audit        look for published vulnerabilities of the versions that are installed, if a database can be reached
+#   make requirements rewrite requirements/, the versions that are installed; UPGRADE=1 takes the newest
+# KEEP=1              leave Airflow and the sandbox of the demo open until Ctrl-C
+# PYTHON=…            Python to use
+# PYTEST_ARGS=…       more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
+# BENCH_ARGS=…        more arguments for the benchmarks: --quick, or names of benchmarks
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-AIRFLOW_3 ?= apache-airflow>=3.3,<4
-AIRFLOW_2 ?= apache-airflow>=2.11,<2.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 redis-server lint bench clean
+.PHONY: help demo docs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest redis-server lint bench \
+	audit requirements clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -51,13 +53,17 @@ test-3: .venv/.ready redis-server
 test-2.11: .venv-2.11/.ready redis-server
 	$(PYTEST_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
+test-lowest: .venv-lowest/.ready redis-server
+	.venv-lowest/bin/python -m pytest -o cache_dir=.venv-lowest/.pytest_cache $(WORKERS) \
+		-m "not slow and not realtime" $(PYTEST_ARGS)
+
 realtime-3: .venv/.ready redis-server
 	$(PYTEST_3) -m realtime $(PYTEST_ARGS)
 
 realtime-2.11: .venv-2.11/.ready redis-server
 	$(PYTEST_2) -m realtime $(PYTEST_ARGS)
 
-# Installs Debian's package if it is missing; on other systems, says what to install.
+# Unpacks Debian's package into .redis if there is none on the PATH; on other systems, says what to install.
 redis-server:
 	@.ci/install-redis
 
@@ -73,18 +79,40 @@ docs: .venv/.ready
 bench: .venv/.bench-ready redis-server
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
-clean:
-	rm -rf .venv .venv-2.11 .demo .mypy_cache .pytest_cache .ruff_cache build dist
+audit: .venv-tools/.ready
+	@.venv-tools/bin/python .ci/audit.py
 
-.venv/.ready: pyproject.toml .ci/make-env
-	.ci/make-env .venv '$(AIRFLOW_3)' 13 lint '$(PYTHON)' python3.12 python3.13 python3.11
+requirements: .venv-tools/.ready
+	.ci/lock .venv-tools/bin/uv $(if $(UPGRADE),--upgrade)
+
+clean:
+	rm -rf .venv .venv-2.11 .venv-lowest .venv-tools .redis .demo .mypy_cache .pytest_cache .ruff_cache build dist
+
+# The checkout has no hash. Its build needs hatchling, which the requirements contain.
+INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .
+
+.venv/.ready: pyproject.toml .ci/make-env requirements/airflow-3.txt
+	.ci/make-env .venv requirements/airflow-3.txt 13 '$(PYTHON)' python3.12 python3.13 python3.11
+	$(INSTALL_CHECKOUT)
 	@touch $@
 
 # Airflow 2.11 does not run on Python 3.13.
-.venv-2.11/.ready: pyproject.toml .ci/make-env
-	.ci/make-env .venv-2.11 '$(AIRFLOW_2)' 12 test '$(PYTHON)' python3.12 python3.11
+.venv-2.11/.ready: pyproject.toml .ci/make-env requirements/airflow-2.11.txt
+	.ci/make-env .venv-2.11 requirements/airflow-2.11.txt 12 '$(PYTHON)' python3.12 python3.11
+	$(INSTALL_CHECKOUT)
 	@touch $@
 
 .venv/.bench-ready: .venv/.ready
-	.ci/make-env .venv '$(AIRFLOW_3)' 13 bench '$(PYTHON)' python3.12 python3.13 python3.11
+	.ci/pip-install .venv 'apache-airflow-providers-http>=5' 'matplotlib>=3.9'
+	@touch $@
+
+.venv-tools/.ready: requirements/tools.txt
+	.ci/make-env .venv-tools requirements/tools.txt 13 '$(PYTHON)' python3.12 python3.13 python3.11
+	@touch $@
+
+# The lowest Airflow is that of line 2. Python 3.11 is the lowest one, and has wheels of the lowest versions.
+.venv-lowest/.ready: pyproject.toml .venv-tools/.ready
+	.venv-tools/bin/uv venv --quiet --clear --no-python-downloads --python 3.11 .venv-lowest
+	.venv-tools/bin/uv pip install --quiet --python .venv-lowest/bin/python --compile-bytecode \
+		--resolution lowest-direct --group test --editable '.[parquet,redis,sandbox,sql]' 'apache-airflow<3'
 	@touch $@

@@ -1,0 +1,213 @@
+"""The scripts and files of ``.ci`` and ``requirements``: what is installed, what is left behind, what is reported."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+REQUIREMENTS = ROOT / "requirements"
+LINES = ("airflow-2.11", "airflow-3")
+
+each_file = pytest.mark.parametrize("name", [*LINES, "tools"])
+on_unix = pytest.mark.skipif(os.name != "posix", reason="the scripts are for a POSIX shell")
+
+
+# Requirements
+
+
+def pins(name):
+    """Return the requirements of a file, each with its number of hashes."""
+    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    found = re.findall(r"^([^#\s][^\\\n]*?) \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    return {Requirement(requirement): hashes.count("--hash") for requirement, hashes in found}
+
+
+@each_file
+def test_requirements_state_versions_and_hashes_but_no_addresses(name):
+    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith(("#", "    --hash=sha256:"))]
+    assert len(lines) == len(pins(name)) > 20
+    assert "://" not in text
+    assert {spec.operator for requirement in pins(name) for spec in requirement.specifier} == {"=="}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_requirements_contain_what_the_package_allows(name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"].values()
+    needed = [*project["project"]["dependencies"], *project["dependency-groups"]["test"]]
+    for requirement in map(Requirement, [*needed, *(one for extra in extras for one in extra)]):
+        versions = [next(iter(pin.specifier)).version for pin in pins(name) if pin.name == requirement.name]
+        assert versions, requirement
+        assert all(requirement.specifier.contains(version) for version in versions), (requirement, "make requirements")
+
+
+TOOLS = (
+    "cat",
+    "chmod",
+    "dirname",
+    "find",
+    "mkdir",
+    "mv",
+    "paste",
+    "readlink",
+    "rm",
+    "sed",
+    "sh",
+    "sleep",
+    "sort",
+    "touch",
+)
+
+# .ci/install-redis: programs stand in for those of Debian, so that nothing is downloaded
+
+APT_GET = """#!/bin/sh
+echo "apt-get $*" >>"$LOG"
+case "$*" in
+*" update") [ -z "$HANGS" ] || { echo $$ >"$LOG.pid"; exec sleep 60; } ;;
+*"--simulate"*) printf 'Inst redis-server (7)\\nInst redis-tools (7)\\nConf redis-server (7)\\n' ;;
+*" download "*) touch redis-server.deb redis-tools.deb ;;
+esac
+"""
+DPKG_DEB = """#!/bin/sh
+echo "dpkg-deb $*" >>"$LOG"
+mkdir -p "$3/usr/bin"
+printf '#!/bin/sh\\necho redis-server "$@"\\n' >"$3/usr/bin/redis-server"
+chmod 755 "$3/usr/bin/redis-server"
+"""
+
+
+class Machine:
+    """A machine with the tools that the script needs, and with a checkout that contains nothing else."""
+
+    def __init__(self, folder, *, debian=True):
+        self.checkout, self.bin, self.log = folder / "checkout", folder / "bin", folder / "log"
+        (self.checkout / ".ci").mkdir(parents=True)
+        shutil.copy(ROOT / ".ci/install-redis", self.checkout / ".ci")
+        self.bin.mkdir()
+        self.log.touch()
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool))
+        if debian:
+            self.add("apt-get", APT_GET)
+            self.add("dpkg-deb", DPKG_DEB)
+
+    def add(self, program, script):
+        (self.bin / program).write_text(script)
+        (self.bin / program).chmod(0o755)
+
+    def start(self, hangs=""):
+        environment = {"PATH": str(self.bin), "LOG": str(self.log), "HANGS": hangs}
+        return subprocess.Popen(
+            [self.checkout / ".ci/install-redis"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self):
+        script = self.start()
+        _, errors = script.communicate(timeout=20)
+        return script.returncode, errors
+
+    def commands(self):
+        return self.log.read_text().splitlines()
+
+    def files(self):
+        return {path.name for path in self.checkout.iterdir()} - {".ci"}
+
+
+@on_unix
+def test_redis_is_unpacked_once_and_not_installed(tmp_path):
+    machine = Machine(tmp_path)
+    assert machine.run() == (0, "")
+    assert [command for command in machine.commands() if " install " in command and "--simulate" not in command] == []
+    assert all(f"Dir::State::lists={machine.checkout}/.redis/" in line for line in machine.commands()[:3])
+    program = machine.checkout / ".redis/redis-server"
+    ended = subprocess.run([program, "--port", "0"], capture_output=True, text=True, check=True)
+    assert ended.stdout == "redis-server --port 0\n"
+    before = machine.commands()
+    assert machine.run() == (0, "")
+    assert machine.commands() == before
+
+
+@on_unix
+def test_a_killed_run_leaves_nothing_outside_of_its_folder(tmp_path):
+    machine = Machine(tmp_path)
+    script = machine.start(hangs="yes")
+    while not machine.log.with_suffix(".pid").exists():
+        assert script.poll() is None
+    os.killpg(script.pid, signal.SIGKILL)
+    script.communicate(timeout=20)
+    assert machine.files() == {".redis"}
+    assert not (machine.checkout / ".redis/redis-server").exists()
+    assert machine.run() == (0, "")
+    assert machine.files() == {".redis"}
+    assert {path.name for path in (machine.checkout / ".redis").iterdir()} == {"redis-server", "root"}
+
+
+@on_unix
+def test_nothing_is_unpacked_where_redis_is_installed(tmp_path):
+    machine = Machine(tmp_path)
+    machine.add("redis-server", "#!/bin/sh\n")
+    assert machine.run() == (0, "")
+    assert (machine.files(), machine.commands()) == (set(), [])
+
+
+@on_unix
+def test_other_systems_are_told_what_is_missing(tmp_path):
+    machine = Machine(tmp_path, debian=False)
+    status, errors = machine.run()
+    assert status == 1
+    assert "Install it and run this again" in errors
+    assert machine.files() == set()
+
+
+# .ci/audit.py: a module stands in for pip-audit, whose database is on the network
+
+PIP_AUDIT = """
+import json, sys
+sys.stderr.write("first line\\nConnectionError: no route\\n")
+report = REPORT
+if report is not None:
+    with open(sys.argv[sys.argv.index("--output") + 1], "w") as file:
+        json.dump({"dependencies": report}, file)
+sys.exit(1)
+"""
+KNOWN = {"name": "safe", "version": "1", "vulns": []}
+VULNERABLE = {"name": "requests", "version": "2.31.0", "vulns": [{"id": "CVE-1", "fix_versions": ["2.33.0"]}]}
+UNKNOWN = {"name": "other", "skip_reason": "Dependency not found"}
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "text"),
+    [
+        (None, 0, "NOT AUDITED, because no database of vulnerabilities responds: ConnectionError: no route"),
+        ([UNKNOWN, UNKNOWN], 0, "NOT AUDITED, because the package index has no database"),
+        ([KNOWN, UNKNOWN], 0, "0 of 1 versions have published vulnerabilities; 1 could not be looked up"),
+        ([KNOWN, VULNERABLE], 1, "  requests 2.31.0: CVE-1, fixed in 2.33.0"),
+    ],
+)
+def test_audit_reports_vulnerabilities_and_what_it_could_not_check(tmp_path, report, status, text):
+    (tmp_path / "pip_audit.py").write_text(PIP_AUDIT.replace("REPORT", repr(report)))
+    ended = subprocess.run(
+        [sys.executable, ROOT / ".ci/audit.py"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (status, "")
+    assert ended.stdout.count(text) == 4  # three files, and the lowest versions
