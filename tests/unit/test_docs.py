@@ -43,7 +43,7 @@ from airflow_provider_360learning.sandbox.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted(DOCS.glob("*.md"))]
 EXAMPLES = sorted((ROOT / "dags_examples").glob("*.py"))
 
 _spec = importlib.util.spec_from_file_location("generate_docs", DOCS / "generate.py")
@@ -203,7 +203,7 @@ _AIRFLOW = """
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
-_FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics txt"
+_FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics toml txt"
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta"
 _RESULTS = "imported"
@@ -311,9 +311,10 @@ def test_tests_named_on_pages_exist():
     assert [f"{file}::{name}" for file, name in named if name not in defined[file]] == []
 
 
-def test_every_known_provider_bug_has_a_test():
-    rows = re.findall(r"^\|(?!-)(?!.*\| Test \|$).*", (DOCS / "known-provider-bugs.md").read_text(), re.MULTILINE)
-    assert len(rows) > 15
+@pytest.mark.parametrize(("page", "at_least"), [("known-provider-bugs.md", 15), ("attacks.md", 13)])
+def test_every_known_bug_and_attack_has_a_test(page, at_least):
+    rows = re.findall(r"^\|(?!-)(?!.*\| Test \|$).*", (DOCS / page).read_text(), re.MULTILINE)
+    assert len(rows) >= at_least
     assert [row for row in rows if "::test_" not in row] == []
 
 
