@@ -26,6 +26,7 @@ IpLimitScope = Literal["shared", "per_host"]
 T = TypeVar("T")
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_FILE_MODE = re.compile(r"(?:0o|0)?(6(?:00|40|44|60|64))", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
@@ -87,6 +88,26 @@ def max_row_kib() -> int:
 def max_list_items() -> int:
     """Return the maximum number of items of a list in a row."""
     return _read("max_list_items", partial(_integer, 1))
+
+
+def file_mode() -> int:
+    """Return the permissions of files with personal data."""
+    return _read("file_mode", parse_file_mode)
+
+
+def parse_file_mode(value: object) -> int:
+    """
+    Return permissions of a file.
+
+    :param value: Octal digits as text, or the number that they stand for in Python (``0o640``).
+    :raises ValueError: if it is anything else, or if other users could write to the file. A number that a YAML or JSON
+        file has for the digits (640) is refused as well.
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    text = f"{value:o}" if is_number else str(value).strip()
+    if match := _FILE_MODE.fullmatch(text):
+        return int(match[1], 8)
+    raise ValueError('expected "0600", "0640", "0644", "0660" or "0664", as text')
 
 
 def _read(option: str, parse: Callable[[str], T]) -> T:

@@ -90,6 +90,14 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
         "``shared``: all hosts send from one IP address and share the limits per address. ``per_host``: each host has "
         "an IP address of its own.",
     ),
+    "file_mode": _option(
+        "string",
+        "0600",
+        "Permissions of new files with personal data on this host (results, rejected rows, checkpoints, exports): "
+        "``0600``, ``0640``, ``0644``, ``0660`` or ``0664``. New folders can be entered by users who may read the "
+        "files. Exports have an argument of the same name.",
+        example="0640",
+    ),
     "max_rate_limit_wait": _option(
         "float",
         "600",

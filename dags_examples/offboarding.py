@@ -31,12 +31,12 @@ PROTECTED = {"admin@acme.test"}
 @task
 def copy_file(source: str, folder: str) -> str:
     """Copy the file, so that guard and deletion see the same rows, and return the path of the copy."""
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_360learning.files.storage import open_binary, write_atomic
 
-    copy = ObjectStoragePath(folder) / "leavers.csv"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(ObjectStoragePath(source).read_bytes())
-    return str(copy)
+    copy = f"{folder}/leavers.csv"
+    with open_binary(source) as file:
+        write_atomic(copy, file.read())  # readable by the user of the task only
+    return copy
 
 
 # [START guard]

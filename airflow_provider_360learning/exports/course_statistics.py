@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 from uuid import uuid4
 
 from airflow_provider_360learning.api.course_attempts import DateField, ReadsCourseAttempts
@@ -13,7 +13,7 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.exports.summary import CourseStatisticsResult, summarize
-from airflow_provider_360learning.files.formats import Format, open_rows
+from airflow_provider_360learning.files.formats import FileOptions, Format, open_rows
 from airflow_provider_360learning.files.row_file import RowFile
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.log_text import get_logger
@@ -35,8 +35,8 @@ def export_course_statistics(
     interval: Interval,
     *,
     date_field: DateField = "completed_at",
-    format: Format | None = None,
     allow_incomplete: bool = False,
+    **options: Unpack[FileOptions],
 ) -> CourseStatisticsResult:
     """
     Write the attempts of an interval to a file.
@@ -45,15 +45,15 @@ def export_course_statistics(
     :param output_path: The file, which is replaced; by ``last_activity_at`` the folder to which a file is added.
     :param interval: The interval.
     :param date_field: ``completed_at`` or ``last_activity_at``.
-    :param format: By default the suffix of the file's name decides; in a folder, ``jsonl``.
     :param allow_incomplete: Warn where it cannot be proven that all attempts came, instead of failing.
+    :param options: How the file is written; in a folder as ``jsonl`` by default.
     :return: The result of the export.
     :raises IncompleteResponseError: where that cannot be proven.
     """
     path = storage_path(output_path)
     if date_field == "last_activity_at":
-        path = _new_file_in(path, interval, format or "jsonl")
-    with open_rows(path, COLUMNS["course_statistics"], format=format) as file:
+        path = _new_file_in(path, interval, options.get("format") or "jsonl")
+    with open_rows(path, COLUMNS["course_statistics"], **options) as file:
         summary = api.read_course_attempts(
             interval_start=interval.start,
             interval_end=interval.end,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Unpack
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.summary import ExportResult, check_any_found, summarize
-from airflow_provider_360learning.files.formats import Format, open_rows
+from airflow_provider_360learning.files.formats import FileOptions, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import map_ordered
@@ -21,7 +22,7 @@ Row = Mapping[str, object]
 
 
 def export_listing(
-    api: LearningApi, kind: str, output_path: StoragePath, *, format: Format | None = None
+    api: LearningApi, kind: str, output_path: StoragePath, **options: Unpack[FileOptions]
 ) -> ExportResult:
     """
     Write all objects of a kind to a file.
@@ -29,11 +30,11 @@ def export_listing(
     :param api: The API adapter.
     :param kind: One of :data:`LISTINGS`.
     :param output_path: The file, which is replaced.
-    :param format: By default the suffix of the file's name decides.
+    :param options: How it is written.
     :return: The result of the export.
     """
     columns = COLUMNS[kind]
-    with open_rows(output_path, columns, format=format) as file:
+    with open_rows(output_path, columns, **options) as file:
 
         def write_all(rows: Iterable[Row]) -> None:
             file.discard()  # rows of a response that broke

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Unpack
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.results import PathSessionStatistic
@@ -12,7 +13,7 @@ from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
 from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, check_any_found, summarize
-from airflow_provider_360learning.files.formats import Format, open_rows
+from airflow_provider_360learning.files.formats import FileOptions, open_rows
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import map_ordered
@@ -28,7 +29,7 @@ def export_path_session_statistics(
     interval: Interval | None,
     *,
     session_ids: Iterable[str] | None = None,
-    format: Format | None = None,
+    **options: Unpack[FileOptions],
 ) -> PathSessionStatisticsResult:
     """
     Write the statistics of the learners of path sessions to a file, with one request per session.
@@ -37,7 +38,7 @@ def export_path_session_statistics(
     :param output_path: The file, which is replaced.
     :param interval: Only learners who completed the session in this interval; by default all.
     :param session_ids: The sessions, which must exist; by default all that are listed.
-    :param format: By default the suffix of the file's name decides.
+    :param options: How the file is written.
     :return: The result of the export.
     """
     listed = session_ids is None
@@ -45,7 +46,7 @@ def export_path_session_statistics(
     columns = COLUMNS["path_session_statistics"]
     highest = ""
     deleted = 0
-    with open_rows(output_path, columns, format=format) as file:
+    with open_rows(output_path, columns, **options) as file:
         for rows in map_ordered(partial(_rows_of, api, interval, listed), ids):
             deleted += rows is None
             for row in rows or ():

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, check_names
-from airflow_provider_360learning.files.records import MAX_ROW_SIZE, UNREAD, Record, too_long
+from airflow_provider_360learning.files.formulas import escape, escape_if_ambiguous, unescape
+from airflow_provider_360learning.files.records import MAX_ROW_SIZE, REJECTED_ROW, UNREAD, Record, too_long
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.files.text import append_rows, beginning, encode_text, read_lines, shortened
@@ -82,7 +83,11 @@ class _Rows:
         names = self._header_cells(where)
         #: Cells per row as the file has them; those beyond the header are empty.
         self._width = len(names)
-        self.header = check_names(_without_padding(names), where)
+        #: The header as the file has it.
+        self.raw_header = _without_padding(names)
+        # Rejected rows, which this package has escaped. In any other file, an apostrophe is part of the value.
+        self._is_escaped = REJECTED_ROW in self.raw_header
+        self.header = check_names(self._unescaped(self.raw_header), where)
 
     def _first_filled(self, lines: Iterator[str], where: StoragePath, separator: str = DEFAULT_SEPARATOR) -> str:
         """Skip empty lines and lines of separators, which spreadsheets write for empty rows above the header."""
@@ -126,11 +131,14 @@ class _Rows:
                 return
             except csv.Error as error:
                 # One cell with all of it: in a file of rejected rows, its quotation marks must not swallow other rows.
-                yield line, [self.text_of_last], self._unreadable(error)
+                yield line, self._unescaped([self.text_of_last]), self._unreadable(error)
             else:
                 if cells and not _are_separators_only(cells):
-                    cells = self._without_padding(cells)
+                    cells = self._unescaped(self._without_padding(cells))
                     yield line, cells, self._error(cells)
+
+    def _unescaped(self, cells: list[str]) -> list[str]:
+        return list(map(unescape, cells)) if self._is_escaped else cells
 
     def _without_padding(self, cells: list[str]) -> list[str]:
         """Cut off the empty cells of columns that the header pads as well; Excel does not write all of them."""
@@ -179,14 +187,13 @@ def _most_frequent_separator(header: str) -> str:
 
 
 class Encoder(RowEncoder):
-    """Encodes rows as cells that are separated by commas."""
+    """Encodes rows as cells that are separated by commas; strings as they are, for machines to read."""
 
     def __init__(self, binary: BinaryIO, columns: Sequence[Column]) -> None:
         super().__init__(binary, columns)
         binary.write(_line([column.name for column in columns], DEFAULT_SEPARATOR))
 
     def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
-        # Strings are written as they are, even if they start with "=": a data file is not made for a spreadsheet.
         cells = [
             [_cell(value) for value in values] if column.kind == "boolean" else values
             for column, values in zip(self._columns, columns, strict=True)
@@ -196,12 +203,35 @@ class Encoder(RowEncoder):
         return encode_text(text.getvalue())
 
 
+class EscapingEncoder(Encoder):
+    """Encodes rows for a spreadsheet, which executes none of their strings; numbers stay numbers."""
+
+    def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
+        pairs = zip(self._columns, columns, strict=True)
+        return super()._encode_columns(
+            [_escaped(values) if column.kind == "string" else values for column, values in pairs]
+        )
+
+
+def _escaped(values: Sequence[Any]) -> list[Any]:
+    return [value and escape(value) for value in values]
+
+
 def write_dicts(
-    binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str = DEFAULT_SEPARATOR
+    binary: BinaryIO,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    separator: str = DEFAULT_SEPARATOR,
+    escape_formulas: bool = False,
 ) -> None:
-    """Write a small file."""
-    cells = (_cells_of(row, columns) for row in rows)
-    binary.writelines(_line(each, separator) for each in chain([columns], cells))
+    """Write a small file, in which rejected rows are escaped so that reading it returns them as they were."""
+    # Otherwise only what the reader would take for an escaped cell.
+    protect = escape if escape_formulas else escape_if_ambiguous
+    is_protected = escape_formulas or REJECTED_ROW in columns
+    for cells in chain([columns], (_cells_of(row, columns) for row in rows)):
+        if is_protected:
+            cells = [protect(cell) if isinstance(cell, str) else cell for cell in cells]
+        binary.write(_line(cells, separator))
 
 
 def _cells_of(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
@@ -225,7 +255,9 @@ def _cell(value: Any) -> Any:
 
 def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:
     """Copy the header of the first part, and the rows of all that have the same."""
-    header = _line(columns_of(parts[0], max_size=_MAX_OWN_HEADER), separator_of(parts[0], max_size=_MAX_OWN_HEADER))
+    with closing(_lines(parts[0], None, _MAX_OWN_HEADER)) as lines:
+        rows = _Rows(lines, parts[0], _MAX_OWN_HEADER)
+        header = _line(rows.raw_header, rows.separator)
     binary.write(header)
     for part in parts:
         append_rows(part, header, binary)

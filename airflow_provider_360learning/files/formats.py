@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Literal, Protocol, TypeAlias
+from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypedDict
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files import csv, jsonl, parquet
 from airflow_provider_360learning.files.columns import Column
+from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.records import MAX_ROW_SIZE, Record
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.row_file import RowFile
@@ -18,6 +19,20 @@ from airflow_provider_360learning.files.storage import StoragePath, atomic_write
 Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
 #: Formats of rejected rows and of parts that are merged: text, which is copied.
 TextFormat: TypeAlias = Literal["csv", "jsonl"]
+
+
+class FileOptions(TypedDict, total=False):
+    """
+    How an export is written; the arguments of :func:`open_rows`.
+
+    :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of the name decides.
+    :param escape_formulas: Whether strings in CSV are escaped that a spreadsheet would execute.
+    :param file_mode: Permissions of a new file.
+    """
+
+    format: Format | None
+    escape_formulas: bool
+    file_mode: int
 
 
 class _Format(Protocol):
@@ -78,7 +93,14 @@ def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = 
 
 
 @contextmanager
-def open_rows(where: StoragePath, columns: Sequence[Column], *, format: Format | None = None) -> Iterator[RowFile]:
+def open_rows(
+    where: StoragePath,
+    columns: Sequence[Column],
+    *,
+    format: Format | None = None,
+    escape_formulas: bool = False,
+    file_mode: int = PRIVATE,
+) -> Iterator[RowFile]:
     """
     Write a file of rows, which appears when the block ends without an error, and otherwise not at all.
 
@@ -87,10 +109,13 @@ def open_rows(where: StoragePath, columns: Sequence[Column], *, format: Format |
     :param where: Its path; an existing file is replaced.
     :param columns: Its columns.
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of the name decides.
+    :param escape_formulas: Whether strings in CSV are escaped that a spreadsheet would execute.
+    :param file_mode: Permissions of a new file.
     """
     module = _MODULES[format or format_of(where)]
-    with atomic_writer(where) as binary, Spool() as spool:
-        encoder = module.Encoder(binary, columns)
+    make_encoder = csv.EscapingEncoder if escape_formulas and module is csv else module.Encoder
+    with atomic_writer(where, file_mode=file_mode) as binary, Spool() as spool:
+        encoder = make_encoder(binary, columns)
         try:
             file = RowFile(encoder, spool)
             yield file
@@ -106,6 +131,8 @@ def write_dicts(
     columns: Sequence[str],
     *,
     separator: str = csv.DEFAULT_SEPARATOR,
+    escape_formulas: bool = False,
+    file_mode: int = PRIVATE,
 ) -> None:
     """
     Write a small CSV or JSON Lines file of rows as :func:`read` returned them, those with errors included.
@@ -114,22 +141,27 @@ def write_dicts(
     :param rows: The rows. In JSON Lines each keeps its own columns.
     :param columns: The columns of a CSV file.
     :param separator: The separator of a CSV file.
+    :param escape_formulas: Whether cells of a CSV file are escaped that a spreadsheet would execute.
+    :param file_mode: Permissions of a new file.
     """
     module = _text_module(where)
-    with atomic_writer(where) as binary:
-        module.write_dicts(binary, rows, columns, separator)
+    with atomic_writer(where, file_mode=file_mode) as binary:
+        module.write_dicts(binary, rows, columns, separator, escape_formulas)
 
 
-def concatenate(parts: Sequence[StoragePath], where: StoragePath, *, mark: bytes = b"") -> None:
+def concatenate(
+    parts: Sequence[StoragePath], where: StoragePath, *, mark: bytes = b"", file_mode: int = PRIVATE
+) -> None:
     """
     Merge CSV or JSON Lines files that this module wrote into one, which appears whole or not at all.
 
     :param parts: Paths of files of one format and with the same columns, at least one.
     :param where: Path of the merged file.
     :param mark: Byte-order mark of the merged file.
+    :param file_mode: Permissions of a new file.
     """
     module = _text_module(where)
-    with atomic_writer(where) as binary:
+    with atomic_writer(where, file_mode=file_mode) as binary:
         binary.write(mark)
         module.concatenate(parts, binary)
 
@@ -138,7 +170,12 @@ class _Text(Protocol):
     """The module of a format that is text."""
 
     def write_dicts(
-        self, binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str
+        self,
+        binary: BinaryIO,
+        rows: Sequence[Mapping[str, Any]],
+        columns: Sequence[str],
+        separator: str,
+        escape_formulas: bool,
     ) -> None: ...
 
     def concatenate(self, parts: Sequence[StoragePath], binary: BinaryIO) -> None: ...

@@ -142,8 +142,14 @@ def _texts(encode: Callable[[Any], str], values: Sequence[Value]) -> list[str]:
     return list(map(encode, values))
 
 
-def write_dicts(binary: BinaryIO, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], separator: str) -> None:
-    """Write a small file, each row with columns of its own."""
+def write_dicts(
+    binary: BinaryIO,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    separator: str,
+    escape_formulas: bool,
+) -> None:
+    """Write a small file, each row with columns of its own; formulas are nothing special."""
     binary.writelines(_line(row) for row in rows)
 
 

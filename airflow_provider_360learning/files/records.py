@@ -7,6 +7,10 @@ from typing import Any, TypeAlias
 #: Row number (from 1), line where it starts (None in Parquet), values by column, the row's error if it has one.
 Record: TypeAlias = tuple[int, int | None, dict[str, Any], str | None]
 
+#: Columns that rejected rows have beside their own, and that are ignored when such a file is read again.
+REJECTED_ROW, REJECTED_REASON = "rejected_row", "rejected_reason"
+REJECTED_COLUMNS = frozenset({REJECTED_ROW, REJECTED_REASON})
+
 #: Maximum number of characters of a row, by default.
 MAX_ROW_SIZE = 1 << 20
 

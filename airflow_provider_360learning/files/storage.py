@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import re
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files.temporary import locked_sibling, path_of_open
+from airflow_provider_360learning.files import local_files
+from airflow_provider_360learning.files.permissions import PRIVATE
+from airflow_provider_360learning.files.temporary import path_of_open
 from airflow_provider_360learning.log_text import get_logger
 
 if TYPE_CHECKING:
@@ -31,15 +30,6 @@ _ABSOLUTE = re.compile(r"/|file:///|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECAS
 _READ_AHEAD = 1 << 20
 # s3fs uploads smaller files in one request.
 _MIN_MULTIPART_BYTES = 10 * 1024 * 1024
-# Their files look regular, but are made by the kernel when they are read: variables of processes, for example.
-_KERNEL_FILE_SYSTEMS = ("/proc", "/sys")
-_KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFDIR: "a directory",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def storage_path(where: StoragePath) -> ObjectStoragePath:
@@ -80,38 +70,8 @@ def open_binary(where: StoragePath) -> BinaryIO:
     """
     path = storage_path(where)
     if is_local(path):
-        return open(path.path, "rb", opener=_open_regular)
+        return local_files.open_binary(path.path)
     return io.BufferedReader(_filesystem(path).open(path.path, "rb"), _READ_AHEAD)
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Open a file that is regular, which is known of an open one only; opening waits for no other process."""
-    try:
-        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError as error:
-        if error.errno == errno.ENXIO:  # a socket cannot be opened
-            _check_regular(path, os.stat(path))
-        raise
-    try:
-        _check_regular(path, os.fstat(descriptor))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _check_regular(path: str, status: os.stat_result) -> None:
-    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
-    if kind is None and status.st_dev in _devices_of_kernel():
-        kind = "a file of the kernel"
-    if kind is not None:
-        raise InvalidRequestError(
-            f"{path} is {kind}, not a regular file: copy its content to a file and use that one, or remove it."
-        )
-
-
-def _devices_of_kernel() -> set[int]:
-    return {os.stat(folder).st_dev for folder in _KERNEL_FILE_SYSTEMS if os.path.ismount(folder)}
 
 
 def read_bounded(where: StoragePath, max_bytes: int) -> bytes:
@@ -132,8 +92,23 @@ def read_bounded(where: StoragePath, max_bytes: int) -> bytes:
     return data
 
 
+def size_of(where: StoragePath) -> int | None:
+    """
+    Return the size of a file in bytes; ``None`` if it does not exist.
+
+    :param where: Its path.
+    """
+    path = storage_path(where)
+    if is_local(path):
+        return local_files.size_of(path.path)
+    try:
+        return int(path.stat().st_size)
+    except FileNotFoundError:
+        return None
+
+
 @contextmanager
-def atomic_writer(where: StoragePath) -> Iterator[BinaryIO]:
+def atomic_writer(where: StoragePath, *, file_mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """
     Write a file that appears at its path when the block ends without an error, and otherwise not at all.
 
@@ -143,43 +118,79 @@ def atomic_writer(where: StoragePath) -> Iterator[BinaryIO]:
     append.
 
     :param where: Path of the file; an existing file is replaced.
+    :param file_mode: Permissions of a new file on this host. Missing folders are created with the same, and may be
+        entered by whom may read.
+    :raises InvalidRequestError: if a link that another user may have made leads there.
     """
     path = storage_path(where)
-    with _renamed_into(path.path) if is_local(path) else _uploaded_to(path) as file:
+    with local_files.atomic_writer(path.path, file_mode) if is_local(path) else _uploaded_to(path) as file:
         yield file
 
 
-def write_atomic(where: StoragePath, data: bytes) -> None:
+def write_atomic(where: StoragePath, data: bytes, *, file_mode: int = PRIVATE) -> None:
     """
     Write a small file, whole or not at all; see :func:`atomic_writer`.
 
     :param where: Path of the file.
     :param data: Its content.
+    :param file_mode: Permissions of a new file.
     """
-    with atomic_writer(where) as file:
+    with atomic_writer(where, file_mode=file_mode) as file:
         file.write(data)
 
 
-@contextmanager
-def _renamed_into(place: str) -> Iterator[BinaryIO]:
-    target = Path(os.path.realpath(place))  # a link stays, its target is replaced
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked_sibling(target) as (temporary, file):
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-        os.replace(temporary, target)  # before the file is closed, which gives up the lock
-        _make_durable(target.parent)
+def write_new(where: StoragePath, data: bytes, *, file_mode: int = PRIVATE) -> bool:
+    """
+    Write a small file, unless there is one; object stores do not know, so that one is replaced there.
+
+    :param where: Path of the file.
+    :param data: Its content.
+    :param file_mode: Its permissions.
+    :return: Whether it was written.
+    """
+    path = storage_path(where)
+    if is_local(path):
+        return local_files.write_new(path.path, data, file_mode)
+    write_atomic(path, data)
+    return True
 
 
-def _make_durable(folder: Path) -> None:
-    """Make the new name survive a power cut: a file that is recorded as written must not be missing afterwards."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems do not support it
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def remove(where: StoragePath) -> None:
+    """
+    Remove a file, if it exists.
+
+    :param where: Its path.
+    """
+    path = storage_path(where)
+    if is_local(path):
+        local_files.remove(path.path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_files(where: StoragePath) -> None:
+    """
+    Remove the files in a folder, if it exists.
+
+    :param where: Its path.
+    """
+    path = storage_path(where)
+    if is_local(path):
+        local_files.remove_files(path.path)
+        return
+    for each in list(path.iterdir()) if path.exists() else ():
+        each.unlink(missing_ok=True)
+
+
+def remove_empty_folder(where: StoragePath) -> None:
+    """
+    Remove a folder, if it exists and is empty; object stores have none.
+
+    :param where: Its path.
+    """
+    path = storage_path(where)
+    if is_local(path):
+        local_files.remove_empty_folder(path.path)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from airflow_provider_360learning.files.local_paths import Location
+from airflow_provider_360learning.files.permissions import PRIVATE, set_mode_like
 from airflow_provider_360learning.log_text import get_logger
 
 log = get_logger(__name__)
@@ -26,60 +29,71 @@ SUFFIX = ".learning360"
 MIN_AGE_OF_OTHER_BOOTS = 86_400.0
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_cleaned: set[Path] = set()
+#: Devices and numbers of the folders from which leftovers were removed.
+_cleaned: set[tuple[int, int]] = set()
 
 
 @contextmanager
-def locked_sibling(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
+def locked_sibling(target: Location, file_mode: int) -> Iterator[tuple[Location, BinaryIO]]:
     """
     Create a temporary file beside its target, and remove it if the block does not rename it.
 
     The first one in a folder also removes what killed processes left there.
 
-    :param target: Path of the file to be written.
-    :return: Path of the temporary file, and the file, open for writing.
+    :param target: The file to be written.
+    :param file_mode: Its permissions, if it does not exist.
+    :return: The temporary file, and the same open for writing.
     """
-    if target.parent not in _cleaned:
-        _cleaned.add(target.parent)
-        remove_orphans(target.parent)
-    path, file = _create_locked(target)
+    folder = os.fstat(target.folder)
+    if (folder.st_dev, folder.st_ino) not in _cleaned:
+        _cleaned.add((folder.st_dev, folder.st_ino))
+        remove_orphans(target)
+    temporary, file = _create_locked(target)
     try:
         with file:
-            yield path, file
+            set_mode_like(file.fileno(), target.status(), file_mode, target.path)
+            yield temporary, file
     finally:
-        path.unlink(missing_ok=True)
+        temporary.remove()
 
 
-def _create_locked(target: Path) -> tuple[Path, BinaryIO]:
+def _create_locked(target: Location) -> tuple[Location, BinaryIO]:
     while True:
-        path = target.with_name(f".{target.name}.{_boot()}-{uuid4().hex[:12]}{SUFFIX}")
-        file = open(path, "xb")  # noqa: SIM115 - the caller closes it
+        temporary = target.sibling(f".{target.name}.{_boot()}-{uuid4().hex[:12]}{SUFFIX}")
+        file = os.fdopen(temporary.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb")
         with suppress(OSError):  # a file system without locks: no other process can take one either
             fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists():
-            return path, file
+        if temporary.status() is not None:
+            return temporary, file
         file.close()  # removed by another process before it was locked
 
 
-def remove_orphans(folder: Path) -> None:
+def remove_orphans(target: Location) -> None:
     """
-    Remove temporary files of dead processes from a folder.
+    Remove temporary files of dead processes from the folder of a file.
 
-    :param folder: The folder.
+    :param target: The file.
     """
-    for path in folder.glob(f".*{SUFFIX}"):
-        with suppress(OSError):  # locked by its owner, of another user, or removed meanwhile
-            if _is_orphan(path):
-                size = path.stat().st_size
-                path.unlink()
-                log.info("Removed the temporary file of a killed process: path=%s bytes=%s", path, size)
+    with target.sibling(".").open_folder() as folder:
+        names = [name for name in os.listdir(folder) if name.startswith(".") and name.endswith(SUFFIX)]
+    for temporary in map(target.sibling, names):
+        with suppress(OSError):  # locked by its owner, of another user, a link, or removed meanwhile
+            size = _size_of_orphan(temporary)
+            if size is not None:
+                temporary.remove()
+                log.info("Removed the temporary file of a killed process: path=%s bytes=%s", temporary.path, size)
 
 
-def _is_orphan(path: Path) -> bool:
-    with open(path, "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        age = time.time() - os.fstat(file.fileno()).st_mtime
-    return f".{_boot()}-" in path.name or age > MIN_AGE_OF_OTHER_BOOTS
+def _size_of_orphan(temporary: Location) -> int | None:
+    descriptor = temporary.open(os.O_RDWR | os.O_NONBLOCK)  # a pipe would wait for its other end
+    try:
+        status = os.fstat(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+    is_old = time.time() - status.st_mtime > MIN_AGE_OF_OTHER_BOOTS
+    is_orphan = stat.S_ISREG(status.st_mode) and (f".{_boot()}-" in temporary.name or is_old)
+    return status.st_size if is_orphan else None
 
 
 def _boot() -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 
+from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 
@@ -58,6 +59,8 @@ class Learning360RowsOperator(Learning360BaseOperator):
     :param resend_unconfirmed: Whether to send rows again whose outcome is unknown, although they may have been done.
     :param ignore_checkpoint: Whether to ignore an unfinished earlier attempt and start over.
     :param dry_run: Whether to send nothing, and only report what would be sent (in the subfolder ``dry_run``).
+    :param escape_formulas: Whether cells of rejected rows in CSV get an apostrophe in front that a spreadsheet would
+        execute as formulas. It is removed when the rows are read again.
     """
 
     documentation_page = "bulk.md"
@@ -81,6 +84,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
     retry_failed_only: bool
     resend_unconfirmed: bool
     ignore_checkpoint: bool
+    escape_formulas: bool
 
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "column_mapping": "json"}  # noqa: RUF012 as Airflow has it
@@ -108,6 +112,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         resend_unconfirmed: bool = False,
         ignore_checkpoint: bool = False,
         dry_run: bool = False,
+        escape_formulas: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": False, **kwargs})
@@ -184,6 +189,8 @@ class Learning360RowsOperator(Learning360BaseOperator):
             ignore_checkpoint=parse("ignore_checkpoint", parse_boolean),
             resend_unconfirmed=parse("resend_unconfirmed", parse_boolean),
             dry_run=parse("dry_run", parse_boolean),
+            escape_formulas=parse("escape_formulas", parse_boolean),
+            file_mode=config.file_mode(),
         )
 
     def _source(self, column_mapping: Mapping[str, str | None]) -> Source:

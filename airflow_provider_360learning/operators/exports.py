@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_360learning.api.interface import LearningApi
     from airflow_provider_360learning.exports.summary import ExportResult
-    from airflow_provider_360learning.files.formats import Format
+    from airflow_provider_360learning.files.formats import FileOptions
     from airflow_provider_360learning.files.storage import StoragePath
 
 
@@ -31,14 +31,28 @@ class Learning360ExportOperator(Learning360BaseOperator):
 
     :param output_path: Path of the file: anything that ``ObjectStoragePath`` accepts.
     :param format: ``csv``, ``jsonl`` or ``parquet``; by default the suffix of ``output_path`` decides.
+    :param escape_formulas: Whether strings in CSV get an apostrophe in front that a spreadsheet would execute as
+        formulas. Off by default, because other programs read it as part of the value.
+    :param file_mode: Permissions of a new file on this host, such as ``"0640"`` for a loader in the same group; by
+        default the option ``file_mode`` of the Airflow configuration.
     """
 
     documentation_page = "exports.md"
     name_arguments = ("output_path",)
     output_path: StoragePath
     format: str | None
+    escape_formulas: bool
+    file_mode: str | int | None
 
-    def __init__(self, *, output_path: StoragePath, format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        output_path: StoragePath,
+        format: str | None = None,
+        escape_formulas: bool = False,
+        file_mode: str | int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
@@ -51,21 +65,40 @@ class Learning360ExportOperator(Learning360BaseOperator):
         """Write the file, and return the result."""
         from airflow.providers.common.compat.sdk import Asset
 
-        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
-        from airflow_provider_360learning.files.formats import Format
-
         with self.hook.log_api_usage(), fail_on_permanent_error():
-            format: Format | None = None
-            if self.format:
-                format = parse_argument("format", parse_choice(*get_args(Format)), self.format)
-            result = self._export(self.hook.api, format, context)
+            result = self._export(self.hook.api, self._options(), context)
         for outlet in self.outlets if "outlet_events" in context else ():
             if isinstance(outlet, Asset):
                 extra: dict[str, Any] = {**result}  # Any: mypy takes the values of any TypedDict for objects
                 context["outlet_events"][outlet].extra = extra
         return result
 
-    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
+    def _options(self) -> FileOptions:
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
+        from airflow_provider_360learning.files.formats import Format
+
+        options: FileOptions = {
+            "escape_formulas": parse_argument("escape_formulas", parse_boolean, self.escape_formulas),
+            "file_mode": self._file_mode(),
+        }
+        if self.format:
+            options["format"] = parse_argument("format", parse_choice(*get_args(Format)), self.format)
+        return options
+
+    def _file_mode(self) -> int:
+        from airflow_provider_360learning.api.models.parsers import is_missing
+        from airflow_provider_360learning.exceptions import InvalidRequestError
+
+        if is_missing(self.file_mode):
+            return config.file_mode()
+        try:
+            return config.parse_file_mode(self.file_mode)
+        except ValueError as error:
+            problem = f"file_mode is {self.file_mode!r:.40}: {error}."
+        raise InvalidRequestError(problem, argument="file_mode")
+
+    def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         """Write the file."""
         raise NotImplementedError
 
@@ -76,10 +109,10 @@ class Learning360ListingExportOperator(Learning360ExportOperator):
     #: Name of the export.
     kind: ClassVar[str]
 
-    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
+    def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         from airflow_provider_360learning.exports.listings import export_listing
 
-        return export_listing(api, self.kind, self.output_path, format=format)
+        return export_listing(api, self.kind, self.output_path, **options)
 
 
 class Learning360ExportUsersOperator(Learning360ListingExportOperator):
@@ -182,7 +215,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
+    def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         from airflow_provider_360learning.api.course_attempts import DateField
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
         from airflow_provider_360learning.api.models.parsers import parse_boolean
@@ -195,8 +228,8 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context),
             date_field=date_field,
-            format=format,
             allow_incomplete=parse_argument("allow_incomplete", parse_boolean, self.allow_incomplete),
+            **options,
         )
 
 
@@ -245,7 +278,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         super().__init__(**kwargs)
         self._assign_arguments(locals())
 
-    def _export(self, api: LearningApi, format: Format | None, context: Context) -> ExportResult:
+    def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice, validate
         from airflow_provider_360learning.api.models.parsers import is_missing
         from airflow_provider_360learning.api.models.paths import PathSessions
@@ -266,5 +299,5 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context) if has_interval else None,
             session_ids=selected.session_ids,
-            format=format,
+            **options,
         )

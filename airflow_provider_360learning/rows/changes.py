@@ -13,7 +13,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.files.key_table import KeyTable
-from airflow_provider_360learning.files.storage import atomic_writer, open_binary
+from airflow_provider_360learning.files.permissions import PRIVATE
+from airflow_provider_360learning.files.storage import atomic_writer, open_binary, size_of
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.effects import Effects, Fact, effects_of
 from airflow_provider_360learning.rows.results import UNCHANGED, UNKNOWN, Result
@@ -83,6 +84,7 @@ class Changes:
     :param listing: How 360Learning lists what the action changes, if it does.
     :param append_only: Whether rows report events: each is remembered, also if a later one has the same key.
     :param skip: Whether rows that would change nothing are found; otherwise, what is accepted is only remembered.
+    :param file_mode: Permissions of the file.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Changes:
         *,
         append_only: bool = False,
         skip: bool = True,
+        file_mode: int = PRIVATE,
     ) -> None:
         self._file = folder / ACCEPTED
         self._company = company
@@ -103,6 +106,7 @@ class Changes:
         self._listing = listing if skip else None
         self._append_only = append_only
         self._skip = skip
+        self._file_mode = file_mode
         self._accepted = KeyTable()
         self._listed: KeyTable | None = None
         self._needs_listing = False
@@ -172,7 +176,7 @@ class Changes:
 
     def save(self) -> None:
         """Write the remembered state."""
-        with atomic_writer(self._file) as file:
+        with atomic_writer(self._file, file_mode=self._file_mode) as file:
             file.write(f"{HEADER}\n".encode())
             for key, value in self._accepted.items():
                 file.write(f"{key} {value}\n".encode())
@@ -280,11 +284,20 @@ def open_changes(
     :param append_only: See :class:`Changes`.
     """
     skip = action.startswith("update_") if config.skip_unchanged is None else config.skip_unchanged
-    if not (skip or config.state_path or (config.state_folder / ACCEPTED).exists()):
+    if not skip and not config.state_path and size_of(config.state_folder / ACCEPTED) is None:
         return None
     listing = LISTINGS[action](api) if action in LISTINGS else None
     company = api.client.company
-    return Changes(config.state_folder, company, action, target, listing, append_only=append_only, skip=skip)
+    return Changes(
+        config.state_folder,
+        company,
+        action,
+        target,
+        listing,
+        append_only=append_only,
+        skip=skip,
+        file_mode=config.file_mode,
+    )
 
 
 def _number_in(value: str) -> int:

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_360learning.files.storage import write_atomic
+from airflow_provider_360learning.files.permissions import PRIVATE
+from airflow_provider_360learning.files.storage import remove, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import LeaseTimes, RowsConfig
 from airflow_provider_360learning.rows.results import Result
@@ -179,10 +180,12 @@ class FileCheckpointStore:
     Stores the checkpoint in a file.
 
     :param path: Path of the file.
+    :param file_mode: Its permissions.
     """
 
-    def __init__(self, path: ObjectStoragePath) -> None:
+    def __init__(self, path: ObjectStoragePath, file_mode: int = PRIVATE) -> None:
         self._path = path
+        self._file_mode = file_mode
 
     @property
     def name(self) -> str:
@@ -195,11 +198,11 @@ class FileCheckpointStore:
 
     def save(self, state: dict[str, Any]) -> None:
         """Store this object instead."""
-        write_atomic(self._path, json.dumps(state).encode())
+        write_atomic(self._path, json.dumps(state).encode(), file_mode=self._file_mode)
 
     def delete(self) -> None:
         """Store nothing."""
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
 
 
 class FallbackCheckpointStore:
@@ -465,10 +468,11 @@ def open_checkpoints(config: RowsConfig, context: Mapping[str, Any]) -> Checkpoi
     results_path = config.results_path
     task_instance, task_state = context.get("ti"), context.get("task_state_store")
     if task_instance is None:
-        return Checkpoints(FileCheckpointStore(results_path / "progress.json"), times=config.lease)
+        return Checkpoints(FileCheckpointStore(results_path / "progress.json", config.file_mode), times=config.lease)
     # Each DAG run resumes its own, even if all use the same folder.
     identity = (task_instance.dag_id, task_instance.task_id, task_instance.run_id, str(task_instance.map_index))
-    store: CheckpointStore = FileCheckpointStore(results_path / f"progress-{digest_of(*identity)[:16]}.json")
+    path = results_path / f"progress-{digest_of(*identity)[:16]}.json"
+    store: CheckpointStore = FileCheckpointStore(path, config.file_mode)
     if task_state is not None:
         key = f"learning360_{digest_of(str(results_path))[:16]}"
         store = FallbackCheckpointStore(TaskStateCheckpointStore(task_state, key), store)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.rows.sources import Source
 
@@ -111,6 +112,8 @@ class RowsConfig:
     :param ignore_checkpoint: Whether an unfinished earlier attempt is ignored.
     :param resend_unconfirmed: Whether rows with an unknown outcome are sent again.
     :param dry_run: Whether nothing is sent.
+    :param escape_formulas: Whether rejected rows in CSV hold no formula for a spreadsheet.
+    :param file_mode: Permissions of the files, and of the folders that are created.
     :param max_attempts: Maximum number of attempts of one request.
     :param lease: Times of the lease.
     """
@@ -135,6 +138,8 @@ class RowsConfig:
     ignore_checkpoint: bool
     resend_unconfirmed: bool
     dry_run: bool
+    escape_formulas: bool = True
+    file_mode: int = PRIVATE
     max_attempts: int = MAX_ATTEMPTS
     lease: LeaseTimes = field(default_factory=LeaseTimes)
 

@@ -79,7 +79,7 @@ def check_all(
 
 def _report(config: RowsConfig, report: ObjectStoragePath, errors: IO[str], summary: RunSummary) -> None:
     errors.seek(0)
-    with atomic_writer(report) as file:
+    with atomic_writer(report, file_mode=config.file_mode) as file:
         file.writelines(line.encode() for line in errors)
     problem = (
         f"{summary['outcomes'][INVALID]} of {summary['rows']} rows of {config.source.name} are invalid: {report} has "

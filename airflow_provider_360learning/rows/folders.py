@@ -10,7 +10,6 @@ verifies its claim before it replaces a file, and the one whose claim was replac
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
-from airflow_provider_360learning.files.storage import is_local, write_atomic
+from airflow_provider_360learning.files.permissions import PRIVATE
+from airflow_provider_360learning.files.storage import remove, write_atomic, write_new
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import ERRORS
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
@@ -53,13 +53,22 @@ class FolderOwner:
     :param owner: Name of the task that claims it. Another attempt of the same task may always claim it: which attempt
         may write is decided by the lease of the checkpoint.
     :param wall_clock: Returns seconds since 1970.
+    :param file_mode: Permissions of the file.
     """
 
-    def __init__(self, folder: ObjectStoragePath, owner: str, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: ObjectStoragePath,
+        owner: str,
+        wall_clock: Callable[[], float] = time.time,
+        *,
+        file_mode: int = PRIVATE,
+    ) -> None:
         self._folder = folder
         self._path = folder / OWNER
         self._owner = owner
         self._wall_clock = wall_clock
+        self._file_mode = file_mode
         self._token = secrets.token_hex(8)
         self._renew_at = 0.0
 
@@ -99,7 +108,7 @@ class FolderOwner:
         except StoredStateError:
             return
         if found and found["token"] == self._token:
-            self._path.unlink(missing_ok=True)
+            remove(self._path)
 
     def _load(self) -> dict[str, Any] | None:
         found = read_object(self._path, self._path, VERSION, _ADVICE)
@@ -113,26 +122,17 @@ class FolderOwner:
 
     def _create(self) -> bool:
         """Write the claim and return ``True``, unless another run has claimed the folder in the meantime."""
-        if not is_local(self._path):
-            self._save()
-            return True
-        own = self._folder / f"{OWNER}-{self._token}"
-        self._save(own)
-        try:
-            os.link(own.path, self._path.path)
-        except FileExistsError:
-            return False
-        except OSError:  # the file system has no links
-            self._save()
-        finally:
-            own.unlink(missing_ok=True)
-        return True
+        return write_new(self._path, self._claim(), file_mode=self._file_mode)
 
-    def _save(self, path: ObjectStoragePath | None = None) -> None:
+    def _save(self) -> None:
+        write_atomic(self._path, self._claim(), file_mode=self._file_mode)
+
+    def _claim(self) -> bytes:
         now = self._wall_clock()
-        claim = {"version": VERSION, "owner": self._owner, "token": self._token, "until": now + CLAIM}
-        write_atomic(path or self._path, json.dumps(claim).encode())
         self._renew_at = now + RENEW_AFTER
+        return json.dumps(
+            {"version": VERSION, "owner": self._owner, "token": self._token, "until": now + CLAIM}
+        ).encode()
 
     def _in_use(self, owner: str) -> FolderInUseError:
         return FolderInUseError(
@@ -174,38 +174,39 @@ def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Cla
     :raises FolderNotWritableError: naming the folder and its connection.
     :raises FolderInUseError: naming the run that has claimed one.
     """
-    check_writable("results_path", config.results_folder)
-    check_writable("rejected_path", config.rejected_folder)
+    check_writable("results_path", config.results_folder, config.file_mode)
+    check_writable("rejected_path", config.rejected_folder, config.file_mode)
     if config.state_path and not config.dry_run:
-        check_writable("state_path", config.state_path)
+        check_writable("state_path", config.state_path, config.file_mode)
     name = owner_name(config, context)
     folders = () if config.dry_run else (config.results_path, config.rejected_path, config.state_folder)
     claimed = {str(each): each for each in folders}
     owners: list[FolderOwner] = []
     try:
         for folder in claimed.values():
-            owner = FolderOwner(folder, name)
+            owner = FolderOwner(folder, name, file_mode=config.file_mode)
             owner.claim()
             owners.append(owner)
-        (config.rejected_folder / ERRORS).unlink(missing_ok=True)
+        remove(config.rejected_folder / ERRORS)
         yield Claims(owners)
     finally:
         for owner in owners:
             owner.release()
 
 
-def check_writable(argument: str, folder: ObjectStoragePath) -> None:
+def check_writable(argument: str, folder: ObjectStoragePath, file_mode: int = PRIVATE) -> None:
     """
     Write and remove a small file, before the first request.
 
     :param argument: Name of the argument that names the folder.
     :param folder: The folder.
+    :param file_mode: Permissions of its files; it is created with the same.
     :raises FolderNotWritableError: naming the folder and its connection.
     """
     probe = folder / f".write-test-{secrets.token_hex(4)}"
     try:
-        write_atomic(probe, b"")
-        probe.unlink()
+        write_atomic(probe, b"", file_mode=file_mode)
+        remove(probe)
     except Exception as error:  # each file system raises its own
         conn_id = folder.storage_options.get("conn_id")  # paths of Airflow 2.11 have no property for it
         connection = f"connection {conn_id!r}" if conn_id else "no connection"

@@ -143,5 +143,6 @@ class RowNames:
             {"kind": name.kind, "name": name.text, "scope": name.scope, "id": id}
             for name, id in self._names.known.items()
         ]
-        write_atomic(self._file, json.dumps({"version": VERSION, "run": run, "names": entries}, indent=1).encode())
+        contents = json.dumps({"version": VERSION, "run": run, "names": entries}, indent=1)
+        write_atomic(self._file, contents.encode(), file_mode=self._config.file_mode)
         log.info("names=%s stored in %s", len(entries), self._file)

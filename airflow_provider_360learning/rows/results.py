@@ -10,7 +10,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, NotRequired, TypedDict, TypeGuard
@@ -20,10 +19,18 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import concatenate, write_dicts
-from airflow_provider_360learning.files.records import UNREAD
-from airflow_provider_360learning.files.storage import open_binary, write_atomic
+from airflow_provider_360learning.files.permissions import PRIVATE
+from airflow_provider_360learning.files.records import REJECTED_REASON, REJECTED_ROW, UNREAD
+from airflow_provider_360learning.files.storage import (
+    open_binary,
+    remove,
+    remove_empty_folder,
+    remove_files,
+    size_of,
+    write_atomic,
+)
 from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
-from airflow_provider_360learning.rows.sources import REJECTED_REASON, REJECTED_ROW, Source
+from airflow_provider_360learning.rows.sources import Source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
 
 #: Version of the manifest and of the results that it describes.
@@ -225,6 +232,8 @@ class ResultStore:
     :param secret_columns: Columns of the source that are left empty in rejected rows.
     :param known_columns: Columns of the source that the action takes, and ignored ones. If it takes a secret, others
         are left empty, too: each may be a misspelled one.
+    :param escape_formulas: Whether rejected rows in CSV hold no formula for a spreadsheet.
+    :param file_mode: Permissions of the files.
     """
 
     def __init__(
@@ -235,6 +244,9 @@ class ResultStore:
         source: Source,
         secret_columns: Sequence[str],
         known_columns: Collection[str] = (),
+        *,
+        escape_formulas: bool = True,
+        file_mode: int = PRIVATE,
     ) -> None:
         self._results = results
         self._rejected = rejected
@@ -242,6 +254,8 @@ class ResultStore:
         self._source = source
         self._secret_columns = frozenset(name.casefold() for name in secret_columns)
         self._known_columns = frozenset(known_columns)
+        self._escape_formulas = escape_formulas
+        self._file_mode = file_mode
         self._format = source.rejected_format
         self._mark = source.rejected_mark
         self._rejected_file = rejected / f"rejected.{self._format}"
@@ -258,13 +272,20 @@ class ResultStore:
         rejected = [row for row in (self._rejected_row(*each) for each in not_done) if row]
         if rejected:
             columns = [*(self._source.columns or ()), *self._added_columns]
-            write_dicts(part, rejected, columns, separator=self._source.separator)
+            write_dicts(
+                part,
+                rejected,
+                columns,
+                separator=self._source.separator,
+                escape_formulas=self._escape_formulas,
+                file_mode=self._file_mode,
+            )
         elif not_done:
-            write_atomic(part, b"")  # all were left out; a part that is missing was lost
+            self._write(part, b"")  # all were left out; a part that is missing was lost
         else:
-            part.unlink(missing_ok=True)  # of an attempt that was killed before it wrote the results
+            remove(part)  # of an attempt that was killed before it wrote the results
         lines = [_line_of(*each) for each in rows]
-        write_atomic(self._part(self._results, number, "jsonl"), "".join(lines).encode())
+        self._write(self._part(self._results, number, "jsonl"), "".join(lines).encode())
 
     def read_parts(self, parts: int) -> Iterator[Result]:
         """
@@ -287,7 +308,7 @@ class ResultStore:
                 following += 1
                 yield result
             rejected = self._part(self._rejected, number, self._format)
-            if is_rejected and not rejected.exists():
+            if is_rejected and size_of(rejected) is None:
                 raise StoredStateError(rejected, "is missing", _PART_ADVICE)
 
     def tally(self, parts: int, rows: int) -> Tally:
@@ -315,7 +336,7 @@ class ResultStore:
         :return: Empty if there is none.
         """
         path = self._part(self._results, parts + 1, "jsonl")
-        return list(read_results(path, _PART_ADVICE)) if path.exists() else []
+        return [] if size_of(path) is None else list(read_results(path, _PART_ADVICE))
 
     def merge(self, parts: int, manifest: Mapping[str, Any]) -> tuple[str, str | None]:
         """
@@ -327,26 +348,29 @@ class ResultStore:
         """
         numbers = range(1, parts + 1)
         results = self._results / RESULTS
-        concatenate([self._part(self._results, each, "jsonl") for each in numbers], results)
+        parts_of_results = [self._part(self._results, each, "jsonl") for each in numbers]
+        concatenate(parts_of_results, results, file_mode=self._file_mode)
         rejected = [self._part(self._rejected, each, self._format) for each in numbers]
-        rejected = [part for part in rejected if part.exists() and part.stat().st_size]
+        rejected = [part for part in rejected if size_of(part)]
         if rejected:
-            concatenate(rejected, self._rejected_file, mark=self._mark)
+            concatenate(rejected, self._rejected_file, mark=self._mark, file_mode=self._file_mode)
         else:
-            self._rejected_file.unlink(missing_ok=True)  # of an earlier run
+            remove(self._rejected_file)  # of an earlier run
         paths = str(results), str(self._rejected_file) if rejected else None
         contents = {"version": VERSION, **manifest, "results_path": paths[0], "rejected_path": paths[1]}
-        write_atomic(self._results / MANIFEST, json.dumps(contents, indent=2).encode())
+        self._write(self._results / MANIFEST, json.dumps(contents, indent=2).encode())
         return paths
 
     def remove_parts(self) -> None:
         """Remove the parts, and what a process that was killed has left of one."""
         for folder in (self._results, self._rejected):
             parts = folder / PARTS / self._run
-            for path in list(parts.iterdir()) if parts.exists() else ():
-                path.unlink(missing_ok=True)
-            _remove_folder(parts)
-            _remove_folder(folder / PARTS)
+            remove_files(parts)
+            remove_empty_folder(parts)
+            remove_empty_folder(folder / PARTS)
+
+    def _write(self, path: ObjectStoragePath, data: bytes) -> None:
+        write_atomic(path, data, file_mode=self._file_mode)
 
     def _part(self, folder: ObjectStoragePath, number: int, suffix: str) -> ObjectStoragePath:
         return folder / PARTS / self._run / f"{number:06}.{suffix}"
@@ -465,9 +489,3 @@ def _is_result(values: Any) -> TypeGuard[dict[str, Any]]:
 def _line_of(checked: CheckedRow, result: Result) -> str:
     added = {"line": checked.row.line, "user": checked.user if result.is_done else None}
     return json.dumps(asdict(result) | added, ensure_ascii=False) + "\n"
-
-
-def _remove_folder(folder: ObjectStoragePath) -> None:
-    """Remove a folder if it is empty; object stores have none."""
-    with suppress(OSError):
-        folder.rmdir()

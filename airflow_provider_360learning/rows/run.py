@@ -96,7 +96,16 @@ def _run(
         known = known_columns(writer.schema, config.column_mapping)
 
         def results_of(run: str) -> ResultStore:
-            return ResultStore(config.results_folder, config.rejected_folder, run, config.source, secrets, known)
+            return ResultStore(
+                config.results_folder,
+                config.rejected_folder,
+                run,
+                config.source,
+                secrets,
+                known,
+                escape_formulas=config.escape_formulas,
+                file_mode=config.file_mode,
+            )
 
         digest = digest_of(api.client.company, writer.name, writer.target, rows.fingerprint)
         checkpoint = start_or_resume(config, checkpoints, results_of, digest, rows.total)

@@ -20,7 +20,7 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files import csv, jsonl
 from airflow_provider_360learning.files.columns import check_names
 from airflow_provider_360learning.files.formats import TextFormat, columns_of, format_of, read
-from airflow_provider_360learning.files.records import NOT_JSON, UNREAD, Record, too_long
+from airflow_provider_360learning.files.records import NOT_JSON, REJECTED_COLUMNS, UNREAD, Record, too_long
 from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.files.text import beginning, check_encoding, encoding_of, shortened
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 #: The source's name of a column to the name of the argument, or to None for a column to ignore.
 ColumnMapping: TypeAlias = Mapping[str, str | None]
-
-#: Columns that rejected rows have beside their own, and that are ignored when such a file is read again.
-REJECTED_ROW, REJECTED_REASON = "rejected_row", "rejected_reason"
-REJECTED_COLUMNS = frozenset({REJECTED_ROW, REJECTED_REASON})
 
 _ROWS_PER_CHUNK = 1000
 #: A text that is a path, or looks like a relative one.

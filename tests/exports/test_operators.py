@@ -53,7 +53,10 @@ def test_pool_of_the_dag_overrides_the_default(operator):
 
 def test_all_arguments_are_templates(operator):
     own = {one.name for one in inspect.signature(operator).parameters.values() if one.kind is one.KEYWORD_ONLY}
-    assert set(operator.template_fields) == {"learning360_conn_id", "output_path", "format", *own}
+    assert set(operator.template_fields) == {
+        *("learning360_conn_id", "output_path", "format", "escape_formulas", "file_mode"),
+        *own,
+    }
 
 
 def test_renders_templates(sandbox, tmp_path):

@@ -11,11 +11,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
 from airflow_provider_360learning.files.formats import read
+from airflow_provider_360learning.files.records import REJECTED_COLUMNS
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.rows.results import Result
-from airflow_provider_360learning.rows.sources import REJECTED_COLUMNS
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, SALES_GROUP_ID
 from tests.rows.support import (
     bulk,

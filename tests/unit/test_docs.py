@@ -29,11 +29,11 @@ from airflow_provider_360learning.exports.summary import (
     ExportResult,
     PathSessionStatisticsResult,
 )
+from airflow_provider_360learning.files.records import REJECTED_COLUMNS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKAGE, get_provider_info
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD_SEND, Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
-from airflow_provider_360learning.rows.sources import REJECTED_COLUMNS
 from airflow_provider_360learning.rows.summary import RUN_REPORT, RUN_SUMMARY
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, SEEDS
