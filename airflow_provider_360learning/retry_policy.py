@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
+#: Maximum delay before a retry, in seconds.
+MAX_DELAY = 3600.0
+
+
 class Learning360RetryPolicy(RetryPolicy):
     """
     Retry transient errors of this package after the delay that they suggest, and fail on permanent ones.
@@ -30,4 +34,5 @@ class Learning360RetryPolicy(RetryPolicy):
             return RetryDecision.fail(reason=type(exception).__name__)
         if exception.retry_after is None:
             return RetryDecision.default()
-        return RetryDecision.retry(timedelta(seconds=exception.retry_after), reason=type(exception).__name__)
+        delay = timedelta(seconds=max(0.0, min(exception.retry_after, MAX_DELAY)))
+        return RetryDecision.retry(delay, reason=type(exception).__name__)

@@ -25,10 +25,16 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 #: Minimum throughput of a response that is read while it arrives, in bytes per second of waiting for it. Far below that
 #: of a slow server: it only distinguishes a response that arrives from one that keeps a connection busy.
 MIN_THROUGHPUT = 100
+#: Maximum size of the headers of a response in bytes, with those of interim responses before it; likewise of trailers.
+MAX_HEADERS = 1 << 20
 
 
 class DeadlineError(TimeoutError):
     """A request takes too long; the text contains no secret."""
+
+
+class HeadersTooLargeError(http.client.HTTPException):
+    """The headers of a response are too large; the text contains no secret."""
 
 
 class Deadline:
@@ -161,6 +167,8 @@ class DeadlineReader(io.RawIOBase):
         self._raw = raw
         self._sock = sock
         self._idle = sock.gettimeout() or math.inf
+        #: Bytes of headers that may still come; ``None`` in the body.
+        self.headers_left: int | None = MAX_HEADERS
 
     def readable(self) -> bool:
         """Return True."""
@@ -174,6 +182,13 @@ class DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         """Read what has arrived; wait for it if nothing has."""
         received: int | None = self.deadline.receive(self._sock, self._idle, self._raw.readinto, buffer)
+        if self.headers_left is not None:
+            self.headers_left -= received or 0
+            if self.headers_left < 0:
+                raise HeadersTooLargeError(
+                    f"The response has more than {MAX_HEADERS >> 20} MiB of headers: check that the connection's Base "
+                    "URL and proxy lead to 360Learning"
+                )
         return received
 
     def fileno(self) -> int:
@@ -199,12 +214,21 @@ class DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the headers, and any number of interim responses before them."""
         super().begin()
+        self._reader.headers_left = None
         if self._reader.deadline.is_streamed and self.status < 300:
             self._reader.start_stream()
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:  # to a file, -1 means everything
+            self._close_conn()  # type: ignore[attr-defined]
+            raise ValueError("the size of a chunk is negative")
+        return size
 
     def _read_and_discard_trailer(self) -> None:
         # Nothing limits the number of trailers, and none of them is content.
         self._reader.deadline.end_stream()
+        self._reader.headers_left = MAX_HEADERS
         super()._read_and_discard_trailer()  # type: ignore[misc]
 
 

@@ -23,8 +23,8 @@ from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
 from airflow_provider_360learning.api.request import build_path, build_request
 from airflow_provider_360learning.api.response import (
-    MAX_BODY,
     MAX_ERROR_BODY,
+    MIB,
     ResponseBody,
     read_json,
     retry_after_seconds,
@@ -244,7 +244,8 @@ class Exchange:
         try:
             if is_success and self._call.read:
                 return self._call.read(ResponseBody(response))
-            body = read_json(response, MAX_BODY if is_success else MAX_ERROR_BODY)
+            max_size = self._client.settings.max_response_mib * MIB
+            body = read_json(response, max_size if is_success else MAX_ERROR_BODY)
         except UnexpectedResponseError as error:
             if is_success:
                 raise self._unexpected(response, error) from None

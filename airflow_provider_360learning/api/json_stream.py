@@ -27,7 +27,7 @@ CHUNK = 1 << 18
 MAX_VALUE = 1 << 20
 #: Maximum nesting of a value that is read as a whole, in arrays and objects. Deeper ones would pass the scanner, but
 #: not all of what copies, compares or writes a value.
-MAX_DEPTH = 100
+MAX_DEPTH = 250
 #: An object takes the memory of so many other short values.
 OBJECT_WEIGHT = 3
 
@@ -58,7 +58,14 @@ class JsonStream:
         self._scan = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
         self._text = ""
         self._at = 0
+        #: Number of characters before the text.
+        self._before = 0
         self._has_ended = False
+
+    @property
+    def position(self) -> int:
+        """Number of characters before the next value."""
+        return self._before + self._at
 
     # Any, as of `json.loads`: the caller knows the shape, and checks what it needs.
 
@@ -189,8 +196,10 @@ class JsonStream:
             self._values_read += more.count(",") + more.count("[") + OBJECT_WEIGHT * more.count("{")
             if self._values_read > self._max_values:
                 raise ResponseTooLargeError(
-                    f"360Learning's response cannot be used: it has more than {self._max_values:,} values"
+                    f"360Learning's response cannot be used: it has more than {self._max_values:,} values; increase "
+                    "the connection's max_response_mib if they are needed"
                 )
+        self._before += self._at
         self._text, self._at = self._text[self._at :] + more, 0
         return True
 

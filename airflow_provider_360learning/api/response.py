@@ -25,14 +25,14 @@ from airflow_provider_360learning.exceptions import (
     ServerError,
 )
 
-#: Maximum size of a body that is held in memory, in bytes.
-MAX_BODY = 64 << 20
+#: Bytes of a MiB.
+MIB = 1 << 20
 #: Maximum size of an error's body, in bytes.
 MAX_ERROR_BODY = 64 << 10
 #: The only encoding of bodies besides none.
 ACCEPT_ENCODING = "gzip"
 #: Bytes that are decompressed at a time.
-STEP = 1 << 16
+STEP = 1 << 14
 #: Minimum average size of a value in a response of the maximum size, in bytes: a value of two bytes can take a hundred
 #: bytes of memory.
 BYTES_PER_VALUE = 16
@@ -111,7 +111,8 @@ class ResponseBody:
     def _check_size(self, size: int) -> None:
         if self._max_size is not None and size > self._max_size:
             raise ResponseTooLargeError(
-                f"360Learning's response cannot be used: it is larger than {self._max_size / (1 << 20):g} MiB"
+                f"360Learning's response cannot be used: it is larger than {self._max_size / MIB:g} MiB; check that "
+                "the Base URL is that of 360Learning, or increase the connection's max_response_mib"
             )
 
 
@@ -140,11 +141,16 @@ def shape_mismatch(body: JsonValue, endpoint: Endpoint) -> str | None:
     if endpoint.response is ResponseShape.OBJECT:
         if not isinstance(body, dict):
             return "expected an object"
-        if endpoint.required_keys and all(body.get(key) in (None, "") for key in endpoint.required_keys):
+        if endpoint.required_keys and not any(_is_given(body.get(key), endpoint) for key in endpoint.required_keys):
             return f"expected an object with {' or '.join(endpoint.required_keys)}"
         if endpoint.rows_key and not _is_list_of_objects(body.get(endpoint.rows_key)):
             return f"expected a list of objects under {endpoint.rows_key}"
     return None
+
+
+def _is_given(value: JsonValue, endpoint: Endpoint) -> bool:
+    """Return whether a required value is given; those of writes are ids, tokens and statuses."""
+    return value not in (None, "") if endpoint.is_read else isinstance(value, str) and value != ""
 
 
 def _is_list_of_objects(value: JsonValue) -> bool:

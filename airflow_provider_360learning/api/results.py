@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from airflow_provider_360learning.api.models.choices import Role
 
@@ -45,7 +45,8 @@ class UserDetails(UserRecord):
 
     last_login_at: str | None
     to_be_deactivated_at: str | None
-    custom_fields: dict[str, str]
+    #: Of any type: what 360Learning returns is not documented.
+    custom_fields: dict[str, Any]
 
 
 class UserRole(TypedDict):

@@ -1,4 +1,4 @@
-"""HTTP requests: proxies, TLS, timeouts, and errors of the connection without secrets in them."""
+"""The HTTP session: proxies, TLS, timeouts, and errors of the connection without secrets in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import requests
 from requests.utils import get_auth_from_url, get_environ_proxies
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
-from airflow_provider_360learning.api.deadline import Deadline, DeadlineError
+from airflow_provider_360learning.api.deadline import Deadline, DeadlineError, HeadersTooLargeError
 from airflow_provider_360learning.api.preconnect import PreconnectingAdapter, SendArguments
 from airflow_provider_360learning.api.urls import is_loopback
 from airflow_provider_360learning.exceptions import TransportError
@@ -54,7 +54,7 @@ class Transport:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The passwords of the proxies."""
-        return tuple(map(_password_of, self._arguments["proxies"].values()))
+        return tuple(get_auth_from_url(proxy)[1] for proxy in self._arguments["proxies"].values())
 
     def connect(self, request: requests.PreparedRequest) -> None:
         """
@@ -114,13 +114,6 @@ def _proxies(base_url: str, proxy: str | None) -> MutableMapping[str, str]:
     return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(base_url, no_proxy=None)
 
 
-def _password_of(proxy: str) -> str:
-    try:
-        return get_auth_from_url(proxy)[1]
-    except ValueError:  # nothing can be sent to it
-        return ""
-
-
 def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError:
     """
     Describe a failure without the exception's own text.
@@ -131,7 +124,7 @@ def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError
     chain = _chain(error)
     causes = {type(cause).__name__ for cause in chain}
     for cause in chain:
-        if isinstance(cause, DeadlineError):
+        if isinstance(cause, DeadlineError | HeadersTooLargeError):
             return TransportError(str(cause), sent=is_sent)
     if isinstance(error, requests.exceptions.SSLError):
         # A connection that breaks later is an SSLError as well; only a certificate is refused before sending.
@@ -140,7 +133,7 @@ def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError
             "TLS; check the connection's Base URL and ca_bundle",
             sent="SSLCertVerificationError" not in causes,
         )
-    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
+    if isinstance(error, requests.exceptions.ProxyError):
         return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
     if causes & {"NameResolutionError", "gaierror"}:
         return TransportError("The host name cannot be resolved: check the connection's Base URL", sent=False)
@@ -148,7 +141,8 @@ def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError
         return TransportError("The host cannot be reached (no connection)", sent=False)
     if causes & {"ConnectTimeoutError", "ReadTimeoutError", "TimeoutError"}:
         return _timeout(is_sent=is_sent, is_received="ReadTimeoutError" in causes)
-    return TransportError(f"The connection broke before the response was complete ({type(error).__name__})")
+    message = f"The connection broke before the response was complete ({type(error).__name__})"
+    return TransportError(message, sent=is_sent)
 
 
 def _timeout(*, is_sent: bool, is_received: bool) -> TransportError:

@@ -82,6 +82,7 @@ class Settings:
     :param connect_timeout: Seconds.
     :param read_timeout: Seconds.
     :param total_timeout: Seconds.
+    :param max_response_mib: Maximum size of a response that is not read while it arrives, in MiB.
     :param ca_bundle: Path of certificates to trust, instead of the default ones.
     :param proxy: URL of a proxy, instead of the one in the environment.
     """
@@ -94,5 +95,6 @@ class Settings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     total_timeout: float = 120.0
+    max_response_mib: int = 64
     ca_bundle: str | None = None
     proxy: str | None = field(default=None, repr=False)

@@ -102,6 +102,12 @@ EXTRA_FIELDS: dict[str, ExtraField] = {
         "while they arrive may take longer. Empty means [learning360] total_timeout.",
         "schema": {"type": ["number", "null"], "minimum": 0.001},
     },
+    "max_response_mib": {
+        "label": "Maximum response (MiB)",
+        "description": "Maximum size of a response in MiB, compressed and decompressed. Exports that are read while "
+        "they arrive may be larger.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "default": 64},
+    },
     "ca_bundle": {
         "label": "CA bundle",
         "description": "Path of a file with the certificates to trust instead of the default ones. "

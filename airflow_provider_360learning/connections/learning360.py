@@ -103,17 +103,16 @@ def parse_token_path(value: object) -> str:
 
 def parse_proxy(value: object) -> SecretStr:
     """
-    Return the URL of a proxy, by default with the scheme ``http``.
+    Return the URL of a proxy.
 
     :raises PydanticCustomError: if it is not one; the value is not shown, because it may contain credentials.
     """
     text = str(value)
-    url = text if "://" in text else f"http://{text}"
-    if not _is_proxy(url):
+    if not _is_proxy(text if "://" in text else f"http://{text}"):
         raise problem(
             "must be a URL such as http://proxy.example.com:3128, with special characters of a password percent-encoded"
         )
-    return SecretStr(url)
+    return SecretStr(text)
 
 
 def parse_limits(value: object) -> dict[str, object]:
@@ -137,6 +136,7 @@ def parse_limits(value: object) -> dict[str, object]:
 
 Seconds = Annotated[float, PlainValidator(parse_seconds)]
 Requests = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
+Mebibytes = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
 
 
 class Learning360Connection(ConnectionModel):
@@ -165,6 +165,7 @@ class Learning360Connection(ConnectionModel):
     connect_timeout: Seconds = Field(default=default_of("connect_timeout"), alias="extra.connect_timeout")
     read_timeout: Seconds = Field(default=default_of("read_timeout"), alias="extra.read_timeout")
     total_timeout: Seconds | None = Field(default=default_of("total_timeout"), alias="extra.total_timeout")
+    max_response_mib: Mebibytes = Field(default=default_of("max_response_mib"), alias="extra.max_response_mib")
     ca_bundle: Annotated[str, PlainValidator(parse_existing_path)] | None = Field(
         default=default_of("ca_bundle"), alias="extra.ca_bundle"
     )
@@ -215,6 +216,7 @@ class Learning360Connection(ConnectionModel):
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             total_timeout=self.total_timeout or config.total_timeout(),
+            max_response_mib=self.max_response_mib,
             ca_bundle=self.ca_bundle,
             proxy=self.proxy.get_secret_value() if self.proxy else None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ GZIP = ("Content-Encoding: gzip",)
 CHUNKED = ("Transfer-Encoding: chunked",)
 BLANKS = b" " * MIB
 EMPTY_MEMBER = gzip.compress(b"")
+NESTED = b'{"a":' * 90 + b"1" + b"}" * 90
 
 
 def blanks(mib: int) -> Iterator[bytes]:
@@ -52,8 +54,8 @@ def in_chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
 def client_of(make_api):
     """Return a function that returns a client of a server."""
 
-    def make(server, max_attempts=1):
-        return make_api(server.url, auth="api_key_header", client={"max_attempts": max_attempts}).client
+    def make(server, max_attempts=1, **settings):
+        return make_api(server.url, auth="api_key_header", client={"max_attempts": max_attempts}, **settings).client
 
     return make
 
@@ -72,8 +74,8 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
 def test_stops_reading_at_the_maximum_size(client_of, flood):
-    with hostile_server(lambda request: flood()) as server, pytest.raises(ResponseTooLargeError, match="64 MiB") as got:
-        client_of(server, max_attempts=4).call(Call("getGroups"))
+    with hostile_server(lambda request: flood()) as server, pytest.raises(ResponseTooLargeError, match="8 MiB") as got:
+        client_of(server, max_attempts=4, max_response_mib=8).call(Call("getGroups"))
     assert not got.value.transient
     assert (got.value.operation, got.value.status, len(server.requests)) == ("getGroups", 200, 1)
 
@@ -94,17 +96,17 @@ def test_stops_reading_an_error_and_goes_by_its_status(client_of, flood, status,
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" + b"{}," * 3_000_000 + b"{}]",
-        b"[" + b"0," * 6_000_000 + b"0]",
-        b'{"a":[' + b"[]," * 3_000_000 + b"[]]}",
-        b"[" + b'{"a":' * 90 + b"1" + b"}" * 90 + (b"," + b'{"a":' * 90 + b"1" + b"}" * 90) * 60_000 + b"]",
+        b"[" + b"{}," * 300_000 + b"{}]",
+        b"[" + b"0," * 600_000 + b"0]",
+        b'{"a":[' + b"[]," * 300_000 + b"[]]}",
+        b"[" + (NESTED + b",") * 6_000 + NESTED + b"]",
     ],
     ids=["objects", "numbers", "arrays", "nested objects"],
 )
 def test_stops_reading_at_the_maximum_number_of_values(client_of, body):
     """They would take up to a hundred times the memory of the response."""
     with hostile_server(lambda request: response(body)) as server, pytest.raises(ResponseTooLargeError, match="values"):
-        client_of(server).call(Call("getGroups"))
+        client_of(server, max_response_mib=4).call(Call("getGroups"))
 
 
 @pytest.mark.parametrize(
@@ -113,12 +115,12 @@ def test_stops_reading_at_the_maximum_number_of_values(client_of, body):
         ([b'[{"_id":"', *[b"a" * MIB] * 100], "longer than 1 MiB"),
         ([b'[{"_id":"', b"\xf0\x9f\x98\x80" * MIB, b'"}]'], "longer than 1 MiB"),
         ([b'[{"_id":"1"},{"_id":"', b"a" * MIB, b'"}]'], "longer than 1 MiB"),
-        ([b"[" * 100_000], "nested more than 100 levels deep"),
-        ([b"[", b'{"a":' * 100_000], "nested more than 100 levels deep"),
-        ([b'[{"_id":"1"},{"a":', b"[" * 100, b"]" * 100, b"}]"], "nested more than 100 levels deep"),
-        ([b'[{"_id":"1"},{"a":', b"[" * 900, b"]" * 900, b"}]"], "nested more than 100 levels deep"),
+        ([b"[" * 100_000], "nested more than 250 levels"),
+        ([b"[", b'{"a":' * 100_000], "nested more than 250 levels"),
+        ([b'[{"_id":"1"},{"a":', b"[" * 250, b"]" * 250, b"}]"], "nested more than 250 levels"),
+        ([b'[{"_id":"1"},{"a":', b"[" * 900, b"]" * 900, b"}]"], "nested more than 250 levels"),
     ],
-    ids=["endless text", "wide text", "second text", "arrays", "objects", "101 levels", "901 levels"],
+    ids=["endless text", "wide text", "second text", "arrays", "objects", "251 levels", "901 levels"],
 )
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
 def test_limits_length_and_depth_of_a_value(make_api, body, problem, is_streamed):
@@ -130,10 +132,35 @@ def test_limits_length_and_depth_of_a_value(make_api, body, problem, is_streamed
 
 
 def test_accepts_what_is_just_within_the_limits(client_of):
-    item = b'{"a":' + b"[" * 98 + b'"' + b"\\u00e9" * 100_000 + b'"' + b"]" * 98 + b"}"
+    item = b'{"a":' + b"[" * 248 + b'"' + b"\\u00e9" * 10_000 + b'"' + b"]" * 248 + b"}"
     body = b"[" + item + (b"," + item) * 100 + b"]"
     with hostile_server(lambda request: response([gzip.compress(body)], headers=GZIP)) as server:
         assert len(client_of(server).call(Call("getGroups"))) == 101
+
+
+HEADER = b"X-Flood: " + b"a" * 65_000 + b"\r\n"
+HEADER_FLOODS = {
+    "one line": lambda: [b"HTTP/1.1 200 OK\r\nX-Flood: ", *[BLANKS] * 3],
+    "long headers": lambda: [b"HTTP/1.1 200 OK\r\n", *[HEADER] * 90, b"\r\n[]"],
+    "many headers": lambda: [b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: a\r\n" * 1000] * 100],
+    "interim responses": lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "headers of interim responses": lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n" + HEADER + b"\r\n"),
+    "trailers": lambda: response(itertools.chain([b"0\r\n"], itertools.repeat(HEADER)), headers=CHUNKED),
+    "trailers of an error": lambda: response(
+        itertools.chain([b"0\r\n"], itertools.repeat(HEADER)), "500 Down", headers=CHUNKED
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", HEADER_FLOODS.values(), ids=list(HEADER_FLOODS))
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+def test_stops_reading_headers(client_of, flood, is_streamed):
+    read = (lambda body: list(iter(lambda: body.read(MIB), b""))) if is_streamed else None
+    with (
+        hostile_server(lambda request: flood()) as server,
+        pytest.raises(TransportError, match=r"broke|1 MiB of headers"),
+    ):
+        client_of(server).call(Call("getGroups", read=read))
 
 
 # Writes
@@ -147,12 +174,12 @@ def test_accepts_what_is_just_within_the_limits(client_of):
     ],
 )
 @pytest.mark.parametrize(
-    "flood", [lambda: response(blanks(80)), lambda: response(b"[" * 100_000)], ids=["size", "depth"]
+    "flood", [lambda: response(blanks(2)), lambda: response(b"[" * 100_000)], ids=["size", "depth"]
 )
 def test_outcome_of_a_write_is_unknown(client_of, operation, path, expected, requests, flood):
     """Permanent, it would count as refused, although a success status came."""
     with hostile_server(lambda request: flood()) as server, pytest.raises(expected) as got:
-        client_of(server, max_attempts=2).call(Call(operation, path=path, body={"name": "Lab"}))
+        client_of(server, max_attempts=2, max_response_mib=1).call(Call(operation, path=path, body={"name": "Lab"}))
     assert (type(got.value), got.value.transient, got.value.status) == (expected, True, 200)
     assert len(server.requests) == requests
 

@@ -53,6 +53,7 @@ def values(tmp_path):
         "connect_timeout": 2.5,
         "read_timeout": 30,
         "total_timeout": 90,
+        "max_response_mib": "128",
         "ca_bundle": str(tmp_path / "ca.pem"),
         "proxy": "http://user:pw@proxy.test:3128",
         "limits": {"company_writes": 8, "createOrInviteUser": 4},
@@ -70,6 +71,7 @@ def test_reads_every_field(tmp_path, values):
         connect_timeout=2.5,
         read_timeout=30,
         total_timeout=90,
+        max_response_mib=128,
         ca_bundle=str(tmp_path / "ca.pem"),
         proxy="http://user:pw@proxy.test:3128",
     )
@@ -88,11 +90,6 @@ def test_reads_the_strings_of_older_connection_forms():
     assert (connection.settings.connect_timeout, connection.settings.read_timeout) == (2.5, 30)
     assert connection.limits == {"company_writes": 8}
     assert (connection.settings.proxy, connection.settings.auth) == (None, "oauth2")
-
-
-def test_a_proxy_without_a_scheme_is_one_of_http():
-    connection = read(make_connection({"proxy": "user:pw@proxy.test:3128"}))
-    assert connection.settings.proxy == "http://user:pw@proxy.test:3128"
 
 
 @pytest.mark.parametrize("empty", [None, "", "  "])
@@ -164,6 +161,8 @@ INVALID = [
     ({"extra": {"read_timeout": "nan"}}, "extra.read_timeout"),
     ({"extra": {"read_timeout": "inf"}}, "extra.read_timeout"),
     ({"extra": {"total_timeout": 0}}, "extra.total_timeout"),
+    ({"extra": {"max_response_mib": 0}}, "extra.max_response_mib"),
+    ({"extra": {"max_response_mib": 0.5}}, "extra.max_response_mib"),
     ({"extra": {"ca_bundle": "/nowhere/ca.pem"}}, "extra.ca_bundle"),
     ({"extra": {"proxy": "http://"}}, "extra.proxy"),
     ({"extra": {"proxy": "ftp://user:pw@proxy.test"}}, "extra.proxy"),

@@ -9,7 +9,7 @@ _SAVE = "//button[normalize-space()='Save']"
 #: Extra fields with a plain input.
 _TEXT_FIELDS = ("token_path", "ca_bundle", "proxy")
 #: Extra fields with a numeric input.
-_NUMBER_FIELDS = ("connect_timeout", "read_timeout", "total_timeout")
+_NUMBER_FIELDS = ("connect_timeout", "read_timeout", "total_timeout", "max_response_mib")
 
 
 class Connections:

@@ -114,11 +114,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class VirtualTimeTrigger(Learning360CompletionTrigger):
     """The trigger on the clock of a virtual loop."""
 
-    threads = CountingExecutor(8)
-
-    @classmethod
-    def executor(cls, subject: object) -> CountingExecutor:
-        return cls.threads
+    executor = CountingExecutor(8)
 
     @staticmethod
     def now() -> float:
@@ -127,7 +123,7 @@ class VirtualTimeTrigger(Learning360CompletionTrigger):
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(VirtualTimeTrigger.threads)) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(VirtualTimeTrigger.executor)) as runner:
         clock.loop = runner.get_loop()
         try:
             return runner.run(coroutine)

@@ -60,6 +60,10 @@ class Size(NamedTuple):
         return Size(*map(max, self, other))
 
 
+#: A millisecond with more than this is not read to its end: it cannot be divided, and could fill a disk.
+MAX_OF_A_MILLISECOND = Size(10_000_000, 10_000_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """
@@ -103,7 +107,7 @@ class Source(Protocol):
     def count(self, window: Window, enough: Size) -> WindowResponse:
         """Request a window and count what comes; reading may stop once both counts are more than enough."""
 
-    def keep(self, window: Window, enough: Size | None) -> WindowResponse:
+    def keep(self, window: Window, enough: Size) -> WindowResponse:
         """Request a window, keep its attempts, and count what comes; see :meth:`count`."""
 
     def drop(self) -> None:
@@ -140,7 +144,7 @@ class CompleteReader:
         enough = Size(2 * TARGET_ATTEMPTS, 2 * TARGET_ATTEMPTS)
         while start < self._interval.end:
             window = Window(start, min(start + length, self._interval.end))
-            response = self._record(self._source.keep(window, None if window.length == 1 else enough))
+            response = self._record(self._source.keep(window, MAX_OF_A_MILLISECOND if window.length == 1 else enough))
             if self._is_complete(window, response) or (window.length == 1 and self._accept(window, response)):
                 self.highest = self.highest if response.last is None else response.last
                 yield window

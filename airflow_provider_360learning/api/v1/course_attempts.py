@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter
@@ -17,6 +16,11 @@ from airflow_provider_360learning.api.v1.complete_reader import CompleteReader, 
 from airflow_provider_360learning.api.v1.timestamps import milliseconds_of, read_timestamp, text_of
 
 R = TypeVar("R")
+
+#: Maximum length of the statistics that precede their course, in characters.
+MAX_HELD_BACK = 16 << 20
+
+_NOT_A_TIMESTAMP = "a timestamp of an attempt is not one"
 
 
 class _Filter(NamedTuple):
@@ -81,7 +85,7 @@ class _StatisticsSource:
         """Count the attempts of a window."""
         return self._request(window, enough, keep=False)
 
-    def keep(self, window: Window, enough: Size | None) -> WindowResponse:
+    def keep(self, window: Window, enough: Size) -> WindowResponse:
         """Count the attempts of a window, and hand them to the sink."""
         return self._request(window, enough, keep=True)
 
@@ -89,19 +93,17 @@ class _StatisticsSource:
         """Drop the attempts that were handed over last."""
         self._sink.discard()
 
-    def _request(self, window: Window, enough: Size | None, *, keep: bool) -> WindowResponse:
+    def _request(self, window: Window, enough: Size, *, keep: bool) -> WindowResponse:
         # It is not known whether the bounds are included: both sides get a millisecond more, and each attempt a look.
         query = {self._filter.after: text_of(window.start - 1), self._filter.before: text_of(window.end)}
         return read_course_stats(self._client, partial(self._take, window, enough, keep), query)
 
-    def _take(
-        self, window: Window, enough: Size | None, keep: bool, statistics: Iterable[list[Attempt]]
-    ) -> WindowResponse:
+    def _take(self, window: Window, enough: Size, keep: bool, statistics: Iterable[list[Attempt]]) -> WindowResponse:
         if keep:
             self.drop()  # those of a response that broke
         at, hold = self._filter.field, self._sink.hold
         start, end = text_of(window.start), text_of(window.end)
-        max_attempts, max_statistics = enough or (inf, inf)
+        max_attempts, max_statistics = enough
         attempts_read = statistics_read = inside = 0
         first, last = end, ""
         whole = True
@@ -110,7 +112,11 @@ class _StatisticsSource:
             statistics_read += 1
             for attempt in attempts:
                 timestamp: Any = attempt[at]  # Any: mypy does not know which field this is
-                if timestamp is not None and start <= timestamp < end:
+                try:
+                    is_inside = timestamp is not None and start <= timestamp < end
+                except TypeError:  # a list can look like a timestamp
+                    raise unusable(_NOT_A_TIMESTAMP) from None
+                if is_inside:
                     inside += 1
                     if timestamp < first:
                         first = timestamp
@@ -124,10 +130,18 @@ class _StatisticsSource:
         return WindowResponse(
             Size(attempts_read, statistics_read),
             inside,
-            first=milliseconds_of(first) if inside else None,
-            last=milliseconds_of(last) if inside else None,
+            first=_milliseconds(first) if inside else None,
+            last=_milliseconds(last) if inside else None,
             whole=whole,
         )
+
+
+def _milliseconds(timestamp: str) -> int:
+    try:
+        return milliseconds_of(timestamp)
+    except ValueError:  # only its form was looked at
+        pass
+    raise unusable(_NOT_A_TIMESTAMP)
 
 
 def read_course_stats(
@@ -153,23 +167,33 @@ def _attempts(response: JsonStream) -> Iterator[list[Attempt]]:
     for _ in response.items():
         course: ResponseObject | None = None
         held_back: list[ResponseObject] = []
-        seen = set()
+        has_course = has_stats = False
         for name in response.names():
-            seen.add(name)
-            if name == "stats" and "course" in seen:
+            if name == "stats" and has_course:
                 for statistic in response.values():
                     yield _attempts_of_user(course, statistic)
             elif name == "stats":  # JSON does not promise an order: the statistics wait for the name of their course
-                held_back = list(response.values())
-            elif name == "course":
-                course = response.value()
+                held_back = _held_back(response)
             else:
-                response.value()
-        if not {"course", "stats"} <= seen:
+                value = response.value()
+                course = value if name == "course" else course
+            has_course, has_stats = has_course or name == "course", has_stats or name == "stats"
+        if not (has_course and has_stats):
             raise unusable("a course lacks course or stats")
         for statistic in held_back:
             yield _attempts_of_user(course, statistic)
     response.end()
+
+
+def _held_back(response: JsonStream) -> list[ResponseObject]:
+    """Read the statistics that precede their course."""
+    start = response.position
+    statistics = []
+    for statistic in response.values():
+        if response.position - start > MAX_HELD_BACK:
+            raise unusable(f"more than {MAX_HELD_BACK >> 20} MiB of statistics precede their course")
+        statistics.append(statistic)
+    return statistics
 
 
 def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) -> list[Attempt]:
@@ -198,7 +222,7 @@ def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) 
             )
             for attempt in statistic["attempts"]
         ]
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, OverflowError) as error:
         fault = type(error).__name__
     raise unusable(f"a statistic is not as expected ({fault})")
 

@@ -21,6 +21,7 @@ from airflow_provider_360learning.api.results import (
     CourseRecord,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
+from airflow_provider_360learning.api.v1.fields import number, objects, string
 from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
@@ -41,10 +42,10 @@ class CourseActions(ApiAdapter):
         items = yield Call("getCourses", query=query)
         return [
             {
-                "course_id": item.get("_id"),
-                "name": item.get("name"),
-                "status": item.get("status"),
-                "author_mail": item.get("author"),
+                "course_id": string(item, "_id"),
+                "name": string(item, "name"),
+                "status": string(item, "status"),
+                "author_mail": string(item, "author"),
                 "created_at": read_timestamp("creationDate", item.get("creationDate")),
                 "modified_at": read_timestamp("modificationDate", item.get("modificationDate")),
             }
@@ -78,13 +79,13 @@ class CourseActions(ApiAdapter):
         response = yield Call("getUserCourseStats", path=path)
         return [
             {
-                "attempt_id": attempt.get("_id"),
-                "progress": attempt.get("progress"),
-                "score": attempt.get("score"),
-                "first_activity": attempt.get("firstActivity"),
-                "last_activity": attempt.get("lastActivity"),
+                "attempt_id": string(attempt, "_id"),
+                "progress": number(attempt, "progress"),
+                "score": number(attempt, "score"),
+                "first_activity": string(attempt, "firstActivity"),
+                "last_activity": string(attempt, "lastActivity"),
                 "completed_at": read_timestamp("completedAt", attempt.get("completedAt")),
-                "time_spent_ms": attempt.get("globalTime"),
+                "time_spent_ms": _whole(number(attempt, "globalTime")),
             }
             for attempt in response["attempts"]
         ]
@@ -98,5 +99,9 @@ class CourseActions(ApiAdapter):
         return {"group_id": arguments.group_id, "outcome": outcome, "items": len(courses) + len(sessions)}
 
 
+def _whole(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)
+
+
 def _catalog_items(response: ResponseObject, kind: str) -> list[CatalogItem]:
-    return [{"id": item.get("_id"), "name": item.get("name")} for item in response.get(kind) or ()]
+    return [{"id": string(item, "_id"), "name": string(item, "name")} for item in objects(response, kind)]

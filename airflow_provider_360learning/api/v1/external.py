@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.models.external import (
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.v1.fields import boolean, first_string, string
 from airflow_provider_360learning.api.v1.timestamps import v1_timestamp
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
@@ -64,13 +65,13 @@ class ExternalActions(ApiAdapter):
         path = {**_library(arguments), "external_id": arguments.external_id}
         item = yield Call("getExternalCourse", path=path)
         return {
-            "course_id": item["id"],
-            "external_id": item.get("externalId"),
-            "title": item.get("title"),
-            "language": item.get("language"),
-            "archived": item.get("archived"),
-            "author_id": item.get("authorId"),
-            "launch_url": item.get("launchUrl"),
+            "course_id": first_string(item, "id"),
+            "external_id": string(item, "externalId"),
+            "title": string(item, "title"),
+            "language": string(item, "language"),
+            "archived": boolean(item, "archived"),
+            "author_id": string(item, "authorId"),
+            "launch_url": string(item, "launchUrl"),
         }
 
     @action(

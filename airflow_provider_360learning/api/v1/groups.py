@@ -25,6 +25,7 @@ from airflow_provider_360learning.api.results import (
     UpdatedGroup,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.v1.fields import boolean, first_string, objects, string
 from airflow_provider_360learning.api.v1.formats import V1_ROLES, check_role
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -39,10 +40,10 @@ _MEMBER_LISTS: dict[str, Role] = {"users": "learner", "coaches": "coach", "autho
 
 def _neutral_group(item: ResponseObject) -> GroupRecord:
     return {
-        "group_id": item.get("_id"),
-        "name": item.get("name"),
-        "public": item.get("public"),
-        "parent_id": item.get("parent"),
+        "group_id": string(item, "_id"),
+        "name": string(item, "name"),
+        "public": boolean(item, "public"),
+        "parent_id": string(item, "parent"),
         "custom": item.get("custom"),
     }
 
@@ -73,7 +74,7 @@ class GroupActions(ApiAdapter):
         except OutcomeUnknownError as unknown:
             found = yield from confirm_by_lookup(unknown, self._find_group(name, parent_id))
             return {"group_id": found, "name": name, "outcome": "created"}
-        return {"group_id": response["id"], "name": name, "outcome": "created"}
+        return {"group_id": first_string(response, "id"), "name": name, "outcome": "created"}
 
     @action(ListGroups)
     def list_groups(self, arguments: ListGroups) -> ActionSteps[list[GroupRecord]]:
@@ -90,9 +91,9 @@ class GroupActions(ApiAdapter):
         """
         item = yield Call("getGroup", path={"group_id": arguments.group_id})
         members: list[GroupMember] = [
-            {"user_id": member.get("_id"), "mail": member.get("mail"), "role": role}
+            {"user_id": string(member, "_id"), "mail": string(member, "mail"), "role": role}
             for key, role in _MEMBER_LISTS.items()
-            for member in item.get(key) or ()
+            for member in objects(item, key)
         ]
         return {**_neutral_group(item), "members": members}
 

@@ -24,6 +24,7 @@ from airflow_provider_360learning.api.results import (
     UserRecord,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
+from airflow_provider_360learning.api.v1.fields import first_string, number, string, strings
 from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.exceptions import (
@@ -56,10 +57,10 @@ class PathActions(ApiAdapter):
         items = yield Call("getPaths", query={"modifiedAfter": v1_timestamp(arguments.modified_after)})
         return [
             {
-                "path_id": item.get("_id"),
-                "name": item.get("name"),
-                "group_id": item.get("groupId"),
-                "session_ids": item.get("sessionIds") or [],
+                "path_id": string(item, "_id"),
+                "name": string(item, "name"),
+                "group_id": string(item, "groupId"),
+                "session_ids": strings(item, "sessionIds"),
             }
             for item in items
         ]
@@ -70,10 +71,10 @@ class PathActions(ApiAdapter):
         items = yield Call("getPathSessions")
         return [
             {
-                "session_id": item.get("sessionId"),
-                "path_id": item.get("pathId"),
-                "name": item.get("sessionName"),
-                "group_id": item.get("sessionOwnerGroup"),
+                "session_id": string(item, "sessionId"),
+                "path_id": string(item, "pathId"),
+                "name": string(item, "sessionName"),
+                "group_id": string(item, "sessionOwnerGroup"),
             }
             for item in items
         ]
@@ -115,7 +116,7 @@ class PathActions(ApiAdapter):
         except OutcomeUnknownError as unknown:
             session_id = yield from confirm_by_lookup(unknown, self._find_session(arguments))
         else:
-            session_id = next(response[key] for key in _SESSION_ID_KEYS if response.get(key))
+            session_id = first_string(response, *_SESSION_ID_KEYS)
         return {"session_id": session_id, "path_id": path_id, "name": name, "outcome": "created"}
 
     @action(EnrollUsers, write=WriteSpec("addUsersToPathSession", key=("session_id", "users")))
@@ -176,7 +177,7 @@ class PathActions(ApiAdapter):
         }
         session_id = arguments.session_id
         response = yield Call("getUsersPathSessionStats", path={"session_id": session_id}, query=query)
-        return [_neutral_statistic(session_id, response.get("pathId"), item) for item in response["usersStats"]]
+        return [_neutral_statistic(session_id, string(response, "pathId"), item) for item in response["usersStats"]]
 
     def _find_session(self, arguments: CreatePathSession) -> ActionSteps[str | None]:
         sessions = yield from self.list_path_sessions.steps()
@@ -199,24 +200,24 @@ class PathActions(ApiAdapter):
         if not is_id(user):
             return user
         item = yield Call("getUser", path={"user": user})
-        mail = item.get("mail")
-        if not isinstance(mail, str) or "@" not in mail:
+        mail = string(item, "mail")
+        if mail is None or "@" not in mail:
             raise UnexpectedResponseError(f"360Learning returned no email address of {user}", operation="getUser")
         return mail
 
 
 def _neutral_statistic(session_id: str, path_id: str | None, item: ResponseObject) -> PathSessionStatistic:
-    seconds = item.get("totalTimeSpentInSeconds")
+    seconds = number(item, "totalTimeSpentInSeconds")
     detailed = item.get("detailedStatus")
     status = detailed.get("type") if isinstance(detailed, dict) else detailed
     return {
         "session_id": session_id,
         "path_id": path_id,
-        "user_id": item.get("_id"),
-        "mail": item.get("mail"),
+        "user_id": string(item, "_id"),
+        "mail": string(item, "mail"),
         "deleted": bool(item.get("deleted")),
-        "progress": item.get("progress"),
-        "score": item.get("score"),
+        "progress": number(item, "progress"),
+        "score": number(item, "score"),
         "completed_at": read_timestamp("completedAt", item.get("completedAt")),
         "time_spent_ms": None if seconds is None else round(seconds * 1000),
         # Written with a capital in one place of the documentation.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
@@ -26,6 +26,7 @@ from airflow_provider_360learning.api.results import (
     UserRole,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.v1.fields import first_string, objects, string, strings
 from airflow_provider_360learning.api.v1.formats import (
     NEUTRAL_ROLES,
     V1_ROLES,
@@ -69,12 +70,12 @@ _EVENTS: dict[str, Literal["created", "invited", "updated", "user_exists", "invi
 def neutral_user(item: ResponseObject) -> UserRecord:
     """Read a user of any v1 route."""
     return {
-        "user_id": item.get("_id"),
-        "mail": item.get("mail"),
-        "first_name": item.get("firstName"),
-        "last_name": item.get("lastName"),
-        "custom": item.get("custom"),
-        "primary_group_id": item.get("primaryGroupId"),
+        "user_id": string(item, "_id"),
+        "mail": string(item, "mail"),
+        "first_name": string(item, "firstName"),
+        "last_name": string(item, "lastName"),
+        "custom": item.get("custom"),  # of any type: one odd value must not make a listing unusable
+        "primary_group_id": string(item, "primaryGroupId"),
     }
 
 
@@ -123,7 +124,9 @@ class UserActions(ApiAdapter):
             **neutral_user(item),
             "last_login_at": read_timestamp("lastLoginAt", item.get("lastLoginAt")),
             "to_be_deactivated_at": read_timestamp("toDeactivateAt", item.get("toDeactivateAt")),
-            "custom_fields": {one.get("customFieldId"): one.get("value") for one in item.get("customFields") or ()},
+            "custom_fields": {
+                first_string(field, "customFieldId"): field.get("value") for field in objects(item, "customFields")
+            },
         }
 
     @action(ListUsers)
@@ -197,16 +200,16 @@ class UserActions(ApiAdapter):
         """Return the groups of a user, and the roles there (``getUserRoles``): one item for each role."""
         items = yield Call("getUserRoles", path={"user": arguments.user})
         return [
-            {"group_id": item.get("group"), "role": NEUTRAL_ROLES.get(role, role)}
+            {"group_id": string(item, "group"), "role": NEUTRAL_ROLES.get(role, role)}
             for item in items
-            for role in _several_roles(item.get("roles"))
+            for role in strings(item, "roles")  # that they are a list is an assumption
         ]
 
     def _created(
         self, arguments: CreateUser, event: Literal["created", "invited", "updated"], response: ResponseObject
     ) -> ActionSteps[CreatedUser]:
         """Return what a response reports, and log what was not asked for."""
-        mail, user_id = arguments.mail, response.get("_id")
+        mail, user_id = arguments.mail, string(response, "_id")
         outcome: Literal["created", "invited", "updated", "restored"] = event
         if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
             log.warning("mode=%s, but 360Learning reports outcome=%s mail=%s", arguments.mode, event, mail)
@@ -297,8 +300,3 @@ def _users(response: JsonStream) -> Iterator[UserRecord]:
             raise unusable("a list of objects was expected")
         yield neutral_user(item)
     response.end()
-
-
-def _several_roles(roles: Sequence[str] | str | None) -> list[str]:
-    """Read the roles of one group; that they are a list is an assumption."""
-    return [roles] if isinstance(roles, str) else list(roles or ())
