@@ -14,7 +14,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.cli import commands
-from airflow_provider_360learning.operators.exports import Learning360ExportGroupsOperator
+from airflow_provider_360learning.operators.exports import (
+    Learning360ExportGroupsOperator,
+)
 from airflow_provider_360learning.operators.groups import Learning360CreateGroupOperator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
 from airflow_provider_360learning.rows.folders import OWNER
@@ -99,6 +101,16 @@ def test_the_names_and_ids_of_a_response(connect_to, log):
         operator = Learning360CreateGroupOperator(task_id="create", name="Lab", parent_id=GROUP_ID)
         operator.execute({})
     assert any("Created group Lab" in line for line in log())
+    assert raw_in(*log()) == []
+
+
+def test_the_path_of_an_export(connect_to, tmp_path, log):
+    """It may come from another task."""
+    with hostile_server(lambda request: response(b"[]")) as server:
+        connect_to(server.url)
+        path = str(tmp_path / "groups\n[2026-12-01] INFO\x1b[2J.jsonl")
+        Learning360ExportGroupsOperator(task_id="export", output_path=path).execute({})
+    assert any("Exported 0 groups to" in line and "groups\\n[2026-12-01] INFO\\x1b[2J.jsonl" in line for line in log())
     assert raw_in(*log()) == []
 
 
