@@ -1,4 +1,4 @@
-"""The API layer needs neither Airflow nor the sandbox, nor any other part of the package but its exceptions."""
+"""The API layer needs neither Airflow nor the sandbox, nor any other part of the package but its exceptions and log."""
 
 from __future__ import annotations
 
@@ -29,4 +29,5 @@ def test_imports_nothing_but_itself():
     ).stdout.split()
     assert "airflow_provider_360learning.api.v1.users" in loaded
     outside = [name for name in loaded if not name.startswith("airflow_provider_360learning.api")]
-    assert outside == ["airflow_provider_360learning", "airflow_provider_360learning.exceptions"]
+    package = "airflow_provider_360learning"
+    assert outside == [package, f"{package}.exceptions", f"{package}.log_text"]
