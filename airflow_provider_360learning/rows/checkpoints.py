@@ -29,6 +29,8 @@ log = get_logger(__name__)
 
 #: Version of the stored checkpoint.
 VERSION = 1
+#: Seconds that requests under way get to end when the attempt must end.
+LAST_WAIT = 2.0
 #: Seconds between two looks at the lease of another attempt.
 POLL_INTERVAL = 5.0
 ADVICE = (

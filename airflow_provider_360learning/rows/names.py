@@ -12,7 +12,8 @@ from airflow_provider_360learning.api.models.base import ActionArguments, Kind
 from airflow_provider_360learning.api.names import KnownName, Names, NewGroup, Resolution
 from airflow_provider_360learning.files.storage import write_atomic
 from airflow_provider_360learning.log_text import get_logger
-from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
+from airflow_provider_360learning.ordered_executor import OrderedExecutor
+from airflow_provider_360learning.rows.checkpoints import LAST_WAIT, Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.results import read_manifest
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
@@ -89,18 +90,37 @@ class RowNames:
                 shown = ", ".join(repr(group.name) for group in islice(new_groups, MAX_LOGGED))
                 log.info("groups=%s would be created: %s", len(new_groups), shown)
             return checkpoint
-        try:
-            for group in new_groups:
-                renew_claims()
-                if self._checkpoints.is_due:
-                    checkpoint = self._checkpoints.renew(checkpoint)
-                self._api.client.run(self._names.create(group))
-            if self._names.known:
-                self._save(checkpoint.run)
-        except BaseException:
-            with ignore_sigterm():
-                self._checkpoints.release(checkpoint, is_quiet=True)
-            raise
+        executor: OrderedExecutor[NewGroup, None] = OrderedExecutor(self._create, capacity=lambda: 1)
+        with executor:
+            try:
+                for group in new_groups:
+                    executor.submit(group)
+                    checkpoint = self._renew_until_idle(executor, checkpoint, renew_claims)
+                if self._names.known:
+                    self._save(checkpoint.run)
+            except BaseException:
+                with ignore_sigterm():
+                    self._checkpoints.stop()
+                    for _ in executor.drain(LAST_WAIT):
+                        pass
+                    self._checkpoints.release(checkpoint, is_quiet=executor.is_quiet)
+                raise
+        return checkpoint
+
+    def _create(self, group: NewGroup) -> None:
+        self._api.client.run(self._names.create(group))
+
+    def _renew_until_idle(
+        self, executor: OrderedExecutor[NewGroup, None], checkpoint: Checkpoint, renew_claims: Callable[[], None]
+    ) -> Checkpoint:
+        """Renew the claims and the lease until a group is created: its request may take longer than a lease."""
+        while not executor.is_idle:
+            renew_claims()
+            if self._checkpoints.is_due:
+                checkpoint = self._checkpoints.renew(checkpoint)
+            for task in executor.collect(timeout=0.5):
+                if task.error is not None:
+                    raise task.error
         return checkpoint
 
     def _load_once(self) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.batches import Batch, BatchReader
 from airflow_provider_360learning.rows.changes import Changes
-from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints
+from airflow_provider_360learning.rows.checkpoints import LAST_WAIT, Checkpoint, Checkpoints
 from airflow_provider_360learning.rows.folders import Claims
 from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.rows.results import Result, ResultStore
@@ -29,8 +29,6 @@ MAX_OPEN_BATCHES = 100
 MAX_OPEN_SIZE = 4 << 20
 #: Consecutive transient failures after which the attempt ends, since 360Learning is down.
 MAX_CONSECUTIVE_FAILURES = 5
-#: Seconds that requests under way get to end when the attempt must end.
-LAST_WAIT = 2.0
 #: Latency in seconds that is assumed before the first request has ended.
 INITIAL_LATENCY = 1.0
 #: Factor for latencies that differ between requests.
@@ -219,13 +217,15 @@ class Sender:
     def _is_checkpoint_due(self, following: Batch | None) -> bool:
         if following is None and self._executor.is_idle:
             return True
+        # Whatever is under way, and for however long.
+        is_lease_due = self._checkpoints is not None and self._checkpoints.is_due
         if following is None or not self._executor.has_capacity or self._may_submit(following):
-            return self._checkpoints is not None and self._checkpoints.is_due
+            return is_lease_due
         # The last checkpoint does not cover the next rows. One checkpoint per row would be too many, though.
         if self._executor.is_idle and self._consecutive_failures:
             raise self._outage()
         certain = sum(len(batch.rows) for batch in self._certain())
-        return self._executor.is_idle or 3 * certain >= self._writer.rows_ahead
+        return is_lease_due or self._executor.is_idle or 3 * certain >= self._writer.rows_ahead
 
     def _certain(self, *, at_end: bool = False) -> Iterator[Batch]:
         """Yield the open batches, in order, whose results will not change any more."""

@@ -215,8 +215,8 @@ def drip_to(connection, data=b"\0"):
 
 def read_head(connection):
     received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(1)
+    while b"\r\n\r\n" not in received and (part := connection.recv(1)):
+        received += part
     return received
 
 
