@@ -26,6 +26,7 @@ from airflow_provider_360learning.files.temporary import SUFFIX, remove_orphans
 from airflow_provider_360learning.operators.exports import Learning360ExportUsersOperator
 from airflow_provider_360learning.rows.folders import FolderNotWritableError, FolderOwner
 from airflow_provider_360learning.rows.stored_state import StoredStateError
+from tests.files.object_store import object_store  # noqa: F401 - a fixture
 from tests.rows.support import bulk, people, put_csv, results_in, writes
 from tests.unlimited_sandbox import after_requests, sandbox, unlimited_server  # noqa: F401 - fixtures
 
@@ -253,6 +254,13 @@ def test_temporary_files_without_a_name_are_private():
         opened = open_files() - before
         assert len(opened) == 2
         assert {mode(path) for path in opened} == {0o600}
+
+
+def test_temporary_file_of_an_upload_is_private(object_store):  # noqa: F811
+    before = open_files()
+    with umask(0), storage.atomic_writer("memory://bucket/a.csv") as file:
+        file.write(b"x")
+        assert {mode(path) for path in open_files() - before} == {0o600}
 
 
 def open_files() -> set[str]:
