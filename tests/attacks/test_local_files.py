@@ -6,10 +6,9 @@ import errno
 import json
 import os
 import stat
-import threading
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -402,39 +401,66 @@ def test_planted_temporary_files_are_neither_followed_nor_waited_for(shared, vic
     assert sorted(os.listdir(shared)) == names
 
 
+#: System calls before which the attacker puts a link in the place of what was found: the event of Python that
+#: announces the call, the name that it is for, and what is done.
+EXCHANGES: dict[str, tuple[str, str, str, Callable[[Path], object]]] = {
+    "enter": ("open", "out", "out", lambda out: storage.write_atomic(out / "victim", b"attacked")),
+    "create": ("os.mkdir", "out", "out", lambda out: storage.write_atomic(out / "victim", b"attacked")),
+    "rename": ("os.rename", "", "out/victim", lambda out: storage.write_atomic(out / "victim", b"ours")),
+    "link": ("os.link", "", "out/victim", lambda out: storage.write_new(out / "victim", b"ours")),
+    "read": ("open", "victim", "out/victim", lambda out: storage.read_bounded(out / "victim", 100)),
+    "list": ("open", "out", "out", storage.remove_files),
+    "remove": ("os.remove", "victim", "out", lambda out: storage.remove(out / "victim")),
+}
+
+
 @needs_root
-def test_folder_that_is_exchanged_for_a_link_again_and_again_redirects_nothing(shared, victim):
+@pytest.mark.parametrize("call", EXCHANGES)
+def test_what_is_exchanged_for_a_link_after_it_was_found_redirects_nothing(shared, victim, call):
     """There is no moment between a check and its use."""
-    folder = shared / "out"
-    done = threading.Event()
+    event, name, exchanged, act = EXCHANGES[call]
+    (shared / "aside").mkdir()
+    if call != "create":
+        (shared / "out").mkdir()
+    if call in ("read", "list", "remove"):
+        (shared / "out" / "victim").write_text("ours")
 
     def exchange() -> None:
-        for number in count():
-            if done.is_set():
-                return
-            link = plant(shared / "link", victim.parent)
-            with suppress(OSError):  # the writer has just made the folder
-                os.rename(folder, shared / f"aside{number}")
-            with suppress(OSError):
-                os.rename(link, folder)
-            (folder if folder.is_symlink() else link).unlink()
+        with suppress(FileNotFoundError):
+            os.rename(shared / exchanged, shared / "aside" / "it")
+        plant(shared / exchanged, victim if exchanged == "out/victim" else victim.parent)
 
-    attacker = threading.Thread(target=exchange)
-    attacker.start()
-    outcomes = set()
-    try:
-        for _ in range(150):
-            try:
-                storage.write_atomic(folder / "victim", b"attacked")
-                outcomes.add("written")
-            except (InvalidRequestError, OSError) as error:
-                outcomes.add(type(error).__name__)
-    finally:
-        done.set()
-        attacker.join()
+    found = None
+    with before_call(event, name, exchange) as happened, suppress(InvalidRequestError, OSError):
+        found = act(shared / "out")
+    assert happened
+    assert found in (None, False)
     assert victim.read_text() == SECRET
     assert list(victim.parent.iterdir()) == [victim]
-    assert len(outcomes) > 1, outcomes
+
+
+#: Functions that hear of all events: nothing, and the current one. A hook of Python cannot be removed.
+_before: list[Callable[[str, Any], None]] = []
+
+
+@contextmanager
+def before_call(event: str, name: str, act: Callable[[], None]) -> Iterator[list[str]]:
+    """Act once before a system call, and return when that has happened."""
+    happened: list[str] = []
+
+    def check(found: str, arguments: Any) -> None:
+        if found == event and not happened and (not name or arguments[0] == name):
+            happened.append(found)
+            act()
+
+    if not _before:
+        sys.addaudithook(lambda found, arguments: _before[-1](found, arguments) if len(_before) > 1 else None)
+        _before.append(lambda found, arguments: None)
+    _before.append(check)
+    try:
+        yield happened
+    finally:
+        _before.remove(check)
 
 
 def test_links_in_a_circle_end(tmp_path):
