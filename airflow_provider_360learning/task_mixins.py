@@ -1,5 +1,5 @@
 """
-Behavior that operators and sensors share: the pool, the reaction to SIGTERM, and which errors are retried.
+Behavior that operators and sensors share: the pool, templates, the reaction to SIGTERM, and which errors are retried.
 
 Imported when DAG files are parsed, so it imports no client and no library of it.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -18,7 +18,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_360learning import config, supervision  # noqa: F401
 
 if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+    _Task = BaseOperator  # the class that a mixin is mixed into
+else:
+    _Task = object
 
 
 class SharedPoolMixin:
@@ -46,6 +52,72 @@ class SharedPoolMixin:
             named = [default["pool"] for default in defaults if default.get("pool")]
             partial.kwargs["pool"] = named[-1] if named else cls.default_pool()
         return partial
+
+
+class UnrenderedMappingMixin(_Task):
+    """
+    Never render the data that a task is mapped over at run time: it comes from outside, and a template reads secrets.
+
+    Airflow renders all values of ``expand_kwargs``, and those of ``expand`` that ``__init__`` has changed. Here a task
+    that is mapped over the result of another task renders only what the DAG file itself contains: the arguments of
+    ``partial`` and the lists of ``expand``.
+    """
+
+    # Any: the arguments of Airflow's method.
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """See :meth:`airflow.sdk.BaseOperator.render_template_fields`."""
+        if parent is self and (mapped := self._mapped_at_run_time(context)):
+            self.dag = (
+                mapped.dag
+            )  # a row may have removed it, and Airflow 2 repeats a failed task without a DAG for ever
+            template_fields = [name for name in template_fields if self._is_from_dag_file(name, mapped)]
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    # Any: the mapped operators of Airflow 2 and 3 have no class in common.
+
+    def _mapped_at_run_time(self, context: Context) -> Any:
+        """Return the mapped operator of this task, or ``None`` if all of its arguments are in the DAG file."""
+        dag = context.get("dag")  # not that of this task, which a row of expand_kwargs may remove
+        mapped = dag.get_task(self.task_id) if dag else None
+        if (expand_input := getattr(mapped, "expand_input", None)) is None:
+            return None
+        value = expand_input.value
+        if isinstance(value, Mapping):  # expand(name=…, …)
+            inputs: Iterable[object] = value.values()
+        else:  # expand_kwargs(…), of one object or of a list of them
+            inputs = [value[cast(int, context["ti"].map_index)] if isinstance(value, Sequence) else value]
+        return None if all(map(_is_literal, inputs)) else mapped
+
+    def _is_from_dag_file(self, name: str, mapped: Any) -> bool:
+        """
+        Return whether an argument still has the value, or one of the values, that the DAG file gives it.
+
+        Values are compared, because ``__init__`` of a subclass may combine them with mapped data, and because mapped
+        data replaces those of ``partial`` with ``strict=False``.
+        """
+        value = getattr(self, name)
+        inputs = mapped.expand_input.value
+        mapping = inputs.get(name) if isinstance(inputs, Mapping) else None
+        given: Iterable[object] = ()
+        if name in mapped.partial_kwargs:
+            given = (mapped.partial_kwargs[name],)
+        elif isinstance(mapping, Mapping):
+            given = mapping.items()
+        elif isinstance(mapping, Sequence):
+            given = mapping
+        return any(value is one or bool(value == one) for one in given)
+
+
+def _is_literal(value: object) -> bool:
+    """Return whether the input of a mapping is in the DAG file, and not the result of another task."""
+    return isinstance(value, Mapping | Sequence)
 
 
 class RequiredPairsMixin:
@@ -92,6 +164,7 @@ def fail_on_permanent_error() -> Iterator[None]:
 
     :raises AirflowFailException: instead of an error that a retry would only repeat.
     """
+    from airflow_provider_360learning.api.text import without_templates
     from airflow_provider_360learning.exceptions import Learning360Error
 
     try:
@@ -99,4 +172,4 @@ def fail_on_permanent_error() -> Iterator[None]:
     except Learning360Error as error:
         if error.transient:
             raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        raise AirflowFailException(without_templates(f"{type(error).__name__}: {error}")) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 #: Maximum number of characters of a log line, as far as it is ours to decide: it should fit the window of a log.
@@ -10,6 +11,8 @@ MAX_LINE = 160
 MAX_NAME = 80
 #: Parts of words in some scripts, although they are not printable.
 _JOINERS = "\u200c\u200d"
+#: A brace with which a template starts.
+_TEMPLATE_START = re.compile(r"\{(?=[{%#])")
 
 
 def one_line(text: str, width: int = MAX_NAME) -> str:
@@ -23,6 +26,18 @@ def one_line(text: str, width: int = MAX_NAME) -> str:
     if not line.isprintable():
         line = "".join(character for character in line if character.isprintable() or character in _JOINERS)
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def without_templates(text: str) -> str:
+    """
+    Return a text in which Jinja finds nothing to render: ``{{`` becomes ``{ {``.
+
+    For texts that quote rows and that notifiers show: what a notifier of Airflow has rendered becomes its template, so
+    that one that is called twice renders the text.
+
+    :param text: The text.
+    """
+    return _TEMPLATE_START.sub("{ ", text)
 
 
 def listed(names: Sequence[str], width: int = MAX_NAME, total: int | None = None) -> str:

@@ -19,6 +19,7 @@ from airflow_provider_360learning.task_mixins import (
     ExitOnKillMixin,
     RequiredPairsMixin,
     SharedPoolMixin,
+    UnrenderedMappingMixin,
     fail_on_permanent_error,
 )
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 
-class Learning360BaseOperator(ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, ReadableTaskMixin, BaseOperator):
+class Learning360BaseOperator(
+    ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, UnrenderedMappingMixin, ReadableTaskMixin, BaseOperator
+):
     """
     Run one action of :attr:`Learning360Hook.api` with the operator's arguments, all of them templated.
 

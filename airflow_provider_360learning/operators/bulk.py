@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -13,12 +14,32 @@ from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 
 if TYPE_CHECKING:
+    import jinja2
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_360learning.rows.config import Job, RowsConfig
     from airflow_provider_360learning.rows.sources import Source
 
 T = TypeVar("T")
+
+
+# Any: a rendered value has any type.
+@dataclass(frozen=True, repr=False)
+class HiddenValue:
+    """
+    The rendered value of a field, of which Airflow stores and shows a note only.
+
+    Airflow masks values by the names of their keys, and a password in rows may have any name.
+    """
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "(not shown: it may contain passwords)"
+
+
+def _revealed(value: Any) -> Any:
+    return value.value if isinstance(value, HiddenValue) else value
 
 
 class Learning360RowsOperator(Learning360BaseOperator):
@@ -131,11 +152,27 @@ class Learning360RowsOperator(Learning360BaseOperator):
 
     def name_value(self, argument: str) -> object:
         """See :meth:`.ReadableTaskMixin.name_value`: of ``rows``, only a path is shown."""
-        from airflow_provider_360learning.rows.sources import is_path
-
         value = super().name_value(argument)
-        is_shown = argument != "rows" or (is_path(value) if isinstance(value, str) else not isinstance(value, Sequence))
-        return value if is_shown else None
+        return value if argument != "rows" or _is_shown(value) else None
+
+    # Any: the arguments of Airflow's method.
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """See Airflow's method. What was rendered is stored for its page of rendered templates."""
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is self:
+            self._hide_rows()
+
+    def _hide_rows(self) -> None:
+        """Hide values that may contain passwords under names that Airflow does not mask."""
+        if not _is_shown(self.rows):
+            self.rows = HiddenValue(self.rows)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Apply the action and return the summary of the run."""
@@ -199,7 +236,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         from airflow_provider_360learning.rows.sources import make_source
 
         return make_source(
-            self.rows,
+            _revealed(self.rows),
             sql=self.sql,
             sql_conn_id=self.sql_conn_id,
             parameters=self.parameters,
@@ -210,6 +247,13 @@ class Learning360RowsOperator(Learning360BaseOperator):
     def _job(self) -> Job:
         """Return what is done with the rows."""
         raise NotImplementedError
+
+
+def _is_shown(rows: Any) -> bool:
+    """Return whether an argument ``rows`` is the path of a file, and not the rows or a text of them."""
+    from airflow_provider_360learning.rows.sources import is_path
+
+    return is_path(rows) if isinstance(rows, str) else not isinstance(rows, Sequence | Mapping)
 
 
 class Learning360BulkOperator(Learning360RowsOperator):
@@ -235,7 +279,7 @@ class Learning360BulkOperator(Learning360RowsOperator):
     """
 
     name_arguments = ("action", "rows")
-    defaults: Mapping[str, Any] | None
+    defaults: Mapping[str, Any] | HiddenValue | None
     create_groups: bool
     parent_group_id: str | None
     parent_group: str | None
@@ -266,6 +310,11 @@ class Learning360BulkOperator(Learning360RowsOperator):
         # The output of a task that was skipped is None when this task runs.
         self._has_users_from = users_from is not None
 
+    def _hide_rows(self) -> None:
+        super()._hide_rows()
+        if isinstance(self.defaults, str):  # the JSON text of an object, in which Airflow masks nothing
+            self.defaults = HiddenValue(self.defaults)
+
     def _source(self, column_mapping: Mapping[str, str | None]) -> Source:
         if not self._has_users_from:
             return super()._source(column_mapping)
@@ -287,6 +336,5 @@ class Learning360BulkOperator(Learning360RowsOperator):
 
         creates = parse_argument("create_groups", parse_boolean, self.create_groups)
         creation = {name: getattr(self, name) for name in ("create_groups", "parent_group_id", "parent_group")}
-        return ApplyAction(
-            self.action, parse_argument("defaults", parse_object, self.defaults), creation if creates else None
-        )
+        defaults = parse_argument("defaults", parse_object, _revealed(self.defaults))
+        return ApplyAction(self.action, defaults, creation if creates else None)

@@ -7,7 +7,6 @@ Object stores cannot append, hence the parts. A merged file appears at once and 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -16,7 +15,7 @@ from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_360learning.api.text import one_line
+from airflow_provider_360learning.api.text import one_line, without_templates
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import concatenate, write_dicts
 from airflow_provider_360learning.files.permissions import PRIVATE
@@ -53,8 +52,6 @@ MAX_FIRST_REJECTED, MAX_MESSAGE = 10, 500
 
 #: Maximum number of bytes of the result of a row, whose key may be as long as a row: a longer line is not one of ours.
 _MAX_LINE = 16 << 20
-# A brace with which a template starts.
-_TEMPLATE = re.compile(r"\{(?=[{%#])")
 _PART_ADVICE = (
     "Restore the file, or clear the task with ignore_checkpoint=True, which starts over at the first row and may send "
     "rows again."
@@ -217,8 +214,7 @@ def _shown_row(result: Result) -> RejectedRow:
 
 
 def _in_one_line(text: str | None) -> str:
-    """Return a text in one line, and without the start of a template: a notifier that is called twice renders twice."""
-    return _TEMPLATE.sub("{ ", one_line(text or "", MAX_MESSAGE))
+    return without_templates(one_line(text or "", MAX_MESSAGE))
 
 
 class ResultStore:

@@ -29,6 +29,7 @@ from airflow_provider_360learning.task_mixins import (
     ExitOnKillMixin,
     RequiredPairsMixin,
     SharedPoolMixin,
+    UnrenderedMappingMixin,
     fail_on_permanent_error,
 )
 
@@ -51,7 +52,7 @@ _RESOLVED_KEY = "learning360_resolved_names"
 
 
 class Learning360BaseSensor(
-    ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, ReadableTaskMixin, BaseSensorOperator
+    ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, UnrenderedMappingMixin, ReadableTaskMixin, BaseSensorOperator
 ):
     """
     Wait until a condition of 360Learning is met.

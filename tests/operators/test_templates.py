@@ -82,6 +82,25 @@ def test_sensors_read_numbers_that_a_template_renders():
     assert (condition.required, condition.min_enrolled) == (0.5, 3)
 
 
+@pytest.mark.parametrize(
+    ("rows", "is_shown"),
+    [
+        ("/data/{{ day }}.csv", True),
+        ([{"mail": GRACE_MAIL, "Kennwort": "secret"}], False),
+        ({"Kennwort": "secret"}, False),
+        ('[{"Kennwort": "secret {{ day }}"}]', False),
+    ],
+)
+def test_only_the_path_of_rows_is_stored_for_the_page_of_rendered_templates(rows, is_shown):
+    arguments = {"action": "create_user", "results_path": "/results", "defaults": '{"password": "{{ day }}"}'}
+    task = rendered(Learning360BulkOperator, {"day": "2026-10-01"}, rows=rows, **arguments)
+    hidden = "(not shown: it may contain passwords)"
+    assert str(task.rows) == ("/data/2026-10-01.csv" if is_shown else hidden)
+    assert str(task.defaults) == hidden
+    task.render_template_fields({"day": "2026-10-01"})
+    assert str(task.rows) == ("/data/2026-10-01.csv" if is_shown else hidden)
+
+
 def test_reads_a_query_from_a_file(tmp_path):
     (tmp_path / "people.sql").write_text("SELECT mail FROM people WHERE hired = '{{ day }}' ORDER BY mail")
     with DAG("queries", schedule=None, template_searchpath=[str(tmp_path)]):

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     # The users that a wait is for are read from the results of bulk tasks.
     "completion": {"rows", "files", "hooks", "connections", "api", "config", "exceptions"},
     "triggers": {"completion", "hooks", "connections", "api", "config", "exceptions"},
-    "task_mixins": {"config", "exceptions", "supervision"},
+    "task_mixins": {"api", "config", "exceptions", "supervision"},
     "readable_tasks": {"get_provider_info", "api"},
     "operators": {
         "task_mixins",

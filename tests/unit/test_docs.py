@@ -195,11 +195,10 @@ def _choices(hints):
 
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
-    do_xcom_push
-    all_done default_args default_pool doc_md execute execution_timeout expand_kwargs extra from_email learning360
-    learning360_default login map map_index_template max_active_runs on_failure_callback on_success_callback output
-    partial poke_interval port reschedule retries retry_delay return_value run_as_user schedule smtp_default start_date
-    test tojson trigger_rule
+    do_xcom_push all_done default_args default_pool doc_md email execute execution_timeout expand expand_kwargs
+    extra from_email learning360 learning360_default login map map_index_template max_active_runs
+    on_failure_callback on_success_callback output partial poke_interval port reschedule retries retry_delay
+    return_value run_as_user schedule smtp_default start_date strict test tojson trigger_rule
 """
 _VENDOR = "draft email_already_used late published report user_not_found v2"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
