@@ -16,6 +16,7 @@ import re
 import threading
 import weakref
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
@@ -25,6 +26,8 @@ MASK = "***"
 MIN_BASE64 = 5
 #: Maximum number of backslashes before an escaped character, and of times that a percent sign or ampersand is encoded.
 MAX_NESTED = 8
+#: Maximum number of secrets whose patterns are kept: compiling that of a token takes some milliseconds.
+MAX_PATTERNS = 32
 #: Libraries whose log lines may contain URLs and headers. They use no other logger than those of their modules.
 HTTP_LIBRARIES = ("urllib3", "requests")
 
@@ -49,11 +52,9 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     :param text: The text.
     :param secrets: The secrets; empty ones are ignored.
     """
-    longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-    if not longest_first:
-        return text
-    forms = (form for secret in longest_first for form in _forms(secret))
-    return re.sub("|".join(forms), MASK, text, flags=re.IGNORECASE)
+    for secret in sorted(filter(None, set(secrets)), key=len, reverse=True):  # one may be a part of another
+        text = _pattern(secret).sub(MASK, text)
+    return text
 
 
 def redact_http_logs(holder: SecretHolder) -> None:
@@ -96,6 +97,11 @@ class _SecretFilter(logging.Filter):
 
 
 _FILTER = _SecretFilter()
+
+
+@lru_cache(maxsize=MAX_PATTERNS)
+def _pattern(secret: str) -> re.Pattern[str]:
+    return re.compile("|".join(_forms(secret)), re.IGNORECASE)
 
 
 def _forms(secret: str) -> Iterator[str]:
