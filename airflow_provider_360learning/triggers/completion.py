@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -20,6 +20,7 @@ from airflow_provider_360learning.completion.users import USERS_FROM, AwaitedUse
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.triggers.shared_polls import SharedPolls
+from airflow_provider_360learning.triggers.threads import TransientThreads
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.client import Client
@@ -31,14 +32,19 @@ CONNECTION_FRESH_FOR = 10.0
 #: its result. A triggerer of Airflow 3.3 processes about 200 log lines per second, and more of them block it.
 STAGGER = 0.01
 
-# The threads of the loop itself are few and shared by all providers, so requests are sent in threads of our own.
+#: Maximum number of threads that send the requests of one connection, and of those that read connections or users. The
+#: threads of the loop itself are few and shared by all providers.
 _MAX_THREADS = 8
+#: Subjects with threads of their own, besides each connection.
+_CONNECTIONS, _USERS = "connections", "users"
 
 
 class _Shared:
     """State shared by the waits of one event loop."""
 
     def __init__(self) -> None:
+        #: Threads by what they are for: a host that does not respond keeps those of its own connection only.
+        self.threads: defaultdict[Hashable, Executor] = defaultdict(lambda: TransientThreads(_MAX_THREADS))
         self.apis: SharedPolls[LearningApi] = SharedPolls(_MAX_THREADS)
         # While some requests are being sent, the next ones wait for the rate limiter.
         self.polls: defaultdict[Client, SharedPolls[CompletionStatus]] = defaultdict(
@@ -74,9 +80,6 @@ class Learning360CompletionTrigger(BaseTrigger):
         a key of the result, unless it is ``None``.
     """
 
-    #: Runs everything that blocks; replaced in tests.
-    executor: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="learning360")
-
     def __init__(
         self,
         *,
@@ -106,6 +109,11 @@ class Learning360CompletionTrigger(BaseTrigger):
     def now() -> float:
         """Return the time in seconds since 1970; replaced in tests."""
         return time.time()
+
+    @staticmethod
+    def executor(subject: Hashable) -> Executor:
+        """Return the threads in which everything runs that blocks; replaced in tests."""
+        return _shared[asyncio.get_running_loop()].threads[subject]
 
     def serialize(self) -> tuple[str, dict[str, object]]:
         """Return the import path and the arguments, which the metadata database stores."""
@@ -154,7 +162,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         # Kept by each trigger that uses the users, so that the memory is freed with the last one.
         self._users = loaded.get(key)
         if self._users is None:
-            self._users = loop.run_in_executor(self.executor, read_awaited_users, users_from, include_invited)
+            self._users = loop.run_in_executor(self.executor(_USERS), read_awaited_users, users_from, include_invited)
             loaded[key] = self._users
         try:
             return await asyncio.shield(self._users)
@@ -168,7 +176,9 @@ class Learning360CompletionTrigger(BaseTrigger):
         shared = _shared[asyncio.get_running_loop()]
         api = await shared.apis.get(
             self.learning360_conn_id,
-            lambda: Learning360Hook(self.learning360_conn_id, max_attempts=1).get_async_conn(self.executor),
+            lambda: Learning360Hook(self.learning360_conn_id, max_attempts=1).get_async_conn(
+                self.executor(_CONNECTIONS)
+            ),
             CONNECTION_FRESH_FOR,
         )
         key = json.dumps([self.subject, self.arguments], sort_keys=True)
@@ -177,7 +187,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         def poll() -> Awaitable[CompletionStatus]:
             return polls.get(
                 key,
-                lambda: api.client.arun(condition.poll(api), self.executor),
+                lambda: api.client.arun(condition.poll(api), self.executor(api.client)),
                 self.poke_interval,
                 max_wait=max(0.0, self.deadline - self.now()),
             )

@@ -114,7 +114,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class VirtualTimeTrigger(Learning360CompletionTrigger):
     """The trigger on the clock of a virtual loop."""
 
-    executor = CountingExecutor(8)
+    threads = CountingExecutor(8)
+
+    @classmethod
+    def executor(cls, subject: object) -> CountingExecutor:
+        return cls.threads
 
     @staticmethod
     def now() -> float:
@@ -123,7 +127,7 @@ class VirtualTimeTrigger(Learning360CompletionTrigger):
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(VirtualTimeTrigger.executor)) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(VirtualTimeTrigger.threads)) as runner:
         clock.loop = runner.get_loop()
         try:
             return runner.run(coroutine)
