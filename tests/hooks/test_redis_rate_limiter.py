@@ -121,7 +121,7 @@ def test_a_redis_user_with_the_documented_rights_is_sufficient(start_redis, monk
 PREPARE = """
 import asyncio, logging, sys
 from concurrent.futures import ThreadPoolExecutor
-from airflow_provider_360learning.api.limiter import limiter, redis
+from airflow_provider_360learning.api.limiter import limiter, store
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
 from tests.loopback_hosts import leave_from
@@ -129,7 +129,7 @@ from tests.loopback_hosts import leave_from
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s", force=True)
 logging.getLogger("airflow_provider_360learning").setLevel(logging.INFO)
 # Seconds that the test would otherwise wait.
-limiter.RateLimiter.__init__.__kwdefaults__["store_retry_interval"] = redis.UNREACHABLE_PAUSE = 0.2
+limiter.RateLimiter.__init__.__kwdefaults__["store_retry_interval"] = store.OUTAGE_PAUSE = 0.2
 
 class Task:
     pool_slots = 5

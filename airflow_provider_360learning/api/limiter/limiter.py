@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
 from airflow_provider_360learning.api.limiter.sqlite import process_store
 from airflow_provider_360learning.api.limiter.store import (
     MAX_BACK_OFF,
@@ -39,6 +39,8 @@ T = TypeVar("T")
 INITIAL_BACK_OFF = 1.0
 #: Growth of the delay per consecutive 429. Not double: limits are slowed down after a back-off as well.
 BACK_OFF_GROWTH = 1.5
+#: Maximum number of seconds after which an unavailable shared store is tried again.
+MAX_RETRY_INTERVAL = 160.0
 #: Lateness that is always accepted, in seconds: with a margin of zero, no request would ever be in time.
 ACCEPTED_LATENESS = 0.01
 #: Minimum wait that is logged, in seconds.
@@ -88,7 +90,8 @@ class RateLimiter:
     :param margin: Seconds added to each window, for jitter between our sending and the vendor's counting.
     :param max_wait: Maximum number of seconds that one call waits for capacity.
     :param ip_limit_scope: Distinguishes hosts that use addresses of their own; empty if all share one.
-    :param store_retry_interval: Seconds after which an unavailable shared store is tried again.
+    :param store_retry_interval: Seconds after which an unavailable shared store is tried again; twice as many after
+        each further failure, up to :data:`MAX_RETRY_INTERVAL`.
     """
 
     def __init__(
@@ -108,9 +111,10 @@ class RateLimiter:
         self.max_wait = max_wait
         # Replaced together, never one without the other.
         self._source: Source = (store, None) if store else (process_store(), fallback)
-        self._changing_source = threading.Lock()
+        self._changing_source = ForkSafeLock()
+        self._trying_store = ForkSafeLock()
         self._shared = store
-        self._store_retry_interval = store_retry_interval
+        self._min_retry_interval = self._retry_interval = store_retry_interval
         self._retry_store_at: float | None = None
         self._shared_since = float("-inf")
         self._fallback = fallback
@@ -264,24 +268,33 @@ class RateLimiter:
             )
             _lost.add(source[0])
             # All that lost the store start at the same time: none of them with a burst.
-            self._source = (process_store(), replace(self._fallback, started=time.monotonic()))
-            self._retry_store_at = time.monotonic() + self._store_retry_interval
+            now = time.monotonic()
+            if now - self._shared_since > MAX_RETRY_INTERVAL:  # else it was available for a short time only
+                self._retry_interval = self._min_retry_interval
+            self._source = (process_store(), replace(self._fallback, started=now))
+            self._retry_store_at = now + self._retry_interval
 
     def _return_to_shared_store(self) -> None:
-        """Try a shared store again that was unavailable."""
+        """Try a shared store again that was unavailable: one request at a time, and ever more rarely."""
         if self._shared is None or self._retry_store_at is None or time.monotonic() < self._retry_store_at:
             return
-        with self._changing_source:
+        if not self._trying_store.acquire(timeout=0):  # the others continue with their share meanwhile
+            return
+        try:
             if self._retry_store_at is None or time.monotonic() < self._retry_store_at:  # another thread has done it
                 return
-            self._retry_store_at = time.monotonic() + self._store_retry_interval
+            self._retry_interval = min(2 * self._retry_interval, MAX_RETRY_INTERVAL)
             try:
                 self._shared.check()
             except StoreUnavailableError:
+                self._retry_store_at = time.monotonic() + self._retry_interval
                 return
-            self._source, self._retry_store_at = (self._shared, None), None
-            self._shared_since = time.monotonic()
-            _lost.discard(self._shared)
+            with self._changing_source:
+                self._source, self._retry_store_at = (self._shared, None), None
+                self._shared_since = time.monotonic()
+                _lost.discard(self._shared)
+        finally:
+            self._trying_store.release()
         log.info("Shared rate limiter available again; using it.")
 
 

@@ -32,6 +32,7 @@ from airflow_provider_360learning.api.limiter.store import (
     PACE_RECOVERY,
     RESERVATION_LIFETIME,
     NoCapacityError,
+    Outage,
     Reservation,
     SharedLimit,
     StoreUnavailableError,
@@ -43,8 +44,6 @@ PREFIX = "learning360:{rate_limits}"
 FORMAT_KEY = f"{PREFIX}:format"
 #: Seconds that the state of a limit is kept after its last use.
 STATE_LIFETIME = 3600.0
-#: Seconds that an unreachable server is not contacted again: each attempt takes until its timeout.
-UNREACHABLE_PAUSE = 5.0
 #: Time of a request that another store reserved, on another clock: taken as if it was sent just now.
 SENT_JUST_NOW = 1e12
 #: Maximum of a time of the server, in seconds since 1970: the year 5138.
@@ -84,13 +83,12 @@ class RedisStore:
         self._name = name
         self._script = client.register_script(files(__package__).joinpath("redis.lua").read_text())
         self._round_trips: deque[float] = deque(maxlen=16)
-        self._paused_until = float("-inf")
-        self._problem = ""
+        self._outage = Outage()
 
     def check(self) -> None:
         """See :meth:`Store.check`."""
         # By writing: a server that is full, or a replica, answers reads.
-        self.reserve([SharedLimit("check", 1000, 1.0)], max_wait=UNREACHABLE_PAUSE)
+        self.reserve([SharedLimit("check", 1000, 1.0)], max_wait=600.0)
 
     def reserve(
         self,
@@ -175,9 +173,8 @@ class RedisStore:
         :param arguments: Its arguments; ``None`` is left out.
         :raises StoreUnavailableError: if the server cannot be reached, or does not run it.
         """
+        self._outage.check()
         started = time.monotonic()
-        if started < self._paused_until:
-            raise StoreUnavailableError(self._problem)
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
             with time_limit(COMMAND_TIMEOUT):
@@ -192,7 +189,7 @@ class RedisStore:
             self._round_trips.append(time.monotonic() - started)
             return value
         # Raised outside the handler: the error of the client quotes the server, and must not become this one's context.
-        self._paused_until, self._problem = time.monotonic() + UNREACHABLE_PAUSE, problem
+        self._outage.begin(problem)
         raise StoreUnavailableError(problem)
 
 

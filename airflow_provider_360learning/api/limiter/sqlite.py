@@ -9,12 +9,12 @@ import secrets
 import sqlite3
 import stat
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
     FORMAT_VERSION,
@@ -25,6 +25,7 @@ from airflow_provider_360learning.api.limiter.store import (
     RESERVATION_LIFETIME,
     LimitState,
     NoCapacityError,
+    Outage,
     Reservation,
     SharedLimit,
     StoreUnavailableError,
@@ -33,7 +34,7 @@ from airflow_provider_360learning.api.limiter.store import (
 from airflow_provider_360learning.api.text import one_line
 
 #: Seconds to wait for another process that holds the file. It is held for well under 1 ms.
-LOCK_TIMEOUT = 20.0
+LOCK_TIMEOUT = 1.0
 
 #: Maximum number of bytes of a row of the file. Ours have some 100.
 MAX_VALUE = 100_000
@@ -43,6 +44,11 @@ _SCHEMA = [
     "CREATE TABLE limits (key TEXT PRIMARY KEY, closed_until REAL, consecutive_429s INTEGER, pace REAL) WITHOUT ROWID",
     "CREATE TABLE reservations (key TEXT, time REAL, token INTEGER, PRIMARY KEY (key, time, token)) WITHOUT ROWID",
 ]
+
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+# Connections of the parent process.
+_inherited: list[sqlite3.Connection | None] = []
 
 States = dict[str, LimitState]
 
@@ -60,7 +66,9 @@ class SqliteStore:
     def __init__(self, path: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
-        self._lock = threading.Lock()
+        # Finished before a fork: SQLite's own locks and its notes about the file would be those of the middle of it.
+        self._lock = ForkSafeLock(finish_before_fork=True)
+        self._outage = Outage()
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
         self._next_cleanup = float("-inf")
@@ -203,10 +211,12 @@ class SqliteStore:
     @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock:
+            self._outage.check()
             try:
                 db = self._open()
                 try:
-                    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                    # Exclusive, not immediate: then the commit does not wait for readers for a second time.
+                    db.execute("BEGIN EXCLUSIVE" if write else "BEGIN")
                     yield db
                     db.commit()
                 except BaseException:  # a signal in the middle as well: left open, it would lock out all others
@@ -214,11 +224,17 @@ class SqliteStore:
                     raise
             except sqlite3.Error as error:
                 # One line: the text may quote names in the file, which another user may have written.
-                raise StoreUnavailableError(f"{self._path}: {one_line(str(error))}") from None
+                problem = f"{self._path}: {one_line(str(error))}"
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED:  # without the details of extended codes
+                    self._outage.begin(problem)
+                raise StoreUnavailableError(problem) from None
 
     def _open(self) -> sqlite3.Connection:
-        # A connection must not be carried over a fork.
-        if self._connection is None or self._pid != os.getpid():
+        if self._pid != os.getpid():
+            # A connection must not be carried over a fork: neither used in the child, nor closed.
+            _inherited.append(self._connection)
+            self._connection = None
+        if self._connection is None:
             connection = sqlite3.connect(
                 self._path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
@@ -238,7 +254,7 @@ class SqliteStore:
 
     def _prepare_schema(self, connection: sqlite3.Connection) -> None:
         """Create the tables in a new file, and refuse a file with other ones."""
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN EXCLUSIVE")
         tables = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY name")]
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if not tables and version == 0:

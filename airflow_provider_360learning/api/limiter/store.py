@@ -8,11 +8,14 @@ are seconds of the store's own clock and mean nothing elsewhere: callers are giv
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+#: Seconds for which a store is not used after an attempt at it took until its timeout.
+OUTAGE_PAUSE = 5.0
 #: Version of the stored formats (schema of the SQLite file, keys in Redis). A store refuses any other one.
 FORMAT_VERSION = 1
 
@@ -35,11 +38,40 @@ RESERVATION_LIFETIME = 120.0
 #: Reservations further ahead than this, in seconds, are ignored and deleted: no call waits for so long.
 MAX_RESERVED_AHEAD = 86_400.0
 #: Maximum number of reservations that are examined for one request, some 50 ms; 10,000 waiting requests need a tenth.
-MAX_EXAMINED = 200_000
+MAX_EXAMINED = 100_000
 
 
 class StoreUnavailableError(Exception):
     """The store cannot be reached or used; the message says which and why."""
+
+
+class Outage:
+    """
+    The time after an attempt at a store that took until its timeout: all who use the store do without it meanwhile.
+
+    Otherwise each of them, and each of their requests, would wait for the timeout.
+    """
+
+    def __init__(self) -> None:
+        self._ends_at = float("-inf")
+        self._problem = ""
+
+    def begin(self, problem: str) -> None:
+        """
+        Remember the problem for some seconds.
+
+        :param problem: The message of the error.
+        """
+        self._problem, self._ends_at = problem, time.monotonic() + OUTAGE_PAUSE
+
+    def check(self) -> None:
+        """
+        Ensure that there is none.
+
+        :raises StoreUnavailableError: if there is.
+        """
+        if time.monotonic() < self._ends_at:
+            raise StoreUnavailableError(self._problem)
 
 
 class NoCapacityError(Exception):

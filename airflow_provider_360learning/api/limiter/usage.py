@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
 
 
 class _Stopwatch:
@@ -39,7 +40,7 @@ class WaitTimes:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._total = _Stopwatch()
         self._by_limit: dict[str, _Stopwatch] = {}
 
