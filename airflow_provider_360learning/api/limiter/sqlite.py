@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import random
 import secrets
 import sqlite3
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
@@ -33,8 +34,12 @@ from airflow_provider_360learning.api.limiter.store import (
 )
 from airflow_provider_360learning.api.text import one_line
 
-#: Seconds to wait for another process that holds the file. It is held for well under 1 ms.
+#: Seconds to wait for another process that holds the file and does not write to it. It is held for well under 1 ms.
 LOCK_TIMEOUT = 1.0
+#: Maximum number of seconds to wait for processes that do write: many with a long queue, on a machine without CPU.
+MAX_LOCK_WAIT = 5.0
+#: Seconds between two attempts to lock the file, at random between these.
+LOCK_INTERVAL = (0.0005, 0.005)
 
 #: Maximum number of bytes of a row of the file. Ours have some 100.
 MAX_VALUE = 100_000
@@ -46,6 +51,8 @@ _SCHEMA = [
 ]
 
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+#: A transaction that reads takes its lock when it first does.
+_TAKE_READ_LOCK = "SELECT NULL FROM limits LIMIT 0"
 
 # Connections of the parent process.
 _inherited: list[sqlite3.Connection | None] = []
@@ -215,8 +222,8 @@ class SqliteStore:
             try:
                 db = self._open()
                 try:
-                    # Exclusive, not immediate: then the commit does not wait for readers for a second time.
-                    db.execute("BEGIN EXCLUSIVE" if write else "BEGIN")
+                    # Exclusive, not immediate: then the commit does not wait for readers.
+                    self._lock_file(db, "BEGIN EXCLUSIVE" if write else "BEGIN", *([] if write else [_TAKE_READ_LOCK]))
                     yield db
                     db.commit()
                 except BaseException:  # a signal in the middle as well: left open, it would lock out all others
@@ -225,7 +232,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 # One line: the text may quote names in the file, which another user may have written.
                 problem = f"{self._path}: {one_line(str(error))}"
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED:  # without the details of extended codes
+                if _is_locked(error):
                     self._outage.begin(problem)
                 raise StoreUnavailableError(problem) from None
 
@@ -235,14 +242,12 @@ class SqliteStore:
             _inherited.append(self._connection)
             self._connection = None
         if self._connection is None:
-            connection = sqlite3.connect(
-                self._path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
-            )
+            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
                 # Longer values are not read into memory: another user may have written them.
                 connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
                 # Not WAL: switching to it, and closing its last connection, locks others out without their timeout.
-                connection.execute("PRAGMA journal_mode = PERSIST")
+                self._lock_file(connection, "PRAGMA journal_mode = PERSIST")
                 # Reservations live for seconds: a machine that loses power has nothing to lose here.
                 connection.execute("PRAGMA synchronous = OFF")
                 self._prepare_schema(connection)
@@ -252,9 +257,35 @@ class SqliteStore:
             self._connection, self._pid = connection, os.getpid()
         return self._connection
 
+    def _lock_file(self, connection: sqlite3.Connection, *statements: str) -> None:
+        """
+        Execute statements that lock the file; wait while another process holds it.
+
+        SQLite's own wait is unfair: it sleeps ever longer, up to 0.1 s, so that a process that waits is overtaken.
+        """
+        began = last_written = time.monotonic()
+        written: float | None = None
+        for statement in statements:
+            while True:
+                try:
+                    connection.execute(statement)
+                    break
+                except sqlite3.OperationalError as error:
+                    now = time.monotonic()
+                    if written != (written := self._modified()):
+                        last_written = now
+                    if not _is_locked(error) or now > last_written + LOCK_TIMEOUT or now > began + MAX_LOCK_WAIT:
+                        raise
+                time.sleep(random.uniform(*LOCK_INTERVAL))
+
+    def _modified(self) -> float:
+        with suppress(OSError):
+            return os.stat(self._path).st_mtime
+        return 0.0
+
     def _prepare_schema(self, connection: sqlite3.Connection) -> None:
         """Create the tables in a new file, and refuse a file with other ones."""
-        connection.execute("BEGIN EXCLUSIVE")
+        self._lock_file(connection, "BEGIN EXCLUSIVE")
         tables = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY name")]
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if not tables and version == 0:
@@ -268,6 +299,11 @@ class SqliteStore:
                 "Run one version of the provider on this host; to start over, stop its tasks and delete the file"
             )
         connection.commit()
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    """Return whether another process holds the file; extended codes have the same last byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED
 
 
 def default_rate_limiter_dir() -> Path:
