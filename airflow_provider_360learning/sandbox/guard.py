@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airflow_provider_360learning.sandbox.control import CONTROL_PATH
 from airflow_provider_360learning.sandbox.log import log_failure
 
-#: Maximum size of a request's body, in bytes.
+#: Maximum size of the body of an API request, in bytes.
 MAX_BODY_BYTES = 4 * 1024 * 1024
-#: Maximum size of the bodies of all requests in progress, in bytes.
+#: Maximum size of the bodies of all requests in progress, in bytes; for control, also of one body.
 MAX_BODIES_BYTES = 64 * 1024 * 1024
 #: Maximum size of the responses that clients have not read yet, in bytes. One response may exceed it.
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
@@ -73,7 +73,7 @@ class Guard:
         try:
             self._check_sender(Headers(scope=scope))
             app, app_scope = self._find(scope)
-            await self._read(receive, body)
+            await self._read(receive, body, MAX_BODY_BYTES if app is self._api else MAX_BODIES_BYTES)
             await app(app_scope, _replay(bytes(body), receive), send)
         except ClientDisconnect:
             pass  # the request never arrived as a whole
@@ -104,7 +104,7 @@ class Guard:
             raise _RefusedError(403, "control needs the URL with the token that the sandbox printed at its start.")
         return self._control, {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
 
-    async def _read(self, receive: Receive, body: bytearray) -> None:
+    async def _read(self, receive: Receive, body: bytearray, max_bytes: int) -> None:
         """Read a body as a whole, as far as there is memory for it."""
         if self._unread_bytes() > MAX_UNREAD_BYTES:
             raise _RefusedError(503, "too many responses were not read yet.")
@@ -116,8 +116,8 @@ class Guard:
             part = message.get("body", b"")
             body += part
             self._bodies_bytes += len(part)
-            if len(body) > MAX_BODY_BYTES:
-                raise _RefusedError(413, f"its body has more than {MAX_BODY_BYTES} bytes.")
+            if len(body) > max_bytes:
+                raise _RefusedError(413, f"its body has more than {max_bytes} bytes.")
             if self._bodies_bytes > MAX_BODIES_BYTES:
                 raise _RefusedError(503, f"requests in progress have more than {MAX_BODIES_BYTES} bytes.")
             more = message.get("more_body", False)
