@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections.abc import Callable
 
 #: Parts of words in some scripts, although they are not printable.
 _JOINERS = "\u200c\u200d"
@@ -38,11 +39,26 @@ def get_logger(name: str) -> logging.Logger:
     return logger
 
 
+def rewrite(record: logging.LogRecord, change: Callable[[str], str]) -> None:
+    """
+    Change the message of a record; one that cannot be formatted is left to the handlers, which report it.
+
+    :param record: The record.
+    :param change: Returns the new message.
+    """
+    try:
+        message = record.getMessage()
+    except Exception:  # of any type: arguments may be of any class
+        return
+    if (changed := change(message)) != message:
+        record.msg, record.args = changed, ()
+
+
 class _EscapeControls(logging.Filter):
     """Filter that escapes the message of each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = escape_controls(record.getMessage()), ()
+        rewrite(record, escape_controls)
         return True
 
 

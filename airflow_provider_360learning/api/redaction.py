@@ -20,6 +20,8 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_360learning.log_text import rewrite
+
 #: What is shown in the place of a secret.
 MASK = "***"
 #: Minimum number of characters that are searched for in Base64: shorter ones are found in any text.
@@ -85,10 +87,7 @@ class _SecretFilter(logging.Filter):
         with self._lock:
             holders = list(self._holders)
         secrets = {secret for holder in holders for secret in holder.secrets}
-        message = record.getMessage()
-        redacted = redact(message, secrets)
-        if redacted != message:
-            record.msg, record.args = redacted, ()
+        rewrite(record, lambda message: redact(message, secrets))
         if record.exc_info:
             traceback = _FORMATTER.formatException(record.exc_info)
             if redact(traceback, secrets) != traceback:

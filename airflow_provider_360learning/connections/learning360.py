@@ -85,8 +85,12 @@ def parse_base_url(address: Address) -> str:
         raise problem("plain http is allowed for this machine only; use https")
     port = location.port or address.port
     # Without the default port, so that connections share the rate limits of a host with and without it.
-    shown_port = f":{port}" if port and port != _DEFAULT_PORTS[location.scheme] else ""
-    return f"{location.scheme}://{location.host}{shown_port}"
+    url = f"{location.scheme}://{location.host}" + (
+        f":{port}" if port and port != _DEFAULT_PORTS[location.scheme] else ""
+    )
+    if locate(url) is None:
+        raise problem(f"needs a port from 1 to 65535, not {port}")
+    return url
 
 
 def parse_token_path(value: object) -> str:

@@ -158,19 +158,23 @@ def _redis_store(get_connection: ConnectionGetter) -> Store:
     conn_id = config.rate_limiter_conn_id()
     if not conn_id:
         raise InvalidConnectionError("[learning360] rate_limiter_conn_id is not set")
-    try:
-        connection, extra = get_connection(conn_id)
-    except Exception as error:  # each Airflow line and secrets backend has its own; texts may contain secrets
-        raise InvalidConnectionError(
-            f"connection {conn_id!r} of [learning360] rate_limiter_conn_id is not defined, or cannot be read "
-            f"({type(error).__name__})"
-        ) from None
-    validated = RedisConnection.read(connection, extra)
+    validated = RedisConnection.read(*_read_connection(conn_id, get_connection))
     client = validated.make_client()
 
     from airflow_provider_360learning.api.limiter.redis import RedisStore
 
     return RedisStore(client, validated.name)
+
+
+def _read_connection(conn_id: str, get_connection: ConnectionGetter) -> tuple[Connection, object]:
+    try:
+        return get_connection(conn_id)
+    except Exception as error:  # each Airflow line and secrets backend has its own
+        failure = InvalidConnectionError(
+            f"connection {conn_id!r} of [learning360] rate_limiter_conn_id is not defined, or cannot be read "
+            f"({type(error).__name__})"
+        )
+    raise failure  # outside the handler: the text of the other error may contain secrets
 
 
 def _share(pool_slots: int) -> Share:

@@ -138,7 +138,13 @@ def leaked(text: str) -> list[str]:
 def token_or(respond: Callable[[bytes], Iterable[bytes]]) -> Callable[[bytes], Iterable[bytes]]:
     """Issue a token, and respond to other requests."""
     token = json.dumps({"access_token": TOKEN, "expires_in": "3600"}).encode()
-    return lambda request: response(token) if b"/oauth2/token HTTP" in request else respond(request)
+
+    def issue_or_respond(request: bytes) -> Iterable[bytes]:
+        if b"/oauth2/token HTTP" in request:
+            return response(token, headers=["Connection: close"])  # the next request is not sent while it is closed
+        return respond(request)
+
+    return issue_or_respond
 
 
 def echo(encode: Encode, status: str, place: str) -> Callable[[bytes], Iterable[bytes]]:
@@ -349,7 +355,11 @@ def test_a_cookie_is_never_sent_back(make_api, auth):
 def test_no_file_of_a_run_has_a_password_that_the_server_sent_back(monkeypatch, tmp_path, output):
     encodings = itertools.cycle([in_json, lower_percent, in_base64("acme:"), html.escape])
     context: dict[str, Any] = {}
-    with hostile_server(lambda request: echo(next(encodings), "400 No", "message")(request)) as server:
+
+    def respond(request: bytes) -> Iterable[bytes]:
+        return echo(next(encodings), "400 No", "message")(request)
+
+    with hostile_server(respond, keep_open=True) as server:
         connection = {"conn_type": "learning360", "host": server.url, "login": "acme", "password": KEY}
         monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", json.dumps(connection))
         with pytest.raises(Exception, match="4 of 4 rows are refused") as caught:

@@ -142,6 +142,8 @@ INVALID = [
     ({"host": "https://app.360learning.com/api/v1"}, "host (Base URL)"),
     ({"host": "https://app.360learning.com?x=1"}, "host (Base URL)"),
     ({"host": "https://app.360learning.com:99999"}, "host (Base URL)"),
+    ({"host": "app.360learning.com", "port": 99999}, "host (Base URL)"),
+    ({"host": "app.360learning.com", "port": -1}, "host (Base URL)"),
     ({"host": "https://user:pw@app.360learning.com"}, "host (Base URL)"),
     ({"host": "https://two words.com"}, "host (Base URL)"),
     ({"host": "https://two..dots.com"}, "host (Base URL)"),

@@ -38,6 +38,12 @@ def test_a_logger_escapes_messages_with_and_without_arguments(caplog):
     assert caplog.messages == ["100 %\\n", "a\\nb is 5 %"]
 
 
+def test_a_message_that_cannot_be_formatted_is_left_to_the_handler():
+    record = logging.LogRecord("tests.log_text", logging.INFO, "", 1, "%d rows", ("many",), None)
+    assert get_logger("tests.log_text").filter(record)
+    assert (record.msg, record.args) == ("%d rows", ("many",))
+
+
 def test_an_error_escapes_all_of_its_text():
     error = InvalidRequestError("a\nb", operation="x\ry", url="GET /\x1b[1m", code="c\u2028d")
     assert str(error) == "a\\nb [x\\ry, GET /\\x1b[1m]"
