@@ -87,6 +87,13 @@ class PreconnectingAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """Leave cookies unread: they are not kept, and malformed ones are reported in the log by Python's parser."""
+        if original := getattr(resp, "_original_response", None):
+            for name in ("Set-Cookie", "Set-Cookie2"):
+                del original.msg[name]
+        return super().build_response(req, resp)
+
     def connect(self, request: requests.PreparedRequest, **send_arguments: Unpack[SendArguments]) -> None:
         """
         Ensure that an open connection is ready for a request.

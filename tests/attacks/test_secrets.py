@@ -349,6 +349,15 @@ def test_a_cookie_is_never_sent_back(make_api, auth):
     assert [request for request in server.requests if b"cookie" in request.lower()] == []
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("cookie", ["a=b; expires=\x1b[31m", "a=b; expires=" + "9" * 5000, "a=b; expires=Wed, x"])
+def test_a_malformed_cookie_is_not_parsed(make_api, output, cookie):
+    """Python reports what it cannot parse in several lines, as an error of its own."""
+    with hostile_server(lambda request: response(b"[]", headers=[f"Set-Cookie: {cookie}"])) as server:
+        assert make_api(server.url, auth="api_key_header").list_groups() == []
+    assert "cookie" not in output()
+
+
 # Rows
 
 

@@ -16,6 +16,7 @@ from airflow_provider_360learning.exceptions import (
 )
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import API_KEY
+from tests.api.support import everything_about
 
 every_method = pytest.mark.parametrize("auth", ["oauth2", "api_key_header", "api_key_query"])
 
@@ -100,6 +101,7 @@ def test_a_connection_that_is_not_defined_is_a_transient_error(connect, make_wor
         with pytest.raises(UnreadableConnectionError, match="'learning360_default' cannot be read again") as caught:
             work.list_groups()
     assert caught.value.transient
+    assert "AirflowNotFoundException(" not in everything_about(caught.value), "that of Airflow may quote secrets"
     assert work.list_groups()
 
 
