@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_360learning import exceptions as errors
-from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.exceptions import Learning360Error, ServerError
 
 pytestmark = pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
 
@@ -36,6 +36,13 @@ def test_retries_after_the_suggested_delay(kind):
     decision = decide(kind("later", retry_after=42))
     assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=42))
     assert decision.reason == kind.__name__
+
+
+@pytest.mark.parametrize(
+    ("suggested", "expected"), [(7200.0, 3600), (1e300, 3600), (float("inf"), 3600), (float("nan"), 0), (-1.0, 0)]
+)
+def test_caps_the_suggested_delay(suggested, expected):
+    assert decide(ServerError("later", retry_after=suggested)).retry_delay == timedelta(seconds=expected)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind.transient], ids=lambda kind: kind.__name__)
