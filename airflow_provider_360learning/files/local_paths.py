@@ -120,7 +120,8 @@ class _Walk:
 
     def run(self, follow: bool) -> str:
         """Go to the folder of the file, and return the name of the file there."""
-        names = _reversed_names(os.path.join(os.getcwd(), self._path))
+        is_absolute = self._path.startswith("/")
+        names = _reversed_names(self._path if is_absolute else os.path.abspath(self._path))
         while names:
             name = names.pop()
             is_last = not names

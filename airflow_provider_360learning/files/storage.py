@@ -118,9 +118,9 @@ def atomic_writer(where: StoragePath, *, file_mode: int = PRIVATE) -> Iterator[B
     append.
 
     :param where: Path of the file; an existing file is replaced.
-    :param file_mode: Permissions of a new file on this host. Missing folders are created with the same, and may be
-        entered by whom may read.
-    :raises InvalidRequestError: if a link that another user may have made leads there.
+    :param file_mode: Permissions of a new file on this host. Missing folders are created with the same, and those who
+        may read may also enter them.
+    :raises InvalidRequestError: if a link that another user may have put there leads elsewhere.
     """
     path = storage_path(where)
     with local_files.atomic_writer(path.path, file_mode) if is_local(path) else _uploaded_to(path) as file:
@@ -141,7 +141,7 @@ def write_atomic(where: StoragePath, data: bytes, *, file_mode: int = PRIVATE) -
 
 def write_new(where: StoragePath, data: bytes, *, file_mode: int = PRIVATE) -> bool:
     """
-    Write a small file, unless there is one; object stores do not know, so that one is replaced there.
+    Write a small file, unless there is one; object stores cannot do that, so that it is replaced there.
 
     :param where: Path of the file.
     :param data: Its content.
