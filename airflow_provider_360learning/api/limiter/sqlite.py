@@ -8,7 +8,6 @@ import os
 import random
 import secrets
 import sqlite3
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
+from airflow_provider_360learning.api.limiter.state_folder import prepare_file
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
     FORMAT_VERSION,
@@ -316,18 +316,11 @@ def host_store(rate_limiter_dir: str | None = None) -> SqliteStore:
     Open the store that all processes of this host share.
 
     :param rate_limiter_dir: Folder of the file, on a local disk (SQLite's locks do not hold on network file systems).
-    :raises StoreUnavailableError: if the folder or the file cannot be used, or the folder belongs to another user.
+    :raises StoreUnavailableError: if the folder or the file cannot be used, or another user could have planted them.
     """
     folder = Path(rate_limiter_dir) if rate_limiter_dir else default_rate_limiter_dir()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat(follow_symlinks=False)
-    except OSError as error:
-        raise StoreUnavailableError(f"{folder}: {error.strerror}") from error
-    is_private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
-    if not rate_limiter_dir and not is_private:
-        raise StoreUnavailableError(f"{folder}: is not a private folder of this user")
-    store = SqliteStore(str(folder / f"rate-limits-{_boot_id()}.sqlite3"))
+    name = f"rate-limits-{_boot_id()}.sqlite3"
+    store = SqliteStore(str(prepare_file(folder, name, must_be_private=not rate_limiter_dir)))
     store.check()
     return store
 
