@@ -85,7 +85,7 @@ class UnrenderedMappingMixin(_Task):
     def _mapped_at_run_time(self, context: Context) -> Any:
         """Return the mapped operator of this task, or ``None`` if all of its arguments are in the DAG file."""
         dag = context.get("dag")  # not that of this task, which a row of expand_kwargs may remove
-        mapped = dag.get_task(self.task_id) if dag else None
+        mapped = dag.task_dict.get(self.task_id) if dag else None
         if (expand_input := getattr(mapped, "expand_input", None)) is None:
             return None
         value = expand_input.value

@@ -158,13 +158,15 @@ class Learning360BaseSensor(
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
+        from airflow_provider_360learning.api.text import without_templates
+
         with fail_on_permanent_error():
             status = self._poll(context)
         if status is None:
             return PokeReturnValue(is_done=False)
         self._log_progress(status.progress, context)
         if status.failure:
-            raise AirflowFailException(status.failure)
+            raise AirflowFailException(without_templates(status.failure))
         result = {**status.result, **self._users_left_out()}
         return PokeReturnValue(is_done=status.is_complete, xcom_value=result)
 
@@ -174,14 +176,17 @@ class Learning360BaseSensor(
 
         :raises AirflowFailException: for a failure, and for an unknown event.
         """
+        from airflow_provider_360learning.api.text import without_templates
+
         status = event.get("status") if event else None
         if event and status == "success":
             self.log.info("%s", event["message"])
             return event["result"]
         if event and status == "transient_error":
-            raise AirflowException(event["message"])
+            raise AirflowException(without_templates(event["message"]))
         if event and status in ("failed", "timeout", "error"):
-            self._fail((AirflowSensorTimeout if status == "timeout" else AirflowFailException)(event["message"]))
+            kind = AirflowSensorTimeout if status == "timeout" else AirflowFailException
+            self._fail(kind(without_templates(event["message"])))
         raise AirflowFailException(f"The trigger sent an unknown event (status {status!r})")
 
     def _poll(self, context: Context) -> CompletionStatus | None:

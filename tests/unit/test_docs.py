@@ -304,6 +304,12 @@ def test_examples_call_actions_that_exist(path):
     assert set(re.findall(r"\.api\.(\w+)\(", path.read_text())) <= set(generate_docs.actions())
 
 
+def test_no_example_or_snippet_maps_a_task_over_rows():
+    snippets = [snippet.values[0] for snippet in _snippets()]
+    code = [*(path.read_text() for path in EXAMPLES), *snippets]
+    assert [text for text in code if re.search(r"\.expand(_kwargs)?\(", text)] == []
+
+
 def test_tests_named_on_pages_exist():
     named = [found for page in PAGES for found in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text())]
     defined = {file: set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text(), re.MULTILINE)) for file, _ in named}
