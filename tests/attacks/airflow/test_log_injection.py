@@ -123,7 +123,7 @@ def test_the_error_of_a_poll_that_is_tolerated(connect_to, log):
     assert raw_in(*log()) == []
 
 
-def test_what_the_command_prints(airflow_db, monkeypatch, capsys, connect_to):
+def test_what_the_command_prints(monkeypatch, capsys, connect_to):
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # restored afterwards, because the command changes it
     with hostile_server(lambda request: response(json.dumps({"error": EVIL}).encode(), "403 No")) as server:
         connect_to(server.url)
