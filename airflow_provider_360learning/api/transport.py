@@ -1,4 +1,4 @@
-"""The HTTP session: proxies, TLS, timeouts, and errors of the connection without secrets in them."""
+"""HTTP requests: proxies, TLS, timeouts, and errors of the connection without secrets in them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Transport:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The passwords of the proxies."""
-        return tuple(get_auth_from_url(proxy)[1] for proxy in self._arguments["proxies"].values())
+        return tuple(map(_password_of, self._arguments["proxies"].values()))
 
     def connect(self, request: requests.PreparedRequest) -> None:
         """
@@ -114,6 +114,13 @@ def _proxies(base_url: str, proxy: str | None) -> MutableMapping[str, str]:
     return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(base_url, no_proxy=None)
 
 
+def _password_of(proxy: str) -> str:
+    try:
+        return get_auth_from_url(proxy)[1]
+    except ValueError:  # nothing can be sent to it
+        return ""
+
+
 def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError:
     """
     Describe a failure without the exception's own text.
@@ -133,7 +140,7 @@ def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError
             "TLS; check the connection's Base URL and ca_bundle",
             sent="SSLCertVerificationError" not in causes,
         )
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
         return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
     if causes & {"NameResolutionError", "gaierror"}:
         return TransportError("The host name cannot be resolved: check the connection's Base URL", sent=False)

@@ -107,16 +107,17 @@ def parse_token_path(value: object) -> str:
 
 def parse_proxy(value: object) -> SecretStr:
     """
-    Return the URL of a proxy.
+    Return the URL of a proxy, by default with the scheme ``http``.
 
     :raises PydanticCustomError: if it is not one; the value is not shown, because it may contain credentials.
     """
     text = str(value)
-    if not _is_proxy(text if "://" in text else f"http://{text}"):
+    url = text if "://" in text else f"http://{text}"
+    if not _is_proxy(url):
         raise problem(
             "must be a URL such as http://proxy.example.com:3128, with special characters of a password percent-encoded"
         )
-    return SecretStr(text)
+    return SecretStr(url)
 
 
 def parse_limits(value: object) -> dict[str, object]:

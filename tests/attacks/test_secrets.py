@@ -313,7 +313,8 @@ def test_no_variable_of_ours_shows_a_credential(make_api, auth, with_token):
     assert leaked(variables_of(caught.value)) == []
 
 
-def test_the_error_of_a_proxy_shows_no_password(make_api, output):
+@pytest.mark.parametrize("place", ["connection", "environment"])
+def test_the_error_of_a_proxy_shows_no_password(make_api, output, monkeypatch, place):
     """The proxy gets its password in Base64, and sends it back."""
     credentials = base64.b64encode(f"user:{TOKEN}".encode()).decode()
 
@@ -323,12 +324,23 @@ def test_the_error_of_a_proxy_shows_no_password(make_api, output):
 
     with hostile_server(respond) as proxy:
         url = proxy.url.replace("http://", f"http://user:{quote(TOKEN, safe='')}@")
-        api = make_api("https://learning.invalid", api_key=KEY, proxy=url, client=ONCE)
+        monkeypatch.setenv("HTTPS_PROXY", url if place == "environment" else "")
+        settings = {"proxy": url} if place == "connection" else {}
+        api = make_api("https://learning.invalid", api_key=KEY, client=ONCE, **settings)
         with pytest.raises(TransportError, match="The proxy did not connect") as caught:
             api.list_groups()
     assert credentials.encode() in proxy.requests[0]
     assert leaked(shown_by(caught.value) + output()) == []
     assert credentials not in shown_by(caught.value) + output()
+
+
+def test_the_error_of_an_invalid_proxy_in_the_environment_shows_no_password(make_api, output, monkeypatch):
+    """Without a scheme, the user is taken for one."""
+    monkeypatch.setenv("HTTPS_PROXY", f"user:{quote(TOKEN, safe='')}@proxy.invalid:3128")
+    api = make_api("https://learning.invalid", api_key=KEY, client=ONCE)
+    with pytest.raises(TransportError, match="The proxy did not connect") as caught:
+        api.list_groups()
+    assert leaked(shown_by(caught.value) + output()) == []
 
 
 # Cookies

@@ -92,6 +92,11 @@ def test_reads_the_strings_of_older_connection_forms():
     assert (connection.settings.proxy, connection.settings.auth) == (None, "oauth2")
 
 
+def test_a_proxy_without_a_scheme_is_one_of_http():
+    connection = read(make_connection({"proxy": "user:pw@proxy.test:3128"}))
+    assert connection.settings.proxy == "http://user:pw@proxy.test:3128"
+
+
 @pytest.mark.parametrize("empty", [None, "", "  "])
 def test_empty_fields_have_their_defaults(empty):
     assert read(make_connection(dict.fromkeys(EXTRA_FIELDS, empty))) == read(make_connection())
