@@ -225,7 +225,7 @@ def write_dicts(
     escape_formulas: bool = False,
 ) -> None:
     """Write a small file, in which rejected rows are escaped so that reading it returns them as they were."""
-    # Otherwise only what the reader would take for an escaped cell.
+    # Without escape_formulas, only what the reader would take for an escaped cell.
     protect = escape if escape_formulas else escape_if_ambiguous
     is_protected = escape_formulas or REJECTED_ROW in columns
     for cells in chain([columns], (_cells_of(row, columns) for row in rows)):

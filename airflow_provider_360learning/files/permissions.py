@@ -63,7 +63,7 @@ def set_mode_like(descriptor: int, existing: os.stat_result | None, file_mode: i
     """
     Set the permissions of a new file: those of the file that it replaces, or the default ones.
 
-    A file of another user has no say: it may have been put there to be readable.
+    A file of another user does not count, nor one with other names: either may have been put there to be readable.
 
     :param descriptor: The new file.
     :param existing: What has its name, if anything.
@@ -71,11 +71,15 @@ def set_mode_like(descriptor: int, existing: os.stat_result | None, file_mode: i
     :param path: Its path, for a warning.
     """
     mode = file_mode
-    if existing is not None and stat.S_ISREG(existing.st_mode) and existing.st_uid == os.geteuid():
+    if existing is not None and _is_own(existing):
         mode = existing.st_mode & _EVERYONE
         if not _has_group(descriptor, existing.st_gid):
             mode &= ~0o070  # they were those of another group
     set_mode(descriptor, mode, path)
+
+
+def _is_own(existing: os.stat_result) -> bool:
+    return stat.S_ISREG(existing.st_mode) and existing.st_uid == os.geteuid() and existing.st_nlink == 1
 
 
 def _has_group(descriptor: int, group: int) -> bool:

@@ -383,9 +383,11 @@ def test_claim_of_a_folder_is_not_written_through_a_planted_link(shared, victim)
 
 
 def test_planted_hard_link_is_replaced_and_its_file_stays(shared, victim):
+    victim.chmod(0o644)
     os.link(victim, shared / "out.csv")
     storage.write_atomic(shared / "out.csv", b"new")
     assert victim.read_text() == SECRET
+    assert mode(shared / "out.csv") == 0o600
     assert (shared / "out.csv").read_bytes() == b"new"
 
 
