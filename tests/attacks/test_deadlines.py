@@ -133,14 +133,36 @@ def test_a_streamed_response_may_take_longer_than_the_deadline(make_api):
         assert make_api(server.url, **settings).client.call(Call("getCoursesStats", read=read)) == b"x" * 600
 
 
-def test_a_slow_head_does_not_shorten_the_wait_for_the_body(make_api):
+def test_the_time_of_a_slow_reader_is_not_that_of_the_server(make_api):
     def respond(request):
-        time.sleep(0.4)
-        yield from response([b"["])
+        yield from response([])
+        time.sleep(0.1)
+        yield b"x" * 10
+        time.sleep(0.5)
+        yield b"x" * 10
+
+    def read(body):
+        received = body.read(10)
+        time.sleep(0.6)
+        return received + body.read(100)
+
+    settings = {"auth": "api_key_header", "read_timeout": 0.3, "client": {"max_attempts": 1}}
+    with hostile_server(respond) as server:
+        assert make_api(server.url, **settings).client.call(Call("getCoursesStats", read=read)) == b"x" * 20
+
+
+def test_slow_headers_do_not_shorten_the_wait_for_the_body(make_api):
+    """The last reads of the headers have less time than those of the body."""
+
+    def respond(request):
+        time.sleep(0.3)
+        yield b"HTTP/1.1 200 OK\r\n"
+        time.sleep(0.05)
+        yield b"\r\n["
         time.sleep(0.3)
         yield b"]" * 100
 
-    settings = {"auth": "api_key_header", "read_timeout": 0.5, "total_timeout": 0.5}
+    settings = {"auth": "api_key_header", "read_timeout": 0.5, "total_timeout": 0.5, "client": {"max_attempts": 1}}
     with hostile_server(respond) as server:
         call = Call("getCoursesStats", read=lambda body: body.read(1000))
         assert make_api(server.url, **settings).client.call(call) == b"[" + b"]" * 100

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
+import ssl
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.rows.config import LeaseTimes
+from tests.api.support import self_signed
 from tests.attacks.hostile_server import hostile_server, response
-from tests.attacks.test_deadlines import drip, raw_server, read_head
+from tests.attacks.test_deadlines import ELSEWHERE, drip, raw_server, read_head
 from tests.rows.support import FastBulkOperator, outcomes_in, people
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, sandbox, unlimited_server  # noqa: F401 - fixtures
 
@@ -67,29 +67,40 @@ def test_a_slow_creation_of_a_group_does_not_end_the_lease(sandbox, tmp_path, mo
     assert [group["name"] for group in sandbox.control.state()["groups"]].count("Lab") == 1
 
 
-def test_the_right_to_send_is_verified_again_after_a_connection_was_opened_anew(make_api):
-    """A host or proxy that closes a connection and takes its time for the next one cannot delay a request past it."""
-    checks, heads = [], []
+def test_the_right_to_send_is_verified_again_after_connecting(make_api, tmp_path):
+    """A proxy that connects late cannot delay a request past its lease."""
+    certificate = self_signed(tmp_path, ELSEWHERE)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    events = []
 
     class LeaseLost(Exception):
         pass
 
     def before_sending():
-        checks.append(time.monotonic())
-        if len(checks) == 2:
+        events.append("check")
+        if "connected" in events:
             raise LeaseLost
-        time.sleep(0.05)  # so that the end of the connection has arrived
 
     def serve(connection):
-        if not checks:
-            connection.close()
-        else:
-            heads.append(read_head(connection))
+        read_head(connection)
+        if not events:  # the connection that is opened ahead of time
+            connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            return
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as tunnel:
+            events.append("connected")
+            events.append(read_head(tunnel))
 
     with raw_server(serve) as address:
-        client = make_api(f"http://{address}", auth="api_key_header", client={"before_sending": before_sending}).client
+        api = make_api(
+            f"https://{ELSEWHERE}",
+            auth="api_key_header",
+            ca_bundle=str(certificate),
+            proxy=f"http://{address}",
+            client={"before_sending": before_sending},
+        )
         with pytest.raises(LeaseLost):
-            client.call(Call("createGroup", body={"name": "Lab", "public": False}))
-        client.close()
-    assert len(checks) == 2
-    assert heads in ([], [b""]), "nothing was sent"
+            api.create_group(name="Lab")
+    assert events[:3] == ["check", "connected", "check"]
+    assert events[3:] in ([], [b""]), "nothing was sent"
