@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,7 +19,12 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from airflow_provider_360learning.api.types import JsonObject
-from airflow_provider_360learning.exceptions import AuthenticationError, InvalidConnectionError, UnexpectedResponseError
+from airflow_provider_360learning.exceptions import (
+    AuthenticationError,
+    InvalidConnectionError,
+    TransportError,
+    UnexpectedResponseError,
+)
 from airflow_provider_360learning.log_text import get_logger
 
 log = get_logger(__name__)
@@ -209,7 +215,7 @@ class OAuth2Token(Auth):
     """
     A bearer token, fetched when first needed and renewed before it expires.
 
-    Threads that share it fetch one token, not one each.
+    Threads that share it fetch one token, not one each; if it cannot be fetched, those that waited for it fail as well.
 
     :param fetch: Fetches the token endpoint's response for an API key.
     :param api_key: The API key that tokens are fetched with.
@@ -227,6 +233,7 @@ class OAuth2Token(Auth):
         self._on_token = on_token
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._failure: TransportError | None = None
         self._values: deque[str] = deque(maxlen=MAX_KEPT)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -250,10 +257,17 @@ class OAuth2Token(Auth):
     def _current(self) -> Token:
         if token := self._valid_token():
             return token
+        last_failure = self._failure
         with self._lock:
             if token := self._valid_token():  # another thread fetched it while this one waited
                 return token
-            token = self._fetch_token()
+            if self._failure and self._failure is not last_failure:  # or could not: each would take as long
+                raise copy(self._failure)
+            try:
+                token = self._fetch_token()
+            except TransportError as error:
+                self._failure = copy(error)  # without its traceback
+                raise
             self._on_token(token.value)
             self._values.append(token.value)
             self._token = token

@@ -257,11 +257,15 @@ class DeadlineConnection(HTTPConnection):
         """Send bytes, however slowly the server reads them."""
         if self.sock is None:
             self.connect()
-        self.deadline, rest = _current(), memoryview(data)
+        self.deadline = _current()
+        self._send_all(self.sock, data)
+
+    def _send_all(self, sock: Any, data: Any) -> None:
+        rest = memoryview(data)
         with self.deadline.limiting():
             while rest:
-                self.sock.settimeout(self.deadline.limit(self.timeout))
-                rest = rest[self.sock.send(rest) :]
+                sock.settimeout(self.deadline.limit(self.timeout))
+                rest = rest[sock.send(rest) :]
 
     # The TLS handshake that follows each of these has one timeout: that of the socket.
 
@@ -281,6 +285,7 @@ class DeadlineTlsConnection(DeadlineConnection, HTTPSConnection):
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
         connected: Any = super()._connect_tls_proxy(hostname, sock)
         receive = connected.recv
-        # TLS within that of a proxy is a loop of urllib3 around this method, for the handshake as well.
+        # TLS within that of a proxy is a loop of urllib3 around these two methods, for the handshake as well.
         connected.recv = lambda size: self.deadline.receive(connected, connected.gettimeout(), receive, size)
+        connected.sendall = lambda data: self._send_all(connected, data)
         return connected

@@ -81,9 +81,15 @@ class PreconnectingAdapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> ProxyManager:
-        """Set the pools of connections through a proxy."""
-        manager: ProxyManager = super().proxy_manager_for(*arguments, **options)
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        """
+        Set the pools of connections through a proxy.
+
+        :raises InvalidProxyURL: for a SOCKS proxy, whose connections would have no deadline.
+        """
+        if proxy.lower().startswith("socks"):
+            raise requests.exceptions.InvalidProxyURL
+        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 

@@ -142,6 +142,12 @@ def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError
         )
     if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
         return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return TransportError(
+            "The proxy cannot be used: its URL must be one such as http://proxy.example.com:3128; check the "
+            "connection's proxy, or HTTPS_PROXY and ALL_PROXY",
+            sent=False,
+        )
     if causes & {"NameResolutionError", "gaierror"}:
         return TransportError("The host name cannot be resolved: check the connection's Base URL", sent=False)
     if "NewConnectionError" in causes:

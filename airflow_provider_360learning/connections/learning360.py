@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 #: A path of printable ASCII in which no parser sees a host, a query or a fragment.
 _PATH = re.compile(r"/(?!/)(?:(?![?#\\])[!-~])*")
-_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+_PROXY_SCHEMES = frozenset({"http", "https"})
 
 
 class Address(NamedTuple):

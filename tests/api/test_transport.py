@@ -155,6 +155,14 @@ def test_never_uses_a_proxy_for_loopback(make_api, proxy, sandbox, monkeypatch, 
     assert proxy.requests == []
 
 
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:1080", "SOCKS4://127.0.0.1:1080"])
+def test_does_not_use_a_proxy_without_http(make_api, monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(TransportError, match="The proxy cannot be used: its URL must be one such as http://") as caught:
+        make_api(f"https://{ELSEWHERE}", auth="api_key_header", **ONCE).list_groups()
+    assert not caught.value.sent
+
+
 def test_distinguishes_a_proxy_that_is_down_from_a_host_that_is_down(make_api):
     api = make_api(f"https://{ELSEWHERE}", proxy=f"http://127.0.0.1:{unused_port()}", auth="api_key_header", **ONCE)
     with pytest.raises(TransportError, match="The proxy did not connect: check the connection's proxy"):

@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 import pytest
@@ -194,6 +195,23 @@ def test_the_token_request_has_the_deadline(call):
         assert len(server.requests) == 1
     assert_ended_by_total_timeout(found)
     assert found[1].operation == "generateToken"
+
+
+def test_threads_that_wait_for_one_token_fail_together(make_api):
+    """One after the other, each would have the whole time."""
+    with hostile_server(lambda request: response(drip(b'{"access_token": "'))) as server:
+        settings = {"read_timeout": TIMEOUT, "total_timeout": TOTAL, "client": {"max_attempts": 1}}
+        client = make_api(server.url, **settings).client
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as threads:
+            errors = [call.exception() for call in [threads.submit(client.call, LIST_GROUPS) for _ in range(8)]]
+        assert time.monotonic() - started < 3 * TOTAL
+        assert {type(error) for error in errors} == {TransportError}
+        assert all("total_timeout" in str(error) for error in errors)
+        assert len(server.requests) <= 2
+        with pytest.raises(TransportError):
+            client.call(LIST_GROUPS)
+        assert len(server.requests) <= 3, "a later call tries again"
 
 
 # Servers that do not read, and what comes before the request

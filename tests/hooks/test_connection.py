@@ -173,6 +173,7 @@ INVALID = [
     ({"extra": {"ca_bundle": "/nowhere/ca.pem"}}, "extra.ca_bundle"),
     ({"extra": {"proxy": "http://"}}, "extra.proxy"),
     ({"extra": {"proxy": "ftp://user:pw@proxy.test"}}, "extra.proxy"),
+    ({"extra": {"proxy": "socks5://user:pw@proxy.test:1080"}}, "extra.proxy"),
     ({"extra": {"proxy": "http://proxy.test:port"}}, "extra.proxy"),
     ({"extra": {"limits": "five"}}, "extra.limits"),
     ({"extra": {"limits": "[5]"}}, "extra.limits"),
