@@ -8,27 +8,44 @@ from typing import Any, BinaryIO
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Kind, Value, check_names
-from airflow_provider_360learning.files.records import MAX_ROW_SIZE, Record
+from airflow_provider_360learning.files.parquet_limits import (
+    MAX_CONTENT,
+    MAX_ELEMENTS,
+    MAX_EXPANSION,
+    DamagedError,
+    Footer,
+    TooMuchError,
+)
+from airflow_provider_360learning.files.records import MAX_ROW_SIZE, NOT_JSON, Record, too_long
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath, open_binary
+from airflow_provider_360learning.files.text import beginning
 
-_ROWS_PER_READ = 1024
 _ROW_GROUP_BYTES = 1 << 23
 # Memory that a record batch needs in addition to its values: a part may have a single row.
 _BATCH_OVERHEAD = 1 << 12
 _PAGE_BUFFER = 1 << 16
+#: Maximum number of bytes of each value that is kept of a row that is too large.
+_MAX_KEPT = 200
 
 
 def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> Iterator[Record]:
     """
     Read rows; the file itself states its encoding.
 
-    They have no lines. The error of one names the column whose value Python cannot hold.
+    They have no lines. The error of one names the column whose value Python cannot hold, or is too large.
     """
     with open_binary(where) as binary:
-        number = 0
-        for batch in _batches(_parquet_file(binary, where), where):
-            for values, error in _rows_of(batch):
+        number = size = 0
+        file, footer = _parquet_file(binary, where)
+        for batch in _batches(file, footer, where):
+            size += sum(map(_size_of, batch.columns))
+            if size > max(MAX_CONTENT, MAX_EXPANSION * footer.file_size):
+                raise InvalidRequestError(
+                    f"{where} has more than {size:,} bytes of values in {footer.file_size:,} bytes: rows repeat long "
+                    "values. Shorten them, or divide it into several files."
+                )
+            for values, error in _rows_of(batch, max_size):
                 number += 1
                 yield number, None, values, error
 
@@ -36,35 +53,85 @@ def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_RO
 def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> list[str]:
     """Return the names of the columns."""
     with open_binary(where) as binary:
-        return list(_parquet_file(binary, where).schema_arrow.names)
+        file, _ = _parquet_file(binary, where)
+        return list(file.schema_arrow.names)
 
 
-def _parquet_file(binary: BinaryIO, where: StoragePath) -> Any:
+def _parquet_file(binary: BinaryIO, where: StoragePath) -> tuple[Any, Footer]:
     arrow = _arrow()
     try:
-        # A row group may have a million rows: it is read page by page, not at once.
-        file = arrow.parquet.ParquetFile(binary, pre_buffer=False, buffer_size=_PAGE_BUFFER)
-    except arrow.ArrowException as error:
-        raise InvalidRequestError(f"{where} is not a Parquet file: {error}") from None
+        footer = Footer(binary)
+        binary.seek(0)
+        file = arrow.parquet.ParquetFile(
+            binary,
+            # A row group may have a million rows: it is read page by page, not at once.
+            pre_buffer=False,
+            buffer_size=_PAGE_BUFFER,
+            # A long value that many rows have is held once, until it is known how long it is.
+            read_dictionary=[column.path for column in footer.columns if column.is_text],
+            thrift_string_size_limit=max(1, footer.length),
+            thrift_container_size_limit=MAX_ELEMENTS,
+        )
+    except (TooMuchError, DamagedError) as error:
+        raise InvalidRequestError(f"{where} {error}.") from None
+    except Exception as error:  # of many types if the file is damaged
+        raise InvalidRequestError(f"{where} is not a Parquet file: {beginning(str(error))}") from None
     check_names(list(file.schema_arrow.names), where)
-    return file
+    return file, footer
 
 
-def _batches(file: Any, where: StoragePath) -> Iterator[Any]:
+def _batches(file: Any, footer: Footer, where: StoragePath) -> Iterator[Any]:
     rows = 0
-    batches = file.iter_batches(batch_size=_ROWS_PER_READ)
-    while True:
+    for group in range(footer.row_groups):
         try:
-            batch = next(batches, None)
-        except (_arrow().ArrowException, OSError) as error:
-            raise InvalidRequestError(f"{where} is damaged after row {rows}: {error}") from None
-        if batch is None:
-            return
-        rows += batch.num_rows
-        yield batch
+            batches = file.iter_batches(batch_size=footer.rows_per_batch(group), row_groups=[group])
+            for batch in batches:
+                yield batch
+                rows += batch.num_rows
+        except TooMuchError as error:
+            raise InvalidRequestError(f"{where} {error}.") from None
+        except Exception as error:  # of many types if the file is damaged
+            raise InvalidRequestError(f"{where} is damaged after row {rows}: {beginning(str(error))}") from None
 
 
-def _rows_of(batch: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
+def _rows_of(batch: Any, max_size: int) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Return the rows of a batch: of a few at a time if they are large, because each repeats its values."""
+    sizes = [_size_of(column) for column in batch.columns]
+    rows = batch.num_rows
+    if rows > 1 and sum(sizes) > max_size:
+        yield from _rows_of(batch.slice(0, rows // 2), max_size)
+        yield from _rows_of(batch.slice(rows // 2), max_size)
+    elif sum(sizes) > max_size:
+        largest = batch.schema.names[sizes.index(max(sizes))]
+        names = [name for name, size in zip(batch.schema.names, sizes, strict=True) if size <= _MAX_KEPT]
+        kept = next(_decoded_rows(batch.select(names)))[0] if names else {}
+        lost = {NOT_JSON: "a value of a row that is too large"}
+        values = {name: kept.get(name, lost) for name in batch.schema.names}
+        yield values, f"{too_long(max_size)}; its largest value is that of column {beginning(largest)!r}"
+    elif rows:
+        yield from _decoded_rows(batch)
+
+
+def _size_of(values: Any) -> int:
+    """Return the size of an array in bytes, with each value that is held once for many rows as often as it occurs."""
+    arrow = _arrow()
+    types = arrow.types
+    if types.is_dictionary(values.type):
+        lengths = arrow.compute.binary_length(values.dictionary).take(values.indices)
+        return arrow.compute.sum(lengths).as_py() or 0
+    if types.is_map(values.type):
+        start, end = values.offsets[0].as_py(), values.offsets[-1].as_py()
+        parts = [values.keys.slice(start, end - start), values.items.slice(start, end - start)]
+    elif types.is_struct(values.type):
+        parts = values.flatten()
+    elif types.is_list(values.type) or types.is_large_list(values.type) or types.is_fixed_size_list(values.type):
+        parts = [values.flatten()]
+    else:
+        return values.nbytes  # type: ignore[no-any-return]
+    return sum(len(part) + _size_of(part) for part in parts)
+
+
+def _decoded_rows(batch: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
     columns = [_readable(column) for column in batch.columns]
     try:
         values = [column.to_pylist() for column in columns]
@@ -88,14 +155,9 @@ def _row_of(names: list[str], columns: list[Any], index: int) -> tuple[dict[str,
 
 
 def _readable(column: Any) -> Any:
-    """Truncate nanoseconds to microseconds, which is what Python has without pandas."""
-    arrow = _arrow()
+    """Truncate nanoseconds to microseconds, which is what Python has without pandas; repeat values that rows share."""
     readable = _without_nanoseconds(column.type)
-    if readable == column.type:
-        return column
-    if arrow.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return column.cast(readable, safe=False)
+    return column if readable == column.type else column.cast(readable, safe=False)
 
 
 def _without_nanoseconds(type: Any) -> Any:
@@ -108,8 +170,7 @@ def _without_nanoseconds(type: Any) -> Any:
     if types.is_duration(type) and type.unit == "ns":
         return arrow.duration("us")
     if types.is_dictionary(type):
-        value = _without_nanoseconds(type.value_type)
-        return type if value == type.value_type else value
+        return _without_nanoseconds(type.value_type)
     if types.is_list(type) or types.is_large_list(type):
         make = arrow.list_ if types.is_list(type) else arrow.large_list
         return make(type.value_field.with_type(_without_nanoseconds(type.value_type)))
@@ -198,6 +259,7 @@ def _encodable(value: str | None) -> str | None:
 def _arrow() -> Any:
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError:
         raise InvalidRequestError(

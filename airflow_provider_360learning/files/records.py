@@ -13,6 +13,8 @@ REJECTED_COLUMNS = frozenset({REJECTED_ROW, REJECTED_REASON})
 
 #: Maximum number of characters of a row, by default.
 MAX_ROW_SIZE = 1 << 20
+#: Maximum number of columns, without those that rejected rows have in addition.
+MAX_COLUMNS = 2000
 
 
 def too_long(max_size: int) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from airflow_provider_360learning import config
 
-#: Maximum number of columns, without those that rejected rows have in addition.
-MAX_COLUMNS = 2000
 #: Maximum number of errors of one row that are reported.
 MAX_ERRORS_PER_ROW = 20
 #: Maximum number of characters of the text of one of them.
 MAX_PROBLEM = 1000
+
+
+_TEXTS = (str, bytes, bytearray)
+_LISTS = (list, tuple, set, frozenset)
 
 
 def max_row_size() -> int:
@@ -32,14 +35,17 @@ def size_of(value: Any, limit: int) -> int:
     while values and size <= limit:
         one = values.pop()
         size += 1
-        if isinstance(one, str | bytes | bytearray):
+        if isinstance(one, _TEXTS):
             size += len(one)
         elif isinstance(one, int):
             size += one.bit_length() // 8
-        elif isinstance(one, Mapping | list | tuple | set | frozenset):
+        elif isinstance(one, _LISTS):
             size += len(one)
-            if size <= limit:
-                values.extend(one)
-                if isinstance(one, Mapping):
-                    values.extend(one.values())
+            if size <= limit and set(map(type, one)) == {str}:  # fast, because it is frequent
+                size += sum(map(len, one))
+            elif size <= limit:
+                values += one
+        elif isinstance(one, Mapping):
+            size += len(one)
+            values += chain(one, one.values()) if size <= limit else ()
     return size

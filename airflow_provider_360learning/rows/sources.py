@@ -20,11 +20,18 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files import csv, jsonl
 from airflow_provider_360learning.files.columns import check_names
 from airflow_provider_360learning.files.formats import TextFormat, columns_of, format_of, read
-from airflow_provider_360learning.files.records import NOT_JSON, REJECTED_COLUMNS, UNREAD, Record, too_long
+from airflow_provider_360learning.files.records import (
+    MAX_COLUMNS,
+    NOT_JSON,
+    REJECTED_COLUMNS,
+    UNREAD,
+    Record,
+    too_long,
+)
 from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.files.text import beginning, check_encoding, encoding_of, shortened
-from airflow_provider_360learning.rows.limits import MAX_COLUMNS, max_row_size, size_of
+from airflow_provider_360learning.rows.limits import max_row_size, size_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -314,7 +321,7 @@ class _List(Source):
                 record = self._record(row)
             except Exception as error:  # of any type: the item may be of any class
                 problem = f"a {type(row).__name__:.80} cannot be read ({type(error).__name__:.80})"
-                record = {UNREAD: jsonl.encode({NOT_JSON: shortened(row)})}, problem
+                record = {UNREAD: jsonl.encode({NOT_JSON: _beginning_of(row)})}, problem
             yield number, None, *record
 
     def _record(self, row: Any) -> tuple[dict[str, Any], str | None]:
@@ -322,14 +329,14 @@ class _List(Source):
         if problem is None:
             return dict(row), None
         is_small = size_of(row, self._max_size) <= self._max_size
-        return {UNREAD: jsonl.encode(row if is_small else {NOT_JSON: shortened(type(row))})}, problem
+        return {UNREAD: jsonl.encode(row if is_small else {NOT_JSON: _beginning_of(row)})}, problem
 
 
 def _problem_of_width(columns: Collection[str]) -> str | None:
     """Return what is invalid if there are too many columns; those of rejected rows do not count."""
     if len(columns) <= MAX_COLUMNS or len(set(columns) - REJECTED_COLUMNS) <= MAX_COLUMNS:
         return None
-    return f"has {len(columns):,} columns, but at most {MAX_COLUMNS:,} are allowed: is its separator the right one?"
+    return f"has {len(columns):,} columns, but at most {MAX_COLUMNS:,} are allowed"
 
 
 def _shortened_values(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,9 +346,14 @@ def _shortened_values(row: Mapping[str, Any]) -> dict[str, Any]:
     No column accepts such a beginning, so that the row stays invalid until it is corrected.
     """
     return {
-        beginning(name): value if size_of(value, MAX_SHOWN) <= MAX_SHOWN else {NOT_JSON: shortened(value)}
+        beginning(name): value if size_of(value, MAX_SHOWN) <= MAX_SHOWN else {NOT_JSON: _beginning_of(value)}
         for name, value in islice(row.items(), MAX_COLUMNS)
     }
+
+
+def _beginning_of(value: object) -> str:
+    """Return the beginning of a text; of another value, which may be much longer as a text, its type."""
+    return beginning(value) if isinstance(value, str) else f"a value of type {type(value).__name__:.80}"
 
 
 def _problem_of_item(item: Any) -> str | None:
