@@ -59,7 +59,7 @@ def _check_regular(path: str, status: os.stat_result) -> None:
         kind = "a file of the kernel"
     if kind is not None:
         raise InvalidRequestError(
-            f"{path} is {kind}, not a regular file: copy its content to a file and use that one, or remove it."
+            f"{path} is {kind}, not a regular file: write what it contains to a file and use that one, or remove it."
         )
 
 
