@@ -160,7 +160,9 @@ class ExitOnKillMixin:
 @contextmanager
 def fail_on_permanent_error() -> Iterator[None]:
     """
-    Fail a task without retries on a permanent error; transient ones reach Airflow's retries unchanged.
+    Fail a task without retries on a permanent error; transient ones reach Airflow's retries as they are.
+
+    Both may quote rows and responses, and are shown by notifiers, so that they must contain no template.
 
     :raises AirflowFailException: instead of an error that a retry would only repeat.
     """
@@ -170,6 +172,7 @@ def fail_on_permanent_error() -> Iterator[None]:
     try:
         yield
     except Learning360Error as error:
+        error.args = tuple(without_templates(str(argument)) for argument in error.args)
         if error.transient:
             raise
-        raise AirflowFailException(without_templates(f"{type(error).__name__}: {error}")) from error
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error

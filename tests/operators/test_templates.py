@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
+from airflow_provider_360learning.exceptions import RefusedError, ServerError
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.operators.groups import Learning360AddUserToGroupOperator
 from airflow_provider_360learning.operators.paths import Learning360EnrollUsersOperator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
+from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED
 
 
@@ -99,6 +101,13 @@ def test_only_the_path_of_rows_is_stored_for_the_page_of_rendered_templates(rows
     assert str(task.defaults) == hidden
     task.render_template_fields({"day": "2026-10-01"})
     assert str(task.rows) == ("/data/2026-10-01.csv" if is_shown else hidden)
+
+
+@pytest.mark.parametrize("kind", [ServerError, RefusedError])
+def test_errors_contain_no_template_that_a_notifier_would_render(kind):
+    shown = pytest.raises((kind, AirflowFailException), match=r"says \{ \{ conn.x }} \[createGroup, 503\]$")
+    with shown, fail_on_permanent_error():
+        raise kind("It says {{ conn.x }}", operation="createGroup", status=503)
 
 
 def test_reads_a_query_from_a_file(tmp_path):
