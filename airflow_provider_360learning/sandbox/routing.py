@@ -20,7 +20,7 @@ from airflow_provider_360learning.sandbox.state.budget import walk
 MAX_BODY_VALUES = 200_000
 #: Maximum depth of the values in a body.
 MAX_BODY_DEPTH = 20
-#: Maximum number of boundaries in a multipart body, whose parts take 2 KB of memory each.
+#: Maximum number of boundaries in a multipart body, whose parts take 30 µs each.
 MAX_MULTIPART_BOUNDARIES = 10_000
 
 BodyFormat = Literal["json", "form", "multipart", "other"]
