@@ -140,7 +140,7 @@ def transport_error(error: Exception, *, is_sent: bool = True) -> TransportError
             "TLS; check the connection's Base URL and ca_bundle",
             sent="SSLCertVerificationError" not in causes,
         )
-    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
+    if isinstance(error, requests.exceptions.ProxyError):
         return TransportError("The proxy did not connect: check the connection's proxy, or HTTPS_PROXY", sent=False)
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return TransportError(

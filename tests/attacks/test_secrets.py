@@ -338,7 +338,7 @@ def test_the_error_of_an_invalid_proxy_in_the_environment_shows_no_password(make
     """Without a scheme, the user is taken for one."""
     monkeypatch.setenv("HTTPS_PROXY", f"user:{quote(TOKEN, safe='')}@proxy.invalid:3128")
     api = make_api("https://learning.invalid", api_key=KEY, client=ONCE)
-    with pytest.raises(TransportError, match="The proxy did not connect") as caught:
+    with pytest.raises(TransportError, match="The proxy cannot be used") as caught:
         api.list_groups()
     assert leaked(shown_by(caught.value) + output()) == []
 
