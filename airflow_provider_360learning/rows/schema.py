@@ -278,7 +278,10 @@ class RowSchema:
             self._check_version(arguments)
         except InvalidRequestError as error:
             return self._errors(row, [Problem(error.argument, str(error.args[0]))])
-        return self._errors(row, self._lists_too_long(arguments) or list(self._further_check(arguments)))
+        # Most rows are shorter than a list that is too long.
+        problems = self._lists_too_long(arguments) if row.size > self._max_items else []
+        problems = problems or [Problem(*each) for each in self._further_check(arguments)]
+        return self._errors(row, problems) if problems else ()
 
     def _lists_too_long(self, arguments: ActionArguments) -> list[Problem]:
         return [
