@@ -37,6 +37,7 @@ class RowChecker:
         self.total, self.fingerprint = 0, ""
         #: Groups that must be created before the valid rows are sent, each once.
         self.new_groups: dict[NewGroup, None] = {}
+        self._size_of_new_groups = 0
 
     def all_rows(self) -> Iterator[CheckedRow]:
         """Check all rows, and keep their digests."""
@@ -54,8 +55,9 @@ class RowChecker:
         self.fingerprint = whole.hexdigest()
 
     def _add_new_groups(self, row: CheckedRow) -> None:
+        self._size_of_new_groups += sum(len(group.name) for group in row.new_groups if group not in self.new_groups)
         self.new_groups.update(dict.fromkeys(row.new_groups))
-        if len(self.new_groups) > MAX_NEW_GROUPS:
+        if len(self.new_groups) > MAX_NEW_GROUPS or self._size_of_new_groups > MAX_CHUNK_SIZE:
             raise InvalidRequestError(
                 f"{self._source.name} names more than {MAX_NEW_GROUPS} groups that do not exist: is the column of the "
                 "group the right one? Nothing was sent. To create so many, use the action create_group.",

@@ -67,16 +67,23 @@ def parse_bulk_results(value: object) -> tuple[BulkResult, ...]:
     :param value: What a bulk operator returns, or its JSON text; a list, or the output of a mapped bulk operator.
     :raises PydanticCustomError: if it is something else, naming what is missing.
     """
+    try:
+        return _parse_results(value)
+    except RecursionError:
+        raise problem(f"is nested too deep, but must be an object: {_PASS}") from None
+
+
+def _parse_results(value: object) -> tuple[BulkResult, ...]:
     if isinstance(value, str):
         try:
             value = jsonl.decode(value)
-        except (ValueError, RecursionError):
+        except ValueError:
             raise problem(f"is {shown(value)}, but must be an object: {_PASS}") from None
     if isinstance(value, Mapping):
         return (_parse_bulk_result(value),)
     if value is None or isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise problem(f"is {shown(value)}, but must be an object: {_PASS}. A task that was skipped returns nothing")
-    results = tuple(result for each in value if not _has_no_results(each) for result in parse_bulk_results(each))
+    results = tuple(result for each in value if not _has_no_results(each) for result in _parse_results(each))
     if not results:
         raise problem(f"contains no results: {_PASS}")
     return results
@@ -95,7 +102,7 @@ def _parse_bulk_result(value: Mapping[str, object]) -> BulkResult:
     found = {name: value.get(name) for name in ("results_path", "run")}
     for name, text in found.items():
         if not isinstance(text, str) or not text:
-            keys = ", ".join(map(str, value)) or "no keys"
+            keys = shown(", ".join(map(str, value)))[1:-1] or "no keys"
             raise problem(f"has no key {name!r} (it has {keys}): {_PASS}")
     return BulkResult(str(found["results_path"]), str(found["run"]))
 

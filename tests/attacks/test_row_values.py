@@ -12,14 +12,17 @@ from fractions import Fraction
 from functools import partial
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_360learning.api.models import parsers
 from airflow_provider_360learning.api.names import Names
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.jsonl import RepeatedKeyError, decode
+from airflow_provider_360learning.rows.users import parse_bulk_results
+from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID
 from tests.attacks.rows import check
-from tests.rows.support import bulk, json_lines, outcomes_in, put, results_in
+from tests.rows.support import bulk, json_lines, outcomes_in, people, put, results_in, writes
 from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fixtures
 
 #: Characters of the shorter of two texts, of which the other one is twice as long.
@@ -270,3 +273,19 @@ def test_similar_names_are_searched_for_short_names_only():
     (problem,) = look_up().problems
     assert "no group has this name" in problem.text
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("name", ["endless", "deep", "brackets", "integer", "surrogate"])
+def test_a_hostile_result_of_another_task_is_an_error(name):
+    with pytest.raises(PydanticCustomError) as refused:
+        parse_bulk_results(VALUES[name])
+    assert len(parsers.problem_of(refused.value)) < 1000
+
+
+def test_new_groups_with_long_names_are_refused(sandbox, tmp_path):  # noqa: F811 - the fixture
+    rows = people(5, group="x" * 300_000)
+    for number, row in enumerate(rows):
+        row["group"] += str(number)
+    with pytest.raises(AirflowFailException, match="groups that do not exist"):
+        bulk("create_user", rows, results_path=tmp_path, create_groups=True, parent_group_id=ROOT_GROUP_ID)
+    assert writes(sandbox) == []
