@@ -174,10 +174,13 @@ class Exchange:
             # A connection that was closed meanwhile takes time to open: the right to send is verified once more.
             response = client.transport.send(prepared, is_streamed=is_streamed, on_connected=client.before_sending)
             with closing(response):
-                return self._decode(response)
+                result = self._decode(response)
+            self._rate_limiter.confirm_credentials()
+            return result
         except TransportError as error:
             self._raise(self._complete(error))
         except AuthenticationError as error:
+            self._rate_limiter.reject_credentials(self._endpoint, self._used)
             if renewals < MAX_RENEWALS and self._auth.renew(prepared, again=renewals > 0):
                 self._renewals, self._renewed_for = renewals + 1, error
             self._raise(error)

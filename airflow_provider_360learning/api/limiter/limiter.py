@@ -6,6 +6,7 @@ The limits belong to the deployment, not to a connection: all processes that use
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 import time
@@ -71,6 +72,19 @@ class Share:
         return WindowLimit(limit.name, requests, seconds, limit.scope)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    The limits of a request, the narrowest one first.
+
+    :param counting: Those that count it.
+    :param closing: Those that a 429 closes. As long as the credentials are not accepted, they are the connection's own.
+    """
+
+    counting: tuple[SharedLimit, ...]
+    closing: tuple[SharedLimit, ...]
+
+
 #: A store, and the share of each limit to use with it.
 Source = tuple[Store, Share | None]
 
@@ -90,6 +104,10 @@ class RateLimiter:
     :param margin: Seconds added to each window, for jitter between our sending and the vendor's counting.
     :param max_wait: Maximum number of seconds that one call waits for capacity.
     :param ip_limit_scope: Distinguishes hosts that use addresses of their own; empty if all share one.
+    :param ca_bundle: File of the certificates that the connection trusts, if they are not the usual ones. With others,
+        another server could answer under the same base URL: the two share no limits.
+    :param api_key: API key of the connection. Until 360Learning accepts it, the connection cannot change what others
+        may send; see :meth:`confirm_credentials`. ``None`` if it is known to be right.
     :param store_retry_interval: Seconds after which an unavailable shared store is tried again; twice as many after
         each further failure, up to :data:`MAX_RETRY_INTERVAL`.
     """
@@ -105,6 +123,8 @@ class RateLimiter:
         margin: float = 0.05,
         max_wait: float = 600.0,
         ip_limit_scope: str = "",
+        ca_bundle: str | None = None,
+        api_key: str | None = None,
         store_retry_interval: float = 10.0,
     ) -> None:
         self.usage = Usage()
@@ -118,11 +138,13 @@ class RateLimiter:
         self._retry_store_at: float | None = None
         self._shared_since = float("-inf")
         self._fallback = fallback
-        self._origin = origin(base_url)
+        self._origin = " ".join(filter(None, (origin(base_url), ca_bundle)))
         self._owner = {LimitScope.COMPANY: company_id, LimitScope.ADDRESS: f"address {ip_limit_scope}".strip()}
         self._overrides = dict(overrides or {})
         self._margin = margin
-        self._shared_limits: dict[tuple[str, float], tuple[SharedLimit, ...]] = {}
+        self._credentials = _fingerprint(self._origin, company_id, api_key) if api_key is not None else ""
+        self._is_accepted = self._is_confirmed = api_key is None
+        self._limits: dict[tuple[str, float, bool], Limits] = {}
 
     def reserve(self, endpoint: Endpoint, max_wait: float, replacing: Reservation | None = None) -> Reservation:
         """
@@ -136,7 +158,7 @@ class RateLimiter:
         self._return_to_shared_store()
 
         def reserve(store: Store, share: Share | None) -> Reservation:
-            limits = self._limits_of(endpoint, share)
+            limits = self._limits_of(endpoint, share, self._accepted_by(store)).counting
             min_wait = _seconds_until_known(limits, share.started if share else self._shared_since)
             return store.reserve(limits, max_wait=max_wait, min_wait=min_wait, replacing=replacing)
 
@@ -160,7 +182,8 @@ class RateLimiter:
 
         :param endpoint: The operation.
         """
-        return min(limit.requests / limit.window for limit in self._limits_of(endpoint, self._source[1]))
+        limits = self._limits_of(endpoint, self._source[1], is_accepted=True).counting
+        return min(limit.requests / limit.window for limit in limits)
 
     @property
     def share(self) -> float:
@@ -224,24 +247,64 @@ class RateLimiter:
         seconds = min(retry_after, MAX_BACK_OFF) if retry_after and retry_after > 0 else None
 
         def close(store: Store, share: Share | None) -> float:
-            limits = self._limits_of(endpoint, share)
+            limits = self._limits_of(endpoint, share, self._accepted_by(store)).closing
             levels = [limits[:1], limits[1:]] if endpoint.has_own_limit else [limits]
             return store.back_off(reservation, levels, seconds, _back_off_delay)
 
         return self._with_store(close)
 
-    def _limits_of(self, endpoint: Endpoint, share: Share | None) -> tuple[SharedLimit, ...]:
-        """Return the limits of a request as the store knows them; always the same, so they are computed once."""
-        key = (endpoint.operation, share.part if share else 1.0)
-        if key not in self._shared_limits:
-            self._shared_limits[key] = tuple(self._shared_limit(limit, share) for limit in endpoint.limits)
-        return self._shared_limits[key]
+    def confirm_credentials(self) -> None:
+        """
+        Note that 360Learning has accepted the credentials; other processes with the same ones learn it from the store.
 
-    def _shared_limit(self, limit: WindowLimit, share: Share | None) -> SharedLimit:
-        limit = replace(limit, requests=self._overrides.get(limit.name, limit.requests))
-        limit = share.of(limit) if share else limit
-        key = f"{self._origin}|{self._owner[limit.scope]}|{limit.name}"
-        return SharedLimit(key, limit.requests, limit.seconds + self._margin)
+        Without that, every user of Airflow who may add a connection could slow the others down, or throttle them, with
+        the company's ID and an invalid API key.
+        """
+        if self._is_confirmed:
+            return
+        self._is_confirmed = self._is_accepted = True
+        with suppress(StoreUnavailableError):
+            self._source[0].accept(self._credentials)
+
+    def reject_credentials(self, endpoint: Endpoint, reservation: Reservation) -> None:
+        """
+        Release the company's limits, if 360Learning has rejected the credentials and never accepted them before.
+
+        The limits of the address count the request nevertheless.
+
+        :param endpoint: The operation.
+        :param reservation: That of the request.
+        """
+        if self._is_accepted:
+            return
+        company = [self._key(limit) for limit in endpoint.limits if limit.scope is LimitScope.COMPANY]
+        self.release(replace(reservation, keys=tuple(key for key in company if key in reservation.keys)))
+
+    def _accepted_by(self, store: Store) -> bool:
+        if not self._is_accepted and store.is_accepted(self._credentials):
+            self._is_accepted = True
+        return self._is_accepted
+
+    def _limits_of(self, endpoint: Endpoint, share: Share | None, is_accepted: bool) -> Limits:
+        """Return the limits of a request as the store knows them; always the same, so they are computed once."""
+        key = (endpoint.operation, share.part if share else 1.0, is_accepted)
+        if key not in self._limits:
+            limits = [self._effective(limit, share, is_accepted) for limit in endpoint.limits]
+            shared = tuple(SharedLimit(self._key(limit), limit.requests, self._window(limit)) for limit in limits)
+            own = tuple(replace(limit, key=f"{self._credentials}|{limit.key}") for limit in shared)
+            self._limits[key] = Limits(shared, shared) if is_accepted else Limits((*shared, *own), own)
+        return self._limits[key]
+
+    def _effective(self, limit: WindowLimit, share: Share | None, is_accepted: bool) -> WindowLimit:
+        requests = self._overrides.get(limit.name, limit.requests)
+        limit = replace(limit, requests=requests if is_accepted else min(requests, limit.requests))
+        return share.of(limit) if share else limit
+
+    def _key(self, limit: WindowLimit) -> str:
+        return f"{self._origin}|{self._owner[limit.scope]}|{limit.name}"
+
+    def _window(self, limit: WindowLimit) -> float:
+        return limit.seconds + self._margin
 
     def _with_store(self, use: Callable[[Store, Share | None], T]) -> T:
         """Use the store; if it is unavailable, use a share of each limit instead: never without any limit."""
@@ -296,6 +359,11 @@ class RateLimiter:
         finally:
             self._trying_store.release()
         log.info("Shared rate limiter available again; using it.")
+
+
+def _fingerprint(*values: str) -> str:
+    """Return a short digest, which identifies credentials and from which they cannot be computed."""
+    return hashlib.sha256("\0".join(values).encode()).hexdigest()[:16]
 
 
 def _seconds_until_known(limits: tuple[SharedLimit, ...], since: float) -> float:

@@ -187,6 +187,15 @@ function commands.back_off()
   return as_text(math.max(0, seconds))
 end
 
+-- KEYS[2] is that of the credentials in these two.
+function commands.accept()
+  redis.call('SET', KEYS[2], '1', 'EX', arguments.accepted_lifetime)
+end
+
+function commands.is_accepted()
+  return redis.call('GET', KEYS[2])
+end
+
 local found = redis.call('GET', KEYS[1])
 if found and found ~= arguments.format_version then
   return redis.error_reply('ERR rate limiter: format ' .. (string.match(found, '^%d%d?%d?$') or 'unknown'))

@@ -21,6 +21,7 @@ import redis
 from airflow_provider_360learning.api.limiter.redis_connection import time_limit
 from airflow_provider_360learning.api.limiter.redis_errors import explain
 from airflow_provider_360learning.api.limiter.store import (
+    ACCEPTED_LIFETIME,
     CONSECUTIVE_429_WINDOW,
     FORMAT_VERSION,
     MAX_BACK_OFF,
@@ -54,6 +55,7 @@ COMMAND_TIMEOUT = 4.0
 T = TypeVar("T")
 
 _CONSTANTS = {
+    "accepted_lifetime": int(ACCEPTED_LIFETIME),
     "format_version": str(FORMAT_VERSION),
     "consecutive_429_window": CONSECUTIVE_429_WINDOW,
     "max_back_off": MAX_BACK_OFF,
@@ -162,14 +164,30 @@ class RedisStore:
             delays=[delay_for(count) for count in range(1, MAX_CONSECUTIVE_429S + 1)],
         )
 
+    def accept(self, credentials: str) -> None:
+        """See :meth:`Store.accept`."""
+        self._run("accept", [credentials], lambda result: None, kinds=["accepted"])
+
+    def is_accepted(self, credentials: str) -> bool:
+        """See :meth:`Store.is_accepted`."""
+        return self._run("is_accepted", [credentials], lambda result: result is not None, kinds=["accepted"])
+
     # Any: the result, before it is read.
-    def _run(self, command: str, keys: Sequence[str], read: Callable[[Any], T], **arguments: object) -> T:
+    def _run(
+        self,
+        command: str,
+        keys: Sequence[str],
+        read: Callable[[Any], T],
+        kinds: Sequence[str] = ("reservations", "limit"),
+        **arguments: object,
+    ) -> T:
         """
         Run a command of the script.
 
         :param command: Its name.
         :param keys: Keys of the limits.
         :param read: Returns the result; raises an error if it is not that of the script.
+        :param kinds: What is stored for each of them.
         :param arguments: Its arguments; ``None`` is left out.
         :raises StoreUnavailableError: if the server cannot be reached, or does not run it.
         """
@@ -179,7 +197,7 @@ class RedisStore:
         try:
             with time_limit(COMMAND_TIMEOUT):
                 result = self._script(
-                    keys=[FORMAT_KEY, *(_key(kind, key) for key in keys for kind in ("reservations", "limit"))],
+                    keys=[FORMAT_KEY, *(_key(kind, key) for key in keys for kind in kinds)],
                     args=[command, json.dumps({**_CONSTANTS, **given})],
                 )
             value = read(result)

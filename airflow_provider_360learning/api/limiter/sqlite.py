@@ -17,6 +17,7 @@ from pathlib import Path
 from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
 from airflow_provider_360learning.api.limiter.state_folder import prepare_file
 from airflow_provider_360learning.api.limiter.store import (
+    ACCEPTED_LIFETIME,
     CONSECUTIVE_429_WINDOW,
     FORMAT_VERSION,
     MAX_BACK_OFF,
@@ -46,6 +47,7 @@ MAX_VALUE = 100_000
 
 #: As SQLite reports it, by the names of the tables.
 _SCHEMA = [
+    "CREATE TABLE accepted (credentials TEXT PRIMARY KEY, time REAL) WITHOUT ROWID",
     "CREATE TABLE limits (key TEXT PRIMARY KEY, closed_until REAL, consecutive_429s INTEGER, pace REAL) WITHOUT ROWID",
     "CREATE TABLE reservations (key TEXT, time REAL, token INTEGER, PRIMARY KEY (key, time, token)) WITHOUT ROWID",
 ]
@@ -150,6 +152,21 @@ class SqliteStore:
             self._save(db, {each.key: states[each.key].backed_off(each, now, seconds, count) for each in closing})
         return max(0.0, seconds)
 
+    def accept(self, credentials: str) -> None:
+        """See :meth:`Store.accept`."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO accepted (credentials, time) VALUES (?, ?)", (credentials, self._clock())
+            )
+
+    def is_accepted(self, credentials: str) -> bool:
+        """See :meth:`Store.is_accepted`."""
+        now = self._clock()
+        query = "SELECT count(*) FROM accepted WHERE credentials = ? AND time > ? AND time <= ?"
+        with self._transaction(write=False) as db:
+            (count,) = db.execute(query, (credentials, now - ACCEPTED_LIFETIME, now)).fetchone()
+        return bool(count)
+
     def _place(
         self, db: sqlite3.Connection, states: States, limits: Sequence[SharedLimit], now: float, start: float
     ) -> tuple[float, str | None]:
@@ -214,6 +231,7 @@ class SqliteStore:
             db.execute(
                 "DELETE FROM reservations WHERE time <= ? OR time > ?", (now - lifetime, now + MAX_RESERVED_AHEAD)
             )
+            db.execute("DELETE FROM accepted WHERE time <= ? OR time > ?", (now - ACCEPTED_LIFETIME, now))
 
     @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:

@@ -37,6 +37,8 @@ MAX_CONSECUTIVE_429S = 16
 RESERVATION_LIFETIME = 120.0
 #: Reservations further ahead than this, in seconds, are ignored and deleted: no call waits for so long.
 MAX_RESERVED_AHEAD = 86_400.0
+#: Seconds for which a store remembers that credentials were accepted.
+ACCEPTED_LIFETIME = 3600.0
 #: Maximum number of reservations that are examined for one request, some 50 ms; 10,000 waiting requests need a tenth.
 MAX_EXAMINED = 100_000
 
@@ -184,6 +186,20 @@ class Store(Protocol):
         :param retry_after: Seconds to close for, if the server said so.
         :param delay_for: Seconds to close for otherwise, by the number of consecutive 429s (1 for the first).
         :return: Seconds that the limits are closed for.
+        """
+
+    def accept(self, credentials: str) -> None:
+        """
+        Remember for some time that the server has accepted credentials.
+
+        :param credentials: What identifies them.
+        """
+
+    def is_accepted(self, credentials: str) -> bool:
+        """
+        Return whether the server has accepted credentials lately, from any process.
+
+        :param credentials: What identifies them.
         """
 
 
