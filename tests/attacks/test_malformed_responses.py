@@ -254,7 +254,7 @@ def test_a_malformed_attempt_is_an_error_of_the_family(once, fault):
 
 def test_statistics_that_precede_their_course_are_limited(once):
     statistic = b'{"user":{},"attempts":[{"_id":"' + b"1" * 900_000 + b'"}]}'
-    parts = itertools.chain([b'[{"stats":[', statistic], itertools.repeat(b"," + statistic))
+    parts = itertools.chain([b'[{"stats":[', statistic], itertools.repeat(b"," + statistic, 100))
     with (
         hostile_server(lambda request: response(parts)) as server,
         pytest.raises(UnexpectedResponseError, match="16 MiB of statistics precede their course"),
