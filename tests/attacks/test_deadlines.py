@@ -40,8 +40,10 @@ def drip(data):
 
 
 def flood(data):
-    """Yield the same bytes without a pause."""
-    return itertools.repeat(data * 100)
+    """Yield the same bytes without end, at a pace that reaches no maximum size before the deadline."""
+    while True:
+        time.sleep(0.001)
+        yield data * 50
 
 
 def chunked(*parts, status="200 OK"):
