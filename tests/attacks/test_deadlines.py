@@ -79,6 +79,8 @@ HEAD_ATTACKS = {
     "dripped status line": lambda: drip(b"HTTP/1.1 200 OK"),
     "dripped header": lambda: drip(b"HTTP/1.1 200 OK\r\nX-Long: "),
     "dripped interim responses": lambda: drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "flood of interim responses": lambda: flood(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "flood of trailers": lambda: chunked([b"0\r\n"], flood(b"X-Trailer: 1\r\n")),
     "dripped error body": lambda: response(drip(b'{"error": "'), "500 Internal Server Error"),
     "dripped body of a refusal": lambda: response(drip(b" "), "400 Bad Request", length=1000),
     "dripped body of a redirect": lambda: response(drip(b" "), "302 Found", ["Location: /"]),
