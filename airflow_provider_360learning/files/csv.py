@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, check_names
 from airflow_provider_360learning.files.formulas import escape, escape_if_ambiguous, unescape
-from airflow_provider_360learning.files.records import MAX_ROW_SIZE, REJECTED_ROW, UNREAD, Record, too_long
+from airflow_provider_360learning.files.records import MAX_COLUMNS, MAX_ROW_SIZE, REJECTED_ROW, UNREAD, Record, too_long
 from airflow_provider_360learning.files.row_encoder import RowEncoder
 from airflow_provider_360learning.files.storage import StoragePath
 from airflow_provider_360learning.files.text import append_rows, beginning, encode_text, read_lines, shortened
@@ -130,12 +130,23 @@ class _Rows:
             except StopIteration:
                 return
             except csv.Error as error:
-                # One cell with all of it: in a file of rejected rows, its quotation marks must not swallow other rows.
-                yield line, self._unescaped([self.text_of_last]), self._unreadable(error)
+                yield line, self._text_as_cells(), self._unreadable(error)
             else:
                 if cells and not _are_separators_only(cells):
                     cells = self._unescaped(self._without_padding(cells))
-                    yield line, cells, self._error(cells)
+                    problem = self._error(cells)
+                    # A million cells take long to be written.
+                    is_wide = problem is not None and len(cells) > MAX_COLUMNS
+                    yield line, self._text_as_cells() if is_wide else cells, problem
+
+    def _text_as_cells(self) -> list[str]:
+        """
+        Return the last row in one cell: its quotation marks must not swallow other rows in a file of rejected rows.
+
+        If the header has one cell as well, an empty cell follows, since the row must not be valid in that file.
+        """
+        cells = self._unescaped([self.text_of_last])
+        return cells if len(self.header) > 1 else [*cells, ""]
 
     def _unescaped(self, cells: list[str]) -> list[str]:
         return list(map(unescape, cells)) if self._is_escaped else cells

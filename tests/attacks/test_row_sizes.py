@@ -219,7 +219,20 @@ def test_a_large_value_of_a_query_is_an_error_of_its_row(tmp_path, monkeypatch):
     assert "largest value is that of column 'first_name'" in str(checked)
 
 
-def test_many_rows_of_the_maximum_size_are_held_a_few_at_a_time(tmp_path):
-    """Empty cells take eight times the size in memory that they have in the file."""
-    file = write(tmp_path / "in.csv", "mail,first_name\n", ("," * 1_000_000 + "x\n", 40), "b@c.test,Bo\n")
-    assert check(file).valid == [41]
+def test_many_rows_of_the_maximum_size_are_held_a_few_at_a_time(sandbox, tmp_path):  # noqa: F811 - the fixture
+    """One emoji in a text makes it four times as large in memory."""
+    row = ",\U0001f600" + "x" * 1_000_000 + "\n"
+    file = write(tmp_path / "in.csv", "mail,remarks\n", (row, 90), "b@c.test,Bo\n")
+    mapping = {"mail": "user", "remarks": None}
+    bulk("delete_user", file, results_path=tmp_path, on_invalid="skip", column_mapping=mapping)
+    assert outcomes_in(tmp_path) == ["invalid"] * 90 + ["not_found"]
+
+
+@pytest.mark.parametrize("row", [("x", 2 * MIB), '"Sales" 3'], ids=["too long", "unreadable"])
+def test_what_is_kept_of_a_row_of_one_column_is_no_valid_row(sandbox, tmp_path, row):  # noqa: F811 - the fixture
+    """A name that is cut off would create a group."""
+    file = write(tmp_path / "in.csv", "name\n", row, "\nSales 2\n")
+    bulk("create_group", file, results_path=tmp_path / "1", on_invalid="skip")
+    assert outcomes_in(tmp_path / "1") == ["invalid", "created"]
+    with pytest.raises(AirflowFailException, match="Nothing was sent"):
+        bulk("create_group", str(tmp_path / "1" / "rejected" / "rejected.csv"), results_path=tmp_path / "2")
