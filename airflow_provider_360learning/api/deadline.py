@@ -42,8 +42,8 @@ class Deadline:
     The time that one request may take.
 
     :param seconds: Seconds from now for connecting, sending and receiving.
-    :param is_streamed: Whether the body of a successful response is excepted: read while it arrives, it must only
-        arrive fast enough. The time that its reader needs does not count.
+    :param is_streamed: Whether the body of a successful response may take longer, because it is read while it arrives;
+        after these seconds, it must arrive fast enough. The time that its reader needs does not count.
     :param on_connected: Called when a connection had to be opened, which takes time, before anything is sent through
         it. What it raises ends the request.
     """
@@ -56,7 +56,7 @@ class Deadline:
         #: Whether a connection is being opened, so that nothing of the request is sent.
         self.is_connecting = False
         self._seconds = seconds
-        self._ends = time.monotonic() + seconds
+        self._ends = self._may_be_slow_until = time.monotonic() + seconds
         #: Seconds of waiting, and bytes, since the throughput was last checked; ``None`` outside a streamed body.
         self._waited: float | None = None
         self._received = 0
@@ -71,8 +71,9 @@ class Deadline:
             _applied.reset(token)
 
     def start_stream(self) -> None:
-        """Require a minimum throughput from now, instead of the total time."""
-        self._ends, self._waited, self._received = math.inf, 0.0, 0
+        """Require a minimum throughput after the total time, instead of the end of the request."""
+        self._may_be_slow_until, self._ends = self._ends, math.inf
+        self._waited, self._received = 0.0, 0
 
     def end_stream(self) -> None:
         """Give the rest of a response that was streamed the total time, from now."""
@@ -132,10 +133,11 @@ class Deadline:
         return received
 
     def _check_throughput(self, idle: float) -> None:
-        if self._received < MIN_THROUGHPUT * idle:
+        if self._received < MIN_THROUGHPUT * idle and time.monotonic() >= self._may_be_slow_until:
             raise DeadlineError(
-                f"The response arrives too slowly: fewer than {MIN_THROUGHPUT} bytes per second within read_timeout "
-                f"({idle:g} s); retry later"
+                f"The response arrives too slowly: after total_timeout ({self._seconds:g} s), fewer than "
+                f"{MIN_THROUGHPUT} bytes per second within read_timeout ({idle:g} s); retry later, or increase the "
+                "connection's total_timeout if 360Learning needs more time"
             )
         self._waited, self._received = 0.0, 0
 
@@ -175,7 +177,7 @@ class DeadlineReader(io.RawIOBase):
         return True
 
     def start_stream(self) -> None:
-        """Require a minimum throughput from now, instead of the total time."""
+        """Let the body take longer than the total time, as long as it arrives fast enough."""
         self.deadline.start_stream()
         self._sock.settimeout(self._idle)
 

@@ -116,7 +116,7 @@ def test_a_streamed_response_that_arrives_too_slowly_ends(call, attack):
         request = Call("getCoursesStats", read=lambda body: body.read(10**6))
         seconds, error = call(server.url, request, read_timeout=0.1)
     assert seconds < MAX_TIME
-    assert "too slowly: fewer than 100 bytes per second within read_timeout (0.1 s); retry later" in str(error)
+    assert "too slowly: after total_timeout (0.1 s), fewer than 100 bytes per second within read_timeout" in str(error)
     assert error.transient
 
 
@@ -140,6 +140,20 @@ def test_a_streamed_response_may_take_longer_than_the_deadline(make_api):
         assert make_api(server.url, **settings).client.call(Call("getCoursesStats", read=read)) == b"x" * 600
 
 
+def test_a_streamed_response_may_be_slow_until_the_deadline(make_api):
+    """The server works on each part of a small response for longer than its bytes are worth."""
+
+    def parts():
+        for _ in range(5):
+            time.sleep(0.1)
+            yield b"x"
+
+    settings = {"auth": "api_key_header", "read_timeout": 0.2, "total_timeout": 2, "client": {"max_attempts": 1}}
+    with hostile_server(lambda request: response(parts())) as server:
+        call = Call("getCoursesStats", read=lambda body: body.read(100))
+        assert make_api(server.url, **settings).client.call(call) == b"xxxxx"
+
+
 def test_the_time_of_a_slow_reader_is_not_that_of_the_server(make_api):
     def respond(request):
         yield from response([])
@@ -153,7 +167,7 @@ def test_the_time_of_a_slow_reader_is_not_that_of_the_server(make_api):
         time.sleep(0.6)
         return received + body.read(100)
 
-    settings = {"auth": "api_key_header", "read_timeout": 0.3, "client": {"max_attempts": 1}}
+    settings = {"auth": "api_key_header", "read_timeout": 0.3, "total_timeout": 0.2, "client": {"max_attempts": 1}}
     with hostile_server(respond) as server:
         assert make_api(server.url, **settings).client.call(Call("getCoursesStats", read=read)) == b"x" * 20
 
