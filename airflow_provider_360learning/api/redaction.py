@@ -3,7 +3,7 @@ Secrets are replaced in texts from outside: in what a response says, and in what
 
 A server may repeat what it was sent in any of the usual encodings. Each character of a secret is searched for as it is
 and as JSON, a URL, HTML and Python may write it, in capitals or not, also encoded twice. The secret as a whole is
-searched for in Base64, at any place of the encoded text.
+searched for in Base64, at any place of the encoded text. What follows the start of a long secret is not shown at all.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from airflow_provider_360learning.log_text import rewrite
 MASK = "***"
 #: Minimum number of characters that are searched for in Base64: shorter ones are found in any text.
 MIN_BASE64 = 5
+#: Maximum number of characters of a secret that are searched for: a token may have thousands and the password of a row a
+#: million, and the pattern of each character takes up to half a millisecond and kilobytes.
+MAX_SECRET = 512
 #: Maximum number of backslashes before an escaped character, and of times that a percent sign or ampersand is encoded.
 MAX_NESTED = 8
 #: Maximum number of secrets whose patterns are kept: compiling that of a token takes some milliseconds.
@@ -55,7 +58,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     :param secrets: The secrets; empty ones are ignored.
     """
     for secret in sorted(filter(None, set(secrets)), key=len, reverse=True):  # one may be a part of another
-        text = _pattern(secret).sub(MASK, text)
+        text = _pattern(secret[:MAX_SECRET], len(secret) > MAX_SECRET).sub(MASK, text)
     return text
 
 
@@ -99,8 +102,10 @@ _FILTER = _SecretFilter()
 
 
 @lru_cache(maxsize=MAX_PATTERNS)
-def _pattern(secret: str) -> re.Pattern[str]:
-    return re.compile("|".join(_forms(secret)), re.IGNORECASE)
+def _pattern(secret: str, is_start: bool) -> re.Pattern[str]:
+    """Return the pattern of a secret, or of the start of one with all that follows it in a text."""
+    pattern = f"(?:{'|'.join(_forms(secret))})"
+    return re.compile(rf"{pattern}[\s\S]*" if is_start else pattern, re.IGNORECASE)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ import json
 import logging
 import pickle
 import re
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -104,6 +105,19 @@ def test_a_long_text_is_searched_in_no_time(text):
     assert redact(text, SECRETS) == text
 
 
+@pytest.mark.parametrize("secret", ["/" * 16384, "é" * 1_000_000], ids=["token", "password of a row"])
+def test_a_long_secret_costs_no_more_than_a_short_one(secret):
+    before = time.process_time()
+    assert redact(f"before {secret} after", [secret]) == "before ***"
+    assert time.process_time() - before < 5
+
+
+@every_encoding
+def test_nothing_of_a_long_secret_is_shown(encode):
+    secret = PASSWORD * 100
+    assert re.fullmatch(r"before ([\w+/-]{0,20})\*{3}", redact(f"before {encode(secret)} after", [secret]))
+
+
 @pytest.fixture
 def output(caplog):
     """Return all that was logged so far, tracebacks included."""
@@ -193,6 +207,16 @@ def test_a_password_that_is_a_word_of_an_error_code_is_not_revealed_by_what_is_m
             api.create_user(**ANA, password="user", if_exists="fail")
     assert caught.value.code == "user_already_exists"
     assert str(caught.value).startswith("Already exists (user_already_exists: mail of *** is in use)")
+
+
+def test_a_long_password_that_the_server_refuses_is_neither_shown_nor_slow(make_api):
+    before = time.process_time()
+    with hostile_server(echo(str, "400 No", "message")) as server:
+        api = make_api(server.url, api_key=KEY, client=ONCE)
+        with pytest.raises(InvalidRequestError) as caught:
+            api.create_user(**ANA, password=PASSWORD * 5000)
+    assert leaked(shown_by(caught.value)) == []
+    assert time.process_time() - before < 5
 
 
 def test_a_quoted_text_has_at_most_300_characters(make_api):
