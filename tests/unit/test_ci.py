@@ -73,6 +73,8 @@ TOOLS = (
 
 APT_GET = """#!/bin/sh
 echo "apt-get $*" >>"$LOG"
+touch "$TMPDIR/apt.sig.0" || exit 1
+[ "$(cat "$3")" = "#clear APT::Update;" ] || { echo "hooks of the machine run" >&2 && exit 1; }
 case "$*" in
 *" update") [ -z "$HANGS" ] || { echo $$ >"$LOG.pid"; exec sleep 60; } ;;
 *"--simulate"*) printf 'Inst redis-server (7)\\nInst redis-tools (7)\\nConf redis-server (7)\\n' ;;
@@ -92,6 +94,8 @@ class Machine:
 
     def __init__(self, folder, *, debian=True):
         self.checkout, self.bin, self.log = folder / "checkout", folder / "bin", folder / "log"
+        self.tmp = folder / "tmp"
+        self.tmp.mkdir()
         (self.checkout / ".ci").mkdir(parents=True)
         shutil.copy(ROOT / ".ci/install-redis", self.checkout / ".ci")
         self.bin.mkdir()
@@ -107,7 +111,7 @@ class Machine:
         (self.bin / program).chmod(0o755)
 
     def start(self, hangs=""):
-        environment = {"PATH": str(self.bin), "LOG": str(self.log), "HANGS": hangs}
+        environment = {"PATH": str(self.bin), "LOG": str(self.log), "HANGS": hangs, "TMPDIR": str(self.tmp)}
         return subprocess.Popen(
             [self.checkout / ".ci/install-redis"],
             env=environment,
@@ -116,6 +120,13 @@ class Machine:
             text=True,
             start_new_session=True,
         )
+
+    def start_hanging(self):
+        """Start the script, and return it while it downloads."""
+        script = self.start(hangs="yes")
+        while not self.log.with_suffix(".pid").exists():
+            assert script.poll() is None
+        return script
 
     def run(self):
         script = self.start()
@@ -126,7 +137,8 @@ class Machine:
         return self.log.read_text().splitlines()
 
     def files(self):
-        return {path.name for path in self.checkout.iterdir()} - {".ci"}
+        """Return the names of new files, in the checkout and where temporary files are."""
+        return {path.name for folder in (self.checkout, self.tmp) for path in folder.iterdir()} - {".ci"}
 
 
 @on_unix
@@ -134,7 +146,9 @@ def test_redis_is_unpacked_once_and_not_installed(tmp_path):
     machine = Machine(tmp_path)
     assert machine.run() == (0, "")
     assert [command for command in machine.commands() if " install " in command and "--simulate" not in command] == []
-    assert all(f"Dir::State::lists={machine.checkout}/.redis/" in line for line in machine.commands()[:3])
+    own = f"{machine.checkout}/.redis/apt"
+    options = [f"-c {own}/conf", f"Dir::State::lists={own}/", f"Dir::Cache={own}/", f"Dir::Log={own}/"]
+    assert [option for line in machine.commands()[:3] for option in options if option not in line] == []
     program = machine.checkout / ".redis/redis-server"
     ended = subprocess.run([program, "--port", "0"], capture_output=True, text=True, check=True)
     assert ended.stdout == "redis-server --port 0\n"
@@ -144,11 +158,28 @@ def test_redis_is_unpacked_once_and_not_installed(tmp_path):
 
 
 @on_unix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_stopped_leaves_nothing(tmp_path, number):
+    machine = Machine(tmp_path)
+    script = machine.start_hanging()
+    os.killpg(script.pid, number)
+    script.communicate(timeout=20)
+    assert script.returncode == 1
+    assert machine.files() == set()
+
+
+@on_unix
+def test_a_run_that_fails_leaves_nothing(tmp_path):
+    machine = Machine(tmp_path)
+    machine.add("dpkg-deb", "#!/bin/sh\nexit 1\n")
+    assert machine.run()[0] == 1
+    assert machine.files() == set()
+
+
+@on_unix
 def test_a_killed_run_leaves_nothing_outside_of_its_folder(tmp_path):
     machine = Machine(tmp_path)
-    script = machine.start(hangs="yes")
-    while not machine.log.with_suffix(".pid").exists():
-        assert script.poll() is None
+    script = machine.start_hanging()
     os.killpg(script.pid, signal.SIGKILL)
     script.communicate(timeout=20)
     assert machine.files() == {".redis"}
@@ -171,7 +202,7 @@ def test_other_systems_are_told_what_is_missing(tmp_path):
     machine = Machine(tmp_path, debian=False)
     status, errors = machine.run()
     assert status == 1
-    assert "Install it and run this again" in errors
+    assert "Install it, or put it on the PATH, and run this again" in errors
     assert machine.files() == set()
 
 
