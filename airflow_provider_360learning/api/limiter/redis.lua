@@ -123,13 +123,20 @@ local function delete(token)
   for index = 1, limit_count() do redis.call('ZREM', reservations_key(index), token) end
 end
 
+local function last_time(key)
+  return tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2])
+end
+
 local function insert(index, send_time, limit)
   local key = reservations_key(index)
   local lifetime = math.max(arguments.reservation_lifetime, 2 * limit.window)
   redis.call('ZADD', key, as_text(send_time), arguments.token)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', as_text(now - lifetime))
-  redis.call('ZREMRANGEBYSCORE', key, as_text(now + arguments.max_reserved_ahead + 1), '+inf')
-  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  local last, latest = last_time(key), math.max(send_time, now + arguments.max_reserved_ahead)
+  if last > latest then
+    redis.call('ZREMRANGEBYSCORE', key, '(' .. as_text(latest), '+inf')
+    last = last_time(key)
+  end
   redis.call('EXPIRE', key, math.ceil(last - now + 2 * limit.window + arguments.reservation_lifetime))
 end
 
