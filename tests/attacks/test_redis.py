@@ -230,6 +230,11 @@ def test_a_malformed_response_makes_the_store_unavailable(connect, response):
     assert_shows_nothing(everything_about(caught.value))
 
 
+def test_a_server_that_claims_to_have_no_capacity_is_available(connect):
+    with hostile_redis(accept_then(placement(wait="5", has_capacity="0"))) as port:
+        connect(port).check()
+
+
 @pytest.mark.parametrize("late", ["nan", "inf", "1e30", "soon"])
 def test_a_malformed_lateness_makes_the_store_unavailable(connect, late):
     def respond(command):

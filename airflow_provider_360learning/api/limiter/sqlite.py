@@ -30,6 +30,7 @@ from airflow_provider_360learning.api.limiter.store import (
     Outage,
     Reservation,
     SharedLimit,
+    StoreLockedError,
     StoreUnavailableError,
     earliest_time,
 )
@@ -250,15 +251,16 @@ class SqliteStore:
             except sqlite3.Error as error:
                 # One line: the text may quote names in the file, which another user may have written.
                 problem = f"{self._path}: {one_line(str(error))}"
-                if _is_locked(error):
-                    self._outage.begin(problem)
-                raise StoreUnavailableError(problem) from None
+                if not _is_locked(error):
+                    raise StoreUnavailableError(problem) from None
+                self._outage.begin(problem)
+                raise StoreLockedError(problem) from None
 
     def _open(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
             # A connection must not be carried over a fork: neither used in the child, nor closed.
             _inherited.append(self._connection)
-            self._connection = None
+            self._connection, self._pid = None, os.getpid()
         if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
@@ -272,7 +274,7 @@ class SqliteStore:
             except BaseException:
                 connection.close()
                 raise
-            self._connection, self._pid = connection, os.getpid()
+            self._connection = connection
         return self._connection
 
     def _lock_file(self, connection: sqlite3.Connection, *statements: str) -> None:
@@ -339,7 +341,8 @@ def host_store(rate_limiter_dir: str | None = None) -> SqliteStore:
     folder = Path(rate_limiter_dir) if rate_limiter_dir else default_rate_limiter_dir()
     name = f"rate-limits-{_boot_id()}.sqlite3"
     store = SqliteStore(str(prepare_file(folder, name, must_be_private=not rate_limiter_dir)))
-    store.check()
+    with suppress(StoreLockedError):  # its users do without it until it can be used
+        store.check()
     return store
 
 

@@ -47,6 +47,10 @@ class StoreUnavailableError(Exception):
     """The store cannot be reached or used; the message says which and why."""
 
 
+class StoreLockedError(StoreUnavailableError):
+    """Another process has locked the store; it can be used later."""
+
+
 class Outage:
     """
     The time after an attempt at a store that took until its timeout: all who use the store do without it meanwhile.
