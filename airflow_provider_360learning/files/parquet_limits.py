@@ -272,6 +272,8 @@ def _columns(schema: Thrift) -> Iterator[Column]:
         raise TooMuchError(
             f"has {max(schema[0].get(5, 0), len(schema)):,} columns, but at most {MAX_COLUMNS:,} are read"
         )
+    if any(element.get(5, 0) < 0 for element in schema):
+        raise ValueError("a negative number of columns")
     # For each open column: names, whether it is in a list, and number of columns inside that follow.
     open_columns: list[tuple[str, bool, int]] = [("", False, schema[0].get(5, 0))]
     for element in schema[1:]:
