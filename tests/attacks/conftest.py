@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.api.conftest import api, make_api, sent  # noqa: F401 - fixtures
+from tests.redis_server import RedisServer
 
 #: Maximum of what an attack may add to the memory of the process, in MB.
 MAX_PEAK_MB = 300
@@ -29,6 +31,20 @@ def bounded_memory() -> Iterator[None]:
     yield
     peak = _memory("VmHWM") - idle
     assert peak <= MAX_PEAK_MB, f"The peak of memory was {peak:.0f} MB above idle"
+
+
+@pytest.fixture(scope="module")
+def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Run a Redis server for all tests of a module."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(running_redis: RedisServer) -> RedisServer:
+    """Return a Redis server without data."""
+    redis.Redis(running_redis.host, running_redis.port).flushall()
+    return running_redis
 
 
 def _memory(name: str) -> float:

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_360learning.api.limiter import sqlite as sqlite_module
 from airflow_provider_360learning.api.limiter import store as store_module
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.limiter.sqlite import LOCK_TIMEOUT, host_store
+from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import SharedLimit, StoreUnavailableError
 from airflow_provider_360learning.api.v1.spec import API_V1
 
 ROOT = Path(__file__).parents[2]
 UPDATE = API_V1.endpoints["updateUser"]
+#: In the place of a second.
+LOCK_TIMEOUT = 0.3
 #: What a loaded machine may add to the timeout, in seconds.
 SLACK = 0.9
 
@@ -38,6 +41,12 @@ db = sqlite3.connect(path, isolation_level=None)
 print("locked", flush=True)
 time.sleep(60)
 """
+
+
+@pytest.fixture(autouse=True)
+def short_timeout(monkeypatch):
+    assert sqlite_module.LOCK_TIMEOUT == 1.0
+    monkeypatch.setattr(sqlite_module, "LOCK_TIMEOUT", LOCK_TIMEOUT)
 
 
 @contextmanager
@@ -134,7 +143,7 @@ def hammer():
 
 for _ in range(4):
     threading.Thread(target=hammer, daemon=True).start()
-for _ in range(20):
+for _ in range(10):
     child = os.fork()
     if not child:
         signal.alarm(5)  # ends a child that waits for a lock that none of its threads will release
@@ -167,7 +176,6 @@ def test_a_fork_waits_for_a_transaction_no_longer_than_its_lock(tmp_path):
             with at_most(LOCK_TIMEOUT + SLACK):
                 child = os.fork()
                 if not child:
-                    time.sleep(0.3)
                     os._exit(0 if _reserves_in_a_file(str(tmp_path)) else 1)
             assert isinstance(waiting.exception(), StoreUnavailableError)
         assert os.waitpid(child, 0)[1] == 0

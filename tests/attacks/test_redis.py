@@ -31,7 +31,7 @@ ESCAPE = "\x1b[31m"
 
 @pytest.fixture(autouse=True)
 def short_deadline(monkeypatch):
-    monkeypatch.setattr(redis_store, "COMMAND_TIMEOUT", 0.4)
+    monkeypatch.setattr(redis_store, "COMMAND_TIMEOUT", 0.25)
 
 
 @pytest.fixture
