@@ -42,6 +42,8 @@ _MAGIC = b"PAR1"
 _TAIL = 8
 #: Number of bytes in which the header of a page is expected, and the maximum of its length: it may have statistics.
 _HEADER, _MAX_HEADER = 1 << 10, 1 << 20
+# Old writers leave out the header of a page in the size of a column; pyarrow reads so many bytes more, too.
+_MISSING = 100
 # Numbers in the format: physical types, kinds of pages, encodings, repetition.
 _BYTE_ARRAY, _FIXED_LENGTH = 6, 7
 _DICTIONARY_PAGE = 2
@@ -169,14 +171,15 @@ class Footer:
 
     def _pages(self, chunk: Thrift) -> Iterator[Thrift]:
         """Yield the headers of the pages of a column in a row group."""
-        starts = [offset for offset in (chunk.get(11), chunk[9]) if offset]
-        position = min(starts)
+        if not chunk[7]:  # no rows
+            return
+        position = min(offset for offset in (chunk.get(11), chunk[9]) if offset)
         end = position + chunk[7]
         if not len(_MAGIC) <= position <= end <= self.file_size:
             raise ValueError("a column outside of the file")
         while position < end:
             header, length = self._header(position, end)
-            if header[2] < 0 or not 0 <= header[3] <= end - position - length:
+            if header[2] < 0 or not 0 <= header[3] <= end - position - length + _MISSING:
                 raise ValueError("a page that is longer than its column")
             yield header
             position += length + header[3]

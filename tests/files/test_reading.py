@@ -6,6 +6,8 @@ import codecs
 import datetime
 import sys
 import tracemalloc
+from datetime import date
+from decimal import Decimal
 
 import pyarrow
 import pyarrow.parquet
@@ -479,3 +481,33 @@ def test_large_file_does_not_stay_in_memory(tmp_path, name):
         assert tracemalloc.get_traced_memory()[1] < 5_000_000  # of 20 million in the file
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}, {"store_schema": False}, {"compression": "gzip"}],
+    ids=str,
+)
+def test_reads_parquet_values_of_all_types_as_pyarrow_does(tmp_path, options):
+    """Long texts are read as references to a dictionary, also within lists and structures."""
+    shared = pyarrow.array(["x", "x"]).dictionary_encode()
+    table = pyarrow.table(
+        {
+            "text": ["a", None],
+            "shared": shared,
+            "bytes": [b"x", b"\xff"],
+            "fixed": pyarrow.array([b"12", b"34"], pyarrow.binary(2)),
+            "decimal": pyarrow.array([Decimal("1.5"), None]),
+            "boolean": [True, None],
+            "float": pyarrow.array([1.5, 2.0], pyarrow.float32()),
+            "date": [date(2026, 10, 1), None],
+            "nulls": pyarrow.nulls(2),
+            "list": pyarrow.array([["a", None], None], pyarrow.large_list(pyarrow.large_string())),
+            "list of shared": pyarrow.ListArray.from_arrays([0, 1, 2], shared),
+            "structure": [{"a": "x", "b": [1, 2]}, None],
+            "map": pyarrow.array([[("k", "v")], None], pyarrow.map_(pyarrow.string(), pyarrow.string())),
+            "dotted.name": ["a", "b"],
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet", **options)
+    assert [values for *_, values, _ in read(str(tmp_path / "in.parquet"))] == table.to_pylist()
