@@ -27,6 +27,8 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 MIN_THROUGHPUT = 100
 #: Maximum size of the headers of a response in bytes, with those of interim responses before it; likewise of trailers.
 MAX_HEADERS = 1 << 20
+#: Bytes that are read from a socket at a time.
+BUFFER = 1 << 16
 
 
 class DeadlineError(TimeoutError):
@@ -211,7 +213,7 @@ class DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         self._reader = DeadlineReader(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._reader)
+        self.fp = io.BufferedReader(self._reader, BUFFER)
 
     def begin(self) -> None:
         """Read the headers, and any number of interim responses before them."""
