@@ -87,9 +87,9 @@ def test_the_right_to_send_is_verified_again_after_connecting(make_api, tmp_path
         if not events:  # the connection that is opened ahead of time
             connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
             return
+        events.append("connected")
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         with context.wrap_socket(connection, server_side=True) as tunnel:
-            events.append("connected")
             events.append(read_head(tunnel))
 
     with raw_server(serve) as address:

@@ -44,7 +44,7 @@ def make(folder: Path, user: int, mode: int, group: int = 0) -> Path:
 
 
 def reserve_as(user: int, folder: Path, groups: tuple[int, ...] = (), umask: int = 0o022) -> str:
-    """Reserve in a process of another user, and return the seconds to wait, or the problem."""
+    """Reserve in a process of another user, and return the minutes to wait, or the problem."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -54,7 +54,7 @@ def reserve_as(user: int, folder: Path, groups: tuple[int, ...] = (), umask: int
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
             try:
-                result.write(f"{host_store(str(folder)).reserve(ONE, max_wait=600).wait:.0f}")
+                result.write(f"{host_store(str(folder)).reserve(ONE, max_wait=600).wait / 60:.0f}")
             except StoreUnavailableError as error:
                 result.write(str(error))
         os._exit(0)
@@ -88,9 +88,9 @@ def test_users_share_a_folder_through_its_group(place, mode):
     folder = make(place / "shared", AIRFLOW, mode, GROUP)
     assert reserve_as(AIRFLOW, folder, (GROUP,)) == "0"
     assert modes(folder) == {0o660}
-    assert reserve_as(TASK, folder, (GROUP,)) == "60"
-    assert reserve_as(AIRFLOW, folder, (GROUP,)) == "120"
-    assert reserve_as(ATTACKER, folder) not in ("0", "180")
+    assert reserve_as(TASK, folder, (GROUP,)) == "1"
+    assert reserve_as(AIRFLOW, folder, (GROUP,)) == "2"
+    assert reserve_as(ATTACKER, folder) not in ("0", "3")
 
 
 @needs_root
@@ -99,7 +99,7 @@ def test_the_folder_may_be_reached_through_links_of_the_administrator(place):
     (place / "relative").symlink_to("data")
     (place / "absolute").symlink_to(place / "relative")
     assert reserve_as(AIRFLOW, place / "absolute") == "0"
-    assert reserve_as(AIRFLOW, place / "absolute" / ".." / "data") == "60"
+    assert reserve_as(AIRFLOW, place / "absolute" / ".." / "data") == "1"
     assert modes(data) == {0o600}
 
 
@@ -118,7 +118,7 @@ def test_our_own_folder_in_a_public_one_works(place, mode):
     """A volume of Kubernetes has the mode 0777."""
     volume = make(place / "volume", 0, mode)
     assert reserve_as(AIRFLOW, volume / "state") == "0"
-    assert reserve_as(AIRFLOW, volume / "state") == "60"
+    assert reserve_as(AIRFLOW, volume / "state") == "1"
 
 
 # What is refused
@@ -187,7 +187,7 @@ def test_a_file_that_others_could_lock_is_closed_to_them(place):
     assert reserve_as(AIRFLOW, folder) == "0"
     for file in folder.iterdir():
         file.chmod(0o644)
-    assert reserve_as(AIRFLOW, folder) == "60"
+    assert reserve_as(AIRFLOW, folder) == "1"
     assert modes(folder) == {0o600}
     (file,) = folder.glob("*.sqlite3")
     file.chmod(0o644)
