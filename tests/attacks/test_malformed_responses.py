@@ -14,6 +14,7 @@ import tenacity
 from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.limiter.limiter import MAX_BACK_OFF
 from airflow_provider_360learning.api.sentences import outcome_sentence
+from airflow_provider_360learning.api.spec import MAX_QUOTE
 from airflow_provider_360learning.exceptions import (
     Learning360Error,
     RateLimitedError,
@@ -260,6 +261,15 @@ def test_statistics_that_precede_their_course_are_limited(once):
         pytest.raises(UnexpectedResponseError, match="16 MiB of statistics precede their course"),
     ):
         once(server.url, auth="api_key_header").read_course_attempts(**INTERVAL, sink=Sink())
+
+
+@pytest.mark.parametrize("refusal", [{"error": "x\n" * 9999}, {"error": ["x"] * 9999}, {"status": "failed " * 9999}])
+def test_the_reasons_of_refused_items_fit_a_line(once, refusal):
+    arguments, _ = ACTIONS["import_external_courses"]
+    with hostile_server(lambda request: response(json.dumps({"externalCourses": [refusal]}).encode())) as server:
+        (reason,) = once(server.url, auth="api_key_header").import_external_courses(**arguments)
+    assert 0 < len(reason) <= MAX_QUOTE
+    assert reason.isprintable()
 
 
 # Retry-After

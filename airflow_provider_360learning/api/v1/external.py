@@ -15,6 +15,8 @@ from airflow_provider_360learning.api.models.external import (
 )
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
+from airflow_provider_360learning.api.spec import MAX_QUOTE
+from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v1.fields import boolean, first_string, string
 from airflow_provider_360learning.api.v1.timestamps import v1_timestamp
@@ -158,6 +160,6 @@ def _refusals(response: object, count: int) -> list[str | None]:
 
 def _refusal(item: ResponseObject) -> str | None:
     if item.get("error"):
-        return str(item["error"])
-    status = str(item.get("status") or "")
+        return one_line(str(item["error"]), MAX_QUOTE)
+    status = one_line(str(item.get("status") or ""), MAX_QUOTE)
     return status if _FAILURE.search(status) else None
