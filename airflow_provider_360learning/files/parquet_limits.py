@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, BinaryIO, NamedTuple
 
 from airflow_provider_360learning.files.records import MAX_COLUMNS
@@ -29,6 +29,8 @@ MAX_ELEMENTS = 150_000
 MAX_DEPTH = 16
 #: Maximum number of bytes of the pages of all columns that are in memory at the same time.
 MAX_PAGES = 128 << 20
+#: Maximum number of pages of a row group.
+MAX_NUMBER_OF_PAGES = 100_000
 #: Maximum number of bytes of a column of lists in a row group, of which one row may have all.
 MAX_LISTS = 64 << 20
 #: Maximum number of bytes of the values that are decoded at once.
@@ -102,7 +104,10 @@ class Footer:
         binary.seek(self.file_size - _TAIL - self.length)
         try:
             self._footer = _Reader(binary.read(self.length)).structure()
-            rows, self._groups = self._footer[3], self._footer[4]
+            self._groups = self._footer[4]
+            # pyarrow counts those of the row groups.
+            rows = max(self._footer[3], sum(abs(group[3]) for group in self._groups))
+            bytes_of_columns = sum(abs(chunk[3][7]) for group in self._groups for chunk in group[1])
             #: The columns without columns inside.
             self.columns = [
                 replace(column, is_text=column.is_text and self._has_dictionary(index))
@@ -110,8 +115,10 @@ class Footer:
             ]
         except (IndexError, KeyError, TypeError, ValueError, AttributeError):
             raise DamagedError("is not a Parquet file, or its footer is damaged") from None
-        if not isinstance(rows, int) or rows > MAX_ROWS:
+        if rows > MAX_ROWS:
             raise TooMuchError(f"has {rows:,} rows, but at most {MAX_ROWS:,} are read: divide it into several files")
+        if bytes_of_columns > self.file_size:  # the same pages would be read again and again
+            raise DamagedError("is damaged: its columns are longer than the file")
         #: Number of row groups.
         self.row_groups = len(self._groups)
 
@@ -148,10 +155,16 @@ class Footer:
             raise DamagedError(f"the pages of row group {group + 1} are not where they should be") from None
 
     def _rows_per_batch(self, chunks: Thrift) -> int:
-        bytes_of_pages = bytes_of_row = 0
+        bytes_of_pages = bytes_of_row = number_of_pages = 0
         shares: list[_Share] = []
         for column, chunk in zip(self.columns, chunks, strict=True):
-            pages = [_page_of(header, column) for header in self._pages(chunk[3])]
+            headers = islice(self._pages(chunk[3]), MAX_NUMBER_OF_PAGES + 1 - number_of_pages)
+            pages = [_page_of(header, column) for header in headers]
+            number_of_pages += len(pages)
+            if number_of_pages > MAX_NUMBER_OF_PAGES:
+                raise TooMuchError(
+                    f"has more than {MAX_NUMBER_OF_PAGES:,} pages in a row group: write it in larger pages"
+                )
             dictionary = max((page.size for page in pages if page.is_dictionary), default=0)
             pages = [page for page in pages if not page.is_dictionary]
             bytes_of_pages += dictionary + max((page.size for page in pages), default=0)

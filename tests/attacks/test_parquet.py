@@ -241,13 +241,13 @@ def test_a_footer_that_is_longer_than_the_file_or_the_maximum(tmp_path, length):
         check(file)
 
 
-def with_page(path, header, body=b"", *, rows=1, size=None):
-    """Write a file of one column with one page."""
+def with_page(path, header, body=b"", *, rows=1, size=None, groups=1):
+    """Write a file of one column with one page, to which several row groups may refer."""
     page = header + body
     place = {"f5": Long(rows), "f6": Long(10), "f7": Long(size or len(page)), "f9": Long(4)}
     chunk = structure(f1=6, f2=items(5, 1, number(0)), f3=items(8, 1, unsigned(4) + b"mail"), f4=6, **place)
     group = structure(f1=items(12, 1, structure(f2=Long(4), f3=(chunk,))), f2=Long(10), f3=Long(rows))
-    footer = structure(f1=1, f2=SCHEMA, f3=Long(rows), f4=items(12, 1, group))
+    footer = structure(f1=1, f2=SCHEMA, f3=Long(1), f4=items(12, groups, group * groups))
     return put_footer(path, footer, page)
 
 
@@ -262,7 +262,7 @@ def page(uncompressed, compressed, values=1):
         (page(2**31 - 1, 2**31 - 1), None, "is damaged after row 0"),
         (page(-1, 10), None, "is damaged after row 0"),
         (page(10, -1), None, "is damaged after row 0"),
-        (page(10, 10), 2**40, "is damaged after row 0"),
+        (page(10, 10), 2**40, "its columns are longer than the file"),
         (b"\xff" * 20, None, "is damaged after row 0"),
         (b"", 10, "is damaged after row 0"),
     ],
@@ -271,6 +271,26 @@ def page(uncompressed, compressed, values=1):
 def test_a_page_that_is_larger_than_the_footer_says(tmp_path, header, size, message):
     with pytest.raises(InvalidRequestError, match=message):
         check(with_page(tmp_path / "in.parquet", header, b"\0" * 10, size=size))
+
+
+def test_row_groups_that_have_more_rows_than_the_footer_says(tmp_path):
+    file = with_page(tmp_path / "in.parquet", page(10, 10), b"\0" * 10, rows=2**40)
+    with pytest.raises(InvalidRequestError, match=r"has 1,099,511,627,776 rows, but at most 10,000,000 are read"):
+        check(file)
+
+
+def test_row_groups_that_share_their_pages(tmp_path):
+    """A thousand times ten thousand pages are in a file of half a megabyte."""
+    pages = page(0, 0, values=0) * 10_000
+    file = with_page(tmp_path / "in.parquet", pages, groups=1000)
+    with pytest.raises(InvalidRequestError, match="its columns are longer than the file"):
+        check(file)
+
+
+def test_more_pages_than_a_row_group_may_have(tmp_path):
+    file = with_page(tmp_path / "in.parquet", page(0, 0, values=0) * 100_001)
+    with pytest.raises(InvalidRequestError, match=r"more than 100,000 pages in a row group: write it in larger pages"):
+        check(file)
 
 
 def test_a_damaged_file_is_an_error_wherever_it_is_damaged(tmp_path):
