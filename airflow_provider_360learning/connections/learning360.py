@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
     from pydantic_core import ErrorDetails
 
+#: Maximum number of requests per window of an agreed limit; 50 is the highest one that is documented.
+MAX_REQUESTS = 10_000
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 #: A path of printable ASCII in which no parser sees a host, a query or a fragment.
 _PATH = re.compile(r"/(?!/)(?:(?![?#\\])[!-~])*")
@@ -140,7 +143,7 @@ def parse_limits(value: object) -> dict[str, object]:
 
 
 Seconds = Annotated[float, PlainValidator(parse_seconds)]
-Requests = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
+Requests = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=MAX_REQUESTS))]
 Mebibytes = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
 
 

@@ -182,6 +182,8 @@ INVALID = [
     ({"extra": {"limits": {"writes": 5}}}, "extra.limits.writes"),
     ({"extra": {"limits": {"company_writes": "many"}}}, "extra.limits.company_writes"),
     ({"extra": {"limits": {"company_writes": "1_000"}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": 10_001}}}, "extra.limits.company_writes"),
+    ({"extra": {"limits": {"company_writes": 10**400}}}, "extra.limits.company_writes"),
     ({"extra": {"limits": {"company_writes": 0}}}, "extra.limits.company_writes"),
     ({"extra": {"limits": {"company_writes": 2.5}}}, "extra.limits.company_writes"),
     ({"extra": {"limits": {"company_writes": True}}}, "extra.limits.company_writes"),
