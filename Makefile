@@ -110,9 +110,8 @@ INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editab
 	.ci/make-env .venv-tools requirements/tools.txt 13 '$(PYTHON)' python3.12 python3.13 python3.11
 	@touch $@
 
-# The lowest Airflow is that of line 2. Python 3.11 is the lowest one, and has wheels of the lowest versions.
-.venv-lowest/.ready: pyproject.toml .venv-tools/.ready
-	.venv-tools/bin/uv venv --quiet --clear --no-python-downloads --python 3.11 .venv-lowest
-	.venv-tools/bin/uv pip install --quiet --python .venv-lowest/bin/python --compile-bytecode \
-		--resolution lowest-direct --group test --editable '.[parquet,redis,sandbox,sql]' 'apache-airflow<3'
+# The lowest Airflow is that of line 2. The lowest versions of the others have wheels for Python 3.11, the lowest one.
+.venv-lowest/.ready: pyproject.toml .ci/make-env requirements/lowest.txt
+	.ci/make-env .venv-lowest requirements/lowest.txt 11 '$(PYTHON)' python3.11
+	$(INSTALL_CHECKOUT)
 	@touch $@

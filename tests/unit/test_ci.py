@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
-LINES = ("airflow-2.11", "airflow-3")
+LINES = ("airflow-2.11", "airflow-3", "lowest")
 
 each_file = pytest.mark.parametrize("name", [*LINES, "tools"])
 on_unix = pytest.mark.skipif(os.name != "posix", reason="the scripts are for a POSIX shell")
@@ -50,6 +51,15 @@ def test_requirements_contain_what_the_package_allows(name):
         versions = [next(iter(pin.specifier)).version for pin in pins(name) if pin.name == requirement.name]
         assert versions, requirement
         assert all(requirement.specifier.contains(version) for version in versions), (requirement, "make requirements")
+
+
+def test_the_lowest_versions_are_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
+    versions = {pin.name: next(iter(pin.specifier)).version for pin in pins("lowest")}
+    for requirement in map(Requirement, [*project["dependencies"], *extras]):
+        (bound,) = requirement.specifier
+        assert Version(versions[requirement.name]) == Version(bound.version), (requirement, "make requirements")
 
 
 TOOLS = (
@@ -241,4 +251,4 @@ def test_audit_reports_vulnerabilities_and_what_it_could_not_check(tmp_path, rep
         timeout=60,
     )
     assert (ended.returncode, ended.stderr) == (status, "")
-    assert ended.stdout.count(text) == 4  # three files, and the lowest versions
+    assert ended.stdout.count(text) == len(list(REQUIREMENTS.iterdir())) == 4
