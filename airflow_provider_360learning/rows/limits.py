@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,6 @@ from airflow_provider_360learning import config
 MAX_ERRORS_PER_ROW = 20
 #: Maximum number of characters of the text of one of them.
 MAX_PROBLEM = 1000
-
 
 _TEXTS = (str, bytes, bytearray)
 _LISTS = (list, tuple, set, frozenset)
@@ -46,6 +46,7 @@ def size_of(value: Any, limit: int) -> int:
             elif size <= limit:
                 values += one
         elif isinstance(one, Mapping):
-            size += len(one)
-            values += chain(one, one.values()) if size <= limit else ()
+            with suppress(Exception):  # of any type: it may be of any class, and its parser raises the error as well
+                size += len(one)
+                values += chain(one, one.values()) if size <= limit else ()
     return size

@@ -341,13 +341,14 @@ def _problem_of_width(columns: Collection[str]) -> str | None:
 
 def _shortened_values(row: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return a row that is too large, as it is kept: with the beginnings of its long values, in its first columns.
+    Return a row that is too large, as it is kept: with the beginnings of its long values.
 
-    No column accepts such a beginning, so that the row stays invalid until it is corrected.
+    No column accepts such a beginning, and of too many columns one too many is kept, so that the row stays invalid
+    until it is corrected.
     """
     return {
         beginning(name): value if size_of(value, MAX_SHOWN) <= MAX_SHOWN else {NOT_JSON: _beginning_of(value)}
-        for name, value in islice(row.items(), MAX_COLUMNS)
+        for name, value in islice(row.items(), MAX_COLUMNS + 1)
     }
 
 
@@ -436,25 +437,25 @@ class _Query(Source):
             size = 0
             # One by one: a thousand rows with large values do not fit in memory.
             for row in iter(cursor.fetchone, None):
-                chunk.append(self._storable(names, row))
-                size += size_of(row, self._max_size)
+                values, problem = self._storable(names, list(row))
+                chunk.append((values, problem))
+                size += size_of(values, self._max_size)
                 if len(chunk) == _ROWS_PER_CHUNK or size > self._max_size:
                     chunks.append(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
                     chunk, size = [], 0
             chunks.append(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
         return names, chunks
 
-    def _storable(self, names: Sequence[str], row: Sequence[Any]) -> tuple[list[Any], str | None]:
+    def _storable(self, names: Sequence[str], values: list[Any]) -> tuple[list[Any], str | None]:
         """
         Return the values of a row as they can be held in a file, and what is invalid in it.
 
         :param names: Names of the columns.
-        :param row: Values of the types that the driver returns: also a ``memoryview``, a large object.
+        :param values: Values of the types that the driver returns: also a ``memoryview``, a large object.
         """
-        values = list(row)
-        original = dict(zip(names, row, strict=True))
-        if problem := self._problem_of_size(original, size_of(row, self._max_size)):
-            values = list(_shortened_values(original).values())
+        row = dict(zip(names, values, strict=True))
+        if problem := self._problem_of_size(row, size_of(values, self._max_size)):
+            values = list(_shortened_values(row).values())
         for index, value in enumerate(values):
             if type(value) not in _STORABLE and not _is_storable(value):
                 problem = (

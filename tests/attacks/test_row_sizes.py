@@ -74,6 +74,17 @@ def test_more_columns_than_2000_are_an_error_that_names_the_limit(tmp_path, coun
     assert f"has {count:,} columns, but at most 2,000 are allowed" in str(checked)
 
 
+def test_what_is_kept_of_a_row_of_too_many_columns_stays_invalid(sandbox, tmp_path):  # noqa: F811 - the fixture
+    names = [f"column{number}" for number in range(3000)]
+    ignored = dict.fromkeys(names)
+    rows = [{**dict.fromkeys(names, 1), "user": "a@b.test"}, {**dict.fromkeys(names[:1999], 1), "user": "b@c.test"}]
+    bulk("delete_user", rows, results_path=tmp_path / "1", column_mapping=ignored, on_invalid="skip")
+    assert outcomes_in(tmp_path / "1") == ["invalid", "not_found"]
+    rejected = str(tmp_path / "1" / "rejected" / "rejected.jsonl")
+    with pytest.raises(AirflowFailException, match="has 2,003 columns"):
+        bulk("delete_user", rejected, results_path=tmp_path / "2", column_mapping=ignored)
+
+
 def test_2000_columns_and_those_of_rejected_rows_are_accepted(tmp_path):
     names = ["mail", *(f"column{number}" for number in range(1999)), "rejected_row", "rejected_reason"]
     mapping = dict.fromkeys(names[1:2000])

@@ -100,6 +100,8 @@ VALUES = {
     "list of hostile": [Hostile()],
     "hostile in a field": {FIELD_ID: Hostile()},
     "hostile as a field": [(Hostile(),)],
+    "mapping": HostileMapping(),
+    "list of mappings": [HostileMapping()],
     "bytes": b"\xff" * 1000,
     "year": "99999999999999999999-01-01T00:00:00Z",
 }
