@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 
 #: Parts of words in some scripts, although they are not printable.
-_JOINERS = "\u200c\u200d"
+JOINERS = "\u200c\u200d"
 
 
 def escape_controls(text: str) -> str:
@@ -66,7 +66,7 @@ _ESCAPE_CONTROLS = _EscapeControls()
 
 
 def _is_harmless(character: str) -> bool:
-    return character in _JOINERS or unicodedata.category(character) == "Zs"
+    return character in JOINERS or unicodedata.category(character) == "Zs"
 
 
 def _escaped(character: str) -> str:

@@ -47,7 +47,7 @@ log = get_logger(__name__)
 
 #: A connection that was idle for longer is checked before it is used, in seconds.
 LONG_IDLE = 2.0
-#: Maximum number of characters of such a text in which secrets are searched for; the rest is not quoted.
+#: Maximum number of characters of a text in a response in which secrets are searched for; the rest is not quoted.
 MAX_SEARCHED = 65536
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from airflow_provider_360learning.log_text import JOINERS
+
 #: Maximum number of characters of a log line, as far as it is ours to decide: it should fit the window of a log.
 MAX_LINE = 160
 #: Maximum number of characters of a name within one.
 MAX_NAME = 80
-#: Parts of words in some scripts, although they are not printable.
-_JOINERS = "\u200c\u200d"
 #: A brace with which a template starts.
 _TEMPLATE_START = re.compile(r"\{(?=[{%#])")
 
@@ -24,7 +24,7 @@ def one_line(text: str, width: int = MAX_NAME) -> str:
     """
     line = " ".join(text.split())
     if not line.isprintable():
-        line = "".join(character for character in line if character.isprintable() or character in _JOINERS)
+        line = "".join(character for character in line if character.isprintable() or character in JOINERS)
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

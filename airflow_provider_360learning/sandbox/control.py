@@ -24,7 +24,7 @@ class SandboxControl:
     Control a sandbox from a test, past its API.
 
     :param control_url: the URL that the sandbox printed when it started. It contains a token, and gives control of the
-        sandbox to everyone who knows it.
+        sandbox to each client that knows it.
     """
 
     def __init__(self, control_url: str) -> None:

@@ -20,6 +20,8 @@ from decimal import Decimal
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from airflow_provider_360learning.log_text import JOINERS
+
 #: Maximum number of characters of a value that an error shows.
 MAX_SHOWN = 200
 
@@ -34,7 +36,6 @@ _PLAIN_MAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 #: Blanks of Unicode (category Zs), which include the no-break ones; not tabs, line breaks and other controls.
 _BLANK_CHARACTERS = "".join(chr(code) for code in (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000))
 _BLANKS = re.compile(f"[{_BLANK_CHARACTERS}]+")
-_JOINERS = "\u200c\u200d"
 _LINES = "\t\n\r"
 #: Select the colorless or the colorful form of the symbol before.
 _EMOJI_SELECTORS = ("\ufe0e", "\ufe0f")
@@ -288,7 +289,7 @@ def _is_part_of_word(text: str, index: int) -> bool:
     # Persian and Indic words contain zero-width (non-)joiners; next to a blank or a digit, they are litter.
     neighbors = text[index - 1 : index] + text[index + 1 : index + 2]
     return (
-        text[index] in _JOINERS
+        text[index] in JOINERS
         and len(neighbors) == 2
         and all(unicodedata.category(one)[0] in "LM" for one in neighbors)
     )
