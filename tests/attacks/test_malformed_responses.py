@@ -28,7 +28,7 @@ from tests.attacks.hostile_server import hostile_server, response
 from tests.attacks.malformed import ID
 
 #: Responses for each action.
-ROUNDS = 15
+ROUNDS = 8
 MAIL = "ana@acme.test"
 TIME = "2026-01-01T12:00:00.000Z"
 INTERVAL = {"interval_start": datetime(2026, 1, 1, tzinfo=UTC), "interval_end": datetime(2026, 1, 2, tzinfo=UTC)}
@@ -117,7 +117,7 @@ class Sink:
 @pytest.fixture
 def once(make_api):
     """Return a function that returns the API of a server, which sends each request once and hardly waits."""
-    return lambda url, **more: make_api(url, client={"max_attempts": 1}, max_wait=1.0, read_timeout=0.3, **more)
+    return lambda url, **more: make_api(url, client={"max_attempts": 1}, max_wait=1.0, read_timeout=0.1, **more)
 
 
 def test_all_actions_are_attacked(api):

@@ -74,8 +74,8 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
 def test_stops_reading_at_the_maximum_size(client_of, flood):
-    with hostile_server(lambda request: flood()) as server, pytest.raises(ResponseTooLargeError, match="8 MiB") as got:
-        client_of(server, max_attempts=4, max_response_mib=8).call(Call("getGroups"))
+    with hostile_server(lambda request: flood()) as server, pytest.raises(ResponseTooLargeError, match="2 MiB") as got:
+        client_of(server, max_attempts=4, max_response_mib=2).call(Call("getGroups"))
     assert not got.value.transient
     assert (got.value.operation, got.value.status, len(server.requests)) == ("getGroups", 200, 1)
 
@@ -178,21 +178,20 @@ def test_stops_reading_headers(client_of, flood, is_streamed):
 
 
 @pytest.mark.parametrize(
-    ("operation", "path", "expected", "requests"),
+    ("operation", "path", "expected"),
     [
-        ("createGroup", {}, OutcomeUnknownError, 1),
-        ("updateGroup", {"group_id": "a" * 24}, UnexpectedResponseError, 2),
+        ("createGroup", {}, OutcomeUnknownError),
+        ("updateGroup", {"group_id": "a" * 24}, UnexpectedResponseError),
     ],
 )
 @pytest.mark.parametrize(
     "flood", [lambda: response(blanks(2)), lambda: response(b"[" * 100_000)], ids=["size", "depth"]
 )
-def test_outcome_of_a_write_is_unknown(client_of, operation, path, expected, requests, flood):
+def test_outcome_of_a_write_is_unknown(client_of, operation, path, expected, flood):
     """Permanent, it would count as refused, although a success status came."""
     with hostile_server(lambda request: flood()) as server, pytest.raises(expected) as got:
-        client_of(server, max_attempts=2, max_response_mib=1).call(Call(operation, path=path, body={"name": "Lab"}))
+        client_of(server, max_response_mib=1).call(Call(operation, path=path, body={"name": "Lab"}))
     assert (type(got.value), got.value.transient, got.value.status) == (expected, True, 200)
-    assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize("status", ["101 Switching", "102 Processing", "103 Early Hints", "199 What"])

@@ -21,7 +21,7 @@ from tests.attacks.hostile_server import hostile_server, response
 from tests.attacks.test_malformed_responses import ACTIONS, once  # noqa: F401 - a fixture
 
 #: Responses for each export and format.
-ROUNDS = 8
+ROUNDS = 5
 FORMATS = ("jsonl", "csv", "parquet")
 GROUPS, GROUP = ACTIONS["list_groups"][1][0], ACTIONS["get_group"][1][0]
 TEMPLATES = {
