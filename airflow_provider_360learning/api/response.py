@@ -80,7 +80,7 @@ class ResponseBody:
         """Return the next bytes as they arrive, and none at the end."""
         try:
             received = bytes(self._raw.read(size, decode_content=False))
-        except (HTTPError, OSError, ValueError) as error:  # a ValueError for a negative size of a chunk
+        except (HTTPError, OSError, ValueError) as error:  # a ValueError of http.client
             failure = transport_error(error)
         else:
             self._received += len(received)
@@ -93,6 +93,8 @@ class ResponseBody:
         assert self._gzip is not None
         while True:
             compressed = self._compressed or self._receive(STEP)
+            if not compressed and not self._received:
+                return b""  # an empty body, whatever its encoding is said to be
             if self._gzip.eof:
                 if not compressed:
                     return b""

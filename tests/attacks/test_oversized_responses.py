@@ -287,3 +287,11 @@ def test_refuses_broken_gzip(client_of, data):
 def test_reads_gzip(client_of, data, encoding):
     with hostile_server(lambda request: response(data, headers=[f"Content-Encoding: {encoding}"])) as server:
         assert client_of(server).call(Call("getGroups")) == []
+
+
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content"])
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_an_empty_body_has_any_encoding(make_api, status, encoding):
+    with hostile_server(lambda request: response(b"", status, [f"Content-Encoding: {encoding}"])) as server:
+        api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
+        assert api.delete_group(group_id="a" * 24)["outcome"] == "deleted"
