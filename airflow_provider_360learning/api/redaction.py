@@ -26,8 +26,8 @@ from airflow_provider_360learning.log_text import rewrite
 MASK = "***"
 #: Minimum number of characters that are searched for in Base64: shorter ones are found in any text.
 MIN_BASE64 = 5
-#: Maximum number of characters of a secret that are searched for: a token may have thousands and the password of a row a
-#: million, and the pattern of each character takes up to half a millisecond and kilobytes.
+#: Maximum number of characters of a secret that are searched for: a token may have thousands, and the password of a row
+#: a million. The pattern of each character takes up to a millisecond and kilobytes.
 MAX_SECRET = 512
 #: Maximum number of backslashes before an escaped character, and of times that a percent sign or ampersand is encoded.
 MAX_NESTED = 8
@@ -38,6 +38,14 @@ HTTP_LIBRARIES = ("urllib3", "requests")
 
 #: Characters that no encoding replaces.
 _PLAIN = re.compile(r"[A-Za-z0-9]")
+#: A secret in parts: backslashes that follow each other have one pattern, so that a text can match it in one way only.
+_PARTS = re.compile(r"\\+|[^\\]")
+_PERCENT = rf"%(?:25){{0,{MAX_NESTED}}}"
+_AMPERSAND = rf"&(?:amp;){{0,{MAX_NESTED}}}"
+_BACKSLASH = rf"(?:\\|{_PERCENT}5c)"
+#: What may precede an escaped character. It is matched at once (``+``): trying each number of them for each character
+#: takes time that grows exponentially with the secret, which a server chooses, or the author of a row.
+_ESCAPES = f"{_BACKSLASH}{{0,{MAX_NESTED}}}+"
 _CONTROLS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _FORMATTER = logging.Formatter()
 
@@ -110,41 +118,53 @@ def _pattern(secret: str, is_start: bool) -> re.Pattern[str]:
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield patterns of all forms of a secret."""
-    yield "".join(map(_character, secret))
+    yield "".join(_backslashes(len(part)) if part[0] == "\\" else _character(part) for part in _PARTS.findall(secret))
     in_url = (encode(secret, safe="", errors="surrogatepass") for encode in (quote, quote_plus))
     for each in {secret, json.dumps(secret)[1:-1], *in_url}:
         for encoded in _base64_parts(each.encode("utf-8", "surrogatepass")):
             if len(encoded) >= MIN_BASE64:
                 yield "".join(map(_base64_character, encoded))
+    yield re.escape(secret)  # one may contain what another encoding makes of a backslash
+
+
+def _backslashes(number: int) -> str:
+    """Return the pattern of all forms of several backslashes, each of which may be escaped."""
+    return f"(?:{_BACKSLASH}{{{number},{number * (MAX_NESTED + 1)}}}+|(?:{_ESCAPES}(?:{_encoded(92)})){{{number}}})"
 
 
 def _character(character: str) -> str:
-    """Return the pattern of all forms of a character."""
+    """Return the pattern of all forms of another character."""
     if _PLAIN.fullmatch(character):
         return re.escape(character)
-    code, utf8 = ord(character), character.encode("utf-8", "surrogatepass")
-    backslashes = rf"\\{{1,{MAX_NESTED}}}"
-    percent, ampersand = rf"%(?:25){{0,{MAX_NESTED}}}", rf"&(?:amp;){{0,{MAX_NESTED}}}"
+    code = ord(character)
+    forms = [re.escape(character), _encoded(code)]
+    if character in _CONTROLS:
+        forms.append(rf"(?<=[\\c]){_CONTROLS[character]}")  # after a backslash, or 5c
+    if character == " ":
+        forms += [r"\+", f"{_PERCENT}2b"]  # in a form, also in one that is encoded again
+    escapes = rf"\\{{0,{MAX_NESTED}}}+" if character == "%" else _ESCAPES  # it may begin "%5c", which is no backslash
+    return f"{escapes}(?:{'|'.join(forms)})"
+
+
+def _encoded(code: int) -> str:
+    """Return the pattern of a character in a URL, in HTML, and as a number after backslashes."""
+    character = chr(code)
+    utf8 = [f"{byte:02x}" for byte in character.encode("utf-8", "surrogatepass")]
     utf16 = character.encode("utf-16-be", "surrogatepass").hex()
     forms = [
-        rf"\\{{0,{MAX_NESTED}}}{re.escape(character)}",
-        "".join(f"{percent}{byte:02x}" for byte in utf8),
-        "".join(f"{backslashes}u{utf16[at : at + 4]}" for at in range(0, len(utf16), 4)),
-        "".join(f"{backslashes}x{byte:02x}" for byte in utf8),
-        rf"{ampersand}#0{{0,6}}{code};",
-        rf"{ampersand}#x0{{0,6}}{code:x};",
+        "".join(_PERCENT + byte for byte in utf8),
+        _ESCAPES.join(f"u{utf16[at : at + 4]}" for at in range(0, len(utf16), 4)),
+        _ESCAPES.join(f"x{byte}" for byte in utf8),
+        rf"{_AMPERSAND}#0{{0,6}}{code};",
+        rf"{_AMPERSAND}#x0{{0,6}}{code:x};",
     ]
     if code < 256:
-        forms.append(f"{backslashes}x{code:02x}")
+        forms.append(f"x{code:02x}")
     if code > 0xFFFF:
-        forms.append(f"{backslashes}U{code:08x}")
+        forms.append(f"U{code:08x}")
     if name := html.entities.codepoint2name.get(code):
-        forms.append(f"{ampersand}{name};")
-    if character in _CONTROLS:
-        forms.append(backslashes + _CONTROLS[character])
-    if character == " ":
-        forms += [r"\+", f"{percent}2b"]  # in a form, also in one that is encoded again
-    return f"(?:{'|'.join(forms)})"
+        forms.append(f"{_AMPERSAND}{name};")
+    return "|".join(forms)
 
 
 def _base64_character(character: str) -> str:

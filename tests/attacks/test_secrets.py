@@ -79,6 +79,8 @@ ENCODINGS: dict[str, Encode] = {
     "form": quote_plus,
     "HTML": html.escape,
     "HTML in numbers": lambda text: "".join(one if one.isalnum() else f"&#{ord(one)};" for one in text),
+    "JSON in a URL": lambda text: quote(in_json(text), safe=""),
+    "JSON in HTML": lambda text: html.escape(in_json(text)),
     "Python string": lambda text: repr(text)[1:-1],
     "Python bytes": lambda text: repr(text.encode())[2:-1],
     "Base64": in_base64(),
@@ -103,6 +105,31 @@ def test_a_secret_is_found_in_every_encoding(encode):
 @pytest.mark.parametrize("text", ["\\" * 65536, "%25" * 20000, "&amp;" * 13000, "k3y-" * 16000, 'k3y-"quoted"/' * 5000])
 def test_a_long_text_is_searched_in_no_time(text):
     assert redact(text, SECRETS) == text
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("\\" * 30 + "x", "\\" * 60),
+        ('\\"' * 30 + "x", ("\\" * 9 + '"') * 30),
+        ("\\" * 30 + "x", "%5c" * 60),
+        ("%5c" * 30 + "x", "%255c" * 60),
+        ("%" * 30 + "x", "%25" * 200),
+        ("&amp;" * 30 + "x", "&amp;" * 200),
+    ],
+)
+def test_a_secret_that_its_text_resembles_is_searched_in_no_time(secret, text):
+    """The server chooses the token and the text. Trying all ways to read the one as the other would have no end."""
+    before = time.process_time()
+    assert redact(text, [secret]) == text
+    assert time.process_time() - before < 5
+
+
+@pytest.mark.parametrize("secret", ["\\", "a\\\\b", '\\"', "%5c", "100%25", "&amp;", "a\nb"])
+def test_a_secret_that_looks_encoded_is_found(secret):
+    for text in (secret, in_json(secret), quote(secret)):
+        assert re.fullmatch(r"<\*{3}(25)?>", redact(f"<{text}>", [secret]))
+    assert redact("<anb>", [secret]) == "<anb>"
 
 
 @pytest.mark.parametrize("secret", ["/" * 16384, "é" * 1_000_000], ids=["token", "password of a row"])
