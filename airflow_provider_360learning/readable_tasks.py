@@ -32,8 +32,8 @@ _ROLE = re.compile(r":\w+:`[~.]*([^`]*)`")
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*(?=@)")
 #: The query of a URL, which holds the signature of a signed one.
 _QUERY = re.compile(r"(?<=://)([^?#]*)[?#].*", re.DOTALL)
-#: The text of a list or an object with strings, as a template makes it.
-_LITERAL = re.compile(r"[\[{(].*['\"].*[\]})]", re.DOTALL)
+#: Maximum number of characters of an argument that are examined: the patterns take time that grows with the square.
+_MAX_EXAMINED = 4 * MAX_MAPPED_NAME
 
 
 class ReadableTaskMixin(_Task):
@@ -128,4 +128,9 @@ def _text(value: object) -> str:
     if not isinstance(value, str | int | PathLike | ObjectStoragePath):  # a native template makes an integer of 2026
         return ""
     text = str(value).strip()
-    return "" if _LITERAL.fullmatch(text) else _QUERY.sub(r"\1", _CREDENTIALS.sub("***", text))
+    return "" if _is_literal(text) else _QUERY.sub(r"\1", _CREDENTIALS.sub("***", text[:_MAX_EXAMINED]))
+
+
+def _is_literal(text: str) -> bool:
+    """Return whether a text is that of a list or an object with strings, as a template makes it."""
+    return text.startswith(("[", "{", "(")) and text.endswith(("]", "}", ")")) and ("'" in text or '"' in text)
