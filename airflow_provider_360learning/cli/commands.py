@@ -45,7 +45,7 @@ def _change_api_keys(args: argparse.Namespace) -> None:
     try:
         control = SandboxControl(Path(args.url_file).read_text())
     except (OSError, ValueError) as error:
-        raise SystemExit(f"The control URL cannot be read: {error}") from None
+        raise SystemExit(f"No control URL can be read from {args.url_file}: {error}") from None
     try:
         if args.add_api_key:
             print(f"New API key: {control.add_api_key()}")

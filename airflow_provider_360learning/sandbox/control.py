@@ -32,8 +32,8 @@ class SandboxControl:
         #: Where the sandbox listens: the host of a connection to it.
         self.sandbox_url, separator, token = self._url.partition(f"{CONTROL_PATH}/")
         if not (separator and token):
-            raise ValueError(
-                f"{control_url!r} is not a control URL, which the sandbox prints when it starts: "
+            raise ValueError(  # without the text, which may be another secret
+                "The text is not a control URL, which the sandbox prints when it starts: "
                 f"http://127.0.0.1:<port>{CONTROL_PATH}/<token>"
             )
         # The sandbox is on loopback, which no proxy can reach.
@@ -136,6 +136,6 @@ class SandboxControl:
             with self._opener.open(request, timeout=30) as response:
                 content = response.read()
         except urllib.error.HTTPError as error:
-            detail = error.read().decode(errors="replace")
+            detail = error.read().decode(errors="replace").strip()
             raise ValueError(f"The sandbox refused {method} {path}: {detail}") from None
         return json.loads(content) if content else None

@@ -116,7 +116,7 @@ def test_the_command_adds_a_key_before_it_revokes_another(command, status_of):
     assert (status_of(API_KEY), status_of(new)) == (401, 200)
 
 
-def test_the_command_reports_what_it_cannot_do_in_one_message(command):
+def test_the_command_reports_what_it_cannot_do_in_one_message(command, sandbox):
     with pytest.raises(SystemExit, match="not a valid API key"):
         command("--revoke-api-key", "unheard-of")
     url = f"http://127.0.0.1:{unused_port()}"
@@ -124,7 +124,12 @@ def test_the_command_reports_what_it_cannot_do_in_one_message(command):
         command("--add-api-key", control_url=f"{url}/_sandbox/token")
     with pytest.raises(SystemExit, match="is not a control URL"):
         command("--add-api-key", control_url=url)
-    with pytest.raises(SystemExit, match="No such file"):
+    with pytest.raises(SystemExit, match="is not a control URL") as refused:
+        command("--add-api-key", control_url="the content of another file")
+    assert "content" not in str(refused.value)
+    with pytest.raises(SystemExit, match=r"at its start\.$"):
+        command("--add-api-key", control_url=f"{sandbox.url}/_sandbox/other")
+    with pytest.raises(SystemExit, match="No control URL can be read from unheard-of: .*No such file"):
         main(["sandbox", "--url-file", "unheard-of", "--add-api-key"])
     with pytest.raises(SystemExit, match="--url-file is missing"):
         main(["sandbox", "--add-api-key"])
