@@ -129,7 +129,7 @@ def test_the_command_reports_what_it_cannot_do_in_one_message(command, sandbox):
     assert "content" not in str(refused.value)
     with pytest.raises(SystemExit, match=r"at its start\.$"):
         command("--add-api-key", control_url=f"{sandbox.url}/_sandbox/other")
-    with pytest.raises(SystemExit, match="No control URL can be read from unheard-of: .*No such file"):
+    with pytest.raises(SystemExit, match=r"No control URL can be read from unheard-of: .*No such file"):
         main(["sandbox", "--url-file", "unheard-of", "--add-api-key"])
     with pytest.raises(SystemExit, match="--url-file is missing"):
         main(["sandbox", "--add-api-key"])
