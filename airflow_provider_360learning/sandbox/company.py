@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, HTTPException
-from pydantic import ValidationError
 
 from airflow_provider_360learning.sandbox.api_keys import ApiKeys
 from airflow_provider_360learning.sandbox.clock import Clock
@@ -105,7 +104,7 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
     async def change_settings(changes: Annotated[dict[str, object], Body()]) -> Settings:
         try:
             company.settings = company.settings.changed(changes)
-        except ValidationError as error:
+        except ValueError as error:
             raise HTTPException(422, str(error)) from error
         return company.settings
 

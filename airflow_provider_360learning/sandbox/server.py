@@ -98,7 +98,7 @@ class Sandbox:
     ) -> None:
         if seed not in SEEDS:
             raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
-        self._company = Company(Settings.model_validate(dict(settings or {})), seed, monotonic)
+        self._company = Company(Settings().changed(settings or {}), seed, monotonic)
         self._socket = _listen(_loopback(host), port)
         address = self._socket.getsockname()
         token = secrets.token_urlsafe(32)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from airflow_provider_360learning.sandbox.limits import Evidence
 
@@ -224,6 +225,14 @@ class Settings(BaseModel):
             raise ValueError("generated_until must be later than generated_from")
         return self
 
-    def changed(self, changes: dict[str, object]) -> Settings:
-        """Return these settings with some changed, validated as at the start."""
-        return Settings.model_validate({**self.model_dump(), **changes})
+    def changed(self, changes: Mapping[str, object]) -> Settings:
+        """
+        Return these settings with some changed.
+
+        :raises ValueError: naming the invalid ones, in one line.
+        """
+        try:
+            return Settings.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            problems = [": ".join((*map(str, each["loc"]), each["msg"])) for each in error.errors()]
+        raise ValueError(f"settings are invalid: {'; '.join(problems)}")

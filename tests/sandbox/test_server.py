@@ -49,8 +49,8 @@ def test_port_in_use_raises_immediately(sandbox):
 
 
 def test_invalid_settings_raise_immediately():
-    with pytest.raises(ValueError, match="learner_secons"):
-        Sandbox(settings={"learner_secons": 1})
+    with pytest.raises(ValueError, match=r"^settings are invalid: max_groups: .*; learner_secons: .* permitted$"):
+        Sandbox(settings={"learner_secons": 1, "max_groups": "many"})
     with pytest.raises(ValueError, match="seed"):
         Sandbox(seed="other")
 
