@@ -252,7 +252,7 @@ class Exchange:
         except UnexpectedResponseError as error:
             if is_success:
                 raise self._unexpected(response, error) from None
-            body = None  # the status says enough
+            body = None  # the status is enough
         self._check(response, body)
         return body
 

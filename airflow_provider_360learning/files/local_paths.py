@@ -144,8 +144,7 @@ class _Walk:
             return None
         if not stat.S_ISLNK(link.st_mode):
             return None
-        # It cannot be exchanged for another one now: where that could be, links are either followed whoever has made
-        # them, or not at all.
+        # It cannot be exchanged for another one now: where that could be, the links of all users are followed, or none.
         if self._follows_no_link or (_is_shared(self._status) and not self._is_trusted(link)):
             raise InvalidRequestError(
                 f"{self._path} leads through the symbolic link {name!r}, which user {link.st_uid} may have put there "
