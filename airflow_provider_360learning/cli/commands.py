@@ -48,7 +48,7 @@ def _change_api_keys(args: argparse.Namespace) -> None:
         raise SystemExit(f"No control URL can be read from {args.url_file}: {error}") from None
     try:
         if args.add_api_key:
-            print(f"New API key: {control.add_api_key()}")
+            print(escape_controls(f"New API key: {control.add_api_key()}"))
         if args.revoke_api_key:
             control.revoke_api_key(args.revoke_api_key)
             print("The API key is revoked.")

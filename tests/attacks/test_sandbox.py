@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import socket
@@ -11,12 +12,14 @@ from contextlib import ExitStack
 
 import pytest
 
+from airflow_provider_360learning.cli.definition import main
 from airflow_provider_360learning.sandbox import guard, server
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, GRACE_MAIL, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.limits import Limit, Windows
 from airflow_provider_360learning.sandbox.log import log_failure
 from airflow_provider_360learning.sandbox.server import Sandbox
+from tests.attacks.hostile_server import hostile_server, response
 
 CREDENTIALS = f"X-company-id: {COMPANY_ID}\r\nX-apiKey: {API_KEY}\r\n"
 FORM = "application/x-www-form-urlencoded"
@@ -316,3 +319,16 @@ def test_texts_of_requests_cannot_start_log_lines(caplog):
     log_failure(logging.getLogger("x"), "GET /a\nERROR forged", ValueError("\x1b[2Jforged\r\nERROR forged"))
     assert "\x1b" not in caplog.text
     assert not re.search(r"^ERROR forged", caplog.text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 No"])
+def test_another_server_at_the_address_of_the_sandbox_cannot_control_the_terminal(tmp_path, capsys, status):
+    body = json.dumps("\x1b[2J\nforged").encode() if status == "200 OK" else b"\x1b[2J\nforged"
+    with hostile_server(lambda request: response(body, status)) as other:
+        (tmp_path / "url").write_text(f"{other.url}/_sandbox/token")
+        try:
+            main(["sandbox", "--url-file", str(tmp_path / "url"), "--add-api-key"])
+        except SystemExit as refused:
+            print(refused)
+    printed = capsys.readouterr().out
+    assert ("forged" in printed, "\x1b" in printed, printed.count("\n")) == (True, False, 1)
