@@ -28,6 +28,11 @@ MAX_VALUE = 1 << 20
 #: Maximum nesting of a value that is read as a whole, in arrays and objects. Deeper ones would pass the scanner, but
 #: not all of what copies, compares or writes a value.
 MAX_DEPTH = 250
+#: Maximum number of names of an object that is walked through: a server that sends nothing else would keep its reader
+#: busy without end.
+MAX_NAMES = 10_000
+#: Likewise of characters of white space between two values, in a text of any length.
+MAX_BLANKS = 1 << 20
 #: An object takes the memory of so many other short values.
 OBJECT_WEIGHT = 3
 
@@ -36,6 +41,8 @@ _TOO_LONG = (
     f"a value in it is longer than {MAX_VALUE >> 20} MiB or not JSON; check that the Base URL is that of 360Learning"
 )
 _TOO_DEEP = f"a value in it is nested more than {MAX_DEPTH} levels deep; check that the Base URL is that of 360Learning"
+_TOO_MANY_NAMES = f"an object in it has more than {MAX_NAMES:,} names; check that the Base URL is that of 360Learning"
+_TOO_BLANK = f"more than {MAX_BLANKS >> 20} MiB of white space is in it; check that the Base URL is that of 360Learning"
 _AFTER_A_VALUE = frozenset(",:]} \t\r\n")
 _SPACE = re.compile(r"[ \t\n\r]*")
 #: Length of the shortest value that is nested too deeply, in characters.
@@ -91,7 +98,9 @@ class JsonStream:
 
     def names(self) -> Iterator[str]:
         """Walk through an object; the caller reads the value of each name."""
-        for _ in self._walk("{", "}"):
+        for number, _ in enumerate(self._walk("{", "}")):
+            if number == MAX_NAMES:
+                raise unusable(_TOO_MANY_NAMES)
             name = self.value()
             if not isinstance(name, str):
                 raise unusable(_NOT_EXPECTED)
@@ -171,12 +180,17 @@ class JsonStream:
 
     def _next_character(self) -> str:
         """Return the next character other than white space without consuming it; an empty string at the end."""
+        blanks = 0
         while True:
             self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
             if self._at < len(self._text):
                 return self._text[self._at]
+            # A text of limited length says so in its own error.
+            if self._max_values is None and blanks > MAX_BLANKS:
+                raise unusable(_TOO_BLANK)
             if not self._read_on():
                 return ""
+            blanks += len(self._text)
 
     def _check(self, value: Any, start: int, end: int) -> None:
         """Refuse a value that is too long or nested too deeply."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from airflow_provider_360learning.api.types import Call
+from airflow_provider_360learning.api.v1.course_attempts import read_course_stats
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     Learning360Error,
@@ -140,6 +141,25 @@ def test_limits_length_and_depth_of_a_value(make_api, body, problem, is_streamed
         with pytest.raises(UnexpectedResponseError, match=problem) as got:
             api.read_users(list) if is_streamed else api.list_users()
     assert (got.value.operation, got.value.status) == ("getUsers", 200)
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        (lambda: response(blanks(10_000)), "MiB of white space"),
+        (lambda: response(itertools.chain([b"[{"], blanks(10_000))), "MiB of white space"),
+        (lambda: response(bomb(10**6), headers=GZIP), "MiB of white space"),
+        (lambda: response(itertools.chain([b"[{"], itertools.repeat(b'"a":1,' * 1000, 10**6))), "10,000 names"),
+        (lambda: response(itertools.chain([b"[{"], itertools.repeat(b'"a":1, ' * 1000, 10**6))), "10,000 names"),
+    ],
+    ids=["white space", "white space in an object", "compressed white space", "names", "spaced names"],
+)
+def test_a_streamed_response_without_end_that_has_no_rows_is_refused(make_api, parts, problem):
+    """It arrives fast enough."""
+    with hostile_server(lambda request: parts()) as server:
+        api = make_api(server.url, auth="api_key_header", client={"max_attempts": 1})
+        with pytest.raises(UnexpectedResponseError, match=problem):
+            read_course_stats(api.client, list)
 
 
 def test_accepts_what_is_just_within_the_limits(client_of):
