@@ -323,6 +323,13 @@ def test_every_known_bug_and_attack_has_a_test(page, at_least):
     assert [row for row in rows if "::test_" not in row] == []
 
 
+def test_every_module_of_attacks_is_in_their_table():
+    listed = (DOCS / "attacks.md").read_text()
+    modules = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "attacks").rglob("test_*.py")]
+    assert modules
+    assert [module for module in modules if f"`{module}::" not in listed] == []
+
+
 # Tables that are written by hand
 
 
