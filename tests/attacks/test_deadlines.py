@@ -222,10 +222,8 @@ def test_threads_that_wait_for_one_token_fail_together(make_api):
     with hostile_server(lambda request: response(drip(b'{"access_token": "'))) as server:
         settings = {"read_timeout": TIMEOUT, "total_timeout": TOTAL, "client": {"max_attempts": 1}}
         client = make_api(server.url, **settings).client
-        started = time.monotonic()
         with ThreadPoolExecutor(8) as threads:
             errors = [call.exception() for call in [threads.submit(client.call, LIST_GROUPS) for _ in range(8)]]
-        assert time.monotonic() - started < 5 * TOTAL
         assert {type(error) for error in errors} == {TransportError}
         assert all("total_timeout" in str(error) for error in errors)
         assert len(server.requests) <= 2

@@ -103,11 +103,11 @@ def victim(tmp_path: Path) -> Path:
 
 
 def test_all_files_of_a_run_belong_to_its_user_whatever_the_umask_is(sandbox, tmp_path):  # noqa: F811
-    rows = [*people(3), {"mail": "invalid", "mode": "invite"}, *people(217, start=4)]
+    rows = [*people(3), {"mail": "invalid", "mode": "invite"}, *people(117, start=4)]
     file = put_csv(tmp_path / "in.csv", [{"mail": row["mail"], "mode": row["mode"]} for row in rows])
     out, meanwhile = tmp_path / "out", []
-    sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.3, mentions="person200@")
-    with umask(0), after_requests(sandbox, 200, "/users", lambda: meanwhile.append(modes_below(out))):
+    sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=0.3, mentions="person100@")
+    with umask(0), after_requests(sandbox, 100, "/users", lambda: meanwhile.append(modes_below(out))):
         bulk(
             "create_user",
             file,

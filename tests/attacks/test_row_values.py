@@ -26,11 +26,11 @@ from tests.rows.support import bulk, json_lines, outcomes_in, people, put, resul
 from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fixtures
 
 #: Characters of the shorter of two texts, of which the other one is twice as long.
-LENGTH = 200_000
+LENGTH = 100_000
 #: Maximum ratio of the times that the two take: 2 is linear, 4 quadratic.
 MAX_RATIO = 3
 #: Seconds below which a time is not compared.
-SHORT = 0.25
+SHORT = 0.1
 DEEP = 50_000
 FIELD_ID = "c" * 24
 
@@ -217,19 +217,23 @@ PARSERS = {
 
 
 def seconds(call, argument):
-    start = time.process_time()
+    start = time.thread_time()
     with suppress(PydanticCustomError, RepeatedKeyError, ValueError, RecursionError):
         call(argument)
-    return time.process_time() - start
+    return time.thread_time() - start
+
+
+def is_linear(call, shorter, longer):
+    """Return whether an argument of twice the length takes about twice the time; a busy machine gets three tries."""
+    tries = ((seconds(call, longer), seconds(call, shorter)) for _ in range(3))
+    return any(more <= max(SHORT, MAX_RATIO * less) for more, less in tries)
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_parser_takes_time_that_grows_with_the_length_of_its_text(name):
     shorter, longer = TEXTS[name](LENGTH), TEXTS[name](2 * LENGTH)
     for parse in PARSERS.values():
-        taken = seconds(parse, longer)
-        if taken > SHORT:
-            assert taken <= MAX_RATIO * min(seconds(parse, shorter) for _ in range(2)), parse
+        assert is_linear(parse, shorter, longer), parse
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -244,9 +248,7 @@ def test_a_file_takes_time_that_grows_with_its_length(tmp_path, name, suffix):
         with suppress(InvalidRequestError):  # of the header
             check(file)
 
-    taken = seconds(read, 2 * LENGTH)
-    if taken > 2 * SHORT:
-        assert taken <= MAX_RATIO * min(seconds(read, LENGTH) for _ in range(2))
+    assert is_linear(read, LENGTH, 2 * LENGTH)
 
 
 class Listing:
@@ -271,10 +273,10 @@ def test_similar_names_are_searched_for_short_names_only():
         except StopIteration as end:
             return end.value
 
-    start = time.process_time()
+    start = time.thread_time()
     (problem,) = look_up().problems
     assert "no group has this name" in problem.text
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @pytest.mark.parametrize("name", ["endless", "deep", "brackets", "integer", "surrogate"])
