@@ -103,7 +103,6 @@ def build_rate_limiter(
         margin=config.rate_limit_margin_ms() / 1000,
         max_wait=config.max_rate_limit_wait() if max_wait is None else max_wait,
         ip_limit_scope=socket.gethostname() if config.ip_limit_scope() == "per_host" else "",
-        ca_bundle=connection.ca_bundle,
         api_key=connection.api_key.get_secret_value(),
         fallback=_share(getattr(task, "pool_slots", 1)),
     )

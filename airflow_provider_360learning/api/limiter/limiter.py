@@ -104,8 +104,6 @@ class RateLimiter:
     :param margin: Seconds added to each window, for jitter between our sending and the vendor's counting.
     :param max_wait: Maximum number of seconds that one call waits for capacity.
     :param ip_limit_scope: Distinguishes hosts that use addresses of their own; empty if all share one.
-    :param ca_bundle: File of the certificates that the connection trusts, if they are not the usual ones. With others,
-        another server could answer under the same base URL: the two share no limits.
     :param api_key: API key of the connection. Until 360Learning accepts it, the connection cannot change what others
         may send; see :meth:`confirm_credentials`. ``None`` if it is known to be right.
     :param store_retry_interval: Seconds after which an unavailable shared store is tried again; twice as many after
@@ -123,7 +121,6 @@ class RateLimiter:
         margin: float = 0.05,
         max_wait: float = 600.0,
         ip_limit_scope: str = "",
-        ca_bundle: str | None = None,
         api_key: str | None = None,
         store_retry_interval: float = 10.0,
     ) -> None:
@@ -138,7 +135,7 @@ class RateLimiter:
         self._retry_store_at: float | None = None
         self._shared_since = float("-inf")
         self._fallback = fallback
-        self._origin = " ".join(filter(None, (origin(base_url), ca_bundle)))
+        self._origin = origin(base_url)
         self._owner = {LimitScope.COMPANY: company_id, LimitScope.ADDRESS: f"address {ip_limit_scope}".strip()}
         self._overrides = dict(overrides or {})
         self._margin = margin
