@@ -65,17 +65,17 @@ def test_long_values_that_few_rows_refer_to_are_row_errors(tmp_path):
     ids=["shared prefixes", "compressed", "compressed pages of version 2"],
 )
 def test_many_long_values_in_a_small_file(tmp_path, options):
-    """900 MB of values in a few KB are decoded a few at a time."""
-    columns = {"mail": [f"a{number}@b.test" for number in range(900)]}
-    columns["first_name"] = repeated("x" * (MIB - 100), 900)
+    """300 MB of values in a few KB are decoded a few at a time."""
+    columns = {"mail": [f"a{number}@b.test" for number in range(300)]}
+    columns["first_name"] = repeated("x" * (MIB - 100), 300)
     file = tmp_path / "in.parquet"
     with pyarrow.parquet.ParquetWriter(
         file, pyarrow.schema({"mail": "string", "first_name": "string"}), **options, compression="zstd"
     ) as writer:
-        for start in range(0, 900, 30):
+        for start in range(0, 300, 30):
             names = pyarrow.array(["x" * (MIB - 100)] * 30)
             mails = pyarrow.array(columns["mail"][start : start + 30])
-            writer.write_batch(pyarrow.record_batch({"mail": mails, "first_name": names}), row_group_size=900)
+            writer.write_batch(pyarrow.record_batch({"mail": mails, "first_name": names}), row_group_size=300)
     assert file.stat().st_size < MIB
     rows = 0
     with pytest.raises(InvalidRequestError, match="bytes of values in"):
