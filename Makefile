@@ -31,7 +31,7 @@ demo: .venv/.ready
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
 # measure time run afterwards, one per version at a time.
 test: .venv/.ready .venv-2.11/.ready redis-server
-	@echo "All tests on Airflow 3 and on 2.11, which take about 9 minutes on two cores. Two runs share the first 7"
+	@echo "All tests on Airflow 3 and on 2.11, which take about 10 minutes on two cores. Two runs share the first 7"
 	@echo "minutes; the report of each follows when it has ended. Those that measure time follow."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target PROGRESS="-p tests.progress" test-3 test-2.11 9>&1
 	@echo "Tests that measure time, about a minute and a half:"
