@@ -143,7 +143,17 @@ def migrated_db(tmp_path_factory: pytest.TempPathFactory, airflow_command: Airfl
 
 @pytest.fixture(scope="session")
 def airflow_db(airflow_home: Path, migrated_db: Path) -> Path:
-    """Provide the metadata database of this test process and return its file."""
+    """
+    Provide the metadata database of this test process and return its file.
+
+    A test that looked for a connection may have opened an empty one: its connections are closed, and its write-ahead
+    log would hide what is copied.
+    """
+    settings = sys.modules.get("airflow.settings")
+    for engine in filter(None, (getattr(settings, "engine", None), getattr(settings, "async_engine", None))):
+        getattr(engine, "sync_engine", engine).dispose()
+    for file in airflow_home.glob("airflow.db*"):
+        file.unlink()
     return Path(shutil.copy(migrated_db, airflow_home / "airflow.db"))
 
 
