@@ -29,8 +29,9 @@ SUFFIX = ".learning360"
 MIN_AGE_OF_OTHER_BOOTS = 86_400.0
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-#: Devices and numbers of the folders from which leftovers were removed.
-_cleaned: set[tuple[int, int]] = set()
+#: Paths, devices and numbers of the folders from which leftovers were removed: a number is used again, if its folder is
+#: removed.
+_cleaned: set[tuple[str, int, int]] = set()
 
 
 @contextmanager
@@ -44,9 +45,10 @@ def locked_sibling(target: Location, file_mode: int) -> Iterator[tuple[Location,
     :param file_mode: Its permissions, if it does not exist.
     :return: The temporary file, and the same open for writing.
     """
-    folder = os.fstat(target.folder)
-    if (folder.st_dev, folder.st_ino) not in _cleaned:
-        _cleaned.add((folder.st_dev, folder.st_ino))
+    status = os.fstat(target.folder)
+    folder = (os.path.dirname(target.path), status.st_dev, status.st_ino)
+    if folder not in _cleaned:
+        _cleaned.add(folder)
         remove_orphans(target)
     temporary, file = _create_locked(target)
     try:

@@ -59,7 +59,7 @@ def hostile_server(respond: Responder, *, keep_open: bool = False) -> Iterator[H
             while request := _read_request(connection):
                 server.requests.append(request)
                 for part in respond(request):
-                    connection.sendall(part)
+                    connection.sendall(part if keep_open else _closing(part))
                 if not keep_open:
                     return
 
@@ -81,6 +81,11 @@ def hostile_server(respond: Responder, *, keep_open: bool = False) -> Iterator[H
             for open_socket in [listener, *connections]:
                 with suppress(OSError):
                     open_socket.shutdown(socket.SHUT_RDWR)
+
+
+def _closing(part: bytes) -> bytes:
+    """Say in the head of a response that the connection ends with it, so that no further request is sent through it."""
+    return part.replace(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n", 1)
 
 
 def _read_request(connection: socket.socket) -> bytes:
