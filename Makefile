@@ -1,7 +1,7 @@
 # Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
 #   make demo         onboard new hires in real Airflow, against the sandbox, in three scenes
 #   make test         run all tests on the newest Airflow 3 and on 2.11
-#   make test-quick   run the tests on Airflow 3 that take less than a second each: under two minutes
+#   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: under two minutes
 #   make docs         rewrite the generated tables of the documentation
 #   make lint         run ruff, mypy and codespell
 #   make test-lowest  run the tests of test-quick with the lowest versions that the package allows

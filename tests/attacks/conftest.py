@@ -52,3 +52,10 @@ def _memory(name: str) -> float:
     text = _STATUS.read_text() if _STATUS.exists() else ""
     found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) / 1024 if found else 0.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the attacks to the whole suite: together, they take a minute."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
