@@ -78,6 +78,15 @@ class UnrenderedMappingMixin(_Task):
             self.dag = mapped.dag
             template_fields = [name for name in template_fields if self._is_from_dag_file(name, mapped)]
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is self:
+            self._hide_rendered_values()
+
+    def _hide_rendered_values(self) -> None:
+        """
+        Hide values that may contain passwords under names that Airflow does not mask.
+
+        Called after rendering, and before Airflow stores what was rendered for its page of rendered templates.
+        """
 
     # Any: the mapped operators of Airflow 2 and 3 have no class in common.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -14,7 +14,6 @@ from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_360learning.rows.config import Job, RowsConfig
@@ -155,22 +154,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
         value = super().name_value(argument)
         return value if argument != "rows" or _is_shown(value) else None
 
-    # Any: the arguments of Airflow's method.
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: jinja2.Environment,
-        seen_oids: set[int],
-    ) -> None:
-        """See Airflow's method. What was rendered is stored for its page of rendered templates."""
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if parent is self:
-            self._hide_rows()
-
-    def _hide_rows(self) -> None:
-        """Hide values that may contain passwords under names that Airflow does not mask."""
+    def _hide_rendered_values(self) -> None:
         if not _is_shown(self.rows):
             self.rows = HiddenValue(self.rows)
 
@@ -310,8 +294,8 @@ class Learning360BulkOperator(Learning360RowsOperator):
         # The output of a task that was skipped is None when this task runs.
         self._has_users_from = users_from is not None
 
-    def _hide_rows(self) -> None:
-        super()._hide_rows()
+    def _hide_rendered_values(self) -> None:
+        super()._hide_rendered_values()
         if isinstance(self.defaults, str):  # the JSON text of an object, in which Airflow masks nothing
             self.defaults = HiddenValue(self.defaults)
 

@@ -21,21 +21,7 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
-from tests.api.support import Response, TinyServer, everything_about, secrets_in
-
-
-class Sink:
-    """Takes attempts, and keeps none."""
-
-    def hold(self, attempt):
-        pass
-
-    def discard(self):
-        pass
-
-    def accept(self, until):
-        pass
-
+from tests.api.support import Response, Sink, TinyServer, everything_about, secrets_in
 
 ONCE = {"client": {"max_attempts": 1}}
 

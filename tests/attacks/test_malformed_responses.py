@@ -23,6 +23,7 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
+from tests.api.support import Sink
 from tests.attacks import malformed
 from tests.attacks.hostile_server import hostile_server, response
 from tests.attacks.malformed import ID
@@ -99,19 +100,6 @@ ACTIONS = {
     "read_users": ({"take": list}, [[USER, USER]]),
     "read_course_attempts": (INTERVAL, [COURSE_STATISTICS] * 3),
 }
-
-
-class Sink:
-    """Takes attempts, and keeps none."""
-
-    def hold(self, attempt):
-        pass
-
-    def discard(self):
-        pass
-
-    def accept(self, until):
-        pass
 
 
 @pytest.fixture

@@ -502,11 +502,6 @@ def parse_filled_list(parse_item: Callable[[object], str], value: object) -> tup
     return items
 
 
-def parse_ids(value: object) -> tuple[str, ...]:
-    """Read a list of ids, each once."""
-    return parse_list(parse_id, value)
-
-
 def parse_users(value: object) -> tuple[str, ...]:
     """Read a list of email addresses and ids of existing users, each once."""
     return parse_list(parse_user, value)
