@@ -142,7 +142,7 @@ def _character(character: str) -> str:
         forms.append(rf"(?<=[\\c]){_CONTROLS[character]}")  # after a backslash, or 5c
     if character == " ":
         forms += [r"\+", f"{_PERCENT}2b"]  # in a form, also in one that is encoded again
-    escapes = rf"\\{{0,{MAX_NESTED}}}+" if character == "%" else _ESCAPES  # it may begin "%5c", which is no backslash
+    escapes = rf"\\{{0,{MAX_NESTED}}}+" if character == "%" else _ESCAPES  # may begin "%5c", not a backslash
     return f"{escapes}(?:{'|'.join(forms)})"
 
 

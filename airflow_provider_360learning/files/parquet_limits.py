@@ -168,7 +168,7 @@ class Footer:
             dictionary = max((page.size for page in pages if page.is_dictionary), default=0)
             pages = [page for page in pages if not page.is_dictionary]
             bytes_of_pages += dictionary + max((page.size for page in pages), default=0)
-            # Values that are no texts are repeated for each row that has them.
+            # Values that are not texts are repeated for each row that has them.
             repeated = 0 if column.is_text else dictionary
             if column.is_repeated:
                 _check_list(column, pages, repeated)

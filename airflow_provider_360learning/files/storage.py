@@ -118,7 +118,7 @@ def atomic_writer(where: StoragePath, *, file_mode: int = PRIVATE) -> Iterator[B
     append.
 
     :param where: Path of the file; an existing file is replaced.
-    :param file_mode: Permissions of a new file on this host. Missing folders are created with the same, and those who
+    :param file_mode: Permissions of a new file on this host. Missing folders are created with the same, and users who
         may read may also enter them.
     :raises InvalidRequestError: if a link that another user may have put there leads elsewhere.
     """

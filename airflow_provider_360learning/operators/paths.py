@@ -26,7 +26,7 @@ class Learning360EnrollmentOperator(Learning360BaseOperator):
 
     :param users_from: Result of a bulk task, or a list of results, instead of ``users``: the users whose rows were
         done, e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and
-        counted; the next run includes those who have accepted.
+        counted; the next run includes the people who have accepted.
     :param include_invited: Whether to include them.
     """
 

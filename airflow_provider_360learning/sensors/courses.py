@@ -33,8 +33,8 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     :param min_score: Minimum score, 0 to 100.
     :param users_from: Result of a bulk task, or a list of results, instead of ``user``: the users whose rows were done,
         e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and counted; the
-        next run includes those who have accepted. If there is no user, the task is skipped. Needs ``deferrable=True``
-        or ``mode="poke"``.
+        next run includes the people who have accepted. If there is no user, the task is skipped. Needs
+        ``deferrable=True`` or ``mode="poke"``.
     :param include_invited: Whether to include them.
     """
 

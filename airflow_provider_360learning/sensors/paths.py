@@ -37,7 +37,7 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         learner may retake the path) or ``fail`` (as soon as too few can still succeed).
     :param users_from: Result of a bulk task, or a list of results, instead of ``users``: the users whose rows were
         done, e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and
-        counted; the next run includes those who have accepted. If there is no user, the task is skipped.
+        counted; the next run includes the people who have accepted. If there is no user, the task is skipped.
     :param include_invited: Whether to include them.
     """
 

@@ -1,4 +1,4 @@
-"""A Redis server that answers each command with whatever bytes a test wants."""
+"""A Redis server that responds to each command with the bytes of a test."""
 
 from __future__ import annotations
 

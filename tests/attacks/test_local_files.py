@@ -419,7 +419,7 @@ EXCHANGES: dict[str, tuple[str, str, str, Callable[[Path], object]]] = {
 @needs_root
 @pytest.mark.parametrize("call", EXCHANGES)
 def test_what_is_exchanged_for_a_link_after_it_was_found_redirects_nothing(shared, victim, call):
-    """There is no moment between a check and its use."""
+    """Nothing can happen between a check and its use."""
     event, name, exchanged, act = EXCHANGES[call]
     (shared / "aside").mkdir()
     if call != "create":

@@ -92,7 +92,7 @@ def test_a_name_consists_of_the_arguments_that_differ(operator, partial, rows, e
     [
         # The main argument is the same for all
         (Learning360CreateUserOperator, {"mail": ANA}, [{"job": "Clerk"}, {"job": "Cook"}], [f"{ANA} 0", f"{ANA} 1"]),
-        # Rows are no names, and may contain secrets, also as the text that a template makes of them
+        # Rows are not names, and may contain secrets, also as the text that a template makes of them
         (
             Learning360BulkOperator,
             {"action": "create_user", "results_path": "/results"},

@@ -60,7 +60,7 @@ _MAX_NUMBER_LENGTH = 100
 #: Maximum number of combining marks in a row, as in Unicode's stream-safe text format: no language has more, and
 #: normalizing takes time that grows with the square of their number.
 _MAX_MARKS = 30
-#: Characters that are no combining marks, but are normalized to some.
+#: Characters that are not combining marks, but are normalized to some.
 _MADE_OF_MARKS = "\u0f73\u0f75\u0f81"
 #: Numbers of seconds since 1970 begin in March 1973: smaller ones are rather dates such as 20261001.
 _MIN_EPOCH, _MIN_EPOCH_MILLISECONDS, _MAX_EPOCH_MILLISECONDS = 1e8, 1e11, 1e14

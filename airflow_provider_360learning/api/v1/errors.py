@@ -98,7 +98,7 @@ def parse_error(operation: str, status: int, body: JsonValue, quote: Quote) -> R
         return None
     code, description = _code_and_description(body)
     error_class = classify(status, code, description)
-    # A known code is no secret, although a password may be a part of it.
+    # A known code is not a secret, although a password may be a part of it.
     shown_code = code if code is None or _is_known(code) else quote(code)
     quoted = ": ".join(filter(None, (shown_code, description and quote(description))))[:MAX_QUOTE] or f"HTTP {status}"
     if operation == GENERATE_TOKEN and error_class in (AuthenticationError, InvalidRequestError):

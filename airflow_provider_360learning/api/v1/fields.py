@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_360learning.api.json_stream import unusable
 from airflow_provider_360learning.api.types import ResponseObject
 
-#: Numbers beyond are no durations, scores or shares. All below can be computed with, and written by any format.
+#: Numbers beyond are not durations, scores or shares. All below can be computed with, and written by any format.
 MAX_NUMBER = 10**15
 
 

@@ -82,8 +82,8 @@ def test_an_error_of_the_server(connect_to, log, status, body):
 
 def test_an_error_that_is_retried(connect_to, log):
     body = json.dumps({"error": EVIL}).encode()
-    answers = iter([response(body, "500 No"), response(b"[]")])
-    with hostile_server(lambda request: next(answers)) as server:
+    responses = iter([response(body, "500 No"), response(b"[]")])
+    with hostile_server(lambda request: next(responses)) as server:
         connect_to(server.url)
         Learning360ExportGroupsOperator(task_id="export", output_path="/nowhere").hook.api.list_groups()
     assert any("retrying" in line and "Forged line" in line for line in log())
