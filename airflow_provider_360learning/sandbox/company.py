@@ -18,6 +18,7 @@ from airflow_provider_360learning.sandbox.journal import Journal
 from airflow_provider_360learning.sandbox.limits import Windows
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
+from airflow_provider_360learning.sandbox.state.learners import Learners
 from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus
 from airflow_provider_360learning.sandbox.state.state import State
 from airflow_provider_360learning.sandbox.tokens import Tokens
@@ -65,6 +66,12 @@ class Company:
         self.state = State(self.clock, MemoryBudget(lambda: self.settings.max_state_mb))
         seed_state(self.state, seed)
         self._jitter = random.Random(self.settings.jitter_seed)
+
+    @property
+    def learners(self) -> Learners:
+        """The learners at this time."""
+        settings = self.settings
+        return Learners(self.state, self.clock.now(), settings.learner_seconds, settings.unsuccessful_mails)
 
     def request_latency(self) -> float:
         """Return the seconds until the next request arrives."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache, lru_cache
 from itertools import islice
@@ -21,7 +21,6 @@ from airflow_provider_360learning.sandbox.state.generated import (
 )
 from airflow_provider_360learning.sandbox.state.model import Attempt, Course, Person
 from airflow_provider_360learning.sandbox.v1.call import Call, Operations
-from airflow_provider_360learning.sandbox.v1.paths import learner_progress
 
 operations = Operations()
 
@@ -120,7 +119,8 @@ def get_course_stats(call: Call) -> Response:
 def get_user_course_stats(call: Call) -> Response:
     """List one user's attempts on a course."""
     course, person = call.course(call.path["course_id"]), call.person(call.path["user_email"])
-    return Response({"attempts": _attempts(call, course, person, _attempt_periods(call)), "user": _user(person)})
+    attempts = _selected(call.company.learners.attempts(course, person), _attempt_periods(call))
+    return Response({"attempts": attempts, "user": _user(person)})
 
 
 def _summary(course: Course) -> dict[str, object]:
@@ -142,26 +142,18 @@ def _user(person: Person) -> dict[str, object]:
 
 def _course_stats(call: Call, course: Course, cap: ResultCap) -> list[dict[str, object]]:
     """Return the attempts on a course in the given periods, by user."""
-    periods = _attempt_periods(call)
-    learners = [id for session in call.state.sessions_with(course) for id in session.enrolled]
+    periods, learners = _attempt_periods(call), call.company.learners
     stats: list[dict[str, object]] = []
-    for person_id in dict.fromkeys([*learners, *call.state.reported_attempts(course.id)]):
-        person = call.state.people[person_id]
-        attempts = _attempts(call, course, person, periods)
+    for person in learners.of_course(course):
+        attempts = _selected(learners.attempts(course, person), periods)
         if attempts := attempts[: cap.take(len(attempts))]:
             stats.append(_entry(call, user=_user(person), attempts=attempts))
     return stats
 
 
-def _attempts(call: Call, course: Course, person: Person, periods: Mapping[str, Period]) -> list[dict[str, object]]:
-    """Return a user's attempts on a course, in paths and as other platforms report them."""
-    in_paths = [
-        learner_progress(call, session, person).attempt(call.state.paths[session.path], course.id)
-        for session in call.state.sessions_with(course)
-        if person.id in session.enrolled
-    ]
-    reported = call.state.reported_attempts(course.id).get(person.id, [])
-    return [_attempt(each) for each in [*filter(None, in_paths), *reported] if _is_in(each, periods)]
+def _selected(attempts: Iterable[Attempt], periods: Mapping[str, Period]) -> list[dict[str, object]]:
+    """Return the attempts that are in the given periods."""
+    return [_attempt(each) for each in attempts if _is_in(each, periods)]
 
 
 def _is_in(attempt: Attempt, periods: Mapping[str, Period]) -> bool:

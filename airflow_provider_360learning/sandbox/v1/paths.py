@@ -7,7 +7,7 @@ from collections import Counter
 from airflow_provider_360learning.sandbox.clock import iso, parse_iso
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.model import Path, Person, Session
-from airflow_provider_360learning.sandbox.state.progress import Progress, ProgressStatus, progress_of
+from airflow_provider_360learning.sandbox.state.progress import Progress, ProgressStatus
 from airflow_provider_360learning.sandbox.v1.call import NO_CONTENT, ApiError, Call, Operations, is_id
 
 operations = Operations()
@@ -245,7 +245,7 @@ def get_user_path_session_stats(call: Call) -> Response:
     person = call.person(call.path["userEmailOrId"], status=404)
     if person.id not in session.enrolled:
         raise ApiError(404, "user_not_enrolled")
-    learner = learner_progress(call, session, person)
+    learner = call.company.learners.progress(session, person)
     return Response(
         {
             "progress": learner.percent,
@@ -256,13 +256,6 @@ def get_user_path_session_stats(call: Call) -> Response:
             "detailedStatus": {"type": _detailed_status(call, learner)},
         }
     )
-
-
-def learner_progress(call: Call, session: Session, person: Person) -> Progress:
-    """Return the progress of an enrolled learner."""
-    settings = call.settings
-    successful = person.mail not in settings.unsuccessful_mails
-    return progress_of(person, session, call.now, seconds=settings.learner_seconds, successful=successful)
 
 
 def _path(call: Call, path: Path) -> dict[str, object]:
@@ -294,7 +287,8 @@ def _session_head(call: Call, session: Session) -> dict[str, object]:
 
 
 def _learners(call: Call, session: Session) -> list[Progress]:
-    return [learner_progress(call, session, call.state.people[each]) for each in session.enrolled]
+    learners = call.company.learners
+    return [learners.progress(session, call.state.people[each]) for each in session.enrolled]
 
 
 def _user_stats(call: Call, learner: Progress) -> dict[str, object]:
