@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
@@ -207,6 +208,9 @@ class ApiAdapter:
 
     :param client: Makes the calls.
     """
+
+    #: Its bulk jobs, or ``None`` if this version has none.
+    jobs: BulkJobs | None = None
 
     def __init__(self, client: Client) -> None:
         self.client = client

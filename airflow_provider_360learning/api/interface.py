@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from airflow_provider_360learning.api.actions import BoundAction, action
+from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
 from airflow_provider_360learning.api.models.courses import (
@@ -94,6 +95,11 @@ class LearningApi(ReadsCourseAttempts, Protocol):
     client: Client
     #: What names in the place of ids stand for; each kind of object is listed once, when it is first needed.
     names: Names
+
+    @property
+    def jobs(self) -> BulkJobs | None:
+        """The bulk jobs, or ``None`` if this version has none: rows are done by requests then."""
+        ...
 
     @property
     def capabilities(self) -> frozenset[str]:
