@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import NamedTuple, Protocol
 
-from airflow_provider_360learning.api.v1.timestamps import text_of
+from airflow_provider_360learning.api.timestamps import text_of
 from airflow_provider_360learning.exceptions import IncompleteResponseError
 from airflow_provider_360learning.log_text import get_logger
 

@@ -11,9 +11,9 @@ from airflow_provider_360learning.api.actions import ApiAdapter
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import Attempt, AttemptSink, AttemptsSummary, DateField
 from airflow_provider_360learning.api.json_stream import JsonStream, unusable
+from airflow_provider_360learning.api.timestamps import milliseconds_of, read_timestamp, text_of
 from airflow_provider_360learning.api.types import Call, ResponseObject
 from airflow_provider_360learning.api.v1.complete_reader import CompleteReader, Size, Window, WindowResponse
-from airflow_provider_360learning.api.v1.timestamps import milliseconds_of, read_timestamp, text_of
 
 R = TypeVar("R")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
+from airflow_provider_360learning.api.fields import number, objects, string
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ChangeCatalog,
@@ -20,9 +21,8 @@ from airflow_provider_360learning.api.results import (
     CourseAttempt,
     CourseRecord,
 )
+from airflow_provider_360learning.api.timestamps import read_timestamp, utc_text
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
-from airflow_provider_360learning.api.v1.fields import number, objects, string
-from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
@@ -34,10 +34,10 @@ class CourseActions(ApiAdapter):
     def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
         """Return courses (``getCourses``), all of them or those of an interval."""
         query = {
-            "createdAfter": v1_timestamp(arguments.created_after),
-            "createdBefore": v1_timestamp(arguments.created_before),
-            "modifiedAfter": v1_timestamp(arguments.modified_after),
-            "modifiedBefore": v1_timestamp(arguments.modified_before),
+            "createdAfter": utc_text(arguments.created_after),
+            "createdBefore": utc_text(arguments.created_before),
+            "modifiedAfter": utc_text(arguments.modified_after),
+            "modifiedBefore": utc_text(arguments.modified_before),
         }
         items = yield Call("getCourses", query=query)
         return [

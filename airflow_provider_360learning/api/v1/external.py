@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
+from airflow_provider_360learning.api.fields import boolean, first_string, string
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
     ExternalCourse,
@@ -17,9 +18,8 @@ from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
 from airflow_provider_360learning.api.spec import MAX_QUOTE
 from airflow_provider_360learning.api.text import one_line
+from airflow_provider_360learning.api.timestamps import utc_text
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
-from airflow_provider_360learning.api.v1.fields import boolean, first_string, string
-from airflow_provider_360learning.api.v1.timestamps import v1_timestamp
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 #: Maximum number of statistics per request (documented).
@@ -136,9 +136,9 @@ def _v1_statistic(statistic: ExternalStatistic) -> JsonObject:
             "score": statistic.score,
             "result": statistic.result,
             "globalTime": max(1, round(statistic.time_spent_seconds * 1000)),
-            "firstActivity": v1_timestamp(statistic.first_activity),
-            "lastActivity": v1_timestamp(statistic.last_activity),
-            "completedAt": v1_timestamp(statistic.completion),
+            "firstActivity": utc_text(statistic.first_activity),
+            "lastActivity": utc_text(statistic.last_activity),
+            "completedAt": utc_text(statistic.completion),
         }
     )
 

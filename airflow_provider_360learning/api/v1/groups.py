@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
+from airflow_provider_360learning.api.fields import boolean, first_string, objects, string
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -25,7 +26,6 @@ from airflow_provider_360learning.api.results import (
     UpdatedGroup,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
-from airflow_provider_360learning.api.v1.fields import boolean, first_string, objects, string
 from airflow_provider_360learning.api.v1.formats import V1_ROLES, check_role
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
+from airflow_provider_360learning.api.fields import first_string, objects, string, strings
 from airflow_provider_360learning.api.json_stream import JsonStream, unusable
 from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import (
@@ -25,15 +26,14 @@ from airflow_provider_360learning.api.results import (
     UserRecord,
     UserRole,
 )
+from airflow_provider_360learning.api.timestamps import read_timestamp, utc_text
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
-from airflow_provider_360learning.api.v1.fields import first_string, objects, string, strings
 from airflow_provider_360learning.api.v1.formats import (
     NEUTRAL_ROLES,
     V1_ROLES,
     check_role,
     v1_profile,
 )
-from airflow_provider_360learning.api.v1.timestamps import read_timestamp, v1_timestamp
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     Learning360Error,
@@ -161,7 +161,7 @@ class UserActions(ApiAdapter):
         body = {
             **v1_profile(arguments),
             "password": None if arguments.password is None else arguments.password.get_secret_value(),
-            "toDeactivateAt": v1_timestamp(arguments.to_be_deactivated_at),
+            "toDeactivateAt": utc_text(arguments.to_be_deactivated_at),
             "customFields": None
             if fields is None
             else [{"customField": field, "value": str(value)} for field, value in fields.items()],
