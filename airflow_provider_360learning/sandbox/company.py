@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Body, HTTPException
+from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_360learning.sandbox.api_keys import ApiKeys
 from airflow_provider_360learning.sandbox.clock import Clock
@@ -22,6 +23,32 @@ from airflow_provider_360learning.sandbox.state.learners import Learners
 from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus
 from airflow_provider_360learning.sandbox.state.state import State
 from airflow_provider_360learning.sandbox.tokens import Tokens
+
+Item = TypeVar("Item")
+
+
+class SessionChanges(BaseModel):
+    """
+    What tests change in a session (see :class:`.state.model.Session`), without modifying it in the sense of an API.
+
+    :param end: seconds since the epoch.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    end: float | None = None
+    root: str | None = None
+    has_audience_builder: bool = True
+    has_other_filters: bool = False
+
+
+class PathChanges(BaseModel):
+    """What tests change in a path (see :class:`.state.model.Path`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    archived: bool = False
+    uses_tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,6 +175,19 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
         for mail in mails:
             company.state.join(company.state.add_person(mail, {}), company.state.root.id, ["learner"])
 
+    @router.post("/sessions/{session_id}/self-enrollments", status_code=204)
+    async def self_enroll(session_id: str, mail: Annotated[str, Body(embed=True)]) -> None:
+        person = _person(company, mail, "active")
+        company.state.enroll(_found(company.state.sessions, session_id), person, by_self=True)
+
+    @router.patch("/sessions/{session_id}", status_code=204)
+    async def change_session(session_id: str, changes: SessionChanges) -> None:
+        _change(_found(company.state.sessions, session_id), changes)
+
+    @router.patch("/paths/{path_id}", status_code=204)
+    async def change_path(path_id: str, changes: PathChanges) -> None:
+        _change(_found(company.state.paths, path_id), changes)
+
     @router.post("/invitations/accepted", status_code=204)
     async def accept_invitation(mail: Annotated[str, Body(embed=True)]) -> None:
         company.state.accept(_person(company, mail, "invited"))
@@ -167,6 +207,17 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
         company.reset(seed)
 
     return router
+
+
+def _found(objects: Mapping[str, Item], id: str) -> Item:
+    if id not in objects:
+        raise HTTPException(404, f"There is no object {id}.")
+    return objects[id]
+
+
+def _change(item: object, changes: BaseModel) -> None:
+    for name in changes.model_fields_set:
+        setattr(item, name, getattr(changes, name))
 
 
 def _person(company: Company, mail: str, status: PersonStatus) -> Person:

@@ -103,6 +103,27 @@ class SandboxControl:
         """Create users with these email addresses in the root group, past the rate limits."""
         self._call("POST", "/users", {"mails": list(mails)})
 
+    def self_enroll(self, session_id: str, mail: str) -> None:
+        """Enroll an active user in a session without adding the user to its audience, as learners do."""
+        self._call("POST", f"/sessions/{session_id}/self-enrollments", {"mail": mail})
+
+    def change_session(self, session_id: str, **changes: object) -> None:
+        """
+        Change what no API can change in a session.
+
+        :param changes: ``has_audience_builder``, ``has_other_filters``, ``root``, ``end``: see
+            :class:`.state.model.Session`.
+        """
+        self._call("PATCH", f"/sessions/{session_id}", changes)
+
+    def change_path(self, path_id: str, **changes: object) -> None:
+        """
+        Change a path.
+
+        :param changes: ``archived`` and ``uses_tokens``: see :class:`.state.model.Path`.
+        """
+        self._call("PATCH", f"/paths/{path_id}", changes)
+
     def accept_invitation(self, mail: str) -> None:
         """Accept an invitation, which becomes an account."""
         self._call("POST", "/invitations/accepted", {"mail": mail})

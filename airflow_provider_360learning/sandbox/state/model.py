@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 Role = Literal["admin", "analyst", "coach", "contributor", "editor", "learner", "user_admin"]
 PersonStatus = Literal["active", "invited", "deleted"]
 CourseStatus = Literal["draft", "published", "archived", "deleted"]
 MailKind = Literal["invitation", "password", "generated_password"]
+#: Whether changes of groups enroll and unenroll their members: both, one of them, or neither.
+AudienceMode = Literal["dynamic", "dynamic_enrollment", "dynamic_unenrollment", "manual"]
 
 
 class Profile(TypedDict, total=False):
@@ -94,10 +96,11 @@ class Course:
 @dataclass
 class Path:
     """
-    A path, which never changes.
+    A path.
 
     :param author: id of its author.
     :param courses: ids of its courses, in order.
+    :param uses_tokens: whether each enrollment takes one of a number of bought tokens.
     """
 
     id: str
@@ -106,6 +109,23 @@ class Path:
     author: str
     courses: list[str]
     created_at: float
+    modified_at: float
+    archived: bool = False
+    uses_tokens: bool = False
+
+
+class FormerEnrollment(NamedTuple):
+    """
+    An enrollment that has ended.
+
+    :param since: when it began.
+    :param until: when it ended.
+    :param by_self: whether the learner had enrolled without being in the audience.
+    """
+
+    since: float
+    until: float
+    by_self: bool
 
 
 @dataclass
@@ -113,10 +133,20 @@ class Session:
     """
     A session of a path.
 
+    Its audience are users and the members of groups, apart from excluded learners. Ids are keys, because an audience
+    may be large.
+
     :param instructors: email addresses.
     :param registration_request: stored as it was given.
-    :param groups: ids of the enrolled groups.
+    :param root: id of the session that contains this one, if the path is a step of another path.
+    :param has_audience_builder: whether its audience can be read and replaced as a whole.
+    :param has_other_filters: whether its audience is also defined by something that no API shows.
+    :param users: ids of the users of its audience.
+    :param groups: ids of the groups of its audience.
+    :param excluded: ids of the excluded learners.
     :param enrolled: time of enrollment by id of the learner.
+    :param self_enrolled: ids of the enrolled learners who have enrolled themselves.
+    :param former: ended enrollments by id of the learner.
     """
 
     id: str
@@ -124,12 +154,22 @@ class Session:
     name: str
     owner_group: str
     start: float
+    created_at: float
+    modified_at: float
     end: float | None = None
     info: str | None = None
     instructors: list[str] = field(default_factory=list)
     registration_request: object = None
+    root: str | None = None
+    has_audience_builder: bool = True
+    has_other_filters: bool = False
+    mode: AudienceMode = "dynamic_enrollment"
+    users: dict[str, None] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
+    excluded: dict[str, None] = field(default_factory=dict)
     enrolled: dict[str, float] = field(default_factory=dict)
+    self_enrolled: dict[str, None] = field(default_factory=dict)
+    former: dict[str, FormerEnrollment] = field(default_factory=dict)
 
 
 @dataclass

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 
 from airflow_provider_360learning.sandbox.clock import Clock, iso
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
 from airflow_provider_360learning.sandbox.state.model import (
+    AudienceMode,
     Course,
     CourseStatus,
     ExternalCourse,
+    FormerEnrollment,
     Group,
     MailKind,
     Path,
@@ -78,11 +80,9 @@ class State:
     def accept(self, person: Person) -> None:
         """Turn an invitation into an account. Learning starts now, also where a group was enrolled before."""
         person.status = "active"
-        groups = {group.id for group in self.groups_of(person)}
         for session in self.sessions.values():
-            if person.id in session.enrolled or groups & set(session.groups):
-                if person.id not in session.enrolled:
-                    self.budget.take()
+            if person.id in session.enrolled or self._is_in_group(session, person):
+                self.enroll(session, person)
                 session.enrolled[person.id] = self._clock.now()
 
     def log_in(self, person: Person) -> None:
@@ -105,7 +105,8 @@ class State:
         del self.people[person.id]
         del self._id_by_mail[person.mail.lower()]
         for session in self.sessions.values():
-            session.enrolled.pop(person.id, None)
+            for ids in (session.users, session.excluded, session.enrolled, session.self_enrolled, session.former):
+                ids.pop(person.id, None)
 
     def send_mail(self, to: str, kind: MailKind) -> None:
         """Record an email."""
@@ -143,6 +144,8 @@ class State:
             for session in self.sessions.values():
                 if deleted.id in session.groups:
                     session.groups.remove(deleted.id)
+                    for id in deleted.members:
+                        self._follow_departure(session, self.people[id])
 
     def groups_of(self, person: Person) -> list[Group]:
         """Return the groups that a person is a member of."""
@@ -160,7 +163,8 @@ class State:
         held = members.setdefault(person.id, [])
         held.extend(role for role in roles if role not in held)
         for session in self.sessions.values():
-            if enroll and group_id in session.groups and person.status == "active":
+            grows = enroll and session.mode in ("dynamic", "dynamic_enrollment")
+            if grows and group_id in session.groups and person.status == "active" and person.id not in session.excluded:
                 self.enroll(session, person)
 
     def leave(self, person: Person, group: Group, role: Role | None, *, private_subgroups: bool) -> None:
@@ -176,6 +180,9 @@ class State:
             group.members[person.id] = kept
         else:
             group.members.pop(person.id, None)
+            for session in self.sessions.values():
+                if group.id in session.groups:
+                    self._follow_departure(session, person)
         for child in self.children(group):
             if child.public or private_subgroups:
                 self.leave(person, child, role, private_subgroups=private_subgroups)
@@ -199,16 +206,26 @@ class State:
     def add_path(self, name: str, *, group: str, author: str, courses: list[str], id: str | None = None) -> Path:
         """Create a path."""
         self.budget.take()
-        path = Path(id or self.new_id(), name, group, author, courses, self._clock.now())
+        now = self._clock.now()
+        path = Path(id or self.new_id(), name, group, author, courses, created_at=now, modified_at=now)
         self.paths[path.id] = path
         return path
+
+    def archive_path(self, path: Path, archived: bool) -> None:
+        """Archive a path, or restore it."""
+        path.archived, path.modified_at = archived, self._clock.now()
 
     def add_session(self, path: str, name: str, owner_group: str, start: float) -> Session:
         """Create a session of a path."""
         self.budget.take()
-        session = Session(self.new_id(), path, name, owner_group, start)
+        now = self._clock.now()
+        session = Session(self.new_id(), path, name, owner_group, start, created_at=now, modified_at=now)
         self.sessions[session.id] = session
         return session
+
+    def touch(self, session: Session) -> None:
+        """Record that a session was changed."""
+        session.modified_at = self._clock.now()
 
     def sessions_of(self, path: Path) -> list[Session]:
         """Return the sessions of a path."""
@@ -225,11 +242,97 @@ class State:
             if session.id in group.path_sessions:
                 group.path_sessions.remove(session.id)
 
-    def enroll(self, session: Session, person: Person) -> None:
-        """Enroll a person. An enrollment that exists keeps its time (assumption)."""
-        if person.id not in session.enrolled:
-            self.budget.take()
-            session.enrolled[person.id] = self._clock.now()
+    # Audiences and enrollments
+
+    def enroll(self, session: Session, person: Person, *, by_self: bool = False) -> None:
+        """
+        Enroll a person. An enrollment that exists keeps its time (assumption).
+
+        :param by_self: whether the person enrolls without being in the audience.
+        """
+        if person.id in session.enrolled:
+            return
+        self.budget.take()
+        session.enrolled[person.id] = self._clock.now()
+        session.former.pop(person.id, None)
+        if by_self:
+            session.self_enrolled[person.id] = None
+
+    def end_enrollment(self, session: Session, person: Person) -> None:
+        """End an enrollment, if there is one."""
+        since = session.enrolled.pop(person.id, None)
+        if since is not None:
+            by_self = person.id in session.self_enrolled
+            session.self_enrolled.pop(person.id, None)
+            session.former[person.id] = FormerEnrollment(since, self._clock.now(), by_self)
+
+    def add_users(self, session: Session, people: Iterable[Person]) -> None:
+        """Add users to an audience."""
+        for person in people:
+            session.users[person.id] = None
+            session.excluded.pop(person.id, None)
+            self.enroll(session, person)
+
+    def add_group_to_audience(self, session: Session, group: Group, people: Iterable[Person]) -> None:
+        """
+        Add a group to an audience.
+
+        :param people: its members who are enrolled.
+        """
+        if group.id not in session.groups:
+            session.groups.append(group.id)
+        for person in people:
+            session.excluded.pop(person.id, None)
+            self.enroll(session, person)
+
+    def remove_user(self, session: Session, person: Person) -> None:
+        """Remove a person from an audience, in which other members of the same groups stay."""
+        session.users.pop(person.id, None)
+        if self._is_in_group(session, person):
+            session.excluded[person.id] = None
+        self.end_enrollment(session, person)
+
+    def replace_audience(
+        self,
+        session: Session,
+        users: Iterable[str],
+        groups: Iterable[str],
+        excluded: Iterable[str],
+        mode: AudienceMode,
+    ) -> None:
+        """
+        Replace an audience; who is not in the new one is unenrolled, apart from self-enrolled learners.
+
+        Invited members of groups are enrolled when they accept.
+
+        :param users: ids of its users.
+        :param groups: ids of its groups.
+        :param excluded: ids of the excluded learners.
+        :param mode: how it follows changes of the groups.
+        """
+        session.users, session.excluded = dict.fromkeys(users), dict.fromkeys(excluded)
+        session.groups, session.mode = list(dict.fromkeys(groups)), mode
+        members = [
+            id for each in session.groups for id in self.groups[each].members if self.people[id].status == "active"
+        ]
+        audience = dict.fromkeys(id for id in (*session.users, *members) if id not in session.excluded)
+        for id in audience:
+            self.enroll(session, self.people[id])
+        for id in [id for id in session.enrolled if id not in audience and id not in session.self_enrolled]:
+            self.end_enrollment(session, self.people[id])
+        self.touch(session)
+
+    def _is_in_group(self, session: Session, person: Person) -> bool:
+        """Return whether a person is in an audience as a member of a group."""
+        is_member = any(person.id in self.groups[each].members for each in session.groups)
+        return is_member and person.id not in session.excluded
+
+    def _follow_departure(self, session: Session, person: Person) -> None:
+        """Unenroll a person who has left a group of an audience, if the audience follows."""
+        follows = session.mode in ("dynamic", "dynamic_unenrollment")
+        stays = person.id in session.users or person.id in session.self_enrolled or self._is_in_group(session, person)
+        if follows and not stays:
+            self.end_enrollment(session, person)
 
     # External contents
 
@@ -284,9 +387,15 @@ class State:
             ],
             "courses": [asdict(course) for course in self.courses.values()],
             "paths": [asdict(path) for path in self.paths.values()],
-            "sessions": [_without(session, "enrolled") for session in self.sessions.values()],
+            "sessions": [_session(session) for session in self.sessions.values()],
             "enrollments": [
-                {"session": session.id, "user": user, "mail": self.people[user].mail, "since": since}
+                {
+                    "session": session.id,
+                    "user": user,
+                    "mail": self.people[user].mail,
+                    "since": since,
+                    "by_self": user in session.self_enrolled,
+                }
                 for session in self.sessions.values()
                 for user, since in session.enrolled.items()
             ],
@@ -302,8 +411,14 @@ class State:
                     yield _external_key(external) | {"user": user, "mail": self.people[user].mail} | _attempt(attempt)
 
 
-def _without(item: Person | Group | Session, name: str) -> dict[str, object]:
-    return {key: value for key, value in asdict(item).items() if key != name}
+def _without(item: Person | Group | Session, *names: str) -> dict[str, object]:
+    return {key: value for key, value in asdict(item).items() if key not in names}
+
+
+def _session(session: Session) -> dict[str, object]:
+    """Return a session with its audience; enrollments are listed apart from it."""
+    fields = _without(session, "enrolled", "self_enrolled", "former")
+    return fields | {"users": list(session.users), "excluded": list(session.excluded)}
 
 
 def _external_key(external: ExternalCourse) -> dict[str, object]:

@@ -26,7 +26,7 @@ _DETAILED_STATUS: dict[ProgressStatus, str] = {
 def get_paths(call: Call) -> Response:
     """List all paths."""
     modified = call.period("modifiedAfter")
-    return Response([_path(call, path) for path in call.state.paths.values() if modified.holds(path.created_at)])
+    return Response([_path(call, path) for path in call.state.paths.values() if modified.holds(path.modified_at)])
 
 
 @operations.add("getPath", "GET", "/paths/{path_id}")
@@ -118,6 +118,7 @@ def update_path_session(call: Call) -> Response:
     session.info = _info(call) if "sessionAdditionalInformation" in body else session.info
     # A missing value switches the validation of registrations off (documented).
     session.registration_request = body.get("registrationRequest")
+    call.state.touch(session)
     return call.acknowledge()
 
 
@@ -145,8 +146,7 @@ def get_path_session_users(call: Call) -> Response:
 def add_users_to_path_session(call: Call) -> Response:
     """Enroll users, given by email address or by id."""
     session = call.session()
-    for person in _listed_people(call, "userEmails", "userIds"):
-        call.state.enroll(session, person)
+    call.state.add_users(session, _listed_people(call, "userEmails", "userIds"))
     return call.acknowledge()
 
 
@@ -162,11 +162,8 @@ def add_groups_to_path_session(call: Call) -> Response:
     session = call.session()
     groups = [call.group(each) for each in _required(call, "groupIds")]
     for group in groups:
-        if group.id not in session.groups:
-            session.groups.append(group.id)
-        for person in map(call.state.people.__getitem__, group.members):
-            if call.visible(person):
-                call.state.enroll(session, person)
+        people = map(call.state.people.__getitem__, group.members)
+        call.state.add_group_to_audience(session, group, filter(call.visible, people))
     return call.acknowledge()
 
 
@@ -182,7 +179,7 @@ def remove_users_from_path_session(call: Call) -> Response:
     """Unenroll users."""
     session = call.session()
     for person in _listed_people(call, "userEmails"):
-        session.enrolled.pop(person.id, None)
+        call.state.remove_user(session, person)
     return call.acknowledge()
 
 
@@ -264,7 +261,7 @@ def _path(call: Call, path: Path) -> dict[str, object]:
         "authorId": path.author,
         "description": "",
         "createdAt": iso(path.created_at),
-        "modifiedAt": iso(path.created_at),
+        "modifiedAt": iso(path.modified_at),
         "defaultLang": "en",
         "sourceLang": "en",
         "groupId": path.group,
