@@ -1,4 +1,4 @@
-"""Timestamps of the API: text, which sorts as the times do, and milliseconds since 1970."""
+"""Timestamps of requests and responses: text, which sorts as the times do, and milliseconds since 1970."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def text_of(milliseconds: int) -> str:
     """
-    Return a timestamp as the API writes it, e.g. ``2026-10-01T00:00:00.000Z``.
+    Return a timestamp as responses write it, e.g. ``2026-10-01T00:00:00.000Z``.
 
     :param milliseconds: Milliseconds since 1970.
     """
@@ -23,13 +23,13 @@ def milliseconds_of(time: str | datetime) -> int:
     """
     Return the milliseconds since 1970, rounded down.
 
-    :param time: A timestamp as the API writes it, or a datetime with a time zone.
+    :param time: A timestamp as responses write it, or a datetime with a time zone.
     """
     return ((datetime.fromisoformat(time) if isinstance(time, str) else time) - _EPOCH) // _MILLISECOND
 
 
-def utc_text(value: datetime | None) -> str | None:
-    """Write a timestamp in UTC as the API wants it: ``2022-05-16T22:00:00.000Z``."""
+def write_timestamp(value: datetime | None) -> str | None:
+    """Write a timestamp in UTC: ``2022-05-16T22:00:00.000Z``."""
     return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -47,7 +47,7 @@ def read_timestamp(name: str, value: object) -> str | None:
     if isinstance(value, str):
         try:
             read = datetime.fromisoformat(value)
-            return utc_text(read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
+            return write_timestamp(read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
         except (ValueError, OverflowError):
             pass
     raise UnexpectedResponseError(f"360Learning's response cannot be used: {name} is not a timestamp")

@@ -21,7 +21,7 @@ from airflow_provider_360learning.api.results import (
     CourseAttempt,
     CourseRecord,
 )
-from airflow_provider_360learning.api.timestamps import read_timestamp, utc_text
+from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
 
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
@@ -34,10 +34,10 @@ class CourseActions(ApiAdapter):
     def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
         """Return courses (``getCourses``), all of them or those of an interval."""
         query = {
-            "createdAfter": utc_text(arguments.created_after),
-            "createdBefore": utc_text(arguments.created_before),
-            "modifiedAfter": utc_text(arguments.modified_after),
-            "modifiedBefore": utc_text(arguments.modified_before),
+            "createdAfter": write_timestamp(arguments.created_after),
+            "createdBefore": write_timestamp(arguments.created_before),
+            "modifiedAfter": write_timestamp(arguments.modified_after),
+            "modifiedBefore": write_timestamp(arguments.modified_before),
         }
         items = yield Call("getCourses", query=query)
         return [

@@ -18,7 +18,7 @@ from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
 from airflow_provider_360learning.api.spec import MAX_QUOTE
 from airflow_provider_360learning.api.text import one_line
-from airflow_provider_360learning.api.timestamps import utc_text
+from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
@@ -136,9 +136,9 @@ def _v1_statistic(statistic: ExternalStatistic) -> JsonObject:
             "score": statistic.score,
             "result": statistic.result,
             "globalTime": max(1, round(statistic.time_spent_seconds * 1000)),
-            "firstActivity": utc_text(statistic.first_activity),
-            "lastActivity": utc_text(statistic.last_activity),
-            "completedAt": utc_text(statistic.completion),
+            "firstActivity": write_timestamp(statistic.first_activity),
+            "lastActivity": write_timestamp(statistic.last_activity),
+            "completedAt": write_timestamp(statistic.completion),
         }
     )
 

@@ -24,7 +24,7 @@ from airflow_provider_360learning.api.results import (
     PathSessionStatistic,
     UserRecord,
 )
-from airflow_provider_360learning.api.timestamps import read_timestamp, utc_text
+from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.exceptions import (
@@ -54,7 +54,7 @@ class PathActions(ApiAdapter):
     @action(ListPaths)
     def list_paths(self, arguments: ListPaths) -> ActionSteps[list[PathRecord]]:
         """Return paths (``getPaths``)."""
-        items = yield Call("getPaths", query={"modifiedAfter": utc_text(arguments.modified_after)})
+        items = yield Call("getPaths", query={"modifiedAfter": write_timestamp(arguments.modified_after)})
         return [
             {
                 "path_id": string(item, "_id"),
@@ -106,8 +106,8 @@ class PathActions(ApiAdapter):
         body = {
             "sessionName": name,
             "sessionOwnerGroup": arguments.group_id,
-            "startDate": utc_text(arguments.session_start),
-            "endDate": utc_text(arguments.session_end),
+            "startDate": write_timestamp(arguments.session_start),
+            "endDate": write_timestamp(arguments.session_end),
             "sessionAdditionalInformation": arguments.additional_information,
             "instructorsMails": list(arguments.instructors) or None,
         }
@@ -172,8 +172,8 @@ class PathActions(ApiAdapter):
         Whether the given times belong to the interval is not known.
         """
         query = {
-            "completedAfter": utc_text(arguments.completed_after),
-            "completedBefore": utc_text(arguments.completed_before),
+            "completedAfter": write_timestamp(arguments.completed_after),
+            "completedBefore": write_timestamp(arguments.completed_before),
         }
         session_id = arguments.session_id
         response = yield Call("getUsersPathSessionStats", path={"session_id": session_id}, query=query)

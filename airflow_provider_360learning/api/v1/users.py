@@ -26,7 +26,7 @@ from airflow_provider_360learning.api.results import (
     UserRecord,
     UserRole,
 )
-from airflow_provider_360learning.api.timestamps import read_timestamp, utc_text
+from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v1.formats import (
     NEUTRAL_ROLES,
@@ -161,7 +161,7 @@ class UserActions(ApiAdapter):
         body = {
             **v1_profile(arguments),
             "password": None if arguments.password is None else arguments.password.get_secret_value(),
-            "toDeactivateAt": utc_text(arguments.to_be_deactivated_at),
+            "toDeactivateAt": write_timestamp(arguments.to_be_deactivated_at),
             "customFields": None
             if fields is None
             else [{"customField": field, "value": str(value)} for field, value in fields.items()],
