@@ -21,7 +21,7 @@ from airflow_provider_360learning.sandbox.control import CONTROL_PATH
 from airflow_provider_360learning.sandbox.log import log_failure
 
 #: Maximum size of the body of an API request, in bytes.
-MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
 #: Maximum size of the bodies of all requests in progress, in bytes; for control, also of one body.
 MAX_BODIES_BYTES = 64 * 1024 * 1024
 #: Maximum size of the responses that clients have not read yet, in bytes. One response may exceed it.

@@ -16,8 +16,8 @@ from airflow_provider_360learning.sandbox.limits import Evidence, Limit
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.state.budget import walk
 
-#: Maximum number of values in a body, keys included.
-MAX_BODY_VALUES = 200_000
+#: Maximum number of values in a body, keys included: 10,000 courses of a bulk job, with all their fields.
+MAX_BODY_VALUES = 400_000
 #: Maximum depth of the values in a body.
 MAX_BODY_DEPTH = 20
 #: Maximum number of boundaries in a multipart body, whose parts take 30 µs each.

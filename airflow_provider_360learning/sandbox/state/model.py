@@ -57,12 +57,14 @@ class Person:
 @dataclass
 class Group:
     """
-    A group with its members and its catalog.
+    A group with its members, its catalog and its library.
 
     :param parent: id of the group above; ``None`` for the root group.
     :param members: roles by id of the person.
     :param courses: ids of the catalog's courses.
     :param path_sessions: ids of the catalog's sessions.
+    :param library_courses: ids of the library's courses.
+    :param library_paths: ids of the library's paths.
     """
 
     id: str
@@ -73,6 +75,8 @@ class Group:
     members: dict[str, list[Role]] = field(default_factory=dict)
     courses: list[str] = field(default_factory=list)
     path_sessions: list[str] = field(default_factory=list)
+    library_courses: list[str] = field(default_factory=list)
+    library_paths: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -170,6 +174,22 @@ class Session:
     enrolled: dict[str, float] = field(default_factory=dict)
     self_enrolled: dict[str, None] = field(default_factory=dict)
     former: dict[str, FormerEnrollment] = field(default_factory=dict)
+
+
+@dataclass
+class Integration:
+    """
+    What connects a group with another platform, whose courses come to the library of the group.
+
+    :param author: id of the user to whom courses without an author are attributed.
+    :param options: the optional fields, as they were given.
+    """
+
+    id: str
+    platform: str
+    group: str
+    author: str
+    options: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from airflow_provider_360learning.sandbox.clock import Clock, iso
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
+from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
 from airflow_provider_360learning.sandbox.state.model import (
     AudienceMode,
     Course,
@@ -15,6 +16,7 @@ from airflow_provider_360learning.sandbox.state.model import (
     ExternalCourse,
     FormerEnrollment,
     Group,
+    Integration,
     MailKind,
     Path,
     Person,
@@ -45,7 +47,9 @@ class State:
         self.courses: dict[str, Course] = {}
         self.paths: dict[str, Path] = {}
         self.sessions: dict[str, Session] = {}
+        self.integrations: dict[str, Integration] = {}
         self.external_courses: dict[ExternalKey, ExternalCourse] = {}
+        self.jobs = BulkJobs(clock, budget)
         self.mails_sent: list[SentMail] = []
         self._reported: dict[str, dict[str, list[ReportedAttempt]]] = {}
         self._clock = clock
@@ -336,6 +340,33 @@ class State:
 
     # External contents
 
+    def add_integration(self, platform: str, group: str, author: str, options: dict[str, object]) -> Integration:
+        """Connect a group with another platform."""
+        self.budget.take()
+        integration = Integration(self.new_id(), platform, group, author, options)
+        self.integrations[integration.id] = integration
+        return integration
+
+    def courses_of(self, integration: Integration) -> Iterator[ExternalCourse]:
+        """Yield the courses that came through an integration."""
+        for (group, platform, _), external in self.external_courses.items():
+            if (group, platform) == (integration.group, integration.platform):
+                yield external
+
+    def move_integration(self, integration: Integration, platform: str, group: str) -> None:
+        """Give an integration another platform or group. Its courses stay its own (assumption)."""
+        for external in list(self.courses_of(integration)):
+            del self.external_courses[integration.group, integration.platform, external.external_id]
+            external.platform, external.course.group = platform, group
+            self.external_courses[group, platform, external.external_id] = external
+        integration.platform, integration.group = platform, group
+
+    def delete_integration(self, integration: Integration) -> None:
+        """Delete an integration and archive its courses."""
+        for external in self.courses_of(integration):
+            self.change_status(external.course, "archived")
+        del self.integrations[integration.id]
+
     def put_external_course(
         self, key: ExternalKey, title: str, author: Person, details: dict[str, object]
     ) -> ExternalCourse:
@@ -366,15 +397,26 @@ class State:
         attempts = self._reported.setdefault(course, {}).setdefault(user, [])
         for index, known in enumerate(attempts):
             if update and known.sent_first_activity == attempt.sent_first_activity:
-                attempts[index] = replace(attempt, id=known.id, times_sent=known.times_sent + 1)
+                self.replace_reported_attempt(course, user, index, attempt)
                 return
+        self.add_reported_attempt(course, user, attempt)
+
+    def add_reported_attempt(self, course: str, user: str, attempt: ReportedAttempt) -> None:
+        """Store a reported attempt besides the others."""
         self.budget.take()
-        attempts.append(attempt)
+        self._reported.setdefault(course, {}).setdefault(user, []).append(attempt)
+
+    def replace_reported_attempt(self, course: str, user: str, index: int, attempt: ReportedAttempt) -> None:
+        """Replace a reported attempt, which keeps its id."""
+        attempts = self._reported[course][user]
+        known = attempts[index]
+        attempts[index] = replace(attempt, id=known.id, times_sent=known.times_sent + 1)
 
     # Dump
 
     def as_dict(self) -> dict[str, list[dict[str, object]]]:
         """Return everything as JSON values, with memberships and enrollments as lists of their own."""
+        self.jobs.advance()
         people = list(self.people.values())
         return {
             "users": [_without(person, "password") for person in people if person.status != "invited"],
@@ -399,8 +441,10 @@ class State:
                 for session in self.sessions.values()
                 for user, since in session.enrolled.items()
             ],
+            "integrations": [asdict(integration) for integration in self.integrations.values()],
             "external_courses": [_external_course(each) for each in self.external_courses.values()],
             "external_attempts": list(self._external_attempts()),
+            "bulk_jobs": [_job(job, self._clock.now()) for job in self.jobs.jobs.values()],
             "mails_sent": [asdict(mail) for mail in self.mails_sent],
         }
 
@@ -438,6 +482,19 @@ def _external_course(external: ExternalCourse) -> dict[str, object]:
         "archived": course.status == "archived",
         "details": external.details,
         "times_sent": external.times_sent,
+    }
+
+
+def _job(job: BulkJob, now: float) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "type": job.type,
+        "state": job.state(now),
+        "rows": len(job.inputs),
+        "created_at": iso(job.created_at),
+        "started_at": iso(job.started_at) if job.started_at <= now else None,
+        "ended_at": None if job.results is None else iso(job.ended_at),
+        "inputs": list(job.inputs),
     }
 
 
