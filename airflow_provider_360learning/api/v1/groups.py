@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.fields import boolean, first_string, objects, string
+from airflow_provider_360learning.api.group_tree import GroupTree
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -14,7 +15,6 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     UpdateGroup,
 )
-from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
     CreatedGroup,
@@ -31,7 +31,6 @@ from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     NotFoundError,
     OutcomeUnknownError,
-    RefusedError,
 )
 
 #: Keys of getGroup's member lists to the roles that they stand for.
@@ -172,17 +171,4 @@ class GroupActions(ApiAdapter):
 
     def _find_group(self, name: str, parent_id: str | None) -> ActionSteps[str | None]:
         groups = yield from self.list_groups.steps()
-        roots = {group["group_id"] for group in groups if group["parent_id"] is None}
-        parents = roots if parent_id is None else {parent_id}
-        found = [
-            str(group["group_id"])
-            for group in groups
-            if normalized(group["name"]) == name and group["parent_id"] in parents
-        ]
-        if len(found) > 1:
-            raise RefusedError(
-                f"{len(found)} groups have the name {name!r} under this parent ({', '.join(found)}): "
-                "give the id of the right one, or rename the others",
-                operation="createGroup",
-            )
-        return found[0] if found else None
+        return GroupTree(groups).find(name, parent_id)

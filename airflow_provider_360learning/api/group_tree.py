@@ -1,0 +1,64 @@
+"""All groups of a listing: found by name and parent, and by the groups above them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from airflow_provider_360learning.api.models.parsers import normalized
+from airflow_provider_360learning.api.results import GroupRecord
+from airflow_provider_360learning.exceptions import RefusedError
+
+
+class GroupTree:
+    """
+    The groups of a company.
+
+    :param groups: All of them.
+    """
+
+    def __init__(self, groups: Sequence[GroupRecord]) -> None:
+        self._groups = groups
+
+    @property
+    def roots(self) -> set[str]:
+        """The ids of the groups without a parent: of one group, unless the listing lacks some."""
+        return {group["group_id"] for group in self._groups if group["group_id"] and group["parent_id"] is None}
+
+    def find(self, name: str, parent_id: str | None) -> str | None:
+        """
+        Return the id of the group with a name and parent, if it exists.
+
+        :param name: The name, normalized.
+        :param parent_id: Id of the parent; by default the root group.
+        :raises RefusedError: if several groups have this name and parent, so that the choice would be arbitrary.
+        """
+        parents = self.roots if parent_id is None else {parent_id}
+        found = [
+            str(group["group_id"])
+            for group in self._groups
+            if normalized(group["name"]) == name and group["parent_id"] in parents
+        ]
+        if len(found) > 1:
+            raise RefusedError(
+                f"{len(found)} groups have the name {name!r} under this parent ({', '.join(found)}): "
+                "give the id of the right one, or rename the others",
+                operation="createGroup",
+            )
+        return found[0] if found else None
+
+    def below(self, group_id: str, *, private: bool) -> Iterator[str]:
+        """
+        Yield the ids, in lower case, of the groups below a group.
+
+        :param group_id: Id of the group.
+        :param private: Whether private groups, and what is below them, belong to these.
+        """
+        children: dict[str, list[str]] = {}
+        for group in self._groups:
+            if group["group_id"] and group["parent_id"] and (private or group["public"]):
+                children.setdefault(group["parent_id"].lower(), []).append(group["group_id"].lower())
+        found = [group_id.lower()]
+        while found:
+            # Each list is taken out, so that parents in a circle end.
+            found = [child for parent in found for child in children.pop(parent, ())]
+            yield from found
