@@ -19,7 +19,7 @@ from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
-from airflow_provider_360learning.api.types import ActionSteps
+from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
 from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
 P = ParamSpec("P")
@@ -47,6 +47,23 @@ def confirm_by_lookup(unknown: OutcomeUnknownError, look_up: ActionSteps[str | N
     if found is None:
         raise unknown
     return found
+
+
+def holding(acquire: Acquire, steps: ActionSteps[R]) -> ActionSteps[R]:
+    """
+    Run steps while holding a place, and release it when they end or fail.
+
+    :param acquire: The place.
+    :param steps: The steps.
+    """
+    hold = yield acquire
+    try:
+        result = yield from steps
+    except Exception:
+        yield Release(hold)
+        raise
+    yield Release(hold)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ event loop that does not.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from contextvars import copy_context
+from functools import partial
+from typing import Any, TypeVar
 
 import tenacity
 from pydantic import SecretStr
@@ -22,10 +24,11 @@ from airflow_provider_360learning.api.auth import ApiKey, ApiKeyInHeaders, ApiKe
 from airflow_provider_360learning.api.exchange import Exchange
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.usage import Usage
+from airflow_provider_360learning.api.places import HeldPlaces, Result
 from airflow_provider_360learning.api.redaction import redact, redact_http_logs
 from airflow_provider_360learning.api.spec import ApiSpec
 from airflow_provider_360learning.api.transport import Transport
-from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Settings
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Settings, Sleep
 from airflow_provider_360learning.exceptions import Learning360Error
 
 R = TypeVar("R")
@@ -46,6 +49,7 @@ class Client:
         not accept the current key; what it raises ends the call. ``None`` if the key cannot change.
     :param before_sending: Called before each request, after its wait. What it raises ends the call, and the
         reservation is released.
+    :param sleep: Waits in a thread for a :class:`~.types.Sleep` of an action.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Client:
         on_token: Callable[[str], None] = lambda value: None,
         reread_api_key: Callable[[], str] | None = None,
         before_sending: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
         #: The API version.
@@ -68,6 +73,7 @@ class Client:
         self.user_agent = user_agent
         self.max_attempts = max_attempts
         self.before_sending = before_sending
+        self._sleep = sleep
         self.transport = Transport(
             settings.base_url,
             (settings.connect_timeout, settings.read_timeout),
@@ -101,15 +107,8 @@ class Client:
         :return: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
-        outcome: object = None
-        while True:
-            step = _advance(steps, outcome)
-            if isinstance(step, _Result):
-                return step.value
-            try:
-                outcome = self.call(step)
-            except Learning360Error as error:
-                outcome = error
+        with HeldPlaces(self) as held:
+            return self._run(steps, held)
 
     async def arun(self, steps: ActionSteps[R], executor: Executor) -> R:
         """
@@ -122,15 +121,12 @@ class Client:
         :return: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
-        outcome: object = None
-        while True:
-            step = await asyncio.get_running_loop().run_in_executor(executor, _advance, steps, outcome)
-            if isinstance(step, _Result):
-                return step.value
-            try:
-                outcome = await self.acall(step, executor)
-            except Learning360Error as error:
-                outcome = error
+        held = HeldPlaces(self)
+        try:
+            return await self._arun(steps, held, executor)
+        finally:
+            if held.are_used:  # also if the action is canceled: the loop must not wait for a store
+                await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, held.release))
 
     # Any: the type of a response depends on the operation.
     def call(self, call: Call) -> Any:
@@ -178,6 +174,44 @@ class Client:
         """
         return redact(text, (*self.secrets, *more))
 
+    def _run(self, steps: ActionSteps[R], held: HeldPlaces) -> R:
+        outcome: object = None
+        while True:
+            step = held.advance(steps, outcome)
+            try:
+                match step:
+                    case Result():
+                        return step.value
+                    case Sleep():
+                        self._sleep(step.seconds)
+                        outcome = None
+                    case Call():
+                        outcome = self.call(step)
+                    case _:
+                        outcome = self._run(held.steps(step), held)
+            except Learning360Error as error:
+                outcome = error
+
+    async def _arun(self, steps: ActionSteps[R], held: HeldPlaces, executor: Executor) -> R:
+        outcome: object = None
+        while True:
+            # Airflow finds the log of a wait by its context.
+            advance = partial(copy_context().run, held.advance, steps, outcome)
+            step = await asyncio.get_running_loop().run_in_executor(executor, advance)
+            try:
+                match step:
+                    case Result():
+                        return step.value
+                    case Sleep():
+                        await asyncio.sleep(step.seconds)
+                        outcome = None
+                    case Call():
+                        outcome = await self.acall(step, executor)
+                    case _:
+                        outcome = await self._arun(held.steps(step), held, executor)
+            except Learning360Error as error:
+                outcome = error
+
     def _choose_auth(self, api_key: ApiKey, on_token: Callable[[str], None]) -> Auth:
         if self.settings.auth == "oauth2":
             return OAuth2Token(self._fetch_token, api_key, on_token)
@@ -195,18 +229,3 @@ class Client:
             },
         )
         return self.call(call)  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class _Result(Generic[R]):
-    """The result of an action."""
-
-    value: R
-
-
-def _advance(steps: ActionSteps[R], outcome: object) -> Call | _Result[R]:
-    """Give an action the outcome of its last call and return the next call, or its result."""
-    try:
-        return steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)
-    except StopIteration as end:  # which no future can carry out of a thread
-        return _Result(end.value)

@@ -78,6 +78,19 @@ class WindowLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class ConcurrencyLimit:
+    """
+    A limit of what a company may have running at the same time.
+
+    :param name: The name by which a connection's ``limits`` can override it.
+    :param places: Maximum number at the same time.
+    """
+
+    name: str
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """
     One operation of the API.
@@ -149,6 +162,7 @@ class ApiSpec:
         it is empty or not JSON) and a function for each text of the body that the error quotes. Returns ``None`` if a
         success status reports no error.
     :param headers: Headers of every request.
+    :param concurrency_limits: Its limits of what may run at the same time.
     """
 
     name: str
@@ -160,6 +174,7 @@ class ApiSpec:
     encode_query: Callable[[JsonObject], dict[str, str]]
     parse_error: Callable[[str, int, JsonValue, Quote], ReportedError | None]
     headers: Mapping[str, str] = field(default_factory=dict)
+    concurrency_limits: tuple[ConcurrencyLimit, ...] = ()
 
     @cached_property
     def limits(self) -> Mapping[str, WindowLimit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
@@ -61,9 +62,102 @@ class Call:
         return tuple(str(value) for key in SECRET_KEYS if (value := self.body.get(key)))
 
 
-#: An action as a generator: it yields calls, receives their responses (or their errors) and returns a result.
-#: ``Any``, because the type of a response depends on the call.
-ActionSteps = Generator[Call, Any, R]
+def new_owner() -> str:
+    """Return an owner of places that no other action has."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """
+    One place of a limited number, held until it is released or expires.
+
+    It is plain data: an action of another process that knows the owner can renew and release it.
+
+    :param name: What is limited: the name of a :class:`~.spec.ConcurrencyLimit`, or a lock, such as
+        ``"audience 5f0c…"``. The same name of another company or API version is another one.
+    :param places: Number of places; 1 for a lock.
+    :param owner: Holds at most one place of the name. Letters, digits and punctuation, at most 200 characters.
+    :param seconds: Time after which the place is free again unless it is renewed, at most
+        :data:`~.limiter.store.MAX_PLACE_SECONDS`.
+    """
+
+    name: str
+    places: int
+    owner: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire(Hold):
+    """
+    Step: wait for a place, and return its :class:`Hold`. An owner who has one keeps it for another ``seconds``.
+
+    The waiting is done by the client, in the order of arrival, and renews nothing but its own place in the queue.
+    The client raises :class:`RateLimitedError` in the action after ``max_wait`` seconds. It renews the places of an
+    action before each of its calls, and releases them when the action ends, except those that are to be kept.
+
+    :param owner: By default one that no other action has.
+    :param keep: Whether the place is kept when the action ends without releasing it, for an action that follows.
+    :param count: Returns the steps that count the places in use, for processes without a shared store.
+    :param max_wait: Seconds; by default the maximum wait of the rate limiter.
+    """
+
+    owner: str = field(default_factory=new_owner)
+    seconds: float = 120.0
+    keep: bool = False
+    count: Callable[[], ActionSteps[int]] | None = field(default=None, repr=False, compare=False)
+    max_wait: float | None = None
+
+    @property
+    def hold(self) -> Hold:
+        """The place to hold."""
+        return Hold(self.name, self.places, self.owner, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """
+    Step: hold a place for its ``seconds`` from now, and return whether it is held.
+
+    Never waits. A place that has expired is taken again if one is free.
+
+    :param hold: The place.
+    """
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """
+    Step: release a place; does nothing if it has expired.
+
+    Not in ``finally``, where an action that is closed must not yield: use :func:`~.actions.holding`.
+
+    :param hold: The place.
+    """
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """
+    Step: wait, in a thread by sleeping, on an event loop without a thread.
+
+    :param seconds: Seconds.
+    """
+
+    seconds: float
+
+
+#: What an action yields.
+Step: TypeAlias = Call | Acquire | Renew | Release | Sleep
+
+#: An action as a generator: it yields steps, receives their results, such as the responses of calls (or their errors),
+#: and returns a result. ``Any``, because the type of a result depends on the step.
+ActionSteps = Generator[Step, Any, R]
 
 #: Yields the seconds to sleep before a request may be sent.
 WaitSteps = Generator[float, None, None]

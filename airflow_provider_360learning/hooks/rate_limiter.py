@@ -99,6 +99,7 @@ def build_rate_limiter(
         _store(getattr(task, "run_as_user", None), get_connection),
         base_url=connection.base_url,
         company_id=connection.company_id,
+        api_version=connection.api_version,
         overrides=connection.limits,
         margin=config.rate_limit_margin_ms() / 1000,
         max_wait=config.max_rate_limit_wait() if max_wait is None else max_wait,

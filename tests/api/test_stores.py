@@ -23,6 +23,7 @@ from airflow_provider_360learning.api.limiter.redis import FORMAT_KEY, RedisStor
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, default_rate_limiter_dir, host_store
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
+    FORMAT_VERSION,
     NoCapacityError,
     SharedLimit,
     StoreUnavailableError,
@@ -540,8 +541,8 @@ def test_refuses_a_file_of_another_format_version(tmp_path):
     host_store(str(tmp_path))
     (file,) = tmp_path.glob("rate-limits-*.sqlite3")
     with closing(sqlite3.connect(file)) as db:
-        db.execute("PRAGMA user_version = 2")
-    problem = rf"{file.name}: has format version 2, .* uses format version 1\. .*delete the file"
+        db.execute("PRAGMA user_version = 3")
+    problem = rf"{file.name}: has format version 3, .* uses format version 2\. .*delete the file"
     with pytest.raises(StoreUnavailableError, match=problem):
         host_store(str(tmp_path))
 
@@ -569,10 +570,10 @@ def test_uses_a_file_again_after_it_was_deleted_because_of_its_format(tmp_path):
 def test_refuses_a_redis_that_another_format_version_uses(redis_server):
     client = redis.Redis(redis_server.host, redis_server.port)
     reserve(RedisStore(client, "redis"), ALL)
-    assert client.get(FORMAT_KEY) == b"1"
+    assert client.get(FORMAT_KEY) == str(FORMAT_VERSION).encode()
     assert 0 < client.ttl(FORMAT_KEY) <= 120, "another version may start two minutes after the last use"
-    client.set(FORMAT_KEY, "2")
-    with pytest.raises(StoreUnavailableError, match=r"redis: .*\(format version 2, here 1\)\. Run one version"):
+    client.set(FORMAT_KEY, "1")
+    with pytest.raises(StoreUnavailableError, match=r"redis: .*\(format version 1, here 2\)\. Run one version"):
         RedisStore(client, "redis").check()
 
 

@@ -28,6 +28,7 @@ from airflow_provider_360learning.api.limiter.store import (
 )
 from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.api.spec import Endpoint, LimitScope, WindowLimit
+from airflow_provider_360learning.api.types import Acquire, Hold
 from airflow_provider_360learning.api.urls import origin
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.log_text import get_logger
@@ -99,6 +100,8 @@ class RateLimiter:
     :param store: The shared store, or ``None`` to use a share of each limit.
     :param base_url: Base URL of the connection; limits of different hosts are independent.
     :param company_id: Company ID of the connection.
+    :param api_version: Name of the API version. The versions count the requests of a company apart (an assumption:
+        docs/assumptions.md).
     :param fallback: The share to use without a shared store, or while it is unavailable.
     :param overrides: Requests per window by limit name, where the vendor agreed to others than the documented ones.
     :param margin: Seconds added to each window, for jitter between our sending and the vendor's counting.
@@ -116,6 +119,7 @@ class RateLimiter:
         *,
         base_url: str,
         company_id: str,
+        api_version: str = "v1",
         fallback: Share,
         overrides: Mapping[str, int] | None = None,
         margin: float = 0.05,
@@ -136,6 +140,7 @@ class RateLimiter:
         self._shared_since = float("-inf")
         self._fallback = fallback
         self._origin = origin(base_url)
+        self._api_version = api_version
         self._owner = {LimitScope.COMPANY: company_id, LimitScope.ADDRESS: f"address {ip_limit_scope}".strip()}
         self._overrides = dict(overrides or {})
         self._margin = margin
@@ -250,6 +255,66 @@ class RateLimiter:
 
         return self._with_store(close)
 
+    @property
+    def shares_places(self) -> bool:
+        """Whether places are shared with other processes now."""
+        return self._source[1] is None
+
+    def acquire(self, acquire: Acquire) -> float:
+        """
+        Hold a place, or queue for it.
+
+        :param acquire: The place.
+        :return: 0 if it is held now, else the seconds after which to call this again: not all at the same time.
+        """
+        self._return_to_shared_store()
+
+        def acquire_place(store: Store, share: Share | None) -> float:
+            key, places = self._places(store, acquire)
+            return store.acquire_place(key, places, acquire.owner, acquire.seconds)
+
+        return self._with_store(acquire_place) * random.uniform(0.75, 1.25)
+
+    def renew(self, hold: Hold) -> bool:
+        """
+        Hold a place for longer, and return whether it is held.
+
+        :param hold: The place.
+        """
+        self._return_to_shared_store()
+
+        def renew_place(store: Store, share: Share | None) -> bool:
+            key, places = self._places(store, hold)
+            return store.renew_place(key, places, hold.owner, hold.seconds)
+
+        return self._with_store(renew_place)
+
+    def withdraw(self, hold: Hold) -> None:
+        """
+        Release a place, or leave the queue for it.
+
+        :param hold: The place.
+        """
+        store, _ = self._source
+        with suppress(StoreUnavailableError):  # it expires
+            store.release_place(self._places(store, hold)[0], hold.owner)
+
+    def places_of(self, hold: Hold) -> int:
+        """
+        Return the number of places, as the connection's ``limits`` may override it.
+
+        :param hold: One of them.
+        """
+        return self._overrides.get(hold.name, hold.places)
+
+    def _places(self, store: Store, hold: Hold) -> tuple[str, int]:
+        """Return the key and the number of places. Without accepted credentials, they are the connection's own."""
+        is_accepted = self._accepted_by(store)
+        places = self.places_of(hold)
+        company = self._owner[LimitScope.COMPANY]
+        key = f"{self._origin}|{self._api_version}|{company}|{hold.name}"
+        return (key, places) if is_accepted else (f"{self._credentials}|{key}", min(places, hold.places))
+
     def confirm_credentials(self) -> None:
         """
         Note that 360Learning has accepted the credentials; other processes with the same ones learn it from the store.
@@ -298,7 +363,7 @@ class RateLimiter:
         return share.of(limit) if share else limit
 
     def _key(self, limit: WindowLimit) -> str:
-        return f"{self._origin}|{self._owner[limit.scope]}|{limit.name}"
+        return f"{self._origin}|{self._api_version}|{self._owner[limit.scope]}|{limit.name}"
 
     def _window(self, limit: WindowLimit) -> float:
         return limit.seconds + self._margin

@@ -1,7 +1,9 @@
 -- SqliteStore and LimitState of sqlite.py and store.py, within Redis: atomic, and on the server's clock.
 --
 -- KEYS[1]  the format version
--- KEYS     then two per limit: its reservations (a sorted set of tokens by time), and its state (a hash)
+-- KEYS     then two per limit: its reservations (a sorted set of tokens by time), and its state (a hash);
+--          or those of places: who holds one and who waits (sorted sets of owners by the end of their time), and the
+--          queue (a sorted set of owners by the time at which they asked first)
 -- ARGV[1]  the command, one of those at the end
 -- ARGV[2]  its arguments, and the constants of store.py, as JSON
 
@@ -140,7 +142,74 @@ local function insert(index, send_time, limit)
   redis.call('EXPIRE', key, math.ceil(last - now + 2 * limit.window + arguments.reservation_lifetime))
 end
 
+-- Places
+
+local function delete_expired(key, lifetime)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', as_text(now))
+  redis.call('ZREMRANGEBYSCORE', key, '(' .. as_text(now + lifetime), '+inf')
+end
+
+local function expire_after(key, lifetime)
+  redis.call('EXPIRE', key, math.ceil(2 * lifetime))
+end
+
+-- The number of owners in the queue before one, counted up to a maximum. Owners who no longer wait leave the queue.
+local function count_waiting(waiting, queue, maximum)
+  local count, rank = 0, 0
+  while count < maximum do
+    local first = redis.call('ZRANGE', queue, rank, rank)[1]
+    if not first or first == arguments.owner then break end
+    if redis.call('ZSCORE', waiting, first) then
+      count, rank = count + 1, rank + 1
+    else
+      redis.call('ZREM', queue, first)
+    end
+    examined = examined + 1
+    if examined > arguments.max_examined then error('rate limiter: too many reservations') end
+  end
+  return count
+end
+
+-- Hold a place if the owner has one or one is free; the number of owners before it, below 0 if it is held.
+local function hold()
+  local held, waiting, queue = KEYS[2], KEYS[3], KEYS[4]
+  redis.call('SET', KEYS[1], arguments.format_version, 'EX', arguments.reservation_lifetime)
+  delete_expired(held, arguments.max_place_seconds)
+  delete_expired(waiting, arguments.waiter_lifetime)
+  redis.call('ZREMRANGEBYSCORE', queue, '(' .. as_text(now), '+inf')
+  if not redis.call('ZSCORE', waiting, arguments.owner) then redis.call('ZREM', queue, arguments.owner) end
+  if not redis.call('ZSCORE', held, arguments.owner) then
+    local free = arguments.places - redis.call('ZCOUNT', held, '-inf', '+inf')
+    local before = count_waiting(waiting, queue, math.max(0, free) + arguments.max_polls) - free
+    if before >= 0 then return before end
+  end
+  redis.call('ZADD', held, as_text(now + math.min(arguments.seconds, arguments.max_place_seconds)), arguments.owner)
+  redis.call('ZREM', waiting, arguments.owner)
+  redis.call('ZREM', queue, arguments.owner)
+  expire_after(held, arguments.max_place_seconds)
+  return -1
+end
+
 local commands = {}
+
+function commands.acquire_place()
+  local before = hold()
+  if before < 0 then return before end
+  local waiting, queue = KEYS[3], KEYS[4]
+  redis.call('ZADD', waiting, as_text(now + arguments.waiter_lifetime), arguments.owner)
+  if not redis.call('ZSCORE', queue, arguments.owner) then redis.call('ZADD', queue, as_text(now), arguments.owner) end
+  expire_after(waiting, arguments.waiter_lifetime)
+  expire_after(queue, arguments.waiter_lifetime)
+  return before
+end
+
+function commands.renew_place()
+  return hold()
+end
+
+function commands.release_place()
+  for index = 2, 4 do redis.call('ZREM', KEYS[index], arguments.owner) end
+end
 
 function commands.reserve()
   redis.call('SET', KEYS[1], arguments.format_version, 'EX', arguments.reservation_lifetime)

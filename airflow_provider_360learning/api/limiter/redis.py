@@ -8,6 +8,7 @@ hold for it and for the SQLite store.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections import deque
@@ -28,16 +29,21 @@ from airflow_provider_360learning.api.limiter.store import (
     MAX_BACK_OFF,
     MAX_CONSECUTIVE_429S,
     MAX_EXAMINED,
+    MAX_PLACE_SECONDS,
+    MAX_POLL_SECONDS,
     MAX_RESERVED_AHEAD,
     MIN_PACE,
     PACE_AFTER_BACK_OFF,
     PACE_RECOVERY,
+    POLL_SECONDS,
     RESERVATION_LIFETIME,
+    WAITER_LIFETIME,
     NoCapacityError,
     Outage,
     Reservation,
     SharedLimit,
     StoreUnavailableError,
+    seconds_to_poll,
 )
 
 #: Prefix of all keys. The braces keep them on one node of a cluster, where a script can reach them all.
@@ -53,6 +59,9 @@ MAX_TIME = 1e11
 #: Maximum number of seconds of a command: connecting, one retry and the response, all together.
 COMMAND_TIMEOUT = 4.0
 
+#: Sorted sets of the owners of places: those who hold one, those who wait, and their order.
+_PLACE_KINDS = ("held", "waiting", "queue")
+
 T = TypeVar("T")
 
 _CONSTANTS = {
@@ -62,12 +71,16 @@ _CONSTANTS = {
     "max_back_off": MAX_BACK_OFF,
     "max_consecutive_429s": MAX_CONSECUTIVE_429S,
     "max_examined": MAX_EXAMINED,
+    "max_place_seconds": MAX_PLACE_SECONDS,
+    # Those that come after more owners than this all ask again after the maximum.
+    "max_polls": math.ceil(MAX_POLL_SECONDS / POLL_SECONDS),
     "max_reserved_ahead": MAX_RESERVED_AHEAD,
     "min_pace": MIN_PACE,
     "pace_after_back_off": PACE_AFTER_BACK_OFF,
     "pace_recovery": PACE_RECOVERY,
     "reservation_lifetime": RESERVATION_LIFETIME,
     "state_lifetime": STATE_LIFETIME,
+    "waiter_lifetime": WAITER_LIFETIME,
 }
 
 
@@ -173,6 +186,31 @@ class RedisStore:
     def is_accepted(self, credentials: str) -> bool:
         """See :meth:`Store.is_accepted`."""
         return self._run("is_accepted", [credentials], lambda result: result is not None, kinds=["accepted"])
+
+    def acquire_place(self, key: str, places: int, owner: str, seconds: float) -> float:
+        """See :meth:`Store.acquire_place`."""
+        before = self._hold("acquire_place", key, places, owner, seconds)
+        return 0.0 if before < 0 else seconds_to_poll(before)
+
+    def renew_place(self, key: str, places: int, owner: str, seconds: float) -> bool:
+        """See :meth:`Store.renew_place`."""
+        return self._hold("renew_place", key, places, owner, seconds) < 0
+
+    def release_place(self, key: str, owner: str) -> None:
+        """See :meth:`Store.release_place`."""
+        self._run("release_place", [key], lambda result: None, kinds=_PLACE_KINDS, owner=owner)
+
+    def _hold(self, command: str, key: str, places: int, owner: str, seconds: float) -> int:
+        """Return the number of owners that get a place first, below 0 if it is held."""
+        return self._run(
+            command,
+            [key],
+            lambda result: int(_number(result, -1, MAX_EXAMINED)),
+            kinds=_PLACE_KINDS,
+            owner=owner,
+            places=places,
+            seconds=seconds,
+        )
 
     # Any: the result, before it is read.
     def _run(

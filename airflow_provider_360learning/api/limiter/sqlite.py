@@ -23,8 +23,10 @@ from airflow_provider_360learning.api.limiter.store import (
     MAX_BACK_OFF,
     MAX_CONSECUTIVE_429S,
     MAX_EXAMINED,
+    MAX_PLACE_SECONDS,
     MAX_RESERVED_AHEAD,
     RESERVATION_LIFETIME,
+    WAITER_LIFETIME,
     LimitState,
     NoCapacityError,
     Outage,
@@ -33,6 +35,7 @@ from airflow_provider_360learning.api.limiter.store import (
     StoreLockedError,
     StoreUnavailableError,
     earliest_time,
+    seconds_to_poll,
 )
 from airflow_provider_360learning.api.text import one_line
 
@@ -50,8 +53,14 @@ MAX_VALUE = 100_000
 _SCHEMA = [
     "CREATE TABLE accepted (credentials TEXT PRIMARY KEY, time REAL) WITHOUT ROWID",
     "CREATE TABLE limits (key TEXT PRIMARY KEY, closed_until REAL, consecutive_429s INTEGER, pace REAL) WITHOUT ROWID",
+    "CREATE TABLE places (key TEXT, owner TEXT, is_held INTEGER NOT NULL, since REAL NOT NULL, expires REAL NOT NULL,"
+    " PRIMARY KEY (key, owner)) WITHOUT ROWID",
     "CREATE TABLE reservations (key TEXT, time REAL, token INTEGER, PRIMARY KEY (key, time, token)) WITHOUT ROWID",
 ]
+#: Tables of earlier format versions.
+_EARLIER_SCHEMAS = {1: [sql for sql in _SCHEMA if " places " not in sql]}
+#: Places that no process can have stored by now, or that have expired. SQLite sorts texts after all numbers.
+_EXPIRED = "(expires <= :now OR expires > :now + CASE is_held WHEN 1 THEN :held ELSE :waiting END OR since > :now)"
 
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 #: A transaction that reads takes its lock when it first does.
@@ -168,6 +177,50 @@ class SqliteStore:
             (count,) = db.execute(query, (credentials, now - ACCEPTED_LIFETIME, now)).fetchone()
         return bool(count)
 
+    def acquire_place(self, key: str, places: int, owner: str, seconds: float) -> float:
+        """See :meth:`Store.acquire_place`."""
+        with self._transaction() as db:
+            now = self._clock()
+            before = self._hold(db, key, places, owner, seconds, now)
+            if before >= 0:
+                expires = now + WAITER_LIFETIME
+                query = (
+                    "INSERT INTO places (key, owner, is_held, since, expires) VALUES (?, ?, 0, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET expires = excluded.expires"
+                )
+                db.execute(query, (key, owner, now, expires))
+        return 0.0 if before < 0 else seconds_to_poll(before)
+
+    def renew_place(self, key: str, places: int, owner: str, seconds: float) -> bool:
+        """See :meth:`Store.renew_place`."""
+        with self._transaction() as db:
+            return self._hold(db, key, places, owner, seconds, self._clock()) < 0
+
+    def release_place(self, key: str, owner: str) -> None:
+        """See :meth:`Store.release_place`."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM places WHERE key = ? AND owner = ?", (key, owner))
+
+    @staticmethod
+    def _hold(db: sqlite3.Connection, key: str, places: int, owner: str, seconds: float, now: float) -> int:
+        """Hold a place if the owner has one or one is free; return the number of owners before it, below 0 if held."""
+        db.execute(f"DELETE FROM places WHERE key = :key AND {_EXPIRED}", {"key": key, **_place_limits(now)})
+        own = db.execute("SELECT is_held, since FROM places WHERE key = ? AND owner = ?", (key, owner)).fetchone()
+        is_held, since = own or (0, now)
+        if is_held != 1:
+            query = (
+                "SELECT count(*) FROM places WHERE key = ? AND owner <> ? "
+                "AND (is_held = 1 OR since < ? OR since = ? AND owner < ?)"
+            )
+            (taken,) = db.execute(query, (key, owner, since, since, owner)).fetchone()
+            if taken >= places:
+                return int(taken - places)
+        db.execute(
+            "INSERT OR REPLACE INTO places (key, owner, is_held, since, expires) VALUES (?, ?, 1, ?, ?)",
+            (key, owner, since, now + min(seconds, MAX_PLACE_SECONDS)),
+        )
+        return -1
+
     def _place(
         self, db: sqlite3.Connection, states: States, limits: Sequence[SharedLimit], now: float, start: float
     ) -> tuple[float, str | None]:
@@ -233,6 +286,7 @@ class SqliteStore:
                 "DELETE FROM reservations WHERE time <= ? OR time > ?", (now - lifetime, now + MAX_RESERVED_AHEAD)
             )
             db.execute("DELETE FROM accepted WHERE time <= ? OR time > ?", (now - ACCEPTED_LIFETIME, now))
+            db.execute(f"DELETE FROM places WHERE {_EXPIRED}", _place_limits(now))
 
     @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
@@ -308,6 +362,10 @@ class SqliteStore:
         self._lock_file(connection, "BEGIN EXCLUSIVE")
         tables = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY name")]
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if tables and tables == _EARLIER_SCHEMAS.get(version) and not self._is_in_use(connection):
+            for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall():
+                connection.execute(f"DROP TABLE {name}")
+            tables, version = [], 0
         if not tables and version == 0:
             for statement in _SCHEMA:
                 connection.execute(statement)
@@ -319,6 +377,15 @@ class SqliteStore:
                 "Run one version of the provider on this host; to start over, stop its tasks and delete the file"
             )
         connection.commit()
+
+    def _is_in_use(self, connection: sqlite3.Connection) -> bool:
+        """Return whether processes of another format version have reserved times lately."""
+        (last,) = connection.execute("SELECT max(time) FROM reservations").fetchone()
+        return last is not None and last > self._clock() - RESERVATION_LIFETIME
+
+
+def _place_limits(now: float) -> dict[str, float]:
+    return {"now": now, "held": MAX_PLACE_SECONDS, "waiting": WAITER_LIFETIME}
 
 
 def _is_locked(error: sqlite3.Error) -> bool:

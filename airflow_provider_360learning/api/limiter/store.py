@@ -16,8 +16,9 @@ from typing import NamedTuple, Protocol
 
 #: Seconds for which a store is not used after an attempt at it took until its timeout.
 OUTAGE_PAUSE = 5.0
-#: Version of the stored formats (schema of the SQLite file, keys in Redis). A store refuses any other one.
-FORMAT_VERSION = 1
+#: Version of the stored formats (schema of the SQLite file, keys in Redis). A store refuses any other one while it is
+#: in use.
+FORMAT_VERSION = 2
 
 #: A 429 within this many seconds after a back-off ended counts as consecutive: a window, and the time that a response
 #: takes.
@@ -41,6 +42,15 @@ MAX_RESERVED_AHEAD = 86_400.0
 ACCEPTED_LIFETIME = 3600.0
 #: Maximum number of reservations that are examined for one request, some 50 ms; 10,000 waiting requests need a tenth.
 MAX_EXAMINED = 100_000
+#: Maximum number of seconds for which a place is held without being renewed. One held for longer is ignored: no process
+#: can block others for longer than this after its end.
+MAX_PLACE_SECONDS = 600.0
+#: Seconds after which an owner that waits for a place, and does not ask again, is no longer waited for.
+WAITER_LIFETIME = 10.0
+#: Seconds until an owner that waits for a place asks again: the first of the queue, and each one after it.
+POLL_SECONDS = 0.25
+#: Maximum of that.
+MAX_POLL_SECONDS = 2.0
 
 
 class StoreUnavailableError(Exception):
@@ -205,6 +215,48 @@ class Store(Protocol):
 
         :param credentials: What identifies them.
         """
+
+    def acquire_place(self, key: str, places: int, owner: str, seconds: float) -> float:
+        """
+        Hold one of a number of places, or wait in the queue for one.
+
+        Places are granted in the order in which owners asked first. An owner that has a place keeps it for longer.
+
+        :param key: What the places are of.
+        :param places: Number of places.
+        :param owner: Who holds it.
+        :param seconds: Time after which the place is free again, at most :data:`MAX_PLACE_SECONDS`.
+        :return: 0 if the place is held now, else the seconds until the owner is to ask again.
+        :raises StoreUnavailableError: if the store cannot be used.
+        """
+
+    def renew_place(self, key: str, places: int, owner: str, seconds: float) -> bool:
+        """
+        Hold a place for longer; take one if that of the owner has expired and one is free.
+
+        :param key: What the places are of.
+        :param places: Number of places.
+        :param owner: Who holds it.
+        :param seconds: Time after which the place is free again, at most :data:`MAX_PLACE_SECONDS`.
+        :return: Whether the place is held.
+        """
+
+    def release_place(self, key: str, owner: str) -> None:
+        """
+        Release the place of an owner, or its place in the queue, if it has one.
+
+        :param key: What the places are of.
+        :param owner: Who holds it.
+        """
+
+
+def seconds_to_poll(before: int) -> float:
+    """
+    Return the seconds until an owner asks again for a place.
+
+    :param before: Number of owners that get a place before it does.
+    """
+    return min(POLL_SECONDS * (1 + before), MAX_POLL_SECONDS)
 
 
 def earliest_time(times: Iterable[float], requests: int, window: float, start: float) -> float:
