@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _CACHE_KIB = 16 * 1024
 
@@ -46,6 +46,17 @@ class KeyTable:
         """
         added = self._database.execute("INSERT INTO pairs VALUES (?, ?) ON CONFLICT DO NOTHING", (key, value))
         return None if added.rowcount else self.get(key)
+
+    def add_all(self, pairs: Sequence[tuple[str, str]]) -> bool:
+        """
+        Set the values of keys that have none, all at once.
+
+        :param pairs: Keys and values.
+        :return: Whether each key was new; one that had a value, also from an earlier pair, keeps it.
+        """
+        before = self._database.total_changes
+        self._database.executemany("INSERT INTO pairs VALUES (?, ?) ON CONFLICT DO NOTHING", pairs)
+        return self._database.total_changes - before == len(pairs)
 
     def get(self, key: str) -> str | None:
         """

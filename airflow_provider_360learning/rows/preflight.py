@@ -32,6 +32,8 @@ class RowChecker:
         self._source = source
         self._schema = schema
         self._rows_by_key = KeyTable()
+        #: Whether a key is in several rows.
+        self._has_duplicates = False
         self._digests: list[bytes] = []
         #: Number of rows, and a digest of them all.
         self.total, self.fingerprint = 0, ""
@@ -44,7 +46,7 @@ class RowChecker:
         whole = hashlib.sha256()
         self._schema.check_header(self._source)
         for chunk in _chunks(self._source.rows()):
-            checked = [self._check(row) for row in chunk]
+            checked = self._check_first(chunk)
             self._digests.append(_digest(checked))
             whole.update(self._digests[-1])
             self.total += len(checked)
@@ -72,7 +74,7 @@ class RowChecker:
         """
         known = iter(self._digests)
         for chunk in _chunks(self._source.rows()):
-            checked = [self._check(row) for row in chunk]
+            checked = self._check_again(chunk)
             if next(known, None) != _digest(checked):
                 raise InvalidRequestError(
                     f"{self._source.name} changed while it was read, between row {chunk[0].number} and "
@@ -89,11 +91,23 @@ class RowChecker:
         """Delete the table of keys."""
         self._rows_by_key.close()
 
-    def _check(self, row: Row) -> CheckedRow:
-        checked = self._schema.check(row)
-        if checked.errors:
+    def _check_first(self, rows: Sequence[Row]) -> list[CheckedRow]:
+        """Check rows, and compare their keys with those of all rows before."""
+        checked = [self._schema.check(row) for row in rows]
+        keys = [(row.identity, str(row.row.number)) for row in checked if not row.errors]
+        if self._rows_by_key.add_all(keys):
             return checked
-        before = self._rows_by_key.add(checked.identity, str(row.number))
+        self._has_duplicates = True
+        return [self._refuse_duplicate(row) for row in checked]
+
+    def _check_again(self, rows: Sequence[Row]) -> list[CheckedRow]:
+        """Check rows whose keys the first pass has compared: rows that differ from those are not yielded."""
+        checked = [self._schema.check(row) for row in rows]
+        return [self._refuse_duplicate(row) for row in checked] if self._has_duplicates else checked
+
+    def _refuse_duplicate(self, checked: CheckedRow) -> CheckedRow:
+        row = checked.row
+        before = None if checked.errors else self._rows_by_key.get(checked.identity)
         if before is None or before == str(row.number):
             return checked
         key = shown_text(checked.key)

@@ -116,13 +116,13 @@ class CheckedRow:
         secrets = self.secret_columns
         if arguments is None:
             return repr([(name, shown(value)) for name, value in self.row.values.items() if name not in secrets])
-        return repr(
-            [
-                (name, _text_without_case(value) if name in self.fields_without_case else value)
-                for name, value in arguments.given().items()
-                if name not in secrets
-            ]
-        )
+        given = arguments.given()
+        for name in secrets:
+            given.pop(name, None)
+        for name in self.fields_without_case:
+            if name in given:
+                given[name] = _text_without_case(given[name])
+        return repr(list(given.items()))
 
 
 #: Returns what else is invalid in the arguments of a row, as ``(field, problem)``.
@@ -302,18 +302,20 @@ class RowSchema:
         errors: tuple[RowError, ...],
         new_groups: tuple[NewGroup, ...] = (),
     ) -> CheckedRow:
-        key = [_text(value) for name in self._key_columns if (value := getattr(written, name))]
+        key = _texts_of(written, self._key_columns)
+        # Most rows have no names, whose ids differ from what was written.
+        found = key if resolved is written else _texts_of(resolved, self._write.key)
         identity = [
-            _text_without_case(value) if name in self._fields_without_case else _text(value)
+            ignore_case(found[name]) if name in self._fields_without_case else found[name]
             for name in self._write.key
-            if (value := getattr(resolved, name))
+            if name in found
         ]
         subject = "\n".join(identity[: self._write.subject_fields])
         return CheckedRow(
             row,
             resolved,
             written,
-            " / ".join(key),
+            " / ".join(key.values()),
             subject,
             errors,
             " / ".join(identity),
@@ -385,6 +387,12 @@ def ignore_case(text: str) -> str:
     :param text: A normalized text.
     """
     return text.lower()
+
+
+def _texts_of(arguments: ActionArguments, names: Iterable[str]) -> dict[str, str]:
+    """Return the values of some fields as text, without those that are not given."""
+    values = arguments.__dict__
+    return {name: value if type(value) is str else _text(value) for name in names if (value := values[name])}
 
 
 def _text(value: object) -> str:

@@ -146,7 +146,8 @@ class Source(ABC):
             return Row(number, line, {}, original, str(error), size)
         # An empty cell of CSV is a missing value; in the other formats "" is a string like any other.
         if self.rejected_format == "csv":
-            return Row(number, line, {name: value for name, value in values.items() if value}, original, None, size)
+            filled = values if all(values.values()) else {name: value for name, value in values.items() if value}
+            return Row(number, line, filled, original, None, size)
         # Nothing but "is": an array of numpy, or a series of pandas, compares item by item.
         given = {name: value for name, value in values.items() if value is not None}
         return Row(number, line, given, original, None, size)

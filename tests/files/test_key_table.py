@@ -29,6 +29,13 @@ def test_add_keeps_and_returns_the_existing_value(table):
     assert table.get("a") == "1"
 
 
+def test_add_all_says_whether_each_key_is_new(table):
+    assert table.add_all([("a", "1"), ("b", "2")])
+    assert not table.add_all([("c", "3"), ("b", "4")])
+    assert not table.add_all([("d", "5"), ("d", "6")])
+    assert list(table.items()) == [("a", "1"), ("b", "2"), ("c", "3"), ("d", "5")]
+
+
 def test_iterates_in_the_order_in_which_keys_were_added(table):
     for key in ("c", "a", "b"):
         table.put(key, key.upper())

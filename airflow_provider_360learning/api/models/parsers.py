@@ -418,6 +418,9 @@ def parse_timestamp(value: object) -> datetime:
     :raises PydanticCustomError: if it is not a timestamp, or has no time zone.
     """
     read = _read_timestamp(value)
+    if type(read) is datetime and read.tzinfo is UTC:  # most of those in a file
+        excess = read.microsecond % 1000
+        return read.replace(microsecond=read.microsecond - excess, fold=0) if excess or read.fold else read
     if read is None or read.utcoffset() is None:
         raise invalid(value, "a timestamp with a time zone, such as 2026-12-01T09:00:00Z", _advice_for_timestamp(value))
     try:
