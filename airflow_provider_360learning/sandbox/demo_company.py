@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from airflow_provider_360learning.sandbox.state.model import CourseStatus
+from airflow_provider_360learning.sandbox.state.model import CourseStatus, CustomField
 from airflow_provider_360learning.sandbox.state.state import State
 
 COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
@@ -22,6 +22,10 @@ SECURITY_COURSE_ID = "64b1f0c2a9d3e40012ad0002"
 DRAFT_COURSE_ID = "64b1f0c2a9d3e40012ad0003"
 DELETED_COURSE_ID = "64b1f0c2a9d3e40012ad0004"
 ONBOARDING_PATH_ID = "64b1f0c2a9d3e40012ae0001"
+
+DEPARTMENT_FIELD_ID = "64b1f0c2a9d3e40012ab1111"
+HIRING_FIELD_ID = "64b1f0c2a9d3e40012ab1112"
+SITE_FIELD_ID = "64b1f0c2a9d3e40012ab1113"
 
 ADMIN_MAIL = "admin@acme.test"
 GRACE_MAIL = "grace.hopper@acme.test"
@@ -44,6 +48,7 @@ def seed_state(state: State, seed: Seed) -> None:
     state.add_group("Acme", public=False, parent=None, id=ROOT_GROUP_ID)
     admin = state.add_person(ADMIN_MAIL, {"first_name": "Ada", "last_name": "Admin"}, id=ADMIN_ID)
     state.join(admin, ROOT_GROUP_ID, ["admin"])
+    state.owner = admin.id
     state.log_in(admin)
     if seed == "empty":
         return
@@ -53,6 +58,12 @@ def seed_state(state: State, seed: Seed) -> None:
     state.add_person(
         LINUS_MAIL, {"first_name": "Linus", "last_name": "Pauling"}, status="invited", id=LINUS_INVITATION_ID
     )
+    for field in (
+        CustomField(DEPARTMENT_FIELD_ID, "Department", "users", "string"),
+        CustomField(HIRING_FIELD_ID, "Hired on", "users", "date"),
+        CustomField(SITE_FIELD_ID, "Site", "users", "string", authorized_values=("Lyon", "Paris")),
+    ):
+        state.add_custom_field(field)
     courses: tuple[tuple[str, str, CourseStatus], ...] = (
         (WELCOME_COURSE_ID, "Welcome to Acme", "published"),
         (SECURITY_COURSE_ID, "Security basics", "published"),

@@ -9,6 +9,9 @@ Role = Literal["admin", "analyst", "coach", "contributor", "editor", "learner", 
 PersonStatus = Literal["active", "invited", "deleted"]
 CourseStatus = Literal["draft", "published", "archived", "deleted"]
 MailKind = Literal["invitation", "password", "generated_password"]
+#: What a custom field belongs to, and what its values are.
+FieldTarget = Literal["users", "contents"]
+FieldKind = Literal["string", "date"]
 #: Whether changes of groups enroll and unenroll their members: both, one of them, or neither.
 AudienceMode = Literal["dynamic", "dynamic_enrollment", "dynamic_unenrollment", "manual"]
 
@@ -42,7 +45,10 @@ class Person:
     Deletion is soft: enrollments and statistics stay, memberships are lost.
 
     :param password: the password that was set, never part of a dump.
+    :param password_must_be_changed: whether it must be changed at the next login.
     :param last_login_at: ``None`` for a user who has never logged in.
+    :param deleted_at: when the account was deleted, each time.
+    :param reactivated_at: when it was restored, each time.
     """
 
     id: str
@@ -50,8 +56,26 @@ class Person:
     status: PersonStatus = "active"
     profile: Profile = field(default_factory=Profile)
     password: str | None = field(default=None, repr=False)
+    password_must_be_changed: bool = False
     last_login_at: float | None = None
     email_notifications: bool = True
+    deleted_at: list[float] = field(default_factory=list)
+    reactivated_at: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CustomField:
+    """
+    A custom field, whose values are parts of what it belongs to.
+
+    :param authorized_values: the only values that it may have; empty if it may have any.
+    """
+
+    id: str
+    name: str
+    target: FieldTarget
+    kind: FieldKind
+    authorized_values: tuple[str, ...] = ()
 
 
 @dataclass

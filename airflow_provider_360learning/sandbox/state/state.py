@@ -13,6 +13,7 @@ from airflow_provider_360learning.sandbox.state.model import (
     AudienceMode,
     Course,
     CourseStatus,
+    CustomField,
     ExternalCourse,
     FormerEnrollment,
     Group,
@@ -50,6 +51,9 @@ class State:
         self.integrations: dict[str, Integration] = {}
         self.external_courses: dict[ExternalKey, ExternalCourse] = {}
         self.jobs = BulkJobs(clock, budget)
+        self.custom_fields: dict[str, CustomField] = {}
+        #: Id of the owner of the platform, who has this role in the root group.
+        self.owner: str | None = None
         self.mails_sent: list[SentMail] = []
         self._reported: dict[str, dict[str, list[ReportedAttempt]]] = {}
         self._clock = clock
@@ -77,6 +81,8 @@ class State:
             person = Person(id or self.new_id(), mail)
             self.people[person.id] = person
             self._id_by_mail[mail.lower()] = person.id
+        elif person.status == "deleted":
+            person.reactivated_at.append(self._clock.now())
         person.status = status
         person.profile.update(profile)
         return person
@@ -99,18 +105,28 @@ class State:
         person.mail = mail
         self._id_by_mail[mail.lower()] = person.id
 
-    def delete_person(self, person: Person) -> None:
-        """Delete an account softly, or an invitation without a trace."""
+    def delete_person(self, person: Person, *, keep_invitations: bool = False) -> None:
+        """
+        Delete an account softly, or an invitation without a trace.
+
+        :param keep_invitations: whether an invitation is an account, which is deleted softly, too.
+        """
         for group in self.groups.values():
             group.members.pop(person.id, None)
-        if person.status == "active":
+        if person.status == "active" or keep_invitations:
             person.status = "deleted"
+            person.deleted_at.append(self._clock.now())
             return
         del self.people[person.id]
         del self._id_by_mail[person.mail.lower()]
         for session in self.sessions.values():
             for ids in (session.users, session.excluded, session.enrolled, session.self_enrolled, session.former):
                 ids.pop(person.id, None)
+
+    def add_custom_field(self, field: CustomField) -> None:
+        """Add a custom field."""
+        self.budget.take()
+        self.custom_fields[field.id] = field
 
     def send_mail(self, to: str, kind: MailKind) -> None:
         """Record an email."""
