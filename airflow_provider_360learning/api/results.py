@@ -120,25 +120,30 @@ class RemovedFromGroup(TypedDict):
 
 
 class CourseRecord(TypedDict):
-    """A course."""
+    """A course; API v1 has the email address of its author, API v2 the id."""
 
     course_id: str | None
     name: str | None
     status: str | None
+    author_id: str | None
     author_mail: str | None
     created_at: str | None
     modified_at: str | None
 
 
 class CatalogItem(TypedDict):
-    """A course or a path in a catalog."""
+    """A course or a path in a catalog; ``name`` is ``None`` in API v2, which lists ids."""
 
     id: str | None
     name: str | None
 
 
 class Catalog(TypedDict):
-    """The catalog of a group. Whether the ids of ``paths`` are those of paths or of path sessions is not known."""
+    """
+    The catalog of a group.
+
+    The ids of ``paths`` are those of path sessions in API v2; whether they are in API v1 is not known.
+    """
 
     courses: list[CatalogItem]
     paths: list[CatalogItem]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
@@ -51,3 +52,27 @@ def read_timestamp(name: str, value: object) -> str | None:
         except (ValueError, OverflowError):
             pass
     raise UnexpectedResponseError(f"360Learning's response cannot be used: {name} is not a timestamp")
+
+
+class Interval(NamedTuple):
+    """
+    An interval of time: its start belongs to it, its end does not.
+
+    :param start: ``None`` for no start.
+    :param end: ``None`` for no end.
+    """
+
+    start: datetime | None
+    end: datetime | None
+
+    def has(self, timestamp: str | None) -> bool:
+        """
+        Return whether a timestamp of a response belongs to the interval.
+
+        :param timestamp: As :func:`read_timestamp` returns it. ``None`` belongs to it: the server has selected the
+            object by a timestamp that it does not show.
+        """
+        if timestamp is None:
+            return True
+        start, end = write_timestamp(self.start), write_timestamp(self.end)
+        return (start is None or timestamp >= start) and (end is None or timestamp < end)

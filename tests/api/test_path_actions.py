@@ -218,6 +218,7 @@ def test_lists_courses(api):
         "course_id": WELCOME_COURSE_ID,
         "name": "Welcome to Acme",
         "status": "published",
+        "author_id": None,
         "author_mail": ADMIN_MAIL,
         "created_at": course["created_at"],
         "modified_at": course["created_at"],

@@ -314,7 +314,7 @@ def test_encodes_timestamps_in_queries(api, sent):
     api.list_courses(created_after="2026-01-01T00:00:00+01:00", modified_before="2026-02-01T00:00:00.5Z")
     (entry,) = sent("getCourses")
     assert entry["query"] == {
-        "createdAfter": "2025-12-31T23:00:00.000Z",
+        "createdAfter": "2025-12-31T22:59:59.999Z",
         "modifiedBefore": "2026-02-01T00:00:00.500Z",
     }
 

@@ -25,9 +25,9 @@ from airflow_provider_360learning.api.models.fields import (
 class ListCourses(ActionArguments):
     """Arguments of ``list_courses``."""
 
-    created_after: Timestamp | None = Field(default=None, description="Only courses created after this time.")
+    created_after: Timestamp | None = Field(default=None, description="Only courses created at this time or later.")
     created_before: Timestamp | None = Field(default=None, description="Only courses created before this time.")
-    modified_after: Timestamp | None = Field(default=None, description="Only courses modified after this time.")
+    modified_after: Timestamp | None = Field(default=None, description="Only courses modified at this time or later.")
     modified_before: Timestamp | None = Field(default=None, description="Only courses modified before this time.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
@@ -21,9 +22,11 @@ from airflow_provider_360learning.api.results import (
     CourseAttempt,
     CourseRecord,
 )
-from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
+from airflow_provider_360learning.api.timestamps import Interval, read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
 
+#: The first start of an interval that has a time before it.
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
 
@@ -32,25 +35,33 @@ class CourseActions(ApiAdapter):
 
     @action(ListCourses)
     def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
-        """Return courses (``getCourses``), all of them or those of an interval."""
+        """
+        Return courses (``getCourses``), all of them or those of an interval.
+
+        It is not known whether v1's bounds are included. A millisecond more is requested, and each course is checked.
+        """
+        created = Interval(arguments.created_after, arguments.created_before)
+        modified = Interval(arguments.modified_after, arguments.modified_before)
         query = {
-            "createdAfter": write_timestamp(arguments.created_after),
-            "createdBefore": write_timestamp(arguments.created_before),
-            "modifiedAfter": write_timestamp(arguments.modified_after),
-            "modifiedBefore": write_timestamp(arguments.modified_before),
+            "createdAfter": _just_before(created.start),
+            "createdBefore": write_timestamp(created.end),
+            "modifiedAfter": _just_before(modified.start),
+            "modifiedBefore": write_timestamp(modified.end),
         }
         items = yield Call("getCourses", query=query)
-        return [
+        courses: list[CourseRecord] = [
             {
                 "course_id": string(item, "_id"),
                 "name": string(item, "name"),
                 "status": string(item, "status"),
+                "author_id": None,
                 "author_mail": string(item, "author"),
                 "created_at": read_timestamp("creationDate", item.get("creationDate")),
                 "modified_at": read_timestamp("modificationDate", item.get("modificationDate")),
             }
             for item in items
         ]
+        return [each for each in courses if created.has(each["created_at"]) and modified.has(each["modified_at"])]
 
     @action(GetCatalog)
     def get_catalog(self, arguments: GetCatalog) -> ActionSteps[Catalog]:
@@ -97,6 +108,10 @@ class CourseActions(ApiAdapter):
         body = {"courses": courses or None, "pathSessions": sessions or None}
         yield Call(operation, path={"group_id": arguments.group_id}, body=body)
         return {"group_id": arguments.group_id, "outcome": outcome, "items": len(courses) + len(sessions)}
+
+
+def _just_before(start: datetime | None) -> str | None:
+    return None if start is None else write_timestamp(max(start, _EARLIEST) - timedelta(milliseconds=1))
 
 
 def _whole(milliseconds: float | None) -> int | None:
