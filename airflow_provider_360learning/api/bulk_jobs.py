@@ -48,13 +48,14 @@ class JobKind:
     :param action: Name of the action.
     :param row_model: The arguments of one row: those of the action, or of one item of a batch.
     :param operation: The operation that submits it.
-    :param max_rows: Maximum number of inputs per job.
+    :param max_rows: Maximum number of inputs per job. A row has one input; a row of a catalog, one for each content.
     :param type: The vendor's name of the kind, by which jobs are listed.
     :param scope: The scope that the submission requires. Polling requires another one.
     :param has_single_requests: Whether the action can be done row by row where jobs are not available.
     :param may_resend: Whether a second job with the same inputs leaves the same state as the first.
     :param accepts: Whether a job can do a row. The rows that it cannot do need single requests.
-    :param key: Keys of an input that identify what a row is about.
+    :param outcome: Outcome of a row that was done, in the words of the action.
+    :param key: Keys of an input that identify what it is about.
     """
 
     action: str
@@ -65,6 +66,7 @@ class JobKind:
     scope: str
     has_single_requests: bool
     may_resend: bool
+    outcome: str
     key: tuple[str, ...]
     accepts: Callable[[ActionArguments], bool] = field(default=lambda arguments: True)
 
@@ -154,14 +156,14 @@ class BulkJobs(Protocol):
 
     def inputs(
         self, kind: JobKind, rows: Sequence[ActionArguments], target: JobTarget
-    ) -> ActionSteps[list[JsonObject | Learning360Error]]:
+    ) -> ActionSteps[list[list[JsonObject] | Learning360Error]]:
         """
         Return the inputs of a job for rows, with ids in the place of email addresses.
 
         :param kind: Kind of the job.
         :param rows: Valid rows, each of which the kind accepts.
         :param target: What they are done to.
-        :return: In the order of the rows: the input, or why the row cannot be sent, such as an unknown user.
+        :return: In the order of the rows: the inputs of the row, or why it cannot be sent, such as an unknown user.
         """
         ...
 
@@ -169,12 +171,13 @@ class BulkJobs(Protocol):
         """
         Submit a job, once there is a place among the company's jobs, and return its id.
 
-        The place is kept until :meth:`ended` gives it back, or until it expires.
+        The place is kept until :meth:`ended` gives it back, or until it expires, two minutes after it was last renewed.
 
         :param kind: Kind of the job.
         :param inputs: At most :attr:`JobKind.max_rows`.
         :param target: What they are done to.
-        :param owner: Who keeps the place: the same in every attempt at this job, and in no other job.
+        :param owner: Who keeps the place: the same in every attempt at this job, and in no other job. Letters and
+            digits, at most 200.
         :raises OutcomeUnknownError: if the response was lost: see :meth:`find_lost`.
         :raises BulkJobsLimitError: if there is no place within the maximum wait; nothing was submitted.
         :raises BulkApiDisabledError: if the server accepts no jobs for the moment; nothing was submitted.
@@ -198,11 +201,12 @@ class BulkJobs(Protocol):
         """
         ...
 
-    def status(self, job_id: str) -> ActionSteps[JobStatus]:
+    def status(self, job_id: str, *, owner: str | None = None) -> ActionSteps[JobStatus]:
         """
-        Return the state of a job.
+        Return the state of a job, and renew its place if it has not ended.
 
         :param job_id: Its id.
+        :param owner: As in :meth:`submit`; ``None`` if the caller keeps no place for it.
         :raises NotFoundError: if there is no such job.
         """
         ...
@@ -212,6 +216,18 @@ class BulkJobs(Protocol):
         Return the results of a job that has ended, in the order of the server; see :func:`match_results`.
 
         :param job_id: Its id.
+        """
+        ...
+
+    def outcome_of_refused(self, kind: JobKind, row: ActionArguments) -> ActionSteps[str | None]:
+        """
+        Return the outcome of a row that a job refused, although the action counts it as done.
+
+        Row errors have no codes, so that a group that does not exist any more is looked up.
+
+        :param kind: Kind of the job.
+        :param row: The row.
+        :return: ``None`` if the row is refused.
         """
         ...
 
@@ -256,6 +272,20 @@ def match_results(
     if rest:
         _match(lambda value: canonical({name: value.get(name) for name in kind.key}), inputs, matched, rest)
     return matched
+
+
+def result_of_row(results: Sequence[JobRowResult | None]) -> JobRowResult | None:
+    """
+    Return the result of a row by those of its inputs: it is done if all of them are.
+
+    :param results: The results of its inputs.
+    :return: ``None`` if it is not refused, and one of its inputs is not mentioned.
+    """
+    refused = [result for result in results if result and result.error is not None]
+    if len(results) == 1 or not refused:
+        return results[0] if all(results) else None
+    texts = dict.fromkeys(str(result.error) for result in refused)
+    return JobRowResult(refused[0].input, error=f"{len(refused)} of {len(results)}: {'; '.join(texts)}")
 
 
 def has_inputs(inputs: Iterable[JsonObject], results: Iterable[JobRowResult]) -> bool:

@@ -11,6 +11,7 @@ from airflow_provider_360learning.api.bulk_jobs import (
     JobRowResult,
     has_inputs,
     match_results,
+    result_of_row,
     seconds_before_poll,
 )
 from airflow_provider_360learning.api.models.groups import AddUserToGroup
@@ -24,6 +25,7 @@ KIND = JobKind(
     scope="groups:bulk",
     has_single_requests=True,
     may_resend=True,
+    outcome="added",
     key=("userId", "groupId"),
 )
 
@@ -56,6 +58,15 @@ def test_a_result_whose_input_has_more_keys_is_matched_by_what_identifies_the_ro
 def test_an_equal_input_wins_over_one_that_is_only_about_the_same() -> None:
     admin, learner = JobRowResult(_row("1", "admin"), error="no"), JobRowResult(_row("1"), resource_id="a")
     assert match_results(KIND, [_row("1"), _row("1", "admin")], [admin, learner]) == [learner, admin]
+
+
+def test_a_row_is_done_if_all_of_its_inputs_are() -> None:
+    done, refused = JobRowResult(_row("1"), resource_id="a"), JobRowResult(_row("2"), error="no")
+    assert result_of_row([done]) == done
+    assert result_of_row([done, done]) == done
+    assert result_of_row([done, None]) is None
+    assert result_of_row([None]) is None
+    assert result_of_row([None, done, refused, refused]) == JobRowResult(_row("2"), error="2 of 4: no")
 
 
 def test_numbers_are_equal_whatever_their_type() -> None:

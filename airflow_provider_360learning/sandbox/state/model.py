@@ -223,6 +223,7 @@ class ExternalCourse:
 
     :param author: id of the user it is attributed to.
     :param details: the fields of the last import, in snake case.
+    :param more: sources and translations of the last import, if it had more than their names and languages.
     :param times_sent: how often it was imported.
     """
 
@@ -231,6 +232,7 @@ class ExternalCourse:
     external_id: str
     author: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    more: dict[str, object] = field(default_factory=dict)
     times_sent: int = 0
 
 

@@ -384,9 +384,14 @@ class State:
         del self.integrations[integration.id]
 
     def put_external_course(
-        self, key: ExternalKey, title: str, author: Person, details: dict[str, object]
+        self,
+        key: ExternalKey,
+        title: str,
+        author: Person,
+        details: dict[str, object],
+        more: dict[str, object] | None = None,
     ) -> ExternalCourse:
-        """Create an external course, or update and publish the one with this key."""
+        """Create an external course, or replace and publish the one with this key."""
         external = self.external_courses.get(key)
         if external is None:
             group, platform, external_id = key
@@ -394,7 +399,7 @@ class State:
                 self.add_course(title, group=group, author=author.mail), platform, external_id, author.id
             )
             self.external_courses[key] = external
-        external.author, external.details = author.id, details
+        external.author, external.details, external.more = author.id, details, more or {}
         external.course.name, external.course.author = title, author.mail
         external.times_sent += 1
         self.change_status(external.course, "published")
