@@ -3,6 +3,7 @@
 #   make test         run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: under two minutes
 #   make docs         rewrite the generated tables of the documentation
+#   make specs        rewrite the table of the operations of API v2 from the published documents
 #   make lint         run ruff, mypy and codespell
 #   make test-lowest  run the tests of test-quick with the lowest versions that the package allows
 #   make bench        run all benchmarks: about half an hour on an idle machine
@@ -18,7 +19,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest redis-server lint bench \
+.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest redis-server lint bench \
 	audit requirements clean
 
 help:
@@ -75,6 +76,9 @@ lint: .venv/.ready
 
 docs: .venv/.ready
 	.venv/bin/python docs/generate.py
+
+specs: .venv/.ready
+	.venv/bin/python -m tests.contract.specs
 
 bench: .venv/.bench-ready redis-server
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

@@ -113,16 +113,36 @@ class RefusedError(Learning360Error):
     """360Learning understood the request and refuses it; sending it again changes nothing."""
 
 
+class MissingScopeError(RefusedError):
+    """
+    The credentials lack the OAuth scope that the operation needs.
+
+    :param scope: The scope, if it is known, e.g. ``users:write``.
+    """
+
+    def __init__(self, message: str, *, scope: str | None = None, **details: Unpack[RequestDetails]) -> None:
+        super().__init__(message, **details)
+        self.scope = scope
+
+
 class RateLimitedError(Learning360Error):
     """The rate limit has no capacity within the maximum wait; ``retry_after`` says when it will."""
 
     transient = True
 
 
+class BulkJobsLimitError(RateLimitedError):
+    """As many bulk jobs of the company run as 360Learning allows; one can be submitted when another has ended."""
+
+
 class ServerError(Learning360Error):
     """360Learning failed (5xx)."""
 
     transient = True
+
+
+class BulkApiDisabledError(ServerError):
+    """360Learning has switched its bulk jobs off for the moment; nothing was submitted."""
 
 
 class TransportError(Learning360Error):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from contextvars import copy_context
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, cast
 
 import requests
 import tenacity
@@ -21,6 +21,8 @@ from airflow_provider_360learning.api import retry
 from airflow_provider_360learning.api.auth import MAX_RENEWALS, Auth
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
+from airflow_provider_360learning.api.links import job_id, next_link
+from airflow_provider_360learning.api.pages import Page
 from airflow_provider_360learning.api.request import build_path, build_request
 from airflow_provider_360learning.api.response import (
     MAX_ERROR_BODY,
@@ -30,9 +32,9 @@ from airflow_provider_360learning.api.response import (
     retry_after_seconds,
     shape_mismatch,
 )
-from airflow_provider_360learning.api.spec import MAX_QUOTE, ApiSpec, ReportedError
+from airflow_provider_360learning.api.spec import MAX_QUOTE, ApiSpec, ReportedError, ResponseShape
 from airflow_provider_360learning.api.transport import Transport
-from airflow_provider_360learning.api.types import Call, JsonValue, Settings, WaitSteps
+from airflow_provider_360learning.api.types import Call, JsonValue, Settings, StatusAndBody, WaitSteps
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     Learning360Error,
@@ -81,8 +83,11 @@ class Exchange:
         self._endpoint = client.spec.endpoints[call.operation]
         self._rate_limiter = client.rate_limiter
         self._auth = Auth() if call.operation == client.spec.token_operation else client.auth
-        self._path = build_path(call, client.spec, client.settings)
+        target = build_path(call, client.spec, client.settings)
+        self._path = target.partition("?")[0]
         self._request = build_request(call, self._path, client.spec, client.settings, client.user_agent)
+        #: The URL of a link, which is followed as it is.
+        self._link = client.settings.base_url + target if call.link is not None else None
         #: The request of the current attempt, with its credentials, and the reservation that it used.
         self._prepared = requests.PreparedRequest()
         self._used: Reservation
@@ -137,6 +142,7 @@ class Exchange:
             while True:
                 self._auth.make_ready()
                 prepared = self._request.prepare()
+                prepared.url = self._link or prepared.url
                 self._connect(prepared)
                 left = self._deadline - time.monotonic()
                 # A request that can be sent at once is sent, however little time is left; but not tried forever.
@@ -247,13 +253,31 @@ class Exchange:
         try:
             if is_success and self._call.read:
                 return self._call.read(ResponseBody(response))
-            max_size = self._client.settings.max_response_mib * MIB
-            body = read_json(response, max_size if is_success else MAX_ERROR_BODY)
+            max_size = max(0, self._client.settings.max_response_mib * MIB - self._call.received)
+            max_size = max_size if is_success else MAX_ERROR_BODY
+            received = ResponseBody(response, max_size)
+            body = read_json(received, max_size)
         except UnexpectedResponseError as error:
             if is_success:
                 raise self._unexpected(response, error) from None
-            body = None  # the status is enough
+            body, received = None, None  # the status is enough
         self._check(response, body)
+        try:
+            result = self._result(response, body, received.size if received else 0)
+        except UnexpectedResponseError as error:
+            raise self._unexpected(response, error) from None
+        return StatusAndBody(response.status_code, result) if self._call.with_status else result
+
+    def _result(self, response: requests.Response, body: JsonValue, size: int) -> object:
+        """Return what the caller gets: the body, a page with its link, or the id of a job."""
+        base_url, prefix = self._client.settings.base_url, self._client.spec.path_prefix
+        url = self._prepared.url or base_url
+        if self._endpoint.response is ResponseShape.PAGE:
+            following = next_link(response.headers.get("Link", ""), url, base_url, prefix)
+            return Page(cast(list[object], body), following, url.removeprefix(base_url), size)
+        if self._endpoint.response is ResponseShape.JOB:
+            job_path = self._client.spec.job_path or ""
+            return job_id(response.headers.get("Location", ""), url, base_url, prefix, job_path)
         return body
 
     def _unexpected(self, response: requests.Response, error: UnexpectedResponseError) -> Learning360Error:

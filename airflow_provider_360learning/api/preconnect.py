@@ -17,6 +17,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.exceptions import ConnectTimeoutError
 
 from airflow_provider_360learning.api.deadline import DeadlineConnection, DeadlineTlsConnection
+from airflow_provider_360learning.api.request_target import ExactTargetConnection
 
 
 class SendArguments(TypedDict):
@@ -27,7 +28,11 @@ class SendArguments(TypedDict):
     proxies: MutableMapping[str, str]
 
 
-class TicketTolerantConnection(DeadlineTlsConnection):
+class PlainConnection(ExactTargetConnection, DeadlineConnection):
+    """A connection without TLS."""
+
+
+class TicketTolerantConnection(ExactTargetConnection, DeadlineTlsConnection):
     """
     A connection that stays usable when session tickets arrive.
 
@@ -50,7 +55,7 @@ class TicketTolerantPool(HTTPSConnectionPool):
 class PlainPool(HTTPConnectionPool):
     """Connections without TLS."""
 
-    ConnectionCls = DeadlineConnection
+    ConnectionCls = PlainConnection
 
 
 _POOLS = {"http": PlainPool, "https": TicketTolerantPool}

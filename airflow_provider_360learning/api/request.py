@@ -7,21 +7,27 @@ from urllib.parse import quote
 import requests
 
 from airflow_provider_360learning.api.auth import Auth
+from airflow_provider_360learning.api.links import resolve
 from airflow_provider_360learning.api.response import ACCEPT_ENCODING
-from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint
+from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint, ResponseShape
 from airflow_provider_360learning.api.types import Call, JsonObject, JsonValue, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 
 def build_path(call: Call, spec: ApiSpec, settings: Settings) -> str:
     """
-    Return the path of a call under the base URL.
+    Return the path of a call under the base URL; that of a link includes its query.
 
     :raises InvalidRequestError: if a segment is empty or consists of dots.
+    :raises UnexpectedResponseError: if a link leads to another origin, or not to a page of the operation's list.
     """
     if call.operation == spec.token_operation:
         return settings.token_path or spec.token_path
     endpoint = spec.endpoints[call.operation]
+    if call.link is not None:
+        if endpoint.response is not ResponseShape.PAGE:
+            raise InvalidRequestError(f"{call.operation} has no pages", operation=call.operation)
+        return resolve(call.link, settings.base_url + spec.path_prefix, settings.base_url, spec.path_prefix)
     segments = {name: encode_segment(name, value, endpoint) for name, value in call.path.items()}
     return spec.path_prefix + endpoint.path.format(**segments)
 
@@ -37,6 +43,9 @@ def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user
     :param user_agent: Value of the ``User-Agent`` header.
     """
     endpoint, body = spec.endpoints[call.operation], without_nones(call.body)
+    if endpoint.body is BodyFormat.MULTIPART:
+        raise InvalidRequestError(f"{call.operation} needs files, which are not supported", operation=call.operation)
+    headers = {} if call.operation == spec.token_operation else spec.headers
     return requests.Request(
         endpoint.method,
         settings.base_url + path,
@@ -44,9 +53,9 @@ def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user
             "User-Agent": user_agent,
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
-            **spec.headers,
+            **headers,
         },
-        params=spec.encode_query(without_nones(call.query)),
+        params={} if call.link else spec.encode_query(without_nones(call.query)),
         json=body if endpoint.body is BodyFormat.JSON else None,
         data=spec.encode_form(body) if endpoint.body is BodyFormat.FORM else None,
         # Credentials are added when the request is sent; this keeps requests from looking elsewhere.

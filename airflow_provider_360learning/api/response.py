@@ -57,6 +57,11 @@ class ResponseBody:
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if self._encoding in ("gzip", "x-gzip") else None
         self._compressed = b""
 
+    @property
+    def size(self) -> int:
+        """Number of bytes that were read, decompressed."""
+        return self._returned
+
     def read(self, size: int) -> bytes:
         """
         Read and decompress the next bytes.
@@ -118,16 +123,15 @@ class ResponseBody:
             )
 
 
-def read_json(response: requests.Response, max_size: int) -> JsonValue:
+def read_json(body: ResponseBody, max_size: int) -> JsonValue:
     """
     Read and decode a body; an empty one is ``None``.
 
-    :param response: A response whose body is not read yet.
-    :param max_size: Maximum size in bytes.
+    :param body: A body that is not read yet.
+    :param max_size: Its maximum size in bytes.
     :raises ResponseTooLargeError: if it is larger.
     :raises UnexpectedResponseError: if it is not JSON.
     """
-    body = ResponseBody(response, max_size)
     return cast(JsonValue, JsonStream(body.read, max_values=max_size // BYTES_PER_VALUE).document())
 
 
@@ -138,14 +142,15 @@ def shape_mismatch(body: JsonValue, endpoint: Endpoint) -> str | None:
     :param body: Decoded body.
     :param endpoint: The operation.
     """
-    if endpoint.response is ResponseShape.LIST:
-        return None if _is_list_of_objects(body) else "expected a list of objects"
+    if endpoint.response in (ResponseShape.LIST, ResponseShape.PAGE):
+        kind = "objects" if endpoint.items is dict else "strings"
+        return None if _is_list_of(endpoint.items, body) else f"expected a list of {kind}"
     if endpoint.response is ResponseShape.OBJECT:
         if not isinstance(body, dict):
             return "expected an object"
         if endpoint.required_keys and not any(_is_given(body.get(key), endpoint) for key in endpoint.required_keys):
             return f"expected an object with {' or '.join(endpoint.required_keys)}"
-        if endpoint.rows_key and not _is_list_of_objects(body.get(endpoint.rows_key)):
+        if endpoint.rows_key and not _is_list_of(dict, body.get(endpoint.rows_key)):
             return f"expected a list of objects under {endpoint.rows_key}"
     return None
 
@@ -155,8 +160,8 @@ def _is_given(value: JsonValue, endpoint: Endpoint) -> bool:
     return value not in (None, "") if endpoint.is_read else isinstance(value, str) and value != ""
 
 
-def _is_list_of_objects(value: JsonValue) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+def _is_list_of(kind: type, value: JsonValue) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def class_for_status(status: int) -> type[Learning360Error]:

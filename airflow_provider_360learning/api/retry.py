@@ -9,6 +9,8 @@ import tenacity
 from airflow_provider_360learning.api.spec import Endpoint
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
+    BulkApiDisabledError,
+    BulkJobsLimitError,
     Learning360Error,
     OutcomeUnknownError,
     RateLimitedError,
@@ -21,12 +23,16 @@ from airflow_provider_360learning.exceptions import (
 MAX_ATTEMPTS = 4
 #: Wait before the next attempt, in seconds: it doubles from the first to the second, with jitter.
 INITIAL_RETRY_WAIT, MAX_RETRY_WAIT = 0.5, 20.0
+#: Wait until one of the company's bulk jobs may have ended, in seconds. How long they take is not documented.
+MIN_JOB_WAIT, MAX_JOB_WAIT = 20.0, 40.0
 
 _exponential_wait = tenacity.wait_exponential(INITIAL_RETRY_WAIT, MAX_RETRY_WAIT)
 
 
 def is_failure(error: Learning360Error) -> bool:
     """Return whether an error is a failure that another attempt may not meet."""
+    if isinstance(error, BulkApiDisabledError):  # for longer than the attempts take
+        return False
     return error.transient and isinstance(error, ServerError | TransportError | UnexpectedResponseError)
 
 
@@ -42,7 +48,7 @@ def leaves_outcome_unknown(error: Learning360Error, endpoint: Endpoint) -> bool:
     :param error: How it failed.
     :param endpoint: The operation.
     """
-    if endpoint.is_read:
+    if endpoint.is_read or isinstance(error, BulkApiDisabledError):
         return False
     if isinstance(error, TransportError):
         return error.sent
@@ -75,9 +81,12 @@ def seconds_before_retry(state: tenacity.RetryCallState) -> float:
     """
     Return the seconds until the next attempt.
 
-    Zero after a 429 and after new credentials: the rate limiter spaces the former, and the latter need no wait.
+    Zero after a 429 and after new credentials: the rate limiter spaces the former, and the latter need no wait. A 429
+    about bulk jobs does not concern the rate limiter.
     """
     error = error_of(state)
+    if isinstance(error, BulkJobsLimitError):
+        return error.retry_after or random.uniform(MIN_JOB_WAIT, MAX_JOB_WAIT)
     if isinstance(error, RateLimitedError | AuthenticationError):
         return 0.0
     requested = error.retry_after if isinstance(error, Learning360Error) else None

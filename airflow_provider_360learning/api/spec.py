@@ -38,6 +38,8 @@ class BodyFormat(enum.Enum):
     NONE = "none"
     FORM = "form"
     JSON = "json"
+    #: Operations with files. No action sends one yet.
+    MULTIPART = "multipart"
 
 
 class ResponseShape(enum.Enum):
@@ -47,6 +49,10 @@ class ResponseShape(enum.Enum):
     ACKNOWLEDGMENT = "acknowledgment"
     OBJECT = "object"
     LIST = "list"
+    #: A list, and perhaps a link to its next page: a :class:`~.pages.Page`.
+    PAGE = "page"
+    #: A link to a bulk job: its id.
+    JOB = "job"
 
 
 class Evidence(enum.Enum):
@@ -106,6 +112,8 @@ class Endpoint:
     :param may_resend: Whether it may be sent again when its outcome is unknown: sending it twice leaves the same state
         as sending it once, or the second response says that it was already done.
     :param evidence: Why we believe that the operation exists.
+    :param scope: OAuth scope that the credentials need, in versions that have scopes.
+    :param items: Whether a ``LIST`` or ``PAGE`` contains objects, or strings.
     """
 
     operation: str
@@ -118,6 +126,8 @@ class Endpoint:
     rows_key: str | None = None
     may_resend: bool = True
     evidence: Evidence = Evidence.DOCUMENTED
+    scope: str | None = None
+    items: type = dict
 
     @property
     def is_read(self) -> bool:
@@ -138,11 +148,13 @@ class ReportedError:
     :param error_class: Class of the error to raise.
     :param message: What happened and what to do next; it may quote the response.
     :param code: The vendor's error code, if the response has one.
+    :param details: Further arguments of the class.
     """
 
     error_class: type[Learning360Error]
     message: str
     code: str | None = None
+    details: Mapping[str, str | None] = field(default_factory=dict)
 
 
 # Compared by identity: there is one object per version.
@@ -157,11 +169,12 @@ class ApiSpec:
     :param token_operation: The operation that returns access tokens.
     :param token_path: Default path of that operation under the base URL.
     :param encode_form: Encodes the body of a form.
-    :param encode_query: Encodes query parameters.
+    :param encode_query: Encodes query parameters, or returns the whole query as it is sent.
     :param parse_error: Reads the error that a response reports, from operation, HTTP status, decoded body (``None`` if
         it is empty or not JSON) and a function for each text of the body that the error quotes. Returns ``None`` if a
         success status reports no error.
-    :param headers: Headers of every request.
+    :param headers: Headers of every request but that for a token.
+    :param job_path: Path below the prefix that precedes the id of a bulk job, in versions that have such jobs.
     :param concurrency_limits: Its limits of what may run at the same time.
     """
 
@@ -171,9 +184,10 @@ class ApiSpec:
     token_operation: str
     token_path: str
     encode_form: Callable[[JsonObject], dict[str, str]]
-    encode_query: Callable[[JsonObject], dict[str, str]]
+    encode_query: Callable[[JsonObject], dict[str, str] | str]
     parse_error: Callable[[str, int, JsonValue, Quote], ReportedError | None]
     headers: Mapping[str, str] = field(default_factory=dict)
+    job_path: str | None = None
     concurrency_limits: tuple[ConcurrencyLimit, ...] = ()
 
     @cached_property

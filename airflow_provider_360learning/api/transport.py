@@ -11,6 +11,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 from airflow_provider_360learning.api.deadline import Deadline, DeadlineError, HeadersTooLargeError
 from airflow_provider_360learning.api.preconnect import PreconnectingAdapter, SendArguments
+from airflow_provider_360learning.api.request_target import exact_target
 from airflow_provider_360learning.api.urls import is_loopback
 from airflow_provider_360learning.exceptions import TransportError
 
@@ -90,8 +91,9 @@ class Transport:
             contain the URL with the key, and is raised outside its ``except`` for the same reason.
         """
         deadline = Deadline(self._total_timeout, is_streamed=is_streamed, on_connected=on_connected)
+        target = self._adapter.request_url(request, self._arguments["proxies"])
         try:
-            with deadline.applied():
+            with deadline.applied(), exact_target(target):
                 return self._adapter.send(request, stream=True, **self._arguments)
         except (requests.RequestException, HTTPError) as error:
             failure = transport_error(error, is_sent=not deadline.is_connecting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
 
@@ -31,6 +31,18 @@ class ReadableBody(Protocol):
         """
 
 
+class StatusAndBody(NamedTuple):
+    """
+    The status and the decoded body of a successful response, where the status says what happened.
+
+    :param status: HTTP status.
+    :param body: Decoded body, ``None`` if it is empty. ``Any``, as that of all calls.
+    """
+
+    status: int
+    body: Any
+
+
 #: Keys of a body whose values are secrets.
 SECRET_KEYS = ("password", "client_secret")
 
@@ -47,6 +59,10 @@ class Call:
     :param read: Reader for a response that is too long to be held in memory. It gets the body of a successful response
         while that arrives, and what it returns is the result of the call. It is called again when the call is retried,
         and raises :class:`UnexpectedResponseError` for a body that it cannot use.
+    :param link: Link to a further page of a list, followed as it is: without ``path`` and ``query``. One that leads to
+        another host raises :class:`UnexpectedResponseError`, and nothing is sent.
+    :param received: Bytes of earlier pages that are still in memory. They count against the maximum size of a response.
+    :param with_status: Whether the result is a :class:`StatusAndBody`.
     """
 
     operation: str
@@ -55,6 +71,10 @@ class Call:
     #: Hidden from ``repr``: it may contain passwords, and that of the token request contains the API key.
     body: JsonObject = field(default_factory=dict, repr=False)
     read: Callable[[ReadableBody], object] | None = field(default=None, repr=False)
+    #: Hidden from ``repr`` like the query that it contains.
+    link: str | None = field(default=None, repr=False)
+    received: int = 0
+    with_status: bool = False
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -78,8 +78,33 @@ def origin(url: str) -> str:
     location = locate(url)
     if location is None:
         return url.lower()
-    host = location.host.removesuffix(".")
+    host = _host(location)
     return host if location.port is None else f"{host}:{location.port}"
+
+
+def is_same_origin(url: str, base_url: str) -> bool:
+    """
+    Return whether a URL has the scheme, host and port of a base URL, and no credentials.
+
+    :param url: The URL.
+    :param base_url: The base URL.
+    """
+    parts, base = locate(url), locate(base_url)
+    if parts is None or base is None or _has_credentials(url):
+        return False
+    return (parts.scheme, _host(parts), _port(parts)) == (base.scheme, _host(base), _port(base))
+
+
+def _host(location: Location) -> str:
+    return location.host.removesuffix(".")
+
+
+def _port(location: Location) -> int | None:
+    return location.port or {"https": 443, "http": 80}.get(location.scheme)
+
+
+def _has_credentials(url: str) -> bool:
+    return parse_url(url).auth is not None
 
 
 def _normalized_host(host: str) -> str | None:

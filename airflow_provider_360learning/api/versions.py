@@ -10,6 +10,8 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.spec import ApiSpec
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.api.v2 import ApiV2
+from airflow_provider_360learning.api.v2.spec import API_V2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +28,6 @@ class ApiVersion:
 
 
 #: The versions by name, as a connection's ``api_version`` has it.
-VERSIONS: Mapping[str, ApiVersion] = {version.spec.name: version for version in (ApiVersion(API_V1, ApiV1),)}
+VERSIONS: Mapping[str, ApiVersion] = {
+    version.spec.name: version for version in (ApiVersion(API_V1, ApiV1), ApiVersion(API_V2, ApiV2))
+}

@@ -67,7 +67,7 @@ EXTRA_FIELDS: dict[str, ExtraField] = {
     "api_version": {
         "label": "API version",
         "description": "Version of the 360Learning API.",
-        "schema": {"type": ["string", "null"], "enum": ["v1"], "default": "v1"},
+        "schema": {"type": ["string", "null"], "enum": ["v1", "v2"], "default": "v1"},
     },
     "auth": {
         "label": "Authentication",

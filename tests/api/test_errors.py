@@ -143,7 +143,9 @@ def test_marks_errors_as_transient_that_a_later_try_may_not_meet():
     family = {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Learning360Error)}
     assert {each for each in family if each.transient} == {
         RateLimitedError,
+        errors.BulkJobsLimitError,
         ServerError,
+        errors.BulkApiDisabledError,
         TransportError,
         UnexpectedResponseError,
         OutcomeUnknownError,

@@ -200,7 +200,7 @@ _AIRFLOW = """
     on_failure_callback on_success_callback output partial poke_interval port reschedule retries retry_delay
     return_value run_as_user schedule smtp_default start_date strict test tojson trigger_rule
 """
-_VENDOR = "draft email_already_used late published report user_not_found v2"
+_VENDOR = "draft email_already_used late published report user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics toml txt"
 _VALUES = "arun false successful true"

@@ -1,1 +1,14 @@
 """API v2: the actions of :class:`~airflow_provider_360learning.api.interface.LearningApi`, one module per subject."""
+
+from __future__ import annotations
+
+from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
+from airflow_provider_360learning.api.v2.courses import CourseActions
+from airflow_provider_360learning.api.v2.external import ExternalActions
+from airflow_provider_360learning.api.v2.groups import GroupActions
+from airflow_provider_360learning.api.v2.paths import PathActions
+from airflow_provider_360learning.api.v2.users import UserActions
+
+
+class ApiV2(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions):
+    """All actions through API v2."""

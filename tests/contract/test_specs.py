@@ -1,0 +1,45 @@
+"""The client's table of API v2 agrees with the published documents."""
+
+from __future__ import annotations
+
+from airflow_provider_360learning.api.spec import BodyFormat, ResponseShape
+from airflow_provider_360learning.api.v2.spec import API_V2
+from tests.contract import specs
+
+
+def test_the_table_is_up_to_date():
+    assert specs.FILE.read_text() == specs.table(), "run make specs"
+
+
+def test_has_every_published_operation_with_its_scope():
+    assert len(API_V2.endpoints) == len(specs.published()) == 161
+    assert [name for name, one in API_V2.endpoints.items() if one.scope is None] == [API_V2.token_operation]
+
+
+def test_never_resends_what_may_not_be_idempotent():
+    resent = {name for name, one in API_V2.endpoints.items() if one.may_resend}
+    jobs = {name for name, one in API_V2.endpoints.items() if one.response is ResponseShape.JOB}
+    posts = {name for name, one in API_V2.endpoints.items() if one.method == "POST"}
+    assert len(jobs) == 20
+    assert resent & jobs == set()
+    assert resent & posts == {API_V2.token_operation}
+    assert set(API_V2.endpoints) - resent - jobs - posts == {"updateClassroomSlot"}
+
+
+def test_has_the_published_limits():
+    assert {name: limit.requests for name, limit in API_V2.limits.items()} == {
+        "company_reads": 50,
+        "company_writes": 10,
+        "createELearningStandardCourse": 1,
+        "updateELearningStandardCourse": 1,
+    }
+    assert all(
+        one.limits[-1].name == ("company_reads" if one.is_read else "company_writes")
+        for one in API_V2.endpoints.values()
+    )
+
+
+def test_bulk_deletions_have_a_body():
+    jobs = [one for one in API_V2.endpoints.values() if one.response is ResponseShape.JOB]
+    assert {one.body for one in jobs} == {BodyFormat.JSON}
+    assert {one.method for one in jobs} == {"POST", "PUT", "DELETE"}
