@@ -23,15 +23,15 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param mail: Email address of the person.
     :param first_name: First name.
     :param last_name: Last name.
-    :param group_id: Id of the group to join with ``role``. API v2 requires it.
+    :param group_id: Id of the group to join with ``role``. API v2 requires a group; without one, it is the root group.
     :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
         ``Acme/Sales``.
     :param role: Role in all groups given here: learner, coach, editor or admin; analyst, contributor and user-admin
         exist in API v2 only and are refused with API v1.
-    :param mode: What happens to the person: ``invite`` sends an invitation, and the account exists once it is accepted;
-        ``create_active`` creates the account at once and sends no email; ``create_active_and_mail_password`` also
-        emails ``password``, and ``create_active_and_mail_generated_password`` one that 360Learning generates (both API
-        v1 only).
+    :param mode: What happens to the person: ``invite`` sends an invitation, and the account exists once it is accepted
+        (in API v2 as an invited one at once); ``create_active`` creates the account at once, or completes an invited
+        one of API v2, and sends no email; ``create_active_and_mail_password`` also emails ``password``, and
+        ``create_active_and_mail_generated_password`` one that 360Learning generates (both API v1 only).
     :param password: Password of a new account. Without it, ``create_active`` sets a random one. Pass it by a template:
         literal values in the DAG file are stored with the serialized DAG.
     :param other_group_ids: Ids of further groups to join.
@@ -46,10 +46,11 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
     :param phone: Phone number.
     :param lang: Language code, such as ``en``.
     :param custom: Additional information, often used for the id of the HR system.
+    :param custom_fields: Custom field id to value, as for ``update_user``. API v2 only; with API v1, update the user.
     :param labels: Old tags of the user. API v1 only.
     :param invitation_expires_after_days: Days until the invitation expires. API v1 only.
-    :param password_must_be_changed: Whether the person must change ``password`` at the first login. API v2 requires it
-        with a password; API v1 ignores it.
+    :param password_must_be_changed: Whether the person must change ``password`` at the first login; by default not. API
+        v1 ignores it.
     :param if_exists: ``skip`` leaves an existing user unchanged, who joins no group; ``update`` updates the profile
         fields that are given and adds the user to the groups, with ``role``; ``fail`` fails, also when a task is
         retried that has created the user.
@@ -81,6 +82,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
         phone: str | None = None,
         lang: str | None = None,
         custom: str | None = None,
+        custom_fields: Mapping[str, str | date] | None = None,
         labels: Sequence[str] = (),
         invitation_expires_after_days: int | None = None,
         password_must_be_changed: bool | None = None,
@@ -111,8 +113,8 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     :param primary_group: Name of the primary group instead of ``primary_group_id``.
     :param password: New password. Pass it by a template: literal values in the DAG file are stored with the serialized
         DAG.
-    :param password_must_be_changed: Whether the user must change ``password`` at the next login. API v2 requires it
-        with a password; API v1 ignores it.
+    :param password_must_be_changed: Whether the user must change ``password`` at the next login; by default not. API v1
+        ignores it.
     :param to_be_deactivated_at: When to deactivate the account: a timestamp in the future, with a time zone.
     :param custom_fields: Custom field id to value, a string, a number or a date, as an object or its JSON text. Fields
         left out keep their value.

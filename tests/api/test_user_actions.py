@@ -202,6 +202,21 @@ def test_reports_and_logs_a_restored_user(sandbox, api, caplog):
     assert f"Restored the deleted user with this email address: mail={ANA}" in caplog.text
 
 
+def test_reports_a_restored_user_without_an_id(sandbox, api, sent):
+    """An invited person cannot be looked up."""
+    body = {"status": "invitation_created", "warning": "User has been reactivated"}
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=200, body=body)
+    assert api.create_user(mail=ANA) == {"mail": ANA, "user_id": None, "outcome": "restored"}
+    assert len(sent()) == 2, "one is for the token"
+
+
+def test_refuses_custom_fields_of_a_new_user_before_anything_is_sent(api, sent):
+    with pytest.raises(NotAvailableError, match="custom_fields is not available in API v1") as raised:
+        api.create_user(mail=ANA, custom_fields={FIELD_ID: "Lyon"})
+    assert raised.value.argument == "custom_fields"
+    assert sent() == []
+
+
 def test_restores_a_deleted_user(api):
     api.delete_user(user=GRACE_MAIL)
     assert api.create_user(mail=GRACE_MAIL, mode="create_active")["outcome"] == "restored"

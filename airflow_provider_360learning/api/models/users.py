@@ -41,7 +41,11 @@ class CreateUser(ActionArguments):
     mail: Mail = Field(description="Email address of the person.")
     first_name: Text | None = Field(default=None, description="First name.")
     last_name: Text | None = Field(default=None, description="Last name.")
-    group_id: Id | None = Field(default=None, description="Id of the group to join with ``role``. API v2 requires it.")
+    group_id: Id | None = Field(
+        default=None,
+        description="Id of the group to join with ``role``. API v2 requires a group; without one, it is the root "
+        "group.",
+    )
     group: Annotated[Text | None, NameOf("group", "group_id")] = GROUP
     role: Role = Field(
         default="learner",
@@ -51,9 +55,9 @@ class CreateUser(ActionArguments):
     mode: Mode = Field(
         default="invite",
         description="What happens to the person: ``invite`` sends an invitation, and the account exists once it is "
-        "accepted; ``create_active`` creates the account at once and sends no email; "
-        "``create_active_and_mail_password`` also emails ``password``, and "
-        "``create_active_and_mail_generated_password`` one that 360Learning generates (both API v1 only).",
+        "accepted (in API v2 as an invited one at once); ``create_active`` creates the account at once, or completes "
+        "an invited one of API v2, and sends no email; ``create_active_and_mail_password`` also emails ``password``, "
+        "and ``create_active_and_mail_generated_password`` one that 360Learning generates (both API v1 only).",
     )
     password: Password | None = Field(
         default=None,
@@ -80,14 +84,18 @@ class CreateUser(ActionArguments):
     custom: Text | None = Field(
         default=None, description="Additional information, often used for the id of the HR system."
     )
+    custom_fields: CustomFields | None = Field(
+        default=None,
+        description="Custom field id to value, as for ``update_user``. API v2 only; with API v1, update the user.",
+    )
     labels: Texts = Field(default=(), description="Old tags of the user. API v1 only.")
     invitation_expires_after_days: Days | None = Field(
         default=None, description="Days until the invitation expires. API v1 only."
     )
     password_must_be_changed: Boolean | None = Field(
         default=None,
-        description="Whether the person must change ``password`` at the first login. API v2 requires it with a "
-        "password; API v1 ignores it.",
+        description="Whether the person must change ``password`` at the first login; by default not. API v1 ignores "
+        "it.",
     )
     if_exists: IfExists = Field(
         default="skip",
@@ -121,7 +129,8 @@ class ListUsers(ActionArguments):
     """Arguments of ``list_users``."""
 
     deleted: Boolean | None = Field(
-        default=None, description="Whether to list deleted users (assumption: passed on as it is)."
+        default=None,
+        description="Whether to list deleted users instead of the others (assumption for API v1: passed on as it is).",
     )
 
 
@@ -152,8 +161,7 @@ class UpdateUser(ActionArguments):
     )
     password_must_be_changed: Boolean | None = Field(
         default=None,
-        description="Whether the user must change ``password`` at the next login. API v2 requires it with a password; "
-        "API v1 ignores it.",
+        description="Whether the user must change ``password`` at the next login; by default not. API v1 ignores it.",
     )
     to_be_deactivated_at: Timestamp | None = Field(
         default=None, description="When to deactivate the account: a timestamp in the future, with a time zone."

@@ -37,6 +37,7 @@ from airflow_provider_360learning.api.v1.formats import (
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     Learning360Error,
+    NotAvailableError,
     NotFoundError,
 )
 from airflow_provider_360learning.log_text import get_logger
@@ -79,10 +80,24 @@ def neutral_user(item: ResponseObject) -> UserRecord:
     }
 
 
+def check_creation(arguments: CreateUser) -> None:
+    """
+    Refuse what exists in API v2 only.
+
+    :raises NotAvailableError: naming the argument.
+    """
+    check_role(arguments)
+    if arguments.custom_fields is not None:
+        raise NotAvailableError(
+            "custom_fields is not available in API v1 when a user is created: use update_user.",
+            argument="custom_fields",
+        )
+
+
 class UserActions(ApiAdapter):
     """Create, read, change and delete users."""
 
-    @action(CreateUser, write=WriteSpec("createOrInviteUser", key=("mail",), makes="user_id"), check=check_role)
+    @action(CreateUser, write=WriteSpec("createOrInviteUser", key=("mail",), makes="user_id"), check=check_creation)
     def create_user(self, arguments: CreateUser) -> ActionSteps[CreatedUser]:
         """
         Create or invite a user (``createOrInviteUser``).
@@ -210,13 +225,15 @@ class UserActions(ApiAdapter):
     ) -> ActionSteps[CreatedUser]:
         """Return what a response reports, and log what was not asked for."""
         mail, user_id = arguments.mail, string(response, "_id")
-        outcome: Literal["created", "invited", "updated", "restored"] = event
+        outcome: Literal["created", "updated", "restored"] = "updated" if event == "updated" else "created"
         if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
             log.warning("mode=%s, but 360Learning reports outcome=%s mail=%s", arguments.mode, event, mail)
         if "reactivated" in str(response.get("warning", "")).lower():
             log.warning("Restored the deleted user with this email address: mail=%s", mail)
             outcome = "restored"
-        if user_id is None and outcome != "invited":
+        if event == "invited":  # v1 cannot look up an invited person, not even one who was deleted before
+            return {"mail": mail, "user_id": user_id, "outcome": "restored" if outcome == "restored" else "invited"}
+        if user_id is None:
             return (yield from self._existing(mail, outcome))
         return {"mail": mail, "user_id": user_id, "outcome": outcome}
 
