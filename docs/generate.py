@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -25,8 +26,10 @@ from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.sandbox.control import SandboxControl
+from airflow_provider_360learning.sandbox.routing import Version
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
+from airflow_provider_360learning.sandbox.v2.version import V2
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
@@ -272,11 +275,11 @@ def settings() -> str:
     )
 
 
-def sandbox_routes() -> str:
-    """Return the table of the sandbox's routes, with their evidence and what is assumed about their behavior."""
+def sandbox_routes(version: Version) -> str:
+    """Return the table of the sandbox's routes of a version, with their evidence and what is assumed about them."""
     return _table(
         ("Operation", "Known from", "Assumed"),
-        ((f"`{route.operation}`", EVIDENCE[route.evidence], route.assumes) for route in V1.routes),
+        ((f"`{route.operation}`", EVIDENCE[route.evidence], route.assumes) for route in version.routes),
     )
 
 
@@ -346,7 +349,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "limits": limits,
     "results of reads": results_of_reads,
     "sandbox control": sandbox_control,
-    "sandbox routes": sandbox_routes,
+    "sandbox routes": partial(sandbox_routes, V1),
+    "sandbox routes of API v2": partial(sandbox_routes, V2),
     "sandbox settings": sandbox_settings,
     "settings": settings,
 }

@@ -142,6 +142,11 @@ def raw_path(request: Request) -> str:
     return bytes(request.scope["raw_path"]).decode("latin-1")
 
 
+def raw_query(request: Request) -> str:
+    """Return the query as it was sent."""
+    return bytes(request.scope["query_string"]).decode("latin-1")
+
+
 class Api:
     """The API versions as one ASGI application."""
 
@@ -174,9 +179,9 @@ class Api:
         """Read a request, which then takes its time to arrive."""
         settings = self._company.settings
         raw = await request.body()
-        match = self._router.match(request.method, raw_path(request), settings.token_path)
         content_type, brackets = request.headers.get("content-type", ""), settings.form_arrays != "indexed"
         body = decode_body(content_type, raw, empty_brackets=brackets) if raw else None
+        match = self._router.match(request.method, raw_path(request), settings.token_path, _login(body))
         await _sleep(self._company.request_latency())
         return _Incoming(request, match, body, self._company.monotonic())
 
@@ -204,12 +209,14 @@ class Api:
             address=incoming.address,
             at=incoming.arrived_at,
             count_refused=settings.refused_requests_count,
+            shared=settings.versions_share_limits,
         )
 
     def _record(self, incoming: _Incoming, excess: Excess | None) -> Entry:
         company, request = self._company, incoming.request
         entry = Entry(
             id=company.journal.next_id(),
+            version=incoming.match.version.name,
             operation=incoming.match.operation,
             method=request.method,
             path=incoming.path,
@@ -222,7 +229,7 @@ class Api:
             body=incoming.fields,
             user=incoming.user,
         )
-        return company.journal.add(entry.without_secrets(*company.api_keys.issued))
+        return company.journal.add(entry.without_secrets(*company.credentials))
 
     def _refuse(self, incoming: _Incoming, excess: Excess) -> Response:
         retry_after = {
@@ -264,7 +271,15 @@ class Api:
         request, company = incoming.request, self._company
         company.state.jobs.advance()
         company.state.budget.take(memory_of(incoming.fields))
-        exchange = Exchange(company, incoming.match.params, request.query_params, request.headers, incoming.body)
+        exchange = Exchange(
+            company,
+            incoming.match.params,
+            request.query_params,
+            request.headers,
+            incoming.body,
+            incoming.path,
+            raw_query(request),
+        )
         response = route.handler(exchange)
         entry.done = True
         return response
@@ -313,13 +328,19 @@ def _fault_response(fault: Fault, version: Version) -> Response:
     return Response(fault.body, fault.status, fault.headers)
 
 
+def _login(body: Body | None) -> str:
+    """Return the login of a request for a token."""
+    login = body.value.get("client_id") if body and isinstance(body.value, dict) else None
+    return login if isinstance(login, str) else ""
+
+
 def _html(body: str, status: int, headers: dict[str, str] | None = None) -> Response:
     return Response(body.encode(), status, {"Content-Type": "text/html"} | (headers or {}))
 
 
 def _echo(request: Request, status: int) -> Response:
     """Return an error that repeats the request, secrets included, as a careless server might."""
-    url = f"{raw_path(request)}?{bytes(request.scope['query_string']).decode('latin-1')}"
+    url = f"{raw_path(request)}?{raw_query(request)}"
     # Secrets first, so that they are not lost by chance in a client that shortens long errors.
     headers = dict(sorted(request.headers.items(), key=lambda header: header[0] not in SECRET_KEYS))
     return Response({"error": f"{request.method} {url} {headers}"}, status)

@@ -12,8 +12,16 @@ from fastapi import APIRouter, Body, HTTPException
 from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_360learning.sandbox.api_keys import ApiKeys
+from airflow_provider_360learning.sandbox.clients import ApiClient, Clients
 from airflow_provider_360learning.sandbox.clock import Clock
-from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, Seed, seed_state
+from airflow_provider_360learning.sandbox.demo_company import (
+    API_KEY,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    COMPANY_ID,
+    Seed,
+    seed_state,
+)
 from airflow_provider_360learning.sandbox.faults import Fault, Faults
 from airflow_provider_360learning.sandbox.journal import Journal
 from airflow_provider_360learning.sandbox.limits import Windows
@@ -82,10 +90,11 @@ class Company:
         self.reset(seed)
 
     def reset(self, seed: Seed) -> None:
-        """Start over: initial settings, key and state, current time; no tokens, arrivals, faults, journal entries."""
+        """Start over: initial settings, credentials, state, current time; no tokens, arrivals, faults, journal."""
         self.settings = self._initial_settings
         self.clock = Clock()
         self.api_keys = ApiKeys(API_KEY)
+        self.clients = Clients(CLIENT_ID, CLIENT_SECRET)
         self.tokens = Tokens()
         self.windows = Windows()
         self.faults = Faults()
@@ -99,6 +108,11 @@ class Company:
         """The learners at this time."""
         settings = self.settings
         return Learners(self.state, self.clock.now(), settings.learner_seconds, settings.unsuccessful_mails)
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """All API keys and client secrets, also the revoked ones."""
+        return (*self.api_keys.issued, *self.clients.secrets)
 
     def request_latency(self) -> float:
         """Return the seconds until the next request arrives."""
@@ -166,6 +180,29 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
         except KeyError:
             raise HTTPException(404, "This is not a valid API key of the company.") from None
 
+    @router.post("/clients")
+    async def add_client(scopes: Annotated[list[str] | None, Body(embed=True)] = None) -> dict[str, str]:
+        try:
+            client = company.clients.add(scopes)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        return {"client_id": client.id, "client_secret": client.secret}
+
+    @router.post("/clients/revoked", status_code=204)
+    async def revoke_client(client_id: Annotated[str, Body(embed=True)]) -> None:
+        _client(company, client_id).revoked = True
+
+    @router.post("/clients/scopes", status_code=204)
+    async def change_scopes(
+        scopes: Annotated[list[str] | None, Body(embed=True)] = None,
+        client_id: Annotated[str | None, Body(embed=True)] = None,
+    ) -> None:
+        client = company.clients.newest if client_id is None else _client(company, client_id)
+        try:
+            company.clients.change_scopes(client, scopes)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+
     @router.delete("/tokens", status_code=204)
     async def revoke_tokens() -> None:
         company.tokens.revoke_all()
@@ -218,6 +255,13 @@ def _found(objects: Mapping[str, Item], id: str) -> Item:
 def _change(item: object, changes: BaseModel) -> None:
     for name in changes.model_fields_set:
         setattr(item, name, getattr(changes, name))
+
+
+def _client(company: Company, client_id: str) -> ApiClient:
+    client = company.clients.find(client_id)
+    if client is None:
+        raise HTTPException(404, "This is not a valid client of the company.")
+    return client
 
 
 def _person(company: Company, mail: str, status: PersonStatus) -> Person:

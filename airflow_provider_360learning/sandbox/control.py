@@ -96,6 +96,29 @@ class SandboxControl:
         """Make an API key invalid, and its tokens as well, unless the setting ``tokens_outlive_keys`` is on."""
         self._call("POST", "/api-keys/revoked", {"api_key": api_key})
 
+    def add_client(self, scopes: Iterable[str] | None = None) -> JsonObject:
+        """
+        Create a client of API v2, which is valid besides the others, and return ``client_id`` and ``client_secret``.
+
+        :param scopes: for example ``["users:read"]``; ``None`` for all.
+        """
+        client: JsonObject = self._call("POST", "/clients", {"scopes": None if scopes is None else list(scopes)})
+        return client
+
+    def set_scopes(self, scopes: Iterable[str] | None, client_id: str | None = None) -> None:
+        """
+        Replace the scopes of a client of API v2, at once also for its tokens.
+
+        :param scopes: for example ``["users:read"]``; ``None`` for all.
+        :param client_id: which client; the newest one by default.
+        """
+        body = {"scopes": None if scopes is None else list(scopes), "client_id": client_id}
+        self._call("POST", "/clients/scopes", body)
+
+    def revoke_client(self, client_id: str) -> None:
+        """Make a client of API v2 invalid, and its tokens as well, unless ``tokens_outlive_keys`` is on."""
+        self._call("POST", "/clients/revoked", {"client_id": client_id})
+
     def revoke_tokens(self) -> None:
         """Make all tokens issued so far invalid."""
         self._call("DELETE", "/tokens")

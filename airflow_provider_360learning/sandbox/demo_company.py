@@ -10,6 +10,10 @@ from airflow_provider_360learning.sandbox.state.state import State
 COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
 API_KEY = "5d1c9be2f0a84b7f9e63c0d2a7b841f3"
 
+#: The credentials of API v2, whose format is an assumption.
+CLIENT_ID = "acme-airflow-2f9c41d07be6"
+CLIENT_SECRET = "b7d1e2094f8c4a55a1c3f60e9d2784bb3c1f5a7e"
+
 ROOT_GROUP_ID = "64b1f0c2a9d3e40012ab0001"
 SALES_GROUP_ID = "64b1f0c2a9d3e40012ab0002"
 

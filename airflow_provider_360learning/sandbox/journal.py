@@ -24,6 +24,7 @@ class Entry:
     One request and what became of it.
 
     :param id: counts from 1, in order of arrival.
+    :param version: the API version.
     :param operation: name of the operation; ``None`` for an unknown route.
     :param path: the path as it was sent, percent-encoded.
     :param query: the decoded query.
@@ -42,6 +43,7 @@ class Entry:
     """
 
     id: int
+    version: str
     operation: str | None
     method: str
     path: str

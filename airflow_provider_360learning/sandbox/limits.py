@@ -67,6 +67,7 @@ class Windows:
         address: str,
         at: float,
         count_refused: bool = False,
+        shared: bool = False,
     ) -> Excess | None:
         """
         Count one arrival.
@@ -74,9 +75,10 @@ class Windows:
         :param limits: the limits that apply to the request.
         :param version: name of the API version, whose windows are its own.
         :param address: source address of the request.
-        :param changed: other figures by name of the limit; ``None`` lifts a limit.
+        :param changed: other figures by name of the limit, alone or after the version; ``None`` lifts a limit.
         :param at: time of arrival, monotonic seconds.
         :param count_refused: whether a refused request counts, too.
+        :param shared: whether versions share the windows of limits with the same name.
         :return: why it is refused; ``None`` if it may pass.
         """
         if len(self._arrivals) > _MAX_IDLE_WINDOWS:
@@ -84,10 +86,11 @@ class Windows:
             self._arrivals = defaultdict(
                 deque, {key: window for key, window in self._arrivals.items() if window and window[-1] > at - longest}
             )
+        owner = "" if shared else version
         windows = [
-            (limit, figure, self._window(limit, (version, limit.name, address if limit.per_address else ""), at))
+            (limit, figure, self._window(limit, (owner, limit.name, address if limit.per_address else ""), at))
             for limit in limits
-            if (figure := changed.get(limit.name, limit.requests)) is not None
+            if (figure := changed.get(f"{version} {limit.name}", changed.get(limit.name, limit.requests))) is not None
         ]
         full = [(limit, figure, window) for limit, figure, window in windows if len(window) >= figure]
         if not full or count_refused:

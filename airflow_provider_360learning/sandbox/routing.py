@@ -65,6 +65,8 @@ class Response:
         if not isinstance(self.payload, dict) or (self.status < 400 and "error" not in self.payload):
             return None
         error = self.payload.get("error", self.payload.get("message"))
+        if isinstance(error, dict):
+            error = error.get("code")
         return None if error is None else str(error)
 
 
@@ -98,6 +100,8 @@ class Exchange:
     One request on its route, with the company it is about.
 
     :param path: the decoded parameters of the path.
+    :param raw_path: the path as it was sent.
+    :param raw_query: the query as it was sent.
     """
 
     company: Company
@@ -105,6 +109,8 @@ class Exchange:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Body | None
+    raw_path: str
+    raw_query: str
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,8 @@ class Version:
     :param not_found: renders the error for an unknown route.
     :param server_error: renders an unexpected failure with a status, under a key of the body.
     :param excess_body: returns the body of a 429.
+    :param credentials: returns login and password of a connection, and the fields of its extra that it needs.
+    :param login: the form of the logins that it issues tokens for, at the path that all versions share.
     """
 
     name: str
@@ -150,6 +158,8 @@ class Version:
     not_found: Callable[[], Response]
     server_error: Callable[[int, str], Response]
     excess_body: Callable[[Settings], object]
+    credentials: Callable[[Company], tuple[str, str, dict[str, object]]]
+    login: re.Pattern[str]
 
 
 class Match(NamedTuple):
@@ -185,16 +195,19 @@ class Router:
             key=lambda pattern: pattern[1].path.count("{"),
         )
 
-    def match(self, method: str, raw_path: str, token_path: str) -> Match:
+    def match(self, method: str, raw_path: str, token_path: str, login: str = "") -> Match:
         """
         Return the match. A trailing slash makes no difference.
 
         :param raw_path: the path as it was sent.
         :param token_path: the path where tokens are issued.
+        :param login: the login in the body, which decides the version that issues a token; the first one by default.
         """
         if raw_path.rstrip("/") == token_path.rstrip("/"):
             raw_path = TOKEN_PATH
         for version, route, pattern in self._patterns:
+            if login and route.path == TOKEN_PATH and not version.login.fullmatch(login):
+                continue
             if route.method == method and (found := pattern.fullmatch(raw_path)):
                 return Match(version, route, {name: unquote(value) for name, value in found.groupdict().items()})
         named = (version for version in self._versions if raw_path.startswith(f"{version.prefix}/"))

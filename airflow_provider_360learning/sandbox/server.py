@@ -32,6 +32,7 @@ from airflow_provider_360learning.sandbox.control import CONTROL_PATH, SandboxCo
 from airflow_provider_360learning.sandbox.demo_company import SEEDS, Seed
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
+from airflow_provider_360learning.sandbox.v2.version import V2
 
 #: Maximum number of open connections.
 MAX_CONNECTIONS = 500
@@ -42,7 +43,7 @@ _START_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
-VERSIONS = (V1,)
+VERSIONS = (V1, V2)
 
 
 class _Connections(dict[tuple[str, int] | None, asyncio.Transport]):
@@ -145,18 +146,31 @@ class Sandbox:
         """The newest API key of the company: the password."""
         return self._company.api_keys.issued[-1]
 
+    @property
+    def client_id(self) -> str:
+        """The client ID of the newest client of API v2: the login of its connections."""
+        return self._company.clients.newest.id
+
+    @property
+    def client_secret(self) -> str:
+        """The client secret of that client: the password of its connections."""
+        return self._company.clients.newest.secret
+
     def connection(self, **extra: object) -> dict[str, object]:
         """
         Return the fields of an Airflow connection to this sandbox.
 
-        :param extra: fields of the connection's extra.
+        :param extra: fields of the connection's extra; with ``api_version="v2"``, the connection is for API v2.
         """
+        by_name = {version.name: version.credentials for version in VERSIONS}
+        name = str(extra.get("api_version", VERSIONS[0].name))
+        login, password, needed = by_name[name](self._company)
         return {
             "conn_type": "learning360",
             "host": self.url,
-            "login": self.company_id,
-            "password": self.api_key,
-            "extra": extra,
+            "login": login,
+            "password": password,
+            "extra": needed | extra,
         }
 
     def connection_json(self, **extra: object) -> str:

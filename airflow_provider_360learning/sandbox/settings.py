@@ -54,7 +54,14 @@ class Settings(BaseModel):
 
     limits_enabled: bool = _setting(True, "Whether rate limits apply.")
     limits: dict[str, Annotated[int, Field(ge=1)] | None] = _setting(
-        {}, "Other figures than the documented ones, by name of the limit; `None` lifts a limit."
+        {},
+        "Other figures than the documented ones, by name of the limit, for one version as `v2 company_reads`; `None` "
+        "lifts a limit.",
+    )
+    versions_share_limits: bool = _setting(
+        False,
+        "Whether the requests of both API versions count against each other's limits of the same name.",
+        "assumed",
     )
     refused_requests_count: bool = _setting(
         False, "Whether a request that is refused with 429 counts against the limits.", "assumed"
@@ -77,6 +84,18 @@ class Settings(BaseModel):
     token_life: float = _setting(3600, "Seconds until a token expires, on the sandbox's clock.", "documented", gt=0)
     tokens_outlive_keys: bool = _setting(
         False, "Whether a token stays valid until it expires although its API key was revoked.", "assumed"
+    )
+
+    token_life_type: Literal["number", "string"] = _setting(
+        "number",
+        "Type of `expires_in` in API v2. The OpenAPI file has a number, a guide a string, as API v1 does.",
+        "documented",
+    )
+    scope_error: Literal["nested", "flat"] = _setting(
+        "nested",
+        "Form of the 403 of API v2 for a missing scope: code and message under `error`, as in the OpenAPI files, or "
+        "the code alone, as in a guide.",
+        "documented",
     )
 
     # Users
@@ -235,6 +254,32 @@ class Settings(BaseModel):
     )
     max_integrations: int | None = _setting(
         None, "Maximum number of integrations. A maximum is documented, its figure is not.", "assumed", ge=0
+    )
+
+    # API v2: lists and filters
+
+    max_page_size: int | None = _setting(
+        None, "Maximum number of items in a page of API v2; `None` for the documented page sizes.", ge=1
+    )
+    link_urls: Literal["absolute", "absolute_path", "relative"] = _setting(
+        "absolute",
+        "Form of the URL in `Link`: with the origin, with a leading slash, or without both.",
+        "assumed",
+    )
+    list_order: Literal["created", "shuffled"] = _setting(
+        "created", "Order of lists: that of creation, or a random one that stays.", "assumed"
+    )
+    encoded_brackets: Literal["refused", "accepted"] = _setting(
+        "refused", "Whether brackets in the names of filters may be percent-encoded.", "assumed"
+    )
+    mail_filter_case: Literal["insensitive", "sensitive"] = _setting(
+        "insensitive", "Whether filters on email addresses regard the case of letters.", "assumed"
+    )
+    malformed_request_body: Literal["nested", "framework"] = _setting(
+        "nested",
+        "Body of the 400 for a malformed request to API v2: code and message under `error`, or status, messages and "
+        "`Bad Request`, as the server's framework (NestJS) has it.",
+        "assumed",
     )
 
     # Formats

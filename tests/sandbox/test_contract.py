@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH
+from airflow_provider_360learning.sandbox.server import VERSIONS
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 
@@ -45,8 +46,8 @@ def test_evidence_of_every_route_limit_and_setting_is_listed(sandbox):
     facts = sandbox.control.evidence()
     names = {kind: [fact["name"] for fact in facts if fact["kind"] == kind] for kind in ("route", "limit", "setting")}
     assert names == {
-        "route": [f"v1 {route.operation}" for route in V1.routes],
-        "limit": [f"v1 {limit.name}" for limit in V1.limits],
+        "route": [f"{version.name} {route.operation}" for version in VERSIONS for route in version.routes],
+        "limit": [f"{version.name} {limit.name}" for version in VERSIONS for limit in version.limits],
         "setting": list(Settings.model_fields),
     }
     assert {fact["evidence"] for fact in facts} == {"documented", "recorded", "client", "assumed", "none"}

@@ -6,6 +6,8 @@ import ast
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import airflow_provider_360learning
 from airflow_provider_360learning.sandbox.routing import Response, Route, Router
 from airflow_provider_360learning.sandbox.v1.version import V1
@@ -29,9 +31,10 @@ def imports_by_module():
     return imports
 
 
-def test_only_the_server_imports_a_version():
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_only_the_server_imports_a_version(name):
     imports = imports_by_module()
-    version = f"{SANDBOX}.v1"
+    version = f"{SANDBOX}.{name}"
     importers = {
         module
         for module, targets in imports.items()
