@@ -27,6 +27,7 @@ from airflow_provider_360learning.sandbox.journal import Journal
 from airflow_provider_360learning.sandbox.limits import Windows
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
+from airflow_provider_360learning.sandbox.state.generated import GeneratedAttempts
 from airflow_provider_360learning.sandbox.state.learners import Learners
 from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus
 from airflow_provider_360learning.sandbox.state.state import State
@@ -113,6 +114,20 @@ class Company:
     def credentials(self) -> tuple[str, ...]:
         """All API keys and client secrets, also the revoked ones."""
         return (*self.api_keys.issued, *self.clients.secrets)
+
+    @property
+    def generated(self) -> GeneratedAttempts | None:
+        """The generated attempts that stand for those of the company, if there are any."""
+        settings = self.settings
+        if not settings.generated_attempts:
+            return None
+        return GeneratedAttempts(
+            settings.generated_attempts,
+            courses=settings.generated_courses,
+            users=settings.generated_users,
+            since=settings.generated_from.timestamp(),
+            until=settings.generated_until.timestamp(),
+        )
 
     def request_latency(self) -> float:
         """Return the seconds until the next request arrives."""

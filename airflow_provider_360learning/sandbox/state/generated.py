@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import date
+from functools import cache
 from typing import NamedTuple
 
 from airflow_provider_360learning.sandbox.clock import ALWAYS, Period, milliseconds
 
 DAY_MS = 86_400_000
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class GeneratedUser(NamedTuple):
@@ -65,6 +69,30 @@ class GeneratedAttempts:
         for turn in range(first, min(end, first + self.users)):
             yield turn % self.users, range(course + self.courses * turn, stop, self.courses * self.users)
 
+    def course_of(self, attempt: int) -> int:
+        """Return the number of the course of an attempt."""
+        return attempt % self.courses
+
+    def user_of(self, attempt: int) -> int:
+        """Return the number of the user of an attempt."""
+        return attempt // self.courses % self.users
+
+    def of(self, courses: Collection[int], users: Collection[int], selection: range) -> list[int]:
+        """
+        Return the numbers of the attempts of some users on some courses, among the selected ones.
+
+        :param courses: numbers of courses, in ascending order.
+        :param users: numbers of users.
+        """
+        turns = range(selection.start // self.courses, -(-selection.stop // self.courses))
+        return [
+            attempt
+            for turn in turns
+            if turn % self.users in users
+            for attempt in (turn * self.courses + course for course in courses)
+            if attempt in selection
+        ]
+
     def _first_completed_from(self, time_ms: int) -> int:
         return -(-(time_ms - self._since) * self._attempts // self._span)
 
@@ -86,3 +114,15 @@ def generated_course(number: int) -> tuple[str, str]:
     """Return id and name of a generated course. As in production, some names contain quotes and line breaks."""
     name = f"Module {number}" if number % 10 else f'Sécurité, "niveau {number}"\n日本'
     return f"64c4{number:020x}", name
+
+
+@cache
+def text_of_day(number: int) -> str:
+    """Return a day, counted since the epoch, as a timestamp begins: ``2026-01-31T``."""
+    return f"{date.fromordinal(_EPOCH + number)}T"
+
+
+@cache
+def texts_of_seconds() -> list[str]:
+    """Return all seconds of a day as texts."""
+    return [f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}" for second in range(86_400)]

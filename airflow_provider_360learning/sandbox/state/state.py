@@ -102,6 +102,9 @@ class State:
     def change_mail(self, person: Person, mail: str) -> None:
         """Change a person's email address."""
         del self._id_by_mail[person.mail.lower()]
+        for course in self.courses.values():
+            if course.author == person.mail:
+                course.author = mail
         person.mail = mail
         self._id_by_mail[mail.lower()] = person.id
 
@@ -187,12 +190,15 @@ class State:
             if grows and group_id in session.groups and person.status == "active" and person.id not in session.excluded:
                 self.enroll(session, person)
 
-    def leave(self, person: Person, group: Group, role: Role | None, *, private_subgroups: bool) -> None:
+    def leave(
+        self, person: Person, group: Group, role: Role | None, *, private_subgroups: bool, subgroups: bool = True
+    ) -> None:
         """
         Remove a person from a group and from the groups below it.
 
         :param role: remove this role only.
         :param private_subgroups: whether private groups below, and the groups below those, are left, too.
+        :param subgroups: whether groups below are left at all.
         """
         held = group.members.get(person.id, [])
         kept = [each for each in held if role not in (None, each)]
@@ -203,7 +209,7 @@ class State:
             for session in self.sessions.values():
                 if group.id in session.groups:
                     self._follow_departure(session, person)
-        for child in self.children(group):
+        for child in self.children(group) if subgroups else ():
             if child.public or private_subgroups:
                 self.leave(person, child, role, private_subgroups=private_subgroups)
 

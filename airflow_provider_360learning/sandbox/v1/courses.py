@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -18,6 +17,8 @@ from airflow_provider_360learning.sandbox.state.generated import (
     GeneratedAttempts,
     generated_course,
     generated_user,
+    text_of_day,
+    texts_of_seconds,
 )
 from airflow_provider_360learning.sandbox.state.model import Attempt, Course, Person
 from airflow_provider_360learning.sandbox.v1.call import Call, Operations
@@ -27,7 +28,6 @@ operations = Operations()
 #: Filters of course statistics and the date of an attempt that each is about.
 _ATTEMPT_DATES = {"completedAt": "completed", "firstActivityAt": "first_activity", "lastActivityAt": "last_activity"}
 
-_EPOCH = date(1970, 1, 1).toordinal()
 #: User entries per part of a generated response, which make some ten kilobytes.
 _USERS_PER_PART = 100
 
@@ -95,8 +95,8 @@ def get_course(call: Call) -> Response:
 def get_courses_stats(call: Call) -> Response:
     """List the attempts on all courses, by course and user."""
     entries, cap = [], ResultCap(call.settings)
-    if call.settings.generated_attempts:
-        return Response(_generated_stats(call, cap))
+    if generated := call.company.generated:
+        return Response(_written(generated, generated.select(**_attempt_periods(call)), cap))
     for course in call.state.courses.values():
         if stats := _course_stats(call, course, cap):
             entries.append(_entry(call, course={"_id": course.id, "name": course.name}, stats=stats))
@@ -194,20 +194,8 @@ def _attempt_periods(call: Call) -> dict[str, Period]:
 # Generated attempts: their JSON is put together from prepared parts, ten times faster than by `json.dumps`.
 
 
-def _generated_stats(call: Call, cap: ResultCap) -> Iterator[bytes]:
-    """Return the body of getCoursesStats in parts."""
-    settings = call.settings
-    generated = GeneratedAttempts(
-        settings.generated_attempts,
-        courses=settings.generated_courses,
-        users=settings.generated_users,
-        since=settings.generated_from.timestamp(),
-        until=settings.generated_until.timestamp(),
-    )
-    return _written(generated, generated.select(**_attempt_periods(call)), cap)
-
-
 def _written(generated: GeneratedAttempts, selection: range, cap: ResultCap) -> Iterator[bytes]:
+    """Return the body of getCoursesStats in parts."""
     separator = "["
     for course in range(generated.courses):
         id, name = generated_course(course)
@@ -223,7 +211,7 @@ def _written(generated: GeneratedAttempts, selection: range, cap: ResultCap) -> 
 
 
 def _written_users(generated: GeneratedAttempts, course: int, selection: range, cap: ResultCap) -> Iterator[str]:
-    users, clock, completed_ms = _generated_users(generated.users), _clock(), generated.completed_ms
+    users, clock, completed_ms = _generated_users(generated.users), texts_of_seconds(), generated.completed_ms
     for user, numbers in generated.by_user(course, selection):
         numbers = numbers[: cap.take(len(numbers))]
         if not numbers:
@@ -234,7 +222,7 @@ def _written_users(generated: GeneratedAttempts, course: int, selection: range, 
             day, time_of_day = divmod(completed_ms(number), DAY_MS)
             second, millisecond = divmod(time_of_day, 1000)
             time = f"{clock[second]}.{millisecond:03}Z"
-            first, last = _day(day - 1), _day(day)
+            first, last = text_of_day(day - 1), text_of_day(day)
             attempts.append(
                 f'{{"_id":"64c0{number:020x}","progress":100,{template.score}"firstActivity":"{first}{time}",'
                 f'"lastActivity":"{last}{time}","completedAt":"{last}{time}",{template.end}}}'
@@ -263,14 +251,3 @@ def _user_parts(number: int) -> _UserParts:
         score="" if user.score is None else f'"score":{user.score},',
         end=f'"globalTime":{user.time_spent_ms}{in_path}',
     )
-
-
-@cache
-def _day(number: int) -> str:
-    return f"{date.fromordinal(_EPOCH + number)}T"
-
-
-@cache
-def _clock() -> list[str]:
-    """Return all seconds of a day as texts."""
-    return [f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}" for second in range(86_400)]
