@@ -138,6 +138,14 @@ class Settings(BaseModel):
     integrated_groups: list[str] = _setting(
         [], "Ids of groups with an active integration, whose deletion is refused with the documented 500."
     )
+    subgroups_of_deleted_group: Literal["deleted", "moved_up"] = _setting(
+        "deleted",
+        "What API v2's deleteGroup does to the groups below: they are deleted, too, or move to the group above.",
+        "assumed",
+    )
+    analyst_role_available: bool = _setting(
+        True, "Whether the company has the role `analyst`, which API v2 refuses otherwise.", "documented"
+    )
     catalog_paths: Literal["session", "path"] = _setting(
         "session", "Whose ids `paths` of a catalog contains.", "assumed"
     )
@@ -190,8 +198,8 @@ class Settings(BaseModel):
     )
     generated_attempts: int = _setting(
         0,
-        "Number of generated attempts that getCoursesStats returns in place of the company's; 0 for none. No other "
-        "route knows them, their courses and their users.",
+        "Number of generated attempts that getCoursesStats (v1) and getAllCourseStats (v2) return in place of the "
+        "company's; 0 for none. No other route knows them, their courses and their users.",
         ge=0,
     )
     generated_courses: int = _setting(100, "Number of generated courses.", ge=1)

@@ -100,12 +100,20 @@ class Call(Exchange):
         :param items: the whole list, filtered; it may be computed on demand, if it can be sliced.
         :param render: returns an item as the response shows it.
         """
+        page, headers = self.take_page(items)
+        return Response([render(item) for item in page], headers=headers)
+
+    def take_page(self, items: Sequence[Item]) -> tuple[Sequence[Item], dict[str, str]]:
+        """
+        Return the items of the page that is asked for, and the headers of the response.
+
+        :param items: see :meth:`page`.
+        """
         assert self.route.page_size
         page, more = take_page(self.settings, items, self.cursor, self.route.page_size)
-        headers = {}
-        if more:
-            headers["Link"] = f'<{self.url(f"{self.raw_path}?{CURSOR}={more.encode()}")}>; rel="next"'
-        return Response([render(item) for item in page], headers=headers)
+        if not more:
+            return page, {}
+        return page, {"Link": f'<{self.url(f"{self.raw_path}?{CURSOR}={more.encode()}")}>; rel="next"'}
 
     def url(self, path: str) -> str:
         """Return a URL of this sandbox for a ``Link`` or ``Location``."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote_plus
 
-from airflow_provider_360learning.sandbox.clock import milliseconds, parse_iso
+from airflow_provider_360learning.sandbox.clock import ALWAYS, Period, parse_iso
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v2.errors import malformed
 
@@ -88,15 +88,17 @@ class Condition:
         :param value: seconds since the epoch for a date; several values, one of which must match; ``None`` for none.
         """
         if self._filter.kind == "date":
-            return isinstance(value, float | int) and self._in_time(milliseconds(value))
+            return isinstance(value, float | int) and self.period.holds(value)
         several = value if isinstance(value, list | tuple | set | frozenset) else (value,)
         found = any(self._comparable(each) in self._values for each in several)
         return found == (self._operator in ("eq", "in"))
 
-    def _in_time(self, value: int) -> bool:
+    @property
+    def period(self) -> Period:
+        """The period that a filter on a date describes."""
         (bound,) = self._values
         assert isinstance(bound, int)
-        return value < bound if self._operator == "lt" else value >= bound
+        return Period(last=bound - 1) if self._operator == "lt" else Period(first=bound)
 
     def _comparable(self, value: object) -> object:
         ignores_case = self._filter.kind == "mail" and self._settings.mail_filter_case == "insensitive"
@@ -137,6 +139,17 @@ class Conditions:
     def fields(self) -> frozenset[str]:
         """The fields that are filtered."""
         return frozenset(field for field, _ in self._conditions)
+
+    def on(self, field: str) -> Conditions:
+        """Return the conditions on one field."""
+        return Conditions([each for each in self._conditions if each[0] == field])
+
+    def period(self, field: str) -> Period:
+        """Return the period that the conditions on a date describe."""
+        first, last = ALWAYS
+        for _, condition in self.on(field)._conditions:
+            first, last = max(first, condition.period.first), min(last, condition.period.last)
+        return Period(first, last)
 
     def hold(self, **values: object) -> bool:
         """

@@ -1,10 +1,11 @@
-"""Groups."""
+"""Groups, their members, and the ids of what their catalogs and libraries contain."""
 
 from __future__ import annotations
 
 from airflow_provider_360learning.sandbox.routing import Response
-from airflow_provider_360learning.sandbox.state.model import Group
-from airflow_provider_360learning.sandbox.v2.call import Call, Operations
+from airflow_provider_360learning.sandbox.state.model import Group, Role
+from airflow_provider_360learning.sandbox.v2.call import NO_CONTENT, ROLE_NAMES, ROLES_IN_PATHS, Call, Operations
+from airflow_provider_360learning.sandbox.v2.errors import ApiError
 
 operations = Operations()
 
@@ -15,8 +16,166 @@ def get_groups(call: Call) -> Response:
     return call.page(list(call.state.groups.values()), group)
 
 
+@operations.add("getGroup", "GET", "/groups/{groupId}", scope="groups:read")
+def get_group(call: Call) -> Response:
+    """Return one group."""
+    return Response(group(call.group(call.path["groupId"])))
+
+
+@operations.add(
+    "createGroup",
+    "POST",
+    "/groups",
+    scope="groups:write",
+    bodies=("json",),
+    assumes="Names need not be unique. Images, policies and addresses are accepted and not kept.",
+)
+def create_group(call: Call) -> Response:
+    """Create a group."""
+    call.require("name", "public", "parentId")
+    name, public, custom = call.text("name"), call.boolean("public"), call.text("custom")
+    parent = call.group(str(call.id("parentId")), error="parentGroupNotFound")
+    if len(call.state.groups) >= call.settings.max_groups:
+        raise ApiError(400, "maxGroupsLimitReached")
+    created = call.state.add_group(str(name), public=bool(public), parent=parent.id, custom=custom)
+    return Response(group(created), 201)
+
+
+@operations.add(
+    "updateGroup",
+    "PATCH",
+    "/groups/{groupId}",
+    scope="groups:write",
+    bodies=("json",),
+    assumes="Images, policies and addresses are accepted and not kept.",
+)
+def update_group(call: Call) -> Response:
+    """Change the given fields of a group; `null` removes `custom`."""
+    changed = call.group(call.path["groupId"])
+    name, public = call.text("name"), call.boolean("public")
+    custom = call.text("custom") if "custom" in call.fields else changed.custom
+    parent_id = call.id("parentId")
+    if parent_id is not None:
+        parent = call.group(parent_id, error="parentGroupNotFound")
+        if parent in call.state.branch(changed):
+            raise ApiError(400, "parentGroupNotDescendantOrSelf")
+    if changed.parent is None and public:
+        raise ApiError(400, "rootGroupNotPublic")
+    changed.name, changed.custom, changed.parent = name or changed.name, custom, parent_id or changed.parent
+    changed.public = changed.public if public is None else public
+    return Response(group(changed))
+
+
+@operations.add(
+    "deleteGroup",
+    "DELETE",
+    "/groups/{groupId}",
+    scope="groups:write",
+    assumes="The groups below it are deleted, too, as in the bulk form and in API v1.",
+)
+def delete_group(call: Call) -> Response:
+    """Delete a group."""
+    state, deleted = call.state, call.group(call.path["groupId"])
+    if deleted.parent is None:
+        raise ApiError(400, "groupIsRoot")
+    integrated = {*call.settings.integrated_groups, *(each.group for each in state.integrations.values())}
+    if any(each.id in integrated for each in state.branch(deleted)):
+        raise ApiError(400, "hasActiveIntegrationsOrLtiConnectors")
+    if call.settings.subgroups_of_deleted_group == "moved_up":
+        for child in state.children(deleted):
+            child.parent = deleted.parent
+    state.delete_group(deleted)
+    return NO_CONTENT
+
+
+@operations.add(
+    "getGroupMembers",
+    "GET",
+    "/groups/{groupId}/roles",
+    scope="groups:read",
+    page_size=1000,
+    assumes="Invited users are listed.",
+)
+def get_group_members(call: Call) -> Response:
+    """List the roles of a group's members, sorted by user."""
+    listed = call.group(call.path["groupId"])
+    roles = [(user, ROLE_NAMES[role]) for user, held in listed.members.items() for role in held]
+    if listed.parent is None and call.state.owner:
+        roles.append((call.state.owner, "owner"))
+    return call.page(sorted(roles), lambda role: {"userId": role[0], "role": role[1]})
+
+
+@operations.add(
+    "addUserRoleToGroup",
+    "POST",
+    "/groups/{groupId}/{role}/{userId}",
+    scope="groups:write",
+    assumes="A role that the user already has is accepted.",
+)
+def add_user_role_to_group(call: Call) -> Response:
+    """Give a user a role in a group."""
+    role, joined, person = _role(call), call.group(call.path["groupId"]), call.person(call.path["userId"])
+    if person.status == "deleted":
+        raise ApiError(400, "userDeleted")
+    call.state.join(person, joined.id, [role], enroll=call.settings.enrolled_groups_grow)
+    return NO_CONTENT
+
+
+@operations.add(
+    "removeUserRoleFromGroup",
+    "DELETE",
+    "/groups/{groupId}/{role}/{userId}",
+    scope="groups:write",
+)
+def remove_user_role_from_group(call: Call) -> Response:
+    """Remove a role of a user in a group; that of a learner in the public groups below, too."""
+    role, state, left = _role(call), call.state, call.group(call.path["groupId"])
+    person = state.people.get(call.path["userId"])
+    if person is None or role not in left.members.get(person.id, ()):
+        raise ApiError(404, "userNotFoundInGroup")
+    state.leave(person, left, role, subgroups=role == "learner", private_subgroups=False)
+    if call.settings.last_group_deletes_user and not state.groups_of(person):
+        state.delete_person(person, keep_invitations=True)
+    return NO_CONTENT
+
+
+@operations.add(
+    "getCatalogContentIds", "GET", "/groups/{groupId}/catalog/{contentType}-ids", scope="groups:read", page_size=10_000
+)
+def get_catalog_content_ids(call: Call) -> Response:
+    """List the ids of courses, or of path sessions, in a group's catalog."""
+    listed = call.group(call.path["groupId"])
+    return _ids(call, {"course": listed.courses, "path-session": listed.path_sessions})
+
+
+@operations.add(
+    "getLibraryContentIds", "GET", "/groups/{groupId}/library/{contentType}-ids", scope="groups:read", page_size=10_000
+)
+def get_library_content_ids(call: Call) -> Response:
+    """List the ids of courses, or of paths, in a group's library."""
+    listed = call.group(call.path["groupId"])
+    return _ids(call, {"course": listed.library_courses, "path": listed.library_paths})
+
+
 def group(group: Group) -> dict[str, object]:
     """Return a group as responses show it. The root group has no ``parentId``; ``custom`` is absent if not given."""
     optional = {"parentId": group.parent, "custom": group.custom}
     given = {name: value for name, value in optional.items() if value is not None}
     return {"_id": group.id, "name": group.name, "public": group.public, **given}
+
+
+def _role(call: Call) -> Role:
+    """Return the role of this route, or refuse."""
+    name = call.path["role"]
+    if name not in ROLES_IN_PATHS:
+        raise call.malformed(f"role must be one of {', '.join(ROLES_IN_PATHS)}.")
+    if name == "analyst" and not call.settings.analyst_role_available:
+        raise ApiError(400, "analystUnavailable")
+    return ROLES_IN_PATHS[name]
+
+
+def _ids(call: Call, by_type: dict[str, list[str]]) -> Response:
+    content = by_type.get(call.path["contentType"])
+    if content is None:
+        raise call.malformed(f"contentType must be one of {', '.join(by_type)}.")
+    return call.page(content, str)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
-from airflow_provider_360learning.sandbox.v2 import groups, users
+from airflow_provider_360learning.sandbox.v2 import courses, groups, users
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, client_of
 from airflow_provider_360learning.sandbox.v2.errors import FlatError, not_found, server_error
 
@@ -65,11 +65,20 @@ def _credentials(company: Company) -> tuple[str, str, dict[str, object]]:
     return client.id, client.secret, {"company_id": company.id}
 
 
+_OPERATIONS = (
+    _tokens,
+    courses.operations,
+    groups.operations,
+    users.operations,
+)
+
 V2 = Version(
     name="v2",
     prefix="/api/v2",
     routes=tuple(
-        route for each in (_tokens, *(module.operations for module in (users, groups))) for route in each.routes
+        route
+        for each in (_tokens, *(module.operations for module in (users, groups, courses)))
+        for route in each.routes
     ),
     limits=LIMITS,
     authenticate=authenticate,
