@@ -89,11 +89,11 @@ class GroupRecord(TypedDict):
 
 
 class GroupMember(TypedDict):
-    """One role of a user in a group."""
+    """One role of a user in a group. In API v2, ``mail`` is ``None``, and ``role`` can be ``owner``."""
 
     user_id: str | None
     mail: str | None
-    role: Role
+    role: str
 
 
 class GroupDetails(GroupRecord):

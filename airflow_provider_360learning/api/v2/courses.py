@@ -1,8 +1,13 @@
-"""Courses and catalogs of API v2."""
+"""Courses and catalogs of API v2, and what users did with a course."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+
 from airflow_provider_360learning.api.actions import action
+from airflow_provider_360learning.api.fields import number, string
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     GetCatalog,
@@ -10,10 +15,21 @@ from airflow_provider_360learning.api.models.courses import (
     ListCourses,
     RemoveFromCatalog,
 )
-from airflow_provider_360learning.api.results import Catalog, ChangedCatalog, CourseAttempt, CourseRecord
-from airflow_provider_360learning.api.types import ActionSteps
-from airflow_provider_360learning.api.v2.lookups import Lookups
+from airflow_provider_360learning.api.models.parsers import is_id
+from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.results import (
+    Catalog,
+    CatalogItem,
+    ChangedCatalog,
+    CourseAttempt,
+    CourseRecord,
+)
+from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
+from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups
 from airflow_provider_360learning.api.v2.stubs import not_built
+from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
+from airflow_provider_360learning.exceptions import NotFoundError
 
 
 class CourseActions(Lookups):
@@ -21,15 +37,44 @@ class CourseActions(Lookups):
 
     @action(ListCourses)
     def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
-        """Return courses."""
-        raise not_built("list_courses")  # STUB
-        yield
+        """
+        Return courses (``getCourses``), all of them or those of an interval, 500 per request.
+
+        ``author_mail`` is ``None``: API v2 returns the id of the author.
+        """
+        created = Interval(arguments.created_after, arguments.created_before)
+        modified = Interval(arguments.modified_after, arguments.modified_before)
+        items = yield from all_items(
+            Call("getCourses", query={**_filter("createdAt", created), **_filter("modifiedAt", modified)})
+        )
+        courses: list[CourseRecord] = [
+            {
+                "course_id": string(item, "_id"),
+                "name": string(item, "name"),
+                "status": string(item, "status"),
+                "author_id": string(item, "authorId"),
+                "author_mail": None,
+                "created_at": read_timestamp("createdAt", item.get("createdAt")),
+                "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
+            }
+            for item in items
+        ]
+        # The filters have a precision of one second.
+        return [each for each in courses if created.has(each["created_at"]) and modified.has(each["modified_at"])]
 
     @action(GetCatalog)
     def get_catalog(self, arguments: GetCatalog) -> ActionSteps[Catalog]:
-        """Return the catalog of a group."""
-        raise not_built("get_catalog")  # STUB
-        yield
+        """
+        Return the ids of the catalog of a group (``getCatalogContentIds``): ``paths`` are path sessions.
+
+        ``name`` of the items is ``None``: API v2 lists ids, and the names would take the listings of all courses and
+        sessions.
+
+        :raises NotFoundError: if the group does not exist.
+        """
+        courses = yield from self._catalog_items(arguments.group_id, "course")
+        sessions = yield from self._catalog_items(arguments.group_id, "path-session")
+        return {"courses": courses, "paths": sessions}
 
     @action(AddToCatalog)
     def add_to_catalog(self, arguments: AddToCatalog) -> ActionSteps[ChangedCatalog]:
@@ -45,6 +90,71 @@ class CourseActions(Lookups):
 
     @action(GetUserCourseStats)
     def get_user_course_stats(self, arguments: GetUserCourseStats) -> ActionSteps[list[CourseAttempt]]:
-        """Return the attempts of a user at a course."""
-        raise not_built("get_user_course_stats")  # STUB
-        yield
+        """
+        Return the attempts of a user at a course (``getAllCourseStats``).
+
+        API v2 returns no attempts for an unknown course or user. Without attempts, both are therefore looked up.
+
+        :raises NotFoundError: if the course or the user does not exist.
+        """
+        course_id, user = arguments.course_id, arguments.user
+        user_id = yield from self.user_id_of(user)
+        query = {"courseId[eq]": course_id, "userId[eq]": user_id}
+        items = yield from all_items(Call("getAllCourseStats", query=query))
+        if not items:
+            yield from self._check_course(course_id)
+            if is_id(user):
+                yield from self._check_user(user)
+        return [
+            {
+                "attempt_id": string(item, "_id"),
+                "progress": number(item, "progress"),
+                "score": number(item, "score"),
+                "first_activity": read_timestamp("firstActivityAt", item.get("firstActivityAt")),
+                "last_activity": read_timestamp("lastActivityAt", item.get("lastActivityAt")),
+                "completed_at": read_timestamp("completedAt", item.get("completedAt")),
+                "time_spent_ms": _whole(number(item, "timeSpent")),
+            }
+            for item in items
+        ]
+
+    @cached_property
+    def _found_courses(self) -> set[str]:
+        """The ids of courses that exist."""
+        return set()
+
+    def _check_course(self, course_id: str) -> ActionSteps[None]:
+        """Raise an error for a course that does not exist; that one does exist is remembered."""
+        if course_id not in self._found_courses:
+            yield Call("getCourse", path={"courseId": course_id})
+            self._found_courses.add(course_id)
+
+    def _check_user(self, user_id: str) -> ActionSteps[None]:
+        """Raise the error of API v1 for a user who does not exist, or not any more."""
+        try:
+            item = yield Call("getUser", path={"userId": user_id})
+            if string(item, "status") != "deleted":
+                return
+        except NotFoundError:
+            pass
+        raise NotFoundError(
+            f"The user {user_id} does not exist, or is deleted: check the id", operation="getUser", code=USER_NOT_FOUND
+        )
+
+    def _catalog_items(self, group_id: str, content_type: str) -> ActionSteps[list[CatalogItem]]:
+        path = {"groupId": group_id, "contentType": content_type}
+        ids = yield from all_items(Call("getCatalogContentIds", path=path))
+        return [{"id": id, "name": None} for id in ids]
+
+
+def _filter(field: str, interval: Interval) -> dict[str, str]:
+    """Return the filter that selects an interval, to whole seconds."""
+    bounds: tuple[tuple[str, datetime | None, Callable[[datetime], str]], ...] = (
+        ("gte", interval.start, at_or_after),
+        ("lt", interval.end, before),
+    )
+    return {f"{field}[{operator}]": written(time) for operator, time, written in bounds if time is not None}
+
+
+def _whole(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)
