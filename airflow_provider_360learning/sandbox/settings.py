@@ -264,6 +264,20 @@ class Settings(BaseModel):
         None, "Maximum number of integrations. A maximum is documented, its figure is not.", "assumed", ge=0
     )
 
+    # API v2: users
+
+    restoration_dates_shown: bool = _setting(
+        True, "Whether a user who was deleted and restored shows `deletedAt` and `reactivatedAt`.", "assumed"
+    )
+    own_mail_refused: bool = _setting(
+        True, "Whether updateUser of API v2 refuses the email address that the user has already.", "assumed"
+    )
+    custom_values_left_out: Literal["removed", "kept"] = _setting(
+        "removed",
+        "Whether updateUserCustomFieldValues removes the values that are left out, as documented for courses.",
+        "assumed",
+    )
+
     # API v2: lists and filters
 
     max_page_size: int | None = _setting(

@@ -1,30 +1,86 @@
-"""Users."""
+"""Users, their accounts, roles and custom fields."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import cast
 
-from airflow_provider_360learning.sandbox.clock import iso
+from airflow_provider_360learning.sandbox.clock import iso, parse_iso
 from airflow_provider_360learning.sandbox.routing import Response
-from airflow_provider_360learning.sandbox.state.model import Person
-from airflow_provider_360learning.sandbox.v2.call import Call, Operations
+from airflow_provider_360learning.sandbox.state.model import CustomField, Person, Profile, Role
+from airflow_provider_360learning.sandbox.v2.call import (
+    NO_CONTENT,
+    ROLE_NAMES,
+    ROLES_IN_BODIES,
+    Call,
+    Operations,
+    is_id,
+)
+from airflow_provider_360learning.sandbox.v2.errors import ApiError
 from airflow_provider_360learning.sandbox.v2.filters import choices, mails, strings
 
 operations = Operations()
 
-#: Fields of a user and the details of a person that they show.
-_PROFILE_FIELDS = {
+#: Texts of a user and the details of a person that they are.
+_TEXT_FIELDS = {
     "firstName": "first_name",
     "lastName": "last_name",
     "job": "job",
     "organization": "organization",
     "phone": "phone",
     "custom": "custom",
-    "primaryGroupId": "primary_group",
 }
+_PROFILE_FIELDS = _TEXT_FIELDS | {"primaryGroupId": "primary_group"}
 
-#: The default language of a user (documented).
-_DEFAULT_LANGUAGE = "en"
+#: The languages of users (documented); the first one is the default.
+_LANGUAGES = [
+    "en",
+    "bg",
+    "cs",
+    "da",
+    "de",
+    "el",
+    "es",
+    "fi",
+    "fr",
+    "hr",
+    "ht_HT",
+    "hu",
+    "id",
+    "it",
+    "ja",
+    "kar_MM",
+    "ko",
+    "lt",
+    "mh_MH",
+    "nl",
+    "nl_BE",
+    "no",
+    "pl",
+    "pt",
+    "ro",
+    "ru",
+    "rw_RW",
+    "sk",
+    "sl",
+    "so_SO",
+    "sv",
+    "sw_KE",
+    "th",
+    "ti_ET",
+    "tr",
+    "uk",
+    "zh",
+    "vi",
+]
+
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+#: The documented format, and the one that the schema names.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?Z)?")
+#: Maximum number of values in a request (documented).
+_MAX_CUSTOM_VALUES = 300
+_MIN_PASSWORD = 8
 
 
 @operations.add(
@@ -43,18 +99,307 @@ def get_users(call: Call) -> Response:
         for person in call.state.people.values()
         if call.conditions.hold(mail=person.mail, username=None, status=person.status)
     ]
-    return call.page(people, user)
+    return call.page(people, lambda person: user(call, person))
 
 
-def user(person: Person) -> dict[str, object]:
+@operations.add("getUser", "GET", "/users/{userId}", scope="users:read", assumes="Deleted users are returned.")
+def get_user(call: Call) -> Response:
+    """Return one user."""
+    return Response(user(call, call.person(call.path["userId"])))
+
+
+@operations.add(
+    "createUser",
+    "POST",
+    "/users",
+    scope="users:write",
+    parameters=("sendInvitationEmail",),
+    bodies=("json",),
+    assumes="User names are not allowed; a mail that another company uses is used too many times; a restored user is"
+    " invited like a new one, and keeps the details that are not given.",
+)
+def create_user(call: Call) -> Response:
+    """Create an invited user, or restore a deleted one."""
+    send = call.parameters.get("sendInvitationEmail", "true")
+    if send not in ("true", "false"):
+        raise call.malformed("sendInvitationEmail must be true or false.")
+    _check_user_name(call)
+    mail = call.text("mail")
+    if mail is None:
+        raise ApiError(400, "mailAndUsernameUndefined")
+    _check_mail(call, mail)
+    group_id, role = _membership(call)
+    profile = _profile(call)
+    if profile.get("primary_group", group_id) != group_id:
+        raise ApiError(400, "notMemberOfPrimaryGroup")
+    restored = call.state.find(mail) is not None
+    person = call.state.add_person(mail, profile, status="invited")
+    call.state.join(person, group_id, [role])
+    if send == "true":
+        call.state.send_mail(mail, "invitation")
+    return Response(user(call, person), status=200 if restored else 201)
+
+
+@operations.add(
+    "updateUser",
+    "PATCH",
+    "/users/{userId}",
+    scope="users:write",
+    bodies=("json",),
+    assumes="A deleted user can be updated except for the deactivation; there are no images.",
+)
+def update_user(call: Call) -> Response:
+    """Change the given fields of a user; ``null`` clears one."""
+    person = call.person(call.path["userId"])
+    _check_user_name(call)
+    if call.id("profileImageId") is not None:
+        raise ApiError(400, "mediaNotFound")
+    mail = call.text("mail")
+    if mail is None and "mail" in call.fields:
+        raise ApiError(400, "userShouldHaveAtLeastOneValidIdentifier")
+    is_own = mail is not None and call.state.find(mail) is person
+    if mail is not None and (not is_own or call.settings.own_mail_refused):
+        _check_mail(call, mail, deleted_is_free=False)
+    if "toBeDeactivatedAt" in call.fields:
+        _check_deactivation(call, person)
+    profile = _profile(call)
+    primary = profile.get("primary_group")
+    if primary and primary not in [group.id for group in call.state.groups_of(person)]:
+        raise ApiError(400, "notMemberOfPrimaryGroup")
+    person.profile.update(profile)
+    for name, key in {**_PROFILE_FIELDS, "toBeDeactivatedAt": "deactivate_at"}.items():
+        if name in call.fields and call.fields[name] is None:
+            person.profile.pop(key, None)  # type: ignore[misc]  # a key of the profile
+    if mail is not None:
+        call.state.change_mail(person, mail)
+    return Response(user(call, person))
+
+
+@operations.add(
+    "deleteUser",
+    "DELETE",
+    "/users/{userId}",
+    scope="users:write",
+    assumes="The deletion of a deleted user; an invited user is deleted softly.",
+)
+def delete_user(call: Call) -> Response:
+    """Delete a user softly."""
+    person = call.person(call.path["userId"])
+    if person.id == call.state.owner:
+        raise ApiError(400, "userIsCompanyOwner")
+    if person.status == "deleted":
+        if call.settings.deleted_user_response == "no_content":
+            return NO_CONTENT
+        raise ApiError(404, "userNotFound")
+    call.state.delete_person(person, keep_invitations=True)
+    return NO_CONTENT
+
+
+@operations.add(
+    "activateUser",
+    "PUT",
+    "/users/{userId}/activate",
+    scope="users:write",
+    assumes="An active user stays active.",
+)
+def activate_user(call: Call) -> Response:
+    """Turn an invited user into an active one."""
+    person = _not_deleted(call)
+    if person.status == "invited":
+        call.state.accept(person)
+    return Response(user(call, person))
+
+
+@operations.add("replacePassword", "PUT", "/users/{userId}/password", scope="users:write", bodies=("json",))
+def replace_password(call: Call) -> Response:
+    """Set a password."""
+    call.require("password", "passwordMustBeChanged")
+    password, must_be_changed = call.text("password", empty=True), call.boolean("passwordMustBeChanged")
+    person = _not_deleted(call)
+    if len(password or "") < _MIN_PASSWORD:
+        raise ApiError(400, "passwordInvalid")
+    person.password, person.password_must_be_changed = password, bool(must_be_changed)
+    return NO_CONTENT
+
+
+@operations.add(
+    "getUserRolesInGroups",
+    "GET",
+    "/users/{userId}/roles",
+    scope="users:read",
+    page_size=1000,
+    assumes="The owner of the platform has this role in the root group.",
+)
+def get_user_roles_in_groups(call: Call) -> Response:
+    """List the roles of a user, sorted by group."""
+    person = call.person(call.path["userId"])
+    roles = [
+        {"groupId": group.id, "role": ROLE_NAMES[role]}
+        for group in call.state.groups_of(person)
+        for role in group.members[person.id]
+    ]
+    if person.id == call.state.owner:
+        roles.append({"groupId": call.state.root.id, "role": "owner"})
+    return call.page(sorted(roles, key=lambda role: role["groupId"]), lambda role: role)
+
+
+@operations.add("getUserCustomFieldValues", "GET", "/users/{userId}/custom-fields/values", scope="users:read")
+def get_user_custom_field_values(call: Call) -> Response:
+    """List the values of the custom fields of a user."""
+    return Response(_custom_values(call, call.person(call.path["userId"])))
+
+
+@operations.add(
+    "updateUserCustomFieldValues",
+    "PUT",
+    "/users/{userId}/custom-fields/values",
+    scope="users:write",
+    bodies=("json",),
+    assumes="Whether values that are left out are removed.",
+)
+def update_user_custom_field_values(call: Call) -> Response:
+    """Replace the values of the custom fields of a user."""
+    call.require("customValues")
+    person = call.person(call.path["userId"])
+    items = call.objects("customValues") or []
+    if len(items) > _MAX_CUSTOM_VALUES:
+        raise call.malformed(f"customValues must have at most {_MAX_CUSTOM_VALUES} items.")
+    values: dict[str, object] = {}
+    for item in items:
+        field, value = _custom_value(call, item)
+        if field.id in values:
+            raise ApiError(400, "multipleValuesForSingleCustomField")
+        values[field.id] = value
+    kept = person.profile.get("custom_fields", {}) if call.settings.custom_values_left_out == "kept" else {}
+    person.profile["custom_fields"] = {**kept, **values}
+    return Response(_custom_values(call, person))
+
+
+@operations.add(
+    "getCustomFields",
+    "GET",
+    "/custom-fields",
+    scope="customFields:read",
+    page_size=1000,
+    filters=(
+        strings("name"),
+        choices("targetType", "eq ne in nin", "users", "contents"),
+        choices("type", "eq ne in nin", "string", "date"),
+    ),
+)
+def get_custom_fields(call: Call) -> Response:
+    """List all custom fields."""
+    fields = [
+        field
+        for field in call.state.custom_fields.values()
+        if call.conditions.hold(name=field.name, targetType=field.target, type=field.kind)
+    ]
+    return call.page(fields, _custom_field)
+
+
+def user(call: Call, person: Person) -> dict[str, object]:
     """Return a user as responses show it. Fields without a value are absent."""
     values: Mapping[str, object] = person.profile
     dates = {"lastLoginDate": person.last_login_at, "toBeDeactivatedAt": person.profile.get("deactivate_at")}
+    lists = {"deletedAt": person.deleted_at, "reactivatedAt": person.reactivated_at}
+    if not call.settings.restoration_dates_shown:
+        lists = {}
     return {
         "_id": person.id,
         "mail": person.mail,
         "status": person.status,
-        "lang": person.profile.get("language") or _DEFAULT_LANGUAGE,
+        "lang": person.profile.get("language") or _LANGUAGES[0],
         **{name: values[key] for name, key in _PROFILE_FIELDS.items() if values.get(key)},
         **{name: iso(seconds) for name, seconds in dates.items() if seconds is not None},
+        **{name: [iso(seconds) for seconds in times] for name, times in lists.items() if times},
     }
+
+
+def _not_deleted(call: Call) -> Person:
+    person = call.person(call.path["userId"])
+    if person.status == "deleted":
+        raise ApiError(400, "userDeleted")
+    return person
+
+
+def _check_user_name(call: Call) -> None:
+    if call.text("username") is not None:
+        raise ApiError(400, "usernameNotAllowed")
+
+
+def _check_mail(call: Call, mail: str, *, deleted_is_free: bool = True) -> None:
+    """
+    Refuse an email address that is invalid or in use.
+
+    :param deleted_is_free: whether the address of a deleted user is not in use.
+    """
+    if not _MAIL.fullmatch(mail):
+        raise ApiError(400, "mailInvalid")
+    if mail in call.settings.mails_of_other_companies:
+        raise ApiError(400, "mailUsedTooManyTimes")
+    person = call.state.find(mail)
+    if person is not None and not (person.status == "deleted" and deleted_is_free):
+        raise ApiError(400, "mailAlreadyUsed")
+
+
+def _check_deactivation(call: Call, person: Person) -> None:
+    if person.status == "deleted":
+        raise ApiError(400, "invalidUpdateOnDeletedUser")
+    if person.id == call.state.owner:
+        raise ApiError(400, "ownerDeactivationNotAllowed")
+
+
+def _membership(call: Call) -> tuple[str, Role]:
+    """Return group and role of the membership of a new user."""
+    call.require("membership")
+    membership = call.fields["membership"]
+    if not isinstance(membership, dict) or not is_id(membership.get("groupId")):
+        raise call.malformed("membership must have a groupId.")
+    role = ROLES_IN_BODIES.get(str(membership.get("role")))
+    if role is None:
+        raise call.malformed(f"role of membership must be one of {', '.join(ROLES_IN_BODIES)}.")
+    return call.group(membership["groupId"]).id, role
+
+
+def _profile(call: Call) -> Profile:
+    """Return the details in the body."""
+    texts = {key: text for name, key in _TEXT_FIELDS.items() if (text := call.text(name)) is not None}
+    profile = cast(Profile, texts)
+    if "lang" in call.fields:
+        call.require("lang")
+        profile["language"] = str(call.choice("lang", _LANGUAGES))
+    if primary := call.id("primaryGroupId"):
+        profile["primary_group"] = primary
+    if (date := call.date("toBeDeactivatedAt")) is not None:
+        if date <= call.now:
+            raise ApiError(400, "deactivationDateInvalid")
+        profile["deactivate_at"] = date
+    return profile
+
+
+def _custom_field(field: CustomField) -> dict[str, object]:
+    return {"_id": field.id, "name": field.name, "targetType": field.target, "type": field.kind}
+
+
+def _custom_values(call: Call, person: Person) -> list[dict[str, object]]:
+    """Return the values of a user; one that API v1 stored for an unknown field is a string."""
+    fields = call.state.custom_fields
+    return [
+        {"customFieldId": id, "type": fields[id].kind if id in fields else "string", "value": str(value)}
+        for id, value in person.profile.get("custom_fields", {}).items()
+    ]
+
+
+def _custom_value(call: Call, item: Mapping[str, object]) -> tuple[CustomField, str]:
+    """Return a field and the value that an item of a body gives it."""
+    id, kind, value = item.get("customFieldId"), item.get("type"), item.get("value")
+    if not is_id(id) or kind not in ("string", "date") or not isinstance(value, str) or not value:
+        raise call.malformed("customValues must have customFieldId, type and value.")
+    field = call.state.custom_fields.get(str(id))
+    if field is None or field.target != "users":
+        raise ApiError(404, "customFieldNotFound")
+    if kind != field.kind or (kind == "date" and not (_DATE.fullmatch(value) and parse_iso(value) is not None)):
+        raise ApiError(400, "wrongTypeValue")
+    if field.authorized_values and value not in field.authorized_values:
+        raise ApiError(400, "unauthorizedValue")
+    return field, value
