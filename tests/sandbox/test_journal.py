@@ -93,7 +93,7 @@ def test_empty_seed_has_a_root_group_and_an_administrator(sandbox):
     assert sizes == {"users": 1, "groups": 1, "memberships": 1} | dict.fromkeys(
         (
             *("invitations", "courses", "paths", "sessions", "enrollments"),
-            *("external_courses", "external_attempts", "mails_sent"),
+            *("integrations", "external_courses", "external_attempts", "bulk_jobs", "mails_sent"),
         ),
         0,
     )

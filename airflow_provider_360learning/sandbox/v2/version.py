@@ -8,9 +8,17 @@ from collections.abc import Mapping
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
-from airflow_provider_360learning.sandbox.v2 import courses, groups, users
+from airflow_provider_360learning.sandbox.v2 import bulk, courses, groups, integrations, users
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, client_of
 from airflow_provider_360learning.sandbox.v2.errors import FlatError, not_found, server_error
+
+_MODULES = (
+    users,
+    groups,
+    courses,
+    integrations,
+    bulk,
+)
 
 LIMITS = (
     Limit("company_reads", 50, "reads"),
@@ -75,11 +83,7 @@ _OPERATIONS = (
 V2 = Version(
     name="v2",
     prefix="/api/v2",
-    routes=tuple(
-        route
-        for each in (_tokens, *(module.operations for module in (users, groups, courses)))
-        for route in each.routes
-    ),
+    routes=tuple(route for each in (_tokens, *(module.operations for module in _MODULES)) for route in each.routes),
     limits=LIMITS,
     authenticate=authenticate,
     not_found=not_found,

@@ -1,0 +1,353 @@
+"""
+What bulk jobs do with a row: each function returns one that does a row.
+
+Assumptions: a row that is not in the documented format is refused by itself; whose id ``resourceId`` is; the words of
+row errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from airflow_provider_360learning.sandbox.clock import parse_iso
+from airflow_provider_360learning.sandbox.company import Company
+from airflow_provider_360learning.sandbox.state.jobs import RowError
+from airflow_provider_360learning.sandbox.state.model import ExternalCourse, Group, Integration, Person, ReportedAttempt
+from airflow_provider_360learning.sandbox.v2.call import ROLES_IN_BODIES
+
+#: Does one row and returns the id of what it changed, or raises :class:`RowError`.
+Apply = Callable[[Mapping[str, Any]], str]
+
+
+def _date(value: object) -> float:
+    date = parse_iso(value)
+    if date is None:
+        raise ValueError("not an ISO 8601 date")
+    return date
+
+
+_Text = Annotated[str, Field(min_length=1)]
+_Id = Annotated[str, Field(pattern="^[a-fA-F0-9]{24}$")]
+_Percentage = Annotated[float, Field(ge=0, le=100)]
+_Date = Annotated[float, BeforeValidator(_date)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True, alias_generator=to_camel)
+
+
+class _Membership(_Row):
+    user_id: _Id
+    group_id: _Id
+    role: Literal["admin", "analyst", "editor", "coach", "contributor", "learner", "userAdmin"]
+
+
+class _CatalogItem(_Row):
+    group_id: _Id
+    content_type: Literal["path-session", "course"]
+    content_id: _Id
+
+
+class _LibraryItem(_Row):
+    group_id: _Id
+    content_type: Literal["path", "course"]
+    content_id: _Id
+
+
+class _Group(_Row):
+    group_id: _Id
+
+
+class _ArchivedCourse(_Row):
+    external_id: _Text
+
+
+class _Source(_Row):
+    name: _Text
+    logo_url: _Text | None = None
+
+
+class _Translation(_Row):
+    lang: _Text
+    translated_fields: dict[str, object]
+
+
+class _Course(_Row):
+    default_lang: _Text
+    external_id: _Text
+    launch_url: _Text
+    name: _Text
+    sources: list[_Source]
+    subjects: list[_Text]
+    content_type: _Text | None = None
+    description: _Text | None = None
+    difficulty_level: Literal["advanced", "beginner", "intermediate"] | None = None
+    duration: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    image_url: _Text | None = None
+    mobile_launch_url: _Text | None = None
+    author_id: _Id | None = None
+    translations: list[_Translation] | None = None
+
+    def details(self) -> dict[str, object]:
+        """Return it with the names that API v1 has for its fields."""
+        details = {
+            "external_id": self.external_id,
+            "title": self.name,
+            "language": self.default_lang,
+            "launch_url": self.launch_url,
+            "mobile_launch_url": self.mobile_launch_url,
+            "thumbnail_url": self.image_url,
+            "description": self.description,
+            "authors": [source.name for source in self.sources],
+            "skills": list(self.subjects),
+            "alternative_languages": [translation.lang for translation in self.translations or ()],
+            "course_duration": self.duration,
+            "difficulty_level": self.difficulty_level,
+            "content_type": self.content_type,
+        }
+        return {name: value for name, value in details.items() if value is not None}
+
+    def more(self) -> dict[str, object]:
+        """Return what API v1 has no fields for."""
+        return self.model_dump(include={"sources", "translations"}, by_alias=True, exclude_none=True)
+
+
+class _CourseIdentifier(_Row):
+    type: Literal["externalId", "internalId"]
+    value: _Text
+
+
+class _UserIdentifier(_Row):
+    type: Literal["mail", "internalId"]
+    value: _Text
+
+
+class _Statistic(_Row):
+    course_identifier: _CourseIdentifier
+    user_identifier: _UserIdentifier
+    progress: _Percentage
+    time_spent: Annotated[float, Field(ge=1)]
+    first_activity_at: _Date
+    last_activity_at: _Date
+    force_new: bool = False
+    score: _Percentage | None = None
+    result: Literal["failed", "success"] | None = None
+
+    def attempt(self, id: str) -> ReportedAttempt:
+        """Return the attempt that is reported. Documented: progress 100 means completion at the last activity."""
+        return ReportedAttempt(
+            id=id,
+            sent_first_activity=self.first_activity_at,
+            progress=round(self.progress),
+            score=self.score,
+            result=self.result,
+            time_spent_ms=round(self.time_spent),
+            first_activity=self.first_activity_at,
+            last_activity=self.last_activity_at,
+            completed_at=self.last_activity_at if self.progress == 100 else None,
+        )
+
+
+_AnyRow = TypeVar("_AnyRow", bound=_Row)
+_Item = TypeVar("_Item")
+
+
+def add_membership(company: Company) -> Apply:
+    """Give a user a role in a group."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read = _read(_Membership, row)
+        person, group = _person(company, read.user_id), _group(company, read.group_id)
+        if person.status == "deleted":
+            raise RowError("The user is deleted.")
+        role = ROLES_IN_BODIES[read.role]
+        company.state.join(person, group.id, [role], enroll=company.settings.enrolled_groups_grow)
+        return person.id
+
+    return apply
+
+
+def remove_membership(company: Company) -> Apply:
+    """Remove a role of a user in a group."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read, state = _read(_Membership, row), company.state
+        person, group = _person(company, read.user_id), _group(company, read.group_id)
+        role = ROLES_IN_BODIES[read.role]
+        held = group.members.get(person.id, [])
+        if role not in held:
+            raise RowError("The user does not have this role in the group.")
+        if role == "learner":
+            state.leave(person, group, role, private_subgroups=False)
+        elif len(held) > 1:
+            held.remove(role)
+        else:
+            del group.members[person.id]
+        if company.settings.last_group_deletes_user and not state.groups_of(person):
+            state.delete_person(person)
+        return person.id
+
+    return apply
+
+
+def delete_group(company: Company) -> Apply:
+    """Delete a group and all groups below it."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        group, state = _group(company, _read(_Group, row).group_id), company.state
+        if group.parent is None:
+            raise RowError("The root group cannot be deleted.")
+        integrated = {*company.settings.integrated_groups, *(each.group for each in state.integrations.values())}
+        if any(each.id in integrated for each in state.branch(group)):
+            raise RowError("The group has active integrations.")
+        state.delete_group(group)
+        return group.id
+
+    return apply
+
+
+def change_catalog(company: Company, *, add: bool) -> Apply:
+    """Add a course or path session to a catalog, or remove it."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read, state = _read(_CatalogItem, row), company.state
+        group = _group(company, read.group_id)
+        if read.content_type == "course":
+            _known(state.courses.get(read.content_id), "course")
+            items = group.courses
+        else:
+            _known(state.sessions.get(read.content_id), "path session")
+            items = group.path_sessions
+        strict = company.settings.catalog_absent_response == "not_found"
+        _change(items, read.content_id, add=add, refuse_absent=strict)
+        return read.content_id
+
+    return apply
+
+
+def change_library(company: Company, *, add: bool) -> Apply:
+    """Add a course or path to a library, or remove it."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read, state = _read(_LibraryItem, row), company.state
+        group = _group(company, read.group_id)
+        if read.content_type == "course":
+            _known(state.courses.get(read.content_id), "course")
+            items = group.library_courses
+        else:
+            _known(state.paths.get(read.content_id), "path")
+            items = group.library_paths
+        _change(items, read.content_id, add=add, refuse_absent=False)
+        return read.content_id
+
+    return apply
+
+
+def import_course(company: Company, integration: Integration) -> Apply:
+    """Create a course of an integration, or replace the one with its external id."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read, state = _read(_Course, row), company.state
+        author = _person(company, read.author_id or integration.author)
+        key = integration.group, integration.platform, read.external_id
+        is_new = key not in state.external_courses
+        course = state.put_external_course(key, read.name, author, read.details(), read.more()).course
+        group = state.groups.get(integration.group)
+        if is_new and group is not None:
+            group.courses.append(course.id)
+            group.library_courses.append(course.id)
+        return course.id
+
+    return apply
+
+
+def archive_course(company: Company, integration: Integration) -> Apply:
+    """Archive a course of an integration."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        external = _external(company, integration, _read(_ArchivedCourse, row).external_id)
+        company.state.change_status(external.course, "archived")
+        return external.course.id
+
+    return apply
+
+
+def import_statistic(company: Company, integration: Integration) -> Apply:
+    """Store a statistic of a user on a course of an integration."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read, state = _read(_Statistic, row), company.state
+        identifier = read.course_identifier
+        if identifier.type == "externalId":
+            external = _external(company, integration, identifier.value)
+        else:
+            courses = {each.course.id: each for each in state.courses_of(integration)}
+            external = _known(courses.get(identifier.value), "course")
+        person = state.find(read.user_identifier.value)
+        if person is None or person.status == "deleted":
+            raise RowError("There is no such user.")
+        return _store(company, external.course.id, person.id, read)
+
+    return apply
+
+
+def _store(company: Company, course: str, user: str, statistic: _Statistic) -> str:
+    """
+    Store a statistic by the documented rule.
+
+    It begins an attempt if that is forced, if there is none, or if it begins after everything that is known; otherwise
+    it updates the attempts that are not completed.
+    """
+    state = company.state
+    known = state.reported_attempts(course).get(user, [])
+    attempt = statistic.attempt(state.new_id())
+    ends = [max(each.last_activity, each.completed_at or each.last_activity) for each in known]
+    if statistic.force_new or not known or attempt.first_activity > max(ends):
+        state.add_reported_attempt(course, user, attempt)
+        return attempt.id
+    changed = [index for index, each in enumerate(known) if each.completed_at is None]
+    for index in changed:
+        state.replace_reported_attempt(course, user, index, attempt)
+    return known[changed[-1] if changed else -1].id
+
+
+def _read(kind: type[_AnyRow], row: Mapping[str, Any]) -> _AnyRow:
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        text = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    raise RowError(text)
+
+
+def _known(item: _Item | None, what: str) -> _Item:
+    if item is None:
+        raise RowError(f"There is no such {what}.")
+    return item
+
+
+def _person(company: Company, user_id: str) -> Person:
+    return _known(company.state.people.get(user_id), "user")
+
+
+def _group(company: Company, group_id: str) -> Group:
+    return _known(company.state.groups.get(group_id), "group")
+
+
+def _external(company: Company, integration: Integration, external_id: str) -> ExternalCourse:
+    key = integration.group, integration.platform, external_id
+    return _known(company.state.external_courses.get(key), "course")
+
+
+def _change(items: list[str], item: str, *, add: bool, refuse_absent: bool) -> None:
+    if add:
+        if item not in items:
+            items.append(item)
+    elif item in items:
+        items.remove(item)
+    elif refuse_absent:
+        raise RowError("The content is not in the catalog.")
