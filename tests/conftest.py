@@ -23,6 +23,7 @@ from packaging.specifiers import SpecifierSet
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.sandbox.server import Sandbox
+    from tests.contract.recorder import Recorder
     from tests.redis_server import RedisServer
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
@@ -167,19 +168,45 @@ def fresh_db(migrated_db: Path, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
+def contract_recorder() -> Recorder:
+    """Return what records the requests to :func:`sandbox`, and validates those of API v2."""
+    from tests.contract.recorder import Recorder
+
+    return Recorder()
+
+
+@pytest.fixture(scope="session")
+def running_sandbox(contract_recorder: Recorder) -> Iterator[Sandbox]:
     """Run the server of :func:`sandbox`."""
     from airflow_provider_360learning.sandbox.server import Sandbox
 
-    with Sandbox(settings={"limits_enabled": False}) as sandbox:
+    with Sandbox(settings={"limits_enabled": False}, middleware=contract_recorder.wrap) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    """Provide a fresh demo company without rate limits."""
+def sandbox(running_sandbox: Sandbox, contract_recorder: Recorder) -> Sandbox:
+    """Provide a fresh demo company without rate limits, whose requests and responses must be as published."""
     running_sandbox.control.reset()
+    contract_recorder.clear()
     return running_sandbox
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Fail a test whose requests to the sandbox, or the responses, differ from the published documents of API v2."""
+    recorder: Recorder | None = pyfuncitem.funcargs.get("contract_recorder")
+    if recorder is None or pyfuncitem.get_closest_marker("unpublished_requests"):
+        return (yield)
+    try:
+        result = yield
+    except Exception as error:
+        for violation in recorder.take_violations():
+            error.add_note(f"Not as published: {violation}")
+        raise
+    if violations := recorder.take_violations():
+        pytest.fail("\n".join(["Not as published (tests/contract/openapi):", *violations]), pytrace=False)
+    return result
 
 
 @pytest.fixture

@@ -160,6 +160,7 @@ class Api:
         incoming = await self._receive(Request(scope, receive))
         excess = self._count(incoming)
         entry = self._record(incoming, excess)
+        scope["sandbox.entry"] = entry  # for applications around this one
         try:
             response = self._refuse(incoming, excess) if excess else await self._respond(incoming, entry)
         except _DroppedError:

@@ -19,6 +19,7 @@ from types import FrameType, TracebackType
 
 try:
     import uvicorn
+    from starlette.types import ASGIApp
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     from airflow_provider_360learning.sandbox.app import create_app
@@ -87,6 +88,8 @@ class Sandbox:
     :param settings: values that differ from the defaults of :class:`.settings.Settings`.
     :param seed: ``demo`` for a small company, ``empty`` for one with a root group and an administrator only.
     :param monotonic: the clock of the rate limits, in seconds.
+    :param middleware: wraps the ASGI application, for example to record what passes. The journal's entry of a request
+        is in its scope, under ``sandbox.entry``, as soon as there is one.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Sandbox:
         settings: Mapping[str, object] | None = None,
         seed: Seed = "demo",
         monotonic: Callable[[], float] = time.monotonic,
+        middleware: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     ) -> None:
         if seed not in SEEDS:
             raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
@@ -117,7 +121,7 @@ class Sandbox:
         )
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                middleware(app),
                 http=connections.protocol(),
                 ws="none",
                 loop="asyncio",

@@ -7,18 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_360learning.api.client import Client
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
-from airflow_provider_360learning.api.limiter.store import Store
-from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.api.support import FREE
-
-#: Creates the API of a sandbox or of a base URL.
-MakeApi = Callable[..., ApiV1]
+from tests.api.factory import MakeApi, api_factory
 
 
 @pytest.fixture
@@ -26,35 +17,10 @@ def make_api(sandbox: Sandbox) -> Iterator[MakeApi]:
     """
     Create the API of the sandbox, or of another address, with limits that are never reached.
 
-    Keyword arguments other than those named are settings of the connection.
+    Keyword arguments are those of ``tests.api.factory``, or settings of the connection.
     """
-    made = []
-
-    def make(
-        base_url: str = sandbox.url,
-        *,
-        store: Store | None = None,
-        limits: dict[str, int] = FREE,
-        max_wait: float = 600.0,
-        rate_limiter: RateLimiter | None = None,
-        client: dict[str, Any] | None = None,
-        **settings: Any,
-    ) -> ApiV1:
-        facts = {"company_id": sandbox.company_id, "api_key": sandbox.api_key, "read_timeout": 5.0, **settings}
-        rate_limiter = rate_limiter or RateLimiter(
-            store or SqliteStore(":memory:"),
-            base_url=base_url,
-            company_id=facts["company_id"],
-            overrides=limits,
-            max_wait=max_wait,
-            fallback=Share(1.0, started=0.0),
-        )
-        made.append(Client(Settings(base_url, **facts), API_V1, rate_limiter, **(client or {})))
-        return ApiV1(made[-1])
-
-    yield make
-    for client in made:
-        client.close()
+    with api_factory(sandbox, "v1") as make:
+        yield make
 
 
 @pytest.fixture

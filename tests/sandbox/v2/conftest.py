@@ -1,0 +1,107 @@
+"""A small client of API v2 in the sandbox, which shares no code with the provider's and sends URLs as they are."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from airflow_provider_360learning.sandbox.server import Sandbox
+
+TOKEN_PATH = "/api/v2/oauth2/token"
+
+
+@dataclass
+class Response:
+    """A response."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def code(self) -> str:
+        """The code of an error with code and message."""
+        return str(self.json["error"]["code"])
+
+    @property
+    def ids(self) -> list[str]:
+        return [each["_id"] for each in self.json]
+
+    @property
+    def next(self) -> str:
+        """The URL of the next page."""
+        match = re.fullmatch('<(.+)>; rel="next"', self.headers["link"])
+        assert match
+        return match[1]
+
+
+class Client:
+    """Sends requests with a token and the version's header, and raises for no status."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.base = sandbox.url
+        self._connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://"), timeout=10)
+        self.headers = {"360-api-version": "v2.0"}
+
+    def authenticate(self, client_id: str, secret: str) -> Response:
+        """Fetch a token, and use it from now on."""
+        body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+        response = self("POST", TOKEN_PATH, body)
+        if response.status == 200:
+            self.headers["Authorization"] = f"Bearer {response.json['access_token']}"
+        return response
+
+    def __call__(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Response:
+        path = path.removeprefix(self.base)
+        path = path if path.startswith("/api/") else f"/api/v2{path}"
+        content = None if body is None else json.dumps(body)
+        used = dict(self.headers if headers is None else headers)
+        if content is not None:
+            used["Content-Type"] = "application/json"
+        self._connection.request(method, path, content, used)
+        response = self._connection.getresponse()
+        return Response(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        )
+
+    def pages(self, path: str) -> list[Response]:
+        """Return all pages of a list."""
+        pages = [self("GET", path)]
+        while "link" in pages[-1].headers:
+            pages.append(self("GET", pages[-1].next))
+        return pages
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox) -> Iterator[Callable[[], Client]]:
+    """Return a function that creates a client without a token."""
+    made: list[Client] = []
+
+    def create() -> Client:
+        made.append(Client(sandbox))
+        return made[-1]
+
+    yield create
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, new_client: Callable[[], Client]) -> Client:
+    """Return a client with a token."""
+    client = new_client()
+    assert client.authenticate(sandbox.client_id, sandbox.client_secret).status == 200
+    return client
