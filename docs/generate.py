@@ -22,7 +22,7 @@ from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.completion import course, path_session
-from airflow_provider_360learning.connections.form import EXTRA_FIELDS
+from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.sandbox.control import SandboxControl
@@ -243,8 +243,8 @@ def connection_fields() -> str:
             "Scheme and host. US: `https://app.us.360learning.com`.",
         ),
         ("`port`", "Port", "that of the URL", "Not needed, see [test the connection](#test-the-connection)."),
-        ("`login`", "Company ID", "–", "ID of the company."),
-        ("`password`", "API key", "–", "An API key of API v1."),
+        ("`login`", LABELS["login"], "–", "API v1: ID of the company. API v2: client ID."),
+        ("`password`", LABELS["password"], "–", "API v1: API key of the company. API v2: secret of the client."),
     ]
     extra = (
         (f"extra `{name}`", field["label"], _default(field["schema"].get("default")), field["description"])

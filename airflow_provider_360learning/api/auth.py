@@ -41,34 +41,51 @@ MAX_TOKEN = 16384
 MAX_RENEWALS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """
+    A login and its API key.
+
+    :param login: Company ID, or client ID.
+    :param api_key: API key, or secret of the client. It is unwrapped where it is sent only: tools that report errors
+        may show the local variables of all functions.
+    """
+
+    login: str
+    api_key: SecretStr
+
+
 class ApiKey:
     """
     The current API key, shared by all threads of a client.
 
-    It is unwrapped where it is sent only: tools that report errors may show the local variables of all functions.
-
     A key that the server does not accept may have been rotated. It is then read again, once per change: the first
-    thread that notices reads it, and the others wait.
+    thread that notices reads it, and the others wait. A new secret of API v2 may belong to a new client ID.
 
-    :param value: The key to start with.
-    :param reread: Returns the key that is stored now; ``None`` if it cannot change.
+    :param credentials: The key to start with, and its login.
+    :param reread: Returns those that are stored now; ``None`` if they cannot change.
     """
 
-    def __init__(self, value: str, reread: Callable[[], str] | None = None) -> None:
+    def __init__(self, credentials: Credentials, reread: Callable[[], Credentials] | None = None) -> None:
         self._reread = reread
         self._lock = threading.Lock()
-        self._values = deque([SecretStr(value)], maxlen=MAX_KEPT)
-        self._last_read: SecretStr | None = None
+        self._values = deque([credentials], maxlen=MAX_KEPT)
+        self._last_read: Credentials | None = None
+
+    @property
+    def credentials(self) -> Credentials:
+        """The current key and its login."""
+        return self._values[-1]
 
     @property
     def value(self) -> SecretStr:
         """The current key."""
-        return self._values[-1]
+        return self.credentials.api_key
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The current key and its predecessors."""
-        return tuple(value.get_secret_value() for value in tuple(self._values))
+        return tuple(each.api_key.get_secret_value() for each in tuple(self._values))
 
     def replace(self, rejected: SecretStr) -> bool:
         """
@@ -80,12 +97,12 @@ class ApiKey:
         """
         with self._lock:
             if self._reread is not None and self.value == rejected:
-                self._update(SecretStr(self._reread()))
+                self._update(self._reread())
             return self.value != rejected
 
-    def _update(self, stored: SecretStr) -> None:
+    def _update(self, stored: Credentials) -> None:
         is_news, self._last_read = stored != self._last_read, stored  # many threads may find out the same
-        if stored != self.value:
+        if stored != self.credentials:
             self._values.append(stored)
             log.info("The API key of the connection has changed; continuing with the new one")
         elif is_news:
@@ -217,14 +234,14 @@ class OAuth2Token(Auth):
 
     Threads that share it fetch one token, not one each; if it cannot be fetched, those that waited for it fail as well.
 
-    :param fetch: Fetches the token endpoint's response for an API key.
+    :param fetch: Fetches the token endpoint's response for an API key and its login.
     :param api_key: The API key that tokens are fetched with.
     :param on_token: Called with the value of each new token (to mask it in logs).
     """
 
     def __init__(
         self,
-        fetch: Callable[[SecretStr], JsonObject],
+        fetch: Callable[[Credentials], JsonObject],
         api_key: ApiKey,
         on_token: Callable[[str], None] = lambda value: None,
     ) -> None:
@@ -276,18 +293,18 @@ class OAuth2Token(Auth):
     def _fetch_token(self) -> Token:
         """Fetch a token, with a new API key as long as the current one is not accepted and changes."""
         for _ in range(MAX_RENEWALS):
-            api_key = self._api_key.value
+            credentials = self._api_key.credentials
             try:
-                return self._fetch_token_for(api_key)
+                return self._fetch_token_for(credentials)
             except AuthenticationError as error:
                 is_about_key = error.status == 401  # any other status is about the company ID or the path
-                if not is_about_key or not self._api_key.replace(api_key):
+                if not is_about_key or not self._api_key.replace(credentials.api_key):
                     raise
-        return self._fetch_token_for(self._api_key.value)
+        return self._fetch_token_for(self._api_key.credentials)
 
-    def _fetch_token_for(self, api_key: SecretStr) -> Token:
+    def _fetch_token_for(self, credentials: Credentials) -> Token:
         requested_at = time.monotonic()
-        return Token.from_response(self._fetch(api_key), api_key, requested_at)
+        return Token.from_response(self._fetch(credentials), credentials.api_key, requested_at)
 
     def renew(self, request: PreparedRequest, *, again: bool) -> bool:
         """

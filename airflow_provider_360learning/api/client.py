@@ -20,7 +20,14 @@ import tenacity
 from pydantic import SecretStr
 
 from airflow_provider_360learning.api import retry
-from airflow_provider_360learning.api.auth import ApiKey, ApiKeyInHeaders, ApiKeyInQuery, Auth, OAuth2Token
+from airflow_provider_360learning.api.auth import (
+    ApiKey,
+    ApiKeyInHeaders,
+    ApiKeyInQuery,
+    Auth,
+    Credentials,
+    OAuth2Token,
+)
 from airflow_provider_360learning.api.exchange import Exchange
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.usage import Usage
@@ -45,8 +52,9 @@ class Client:
     :param max_attempts: Maximum number of times that a failing call is sent. With 1, a caller that polls (a sensor)
         decides alone when to retry.
     :param on_token: Called with each new token (to mask it in logs).
-    :param reread_api_key: Returns the API key that is stored now. Called in the thread that sends, when the server does
-        not accept the current key; what it raises ends the call. ``None`` if the key cannot change.
+    :param reread_credentials: Returns the API key that is stored now, and its login. Called in the thread that sends,
+        when the server does not accept the current key; what it raises ends the call. ``None`` if they cannot
+        change.
     :param before_sending: Called before each request, after its wait. What it raises ends the call, and the
         reservation is released.
     :param sleep: Waits in a thread for a :class:`~.types.Sleep` of an action.
@@ -61,7 +69,7 @@ class Client:
         user_agent: str = "airflow-provider-360learning",
         max_attempts: int = retry.MAX_ATTEMPTS,
         on_token: Callable[[str], None] = lambda value: None,
-        reread_api_key: Callable[[], str] | None = None,
+        reread_credentials: Callable[[], Credentials] | None = None,
         before_sending: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -81,7 +89,8 @@ class Client:
             ca_bundle=settings.ca_bundle,
             proxy=settings.proxy,
         )
-        self.auth = self._choose_auth(ApiKey(settings.api_key, reread_api_key), on_token)
+        credentials = Credentials(settings.login, SecretStr(settings.api_key))
+        self.auth = self._choose_auth(ApiKey(credentials, reread_credentials), on_token)
         redact_http_logs(self)
 
     @property
@@ -218,14 +227,14 @@ class Client:
         place = ApiKeyInQuery if self.settings.auth == "api_key_query" else ApiKeyInHeaders
         return place(self.settings.company_id, api_key)
 
-    def _fetch_token(self, api_key: SecretStr) -> JsonObject:
+    def _fetch_token(self, credentials: Credentials) -> JsonObject:
         self.usage.tokens += 1
         call = Call(
             self.spec.token_operation,
             body={
                 "grant_type": "client_credentials",
-                "client_id": self.settings.company_id,
-                "client_secret": api_key.get_secret_value(),
+                "client_id": credentials.login,
+                "client_secret": credentials.api_key.get_secret_value(),
             },
         )
         return self.call(call)  # type: ignore[no-any-return]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from contextvars import copy_context
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 import requests
 import tenacity
@@ -305,11 +305,14 @@ class Exchange:
         retry_after = retry_after_seconds(response)
         if reported.error_class is RateLimitedError:
             retry_after = self._rate_limiter.back_off(self._endpoint, self._used, retry_after)
+        # Any: which arguments a class has, the parser of the version knows.
+        details: Mapping[str, Any] = reported.details
         error = reported.error_class(
             reported.message,
             status=response.status_code,
             code=reported.code,
             retry_after=None if retry_after is None else min(retry_after, MAX_BACK_OFF),
+            **details,
         )
         return self._complete(error)
 

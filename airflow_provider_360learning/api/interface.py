@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
+from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.api.actions import BoundAction, action
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
@@ -109,6 +110,14 @@ class LearningApi(ReadsCourseAttempts, Protocol):
     @property
     def actions(self) -> dict[str, BoundAction[..., object]]:
         """All actions by name."""
+        ...
+
+    def check_access(self) -> ActionSteps[Access]:
+        """
+        Return what the credentials give access to, by requests that change nothing.
+
+        :raises Learning360Error: if they give access to nothing.
+        """
         ...
 
     @action(CreateUser)

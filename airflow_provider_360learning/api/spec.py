@@ -10,9 +10,9 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
-from airflow_provider_360learning.api.types import JsonObject, JsonValue
+from airflow_provider_360learning.api.types import AuthMethod, JsonObject, JsonValue
 from airflow_provider_360learning.exceptions import Learning360Error
 
 #: Returns a text of a response as an error may quote it: without secrets and control characters.
@@ -174,6 +174,8 @@ class ApiSpec:
         it is empty or not JSON) and a function for each text of the body that the error quotes. Returns ``None`` if a
         success status reports no error.
     :param headers: Headers of every request but that for a token.
+    :param auth_methods: How requests can authenticate.
+    :param login_is_company: Whether the login of its credentials is the ID of the company.
     :param job_path: Path below the prefix that precedes the id of a bulk job, in versions that have such jobs.
     :param concurrency_limits: Its limits of what may run at the same time.
     """
@@ -187,6 +189,8 @@ class ApiSpec:
     encode_query: Callable[[JsonObject], dict[str, str] | str]
     parse_error: Callable[[str, int, JsonValue, Quote], ReportedError | None]
     headers: Mapping[str, str] = field(default_factory=dict)
+    auth_methods: tuple[AuthMethod, ...] = get_args(AuthMethod)
+    login_is_company: bool = True
     job_path: str | None = None
     concurrency_limits: tuple[ConcurrencyLimit, ...] = ()
 

@@ -189,8 +189,9 @@ class Settings:
     Address and credentials of 360Learning.
 
     :param base_url: Base URL without a trailing slash.
-    :param company_id: Company ID.
-    :param api_key: API key.
+    :param company_id: Company ID: the rate limits and all data belong to it.
+    :param api_key: API key, or the secret of the client.
+    :param client_id: Client ID, in versions whose credentials belong to a client; by default the company ID.
     :param auth: How requests authenticate.
     :param token_path: Path of the token endpoint; by default that of the API version.
     :param connect_timeout: Seconds.
@@ -204,6 +205,7 @@ class Settings:
     base_url: str
     company_id: str
     api_key: str = field(repr=False)
+    client_id: str | None = None
     auth: AuthMethod = "oauth2"
     token_path: str | None = None
     connect_timeout: float = 10.0
@@ -212,3 +214,8 @@ class Settings:
     max_response_mib: int = 64
     ca_bundle: str | None = None
     proxy: str | None = field(default=None, repr=False)
+
+    @property
+    def login(self) -> str:
+        """What identifies the credentials: the client ID, or the company ID."""
+        return self.client_id or self.company_id

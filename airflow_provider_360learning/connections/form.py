@@ -26,7 +26,11 @@ AIRFLOW_2_MASK = "RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER"
 MASKS = ("***", AIRFLOW_2_MASK)
 
 #: Labels of the standard fields.
-LABELS: Mapping[str, str] = {"host": "Base URL", "login": "Company ID", "password": "API key"}
+LABELS: Mapping[str, str] = {
+    "host": "Base URL",
+    "login": "Company ID or client ID",
+    "password": "API key or client secret",
+}
 
 _BEHAVIOUR: dict[str, object] = {
     "hidden-fields": ["schema"],
@@ -34,8 +38,8 @@ _BEHAVIOUR: dict[str, object] = {
     "placeholders": {
         "host": f"{EU_BASE_URL} (US: {US_BASE_URL.removeprefix('https://')})",
         "port": "443 (the Test button of Airflow 3.3.1 and 3.3.2 needs it)",
-        "login": "ID of the company (or platform group) on 360Learning",
-        "password": "API key of the company",
+        "login": "API v1: ID of the company (or platform group) on 360Learning; API v2: client ID",
+        "password": "API v1: API key of the company; API v2: secret of the client",
     },
 }
 
@@ -66,13 +70,20 @@ class ExtraField(TypedDict):
 EXTRA_FIELDS: dict[str, ExtraField] = {
     "api_version": {
         "label": "API version",
-        "description": "Version of the 360Learning API.",
+        "description": "Version of the 360Learning API. Credentials of one version do not work with the other.",
         "schema": {"type": ["string", "null"], "enum": ["v1", "v2"], "default": "v1"},
+    },
+    "company_id": {
+        "label": "Company ID (API v2)",
+        "description": "ID of the company that the client ID belongs to. 360Learning counts its rate limits per "
+        "company: with this ID, connections with several client IDs share them. Empty means that the limits count per "
+        "client ID. In API v1, the login is the company ID.",
+        "schema": {"type": ["string", "null"]},
     },
     "auth": {
         "label": "Authentication",
-        "description": "How requests authenticate: oauth2 (an access token, fetched when needed), "
-        "api_key_header (company ID and API key in headers) or api_key_query (both in the query string).",
+        "description": "How requests authenticate: oauth2 (an access token, fetched when needed), or in API v1 also "
+        "api_key_header (company ID and API key in headers) and api_key_query (both in the query string).",
         "schema": {
             "type": ["string", "null"],
             "enum": ["oauth2", "api_key_header", "api_key_query"],

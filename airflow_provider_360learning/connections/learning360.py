@@ -158,11 +158,14 @@ class Learning360Connection(ConnectionModel):
     labels: ClassVar[Mapping[str, str]] = LABELS
 
     base_url: Annotated[str, PlainValidator(parse_base_url)] = Field(alias="host")
-    company_id: Annotated[str, PlainValidator(parse_credential)] = Field(alias="login")
+    login: Annotated[str, PlainValidator(parse_credential)] = Field(alias="login")
     api_key: Annotated[SecretStr, PlainValidator(parse_secret)] = Field(alias="password")
     # A string, because the versions are a matter of `api.versions`.
     api_version: Annotated[str, PlainValidator(parse_choice(*VERSIONS))] = Field(
         default=default_of("api_version"), alias="extra.api_version"
+    )
+    entered_company_id: Annotated[str, PlainValidator(parse_credential)] | None = Field(
+        default=default_of("company_id"), alias="extra.company_id"
     )
     auth: Annotated[AuthMethod, PlainValidator(parse_choice(*get_args(AuthMethod)))] = Field(
         default=default_of("auth"), alias="extra.auth"
@@ -191,6 +194,23 @@ class Learning360Connection(ConnectionModel):
         values.pop("conn_type", None)
         return values
 
+    @field_validator("entered_company_id")
+    @classmethod
+    def _check_company_id(cls, company_id: str | None, info: ValidationInfo) -> str | None:
+        version, login = VERSIONS.get(info.data.get("api_version", "")), info.data.get("login")
+        if version and version.spec.login_is_company and company_id not in (None, login):
+            raise problem(f"is not the login, which is the company ID in API {version.spec.name}: leave it empty")
+        return company_id
+
+    @field_validator("auth")
+    @classmethod
+    def _check_auth(cls, auth: AuthMethod, info: ValidationInfo) -> AuthMethod:
+        version = VERSIONS.get(info.data.get("api_version", ""))
+        if version and auth not in version.spec.auth_methods:
+            known = ", ".join(version.spec.auth_methods)
+            raise problem(f"{auth!r} is not available in API {version.spec.name}, which has {known}")
+        return auth
+
     @field_validator("limits")
     @classmethod
     def _check_names(cls, limits: Mapping[str, int], info: ValidationInfo) -> Mapping[str, int]:
@@ -213,11 +233,22 @@ class Learning360Connection(ConnectionModel):
         return VERSIONS[self.api_version]
 
     @property
+    def company_id(self) -> str:
+        """ID of the company; that of the client stands in for one that is not entered."""
+        return self.entered_company_id or self.login
+
+    @property
+    def company_is_unknown(self) -> bool:
+        """Whether the ID of a client stands in for that of the company."""
+        return self.entered_company_id is None and not self.version.spec.login_is_company
+
+    @property
     def settings(self) -> Settings:
         """Address and credentials, as the client takes them."""
         return Settings(
             base_url=self.base_url,
             company_id=self.company_id,
+            client_id=None if self.version.spec.login_is_company else self.login,
             api_key=self.api_key.get_secret_value(),
             auth=self.auth,
             token_path=self.token_path,
@@ -237,9 +268,9 @@ class Learning360Connection(ConnectionModel):
         :param conn_id: Its id.
         :raises InvalidConnectionError: naming the field that has changed.
         """
-        for name in ("base_url", "company_id", "api_version"):
+        company_field = "login" if self.entered_company_id is earlier.entered_company_id is None else "extra.company_id"
+        for name, field in (("base_url", "host"), ("api_version", "extra.api_version"), ("company_id", company_field)):
             if getattr(self, name) != getattr(earlier, name):
-                field = type(self).model_fields[name].alias or name
                 raise InvalidConnectionError(
                     f"Connection {conn_id!r}, field {field} ({LABELS.get(field, name)}): has changed since this work "
                     "started, and work that started in one company does not continue in another; clear the task to "

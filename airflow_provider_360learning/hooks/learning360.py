@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_360learning import __version__
+from airflow_provider_360learning.api.access import Access
+from airflow_provider_360learning.api.auth import Credentials
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.retry import MAX_ATTEMPTS
@@ -21,7 +23,6 @@ from airflow_provider_360learning.connections import form
 from airflow_provider_360learning.connections.learning360 import Learning360Connection
 from airflow_provider_360learning.exceptions import (
     Learning360Error,
-    NotFoundError,
     RateLimitedError,
     UnreadableConnectionError,
 )
@@ -39,8 +40,6 @@ log = get_logger(__name__)
 MAX_WAIT_OF_TEST = 10.0
 #: Maximum number of seconds that a thread waits until the event loop has read a connection.
 MAX_CONNECTION_WAIT = 30.0
-#: An email address that no user can have: ``.invalid`` is reserved for that (RFC 2606).
-UNUSED_MAIL = "connection-test@unused.invalid"
 
 # Shared by the triggers of an event loop, by all fields of a connection but the API key, which can be rotated.
 _shared_apis: dict[Hashable, LearningApi] = {}
@@ -148,25 +147,31 @@ class Learning360Hook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Test the credentials by a request for a user who cannot exist, which changes nothing.
+        Test the credentials by requests that change nothing.
 
-        :return: Whether the connection works, and the reason if it does not.
+        :return: Whether the connection works, and the reason if it does not; else which scopes were tested.
         """
         try:
-            # A person waits for the result.
-            hook = type(self)(self.learning360_conn_id, max_attempts=1, max_wait=MAX_WAIT_OF_TEST)
-            hook.api.get_user(user=UNUSED_MAIL)
-        except NotFoundError as error:
-            if error.code == "user_not_found":
-                return True, "360Learning accepts the credentials"
-            return False, str(error)
+            return True, str(self.check_access())
         except RateLimitedError as error:
             return False, f"The host responds, but the rate limit had no capacity to test the credentials: {error}"
         except Learning360Error as error:
             return False, str(error)
         except Exception as error:  # shown to the user; its text may contain secrets, so only its type is returned
             return False, f"The test failed ({type(error).__name__}); see the log of the api-server"
-        return False, "The host found a user who cannot exist: check that the Base URL is that of 360Learning"
+
+    def check_access(self) -> Access:
+        """
+        Return what the credentials were seen to give access to, by requests that change nothing.
+
+        :raises Learning360Error: if they give access to nothing.
+        """
+        # A person waits for the result.
+        hook = type(self)(self.learning360_conn_id, max_attempts=1, max_wait=MAX_WAIT_OF_TEST)
+        try:
+            return hook.api.client.run(hook.api.check_access())
+        finally:
+            hook.api.client.close()
 
     def _shared_api(
         self, loop: asyncio.AbstractEventLoop, connection: Learning360Connection, get_connection: ConnectionGetter
@@ -186,6 +191,12 @@ class Learning360Hook(BaseHook):
             return _shared_apis[key]
 
     def _build_api(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> LearningApi:
+        if connection.company_is_unknown:
+            log.info(
+                "Connection %r has no company_id: its rate limits count per client ID, and are not shared with "
+                "connections that have another client ID of the same company",
+                self.learning360_conn_id,
+            )
         context = _current_context()
         task = self._task or context.get("task")
         supervised = is_supervised(context.get("ti"))
@@ -202,14 +213,14 @@ class Learning360Hook(BaseHook):
             user_agent=f"airflow-provider-360learning/{__version__}",
             max_attempts=self._max_attempts,
             on_token=mask_secret,
-            reread_api_key=partial(self._reread_api_key, connection, get_connection),
+            reread_credentials=partial(self._reread_credentials, connection, get_connection),
             before_sending=before_sending,
         )
         return connection.version.adapter(client)
 
-    def _reread_api_key(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> str:
+    def _reread_credentials(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> Credentials:
         """
-        Return the API key that the connection has now.
+        Return the API key that the connection has now, and its login.
 
         :param connection: The connection as it was read first.
         :param get_connection: Returns it as it is now.
@@ -218,9 +229,8 @@ class Learning360Hook(BaseHook):
         """
         current = Learning360Connection.read(*self._connection_now(get_connection))
         current.check_same_company(connection, self.learning360_conn_id)
-        api_key = current.settings.api_key
-        mask_secret(api_key)
-        return api_key
+        mask_secret(current.settings.api_key)
+        return Credentials(current.login, current.api_key)
 
     def _connection_now(self, get_connection: ConnectionGetter) -> tuple[Connection, object]:
         try:

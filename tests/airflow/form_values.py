@@ -9,6 +9,7 @@ import certifi
 
 from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
+from airflow_provider_360learning.sandbox.demo_company import COMPANY_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 
 #: The DAG of ``tests/airflow/dags`` that reads a connection, and its task.
@@ -18,6 +19,7 @@ DAG_ID, TASK_ID = "uses_connection", "read"
 #: no proxy and trust no certificate.
 ENTERED: dict[str, Any] = {
     "api_version": "v1",
+    "company_id": COMPANY_ID,  # in API v1, the login
     "auth": "api_key_query",
     "token_path": "/entered",
     "connect_timeout": 7,
@@ -30,6 +32,7 @@ ENTERED: dict[str, Any] = {
 }
 EDITED: dict[str, Any] = {
     "api_version": "v1",
+    "company_id": COMPANY_ID,  # in API v1, the login
     "auth": "api_key_header",
     "token_path": "/edited",
     "connect_timeout": 8,
@@ -50,6 +53,6 @@ def standard_fields(sandbox: Sandbox) -> dict[str, str]:
 
 def expected_settings(sandbox: Sandbox, extra: dict[str, Any]) -> dict[str, Any]:
     """Return the result of the DAG for a connection to the sandbox with these extra fields."""
-    options = {name: value for name, value in extra.items() if name not in ("api_version", "limits")}
+    options = {name: value for name, value in extra.items() if name not in ("api_version", "company_id", "limits")}
     settings = Settings(sandbox.url, sandbox.company_id, sandbox.api_key, **options)
     return {**asdict(settings), "limits": extra.get("limits", {})}

@@ -181,7 +181,7 @@ def test_the_test_button_asks_for_hidden_values(web, platform):
     web.add("hidden", standard_fields(platform), {"proxy": ENTERED["proxy"]})
     tested = web.test("hidden")
     assert not tested["status"]
-    assert "field password (API key): is missing" in tested["message"]
+    assert "field password (API key or client secret): is missing" in tested["message"]
     assert "field extra.proxy: was masked by Airflow, enter it again" in tested["message"]
     entered = {"password": platform.api_key, f"{PREFIX}proxy": ENTERED["proxy"]}
     assert web.test("hidden", **entered)["status"]

@@ -48,7 +48,7 @@ def test_the_connection_form_reaches_the_web_interface(stack):
     assert form["extra_fields"]["read_timeout"]["value"] == 60
     standard = form["standard_fields"]
     assert standard["host"]["title"] == "Base URL"
-    assert standard["login"]["title"] == "Company ID"
+    assert standard["login"]["title"] == "Company ID or client ID"
     assert not standard["port"]["hidden"]
     assert standard["url_schema"]["hidden"]
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydantic import SecretStr
 
-from airflow_provider_360learning.api.auth import MAX_RENEWALS
+from airflow_provider_360learning.api.auth import MAX_RENEWALS, Credentials
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
     InvalidConnectionError,
@@ -30,31 +31,32 @@ key_methods = pytest.mark.parametrize("auth", AUTH_METHODS[1:])
 class StoredKey:
     """The API key of a connection, which counts how often it is read, or fails to be."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, company_id: str, key: str) -> None:
+        self.company_id = company_id
         self.key = key
         self.reads = 0
         self.problem: Exception | None = None
         self.after_reading: list[Callable[[], object]] = []
 
-    def __call__(self) -> str:
+    def __call__(self) -> Credentials:
         self.reads += 1
         if self.problem:
             raise self.problem
         key = self.key
         if self.after_reading:
             self.after_reading.pop()()
-        return key
+        return Credentials(self.company_id, SecretStr(key))
 
 
 @pytest.fixture
 def stored(sandbox):
-    return StoredKey(sandbox.api_key)
+    return StoredKey(sandbox.company_id, sandbox.api_key)
 
 
 @pytest.fixture
 def make_rotatable(make_api, stored):
     """Return a function that creates an API whose client reads the stored key again."""
-    return lambda **settings: make_api(client={"reread_api_key": stored}, **settings)
+    return lambda **settings: make_api(client={"reread_credentials": stored}, **settings)
 
 
 @pytest.fixture
@@ -202,9 +204,9 @@ def test_a_new_key_that_is_not_accepted_either_is_a_permanent_error(make_rotatab
 
 
 @every_method
-def test_keys_that_change_with_every_read_end_the_call(make_api, sent, auth):
-    keys = (f"{number:032}" for number in range(1, 100))
-    api = make_api(auth=auth, api_key="0" * 32, client={"reread_api_key": lambda: next(keys)})
+def test_keys_that_change_with_every_read_end_the_call(sandbox, make_api, sent, auth):
+    keys = (Credentials(sandbox.company_id, SecretStr(f"{number:032}")) for number in range(1, 100))
+    api = make_api(auth=auth, api_key="0" * 32, client={"reread_credentials": lambda: next(keys)})
     with pytest.raises(AuthenticationError):
         api.list_groups()
     assert len(sent()) == 1 + MAX_RENEWALS
@@ -248,8 +250,9 @@ def test_hides_the_old_and_the_new_key(make_api, caplog, auth):
             return Response({"access_token": token, "expires_in": "3600"})
         return Response({"error": f"{old} {received}"}, 400)
 
+    reread = {"reread_credentials": lambda: Credentials("", SecretStr(new))}
     with TinyServer(respond) as server, pytest.raises(InvalidRequestError, match=r"\*\*\*") as caught:
-        make_api(server.url, auth=auth, api_key=old, client={"reread_api_key": lambda: new}).list_groups()
+        make_api(server.url, auth=auth, api_key=old, client=reread).list_groups()
     assert secrets_in(everything_about(caught.value) + caplog.text, [old, new, token]) == []
 
 

@@ -48,6 +48,7 @@ def values(tmp_path):
     (tmp_path / "ca.pem").write_text("")
     return {
         "api_version": "v1",
+        "company_id": ID,
         "auth": "api_key_header",
         "token_path": "/oauth/token",
         "connect_timeout": 2.5,
@@ -131,13 +132,13 @@ def test_builds_the_base_url(fields, base_url):
 
 
 INVALID = [
-    ({"login": ""}, "login (Company ID)"),
-    ({"login": None}, "login (Company ID)"),
-    ({"login": "  "}, "login (Company ID)"),
-    ({"password": ""}, "password (API key)"),
-    ({"password": None}, "password (API key)"),
-    ({"password": "two\nlines-of-a-key"}, "password (API key)"),
-    ({"password": "key…cut"}, "password (API key)"),
+    ({"login": ""}, "login (Company ID or client ID)"),
+    ({"login": None}, "login (Company ID or client ID)"),
+    ({"login": "  "}, "login (Company ID or client ID)"),
+    ({"password": ""}, "password (API key or client secret)"),
+    ({"password": None}, "password (API key or client secret)"),
+    ({"password": "two\nlines-of-a-key"}, "password (API key or client secret)"),
+    ({"password": "key…cut"}, "password (API key or client secret)"),
     ({"host": "http://app.360learning.com"}, "host (Base URL)"),
     ({"host": "http://10.0.0.1"}, "host (Base URL)"),
     ({"host": "http://127.0.0.1.example.com"}, "host (Base URL)"),
@@ -209,7 +210,7 @@ def test_a_value_that_airflow_has_masked_is_refused(field, mask):
     place, _, name = field.partition(".")
     with pytest.raises(InvalidConnectionError) as caught:
         read(make_connection(**{place: {name: mask} if name else mask}))
-    shown = {"login": "login (Company ID)", "password": "password (API key)"}
+    shown = {"login": "login (Company ID or client ID)", "password": "password (API key or client secret)"}
     shown |= dict.fromkeys(("host", "schema"), "host (Base URL)")  # three fields make up the base URL
     assert str(caught.value) == (
         f"Connection 'acme', field {shown.get(field, field)}: was masked by Airflow, enter it again"
@@ -240,7 +241,7 @@ def test_an_error_names_every_invalid_field():
         read(make_connection(login="", extra={"auth": "basic", "limits": {"writes": 1}}))
     limits = ", ".join(sorted(VERSIONS["v1"].spec.limits))
     assert str(caught.value) == (
-        "Connection 'acme', field login (Company ID): is missing; "
+        "Connection 'acme', field login (Company ID or client ID): is missing; "
         "field extra.auth: is 'basic', but must be one of oauth2, api_key_header, api_key_query; "
         f"field extra.limits.writes: is not a limit of API v1; its limits are {limits}"
     )

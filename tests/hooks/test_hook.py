@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_360learning import __version__
+from airflow_provider_360learning.api.access import UNUSED_MAIL
 from airflow_provider_360learning.exceptions import TransportError
-from airflow_provider_360learning.hooks.learning360 import UNUSED_MAIL, Learning360Hook
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
 from tests.api.support import (
     FREE,

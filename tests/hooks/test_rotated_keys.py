@@ -108,9 +108,9 @@ def test_a_connection_that_is_not_defined_is_a_transient_error(connect, make_wor
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"login": "0" * 24}, r"field login \(Company ID\): has changed"),
+        ({"login": "0" * 24}, r"field login \(Company ID or client ID\): has changed"),
         ({"host": "https://app.us.360learning.com"}, r"field host \(Base URL\): has changed"),
-        ({"login": ""}, r"field login \(Company ID\): is missing"),
+        ({"login": ""}, r"field login \(Company ID or client ID\): is missing"),
         ({"extra": {"auth": "basic"}}, r"field extra\.auth"),
     ],
     ids=["another company", "another host", "no company", "invalid"],

@@ -256,7 +256,7 @@ def test_reports_an_invalid_value_before_anything_is_sent(sandbox, operator, arg
 
 def test_reports_a_malformed_connection_before_anything_is_sent(sandbox, monkeypatch):
     monkeypatch.setenv(CONNECTION, f"learning360://:key@{sandbox.url.removeprefix('http://')}/http")
-    with pytest.raises(AirflowFailException, match=r"login \(Company ID\): is missing"):
+    with pytest.raises(AirflowFailException, match=r"login \(Company ID or client ID\): is missing"):
         run(Learning360DeleteUserOperator, user=GRACE_MAIL)
     assert sandbox.control.journal() == []
 

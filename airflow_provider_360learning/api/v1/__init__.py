@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_360learning.api.v1.access import AccessCheck
 from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
@@ -10,5 +11,5 @@ from airflow_provider_360learning.api.v1.paths import PathActions
 from airflow_provider_360learning.api.v1.users import UserActions
 
 
-class ApiV1(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions):
+class ApiV1(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions, AccessCheck):
     """All actions through API v1. Arguments that only API v2 needs are accepted and not used."""

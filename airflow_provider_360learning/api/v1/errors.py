@@ -26,25 +26,31 @@ GENERATE_TOKEN = "generateToken"
 #: Error code of an access token that is not accepted (any more).
 INVALID_TOKEN = "invalid_token"
 
+_OTHER_VERSION = (
+    "a client ID and its secret are credentials of API v2, which do not work for API v1: if the connection has them, "
+    "set its API version to v2"
+)
+
 #: Advice for each documented 401 (``error``, ``error_description``), and for the older wording of some path routes
 #: (``unauthorized``).
 _AUTHENTICATION_ADVICE: dict[tuple[str, str | None], str] = {
     ("missing_company_id", None): (
         "360Learning found no company ID or access token: set the connection's Company ID (login)"
     ),
-    ("invalid_company_id", None): "the company ID is invalid: check the connection's Company ID (login)",
+    ("invalid_company_id", None): (
+        f"the company ID is invalid: check the connection's Company ID (login); {_OTHER_VERSION}"
+    ),
     ("invalid_api_key", None): (
-        "the API key is missing, invalid or revoked: check the connection's API key (password); "
-        "credentials of API v2 do not work for API v1"
+        f"the API key is missing, invalid or revoked: check the connection's API key (password); {_OTHER_VERSION}"
     ),
     (INVALID_TOKEN, "invalid signature"): (
         "the access token is malformed or forged, even a new one: check the connection's Base URL and token path "
-        "(the token may come from another platform or API version)"
+        f"(the token may come from another platform or API version); {_OTHER_VERSION}"
     ),
     (INVALID_TOKEN, "jwt expired"): (
         "the access token expired, even a new one: check the clock of 360Learning's host and the token path"
     ),
-    (INVALID_TOKEN, None): "the access token is not accepted, even a new one: check the token path",
+    (INVALID_TOKEN, None): f"the access token is not accepted, even a new one: check the token path; {_OTHER_VERSION}",
     ("unauthorized", None): "the API key is missing or invalid: check the connection's API key (password)",
 }
 
@@ -52,7 +58,7 @@ _AUTHENTICATION_ADVICE: dict[tuple[str, str | None], str] = {
 _TOKEN_ADVICE = {
     "invalid_client": (
         "the token endpoint does not accept the API key: check the connection's Company ID (login) "
-        "and API key (password)"
+        f"and API key (password); {_OTHER_VERSION}"
     ),
     "invalid_request": ("the token endpoint does not accept the company ID: check the connection's Company ID (login)"),
 }

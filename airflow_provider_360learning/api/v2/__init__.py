@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_360learning.api.v2.access import AccessCheck
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
@@ -10,5 +11,5 @@ from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.users import UserActions
 
 
-class ApiV2(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions):
+class ApiV2(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions, AccessCheck):
     """All actions through API v2."""

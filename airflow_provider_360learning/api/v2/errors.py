@@ -40,10 +40,10 @@ _WRONG_VERSION = (
 )
 #: Advice for the token endpoint's documented errors about credentials.
 _TOKEN_ADVICE = {
-    "invalid_client": "the token endpoint does not accept the client ID (login) and client secret (password). If both "
-    f"are entered as 360Learning shows them, {_WRONG_VERSION}",
-    "invalid_request": "the token endpoint does not accept the form of the client ID (login) or client secret "
-    f"(password). If both are entered as 360Learning shows them, {_WRONG_VERSION}",
+    "invalid_client": "the token endpoint does not accept the credentials: check the connection's client ID (login) "
+    f"and client secret (password). If both are entered as 360Learning shows them, {_WRONG_VERSION}",
+    "invalid_request": "the token endpoint does not accept the form of the credentials: check the connection's client "
+    f"ID (login) and client secret (password). If both are entered as 360Learning shows them, {_WRONG_VERSION}",
 }
 
 #: Errors with the meaning of each class; all other documented ones with the status 404 are a :class:`NotFoundError`,

@@ -102,6 +102,8 @@ API_V2 = ApiSpec(
     encode_query=encode_query,
     parse_error=parse_error,
     headers={"360-api-version": "v2.0"},
+    auth_methods=("oauth2",),
+    login_is_company=False,
     job_path="/bulk/operations/",
     concurrency_limits=(BULK_JOBS,),
 )
