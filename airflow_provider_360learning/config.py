@@ -35,9 +35,9 @@ def pool() -> str:
     return _read("pool", str) or (POOL if create_pool() else AIRFLOW_DEFAULT_POOL)
 
 
-def pool_slots() -> int:
-    """Return the size with which the pool is created."""
-    return _read("pool_slots", partial(_integer, 1))
+def pool_slots() -> int | None:
+    """Return the size with which the pool is created, or ``None`` if it depends on the connections."""
+    return _read("pool_slots", lambda text: _integer(1, text) if text else None)
 
 
 def create_pool() -> bool:

@@ -48,9 +48,11 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
     ),
     "pool_slots": _option(
         "integer",
-        "5",
+        "",
         "Slots of the pool: the maximum number of tasks that send requests at the same time. The pool is created with "
-        "this size, and the rate limiter ``pool_slots`` divides the limits by it. An existing pool keeps its size.",
+        "this size, and the rate limiter ``pool_slots`` divides the limits by it. An existing pool keeps its size. "
+        "Empty means 5, or 10 where every connection uses API v2.",
+        example="5",
     ),
     "create_pool": _option(
         "boolean",

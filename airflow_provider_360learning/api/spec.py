@@ -198,3 +198,8 @@ class ApiSpec:
     def limits(self) -> Mapping[str, WindowLimit]:
         """Its rate limits by name. A connection's ``limits`` may override them."""
         return {limit.name: limit for endpoint in self.endpoints.values() for limit in endpoint.limits}
+
+    @property
+    def pool_slots(self) -> int:
+        """Slots of a pool whose tasks write with this version alone: as many as requests per second."""
+        return self.limits["company_writes"].requests

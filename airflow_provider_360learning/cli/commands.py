@@ -172,7 +172,8 @@ def _check_pool() -> Finding:
         report = inspect_pool()
     except SQLAlchemyError as error:
         return Finding(Status.WARN, f"not checked: {_database_problem(error)}")
-    if report.slots is None or (report.has_other_size and report.name != config.AIRFLOW_DEFAULT_POOL):
+    has_wrong_size = report.has_other_size and not report.reason
+    if report.slots is None or (has_wrong_size and report.name != config.AIRFLOW_DEFAULT_POOL):
         return Finding(Status.FAIL, str(report))
     return Finding(Status.WARN if report.differs else Status.OK, str(report))
 

@@ -105,7 +105,7 @@ def build_rate_limiter(
         max_wait=config.max_rate_limit_wait() if max_wait is None else max_wait,
         ip_limit_scope=socket.gethostname() if config.ip_limit_scope() == "per_host" else "",
         api_key=connection.api_key.get_secret_value(),
-        fallback=_share(getattr(task, "pool_slots", 1)),
+        fallback=_share(getattr(task, "pool_slots", 1), config.pool_slots() or connection.version.spec.pool_slots),
     )
 
 
@@ -179,8 +179,9 @@ def _read_connection(conn_id: str, get_connection: ConnectionGetter) -> tuple[Co
     raise failure  # outside the handler: the text of the other error may contain secrets
 
 
-def _share(pool_slots: int) -> Share:
-    part = min(1.0, max(1, pool_slots) / config.pool_slots())
+def _share(pool_slots: int, size: int) -> Share:
+    """Return the share of a task with some slots of a pool of a size."""
+    part = min(1.0, max(1, pool_slots) / size)
     age = time.time() - psutil.Process().create_time()
     return Share(part, started=time.monotonic() - age)
 

@@ -179,11 +179,15 @@ def test_sandbox_refuses_invalid_options_in_one_message(airflow_command, option,
     assert value.strip('{"')[:7] in refused.stderr
 
 
-def test_check_fails_if_the_pool_has_another_size(airflow_command, fresh_db):
+@pytest.mark.parametrize(
+    ("configured", "status", "problem"),
+    [("4", "fail", "[learning360] pool_slots is 4"), ("", "warn", "5 fit the connections")],
+)
+def test_check_reports_a_pool_of_another_size(airflow_command, fresh_db, configured, status, problem):
     insert_pool(fresh_db, slots=3)
-    checked = _check(airflow_command, fresh_db)
-    assert _statuses(checked.stdout)["pool"] == "fail"
-    assert "3 slots, but [learning360] pool_slots is 5" in checked.stdout
+    checked = _check(airflow_command, {**fresh_db, "AIRFLOW__LEARNING360__POOL_SLOTS": configured})
+    assert _statuses(checked.stdout)["pool"] == status
+    assert f"3 slots, but {problem}" in checked.stdout
 
 
 def test_a_fresh_home_is_reported_in_one_line_that_says_what_to_do(airflow_command, tmp_path):

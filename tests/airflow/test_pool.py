@@ -77,8 +77,16 @@ class Scheduler:
     def insert_pool(self, slots, include_deferred=0):
         insert_pool(self._env, slots, include_deferred)
 
-    def delete_pools(self):
+    def insert_connection(self, extra):
+        values = f"'c', 'learning360', '{json.dumps(extra)}', 0, 0"
+        execute_sql(
+            self._env,
+            f"INSERT INTO connection (conn_id, conn_type, extra, is_encrypted, is_extra_encrypted) VALUES ({values})",
+        )
+
+    def reset(self):
         execute_sql(self._env, "DELETE FROM slot_pool WHERE pool <> 'default_pool'")
+        execute_sql(self._env, "DELETE FROM connection")
 
     def stop(self):
         self._process.stdin.close()
@@ -102,8 +110,8 @@ def scheduler_process(migrated_db, tmp_path_factory):
 
 @pytest.fixture
 def scheduler(scheduler_process):
-    """Return the process, without pools."""
-    scheduler_process.delete_pools()
+    """Return the process, without pools and connections."""
+    scheduler_process.reset()
     return scheduler_process
 
 
@@ -158,7 +166,7 @@ def test_an_existing_pool_is_not_changed(scheduler):
 @pytest.mark.parametrize(
     ("slots", "include_deferred", "warning"),
     [
-        (3, 0, "exists with 3 slots, but [learning360] pool_slots is 5"),
+        (3, 0, "exists with 3 slots, but 5 fit the connections (no connection to 360Learning is defined yet)"),
         (5, 1, "it includes deferred tasks"),
     ],
 )
@@ -177,6 +185,42 @@ def test_an_invalid_setting_is_logged_and_stops_no_component(scheduler):
 
 
 @pytest.mark.slow
+def test_a_pool_of_another_size_than_configured_is_reported(scheduler):
+    scheduler.insert_pool(3)
+    output = scheduler.start_job(AIRFLOW__LEARNING360__POOL_SLOTS="4")
+    assert "exists with 3 slots, but [learning360] pool_slots is 4" in output
+
+
+def connection(version):
+    return json.dumps({"conn_type": "learning360", "extra": {"api_version": version} if version else {}})
+
+
+@pytest.mark.parametrize(
+    ("versions", "slots", "reason"),
+    [
+        (["v2", "v2"], 10, "every connection uses API v2"),
+        (["v1"], 5, "every connection uses API v1"),
+        (["v2", "v1"], 5, "a connection uses API v1"),
+        (["v2", None], 5, "a connection uses API v1"),
+        (["v2", "v9"], 5, "a connection uses API v1"),
+    ],
+    ids=str,
+)
+def test_the_pool_has_as_many_slots_as_the_slowest_version_writes_per_second(scheduler, versions, slots, reason):
+    variables = {f"AIRFLOW_CONN_C{number}": connection(version) for number, version in enumerate(versions)}
+    others = {"AIRFLOW_CONN_OTHER": "http://a.test", "AIRFLOW_CONN_BROKEN": "{"}
+    output = scheduler.start_job(**variables, **others)
+    assert scheduler.pool()[:2] == (slots, 0)
+    assert f"Pool 'learning360' created with {slots} slots ({reason})" in output
+
+
+@pytest.mark.parametrize(("extra", "slots"), [({"api_version": "v2"}, 10), ({}, 5)], ids=str)
+def test_connections_of_the_database_decide_as_well(scheduler, extra, slots):
+    scheduler.insert_connection(extra)
+    scheduler.start_job()
+    assert scheduler.pool()[0] == slots
+
+
 def test_a_database_without_tables_is_logged_and_stops_no_component(tmp_path):
     output = start_jobs({"AIRFLOW_HOME": str(tmp_path)}, SCHEDULER)
     assert "Pool of the 360Learning provider not checked" in output

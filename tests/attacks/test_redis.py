@@ -263,6 +263,13 @@ def test_a_malformed_back_off_makes_the_store_unavailable(connect, seconds):
             store.back_off(reservation, [[ALL]], 5.0, float)
 
 
+@pytest.mark.parametrize("before", [b":-2\r\n", b":100001\r\n", b"$-1\r\n", b"*0\r\n", bulk("nan").encode()], ids=str)
+@pytest.mark.parametrize("command", ["acquire_place", "renew_place"])
+def test_a_malformed_number_of_owners_makes_the_store_unavailable(connect, command, before):
+    with hostile_redis(accept_then(before)) as port, pytest.raises(StoreUnavailableError):
+        getattr(connect(port), command)("jobs", 3, "ours", 60.0)
+
+
 def make_rate_limiter(store):
     return RateLimiter(store, base_url=f"https://{id(store)}.test", company_id="acme", fallback=Share(0.2, started=0.0))
 

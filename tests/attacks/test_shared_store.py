@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 import redis
@@ -15,7 +15,9 @@ from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import (
     FORMAT_VERSION,
     MAX_BACK_OFF,
+    MAX_PLACE_SECONDS,
     MAX_RESERVED_AHEAD,
+    WAITER_LIFETIME,
     SharedLimit,
     StoreUnavailableError,
 )
@@ -43,6 +45,21 @@ class SqliteNeighbor:
     def reserve_many(self, count, first, step):
         numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ? - 1)"
         self._execute(f"{numbers} INSERT INTO reservations SELECT 'all', ? + i * ?, i FROM n", count, first, step)
+
+    def hold_place(self, owner, expires, since=0.0, is_held=1):
+        self._execute("INSERT INTO places VALUES ('all', ?, ?, ?, ?)", owner, is_held, since, expires)
+
+    def queue(self, owner, expires, since=0.0):
+        self.hold_place(owner, expires, since, is_held=0)
+
+    def fill_queue(self, count):
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ? - 1)"
+        expires = self.now() + WAITER_LIFETIME - 1
+        self._execute(f"{numbers} INSERT INTO places SELECT 'all', i, 0, 0, ? FROM n", count, expires)
+
+    def places(self):
+        with closing(sqlite3.connect(self._path)) as db:
+            return {owner for (owner,) in db.execute("SELECT owner FROM places WHERE key = 'all'")}
 
     def reserved(self):
         with closing(sqlite3.connect(self._path)) as db:
@@ -75,6 +92,25 @@ class RedisNeighbor:
     def reserve_many(self, count, first, step):
         script = "for i = 0, ARGV[1] - 1 do redis.call('ZADD', KEYS[1], ARGV[2] + i * ARGV[3], i) end"
         self._client.eval(script, 1, self._reservations, count, first, step)
+
+    def hold_place(self, owner, expires):
+        self._client.zadd(self._place_key("held"), {owner: expires})
+
+    def queue(self, owner, expires, since=0.0):
+        self._client.zadd(self._place_key("waiting"), {owner: expires})
+        self._client.zadd(self._place_key("queue"), {owner: since})
+
+    def fill_queue(self, count):
+        """Queue owners that do not wait: each must be looked up to find out."""
+        script = "for i = 0, ARGV[1] - 1 do redis.call('ZADD', KEYS[1], i / 1e6, i) end"
+        self._client.eval(script, 1, self._place_key("queue"), count)
+
+    def places(self):
+        kinds = ("held", "waiting", "queue")
+        return {owner.decode() for kind in kinds for owner in self._client.zrange(self._place_key(kind), 0, -1)}
+
+    def _place_key(self, kind):
+        return f"{PREFIX}:v{FORMAT_VERSION}:{kind}:all"
 
     def reserved(self):
         return [time_ for _, time_ in self._client.zrange(self._reservations, 0, -1, withscores=True)]
@@ -134,6 +170,69 @@ def test_a_flood_of_reservations_is_not_examined_in_full(neighbor, step):
     neighbor.reserve_many(FLOOD, neighbor.now() + 30.0, step)
     with pytest.raises(StoreUnavailableError, match="more reservations than requests can be waiting"):
         neighbor.store.reserve([SharedLimit("all", 5, 60.0)], max_wait=600, min_wait=29.0)
+
+
+def ask(neighbor, owner="ours"):
+    """Return the seconds until the owner is to ask again for the only place; 0 if it holds it."""
+    return neighbor.store.acquire_place("all", 1, owner, 60.0)
+
+
+@pytest.mark.parametrize("ahead", [MAX_PLACE_SECONDS + 5, YEAR_10_20, math.inf, -1.0, -math.inf], ids=str)
+def test_a_place_held_for_an_absurd_time_is_free(neighbor, ahead):
+    neighbor.hold_place("planted", neighbor.now() + ahead)
+    assert ask(neighbor) == 0
+    assert neighbor.places() == {"ours"}
+
+
+def test_a_planted_place_is_held_for_the_maximum(neighbor):
+    neighbor.hold_place("planted", neighbor.now() + MAX_PLACE_SECONDS - 1)
+    assert ask(neighbor) > 0
+
+
+@pytest.mark.parametrize("ahead", [WAITER_LIFETIME + 5, YEAR_10_20, math.inf, -1.0], ids=str)
+@pytest.mark.parametrize("since", [0.0, -1e300, -math.inf], ids=str)
+def test_an_owner_that_waits_for_an_absurd_time_is_not_waited_for(neighbor, ahead, since):
+    neighbor.queue("planted", neighbor.now() + ahead, since)
+    assert ask(neighbor) == 0
+    assert neighbor.places() == {"ours"}
+
+
+def test_an_owner_that_waits_since_the_future_is_not_waited_for(neighbor):
+    neighbor.queue("planted", neighbor.now() + WAITER_LIFETIME - 1, since=YEAR_10_20)
+    assert ask(neighbor) == 0
+
+
+def test_a_planted_owner_is_waited_for_as_long_as_any_other(neighbor):
+    neighbor.queue("planted", neighbor.now() + 0.3)
+    assert ask(neighbor) > 0
+    time.sleep(0.35)
+    assert ask(neighbor) == 0
+
+
+def test_a_flood_of_owners_takes_little_time(neighbor):
+    neighbor.fill_queue(FLOOD)
+    began = time.monotonic()
+    with suppress(StoreUnavailableError):
+        ask(neighbor)
+    assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("held", "since", "expires"), [("x", 0.0, 10**9), (1, "x", 10**9), (1, 0.0, "x"), (7, 0.0, 1.0)]
+)
+def test_places_in_the_file_that_are_not_numbers_are_ignored(tmp_path, held, since, expires):
+    neighbor = SqliteNeighbor(tmp_path / "rate-limits.sqlite3")
+    neighbor.hold_place("planted", expires, since, held)
+    assert ask(neighbor) == 0
+    assert neighbor.places() == {"ours"}
+
+
+@pytest.mark.parametrize("kind", ["held", "waiting", "queue"])
+def test_places_of_another_type_in_redis_make_it_unavailable(redis_server, kind):
+    client = redis.Redis(redis_server.host, redis_server.port)
+    client.set(f"{PREFIX}:v{FORMAT_VERSION}:{kind}:all", "a string")
+    with pytest.raises(StoreUnavailableError, match="another program uses keys of the rate limiter"):
+        RedisStore(client, "redis").acquire_place("all", 1, "ours", 60.0)
 
 
 def test_a_long_value_in_the_file_is_not_read(tmp_path):

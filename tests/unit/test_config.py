@@ -11,7 +11,7 @@ from airflow_provider_360learning import config
     ("read", "expected"),
     [
         (config.pool, "learning360"),
-        (config.pool_slots, 5),
+        (config.pool_slots, None),
         (config.create_pool, True),
         (config.rate_limiter, "auto"),
         (config.rate_limiter_conn_id, None),
