@@ -57,7 +57,7 @@ class Client:
         change.
     :param before_sending: Called before each request, after its wait. What it raises ends the call, and the
         reservation is released.
-    :param sleep: Waits in a thread for a :class:`~.types.Sleep` of an action.
+    :param sleep: Waits in a thread, between attempts at a call and for a :class:`~.types.Sleep` of an action.
     """
 
     def __init__(
@@ -145,8 +145,12 @@ class Client:
         :param call: The call.
         :raises Learning360Error: one of the family, after the retries.
         """
+        return self._call(call, self._sleep)
+
+    def _call(self, call: Call, sleep: Callable[[float], None]) -> Any:
         exchange = Exchange(self, call)
         retrying = tenacity.Retrying(
+            sleep=sleep,
             retry=tenacity.retry_if_exception(exchange.may_retry),
             wait=retry.seconds_before_retry,
             before_sleep=exchange.log_retry,
@@ -195,7 +199,7 @@ class Client:
                         self._sleep(step.seconds)
                         outcome = None
                     case Call():
-                        outcome = self.call(step)
+                        outcome = self._call(step, held.renewing(self._sleep))
                     case _:
                         outcome = self._run(held.steps(step), held)
             except Learning360Error as error:

@@ -37,6 +37,7 @@ from airflow_provider_360learning.api.transport import Transport
 from airflow_provider_360learning.api.types import Call, JsonValue, Settings, StatusAndBody, WaitSteps
 from airflow_provider_360learning.exceptions import (
     AuthenticationError,
+    BulkJobsLimitError,
     Learning360Error,
     RateLimitedError,
     ResponseTooLargeError,
@@ -212,6 +213,9 @@ class Exchange:
         """
         if not isinstance(error, Learning360Error) or error.operation != self._endpoint.operation:
             return False  # a token that could not be fetched has had its own attempts
+        if isinstance(error, BulkJobsLimitError):
+            may_wait = self._client.max_attempts > 1
+            return may_wait and time.monotonic() + retry.max_wait_for_job(error) <= self._deadline
         if isinstance(error, RateLimitedError):
             # Not counted as a failure: the rate limiter backs off for all who share it.
             may_wait = self._client.max_attempts > 1 and time.monotonic() < self._deadline

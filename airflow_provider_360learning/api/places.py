@@ -92,6 +92,19 @@ class HeldPlaces:
             self._renew_due()
         return step
 
+    def renewing(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """
+        Return a function that waits between attempts at a call, and renews the places of the action.
+
+        :param sleep: Waits.
+        """
+
+        def sleep_and_renew(seconds: float) -> None:
+            sleep(seconds)
+            self._renew_due(seconds)
+
+        return sleep_and_renew if self._places else sleep
+
     def steps(self, step: Acquire | Renew | Release) -> ActionSteps[Any]:
         """
         Return a step that concerns a place as steps of its own.
@@ -174,10 +187,11 @@ class HeldPlaces:
             self._places.pop((hold.name, hold.owner), None)
             self._client.rate_limiter.withdraw(hold)
 
-    def _renew_due(self) -> None:
+    def _renew_due(self, slept: float = 0.0) -> None:
+        """Renew the places that would soon expire: those for which a part of their time has passed."""
         with self._lock:
             for key, place in list(self._places.items()):
-                if place.age < RENEW_AFTER * place.hold.seconds:
+                if max(slept, place.age) < RENEW_AFTER * place.hold.seconds:
                     continue
                 if self._client.rate_limiter.renew(place.hold):
                     place.renewed_at = time.monotonic()

@@ -77,6 +77,15 @@ def error_of(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
+def max_wait_for_job(error: BulkJobsLimitError) -> float:
+    """
+    Return the maximum number of seconds until a bulk job is submitted again.
+
+    :param error: Why it was not.
+    """
+    return error.retry_after or MAX_JOB_WAIT
+
+
 def seconds_before_retry(state: tenacity.RetryCallState) -> float:
     """
     Return the seconds until the next attempt.
