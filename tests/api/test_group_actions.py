@@ -1,10 +1,9 @@
-"""Actions on groups, members and catalogs: their effect at the sandbox and their results."""
+"""What actions on groups, members and catalogs send to API v1, and results of v1 alone."""
 
 from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
@@ -12,7 +11,6 @@ from airflow_provider_360learning.exceptions import (
     RefusedError,
 )
 from airflow_provider_360learning.sandbox.demo_company import (
-    ADMIN_ID,
     GRACE_ID,
     GRACE_MAIL,
     ONBOARDING_PATH_ID,
@@ -46,62 +44,10 @@ def test_reads_booleans_that_a_template_renders(api, given, public):
     assert api.get_group(group_id=made["group_id"])["public"] is public
 
 
-def test_update_updates_an_existing_group(api):
-    made = api.create_group(name="Sales", public=False, custom="S1", if_exists="update")
-    assert made == {"group_id": SALES_GROUP_ID, "name": "Sales", "outcome": "updated"}
-    found = api.get_group(group_id=SALES_GROUP_ID)
-    assert (found["public"], found["custom"]) == (False, "S1")
-
-
 def test_fail_raises_for_an_existing_group(api, sent):
     with pytest.raises(AlreadyExistsError, match=f"'Sales' exists already: {SALES_GROUP_ID}"):
         api.create_group(name="Sales", if_exists="fail")
     assert sent("createGroup") == []
-
-
-def test_identifies_a_group_by_name_and_parent(api):
-    """Without a parent, it is created under the root group."""
-    below = api.create_group(name="Sales", parent_id=SALES_GROUP_ID)
-    assert below["outcome"] == "created"
-    assert api.create_group(name="Sales", parent_id=SALES_GROUP_ID) == {**below, "outcome": "already_exists"}
-    assert api.create_group(name="Sales")["group_id"] == SALES_GROUP_ID
-    assert api.create_group(name="Sales", parent_id=ROOT_GROUP_ID)["group_id"] == SALES_GROUP_ID
-
-
-def test_refuses_to_choose_between_two_groups_of_one_name(api):
-    api.client.call(Call("createGroup", body={"name": "Sales", "public": False}))
-    with pytest.raises(RefusedError, match="2 groups have the name 'Sales' under this parent"):
-        api.create_group(name="Sales")
-
-
-def test_raises_for_a_missing_parent(api):
-    with pytest.raises(NotFoundError, match="group_not_found"):
-        api.create_group(name="Lab", parent_id=MISSING_ID)
-
-
-def test_lists_groups(api):
-    assert api.list_groups() == [
-        {"group_id": ROOT_GROUP_ID, "name": "Acme", "public": False, "parent_id": None, "custom": None},
-        {"group_id": SALES_GROUP_ID, "name": "Sales", "public": True, "parent_id": ROOT_GROUP_ID, "custom": None},
-    ]
-
-
-def test_updates_a_group(api, group_id):
-    assert api.update_group(group_id=group_id, name="Lab 2", parent_id=SALES_GROUP_ID) == {
-        "group_id": group_id,
-        "outcome": "updated",
-    }
-    found = api.get_group(group_id=group_id)
-    assert (found["name"], found["parent_id"], found["public"]) == ("Lab 2", SALES_GROUP_ID, False)
-    with pytest.raises(NotFoundError):
-        api.update_group(group_id=MISSING_ID, name="x")
-
-
-def test_deletes_a_group_once(api, group_id):
-    assert api.delete_group(group_id=group_id) == {"group_id": group_id, "outcome": "deleted"}
-    assert api.delete_group(group_id=group_id) == {"group_id": group_id, "outcome": "not_found"}
-    with pytest.raises(NotFoundError):
-        api.delete_group(group_id=group_id, if_missing="fail")
 
 
 def test_refuses_to_delete_the_root_group(api):
@@ -127,20 +73,6 @@ def test_removes_one_role(api, sent, group_id):
     api.remove_user_from_group(group_id=group_id, user=GRACE_MAIL, role="editor", from_private_subgroups=True)
     assert [member["role"] for member in api.get_group(group_id=group_id)["members"]] == ["learner"]
     assert sent("deleteUserFromGroup")[0]["body"] == {"role": "author", "deleteFromPrivateSubgroups": "true"}
-
-
-def test_raises_for_missing_members_and_groups(api, group_id):
-    with pytest.raises(NotFoundError, match="user_not_found"):
-        api.add_user_to_group(group_id=group_id, user="missing@acme.test")
-    with pytest.raises(NotFoundError, match="user_not_found"):
-        api.remove_user_from_group(group_id=group_id, user="missing@acme.test")
-    with pytest.raises(NotFoundError, match="group_not_found"):
-        api.add_user_to_group(group_id=MISSING_ID, user=GRACE_MAIL)
-
-
-def test_returns_the_role_of_an_admin(api):
-    roles = {(member["user_id"], member["role"]) for member in api.get_group(group_id=ROOT_GROUP_ID)["members"]}
-    assert roles == {(ADMIN_ID, "admin"), (GRACE_ID, "learner")}
 
 
 @pytest.mark.parametrize("acknowledgment", ["empty_object", "status", "empty_body"])

@@ -15,7 +15,6 @@ from airflow_provider_360learning.api.models.courses import (
     ListCourses,
     RemoveFromCatalog,
 )
-from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.pages import all_items
 from airflow_provider_360learning.api.results import (
     Catalog,
@@ -103,8 +102,7 @@ class CourseActions(Lookups):
         items = yield from all_items(Call("getAllCourseStats", query=query))
         if not items:
             yield from self._check_course(course_id)
-            if is_id(user):
-                yield from self._check_user(user)
+            yield from self._check_user(user, user_id)
         return [
             {
                 "attempt_id": string(item, "_id"),
@@ -129,7 +127,7 @@ class CourseActions(Lookups):
             yield Call("getCourse", path={"courseId": course_id})
             self._found_courses.add(course_id)
 
-    def _check_user(self, user_id: str) -> ActionSteps[None]:
+    def _check_user(self, user: str, user_id: str) -> ActionSteps[None]:
         """Raise the error of API v1 for a user who does not exist, or not any more."""
         try:
             item = yield Call("getUser", path={"userId": user_id})
@@ -137,8 +135,11 @@ class CourseActions(Lookups):
                 return
         except NotFoundError:
             pass
+        self.forget_user(user)
         raise NotFoundError(
-            f"The user {user_id} does not exist, or is deleted: check the id", operation="getUser", code=USER_NOT_FOUND
+            f"The user {user} does not exist, or is deleted: check the email address or id",
+            operation="getUser",
+            code=USER_NOT_FOUND,
         )
 
     def _catalog_items(self, group_id: str, content_type: str) -> ActionSteps[list[CatalogItem]]:
