@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.types import ActionSteps, JsonObject, JsonValue
@@ -53,7 +53,8 @@ class JobKind:
     :param scope: The scope that the submission requires. Polling requires another one.
     :param has_single_requests: Whether the action can be done row by row where jobs are not available.
     :param may_resend: Whether a second job with the same inputs leaves the same state as the first.
-    :param accepts: Whether a job can do a row. The rows that it cannot do need single requests.
+    :param accepts: Whether a job can do a row. The rows that it cannot do need the action itself.
+    :param check: Raises :class:`InvalidRequestError` for a row that this version of the API does not support.
     :param outcome: Outcome of a row that was done, in the words of the action.
     :param key: Keys of an input that identify what it is about.
     """
@@ -68,7 +69,9 @@ class JobKind:
     may_resend: bool
     outcome: str
     key: tuple[str, ...]
-    accepts: Callable[[ActionArguments], bool] = field(default=lambda arguments: True)
+    # Any: the rows of a kind have its own model.
+    accepts: Callable[[Any], bool] = lambda row: True
+    check: Callable[[Any], None] = lambda row: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class JobStatus:
     :param type: Its kind, as in :attr:`JobKind.type`.
     :param state: What it is doing.
     :param created_at: When it was submitted, on the server's clock.
-    :param progress: Number of inputs done so far; ``None`` before it has started.
+    :param progress: Index of the last input that was processed; ``None`` before it has started.
     :param error: Why it ended in the state ``error``.
     """
 

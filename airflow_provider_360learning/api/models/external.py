@@ -56,6 +56,10 @@ class Library(ActionArguments):
     group_id: Id = id_or_name("Id of the group whose library has the courses.")
     group: GroupName = GROUP
     external_platform: Text = Field(description="Name of the provider.")
+    integration_id: Id | None = Field(
+        default=None,
+        description="Id of the integration of the group with the provider. API v2 only; by default it is looked up.",
+    )
 
 
 class ImportExternalCourses(Library):
@@ -98,7 +102,7 @@ class ExternalStatistic(ActionArguments):
     completed_at: Timestamp | None = Field(
         default=None,
         description="When the learner completed the course, between the two activities; ``progress`` must be 100. By "
-        "default, a progress of 100 was completed at the last activity.",
+        "default, a progress of 100 was completed at the last activity; API v2 accepts no other time.",
     )
 
     @property
@@ -128,7 +132,9 @@ class ExternalStatistic(ActionArguments):
 class ImportExternalCourseStats(Library):
     """Arguments of ``import_external_course_stats``."""
 
-    statistics: Sequence[ExternalStatistic] = Field(description="The attempts; at most 20 in API v1.")
+    statistics: Sequence[ExternalStatistic] = Field(
+        description="The attempts; at most 20 in API v1, and 10,000 in API v2."
+    )
 
     def conflicts(self) -> Iterator[Problem]:
         """Return that there is nothing to import."""

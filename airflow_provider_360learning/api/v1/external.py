@@ -13,6 +13,7 @@ from airflow_provider_360learning.api.models.external import (
     GetExternalCourse,
     ImportExternalCourses,
     ImportExternalCourseStats,
+    Library,
 )
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
@@ -20,14 +21,23 @@ from airflow_provider_360learning.api.spec import MAX_QUOTE
 from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
-from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvailableError
 
 #: Maximum number of statistics per request (documented).
 MAX_STATISTICS = 20
 _FAILURE = re.compile(r"error|fail|not.?found|invalid|missing|refus|reject|denied|unknown", re.IGNORECASE)
 
 
+def _check_library(arguments: Library) -> None:
+    if arguments.integration_id is not None:
+        raise NotAvailableError(
+            "integration_id is not available in API v1, which finds courses by group and provider",
+            argument="integration_id",
+        )
+
+
 def _check_statistics(arguments: ImportExternalCourseStats) -> None:
+    _check_library(arguments)
     count = len(arguments.statistics)
     if count > MAX_STATISTICS:
         raise InvalidRequestError(
@@ -42,6 +52,7 @@ class ExternalActions(ApiAdapter):
     @action(
         ImportExternalCourses,
         write=WriteSpec("importExternalCourses", key=("external_id",), batched=True, rows_per_request=MAX_STATISTICS),
+        check=_check_library,
     )
     def import_external_courses(self, arguments: ImportExternalCourses) -> ActionSteps[list[str | None]]:
         """
@@ -54,14 +65,14 @@ class ExternalActions(ApiAdapter):
         response = yield Call("importExternalCourses", path=_library(arguments), body=body)
         return _refusals(response, len(courses))
 
-    @action(ArchiveExternalCourses)
+    @action(ArchiveExternalCourses, check=_check_library)
     def archive_external_courses(self, arguments: ArchiveExternalCourses) -> ActionSteps[ArchivedCourses]:
         """Archive courses of another provider (``deleteExternalCourses``)."""
         ids = list(arguments.external_ids)
         yield Call("deleteExternalCourses", path=_library(arguments), body={"externalIds": ids})
         return {"outcome": "archived", "courses": len(ids)}
 
-    @action(GetExternalCourse)
+    @action(GetExternalCourse, check=_check_library)
     def get_external_course(self, arguments: GetExternalCourse) -> ActionSteps[ExternalCourseRecord]:
         """Return a course of another provider (``getExternalCourse``)."""
         path = {**_library(arguments), "external_id": arguments.external_id}

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
+from typing import Literal
 
-from airflow_provider_360learning.api.actions import action
+from airflow_provider_360learning.api.actions import WriteSpec, action
+from airflow_provider_360learning.api.bulk_jobs import JobKind, JobTarget
 from airflow_provider_360learning.api.fields import number, string
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
+    ChangeCatalog,
     GetCatalog,
     GetUserCourseStats,
     ListCourses,
@@ -25,13 +28,16 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call
-from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups
-from airflow_provider_360learning.api.v2.stubs import not_built
+from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_CATALOG, REMOVE_FROM_CATALOG, catalog_inputs
+from airflow_provider_360learning.api.v2.jobs import JobActions, raise_refused
+from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
 from airflow_provider_360learning.exceptions import NotFoundError
 
+_CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
-class CourseActions(Lookups):
+
+class CourseActions(JobActions):
     """List courses, change catalogs, read the attempts of users."""
 
     @action(ListCourses)
@@ -75,17 +81,23 @@ class CourseActions(Lookups):
         sessions = yield from self._catalog_items(arguments.group_id, "path-session")
         return {"courses": courses, "paths": sessions}
 
-    @action(AddToCatalog)
+    @action(AddToCatalog, write=WriteSpec(ADD_TO_CATALOG.operation, key=_CATALOG_KEY))
     def add_to_catalog(self, arguments: AddToCatalog) -> ActionSteps[ChangedCatalog]:
-        """Add courses and path sessions to the catalog of a group."""
-        raise not_built("add_to_catalog")  # STUB
-        yield
+        """
+        Add courses and path sessions to the catalog of a group by a bulk job (``addContentsToGroupsCatalog``).
 
-    @action(RemoveFromCatalog)
+        :raises RefusedError: if the job has refused one of them. The others are in the catalog.
+        """
+        return (yield from self._change_catalog(ADD_TO_CATALOG, "added", arguments))
+
+    @action(RemoveFromCatalog, write=WriteSpec(REMOVE_FROM_CATALOG.operation, key=_CATALOG_KEY))
     def remove_from_catalog(self, arguments: RemoveFromCatalog) -> ActionSteps[ChangedCatalog]:
-        """Remove courses and path sessions from the catalog of a group."""
-        raise not_built("remove_from_catalog")  # STUB
-        yield
+        """
+        Remove courses and path sessions from the catalog of a group by a job (``removeContentsFromGroupsCatalog``).
+
+        :raises RefusedError: if the job has refused one of them. The others are not in the catalog any more.
+        """
+        return (yield from self._change_catalog(REMOVE_FROM_CATALOG, "removed", arguments))
 
     @action(GetUserCourseStats)
     def get_user_course_stats(self, arguments: GetUserCourseStats) -> ActionSteps[list[CourseAttempt]]:
@@ -115,6 +127,14 @@ class CourseActions(Lookups):
             }
             for item in items
         ]
+
+    def _change_catalog(
+        self, kind: JobKind, outcome: Literal["added", "removed"], arguments: ChangeCatalog
+    ) -> ActionSteps[ChangedCatalog]:
+        inputs = catalog_inputs(arguments)
+        results = yield from self.jobs.run(kind, inputs, JobTarget())
+        raise_refused(kind, results)
+        return {"group_id": arguments.group_id, "outcome": outcome, "items": len(inputs)}
 
     @cached_property
     def _found_courses(self) -> set[str]:
