@@ -167,6 +167,12 @@ class Settings(BaseModel):
     enrolled_groups_grow: bool = _setting(
         True, "Whether a user who joins an enrolled group later is enrolled, too.", "assumed"
     )
+    audience_mode: Literal["dynamic", "dynamicEnrollment", "dynamicUnenrollment", "manual"] = _setting(
+        "dynamicEnrollment", "Mode of the audience of a session that API v2 creates.", "assumed"
+    )
+    unenrolled_in_statistics: bool = _setting(
+        True, "Whether statistics of API v2 include learners who were unenrolled, with `unenrolledAt`.", "assumed"
+    )
     non_root_sessions: list[str] = _setting(
         [], "Ids of sessions that updatePathSession refuses as children of a nested path."
     )

@@ -27,9 +27,11 @@ class Learners:
     unsuccessful_mails: Collection[str]
 
     def progress(self, session: Session, person: Person) -> Progress:
-        """Return the progress of an enrolled learner."""
+        """Return the progress of a learner; that of an enrollment that has ended is as it was then."""
         successful = person.mail not in self.unsuccessful_mails
-        return progress_of(person, session, self.now, seconds=self.seconds, successful=successful)
+        former = session.former.get(person.id)
+        now = self.now if former is None else min(self.now, former.until)
+        return progress_of(person, session, now, seconds=self.seconds, successful=successful)
 
     def of_course(self, course: Course) -> Iterator[Person]:
         """Yield each person who may have an attempt on a course, once."""

@@ -101,13 +101,15 @@ class Progress:
 
 def progress_of(person: Person, session: Session, now: float, *, seconds: float, successful: bool) -> Progress:
     """
-    Compute the progress of an enrolled learner, whose time starts with the session or the enrollment.
+    Compute the progress of a learner, whose time starts with the session or the enrollment.
 
     :param seconds: time from that start to completion.
     :param successful: whether the learner will complete with success.
     """
     # An invited person has not started, and will not before accepting.
-    enrolled_at = now if person.status == "invited" else session.enrolled[person.id]
+    former = session.former.get(person.id)
+    since = session.enrolled[person.id] if former is None else former.since
+    enrolled_at = now if person.status == "invited" else since
     start = max(enrolled_at, session.start)
     return Progress(
         session=session,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
-from airflow_provider_360learning.sandbox.v2 import bulk, courses, groups, integrations, users
+from airflow_provider_360learning.sandbox.v2 import bulk, courses, groups, integrations, paths, users
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, client_of
 from airflow_provider_360learning.sandbox.v2.errors import FlatError, not_found, server_error
 
@@ -16,6 +16,7 @@ _MODULES = (
     users,
     groups,
     courses,
+    paths,
     integrations,
     bulk,
 )
