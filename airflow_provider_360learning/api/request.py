@@ -56,7 +56,7 @@ def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user
             **headers,
         },
         params={} if call.link else spec.encode_query(without_nones(call.query)),
-        json=body if endpoint.body is BodyFormat.JSON else None,
+        json=dict.fromkeys(call.nulls) | body if endpoint.body is BodyFormat.JSON else None,
         data=spec.encode_form(body) if endpoint.body is BodyFormat.FORM else None,
         # Credentials are added when the request is sent; this keeps requests from looking elsewhere.
         auth=Auth(),

@@ -222,14 +222,14 @@ class PathSessionStatistic(TypedDict):
     The state of one learner in a path session; ``progress`` and ``score`` are 0 to 100.
 
     ``status`` is awaitingCorrection, late, notYetStarted, onTime, sessionNotOpened, successful, toRetake or
-    unsuccessful.
+    unsuccessful. ``mail`` and ``deleted`` are ``None`` in API v2 unless they are looked up.
     """
 
     session_id: str
     path_id: str | None
     user_id: str | None
     mail: str | None
-    deleted: bool
+    deleted: bool | None
     progress: float | None
     score: float | None
     completed_at: str | None

@@ -56,6 +56,7 @@ class Call:
     :param path: Values of the path's segments, not encoded.
     :param query: Query parameters; ``None`` values are left out.
     :param body: Body; ``None`` values are left out.
+    :param nulls: Keys that a JSON body has as ``null`` unless it has a value for them: those of fields to be cleared.
     :param read: Reader for a response that is too long to be held in memory. It gets the body of a successful response
         while that arrives, and what it returns is the result of the call. It is called again when the call is retried,
         and raises :class:`UnexpectedResponseError` for a body that it cannot use.
@@ -75,6 +76,7 @@ class Call:
     link: str | None = field(default=None, repr=False)
     received: int = 0
     with_status: bool = False
+    nulls: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -92,8 +92,7 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
     :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
         ``Acme/Sales``.
     :param session_end: When the session ends.
-    :param instructors: Email addresses, the main instructor first; by default the platform's owner. API v2 requires
-        one.
+    :param instructors: Email addresses, the main instructor first; by default the platform's owner.
     :param additional_information: Information that only exports and the API show.
     :param registration_validation: Who validates registrations: ``disabled``, the only value in API v1,
         ``instructors``, ``managers``, ``adminsAndManagers`` or ``adminsCoachesInstructorsManagers``.
@@ -135,7 +134,7 @@ class Learning360EnrollUsersOperator(Learning360EnrollmentOperator):
     :param session_id: Id of the session.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param users: Email addresses or ids of the users.
-    :param path_id: Id of the path. API v2 requires it.
+    :param path_id: Id of the path; without it, API v2 looks it up.
     :param path: Name of the path instead of ``path_id``.
     """
 
@@ -152,7 +151,7 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param group_ids: Ids of the groups.
     :param groups: Names of the groups instead of ``group_ids``.
-    :param path_id: Id of the path. API v2 requires it.
+    :param path_id: Id of the path; without it, API v2 looks it up.
     :param path: Name of the path instead of ``path_id``.
     """
 
@@ -185,7 +184,7 @@ class Learning360UnenrollUsersOperator(Learning360EnrollmentOperator):
     :param session_id: Id of the session.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param users: Email addresses or ids of the users.
-    :param path_id: Id of the path. API v2 requires it.
+    :param path_id: Id of the path; without it, API v2 looks it up.
     :param path: Name of the path instead of ``path_id``.
     """
 

@@ -25,7 +25,7 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
 
     :param session_id: Id of the session.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
-    :param path_id: Id of the path. API v2 requires it.
+    :param path_id: Id of the path; without it, API v2 looks it up.
     :param path: Name of the path instead of ``path_id``.
     :param users: Email addresses and ids to wait for; by default all enrolled users.
     :param required: ``all`` of them, ``any``, a number (1, 2, …) or a share (0.8, rounded up).

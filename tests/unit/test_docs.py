@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_360learning import config, exceptions
 from airflow_provider_360learning.api import results
+from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.cli.definition import COMMANDS
 from airflow_provider_360learning.completion.course import CourseCompletionOfUsersResult, CourseCompletionResult
@@ -180,6 +181,8 @@ def _package_names():
     for one in CLASSES.values():
         ours = (kind for kind in one.__mro__ if kind.__module__.startswith(PACKAGE))
         names |= {argument for kind in ours if "__init__" in vars(kind) for argument in _arguments(kind)}
+    for action in generate_docs.actions().values():
+        names |= set(action.model.model_fields) if isinstance(action, Action) else set()
     for model in generate_docs.row_models().values():
         names |= set(model.model_fields) | _choices(get_type_hints(model))
     for operation in generate_docs.SPEC.endpoints.values():
@@ -200,9 +203,9 @@ _AIRFLOW = """
     on_failure_callback on_success_callback output partial poke_interval port reschedule retries retry_delay
     return_value run_as_user schedule smtp_default start_date strict test tojson trigger_rule
 """
-_VENDOR = "draft email_already_used late published report user_not_found"
+_VENDOR = "draft email_already_used late manual owner published report user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
-_FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep statistics toml txt"
+_FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep toml txt"
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta"
 _RESULTS = "imported"

@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.models.fields import (
     PATH,
     PATH_ID,
     SESSION,
+    Boolean,
     FilledIds,
     FilledUsers,
     GroupName,
@@ -51,7 +52,7 @@ class CreatePathSession(ActionArguments):
     session_end: Timestamp | None = Field(default=None, description="When the session ends.")
     instructors: Mails = Field(
         default=(),
-        description="Email addresses, the main instructor first; by default the platform's owner. API v2 requires one.",
+        description="Email addresses, the main instructor first; by default the platform's owner.",
     )
     additional_information: Text | None = Field(
         default=None, description="Information that only exports and the API show."
@@ -120,6 +121,11 @@ class ListPathSessionStats(ActionArguments):
     completed_after: Timestamp | None = Field(default=None, description="Only learners who completed after this time.")
     completed_before: Timestamp | None = Field(
         default=None, description="Only learners who completed before this time."
+    )
+    with_mails: Boolean = Field(
+        default=False,
+        description="Whether to look up email addresses in API v2, whose statistics have ids only; those of API v1 "
+        "have them anyway.",
     )
 
 

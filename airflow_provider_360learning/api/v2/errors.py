@@ -79,6 +79,19 @@ _CODES: dict[type[Learning360Error], str] = {
 }
 _CLASSES = {code: error_class for error_class, codes in _CODES.items() for code in codes.split()}
 
+#: What to do about an error whose class does not say it.
+_ADVICE = {
+    "childPathSession": "it is a part of the session of another path: change that one",
+    "pathArchived": "restore the path in 360Learning, or use another one",
+    "sessionEnded": "set a later end in 360Learning, or use another session",
+    "sessionIsNotAudienceBuilder": "change the enrollments of this session in 360Learning",
+    "tokenBasedPathAudienceFilter": "enrollments in this path take tokens: enroll users instead of groups",
+    "tokenBasedPathExcludedLearners": "enrollments in this path take tokens: it cannot have excluded learners",
+    "tokenBasedPathMode": "enrollments in this path take tokens: its audiences must be updated manually (mode manual)",
+    "unsupportedAudienceFilter": "change the enrollments of this session in 360Learning: its audience has filters that "
+    "API v2 does not know",
+}
+
 _MESSAGES: dict[type[Learning360Error], str] = {
     NotFoundError: "Not found ({0}): check the id or email address",
     AlreadyExistsError: "Already exists ({0})",
@@ -183,4 +196,5 @@ def _message(error_class: type[Learning360Error], status: int, code: str | None,
         return "360Learning responded with a redirect, which is not followed: check the connection's Base URL"
     if error_class is InvalidRequestError and status == 404 and not code:
         return f"No such route, or a malformed id ({quoted}): check the ids and the connection's Base URL"
-    return _MESSAGES.get(error_class, "{0}").format(quoted)
+    advice = _ADVICE.get(code or "")
+    return _MESSAGES.get(error_class, "{0}").format(quoted) + (f": {advice}" if advice else "")

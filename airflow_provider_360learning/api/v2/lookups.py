@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -241,13 +241,37 @@ class Lookups(ApiAdapter):
         """
         Return the email addresses of users, deleted ones included, for exports. Nothing is remembered.
 
-        They are read one by one, or from the listing of all users where that takes fewer requests.
-
         :param ids: Ids.
         :return: Address by id, as it was given; users without an address, and unknown ones, are missing.
         """
-        wanted = {id.lower(): id for id in ids}
         mails: dict[str, str] = {}
+
+        def keep(id: str, item: ResponseObject) -> None:
+            if mail := string(item, "mail"):
+                mails[id] = mail
+
+        yield from self._read_users(ids, keep)
+        return mails
+
+    def users_of(self, ids: Collection[str]) -> ActionSteps[Mapping[str, ResponseObject]]:
+        """
+        Return users as 360Learning has them, deleted ones included. Nothing is remembered.
+
+        :param ids: Ids.
+        :return: User by id, as it was given; unknown ones are missing.
+        """
+        users: dict[str, ResponseObject] = {}
+        yield from self._read_users(ids, users.__setitem__)
+        return users
+
+    def _read_users(self, ids: Collection[str], keep: Callable[[str, ResponseObject], None]) -> ActionSteps[None]:
+        """
+        Read users one by one, or from the listing of all users where that takes fewer requests.
+
+        :param ids: Ids.
+        :param keep: Takes an id, as it was given, and its user.
+        """
+        wanted = {id.lower(): id for id in ids}
         pages = 0
 
         def take(items: list[ResponseObject]) -> None:
@@ -255,8 +279,8 @@ class Lookups(ApiAdapter):
             pages += 1
             for item in items:
                 id = wanted.pop((string(item, "_id") or "").lower(), None)
-                if id is not None and (mail := string(item, "mail")):
-                    mails[id] = mail
+                if id is not None:
+                    keep(id, item)
             # Each further page costs one request, as each missing user does.
             if pages >= len(wanted):
                 raise _EnoughPages
@@ -267,12 +291,9 @@ class Lookups(ApiAdapter):
                 wanted.clear()  # all users were listed
         for id in list(wanted.values()):
             try:
-                item = yield Call("getUser", path={"userId": id})
+                keep(id, (yield Call("getUser", path={"userId": id})))
             except NotFoundError:
                 continue
-            if mail := string(item, "mail"):
-                mails[id] = mail
-        return mails
 
     def forget_user(self, *users: str) -> None:
         """

@@ -1,8 +1,14 @@
-"""Paths of API v2 and their sessions."""
+"""Paths of API v2, their sessions and their learners."""
 
 from __future__ import annotations
 
-from airflow_provider_360learning.api.actions import action
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
+from airflow_provider_360learning.api.fields import first_string, number, string
+from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
     EnrollGroups,
@@ -13,6 +19,7 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessionUsers,
     UnenrollUsers,
 )
+from airflow_provider_360learning.api.pages import all_items
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     EnrolledGroups,
@@ -22,58 +29,341 @@ from airflow_provider_360learning.api.results import (
     PathSessionStatistic,
     UserRecord,
 )
-from airflow_provider_360learning.api.types import ActionSteps
-from airflow_provider_360learning.api.v2.lookups import Lookups
-from airflow_provider_360learning.api.v2.stubs import not_built
+from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue, ResponseObject
+from airflow_provider_360learning.api.v2.audience import Audience, AudienceSteps
+from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
+from airflow_provider_360learning.api.v2.users import neutral_user
+from airflow_provider_360learning.exceptions import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+)
+
+#: Maximum number of instructors: the main one, and the others.
+MAX_INSTRUCTORS = 101
+#: Maximum number of times that enrollments are read to unenroll users: for each way of being enrolled, and to see that
+#: none is left.
+MAX_CHECKS = 4
 
 
-class PathActions(Lookups):
+def _check_session(arguments: CreatePathSession) -> None:
+    count = len(arguments.instructors)
+    if count > MAX_INSTRUCTORS:
+        raise InvalidRequestError(
+            f"instructors contains {count} addresses, but API v2 allows at most {MAX_INSTRUCTORS}. Nothing was sent.",
+            argument="instructors",
+        )
+
+
+class PathActions(AudienceSteps):
     """Sessions of paths: create them, enroll and unenroll learners, read their statistics."""
+
+    #: Id of the owner of the platform, once it was looked up.
+    _owner_id: str | None = None
 
     @action(ListPaths)
     def list_paths(self, arguments: ListPaths) -> ActionSteps[list[PathRecord]]:
-        """Return paths."""
-        raise not_built("list_paths")  # STUB
-        yield
+        """
+        Return paths that are not archived (``getPaths``), with the ids of their sessions (``getAllPathSessions``).
+
+        The filter of API v2 counts whole seconds, so that the time of modification is compared once more.
+        """
+        after = arguments.modified_after
+        query = {"status[eq]": "published", "modifiedAt[gte]": at_or_after(after) if after else None}
+        items = yield from all_items(Call("getPaths", query=query))
+        items = [item for item in items if _is_in(item, "modifiedAt", after, None)]
+        sessions: dict[str | None, list[str]] = {}
+        for session in (yield from all_items(Call("getAllPathSessions"))) if items else ():
+            sessions.setdefault(string(session, "pathId"), []).append(first_string(session, "_id"))
+        return [
+            {
+                "path_id": (path_id := first_string(item, "_id")),
+                "name": string(item, "name"),
+                "group_id": string(item, "groupId"),
+                "session_ids": sessions.get(path_id, []),
+            }
+            for item in items
+        ]
 
     @action(ListPathSessions)
     def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:
-        """Return all sessions of all paths."""
-        raise not_built("list_path_sessions")  # STUB
-        yield
+        """Return all sessions of all paths (``getAllPathSessions``)."""
+        items = yield from all_items(Call("getAllPathSessions"))
+        return [
+            {
+                "session_id": string(item, "_id"),
+                "path_id": string(item, "pathId"),
+                "name": string(item, "name"),
+                "group_id": string(item, "groupId"),
+            }
+            for item in items
+        ]
 
-    @action(CreatePathSession)
+    @action(
+        CreatePathSession,
+        write=WriteSpec("createPathSession", key=("name", "path_id", "group_id"), makes="session_id"),
+        check=_check_session,
+    )
     def create_path_session(self, arguments: CreatePathSession) -> ActionSteps[CreatedPathSession]:
-        """Create a session of a path, unless the path has one of this name and owner group."""
-        raise not_built("create_path_session")  # STUB
-        yield
+        """
+        Create a session of a path (``createPathSession``), unless the path has one of this name and owner group.
 
-    @action(EnrollUsers)
+        360Learning derives the owner group of a new session from its main instructor; a second request sets the wanted
+        one (``modifyPathSession``). Until then, the additional information of the session says which group that is. A
+        session of this name that still says so is one whose creation was interrupted: it is completed instead of
+        creating another one. The time of creation alone would not tell it from a session of the same name in another
+        group.
+
+        :return: ``outcome`` is ``created`` or ``already_exists``.
+        :raises AlreadyExistsError: with ``if_exists="fail"``, if the session exists.
+        :raises NotFoundError: if the path, the group or an instructor does not exist; nothing was created.
+        :raises RefusedError: if several sessions match, so that the choice would be arbitrary.
+        :raises OutcomeUnknownError: if the outcome is unknown, and the session is not listed (yet) or the listing
+            fails.
+        """
+        path_id, name = arguments.path_id, arguments.name
+        existing, unfinished = yield from self._find_sessions(arguments)
+        if existing is not None:
+            found = first_string(existing, "_id")
+            if arguments.if_exists == "fail":
+                raise AlreadyExistsError(f"The session {name!r} exists already: {found}", operation="createPathSession")
+            return {"session_id": found, "path_id": path_id, "name": name, "outcome": "already_exists"}
+        # Before anything is created: the group is set when the session exists.
+        yield Call("getGroup", path={"groupId": arguments.group_id})
+        fields = yield from self._session_fields(arguments)
+        if unfinished is None:
+            session_id, changes = (yield from self._start_session(arguments, fields)), {}
+        else:
+            session_id, changes = first_string(unfinished, "_id"), _differences(unfinished, fields)
+        yield Call(
+            "modifyPathSession",
+            path={"pathId": path_id, "sessionId": session_id},
+            body={**changes, "groupId": arguments.group_id, "additionalInformation": arguments.additional_information},
+            nulls=("additionalInformation",),
+        )
+        return {"session_id": session_id, "path_id": path_id, "name": name, "outcome": "created"}
+
+    @action(EnrollUsers, write=WriteSpec("updateSessionAudience", key=("session_id", "users")))
     def enroll_users(self, arguments: EnrollUsers) -> ActionSteps[EnrolledUsers]:
-        """Enroll users in a path session."""
-        raise not_built("enroll_users")  # STUB
-        yield
+        """
+        Enroll users in a path session (``updateSessionAudience``); users who are enrolled already stay enrolled.
 
-    @action(EnrollGroups)
+        Users who were excluded are enrolled again.
+
+        :raises RefusedError: if the audience of the session cannot be changed.
+        """
+        path = yield from self.session_to_change(arguments.session_id, arguments.path_id)
+        ids = yield from self.user_ids_of(arguments.users)
+        yield from self.change_audience(path, lambda audience: audience.with_users(ids.values()))
+        return {"session_id": arguments.session_id, "outcome": "enrolled", "users": len(arguments.users)}
+
+    @action(EnrollGroups, write=WriteSpec("updateSessionAudience", key=("session_id", "group_ids")))
     def enroll_groups(self, arguments: EnrollGroups) -> ActionSteps[EnrolledGroups]:
-        """Enroll groups in a path session."""
-        raise not_built("enroll_groups")  # STUB
-        yield
+        """
+        Enroll groups in a path session (``updateSessionAudience``). Members who were unenrolled stay so.
 
-    @action(UnenrollUsers)
+        :raises RefusedError: if the audience of the session cannot be changed, or the path takes users only.
+        """
+        groups = arguments.group_ids
+        path = yield from self.session_to_change(arguments.session_id, arguments.path_id)
+        yield from self.change_audience(path, lambda audience: audience.with_groups(groups))
+        return {"session_id": arguments.session_id, "outcome": "enrolled", "groups": len(groups)}
+
+    @action(UnenrollUsers, write=WriteSpec("updateSessionAudience", key=("session_id", "users")))
     def unenroll_users(self, arguments: UnenrollUsers) -> ActionSteps[EnrolledUsers]:
-        """Unenroll users from a path session."""
-        raise not_built("unenroll_users")  # STUB
-        yield
+        """
+        Unenroll users from a path session (``updateSessionAudience``, ``archiveSelfEnrollment``).
+
+        Users who are enrolled as members of a group are excluded; the group stays enrolled.
+
+        :raises RefusedError: if the audience of the session cannot be changed.
+        """
+        path = yield from self.session_to_change(arguments.session_id, arguments.path_id)
+        ids = yield from self.user_ids_of(arguments.users)
+        removed = frozenset(id.lower() for id in ids.values())
+        yield from self.holding_audience(path, self._unenroll(path, removed))
+        return {"session_id": arguments.session_id, "outcome": "unenrolled", "users": len(arguments.users)}
 
     @action(ListPathSessionUsers)
     def list_path_session_users(self, arguments: ListPathSessionUsers) -> ActionSteps[list[UserRecord]]:
-        """Return the users enrolled in a path session."""
-        raise not_built("list_path_session_users")  # STUB
-        yield
+        """
+        Return the users enrolled in a path session (``getEnrollments``).
+
+        API v2 lists their ids; the rest is read user by user, or from the listing of all users where that takes fewer
+        requests.
+        """
+        path = yield from self._path_of(arguments)
+        enrolled = yield from self.enrollments(path)
+        users = yield from self.users_of(enrolled)
+        return [neutral_user(item) for id in enrolled if (item := users.get(id)) and item["status"] != "deleted"]
 
     @action(ListPathSessionStats)
     def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
-        """Return the state of each learner of a path session."""
-        raise not_built("list_path_session_stats")  # STUB
-        yield
+        """
+        Return the state of each learner of a path session (``getUserStats``), apart from those who were unenrolled.
+
+        Learners who completed at ``completed_before`` are not included. ``mail`` and ``deleted`` are ``None`` unless
+        ``with_mails`` is given.
+        """
+        after, until = arguments.completed_after, arguments.completed_before
+        path = yield from self._path_of(arguments)
+        query = {
+            "completedAt[gte]": at_or_after(after) if after else None,
+            "completedAt[lt]": before(until) if until else None,
+        }
+        items = yield from all_items(Call("getUserStats", path=path, query=query))
+        items = [item for item in items if _is_enrolled(item) and _is_in(item, "completedAt", after, until)]
+        users: Mapping[str, ResponseObject] = {}
+        if arguments.with_mails:
+            users = yield from self.users_of([first_string(item, "userId") for item in items])
+        return [_neutral_statistic(path, item, users) for item in items]
+
+    def _find_sessions(
+        self, arguments: CreatePathSession
+    ) -> ActionSteps[tuple[ResponseObject | None, ResponseObject | None]]:
+        """Return the session of this name and owner group, and the one whose creation was interrupted."""
+        items = yield from all_items(Call("getAllPathSessions", query={"pathId[eq]": arguments.path_id}))
+        named = [item for item in items if normalized(string(item, "name")) == arguments.name]
+        mark = _mark_of(arguments.group_id)
+        unfinished = [item for item in named if string(item, "additionalInformation") == mark]
+        existing = [
+            item
+            for item in named
+            if first_string(item, "groupId").lower() == arguments.group_id.lower() and item not in unfinished
+        ]
+        return _only(existing, arguments.name), _only(unfinished, arguments.name)
+
+    def _unfinished_session_id(self, arguments: CreatePathSession) -> ActionSteps[str | None]:
+        _, unfinished = yield from self._find_sessions(arguments)
+        return None if unfinished is None else first_string(unfinished, "_id")
+
+    def _session_fields(self, arguments: CreatePathSession) -> ActionSteps[dict[str, JsonValue]]:
+        """Return the fields of the session, without those that are set when it exists."""
+        main, *others = yield from self._instructor_ids(arguments)
+        return {
+            "name": arguments.name,
+            "startDate": write_timestamp(arguments.session_start),
+            "endDate": write_timestamp(arguments.session_end),
+            "mainInstructorId": main,
+            "instructorIds": others,
+            "registrationRequestValidation": arguments.registration_validation,
+        }
+
+    def _start_session(self, arguments: CreatePathSession, fields: Mapping[str, JsonValue]) -> ActionSteps[str]:
+        """Create the session in the group that 360Learning chooses, and return its id."""
+        body = {**fields, "additionalInformation": _mark_of(arguments.group_id)}
+        try:
+            session = yield Call("createPathSession", path={"pathId": arguments.path_id}, body=body)
+        except OutcomeUnknownError as unknown:
+            return (yield from confirm_by_lookup(unknown, self._unfinished_session_id(arguments)))
+        return first_string(session, "_id")
+
+    def _instructor_ids(self, arguments: CreatePathSession) -> ActionSteps[list[str]]:
+        """Return the ids of the instructors, the main one first; by default the owner of the platform."""
+        if arguments.instructors:
+            ids = yield from self.user_ids_of(arguments.instructors)
+            return [ids[mail] for mail in arguments.instructors]
+        if self._owner_id is None:
+            root_id = yield from self.root_group_id()
+            roles = yield from all_items(Call("getGroupMembers", path={"groupId": root_id}))
+            owners = [first_string(role, "userId") for role in roles if string(role, "role") == "owner"]
+            self._owner_id = next(iter(owners), None)
+        if self._owner_id is not None:
+            return [self._owner_id]
+        raise RefusedError(
+            "API v2 requires a main instructor, and the root group has no owner to be it: give instructors. "
+            "Nothing was created.",
+            operation="createPathSession",
+        )
+
+    def _unenroll(self, path: Mapping[str, str], ids: frozenset[str]) -> ActionSteps[None]:
+        """
+        Remove users from the audience; exclude those who are enrolled as members of a group.
+
+        Which users are members shows in the enrollments that remain when they are enrolled in no other way.
+        """
+        excluded: set[str] = set()
+        for _ in range(MAX_CHECKS):
+            audience = yield from self.read_audience(path)
+            enrolled = yield from self.enrollments(path)
+            if audience.groups:
+                excluded |= {id for id in ids - audience.users if enrolled.get(id) is False}
+            change = partial(Audience.without_users, ids=ids, excluded=frozenset(excluded))
+            was_written = yield from self.replace_audience(path, change, audience)
+            by_self = sorted(id for id in ids if enrolled.get(id))
+            for id in by_self:
+                yield from self._end_self_enrollment(path, id)
+            if not (audience.groups and (was_written or by_self)):
+                return
+
+    def _end_self_enrollment(self, path: Mapping[str, str], user_id: str) -> ActionSteps[None]:
+        try:
+            yield Call("archiveSelfEnrollment", path={**path, "userId": user_id})
+        except NotFoundError as error:
+            if error.code != "learnerNotEnrolled":
+                raise  # else it has ended meanwhile, or by a request whose response was lost
+
+    def _path_of(self, arguments: ListPathSessionUsers | ListPathSessionStats) -> ActionSteps[Mapping[str, str]]:
+        """Return path and session as the segments of an operation."""
+        path_id = arguments.path_id or (yield from self.path_id_of(arguments.session_id))
+        return {"pathId": path_id, "sessionId": arguments.session_id}
+
+
+def _mark_of(group_id: str) -> str:
+    """Return the additional information of a session until its owner group is set."""
+    return f"Being created by Airflow; its owner group will be {group_id.lower()}"
+
+
+def _only(sessions: Sequence[ResponseObject], name: str) -> ResponseObject | None:
+    if len(sessions) > 1:
+        ids = ", ".join(first_string(each, "_id") for each in sessions)
+        raise RefusedError(
+            f"{len(sessions)} sessions have the name {name!r} ({ids}): rename the others", operation="createPathSession"
+        )
+    return sessions[0] if sessions else None
+
+
+def _differences(session: ResponseObject, fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the fields in which a session is not as wanted, because the interrupted call had other arguments."""
+    return {name: value for name, value in fields.items() if value is not None and value != session.get(name)}
+
+
+def _is_enrolled(item: ResponseObject) -> bool:
+    """Return whether a learner is enrolled. Who is enrolled again may keep the end of the first time (assumption)."""
+    ended = read_timestamp("unenrolledAt", item.get("unenrolledAt"))
+    return ended is None or ended < (read_timestamp("enrolledAt", item.get("enrolledAt")) or "")
+
+
+def _is_in(item: ResponseObject, name: str, start: datetime | None, end: datetime | None) -> bool:
+    """Return whether a timestamp is in a period, of which filters of API v2 count whole seconds only."""
+    if start is None and end is None:
+        return True
+    value = read_timestamp(name, item.get(name))
+    if value is None:
+        return False
+    time = datetime.fromisoformat(value)
+    return (start is None or start <= time) and (end is None or time < end)
+
+
+def _neutral_statistic(
+    path: Mapping[str, str], item: ResponseObject, users: Mapping[str, ResponseObject]
+) -> PathSessionStatistic:
+    user_id = first_string(item, "userId")
+    user = users.get(user_id, {})
+    spent = number(item, "timeSpent")
+    status = item.get("status")
+    return {
+        "session_id": path["sessionId"],
+        "path_id": path["pathId"],
+        "user_id": user_id,
+        "mail": string(user, "mail"),
+        "deleted": user["status"] == "deleted" if user else None,
+        "progress": number(item, "progress"),
+        "score": number(item, "score"),
+        "completed_at": read_timestamp("completedAt", item.get("completedAt")),
+        "time_spent_ms": None if spent is None else round(spent),
+        "status": string(status, "type") if isinstance(status, dict) else None,
+    }

@@ -33,8 +33,9 @@ _OWN_LIMITS = {"createELearningStandardCourse": 1, "updateELearningStandardCours
 
 #: Methods whose requests leave the same state when they are sent twice. Those with PATCH set values in API v2.
 _MAY_RESEND = READ_METHODS | {"PUT", "PATCH", "DELETE"}
-#: Exceptions. A second token replaces none. The update of a slot may send a notification each time.
-_MAY_RESEND_BY_OPERATION = {GENERATE_TOKEN: True, "updateClassroomSlot": False}
+#: Exceptions. A second token replaces none. The update of a slot may send a notification each time. An audience that is
+#: written again would undo what another client has written meanwhile.
+_MAY_RESEND_BY_OPERATION = {GENERATE_TOKEN: True, "updateClassroomSlot": False, "updateSessionAudience": False}
 
 #: Keys that a response must have, where it is not the first one of those that are published as required.
 _REQUIRED_KEYS = {GENERATE_TOKEN: ("access_token",)}

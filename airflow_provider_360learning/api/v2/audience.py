@@ -1,0 +1,260 @@
+"""
+The audience of a path session, which API v2 can only replace as a whole.
+
+A change is read, merge, replace and read back. No version check protects the replacement: two tasks that do it at the
+same time would lose one of the changes. Therefore a lock in the shared store of the rate limiter serializes them per
+session. Without such a store, what another task has overwritten is found when the audience is read back, and repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from airflow_provider_360learning.api.actions import holding
+from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings
+from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
+from airflow_provider_360learning.api.types import Acquire, ActionSteps, Call, JsonObject, ResponseObject, Sleep
+from airflow_provider_360learning.api.v2.lookups import SESSION_NOT_FOUND, Lookups
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    Learning360Error,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+    ServerError,
+    UnexpectedResponseError,
+)
+from airflow_provider_360learning.log_text import get_logger
+
+log = get_logger(__name__)
+
+R = TypeVar("R")
+
+#: Types of filters of an audience, and the maximum number of ids in each.
+USERS, GROUPS, EXCLUDED = "users", "groups", "excludedLearners"
+MAX_IDS: Mapping[str, int] = {USERS: 20_000, GROUPS: 5_000, EXCLUDED: 20_000}
+
+#: Maximum number of times that a change is written, because another task overwrites it or its outcome is unknown.
+MAX_WRITES = 8
+#: Seconds after which a change is read back where no lock keeps other tasks from overwriting it: within this time, a
+#: task that has read the audience before writes it.
+SETTLE_SECONDS = 3.0
+#: Seconds for which the lock is held without being renewed, which the client does before each request.
+LOCK_SECONDS = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """
+    Who a session is for: users and the members of groups, apart from excluded learners. Sets of ids in lower case.
+
+    :param mode: How it follows changes of the groups: kept as it is.
+    """
+
+    users: frozenset[str]
+    groups: frozenset[str]
+    excluded: frozenset[str]
+    mode: str
+
+    @classmethod
+    def of(cls, item: ResponseObject) -> Audience:
+        """
+        Read an audience.
+
+        :param item: The object of the response.
+        :raises UnexpectedResponseError: for a filter of another type, which replacing the audience would remove.
+        """
+        ids: dict[str, set[str]] = {kind: set() for kind in MAX_IDS}
+        for each in objects(item, "filters"):
+            kind = first_string(each, "type")
+            if kind not in ids:
+                raise UnexpectedResponseError(
+                    f"360Learning's response cannot be used: the audience has a filter of the type {kind!r}",
+                    operation="getSessionAudience",
+                )
+            ids[kind] |= _lowered(strings(each, "ids"))
+        users, groups, excluded = (frozenset(ids[kind]) for kind in MAX_IDS)
+        return cls(users, groups, excluded, first_string(item, "mode"))
+
+    def with_users(self, ids: Iterable[str]) -> Audience:
+        """Return the audience with more users, who are no longer excluded."""
+        added = _lowered(ids)
+        return replace(self, users=self.users | added, excluded=self.excluded - added)
+
+    def with_groups(self, ids: Iterable[str]) -> Audience:
+        """Return the audience with more groups. Learners who were excluded one by one stay excluded."""
+        return replace(self, groups=self.groups | _lowered(ids))
+
+    def without_users(self, ids: Iterable[str], excluded: Collection[str]) -> Audience:
+        """
+        Return the audience without some users.
+
+        :param ids: The users.
+        :param excluded: Those of them who are to be excluded, because they are members of a group.
+        """
+        return replace(self, users=self.users - _lowered(ids), excluded=self.excluded | _lowered(excluded))
+
+    def body(self) -> JsonObject:
+        """
+        Return the body that replaces the audience by this one. Filters without ids are left out.
+
+        :raises InvalidRequestError: if it is larger than API v2 allows.
+        """
+        filters = [
+            (kind, sorted(ids))
+            for kind, ids in zip(MAX_IDS, (self.users, self.groups, self.excluded), strict=True)
+            if ids
+        ]
+        for kind, ids in filters:
+            if len(ids) > MAX_IDS[kind]:
+                raise InvalidRequestError(
+                    f"The audience of the session would have {len(ids):,} {_NAMES[kind]}, but API v2 allows at most "
+                    f"{MAX_IDS[kind]:,}: enroll groups instead, or use several sessions. Nothing was changed.",
+                    operation="updateSessionAudience",
+                )
+        return {"filters": [{"type": kind, "ids": ids} for kind, ids in filters], "mode": self.mode}
+
+
+_NAMES = {USERS: "users", GROUPS: "groups", EXCLUDED: "excluded learners"}
+
+#: Returns the audience that is wanted instead of another one. Applied to its own result, it changes nothing.
+Change = Callable[[Audience], Audience]
+
+
+class AudienceSteps(Lookups):
+    """Changes of the audience of a session, for the actions that enroll and unenroll."""
+
+    def session_to_change(self, session_id: str, path_id: str | None) -> ActionSteps[Mapping[str, str]]:
+        """
+        Return path and session of a session whose audience can be changed, as the segments of its operations.
+
+        :param session_id: Id of the session.
+        :param path_id: Id of its path, if it is known.
+        :raises NotFoundError: if the session does not exist.
+        :raises RefusedError: saying why its audience cannot be changed; nothing was sent that changes something.
+        """
+        if path_id is None:
+            items = yield from all_items(Call("getAllPathSessions", query={"sessionId[eq]": session_id}))
+            if not items:
+                raise NotFoundError(
+                    f"No path has a session with the id {session_id}: check the id",
+                    operation="getAllPathSessions",
+                    code=SESSION_NOT_FOUND,
+                )
+            session = items[0]
+        else:
+            session = yield Call("getPathSession", path={"pathId": path_id, "sessionId": session_id})
+        _refuse_what_cannot_change(session, session_id)
+        return {"pathId": first_string(session, "pathId"), "sessionId": session_id}
+
+    def change_audience(self, path: Mapping[str, str], change: Change) -> ActionSteps[None]:
+        """
+        Change an audience, unless it is as wanted already.
+
+        :param path: Path and session.
+        :param change: The change.
+        :raises InvalidRequestError: if the audience would be too large.
+        :raises OutcomeUnknownError: if a write that may have been applied could not be confirmed.
+        """
+        yield from self.holding_audience(path, self.replace_audience(path, change))
+
+    def holding_audience(self, path: Mapping[str, str], steps: ActionSteps[R]) -> ActionSteps[R]:
+        """
+        Run steps while no other task that uses the same store changes the audience.
+
+        :param path: Path and session.
+        :param steps: The steps.
+        """
+        name = f"audience {path['sessionId'].lower()}"
+        return (yield from holding(Acquire(name, 1, seconds=LOCK_SECONDS), steps))
+
+    def replace_audience(
+        self, path: Mapping[str, str], change: Change, audience: Audience | None = None
+    ) -> ActionSteps[bool]:
+        """
+        Change an audience as :meth:`change_audience` does; the caller holds the lock.
+
+        :param path: Path and session.
+        :param change: The change.
+        :param audience: The audience, if it was just read.
+        :return: Whether it was written.
+        """
+        if audience is None:
+            audience = yield from self.read_audience(path)
+        failure: Learning360Error | None = None
+        for count in range(MAX_WRITES):
+            wanted = change(audience)
+            if wanted == audience:
+                return count > 0
+            if count and failure is None:
+                log.warning(
+                    "Another client has overwritten the audience; repeating the change: session_id=%s",
+                    path["sessionId"],
+                )
+            failure = yield from self._write(path, wanted)
+            if not self.client.rate_limiter.shares_places:
+                yield Sleep(SETTLE_SECONDS)
+            audience = yield from self.read_audience(path)
+        if change(audience) != audience:
+            raise failure or UnexpectedResponseError(
+                f"The audience of the session {path['sessionId']} was not as it had been written, {MAX_WRITES} times "
+                "in a row: another client overwrites it. Repeating the change is safe.",
+                operation="updateSessionAudience",
+            )
+        return True
+
+    def _write(self, path: Mapping[str, str], wanted: Audience) -> ActionSteps[Learning360Error | None]:
+        """Replace an audience, and return the error if the outcome is unknown: reading it back shows the outcome."""
+        try:
+            yield Call("updateSessionAudience", path=path, body=wanted.body())
+        except (OutcomeUnknownError, ServerError) as error:
+            return error
+        return None
+
+    def read_audience(self, path: Mapping[str, str]) -> ActionSteps[Audience]:
+        """
+        Return the audience of a session.
+
+        :param path: Path and session.
+        """
+        return Audience.of((yield Call("getSessionAudience", path=path)))
+
+    def enrollments(self, path: Mapping[str, str]) -> ActionSteps[dict[str, bool]]:
+        """
+        Return whether each enrolled user is self-enrolled, by id in lower case.
+
+        :param path: Path and session.
+        """
+        query = {"sessionId[eq]": path["sessionId"], "status[eq]": "published"}
+        items = yield from all_items(Call("getEnrollments", path={"pathId": path["pathId"]}, query=query))
+        return {first_string(item, "userId").lower(): bool(boolean(item, "isSelfEnrolled")) for item in items}
+
+
+def _refuse_what_cannot_change(session: ResponseObject, session_id: str) -> None:
+    """Raise the reason for which the audience of a session cannot be changed, under the code of API v2."""
+    root = string(session, "rootSessionId")
+    end = read_timestamp("endDate", session.get("endDate"))
+    if boolean(session, "isAudienceBuilder") is False:
+        code, reason = (
+            "sessionIsNotAudienceBuilder",
+            ("it was not created with the Audience Builder: change its enrollments in 360Learning, or create another"),
+        )
+    elif root is not None and root.lower() != session_id.lower():
+        code, reason = "childPathSession", f"it is a part of the session {root}: change the enrollments of that one"
+    elif end is not None and end <= str(write_timestamp(datetime.now(UTC))):
+        code, reason = "sessionEnded", f"it ended at {end}: set a later end, or use another session"
+    else:
+        return
+    raise RefusedError(
+        f"API v2 cannot change who is enrolled in the session {session_id}, because {reason}. Nothing was changed.",
+        operation="updateSessionAudience",
+        code=code,
+    )
+
+
+def _lowered(ids: Iterable[str]) -> frozenset[str]:
+    return frozenset(id.lower() for id in ids)

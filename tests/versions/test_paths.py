@@ -1,0 +1,224 @@
+"""Actions on paths, sessions and enrollments: the same results and the same effects in both versions of the API."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    ADMIN_MAIL,
+    GRACE_ID,
+    GRACE_MAIL,
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+)
+
+MISSING_ID = "0" * 24
+MAY = {
+    "path_id": ONBOARDING_PATH_ID,
+    "name": "May",
+    "session_start": "2026-05-01T00:00:00+02:00",
+    "group_id": ROOT_GROUP_ID,
+}
+
+
+@pytest.fixture
+def session_id(api):
+    return api.create_path_session(**MAY)["session_id"]
+
+
+@pytest.fixture
+def session(sandbox):
+    """Return a function that returns the only session as the sandbox has it."""
+
+    def read():
+        (found,) = sandbox.control.state()["sessions"]
+        return found
+
+    return read
+
+
+@pytest.fixture
+def enrolled(sandbox):
+    """Return a function that returns the email addresses of enrolled users."""
+    return lambda: {enrollment["mail"] for enrollment in sandbox.control.state()["enrollments"]}
+
+
+def test_creates_a_session_once(api, session):
+    made = api.create_path_session(
+        **MAY,
+        session_end="2096-06-01T00:00:00Z",
+        instructors=[GRACE_MAIL, ADMIN_MAIL],
+        additional_information="cohort 5",
+    )
+    assert made == {
+        "session_id": session()["id"],
+        "path_id": ONBOARDING_PATH_ID,
+        "name": "May",
+        "outcome": "created",
+    }
+    found = session()
+    assert {name: found[name] for name in ("name", "owner_group", "start", "end", "info", "instructors")} == {
+        "name": "May",
+        "owner_group": ROOT_GROUP_ID,
+        "start": 1777586400.0,
+        "end": 3989347200.0,
+        "info": "cohort 5",
+        "instructors": [GRACE_MAIL, ADMIN_MAIL],
+    }
+    assert api.create_path_session(**MAY) == {**made, "outcome": "already_exists"}
+    with pytest.raises(AlreadyExistsError, match=made["session_id"]):
+        api.create_path_session(**MAY, if_exists="fail")
+    assert session() == found
+
+
+def test_identifies_a_session_by_path_name_and_group(api, session_id):
+    other = api.create_path_session(**{**MAY, "group_id": SALES_GROUP_ID})
+    assert (other["outcome"], other["session_id"] == session_id) == ("created", False)
+    of_path = {"path_id": ONBOARDING_PATH_ID, "name": "May"}
+    assert api.list_path_sessions() == [
+        {"session_id": session_id, **of_path, "group_id": ROOT_GROUP_ID},
+        {"session_id": other["session_id"], **of_path, "group_id": SALES_GROUP_ID},
+    ]
+
+
+def test_creates_no_session_without_its_path_group_or_instructor(sandbox, api):
+    for changes in (
+        {"path_id": MISSING_ID},
+        {"group_id": MISSING_ID},
+    ):
+        with pytest.raises(NotFoundError):
+            api.create_path_session(**{**MAY, **changes})
+    with pytest.raises(Exception, match=r"invalid_instructors|missing@acme\.test"):
+        api.create_path_session(**MAY, instructors=["missing@acme.test"])
+    assert sandbox.control.state()["sessions"] == []
+
+
+def test_lists_paths(api, session_id):
+    assert api.list_paths() == [
+        {
+            "path_id": ONBOARDING_PATH_ID,
+            "name": "Onboarding",
+            "group_id": ROOT_GROUP_ID,
+            "session_ids": [session_id],
+        }
+    ]
+    assert api.list_paths(modified_after="2090-01-01T00:00:00Z") == []
+
+
+def test_creates_and_enrolls_by_names(api, enrolled):
+    api.create_path_session(path="Onboarding", name="May", session_start=MAY["session_start"], group="Acme")
+    api.enroll_users(session="May", path="Onboarding", users=[GRACE_MAIL])
+    assert enrolled() == {GRACE_MAIL}
+
+
+@pytest.mark.parametrize("path", [{}, {"path_id": ONBOARDING_PATH_ID}], ids=["session", "session and path"])
+def test_enrolls_and_unenrolls_users(api, session_id, session, enrolled, path):
+    users = [GRACE_ID, ADMIN_MAIL, GRACE_ID]
+    for _ in range(2):
+        assert api.enroll_users(session_id=session_id, users=users, **path) == {
+            "session_id": session_id,
+            "outcome": "enrolled",
+            "users": 2,
+        }
+    assert enrolled() == {GRACE_MAIL, ADMIN_MAIL}
+    assert sorted(session()["users"]) == [ADMIN_ID, GRACE_ID]
+    for _ in range(2):
+        assert api.unenroll_users(session_id=session_id, users=[GRACE_ID], **path) == {
+            "session_id": session_id,
+            "outcome": "unenrolled",
+            "users": 1,
+        }
+    assert enrolled() == {ADMIN_MAIL}
+    assert session()["excluded"] == []
+
+
+def test_enrolls_groups_and_excludes_members(api, session_id, session, enrolled):
+    done = api.enroll_groups(session_id=session_id, group_ids=[ROOT_GROUP_ID])
+    assert done == {"session_id": session_id, "outcome": "enrolled", "groups": 1}
+    assert enrolled() == {GRACE_MAIL, ADMIN_MAIL}
+    api.unenroll_users(session_id=session_id, users=[GRACE_MAIL])
+    assert enrolled() == {ADMIN_MAIL}
+    assert (session()["groups"], session()["excluded"]) == ([ROOT_GROUP_ID], [GRACE_ID])
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    assert enrolled() == {GRACE_MAIL, ADMIN_MAIL}
+    assert (session()["users"], session()["excluded"]) == ([GRACE_ID], [])
+
+
+def test_lists_enrolled_users_as_all_users_are_listed(api, session_id):
+    assert api.list_path_session_users(session_id=session_id) == []
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    (grace,) = (user for user in api.list_users() if user["user_id"] == GRACE_ID)
+    assert api.list_path_session_users(session_id=session_id, path_id=ONBOARDING_PATH_ID) == [grace]
+
+
+def test_returns_statistics_of_a_session(sandbox, api, session_id):
+    sandbox.control.settings(unsuccessful_mails=[ADMIN_MAIL])
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL, ADMIN_MAIL])
+
+    def read():
+        rows = api.list_path_session_stats(session_id=session_id, with_mails=True)
+        return sorted(rows, key=lambda row: row["mail"], reverse=True)
+
+    before, _ = read()
+    assert before == {
+        "session_id": session_id,
+        "path_id": ONBOARDING_PATH_ID,
+        "user_id": GRACE_ID,
+        "mail": GRACE_MAIL,
+        "deleted": False,
+        "progress": 0,
+        "score": None,
+        "completed_at": None,
+        "time_spent_ms": 0,
+        "status": "notYetStarted",
+    }
+    sandbox.control.advance(60)
+    after, unsuccessful = read()
+    completed_at = after["completed_at"]
+    assert after == {
+        **before,
+        "progress": 100,
+        "score": 90,
+        "completed_at": completed_at,
+        "time_spent_ms": 15_000,
+        "status": "successful",
+    }
+    assert (unsuccessful["mail"], unsuccessful["status"]) == (ADMIN_MAIL, "unsuccessful")
+    period = {"completed_after": "2020-01-01T00:00:00Z", "completed_before": "2090-01-01T00:00:00Z"}
+    assert len(api.list_path_session_stats(session_id=session_id, **period)) == 2
+    assert api.list_path_session_stats(session_id=session_id, completed_after=period["completed_before"]) == []
+    assert api.list_path_session_stats(session_id=session_id, completed_before=period["completed_after"]) == []
+
+
+def test_leaves_out_who_was_unenrolled(api, session_id):
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL, ADMIN_MAIL])
+    api.unenroll_users(session_id=session_id, users=[GRACE_MAIL])
+    assert [row["user_id"] for row in api.list_path_session_stats(session_id=session_id)] == [ADMIN_ID]
+    assert [user["user_id"] for user in api.list_path_session_users(session_id=session_id)] == [ADMIN_ID]
+
+
+def test_marks_deleted_learners(api, session_id):
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    api.delete_user(user=GRACE_MAIL)
+    (row,) = api.list_path_session_stats(session_id=session_id, with_mails=True)
+    assert (row["user_id"], row["deleted"]) == (GRACE_ID, True)
+    assert api.list_path_session_users(session_id=session_id) == []
+
+
+def test_raises_for_missing_users_groups_and_sessions(api, session_id, enrolled):
+    for action, arguments in (
+        (api.enroll_users, {"session_id": MISSING_ID, "users": [GRACE_MAIL]}),
+        (api.enroll_users, {"session_id": session_id, "users": [GRACE_MAIL, "missing@acme.test"]}),
+        (api.enroll_users, {"session_id": session_id, "users": [GRACE_ID, MISSING_ID]}),
+        (api.enroll_groups, {"session_id": session_id, "group_ids": [ROOT_GROUP_ID, MISSING_ID]}),
+        (api.unenroll_users, {"session_id": session_id, "users": ["missing@acme.test"]}),
+        (api.unenroll_users, {"session_id": MISSING_ID, "users": [GRACE_MAIL]}),
+        (api.list_path_session_users, {"session_id": MISSING_ID}),
+        (api.list_path_session_stats, {"session_id": MISSING_ID}),
+    ):
+        with pytest.raises(NotFoundError):
+            action(**arguments)
+    assert enrolled() == set()
