@@ -244,13 +244,16 @@ class ApiAdapter:
         #: What names in the place of ids stand for.
         self.names = Names(self)
 
+    @classmethod
+    def definitions(cls) -> dict[str, Action[..., object]]:
+        """Return all actions by name, without a client."""
+        names = {name for kind in cls.__mro__ for name, found in vars(kind).items() if isinstance(found, Action)}
+        return {name: getattr(cls, name) for name in sorted(names)}
+
     @cached_property
     def actions(self) -> dict[str, BoundAction[..., object]]:
         """All actions by name."""
-        names = sorted(
-            {name for kind in type(self).__mro__ for name, found in vars(kind).items() if isinstance(found, Action)}
-        )
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in self.definitions()}
 
     @property
     def capabilities(self) -> frozenset[str]:

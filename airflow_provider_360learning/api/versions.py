@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.spec import ApiSpec
@@ -21,13 +22,16 @@ class ApiVersion:
 
     :param spec: The version as data.
     :param adapter: Creates the adapter with the version's actions.
+    :param actions: These actions by name, without a client.
     """
 
     spec: ApiSpec
     adapter: Callable[[Client], LearningApi]
+    actions: Mapping[str, Action[..., object]]
 
 
 #: The versions by name, as a connection's ``api_version`` has it.
 VERSIONS: Mapping[str, ApiVersion] = {
-    version.spec.name: version for version in (ApiVersion(API_V1, ApiV1), ApiVersion(API_V2, ApiV2))
+    version.spec.name: version
+    for version in (ApiVersion(API_V1, ApiV1, ApiV1.definitions()), ApiVersion(API_V2, ApiV2, ApiV2.definitions()))
 }

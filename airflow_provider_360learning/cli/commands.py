@@ -87,6 +87,25 @@ def check(args: argparse.Namespace) -> None:
     raise SystemExit(1 if failed else 0)
 
 
+def migrate(args: argparse.Namespace) -> None:
+    """
+    List what API v2 refuses or needs in the tasks of DAGs; exit with status 1 if anything must change.
+
+    :param args: ``dags_folder``.
+    """
+    from airflow_provider_360learning.cli.migration import examine_folder
+
+    # As in `check`: connections of the database are read as well.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    folder = Path(args.dags_folder)
+    if not folder.exists():
+        raise SystemExit(escape_controls(f"DAGS_FOLDER {folder} does not exist"))
+    report = examine_folder(folder)
+    for line in report.lines():
+        print(escape_controls(line))
+    raise SystemExit(1 if report.must_change else 0)
+
+
 class Status(Enum):
     """Result of one part of the check."""
 

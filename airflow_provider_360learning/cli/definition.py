@@ -27,7 +27,7 @@ class Option(NamedTuple):
     """
     An option of a command.
 
-    :param flag: Such as ``--port``.
+    :param flag: Such as ``--port``; without dashes, the name of a positional argument.
     :param settings: Keyword arguments of :meth:`argparse.ArgumentParser.add_argument`, whose values have many types.
     """
 
@@ -104,6 +104,11 @@ COMMANDS = (
         ),
     ),
     Command("pool", "Create the shared pool if it is missing, and print its state"),
+    Command(
+        "migrate",
+        "List what API v2 refuses or needs in the tasks of DAGs; exit with status 1 if anything must change",
+        (Option("dags_folder", {"metavar": "DAGS_FOLDER", "help": "Folder of DAG files, or one file"}),),
+    ),
 )
 
 

@@ -33,6 +33,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         all users.
     """
 
+    action = "import_external_course_stats"
     required_pairs = (("group_id", "group"),)
     documentation_page = "import-statistics.md"
     name_arguments = ("external_platform", "group", "group_id", "rows")
@@ -81,6 +82,7 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     :param author_id: Id of an author or admin of the group.
     """
 
+    action = "import_external_courses"
     required_pairs = (("group_id", "group"),)
     name_arguments = ("external_platform", "group", "group_id", "rows")
     group_id: str | None

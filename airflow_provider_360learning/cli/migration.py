@@ -1,0 +1,305 @@
+"""What must change in DAGs before their connection changes from API v1 to API v2 (``airflow learning360 migrate``)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from airflow_provider_360learning.api.text import counted, one_line
+from airflow_provider_360learning.api.versions import VERSIONS
+from airflow_provider_360learning.exceptions import InvalidConnectionError, InvalidRequestError
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.operators.bulk import HiddenValue, Learning360BulkOperator
+from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_360learning.api.actions import Action
+
+#: The version that DAGs move to.
+TARGET = VERSIONS["v2"]
+#: Maximum number of characters of a value in a finding.
+MAX_VALUE = 60
+#: A value of a column, which is known only when the rows are read.
+COLUMN_VALUE = "a value of the column"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    What API v2 will refuse, or do in another way.
+
+    :param subject: The task with its DAG, the connection, or the file.
+    :param text: The argument or field, the reason, and what to do.
+    :param must_change: Whether the task fails otherwise.
+    """
+
+    subject: str
+    text: str
+    must_change: bool
+
+    def __str__(self) -> str:
+        return f"{'CHANGE' if self.must_change else 'note':<6} {self.subject}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What was found in a folder of DAGs.
+
+    :param findings: The findings: unreadable files, tasks, connections.
+    :param dags: Number of DAGs with tasks of this provider.
+    :param tasks: Number of these tasks.
+    """
+
+    findings: Sequence[Finding]
+    dags: int
+    tasks: int
+
+    @property
+    def must_change(self) -> bool:
+        """Whether something fails with API v2 as it is, or cannot be examined."""
+        return any(finding.must_change for finding in self.findings)
+
+    def lines(self) -> Iterator[str]:
+        """Return the report as it is printed."""
+        yield from map(str, self.findings)
+        subjects = len({finding.subject for finding in self.findings if finding.must_change})
+        yield (
+            f"{counted(self.tasks, 'task')} of 360Learning in {counted(self.dags, 'DAG')}; "
+            f"{subjects or 'nothing'} must change. Not examined: templates, rows of files and queries, Python code."
+        )
+
+
+def examine_folder(folder: Path) -> Report:
+    """
+    Examine all DAGs of a folder or a file. They are imported, and no task runs.
+
+    :param folder: The folder, or a file.
+    """
+    bag = _dag_bag(str(folder))
+    findings = [
+        Finding(file, f"cannot be imported: {str(text).strip().rpartition(chr(10))[2]}", must_change=True)
+        for file, text in bag.import_errors.items()
+    ]
+    tasks = [(f"{dag_id}.{task.task_id}", task) for dag_id, dag in sorted(bag.dags.items()) for task in dag.tasks]
+    examined = {name: found for name, task in tasks if (found := ExaminedTask.of(task))}
+    for name, task in tasks:
+        texts = examined[name].findings() if name in examined else _findings_of_code(task)
+        findings += (Finding(name, *each) for each in dict.fromkeys(texts))
+    for conn_id in dict.fromkeys(task.connection for task in examined.values() if _is_known(task.connection)):
+        findings += (Finding(f"connection {conn_id}", *each) for each in examine_connection(conn_id))
+    dags = {name.rpartition(".")[0] for name in examined}
+    return Report(findings, len(dags), len(examined))
+
+
+# Any: classes of Airflow that differ between its lines, and the arguments of tasks.
+
+
+def _dag_bag(folder: str) -> Any:
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow before 3.2
+        from airflow.models import DagBag as OldDagBag
+
+        return OldDagBag(folder, include_examples=False)  # type: ignore[call-arg]  # it is not that class
+    return DagBag(folder)
+
+
+def examine_connection(conn_id: str) -> Iterator[tuple[str, bool]]:
+    """
+    Return what must change in a connection, and whether API v2 refuses it otherwise.
+
+    :param conn_id: Its id.
+    """
+    from airflow_provider_360learning.connections.learning360 import Learning360Connection
+    from airflow_provider_360learning.hooks.rate_limiter import get_connection
+
+    try:
+        connection, extra = get_connection(conn_id)
+    except Exception as error:  # each source of connections raises errors of its own, whose text may contain secrets
+        yield f"is not examined: it cannot be read here ({type(error).__name__})", False
+        return
+    fields = extra if isinstance(extra, Mapping) else {}
+    version = next((str(value) for name, value in fields.items() if name.endswith("api_version")), "v1")
+    if version == TARGET.spec.name:
+        yield f"has api_version={version} already", False
+        return
+    moved = {name: value for name, value in fields.items() if not name.endswith("api_version")}
+    try:
+        Learning360Connection.read(connection, {**moved, "api_version": TARGET.spec.name, "company_id": ""})
+    except InvalidConnectionError as error:
+        yield str(error).partition(", ")[2], True
+    company = connection.login or "the ID of the company"
+    yield (
+        f"to move it, set api_version={TARGET.spec.name}, login and password to a client ID and its secret, and "
+        f"company_id={company}",
+        False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedTask:
+    """
+    A task of this provider.
+
+    :param operator: Its class.
+    :param values: Its arguments by name, templates included.
+    :param mapped: Of a mapped task, the further arguments of its instances, as far as the DAG file has them.
+    """
+
+    operator: type[Any]
+    values: Mapping[str, Any]
+    mapped: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, task: Any) -> ExaminedTask | None:
+        """
+        Return a task, if it is one of this provider.
+
+        :param task: A task of a DAG, which may be mapped.
+        """
+        partial = getattr(task, "partial_kwargs", None)
+        operator = type(task) if partial is None else task.operator_class
+        if not (isinstance(operator, type) and issubclass(operator, Learning360BaseOperator | Learning360BaseSensor)):
+            return None
+        if partial is None:
+            names = (*operator.template_fields, "action")
+            return cls(operator, {name: getattr(task, name) for name in names if hasattr(task, name)})
+        return cls(operator, partial, list(_instances(getattr(task.expand_input, "value", None))))
+
+    @property
+    def connection(self) -> str:
+        """The id of its connection, or a template."""
+        return str(self.values.get("learning360_conn_id") or "learning360_default")
+
+    def known_action(self) -> Action[..., object] | None:
+        """Return its action, if it has one that is known."""
+        name = self.values.get("action") or getattr(self.operator, "action", None)
+        return TARGET.actions.get(name) if isinstance(name, str) else None
+
+    def findings(self) -> Iterator[tuple[str, bool]]:
+        """Return the text of each finding, and whether the task must change."""
+        if "last_activity_at" in [each.get("date_field") for each in (self.values, *self.mapped)]:
+            yield "date_field='last_activity_at': API v2 selects attempts by completed_at only: use that", True
+        action = self.known_action()
+        if action is None:
+            return
+        for arguments in self._arguments_of(action):
+            yield from ((text, True) for text in _refusals(action, arguments))
+            if hint := _HINTS.get(action.name):
+                yield from ((text, False) for text in hint(arguments))
+
+    def _arguments_of(self, action: Action[..., object]) -> Iterator[dict[str, Any]]:
+        """Return the arguments of the action that the DAG file has, of each row and of each mapped instance."""
+        if issubclass(self.operator, Learning360BulkOperator):
+            yield from self._arguments_of_rows(action)
+            return
+        yield from ({**self.values, **each} for each in (self.mapped or [{}]))
+
+    def _arguments_of_rows(self, action: Action[..., object]) -> Iterator[dict[str, Any]]:
+        fields = action.model.model_fields
+        defaults, mapping = _mapping(self.values.get("defaults")), _mapping(self.values.get("column_mapping"))
+        rows = _revealed(self.values.get("rows"))
+        if not isinstance(rows, list | tuple):
+            # A choice is not examined: its values are not known, and most are available.
+            known = {name for name in mapping.values() if name in fields and not _is_choice(fields[name])}
+            yield {**defaults, **dict.fromkeys(known, COLUMN_VALUE)}
+            return
+        for row in rows:
+            if isinstance(row, Mapping):
+                yield {**defaults, **{mapping.get(name, name): value for name, value in row.items()}}
+
+
+def _refusals(action: Action[..., object], values: Mapping[str, Any]) -> Iterator[str]:
+    """Return why API v2 refuses arguments: one reason for each of them."""
+    if action.check is None:
+        return
+    known: dict[str, Any] = {
+        name: SecretStr(value) if name in action.model.secret_fields and isinstance(value, str) else value
+        for name, value in values.items()
+        if name in action.model.model_fields and _is_known(value)
+    }
+    while True:
+        try:
+            # Without validation: a template is no id, and it is checked when the task runs.
+            action.check(action.model.model_construct(**known))
+        except InvalidRequestError as error:
+            argument, reason = error.argument, str(error).removesuffix(" Nothing was sent.").rstrip(".")
+            if argument is None or argument not in known:
+                yield reason
+                return
+            value = known.pop(argument)
+            shown = one_line(repr(value), MAX_VALUE)
+            yield reason if isinstance(value, SecretStr) or shown in reason else f"{argument}={shown}: {reason}"
+        else:
+            return
+
+
+def _hints_of_creation(arguments: Mapping[str, Any]) -> Iterator[str]:
+    if not (arguments.get("group_id") or arguments.get("group") or arguments.get("other_group_ids")):
+        yield "no group is given: API v2 requires one, and the user joins the root group"
+
+
+def _hints_of_session(arguments: Mapping[str, Any]) -> Iterator[str]:
+    if not arguments.get("instructors"):
+        yield "no instructor is given: API v2 requires one, and the owner of the platform is used"
+
+
+def _hints_of_library(arguments: Mapping[str, Any]) -> Iterator[str]:
+    yield "API v2 needs an integration for the platform in this group: create it before the task runs"
+
+
+#: What API v2 does in another way, by action.
+_HINTS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
+    "create_user": _hints_of_creation,
+    "create_path_session": _hints_of_session,
+    "import_external_courses": _hints_of_library,
+    "import_external_course_stats": _hints_of_library,
+    "archive_external_courses": _hints_of_library,
+}
+
+
+def _findings_of_code(task: Any) -> Iterator[tuple[str, bool]]:
+    """Return that a task of another kind uses the hook, and is not examined."""
+    function = getattr(task, "python_callable", None)
+    try:
+        source = inspect.getsource(function) if function else ""
+    except (OSError, TypeError):
+        return
+    if "Learning360Hook" in source:
+        yield "calls the hook in Python code, which is not examined", False
+
+
+def _is_known(value: Any) -> bool:
+    """Return whether a value is known now: neither a template nor the result of a task."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    return isinstance(value, str | int | float | list | tuple | dict) and bool(value)
+
+
+def _is_choice(field: Any) -> bool:
+    return "Literal" in repr(field.annotation)
+
+
+def _instances(expanded: Any) -> Iterator[Mapping[str, Any]]:
+    """Return the arguments of the instances of a mapped task: of ``expand``, each value in turn."""
+    if isinstance(expanded, Mapping):
+        for name, values in expanded.items():
+            yield from ({name: value} for value in (values if isinstance(values, list | tuple) else ()))
+    elif isinstance(expanded, list | tuple):
+        yield from (each for each in expanded if isinstance(each, Mapping))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    value = _revealed(value)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _revealed(value: Any) -> Any:
+    return value.value if isinstance(value, HiddenValue) else value
