@@ -56,7 +56,7 @@ def test_the_rate_limits_are_not_slowed_down(submit):
 @pytest.mark.parametrize(("max_wait", "max_attempts"), [(30.0, 4), (600.0, 1)])
 def test_a_submission_does_not_wait_for_longer_than_the_maximum(submit, max_wait, max_attempts):
     with pytest.raises(BulkJobsLimitError, match="retry when one has ended"):
-        submit(sleep=lambda seconds: pytest.fail(), max_wait=max_wait, max_attempts=max_attempts)
+        submit(sleep=lambda seconds: pytest.fail("it waited"), max_wait=max_wait, max_attempts=max_attempts)
 
 
 @pytest.mark.usefixtures("running_jobs")
