@@ -198,10 +198,11 @@ class BulkJobsV2:
 
     def running(self) -> ActionSteps[int]:
         """Return how many jobs of the company have not ended."""
-        count = 0
-        for state in _NOT_ENDED:
-            count += len((yield from all_items(Call("getBulkOperations", query={"status[eq]": state}))))
-        return count
+        found = set()
+        for state in _NOT_ENDED:  # in the order of a job's life, so that none is missed
+            for item in (yield from all_items(Call("getBulkOperations", query={"status[eq]": state}))):
+                found.add(string(item, "_id"))
+        return len(found)
 
     # For an action, which waits for its own jobs.
 
