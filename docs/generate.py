@@ -7,9 +7,11 @@ Rewrite the generated tables of the documentation.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -327,6 +329,27 @@ def _choices(annotation: Any) -> list[Any]:
     return [None, *sorted(get_args(literals[0]))] if literals else []
 
 
+def _of_tests(module: str) -> Any:
+    """Import a module of the tests, which are beside this folder, also if this is run as a script."""
+    if str(DOCS.parent) not in sys.path:
+        sys.path.insert(0, str(DOCS.parent))
+    return importlib.import_module(f"tests.{module}")
+
+
+def openapi_patches() -> str:
+    """Return the list of what was published since the copies of the OpenAPI files."""
+    return _bullets(f"`v2-{patch.document}.json`: {patch.reason}." for patch in _of_tests("contract.documents").PATCHES)
+
+
+def openapi_differences() -> str:
+    """Return the list of what is validated in another way than the OpenAPI files say."""
+    return _bullets(_of_tests("contract.schemas").DIFFERENCES)
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
 #: Evidence for the sandbox's behavior, as the tables name it.
 EVIDENCE = {
     "documented": "documentation",
@@ -346,7 +369,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "columns by action": columns_by_action,
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
+    "differences from the OpenAPI files": openapi_differences,
     "limits": limits,
+    "patches of the OpenAPI files": openapi_patches,
     "results of reads": results_of_reads,
     "sandbox control": sandbox_control,
     "sandbox routes": partial(sandbox_routes, V1),

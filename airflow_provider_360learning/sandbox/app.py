@@ -291,6 +291,8 @@ class Api:
             raise _DroppedError
         if fault.kind == "rate_limited":
             return self._too_many_requests(incoming, fault.retry_after)
+        if response := incoming.match.version.fault_responses.get(fault.kind):
+            return response
         if fault.kind == "echo":
             return _echo(incoming.request, fault.status)
         if fault.kind in ("status", "server_error") and fault.when == "before":

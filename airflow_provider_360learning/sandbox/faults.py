@@ -19,6 +19,8 @@ FaultKind = Literal[
     "garbage",
     "invalid_content",
     "echo",
+    "bulk_limit",
+    "bulk_disabled",
 ]
 
 
@@ -39,7 +41,9 @@ class Fault(BaseModel):
           (or after all of it, if it is shorter), before the end of the body is signaled;
         - ``garbage``: the work is done, and a 200 comes back whose ``body`` is not JSON (by default truncated JSON);
         - ``invalid_content``: the work is done, and a 200 comes back with ``body`` (by default an HTML page);
-        - ``echo``: an error response that repeats the headers and the URL of the request.
+        - ``echo``: an error response that repeats the headers and the URL of the request;
+        - ``bulk_limit``: a 429 as if three bulk jobs were running (API v2);
+        - ``bulk_disabled``: a 503 as if bulk jobs were switched off (API v2).
     :param operation: the operation; ``None`` for any.
     :param path_contains: only requests with this text in their path.
     :param mentions: only requests with this text (an email address, a name) in their decoded path or body.

@@ -1,4 +1,4 @@
-"""The fixture ``learning360_sandbox`` for DAG authors."""
+"""The fixtures ``learning360_sandbox`` and ``learning360_api_version`` for DAG authors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,17 @@ def _learning360_server() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def learning360_sandbox(_learning360_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def learning360_api_version() -> str:
+    """Return the API version of the connection to the sandbox. Tests override it, also with parameters."""
+    return "v1"
+
+
+@pytest.fixture
+def learning360_sandbox(
+    _learning360_server: Sandbox, learning360_api_version: str, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
     """Return a fresh sandbox with the demo company behind the connection ``learning360_default``."""
     _learning360_server.control.reset()
-    monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", _learning360_server.connection_json())
+    connection = _learning360_server.connection_json(api_version=learning360_api_version)
+    monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", connection)
     return _learning360_server

@@ -146,6 +146,7 @@ class Version:
     :param not_found: renders the error for an unknown route.
     :param server_error: renders an unexpected failure with a status, under a key of the body.
     :param excess_body: returns the body of a 429.
+    :param fault_responses: responses of the kinds of fault that this version alone knows.
     :param credentials: returns login and password of a connection, and the fields of its extra that it needs.
     :param login: the form of the logins that it issues tokens for, at the path that all versions share.
     """
@@ -158,6 +159,7 @@ class Version:
     not_found: Callable[[], Response]
     server_error: Callable[[int, str], Response]
     excess_body: Callable[[Settings], object]
+    fault_responses: Mapping[str, Response]
     credentials: Callable[[Company], tuple[str, str, dict[str, object]]]
     login: re.Pattern[str]
 

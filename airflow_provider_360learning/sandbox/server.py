@@ -237,15 +237,21 @@ def serve(
 def _banner(sandbox: Sandbox) -> str:
     return f"""The 360Learning sandbox listens on {sandbox.url} (nothing leaves this machine).
 
-  company id   {sandbox.company_id}
-  API key      {sandbox.api_key}
-  control URL  {sandbox.control_url}
-  journal      {sandbox.control_url}/journal
-  state        {sandbox.control_url}/state
+  company id     {sandbox.company_id}
+  API key        {sandbox.api_key} (API v1)
+  client ID      {sandbox.client_id} (API v2)
+  client secret  {sandbox.client_secret} (API v2)
+  control URL    {sandbox.control_url}
+  journal        {sandbox.control_url}/journal
+  state          {sandbox.control_url}/state
 
-Connect Airflow:
+Connect Airflow through API v1:
 
   export AIRFLOW_CONN_LEARNING360_DEFAULT='{sandbox.connection_json()}'
+
+or through API v2:
+
+  export AIRFLOW_CONN_LEARNING360_DEFAULT='{sandbox.connection_json(api_version="v2")}'
 
 Ctrl-C stops it. Nothing is kept."""
 

@@ -64,6 +64,13 @@ def test_connection_has_airflow_fields(sandbox):
         "password": sandbox.api_key,
         "extra": {"auth": "api_key_query"},
     }
+    assert sandbox.connection(api_version="v2") == {
+        "conn_type": "learning360",
+        "host": sandbox.url,
+        "login": sandbox.client_id,
+        "password": sandbox.client_secret,
+        "extra": {"api_version": "v2", "company_id": sandbox.company_id},
+    }
 
 
 @pytest.mark.slow
@@ -96,10 +103,11 @@ def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end
         process.send_signal(end)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
-    exported = next(line for line in output.splitlines() if "export AIRFLOW_CONN_LEARNING360_DEFAULT=" in line)
-    connection = json.loads(exported.partition("=")[2].strip("'"))
-    assert connection["host"] == control.sandbox_url
-    assert connection["login"] in output
+    exported = [line for line in output.splitlines() if "export AIRFLOW_CONN_LEARNING360_DEFAULT=" in line]
+    connections = [json.loads(line.partition("=")[2].strip("'")) for line in exported]
+    assert [each["extra"].get("api_version", "v1") for each in connections] == ["v1", "v2"]
+    assert {each["host"] for each in connections} == {control.sandbox_url}
+    assert all(f" {each[name]}" in output for each in connections for name in ("login", "password"))
     assert f"{url_file.read_text()}/state" in output
 
 
@@ -134,7 +142,7 @@ def test_control_needs_only_the_standard_library():
 
 
 PLUGIN_TEST = """
-import json, os, requests
+import json, os, pytest, requests
 
 pytest_plugins = ["airflow_provider_360learning.sandbox.pytest_plugin"]
 
@@ -144,6 +152,15 @@ def test_creates(learning360_sandbox):
     headers = {"X-company-id": connection["login"], "X-apiKey": connection["password"]}
     url = connection["host"] + "/api/v1/groups"
     assert requests.post(url, json={"name": "Lab", "public": True}, headers=headers).status_code == 200
+
+class TestV2:
+    @pytest.fixture
+    def learning360_api_version(self):
+        return "v2"
+
+    def test_connection(self, learning360_sandbox):
+        connection = json.loads(os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"])
+        assert connection["login"] == learning360_sandbox.client_id
 
 def test_is_reset(learning360_sandbox):
     assert "Lab" not in [group["name"] for group in learning360_sandbox.control.state()["groups"]]
@@ -160,7 +177,7 @@ def run_pytest(folder, *more):
 
 def test_pytest_fixture_resets_the_sandbox_for_each_test(tmp_path):
     ended = run_pytest(tmp_path)
-    assert "2 passed" in ended.stdout, ended.stdout
+    assert "3 passed" in ended.stdout, ended.stdout
 
 
 def test_pytest_fixture_reports_missing_packages(tmp_path):
@@ -168,4 +185,4 @@ def test_pytest_fixture_reports_missing_packages(tmp_path):
     (tmp_path / "conftest.py").write_text("import sys\nsys.modules['fastapi'] = None\n")
     ended = run_pytest(tmp_path)
     assert "airflow-provider-360learning[sandbox]" in ended.stdout
-    assert "2 error" in ended.stdout, ended.stdout
+    assert "3 error" in ended.stdout, ended.stdout

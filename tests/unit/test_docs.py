@@ -62,7 +62,8 @@ def _snippets():
 
 @pytest.mark.parametrize("code", list(_snippets()))
 def test_python_snippets_are_parts_of_code_that_tests_run(code):
-    tests = ("operators/test_fixture_example.py", "operators/test_quoted_code.py", "sandbox/test_control_example.py")
+    examples = ("fixture_example", "quoted_code", "version_example")
+    tests = (*(f"operators/test_{name}.py" for name in examples), "sandbox/test_control_example.py")
     tested = [*EXAMPLES, *(ROOT / "tests" / test for test in tests)]
     assert code in "\n".join(path.read_text() for path in tested)
 

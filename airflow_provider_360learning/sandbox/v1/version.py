@@ -97,6 +97,7 @@ V1 = Version(
     not_found=not_found,
     server_error=_server_error,
     excess_body=lambda settings: settings.rate_limit_body,
+    fault_responses={},
     credentials=lambda company: (company.id, company.api_keys.issued[-1], {}),
     # Also of malformed logins, unless they have the form of another version's.
     login=re.compile("[0-9a-fA-F]{24}"),

@@ -10,7 +10,7 @@ from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
 from airflow_provider_360learning.sandbox.v2 import bulk, courses, groups, integrations, paths, users
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, client_of
-from airflow_provider_360learning.sandbox.v2.errors import FlatError, not_found, server_error
+from airflow_provider_360learning.sandbox.v2.errors import FlatError, nested, not_found, server_error
 
 _MODULES = (
     users,
@@ -90,6 +90,10 @@ V2 = Version(
     not_found=not_found,
     server_error=server_error,
     excess_body=lambda settings: settings.rate_limit_body,
+    fault_responses={
+        "bulk_limit": Response(nested("bulkOperationsConcurrencyLimitReached"), 429),
+        "bulk_disabled": Response(nested("bulkAPIDisabled"), 503),
+    },
     credentials=_credentials,
     # The login of API v1 is the company id.
     login=re.compile(r"(?![0-9a-fA-F]{24}\Z).+"),
