@@ -281,8 +281,8 @@ class Lookups(ApiAdapter):
                 id = wanted.pop((string(item, "_id") or "").lower(), None)
                 if id is not None:
                     keep(id, item)
-            # Each further page costs one request, as each missing user does.
-            if pages >= len(wanted):
+            # A missing user costs one request, and an unknown number of pages are left.
+            if pages > len(wanted):
                 raise _EnoughPages
 
         if len(wanted) > 1:
@@ -370,7 +370,7 @@ def not_found(mails: Collection[str]) -> NotFoundError:
     """
     first = listed([shown(mail) for mail in islice(mails, MAX_LISTED)], MAX_LISTED * 80, total=len(mails))
     return NotFoundError(
-        f"No active or invited user has the email address {first}: check the spelling, and that of capital letters",
+        f"No active or invited user has the email address {first}: check the spelling, capital letters included",
         operation="getUsers",
         code=USER_NOT_FOUND,
     )

@@ -58,8 +58,8 @@ _PROFILE = {
 }
 #: Documented minimum number of characters of a password; rules of the company may come on top.
 MIN_PASSWORD = 8
-#: Maximum number of times that a creation is sent whose outcome is unknown, with a lookup after each.
-MAX_CREATIONS = 3
+#: Maximum number of times that a request is sent whose outcome is unknown, with a lookup after each.
+MAX_SENDS = 3
 
 
 def check_creation(arguments: CreateUser) -> None:
@@ -276,7 +276,7 @@ class UserActions(Lookups):
                 raise AlreadyExistsError(f"{mail} exists already", operation="createUser")
             if account is not None:
                 return account, _was_restored(account)
-            if sent == MAX_CREATIONS:
+            if sent == MAX_SENDS:
                 break
             try:
                 status, account = yield call
@@ -421,8 +421,18 @@ class UserActions(Lookups):
         held = set() if is_new else _keys((yield from self._roles_of(user_id)))
         missing = [group for group in groups if (group.lower(), role) not in held]
         for group_id in missing:
-            yield from self.actions["add_user_to_group"].steps(group_id=group_id, user=user_id, role=role)
+            yield from self._add_role(user_id, role, group_id)
         return bool(missing)
+
+    def _add_role(self, user_id: str, role: str, group_id: str) -> ActionSteps[None]:
+        """Give a user a role in a group; that doing it twice changes nothing is an assumption."""
+        for sent in range(1, MAX_SENDS + 1):
+            try:
+                yield from self.actions["add_user_to_group"].steps(group_id=group_id, user=user_id, role=role)
+                return
+            except OutcomeUnknownError:  # and the user does not have the role
+                if sent == MAX_SENDS:
+                    raise
 
     # Custom fields
 
@@ -567,7 +577,7 @@ def _custom_value(field: str, kind: str, value: str | date) -> JsonObject:
                 f"custom_fields has {shown(text)} for {field}, but that field is a date: YYYY-MM-DD",
                 argument="custom_fields",
             ) from None
-    return {"customFieldId": field, "type": kind, "value": text}
+    return {"customFieldId": field.lower(), "type": kind, "value": text}
 
 
 def _comparable(value: ResponseObject | JsonObject) -> object:
