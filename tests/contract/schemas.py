@@ -102,6 +102,11 @@ class Schema:
             return f"{place or 'the value'}: {error.message[:300]}"
         return None
 
+    def violation_of_text(self, text: str) -> str | None:
+        """Return what is invalid in a value of a query, where booleans are texts."""
+        problem = self.violation(text)
+        return self.violation(text == "true") if problem and text in ("true", "false") else problem
+
 
 def _sample(value: object) -> object:
     """Return a value with a part of each long list in it, at most one level deep."""
@@ -207,7 +212,7 @@ class Operation:
             schema = self._query_schemas.get(f"{match['field']}[{match['operator']}]" if match else name)
             if schema is None:
                 yield f"query parameter {name} is unknown"
-            elif problem := schema.violation(unquote_plus(value)):
+            elif problem := schema.violation_of_text(unquote_plus(value)):
                 yield f"query parameter {name}: {problem}"
 
     def _body_violations(self, content_type: str, body: object) -> Iterator[str]:
