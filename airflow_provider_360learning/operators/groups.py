@@ -17,7 +17,7 @@ class Learning360CreateGroupOperator(Learning360BaseOperator):
     Returns ``{"group_id", "name", "outcome"}``; ``outcome`` is ``created``, ``already_exists`` or ``updated``.
 
     :param name: Name of the group.
-    :param parent_id: Id of the parent group; by default the root group. API v2 requires it.
+    :param parent_id: Id of the parent group; by default the root group.
     :param parent: Name of the parent group instead of ``parent_id``, alone or after those of its parents.
     :param public: Whether others can find and join the group.
     :param custom: Additional information.
@@ -156,8 +156,9 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
     :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
         ``Acme/Sales``.
     :param user: Email address or id of the user.
-    :param role: Role to remove; by default all roles. API v2 removes one role at a time.
-    :param from_private_subgroups: Whether to remove the user from private subgroups, too. API v1 only.
+    :param role: Role to remove; by default all roles, which takes a request per role in API v2.
+    :param from_private_subgroups: Whether to remove the user from private subgroups, too; in API v2 with a request per
+        role there.
     """
 
     action = "remove_user_from_group"

@@ -8,8 +8,10 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_ID,
     GRACE_MAIL,
+    ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
+    WELCOME_COURSE_ID,
 )
 
 
@@ -45,3 +47,28 @@ def test_a_course_is_found_by_its_name_unless_it_is_deleted(api):
     assert api.get_user_course_stats(course="Welcome to Acme", user=GRACE_ID) == []
     with pytest.raises(InvalidRequestError, match="but no course has this name"):
         api.get_user_course_stats(course="Welcome to Acme 2024", user=GRACE_ID)
+
+
+def test_a_path_and_its_session_are_found_by_their_names(api):
+    made = api.create_path_session(
+        path="Onboarding", name="May", session_start="2026-05-01T00:00:00Z", group="Acme", instructors=[GRACE_MAIL]
+    )
+    assert made["path_id"] == ONBOARDING_PATH_ID
+    assert api.enroll_users(session="May", path="Onboarding", users=[GRACE_MAIL])["session_id"] == made["session_id"]
+    assert api.enroll_groups(session="May", groups=["Sales"])["session_id"] == made["session_id"]
+    assert [row["user_id"] for row in api.list_path_session_stats(session="May")] == [GRACE_ID]
+    with pytest.raises(InvalidRequestError, match="session is 'June', but no session of this path has this name"):
+        api.enroll_users(session="June", path="Onboarding", users=[GRACE_MAIL])
+
+
+def test_a_catalog_is_changed_by_names_of_courses_and_sessions(api):
+    made = api.create_path_session(
+        path="Onboarding", name="May", session_start="2026-05-01T00:00:00Z", group="Acme", instructors=[GRACE_MAIL]
+    )
+    items = {"group": "Sales", "courses": ["Welcome to Acme"], "sessions": ["May"]}
+    assert api.add_to_catalog(**items)["items"] == 2
+    catalog = api.get_catalog(group="Sales")
+    assert [item["id"] for item in catalog["courses"]] == [WELCOME_COURSE_ID]
+    assert [item["id"] for item in catalog["paths"]] == [made["session_id"]]
+    assert api.remove_from_catalog(**items)["items"] == 2
+    assert api.get_catalog(group="Sales") == {"courses": [], "paths": []}

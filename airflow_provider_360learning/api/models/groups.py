@@ -36,9 +36,7 @@ class CreateGroup(ActionArguments):
     """Arguments of ``create_group``."""
 
     name: Text = Field(description="Name of the group.")
-    parent_id: Id | None = Field(
-        default=None, description="Id of the parent group; by default the root group. API v2 requires it."
-    )
+    parent_id: Id | None = Field(default=None, description="Id of the parent group; by default the root group.")
     parent: _Parent = _PARENT
     public: Boolean = Field(default=False, description="Whether others can find and join the group.")
     custom: Text | None = Field(default=None, description="Additional information.")
@@ -122,10 +120,11 @@ class RemoveUserFromGroup(ActionArguments):
     group: GroupName = GROUP
     user: User = Field(description="Email address or id of the user.")
     role: Role | None = Field(
-        default=None, description="Role to remove; by default all roles. API v2 removes one role at a time."
+        default=None, description="Role to remove; by default all roles, which takes a request per role in API v2."
     )
     from_private_subgroups: Boolean = Field(
-        default=False, description="Whether to remove the user from private subgroups, too. API v1 only."
+        default=False,
+        description="Whether to remove the user from private subgroups, too; in API v2 with a request per role there.",
     )
 
 
