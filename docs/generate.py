@@ -12,7 +12,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import UnionType
@@ -23,6 +23,7 @@ from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
 from airflow_provider_360learning.api.versions import VERSIONS
+from airflow_provider_360learning.cli.scopes import Needs, needs_of_actions, needs_of_operators
 from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
@@ -37,6 +38,7 @@ from airflow_provider_360learning.sensors.paths import Learning360PathSessionCom
 
 DOCS = Path(__file__).parent
 SPEC, ADAPTER = VERSIONS["v1"].spec, VERSIONS["v1"].adapter
+ACTION_NEEDS = needs_of_actions(VERSIONS["v2"])
 SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
 #: Where the columns are described that docs/operators.md does not describe.
@@ -235,6 +237,27 @@ def bulk_actions() -> str:
     )
 
 
+def scopes_of_actions() -> str:
+    """Return the table of the scopes of API v2 that each action needs."""
+    return _scopes("Action", ACTION_NEEDS)
+
+
+def scopes_of_operators() -> str:
+    """Return the table of the scopes of API v2 that each operator and sensor needs."""
+    return _scopes("Operator or sensor", needs_of_operators(ACTION_NEEDS))
+
+
+def _scopes(heading: str, needs: Mapping[str, Needs]) -> str:
+    return _table(
+        (heading, "Scopes", "With names in the place of ids, also"),
+        ((f"`{name}`", _code(one.scopes), _code(one.for_names)) for name, one in needs.items()),
+    )
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
 def connection_fields() -> str:
     """Return the table of the fields of a connection."""
     fixed = [
@@ -374,6 +397,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "patches of the OpenAPI files": openapi_patches,
     "results of reads": results_of_reads,
     "sandbox control": sandbox_control,
+    "scopes of actions": scopes_of_actions,
+    "scopes of operators": scopes_of_operators,
     "sandbox routes": partial(sandbox_routes, V1),
     "sandbox routes of API v2": partial(sandbox_routes, V2),
     "sandbox settings": sandbox_settings,

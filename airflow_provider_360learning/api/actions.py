@@ -9,7 +9,7 @@ loop; another action goes through its ``steps``. Names in the place of ids are r
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,7 +109,6 @@ class BoundAction(Generic[P, R_co]):
         self.name = action.name
         self.model = action.model
         self.write = action.write
-        self.operations = action.operations
         functools.update_wrapper(self, action.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -175,7 +174,6 @@ class Action(Generic[P, R_co]):
     :param model: The model of its arguments.
     :param write: Metadata, if it changes something.
     :param check: Refuses arguments that this version of the API does not support.
-    :param operations: Operations that it may call.
     """
 
     # Any: the parameters of a function are those of its own class and model, of which P knows only the fields.
@@ -185,13 +183,11 @@ class Action(Generic[P, R_co]):
         model: type[ActionArguments],
         write: WriteSpec | None,
         check: Callable[[Any], None] | None,
-        operations: Sequence[str] = (),
     ) -> None:
         self.function = function
         self.model = model
         self.write = write
         self.check = check
-        self.operations = tuple(operations)
         self.name: str = function.__name__
         functools.update_wrapper(self, function)  # type: ignore[arg-type]
 
@@ -211,7 +207,6 @@ def action(
     *,
     write: WriteSpec | None = None,
     check: Callable[[M], None] | None = None,
-    operations: Sequence[str] = (),
 ) -> Callable[[Callable[[Any, M], ActionSteps[R]]], Action[P, R]]:
     """
     Make an action of a generator method.
@@ -219,12 +214,10 @@ def action(
     :param model: The model of its arguments: callers pass its fields as keyword arguments.
     :param write: Metadata, if it changes something.
     :param check: Raises :class:`NotAvailableError` for arguments that this version of the API does not support.
-    :param operations: Operations that it may call with some arguments, in versions whose credentials have scopes: the
-        scopes that it needs are theirs.
     """
 
     def decorate(function: Callable[[Any, M], ActionSteps[R]]) -> Action[P, R]:
-        return Action(function, model, write, check, operations)  # type: ignore[arg-type]  # the model is a class
+        return Action(function, model, write, check)  # type: ignore[arg-type]  # the model is a class
 
     return decorate
 

@@ -57,6 +57,15 @@ _PARENT_OF_NEW_GROUPS = "parent_group_id"
 _SCOPES = ("path_id", _PARENT_OF_NEW_GROUPS)
 
 
+def listings_of(model: type[ActionArguments]) -> set[str]:
+    """
+    Return the actions that list what the names of an action's arguments stand for.
+
+    :param model: The model of the arguments.
+    """
+    return {_LISTINGS[marker.kind] for marker in model.names.values()}
+
+
 class HasSteps(Protocol):
     """An action, without the types of its arguments and of its result."""
 

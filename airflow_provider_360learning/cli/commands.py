@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.connections.form import CONNECTION_TYPE, HOOK_NAME
 from airflow_provider_360learning.log_text import escape_controls
 
@@ -76,13 +77,13 @@ def check(args: argparse.Namespace) -> None:
     """
     Print one line per part of the deployment that the provider needs; exit with status 1 if one of them fails.
 
-    :param args: ``conn_id``.
+    :param args: ``conn_id`` and ``scopes``.
     """
     # As `airflow connections test` does: without this, Airflow 3 reads no connections of its database here.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     failed = False
-    for part, finding in _findings(args.conn_id):
-        print(f"{finding.status.value:<5} {part:<12} {escape_controls(finding.text)}")
+    for part, finding in _findings(args.conn_id, with_scopes=args.scopes):
+        print(f"{finding.status.value:<5} {part:<12} {escape_controls(finding.text)}".rstrip())
         failed = failed or finding.status is Status.FAIL
     raise SystemExit(1 if failed else 0)
 
@@ -112,6 +113,7 @@ class Status(Enum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
+    INFO = "info"
 
 
 class Finding(NamedTuple):
@@ -126,15 +128,18 @@ class Finding(NamedTuple):
     text: str
 
 
-def _findings(conn_id: str) -> Iterator[tuple[str, Finding]]:
+def _findings(conn_id: str, *, with_scopes: bool) -> Iterator[tuple[str, Finding]]:
     connection = _guarded(lambda: _check_connection(conn_id))
     yield "connection", connection
     yield "pool", _guarded(_check_pool)
     yield "rate limiter", _guarded(_check_rate_limiter)
     if connection.status is Status.FAIL:
         yield "API", Finding(Status.FAIL, "not checked, because the connection cannot be used")
-    else:
-        yield "API", _guarded(lambda: _check_api(conn_id))
+        return
+    accesses: list[Access] = []
+    yield "API", _guarded(lambda: _check_api(conn_id, accesses))
+    if with_scopes:
+        yield from _scopes(conn_id, accesses[0] if accesses else Access())
 
 
 def _guarded(examine: Callable[[], Finding]) -> Finding:
@@ -156,15 +161,18 @@ def _check_connection(conn_id: str) -> Finding:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
     from sqlalchemy.exc import SQLAlchemyError
 
+    from airflow_provider_360learning.connections.learning360 import CLIENT_ID_STANDS_IN
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
     from airflow_provider_360learning.pool import inspect_pool
 
     hook = Learning360Hook(learning360_conn_id=conn_id)
     try:
-        _ = hook.api  # reads and validates the connection; sends nothing
+        connection = hook.read_connection()  # sends nothing
     except AirflowNotFoundException:
         pass
     else:
+        if connection.company_is_unknown:
+            return Finding(Status.WARN, f"{conn_id!r} is valid, but {CLIENT_ID_STANDS_IN}")
         return Finding(Status.OK, f"{conn_id!r} is valid")
     try:
         inspect_pool()
@@ -213,8 +221,39 @@ def _check_rate_limiter() -> Finding:
     return Finding(Status.OK, f"backend {choice.backend}: {choice.reason}")
 
 
-def _check_api(conn_id: str) -> Finding:
+def _check_api(conn_id: str, accesses: list[Access]) -> Finding:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
-    works, message = Learning360Hook(learning360_conn_id=conn_id).test_connection()
-    return Finding(Status.OK if works else Status.FAIL, message)
+    works, result = Learning360Hook(learning360_conn_id=conn_id).try_access()
+    if not isinstance(result, str):
+        accesses.append(result)
+    return Finding(Status.OK if works else Status.FAIL, str(result))
+
+
+def _scopes(conn_id: str, access: Access) -> Iterator[tuple[str, Finding]]:
+    """Yield each scope with the actions that need it, and each operator with the scopes that it needs."""
+    from airflow_provider_360learning.cli.scopes import needs_of_actions, needs_of_operators
+    from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+    version = Learning360Hook(learning360_conn_id=conn_id).read_connection().version
+    actions = needs_of_actions(version)
+    scopes = sorted(frozenset[str]().union(*(one.scopes | one.for_names for one in actions.values())))
+    if not scopes:
+        yield "scope", Finding(Status.OK, f"API {version.spec.name} has no scopes")
+        return
+    for scope in scopes:
+        status, state = Status.INFO, "not tested"
+        if scope in access.proven:
+            status, state = Status.OK, "granted"
+        elif scope in access.missing:
+            status, state = Status.WARN, "not granted"
+        users = ", ".join(name for name, one in actions.items() if scope in one.scopes)
+        yield "scope", Finding(status, f"{scope}: {state}; needed by {users}")
+    for name, needed in needs_of_operators(actions).items():
+        lacking = sorted(needed.scopes & set(access.missing))
+        text = f"{name}: {' '.join(sorted(needed.scopes)) or 'none'}"
+        if needed.for_names:
+            text += f"; with names in the place of ids also {' '.join(sorted(needed.for_names))}"
+        if lacking:
+            text += f"; not granted: {' '.join(lacking)}"
+        yield "operator", Finding(Status.WARN if lacking else Status.INFO, text)

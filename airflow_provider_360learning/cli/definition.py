@@ -101,6 +101,14 @@ COMMANDS = (
                 "--conn-id",
                 {"default": DEFAULT_CONN_ID, "help": "Connection to check (%(default)s)"},
             ),
+            Option(
+                "--scopes",
+                {
+                    "action": "store_true",
+                    "help": "Also list the OAuth scopes that operators and sensors need, and which ones the "
+                    "credentials have",
+                },
+            ),
         ),
     ),
     Command("pool", "Create the shared pool if it is missing, and print its state"),

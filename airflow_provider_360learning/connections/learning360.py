@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 #: Maximum number of requests per window of an agreed limit; 50 is the highest one that is documented.
 MAX_REQUESTS = 10_000
 
+#: What a connection without the ID of its company means.
+CLIENT_ID_STANDS_IN = (
+    "has no company_id: its rate limits count per client ID, and are not shared with connections that have another "
+    "client ID of the same company"
+)
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 #: A path of printable ASCII in which no parser sees a host, a query or a fragment.
 _PATH = re.compile(r"/(?!/)(?:(?![?#\\])[!-~])*")
@@ -215,9 +221,10 @@ class Learning360Connection(ConnectionModel):
     @classmethod
     def _check_names(cls, limits: Mapping[str, int], info: ValidationInfo) -> Mapping[str, int]:
         if version := VERSIONS.get(info.data.get("api_version", "")):
+            names = {*version.spec.limits, *(limit.name for limit in version.spec.concurrency_limits)}
             for name in limits:
-                if name not in version.spec.limits:
-                    known = ", ".join(sorted(version.spec.limits))
+                if name not in names:
+                    known = ", ".join(sorted(names))
                     raise problem(f"is not a limit of API {version.spec.name}; its limits are {known}", place=[name])
         return limits
 

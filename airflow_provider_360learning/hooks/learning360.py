@@ -20,7 +20,7 @@ from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.retry import MAX_ATTEMPTS
 from airflow_provider_360learning.connections import form
-from airflow_provider_360learning.connections.learning360 import Learning360Connection
+from airflow_provider_360learning.connections.learning360 import CLIENT_ID_STANDS_IN, Learning360Connection
 from airflow_provider_360learning.exceptions import (
     Learning360Error,
     RateLimitedError,
@@ -106,8 +106,15 @@ class Learning360Hook(BaseHook):
 
         :raises InvalidConnectionError: naming every invalid field of the connection.
         """
-        connection = Learning360Connection.read(*get_connection(self.learning360_conn_id))
-        return self._build_api(connection, get_connection)
+        return self._build_api(self.read_connection(), get_connection)
+
+    def read_connection(self) -> Learning360Connection:
+        """
+        Return the connection; nothing is sent.
+
+        :raises InvalidConnectionError: naming every invalid field.
+        """
+        return Learning360Connection.read(*get_connection(self.learning360_conn_id))
 
     def get_conn(self) -> LearningApi:
         """Return :attr:`api`, under the name that Airflow's hooks use."""
@@ -151,8 +158,17 @@ class Learning360Hook(BaseHook):
 
         :return: Whether the connection works, and the reason if it does not; else which scopes were tested.
         """
+        works, result = self.try_access()
+        return works, str(result)
+
+    def try_access(self) -> tuple[bool, Access | str]:
+        """
+        Test the credentials like :meth:`test_connection`.
+
+        :return: Whether the connection works, and what the credentials were seen to give access to, or the reason.
+        """
         try:
-            return True, str(self.check_access())
+            return True, self.check_access()
         except RateLimitedError as error:
             return False, f"The host responds, but the rate limit had no capacity to test the credentials: {error}"
         except Learning360Error as error:
@@ -192,11 +208,7 @@ class Learning360Hook(BaseHook):
 
     def _build_api(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> LearningApi:
         if connection.company_is_unknown:
-            log.info(
-                "Connection %r has no company_id: its rate limits count per client ID, and are not shared with "
-                "connections that have another client ID of the same company",
-                self.learning360_conn_id,
-            )
+            log.info("Connection %r %s", self.learning360_conn_id, CLIENT_ID_STANDS_IN)
         context = _current_context()
         task = self._task or context.get("task")
         supervised = is_supervised(context.get("ti"))

@@ -51,6 +51,8 @@ class Learning360BaseOperator(
 
     #: Name of the action.
     action: str
+    #: Names of all actions of the API that it runs; by default its action.
+    actions: ClassVar[tuple[str, ...]] = ()
     #: The keyword arguments of ``__init__``: in most operators those of the action.
     arguments: ClassVar[tuple[str, ...]] = ()
     documentation_page = "operators.md"
@@ -61,6 +63,8 @@ class Learning360BaseOperator(
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "action" in cls.__dict__ and "actions" not in cls.__dict__:
+            cls.actions = (cls.action,)
         if "__init__" in cls.__dict__:
             parameters = inspect.signature(cls.__init__).parameters.values()
             cls.arguments += tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)

@@ -123,6 +123,7 @@ class Learning360ExportUsersOperator(Learning360ListingExportOperator):
     """
 
     kind = "users"
+    actions = ("read_users",)
 
 
 class Learning360ExportGroupsOperator(Learning360ListingExportOperator):
@@ -133,6 +134,7 @@ class Learning360ExportGroupsOperator(Learning360ListingExportOperator):
     """
 
     kind = "groups"
+    actions = ("list_groups",)
 
 
 class Learning360ExportMembershipsOperator(Learning360ListingExportOperator):
@@ -143,6 +145,7 @@ class Learning360ExportMembershipsOperator(Learning360ListingExportOperator):
     """
 
     kind = "memberships"
+    actions = ("list_groups", "get_group")
 
 
 class Learning360ExportCoursesOperator(Learning360ListingExportOperator):
@@ -153,6 +156,7 @@ class Learning360ExportCoursesOperator(Learning360ListingExportOperator):
     """
 
     kind = "courses"
+    actions = ("list_courses",)
 
 
 class Learning360ExportPathsOperator(Learning360ListingExportOperator):
@@ -163,6 +167,7 @@ class Learning360ExportPathsOperator(Learning360ListingExportOperator):
     """
 
     kind = "paths"
+    actions = ("list_paths",)
 
 
 class Learning360ExportPathSessionsOperator(Learning360ListingExportOperator):
@@ -173,6 +178,7 @@ class Learning360ExportPathSessionsOperator(Learning360ListingExportOperator):
     """
 
     kind = "path_sessions"
+    actions = ("list_path_sessions",)
 
 
 class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
@@ -196,6 +202,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
     :param allow_incomplete: Warn where it cannot be proven that all attempts came, instead of failing.
     """
 
+    actions = ("read_course_attempts",)
     date_field: str
     interval_start: datetime | str | None
     interval_end: datetime | str | None
@@ -253,6 +260,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     :param overlap: A timedelta, or a number of seconds, by which the interval starts earlier, for late data.
     """
 
+    actions = ("list_path_sessions", "list_path_session_stats")
     session_ids: Sequence[str] | str | None
     sessions: Sequence[str] | str | None
     path_id: str | None

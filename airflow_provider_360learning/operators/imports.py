@@ -34,6 +34,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
     """
 
     action = "import_external_course_stats"
+    actions = ("import_external_course_stats", "read_users")
     required_pairs = (("group_id", "group"),)
     documentation_page = "import-statistics.md"
     name_arguments = ("external_platform", "group", "group_id", "rows")

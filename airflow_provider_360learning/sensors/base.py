@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -71,6 +71,8 @@ class Learning360BaseSensor(
 
     #: Subject of the condition, whose arguments are the templated fields.
     subject: str
+    #: Names of the actions of the API that it runs.
+    actions: ClassVar[tuple[str, ...]] = ()
     documentation_page = "sensors.md"
     #: Results of bulk tasks that name the users.
     users_from: Any = None

@@ -39,6 +39,7 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     """
 
     subject = "course"
+    actions = ("get_user_course_stats",)
     required_pairs = (("course_id", "course"),)
     name_arguments = ("course", "course_id", "user")
     template_fields: Sequence[str] = (

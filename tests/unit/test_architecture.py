@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "pool": {"config"},
     "plugin": {"pool", "config"},
     "retry_policy": {"exceptions"},
-    "cli": {"sandbox", "pool", "hooks", "connections", "config", "exceptions"},
+    "cli": {"sandbox", "operators", "sensors", "pool", "hooks", "connections", "api", "config", "exceptions"},
     # Its routes, formats and limits are a statement of their own: the same error must not hide on both sides.
     "sandbox": set(),
 }

@@ -26,11 +26,11 @@ def check(airflow_db, monkeypatch, capsys):
     """Return a function that checks a connection, and returns the statuses by part, and the output."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # restored afterwards, because the command changes it
 
-    def run(connection=None):
+    def run(connection=None, *, scopes=False):
         if connection is not None:
             monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(connection))
         with pytest.raises(SystemExit) as ended:
-            commands.check(argparse.Namespace(conn_id="mine"))
+            commands.check(argparse.Namespace(conn_id="mine", scopes=scopes))
         printed = "".join(capsys.readouterr())
         statuses = {
             part: status
@@ -133,3 +133,29 @@ def test_pool_reports_an_invalid_setting_in_one_line(airflow_db, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         commands.pool(argparse.Namespace())
     assert str(ended.value).startswith("Pool not created: Airflow configuration [learning360] pool_slots = 'none': ")
+
+
+def test_lists_the_scopes_that_operators_need_and_which_ones_are_granted(check, learning360_sandbox):
+    learning360_sandbox.control.set_scopes(["users:read", "users:write"])
+    statuses, printed = check(learning360_sandbox.connection(api_version="v2"), scopes=True)
+    assert statuses["API"] == "ok"
+    lines = printed.splitlines()
+    assert any(line.startswith("ok    scope        users:read: granted; needed by ") for line in lines)
+    assert any(line.startswith("warn  scope        groups:read: not granted; needed by ") for line in lines)
+    assert any(line.startswith("info  scope        users:write: not tested; needed by ") for line in lines)
+    assert any(
+        re.match(r"warn  operator     Learning360ExportGroupsOperator: groups:read; not granted", one) for one in lines
+    )
+
+
+def test_api_v1_has_no_scopes(check, learning360_sandbox):
+    _, printed = check(learning360_sandbox.connection(), scopes=True)
+    assert "ok    scope        API v1 has no scopes" in printed.splitlines()
+
+
+def test_says_what_a_missing_company_id_means(check, learning360_sandbox):
+    connection = learning360_sandbox.connection(api_version="v2")
+    del connection["extra"]["company_id"]
+    statuses, printed = check(connection)
+    assert (statuses["connection"], statuses["API"]) == ("warn", "ok")
+    assert "has no company_id: its rate limits count per client ID" in printed
