@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
-from airflow_provider_360learning.api.spec import LimitScope, WindowLimit
+from airflow_provider_360learning.api.spec import ApiSpec, LimitScope, WindowLimit
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.cli.scopes import Needs, needs_of_actions, needs_of_operators
 from airflow_provider_360learning.completion import course, path_session
@@ -278,13 +278,20 @@ def connection_fields() -> str:
     return _table(("Field", "Label", "Default", "Meaning"), [*fixed, *extra])
 
 
-def limits() -> str:
-    """Return the table of the rate limits."""
+def limits(version: str) -> str:
+    """Return the table of the rate limits of a version."""
+    spec = VERSIONS[version].spec
     return _table(
-        ("Name", "Requests per second", "Counts"),
+        ("Name", "Maximum", "Counts"),
         (
-            (f"`{limit.name}`", f"{limit.requests / limit.seconds:g}", _counted(limit))
-            for limit in sorted(SPEC.limits.values(), key=lambda limit: limit.name in SPEC.endpoints)
+            *(
+                (f"`{limit.name}`", f"{limit.requests / limit.seconds:g} per second", _counted(limit, spec))
+                for limit in sorted(spec.limits.values(), key=lambda limit: limit.name in spec.endpoints)
+            ),
+            *(
+                (f"`{limit.name}`", f"{limit.places} at the same time", "bulk jobs that have not ended, per company")
+                for limit in spec.concurrency_limits
+            ),
         ),
     )
 
@@ -393,7 +400,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
     "differences from the OpenAPI files": openapi_differences,
-    "limits": limits,
+    "limits of v1": partial(limits, "v1"),
+    "limits of v2": partial(limits, "v2"),
     "patches of the OpenAPI files": openapi_patches,
     "results of reads": results_of_reads,
     "sandbox control": sandbox_control,
@@ -464,8 +472,8 @@ def _maximum_rate(operation: str) -> int:
     return min(limit.requests for limit in SPEC.endpoints[operation].limits)
 
 
-def _counted(limit: WindowLimit) -> str:
-    if limit.name in SPEC.endpoints:
+def _counted(limit: WindowLimit, spec: ApiSpec) -> str:
+    if limit.name in spec.endpoints:
         return "requests of this operation, per company"
     kind = "reads (`GET`)" if limit.name.endswith("_reads") else "writes (all other methods)"
     return f"{kind} per {'IP address' if limit.scope is LimitScope.ADDRESS else 'company'}"

@@ -293,11 +293,11 @@ def test_connections_that_share_a_store_warn_once(make, tmp_path, caplog):
 def test_uses_its_share_with_one_warning_if_the_store_has_another_format(make, tmp_path, caplog):
     path = tmp_path / "rate-limits.sqlite3"
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     rate_limiter = make(store=SqliteStore(str(path)))
     assert waits(rate_limiter, CREATE, 3) == about(2.5, 5, 7.5)
     (record,) = caplog.records
-    assert "has format version 2" in record.message
+    assert "has format version 3" in record.message
     assert "using 20 % of each limit in this process" in record.message
 
 

@@ -160,9 +160,9 @@ def test_uses_its_share_with_one_warning_if_the_file_has_another_format(sandbox,
     host_store(str(tmp_path))
     (file,) = tmp_path.glob("*.sqlite3")
     with closing(sqlite3.connect(file)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     _, warning, *usages = run_script(sandbox, AIRFLOW__LEARNING360__RATE_LIMITER_DIR=str(tmp_path))
-    assert f"{file}: has format version 2, but this version of the provider uses format version 1" in warning
+    assert f"{file}: has format version 3, but this version of the provider uses format version 2" in warning
     assert warning.startswith("WARNING ")
     assert warning.endswith("using pool_slots")
     assert len(usages) == 2

@@ -77,10 +77,10 @@ def test_generated_tables_are_up_to_date(page):
 
 
 def test_stale_generated_tables_are_replaced():
-    stale = "before\n<!-- generated: limits -->\nold\n<!-- end -->\nafter"
+    stale = "before\n<!-- generated: limits of v1 -->\nold\n<!-- end -->\nafter"
     generated = generate_docs.generate(stale)
     assert "old" not in generated
-    assert "| `company_writes` | 5 |" in generated
+    assert "| `company_writes` | 5 per second |" in generated
     assert generate_docs.generate(generated) == generated
 
 
