@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, OutcomeUnknownError
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    NotAvailableError,
+    NotFoundError,
+    OutcomeUnknownError,
+)
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_MAIL, ROOT_GROUP_ID
 from tests.api.support import Response, TinyServer, with_token
 
@@ -177,6 +182,20 @@ def test_reports_invalid_groups_platforms_and_ids_before_anything_is_sent(api, l
     ):
         with pytest.raises(InvalidRequestError, match="Nothing was sent"):
             call()
+    assert sent() == []
+
+
+def test_refuses_the_integration_of_api_v2(api, sent):
+    where = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM, "integration_id": ADMIN_ID}
+    for call in (
+        lambda: api.import_external_courses(**where, author_id=ADMIN_ID, courses=[COURSE]),
+        lambda: api.import_external_course_stats(**where, statistics=[STATISTIC]),
+        lambda: api.archive_external_courses(**where, external_ids=["c/1"]),
+        lambda: api.get_external_course(**where, external_id="c/1"),
+    ):
+        with pytest.raises(NotAvailableError, match="not available in API v1") as raised:
+            call()
+        assert raised.value.argument == "integration_id"
     assert sent() == []
 
 

@@ -156,10 +156,11 @@ def test_a_job_with_other_inputs_is_another_job(api, sandbox):
 
 
 def test_a_job_that_runs_may_be_the_lost_one(api, sandbox):
+    sandbox.control.settings(bulk_job_seconds=100)
     job_id = submit(api, WELCOME_COURSE_ID)
     assert find_lost(api, WELCOME_COURSE_ID) == LostJob(undecided=(job_id,))
     assert find_lost(api, WELCOME_COURSE_ID, known=[job_id]) == LostJob()
-    sandbox.control.advance(1)
+    sandbox.control.advance(101)
     assert find_lost(api, WELCOME_COURSE_ID) == LostJob(job_id)
 
 
@@ -259,10 +260,11 @@ def test_a_missing_scope_is_named(api, sandbox):
 
 
 def test_a_place_is_kept_until_the_caller_gives_it_back(impatient, sandbox, submissions):
+    sandbox.control.settings(bulk_job_seconds=100)
     for number in range(3):
         submit(impatient, WELCOME_COURSE_ID, owner=f"owner{number}")
     assert impatient.client.run(impatient.jobs.running()) == 3
-    sandbox.control.advance(1)
+    sandbox.control.advance(101)
     assert impatient.client.run(impatient.jobs.running()) == 0
     with pytest.raises(RateLimitedError, match="All 3 places of bulk_jobs were in use"):
         submit(impatient, WELCOME_COURSE_ID, owner="owner3")
