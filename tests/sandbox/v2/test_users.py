@@ -1,0 +1,178 @@
+"""Users of API v2, in front of the same state as API v1."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    ADMIN_MAIL,
+    DEPARTMENT_FIELD_ID,
+    GRACE_ID,
+    GRACE_MAIL,
+    HIRING_FIELD_ID,
+    LINUS_INVITATION_ID,
+    LINUS_MAIL,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+    SITE_FIELD_ID,
+)
+
+ANA = "ana@acme.test"
+NOBODY_ID = "64b1f0c2a9d3e40012acffff"
+MEMBERSHIP = {"groupId": SALES_GROUP_ID, "role": "userAdmin"}
+
+
+def value(field, text, kind="string"):
+    return {"customFieldId": field, "type": kind, "value": text}
+
+
+def test_creates_an_invited_user(sandbox, client):
+    created = client("POST", "/users", {"mail": ANA, "firstName": "Ana", "membership": MEMBERSHIP})
+    assert created.status == 201
+    id = created.json["_id"]
+    assert created.json == {"_id": id, "mail": ANA, "firstName": "Ana", "status": "invited", "lang": "en"}
+    assert client("GET", f"/users/{id}/roles").json == [MEMBERSHIP]
+    assert [mail["to"] for mail in sandbox.control.state()["mails_sent"]] == [ANA]
+
+
+def test_creates_a_user_without_an_invitation(sandbox, client):
+    path = "/users?sendInvitationEmail=false"
+    assert client("POST", path, {"mail": ANA, "membership": MEMBERSHIP}).status == 201
+    assert sandbox.control.state()["mails_sent"] == []
+
+
+def test_restores_a_deleted_user(client):
+    assert client("DELETE", f"/users/{GRACE_ID}").status == 204
+    deleted = client("GET", f"/users/{GRACE_ID}").json
+    assert (deleted["status"], len(deleted["deletedAt"]), "reactivatedAt" in deleted) == ("deleted", 1, False)
+    restored = client("POST", "/users", {"mail": GRACE_MAIL, "membership": MEMBERSHIP})
+    assert restored.status == 200
+    assert (restored.json["_id"], restored.json["status"]) == (GRACE_ID, "invited")
+    assert len(restored.json["reactivatedAt"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"mail": GRACE_MAIL.upper()}, 400, "mailAlreadyUsed"),
+        ({"mail": LINUS_MAIL}, 400, "mailAlreadyUsed"),
+        ({"mail": "ana@nowhere"}, 400, "mailInvalid"),
+        ({"mail": None}, 400, "mailAndUsernameUndefined"),
+        ({"mail": "other@acme.test"}, 400, "mailUsedTooManyTimes"),
+        ({"username": "ana"}, 400, "usernameNotAllowed"),
+        ({"primaryGroupId": ROOT_GROUP_ID}, 400, "notMemberOfPrimaryGroup"),
+        ({"membership": {"groupId": NOBODY_ID, "role": "learner"}}, 404, "groupNotFound"),
+        ({"toBeDeactivatedAt": "2020-01-01T00:00:00.000Z"}, 400, "deactivationDateInvalid"),
+    ],
+)
+def test_refuses_a_creation(sandbox, client, changes, status, code):
+    sandbox.control.settings(mails_of_other_companies=["other@acme.test"])
+    body = {"mail": ANA, "membership": MEMBERSHIP} | changes
+    refused = client("POST", "/users", {name: each for name, each in body.items() if each is not None})
+    assert (refused.status, refused.code) == (status, code)
+    assert sandbox.control.state()["mails_sent"] == []
+
+
+def test_activates_an_invited_user_with_a_password(sandbox, client):
+    body = {"password": "s3cret-12", "passwordMustBeChanged": True}
+    assert client("PUT", f"/users/{LINUS_INVITATION_ID}/password", body).status == 204
+    assert client("PUT", f"/users/{LINUS_INVITATION_ID}/activate").json["status"] == "active"
+    assert sandbox.control.has_password(LINUS_MAIL, "s3cret-12")
+    assert client("PUT", f"/users/{LINUS_INVITATION_ID}/activate").status == 200
+    refused = client("PUT", f"/users/{GRACE_ID}/password", {"password": "short", "passwordMustBeChanged": False})
+    assert refused.code == "passwordInvalid"
+
+
+def test_a_deleted_user_has_no_account(sandbox, client):
+    client("DELETE", f"/users/{GRACE_ID}")
+    body = {"password": "s3cret-12", "passwordMustBeChanged": False}
+    for refused in (
+        client("PUT", f"/users/{GRACE_ID}/activate"),
+        client("PUT", f"/users/{GRACE_ID}/password", body),
+    ):
+        assert (refused.status, refused.code) == (400, "userDeleted")
+    date = {"toBeDeactivatedAt": "2090-01-01T00:00:00.000Z"}
+    assert client("PATCH", f"/users/{GRACE_ID}", date).code == "invalidUpdateOnDeletedUser"
+    assert client("DELETE", f"/users/{GRACE_ID}").status == 404
+    sandbox.control.settings(deleted_user_response="no_content")
+    assert client("DELETE", f"/users/{GRACE_ID}").status == 204
+
+
+def test_changes_and_clears_fields(client):
+    fields = {"job": "Admiral", "lang": "fr", "toBeDeactivatedAt": "2090-01-01T00:00:00.000Z"}
+    assert client("PATCH", f"/users/{GRACE_ID}", fields).json == {
+        "_id": GRACE_ID,
+        "mail": GRACE_MAIL,
+        "status": "active",
+        "firstName": "Grace",
+        "lastName": "Hopper",
+        **fields,
+    }
+    cleared = client("PATCH", f"/users/{GRACE_ID}", {"job": None, "toBeDeactivatedAt": None}).json
+    assert not {"job", "toBeDeactivatedAt"} & set(cleared)
+
+
+@pytest.mark.parametrize(
+    ("id", "changes", "code"),
+    [
+        (GRACE_ID, {"mail": ADMIN_MAIL}, "mailAlreadyUsed"),
+        (GRACE_ID, {"mail": GRACE_MAIL}, "mailAlreadyUsed"),
+        (GRACE_ID, {"mail": "grace"}, "mailInvalid"),
+        (GRACE_ID, {"mail": None}, "userShouldHaveAtLeastOneValidIdentifier"),
+        (GRACE_ID, {"username": "grace"}, "usernameNotAllowed"),
+        (GRACE_ID, {"profileImageId": NOBODY_ID}, "mediaNotFound"),
+        (GRACE_ID, {"primaryGroupId": SALES_GROUP_ID}, "notMemberOfPrimaryGroup"),
+        (ADMIN_ID, {"toBeDeactivatedAt": "2090-01-01T00:00:00.000Z"}, "ownerDeactivationNotAllowed"),
+        (NOBODY_ID, {"job": "x"}, "userNotFound"),
+    ],
+)
+def test_refuses_a_change(client, id, changes, code):
+    assert client("PATCH", f"/users/{id}", changes).code == code
+
+
+def test_the_owner_is_not_deleted(client):
+    assert client("DELETE", f"/users/{ADMIN_ID}").code == "userIsCompanyOwner"
+    roles = [each["role"] for each in client("GET", f"/users/{ADMIN_ID}/roles").json]
+    assert roles == ["admin", "owner"]
+
+
+def test_replaces_values_of_custom_fields(sandbox, client):
+    path = f"/users/{GRACE_ID}/custom-fields/values"
+    first, second = value(DEPARTMENT_FIELD_ID, "Navy"), value(HIRING_FIELD_ID, "2026-01-31", "date")
+    assert client("PUT", path, {"customValues": [first]}).json == [first]
+    assert client("PUT", path, {"customValues": [second]}).json == [second]
+    sandbox.control.settings(custom_values_left_out="kept")
+    assert client("PUT", path, {"customValues": [first]}).json == [second, first]
+    assert client("GET", path).json == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ([value(NOBODY_ID, "x")], "customFieldNotFound"),
+        ([value(HIRING_FIELD_ID, "2026-01-31")], "wrongTypeValue"),
+        ([value(HIRING_FIELD_ID, "soon", "date")], "wrongTypeValue"),
+        ([value(SITE_FIELD_ID, "Rome")], "unauthorizedValue"),
+        ([value(SITE_FIELD_ID, "Lyon")] * 2, "multipleValuesForSingleCustomField"),
+    ],
+)
+def test_refuses_values_of_custom_fields(client, values, code):
+    refused = client("PUT", f"/users/{GRACE_ID}/custom-fields/values", {"customValues": values})
+    assert refused.code == code
+
+
+def test_lists_custom_fields(client):
+    assert client("GET", "/custom-fields?type[eq]=date").json == [
+        {"_id": HIRING_FIELD_ID, "name": "Hired on", "targetType": "users", "type": "date"}
+    ]
+    assert len(client("GET", "/custom-fields?targetType[in][0]=users").json) == 3
+    assert client("GET", "/custom-fields?targetType[eq]=contents").json == []
+
+
+def test_a_user_of_one_version_is_there_for_the_other(sandbox, client):
+    sandbox.control.add_users([ANA])
+    (user,) = client("GET", f"/users?mail[eq]={ANA}").json
+    assert user["status"] == "active"
+    assert client("DELETE", f"/users/{user['_id']}").status == 204
+    assert [each["status"] for each in sandbox.control.state()["users"] if each["mail"] == ANA] == ["deleted"]
