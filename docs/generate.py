@@ -376,6 +376,34 @@ def openapi_differences() -> str:
     return _bullets(_of_tests("contract.schemas").DIFFERENCES)
 
 
+def actions_by_version() -> str:
+    """Return the table of all actions with what stands behind each of them in the API versions."""
+    rows, names = _of_tests("contract.table").rows(), list(VERSIONS)
+    marks = {True: "yes", False: "no"}
+    total = (
+        f"**{len(rows)}**",
+        *(f"**{sum(name in row.operations for row in rows)}**" for name in names),
+        f"**{sum(bool(row.classes) for row in rows)}**",
+        f"**{sum(row.is_bulk for row in rows)}**, bulk job: **{sum(bool(row.job) for row in rows)}**",
+        f"**{sum(not any(row.missing_routes.values()) for row in rows)}**",
+        f"**{sum(bool(row.tests) for row in rows)}**",
+    )
+    lines = (
+        (
+            f"`{row.action}`",
+            *(str(len(row.operations[name])) if name in row.operations else "no" for name in names),
+            ", ".join(f"`Learning360{each}`" for each in row.classes),
+            ("yes, bulk job" if row.job else "yes") if row.is_bulk else "",
+            marks[not any(row.missing_routes.values())],
+            ", ".join(f"`{each}`" for each in row.tests),
+        )
+        for row in rows
+    )
+    versions = (f"Operations of API {name}" for name in names)
+    heading = ("Action", *versions, "Operator or sensor", "Many rows", "Sandbox", "Tests on both versions")
+    return _table(heading, (*lines, total))
+
+
 def _bullets(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
@@ -392,6 +420,7 @@ EVIDENCE = {
 #: Name of a section to the function that returns its content.
 SECTIONS: dict[str, Callable[[], str]] = {
     "actions": action_list,
+    "actions by version": actions_by_version,
     "arguments of the bulk operator": bulk_arguments,
     "arguments of the course sensor": course_arguments,
     "arguments of the path session sensor": path_session_arguments,
