@@ -17,6 +17,7 @@ from tests.benchmarks.support import arguments
 
 NAMES = {
     "at_the_limit": "Share of a rate limit",
+    "bulk_jobs": "Places of bulk jobs",
     "side_by_side": "Compared with requests and HttpOperator",
     "competing_client": "With traffic of another client",
     "slots": "Without shared state",

@@ -16,10 +16,10 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.types import Call
-from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_ID,
     GRACE_MAIL,
@@ -58,51 +58,53 @@ class Load:
     :param lifted: Limits that would be reached earlier, and that this company does not have.
     """
 
-    send: Callable[[ApiV1, str], object]
-    prepare: Callable[[ApiV1, int], list[str]] = lambda api, count: [f"object-{number}" for number in range(count)]
+    send: Callable[[LearningApi, str], object]
+    prepare: Callable[[LearningApi, int], list[str]] = lambda api, count: [
+        f"object-{number}" for number in range(count)
+    ]
     addresses: int = 1
     lifted: tuple[str, ...] = ()
 
 
-def create_user(api: ApiV1, name: str) -> str:
+def create_user(api: LearningApi, name: str) -> str:
     return str(api.create_user(mail=f"{name}@acme.test", mode="create_active")["user_id"])
 
 
-def create_users(api: ApiV1, count: int) -> list[str]:
+def create_users(api: LearningApi, count: int) -> list[str]:
     return [create_user(api, f"leaver-{number}") for number in range(count)]
 
 
-def create_groups(api: ApiV1, count: int) -> list[str]:
+def create_groups(api: LearningApi, count: int) -> list[str]:
     return [api.create_group(name=f"Project {number}")["group_id"] for number in range(count)]
 
 
-def create_session(api: ApiV1, count: int) -> list[str]:
+def create_session(api: LearningApi, count: int) -> list[str]:
     session = api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="Spring", session_start=START, group_id=ROOT_GROUP_ID
     )
     return [session["session_id"]] * count
 
 
-def update_session(api: ApiV1, session_id: str) -> None:
+def update_session(api: LearningApi, session_id: str) -> None:
     body = {"sessionName": "Summer", "startDate": START, "sessionOwnerGroup": ROOT_GROUP_ID}
     api.client.call(Call("updatePathSession", {"session_id": session_id}, body=body))
 
 
-def import_statistics(api: ApiV1, name: str) -> None:
+def import_statistics(api: LearningApi, name: str) -> None:
     path = {"group_id": ROOT_GROUP_ID, "external_platform": "provider"}
     one = {"externalId": name, "mail": GRACE_MAIL, "progress": 100}
     api.client.call(Call("importExternalCoursesStats", path, body={"statistics": [one]}))
 
 
-def update_user(api: ApiV1, name: str) -> None:
+def update_user(api: LearningApi, name: str) -> None:
     api.update_user(user=GRACE_ID, job=name)
 
 
-def get_user(api: ApiV1, name: str) -> None:
+def get_user(api: LearningApi, name: str) -> None:
     api.get_user(user=GRACE_ID)
 
 
-#: Loads by limit.
+#: Loads by limit. A limit of API v2 has its version before its name.
 LOADS = {
     "createOrInviteUser": Load(create_user),
     "deleteUser": Load(lambda api, user: api.delete_user(user=user), create_users),
@@ -113,6 +115,8 @@ LOADS = {
     "ip_writes": Load(update_user, lifted=("company_writes",)),
     "ip_reads": Load(get_user),
     "company_reads": Load(get_user, addresses=5),
+    "v2 company_writes": Load(update_user),
+    "v2 company_reads": Load(lambda api, name: api.client.call(Call("getUser", {"userId": GRACE_ID}))),
 }
 
 
@@ -121,7 +125,7 @@ class Row:
     """
     One measurement.
 
-    :param limit: Name of the limit.
+    :param limit: A key of :data:`LOADS`.
     :param latency: Milliseconds of a round trip.
     :param jitter: Milliseconds by which a request may arrive earlier or later.
     :param cold: Whether each request has a new process, client and connection.
@@ -137,9 +141,19 @@ class Row:
     margin: int = 50
 
     @property
+    def version(self) -> str:
+        """Return the API version of the limit."""
+        return "v2" if self.limit.startswith("v2 ") else "v1"
+
+    @property
+    def name(self) -> str:
+        """Return the name of the limit within its version."""
+        return self.limit.removeprefix("v2 ")
+
+    @property
     def calls(self) -> int:
         """Return the requests per second that the limit allows."""
-        return API_V1.limits[self.limit].requests
+        return VERSIONS[self.version].spec.limits[self.name].requests
 
     @property
     def aim(self) -> float:
@@ -160,9 +174,14 @@ ONE_CHANGE: list[dict[str, Any]] = [
     {"cold": True},
     {"rate_limiter": "redis"},
 ]
+#: Limits that are measured with every change of one parameter.
+VARIED = ("createOrInviteUser", "company_writes", "v2 company_writes")
 ROWS = [
     *(case(limit, **change) for limit, change in product(LOADS, ({}, {"jitter": 25}, {"margin": 20}))),
-    *(case(limit, **change) for limit, change in product(("createOrInviteUser", "company_writes"), ONE_CHANGE)),
+    *(
+        case(limit, **change)
+        for limit, change in product(("createOrInviteUser", "company_writes", "v2 company_writes"), ONE_CHANGE)
+    ),
     case("createOrInviteUser", processes=8, latency=500, margin=20, cold=True),
     case("importExternalCoursesStats", processes=8, latency=500, jitter=25, rate_limiter="redis"),
     case("company_writes", processes=8, latency=50, jitter=25, cold=True, rate_limiter="redis"),
@@ -199,9 +218,11 @@ def main() -> None:
     """Print a row per measurement, and whether the aims are met."""
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="duration of a row")
+    parser.add_argument("--limit", choices=LOADS, help="only rows of this limit")
     parser.add_argument("--at-once", type=int, default=4, help="rows that run in parallel")
     options = parser.parse_args()
     rows, seconds = (QUICK, 15) if options.quick else (ROWS, options.seconds)
+    rows = [row for row in rows if options.limit in (None, row.limit)]
     table = Table(
         {"Limit": 26, "per second": 10, "processes": 9, "latency": 7, "jitter": 6, "connections": 11, "backend": 7}
         | {"margin": 6, "requests": 8, "of the limit": 12, "max in 1 s": 10, "429s": 4}
@@ -242,7 +263,7 @@ def measure(row: Row, seconds: int) -> Figures:
     # The statistics name courses that do not exist: the sandbox reports them instead of refusing the request.
     settings = {"limits_enabled": False, "limits": dict.fromkeys(load.lifted), "faulty_statistics": "report"}
     with sandbox(**settings) as server, location_of(row.rate_limiter) as location:
-        api = unlimited_api(server.url)
+        api = unlimited_api(server.url, row.version)
         warm_up(api)
         objects = load.prepare(api, seconds * row.calls)
         server.control.clear_journal()
@@ -253,7 +274,7 @@ def measure(row: Row, seconds: int) -> Figures:
             jitter_ms=row.jitter,
         )
         run(Plan(row, server.url, location, objects))
-        entries = counted(server.control.journal(), row.limit)
+        entries = counted(server.control.journal(), row.name)
     return Figures(
         requests=len(entries),
         share=rate(arrival_times(passed(entries)), row.calls) / row.calls,
@@ -262,7 +283,7 @@ def measure(row: Row, seconds: int) -> Figures:
     )
 
 
-def warm_up(api: ApiV1) -> None:
+def warm_up(api: LearningApi) -> None:
     """Send requests before the measurement, because the sandbox counts its first requests late."""
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(partial(get_user, api), map(str, range(200))))
@@ -292,6 +313,7 @@ def work(plan: Plan) -> None:
     api = make_api(
         plan.url,
         open_store(row.rate_limiter, plan.location),
+        row.version,
         overrides=dict.fromkeys(load.lifted, UNLIMITED),
         margin=row.margin / 1000,
         ip_limit_scope=plan.address if load.addresses > 1 else "",
@@ -303,9 +325,10 @@ def work(plan: Plan) -> None:
         list(pool.map(partial(load.send, api), plan.objects))
 
 
-def unlimited_api(url: str) -> ApiV1:
+def unlimited_api(url: str, version: str) -> LearningApi:
     """Return an API whose rate limiter never waits."""
-    return make_api(url, SqliteStore(":memory:"), overrides=dict.fromkeys(API_V1.limits, UNLIMITED))
+    limits = dict.fromkeys(VERSIONS[version].spec.limits, UNLIMITED)
+    return make_api(url, SqliteStore(":memory:"), version, overrides=limits)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
 from airflow_provider_360learning.api.limiter.store import Store
+from airflow_provider_360learning.api.spec import READ_METHODS
 from airflow_provider_360learning.api.types import Settings
-from airflow_provider_360learning.api.v1 import ApiV1
-from airflow_provider_360learning.api.v1.spec import API_V1, READ_METHODS
+from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.sandbox.control import SandboxControl
-from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID
+from airflow_provider_360learning.sandbox.demo_company import API_KEY, CLIENT_ID, CLIENT_SECRET, COMPANY_ID
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,7 +34,7 @@ Entry = dict[str, Any]
 
 # The fork server has imported the client, so that workers start as fast as Airflow's tasks do.
 _WORKERS = multiprocessing.get_context("forkserver")
-_WORKERS.set_forkserver_preload(["airflow_provider_360learning.api.v1", "tests.benchmarks.support"])
+_WORKERS.set_forkserver_preload(["airflow_provider_360learning.api.versions", "tests.benchmarks.support"])
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -121,15 +122,18 @@ def open_store(store: str, location: str) -> Store:
     return RedisStore(Redis.from_url(location), location)
 
 
-def build_rate_limiter(store: Store, url: str, **more: Any) -> RateLimiter:
+def build_rate_limiter(store: Store | None, url: str, **more: Any) -> RateLimiter:
     """Return a rate limiter like the hook's, without Airflow, whose import would take seconds per process."""
     return RateLimiter(store, base_url=url, company_id=COMPANY_ID, fallback=Share(0.2, time.monotonic()), **more)
 
 
-def make_api(url: str, store: Store, **rate_limiter: Any) -> ApiV1:
-    """Return API v1 with a rate limiter."""
+def make_api(url: str, store: Store | None, version: str = "v1", **rate_limiter: Any) -> LearningApi:
+    """Return the API of a version with a rate limiter; without a store, nothing is shared."""
     settings = Settings(url, COMPANY_ID, API_KEY, auth="api_key_header")
-    return ApiV1(Client(settings, API_V1, build_rate_limiter(store, url, **rate_limiter)))
+    if version == "v2":
+        settings = Settings(url, CLIENT_ID, CLIENT_SECRET)
+    limiter = build_rate_limiter(store, url, api_version=version, **rate_limiter)
+    return VERSIONS[version].adapter(Client(settings, VERSIONS[version].spec, limiter))
 
 
 # Figures of the journal, independent of the sandbox's own limits
