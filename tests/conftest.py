@@ -74,7 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests whose version marker does not match the installed Airflow."""
+    """Skip tests whose version marker does not match the installed Airflow, and forget the requests of the last one."""
+    if contract := sys.modules.get("tests.contract.recorder"):
+        contract.RECORDER.clear()
     for marker in item.iter_markers("airflow"):
         if not SpecifierSet(marker.args[0]).contains(AIRFLOW_VERSION, prereleases=True):
             pytest.skip(f"Airflow {AIRFLOW_VERSION} is not {marker.args[0]}: {marker.kwargs['reason']}")
@@ -169,10 +171,10 @@ def fresh_db(migrated_db: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def contract_recorder() -> Recorder:
-    """Return what records the requests to :func:`sandbox`, and validates those of API v2."""
-    from tests.contract.recorder import Recorder
+    """Return what records the requests to the sandboxes that it wraps, and validates those of API v2."""
+    from tests.contract.recorder import RECORDER
 
-    return Recorder()
+    return RECORDER
 
 
 @pytest.fixture(scope="session")
@@ -185,16 +187,19 @@ def running_sandbox(contract_recorder: Recorder) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox, contract_recorder: Recorder) -> Sandbox:
-    """Provide a fresh demo company without rate limits, whose requests and responses must be as published."""
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    """Provide a fresh demo company without rate limits."""
     running_sandbox.control.reset()
-    contract_recorder.clear()
     return running_sandbox
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Fail a test whose requests to the sandbox, or the responses, differ from the published documents of API v2."""
+    """
+    Fail a test whose requests to a sandbox, or the responses, differ from the published documents of API v2.
+
+    Those of its fixtures belong to it.
+    """
     recorder: Recorder | None = pyfuncitem.funcargs.get("contract_recorder")
     if recorder is None or pyfuncitem.get_closest_marker("unpublished_requests"):
         return (yield)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
 
+if TYPE_CHECKING:
+    from tests.contract.recorder import Recorder
+
 UNLIMITED = dict.fromkeys(API_V1.limits, 1000)
 CONNECTION = "AIRFLOW_CONN_LEARNING360_DEFAULT"
 
@@ -25,9 +29,10 @@ _timeouts = itertools.count(60)
 
 
 @pytest.fixture(scope="session")
-def unlimited_server() -> Iterator[Sandbox]:
+def unlimited_server(contract_recorder: Recorder) -> Iterator[Sandbox]:
     """Run the server of :func:`sandbox`. Learners take an hour of the sandbox's clock."""
-    with Sandbox(settings={"limits_enabled": False, "learner_seconds": 3600}) as server:
+    settings = {"limits_enabled": False, "learner_seconds": 3600}
+    with Sandbox(settings=settings, middleware=contract_recorder.wrap) as server:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(CONNECTION, server.connection_json(auth="api_key_header", limits=UNLIMITED))
             Learning360Hook().api.list_groups()  # until the key is accepted, only the documented limits apply

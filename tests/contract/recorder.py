@@ -99,6 +99,10 @@ class Recorder:
         return list(dict.fromkeys(problem for exchange in exchanges for problem in exchange.violations()))
 
 
+#: Records the sandboxes that several tests share.
+RECORDER = Recorder()
+
+
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
 

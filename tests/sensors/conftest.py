@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,11 +13,15 @@ from tests.files.object_store import object_store  # noqa: F401 - a fixture
 from tests.sensors.virtual_time import clock
 from tests.unlimited_sandbox import make_session, sandbox, with_tokens  # noqa: F401 - fixtures
 
+if TYPE_CHECKING:
+    from tests.contract.recorder import Recorder
+
 
 @pytest.fixture(scope="session")
-def unlimited_server() -> Iterator[Sandbox]:
+def unlimited_server(contract_recorder: Recorder) -> Iterator[Sandbox]:
     """Return the server behind ``sandbox``; learners need an hour of the sandbox's time."""
-    with Sandbox(settings={"limits_enabled": False, "learner_seconds": 3600}, monotonic=clock) as server:
+    settings = {"limits_enabled": False, "learner_seconds": 3600}
+    with Sandbox(settings=settings, monotonic=clock, middleware=contract_recorder.wrap) as server:
         yield server
 
 
