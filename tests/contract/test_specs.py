@@ -23,7 +23,7 @@ def test_never_resends_what_may_not_be_idempotent():
     assert len(jobs) == 20
     assert resent & jobs == set()
     assert resent & posts == {API_V2.token_operation}
-    assert set(API_V2.endpoints) - resent - jobs - posts == {"updateClassroomSlot"}
+    assert set(API_V2.endpoints) - resent - jobs - posts == {"updateClassroomSlot", "updateSessionAudience"}
 
 
 def test_has_the_published_limits():
