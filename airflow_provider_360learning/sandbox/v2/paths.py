@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from airflow_provider_360learning.sandbox.clock import iso
+from airflow_provider_360learning.sandbox.clock import ALWAYS, iso
 from airflow_provider_360learning.sandbox.routing import Response
+from airflow_provider_360learning.sandbox.state.learners import Learners
 from airflow_provider_360learning.sandbox.state.model import AudienceMode, Group, Path, Person, Session
 from airflow_provider_360learning.sandbox.state.progress import Progress, ProgressStatus
 from airflow_provider_360learning.sandbox.v2.call import NO_CONTENT, Call, Operations, is_id
@@ -333,9 +334,9 @@ def get_enrollments(call: Call) -> Response:
 )
 def get_session_stats(call: Call) -> Response:
     """Count the learners of a session by status."""
-    session = call.session()
+    session, learners = call.session(), call.company.learners
     counts = Counter(
-        _STATUSES[_progress(call, each).status]
+        _STATUSES[learners.progress(session, each.person).status]
         for each in _enrollments(call, session)
         if each.until is None and (each.person.status != "deleted" or call.settings.deleted_users_in_counts)
     )
@@ -353,9 +354,8 @@ def get_session_stats(call: Call) -> Response:
 )
 def get_user_stats(call: Call) -> Response:
     """Return the progress of each learner of a session, also of those who were unenrolled."""
-    session = call.session()
-    found = [each for each in _enrollments(call, session) if _is_in_statistics(call, each)]
-    return call.page(found, lambda each: _statistic(call, each))
+    learners = call.company.learners
+    return call.page(_in_statistics(call, learners, call.session()), lambda each: _statistic(learners, each))
 
 
 @operations.add(
@@ -374,15 +374,17 @@ def get_user_stats(call: Call) -> Response:
 )
 def get_path_stats(call: Call) -> Response:
     """Return the progress of each learner of each session."""
-    found = [
-        each
-        for session in call.state.sessions.values()
-        for each in _enrollments(call, session)
-        if _is_in_statistics(call, each, pathId=session.path, status=each.status)
-    ]
-    return call.page(
-        found, lambda each: {**_statistic(call, each), "pathId": each.session.path, "sessionId": each.session.id}
-    )
+    learners = call.company.learners
+    sessions = [each for each in call.state.sessions.values() if call.conditions.on("pathId").hold(pathId=each.path)]
+    found = [each for session in sessions for each in _in_statistics(call, learners, session)]
+    of_status = call.conditions.on("status")
+    if of_status:
+        found = [each for each in found if of_status.hold(status=each.status)]
+
+    def statistic(each: Enrollment) -> dict[str, object]:
+        return {**_statistic(learners, each), "pathId": each.session.path, "sessionId": each.session.id}
+
+    return call.page(found, statistic)
 
 
 # Objects of responses
@@ -470,8 +472,8 @@ def _enrollment(enrollment: Enrollment) -> dict[str, object]:
     }
 
 
-def _statistic(call: Call, enrollment: Enrollment) -> dict[str, object]:
-    learner = _progress(call, enrollment)
+def _statistic(learners: Learners, enrollment: Enrollment) -> dict[str, object]:
+    learner = learners.progress(enrollment.session, enrollment.person)
     optional = {
         "completedAt": learner.completed_at if learner.completed else None,
         "startedAt": learner.started_at if learner.started else None,
@@ -507,18 +509,18 @@ def _enrollments(call: Call, session: Session) -> Iterator[Enrollment]:
         yield Enrollment(session, people[id], *former)
 
 
-def _progress(call: Call, enrollment: Enrollment) -> Progress:
-    return call.company.learners.progress(enrollment.session, enrollment.person)
-
-
-def _is_in_statistics(call: Call, enrollment: Enrollment, **values: object) -> bool:
-    if enrollment.until is not None and not call.settings.unenrolled_in_statistics:
-        return False
-    completed_at = None
-    if "completedAt" in call.conditions.fields:
-        learner = _progress(call, enrollment)
-        completed_at = learner.completed_at if learner.completed else None
-    return call.conditions.hold(userId=enrollment.person.id, completedAt=completed_at, **values)
+def _in_statistics(call: Call, learners: Learners, session: Session) -> list[Enrollment]:
+    """Return the enrollments in a session that fulfill the conditions on users and on completion."""
+    enrollments = list(_enrollments(call, session))
+    if session.former and not call.settings.unenrolled_in_statistics:
+        enrollments = [each for each in enrollments if each.until is None]
+    if of_user := call.conditions.on("userId"):
+        enrollments = [each for each in enrollments if of_user.hold(userId=each.person.id)]
+    period = call.conditions.period("completedAt")
+    if period == ALWAYS:
+        return enrollments
+    progress = [(each, learners.progress(session, each.person)) for each in enrollments]
+    return [each for each, learner in progress if learner.completed and period.holds(learner.completed_at)]
 
 
 def _is_listed(call: Call, session: Session) -> bool:
