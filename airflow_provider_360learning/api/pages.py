@@ -53,6 +53,25 @@ def all_items(call: Call) -> ActionSteps[list[Any]]:
     return items
 
 
+def first_item(call: Call, is_wanted: Callable[[Any], bool]) -> ActionSteps[Any]:
+    """
+    Return the first item that is wanted, or ``None``. Pages after it are not requested.
+
+    :param call: The call of the first page.
+    :param is_wanted: Returns whether an item is wanted. ``Any``, as the items of a :class:`Page`.
+    :raises UnexpectedResponseError: if a page leads back to an earlier one.
+    """
+    follow = _Links()
+    next_call: Call | None = call
+    while next_call is not None:
+        page: Page = yield next_call
+        for item in page.items:
+            if is_wanted(item):
+                return item
+        next_call = follow.call_after(page, call)
+    return None
+
+
 def each_page(call: Call, take: Callable[[list[Any]], object]) -> ActionSteps[None]:
     """
     Hand over the items of each page; one page is in memory at a time.

@@ -19,7 +19,7 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessionUsers,
     UnenrollUsers,
 )
-from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.pages import all_items, first_item
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     EnrolledGroups,
@@ -268,9 +268,9 @@ class PathActions(AudienceSteps):
             return [ids[mail] for mail in arguments.instructors]
         if self._owner_id is None:
             root_id = yield from self.root_group_id()
-            roles = yield from all_items(Call("getGroupMembers", path={"groupId": root_id}))
-            owners = [first_string(role, "userId") for role in roles if string(role, "role") == "owner"]
-            self._owner_id = next(iter(owners), None)
+            members = Call("getGroupMembers", path={"groupId": root_id})
+            owner = yield from first_item(members, lambda item: string(item, "role") == "owner")
+            self._owner_id = None if owner is None else first_string(owner, "userId")
         if self._owner_id is not None:
             return [self._owner_id]
         raise RefusedError(
