@@ -28,7 +28,7 @@ MAX_REFUSED = 100
 #: Maximum number of refused users in an error.
 MAX_NAMED = 10
 #: Beginnings of error codes that are about the session or path, which all users share.
-_COMMON_ERRORS = ("session", "path")
+_COMMON_ERRORS = ("session", "path", "childPath", "tokenBasedPath", "unsupportedAudience", "invalidAudience")
 
 
 class UserBatches(Generic[R]):
@@ -86,8 +86,9 @@ class UserBatches(Generic[R]):
         try:
             self._result = self._send(users)
         except (InvalidRequestError, NotFoundError, RefusedError) as error:
-            # Without a status, an argument is invalid and nothing was sent.
-            if error.status is None or (error.code or "").startswith(_COMMON_ERRORS):
+            # Without a status, an argument is invalid and nothing was sent, or a user was looked up and not found.
+            is_about_arguments = error.status is None and isinstance(error, InvalidRequestError)
+            if is_about_arguments or (error.code or "").startswith(_COMMON_ERRORS):
                 raise
             if len(users) == 1:
                 self._refuse(users[0], error)
