@@ -62,6 +62,6 @@ def test_enrolls_the_others_if_some_users_are_refused(session_id, enrolled, tmp_
 def test_an_error_about_the_session_is_not_searched_for_in_halves(sandbox, session_id, tmp_path):
     created = put_results(tmp_path, [(user, "created") for user in USERS])
     sandbox.control.clear_journal()
-    with pytest.raises(AirflowFailException, match="path_session_not_found|No path has a session with the id"):
+    with pytest.raises(AirflowFailException, match=r"path_session_not_found|No path has a session with the id"):
         change(Learning360EnrollUsersOperator, "f" * 24, created)
     assert len([entry for entry in sandbox.control.journal() if entry["operation"] != "generateToken"]) == 1
