@@ -76,6 +76,6 @@ def parse_iso(value: object) -> float | None:
         return None
     try:
         date = datetime.fromisoformat(value)
-    except ValueError:
+        return (date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # not a date, or not in one of the years 1 to 9999 in UTC
         return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -24,7 +24,7 @@ def _v1_credentials(sandbox: Sandbox) -> dict[str, str]:
 
 
 def _v2_credentials(sandbox: Sandbox) -> dict[str, str]:
-    return {"company_id": sandbox.client_id, "api_key": sandbox.client_secret}
+    return {"company_id": sandbox.company_id, "client_id": sandbox.client_id, "api_key": sandbox.client_secret}
 
 
 _CREDENTIALS: Mapping[str, Callable[[Sandbox], dict[str, str]]] = {"v1": _v1_credentials, "v2": _v2_credentials}

@@ -94,6 +94,7 @@ def test_revoked_tokens_are_invalid_and_new_ones_valid(sandbox, new_client, toke
     assert new_client({"Authorization": f"Bearer {fresh}"})("GET", "/users").status_code == 200
 
 
+@pytest.mark.unpublished_requests
 def test_token_path_can_be_changed(sandbox, client):
     sandbox.control.settings(token_path="/api/v1/oauth2/token")
     assert client("POST", "/api/v1/oauth2/token", json=token_request()).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ class Call(Exchange):
         value = self.fields.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
             raise self.malformed(f"{name} must be a number.")
         if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
             raise self.malformed(f"{name} is out of range.")

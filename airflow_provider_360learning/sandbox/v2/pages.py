@@ -46,12 +46,13 @@ def decode_cursor(settings: Settings, text: str, raw_path: str) -> Cursor:
     :raises Refusal: if it is malformed, or of another list (assumption).
     """
     try:
-        cursor = Cursor(*json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
-    except (ValueError, TypeError):
-        cursor = None
-    if cursor is None or cursor.raw_path != raw_path:
-        raise malformed(settings, f"{CURSOR} is not a cursor of this list.")
-    return cursor
+        values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, RecursionError):
+        values = None
+    match values:
+        case [str(path), str(query), int(offset), int(length)] if path == raw_path and offset > 0:
+            return Cursor(path, query, offset, length)
+    raise malformed(settings, f"{CURSOR} is not a cursor of this list.")
 
 
 def take_page(

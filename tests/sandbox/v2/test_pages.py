@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_ID, LINUS_INVITATION_ID
@@ -56,6 +58,25 @@ def test_a_cursor_is_valid_for_its_list_and_alone(sandbox, client, query):
     cursor = client("GET", "/users").next.partition("?")[2]
     query = query.format(next=cursor)
     assert client("GET", f"/{query}" if "?" in query else f"/users?{query}").status == 400
+
+
+@pytest.mark.unpublished_requests
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 20_000,
+        b"\xff",
+        b'["/api/v2/users", "", "1", 3]',
+        b'["/api/v2/users", "", -1, 3]',
+        b'["/api/v2/users", "", 1]',
+        b'["/api/v2/users", "job[eq]=x", 1, 3]',
+        b"{}",
+    ],
+)
+def test_forged_cursors_are_malformed_requests(client, content):
+    cursor = base64.urlsafe_b64encode(content).decode().rstrip("=")
+    assert client("GET", f"/users?next={cursor}").status == 400
+    assert client("GET", "/users?next=%C3%A9").status == 400
 
 
 @pytest.mark.parametrize(

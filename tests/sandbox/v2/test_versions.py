@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from airflow_provider_360learning.sandbox.v2 import errors
 from airflow_provider_360learning.sandbox.v2.version import V2
 from tests.contract.specs import describe, published
 
@@ -28,4 +32,21 @@ def test_every_route_is_as_published(route):
     assert set(route.parameters) == set(facts.get("query", ()))
     assert {each.field: each.operators for each in route.filters} == {
         name: tuple(each["operators"]) for name, each in facts.get("filters", {}).items()
+    }
+
+
+def test_every_error_code_is_published():
+    """Those that are not published are assumptions, which are raised in one place."""
+    codes = {code for facts in PUBLISHED.values() for code in facts.get("errors", ())}
+    raised = {
+        (path.name, node.args[1].value)
+        for path in Path(errors.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ApiError"
+        if len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+    }
+    assert len(raised) > 10
+    assert {(module, code) for module, code in raised if code not in codes} == {
+        ("errors.py", "badRequest"),
+        ("errors.py", "invalid_scope"),
     }
