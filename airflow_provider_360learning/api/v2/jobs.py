@@ -64,7 +64,7 @@ log = get_logger(__name__)
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
 #: Seconds that a place is kept without being renewed: longer than the longest pause between two polls.
 PLACE_SECONDS = 120.0
-#: Seconds after which an action gives up waiting for a job. How long jobs take at most is not documented.
+#: Seconds that an action waits for a job. How long jobs take at most is not documented.
 MAX_JOB_SECONDS = 4 * 3600.0
 
 #: Maximum number of reasons that an error lists.
@@ -79,12 +79,14 @@ class BulkJobsV2:
     The bulk jobs of API v2 (see :class:`~..bulk_jobs.BulkJobs`).
 
     :param lookups: The adapter, which finds ids.
+    :param max_seconds: Seconds after which an action gives up waiting for a job.
     """
 
     kinds: Mapping[str, JobKind] = KINDS
 
-    def __init__(self, lookups: Lookups) -> None:
+    def __init__(self, lookups: Lookups, max_seconds: float = MAX_JOB_SECONDS) -> None:
         self._lookups = lookups
+        self._max_seconds = max_seconds
 
     def target(
         self,
@@ -254,12 +256,12 @@ class BulkJobsV2:
             return (yield from self.submit(kind, inputs, target, owner=owner))
         except OutcomeUnknownError as error:
             unknown = error
-        found, waited = (yield from self.find_lost(kind, inputs, since)), 0.0
-        while found.job_id is None and found.undecided and waited < MAX_JOB_SECONDS:
-            waited += yield from _pause(waited)
-            for job_id in found.undecided:
-                yield from self.status(job_id, owner=owner)
-            found = yield from self.find_lost(kind, inputs, since)
+        try:
+            found = yield from self._find(kind, inputs, since, owner)
+        except Learning360Error as error:
+            if kind.may_resend or isinstance(error, OutcomeUnknownError):
+                raise
+            raise unknown from error
         if found.job_id is not None:
             log.info("Found the bulk job whose submission got no response: job=%s", found.job_id)
             return found.job_id
@@ -268,14 +270,24 @@ class BulkJobsV2:
         # A job that is created all the same, later, leaves the same state.
         return (yield from self.submit(kind, inputs, target, owner=owner))
 
+    def _find(self, kind: JobKind, inputs: Sequence[JsonObject], since: datetime, owner: str) -> ActionSteps[LostJob]:
+        """Look for a lost job, and wait for the jobs that may be it."""
+        found, waited = (yield from self.find_lost(kind, inputs, since)), 0.0
+        while found.job_id is None and found.undecided and waited < self._max_seconds:
+            waited += yield from _pause(waited)
+            for job_id in found.undecided:
+                yield from self.status(job_id, owner=owner)
+            found = yield from self.find_lost(kind, inputs, since)
+        return found
+
     def _wait(self, job_id: str, owner: str) -> ActionSteps[JobStatus]:
         waited = 0.0
-        while waited < MAX_JOB_SECONDS:
+        while waited < self._max_seconds:
             waited += yield from _pause(waited)
             status = yield from self.status(job_id, owner=owner)
             if status.ended:
                 return status
-        raise ServerError(f"Bulk job {job_id} has not ended in {waited / 3600:.0f} hours", operation="getBulkOperation")
+        raise ServerError(f"Bulk job {job_id} has not ended in {waited:,.0f} seconds", operation="getBulkOperation")
 
 
 class JobActions(Lookups):

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_360learning.api.bulk_jobs import JobTarget, LostJob, match_results
+from airflow_provider_360learning.api.models.courses import AddToCatalog
+from airflow_provider_360learning.api.models.external import ExternalStatistic
 from airflow_provider_360learning.api.models.groups import AddUserToGroup, DeleteGroup, RemoveUserFromGroup
 from airflow_provider_360learning.api.v2 import ApiV2
+from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
 from airflow_provider_360learning.exceptions import (
     BulkApiDisabledError,
     MissingScopeError,
@@ -99,9 +102,11 @@ def test_a_job_whose_submission_got_no_response_is_found_by_its_inputs(api, sand
     assert (len(jobs()), submissions()) == (1, 1)
 
 
-@pytest.mark.parametrize("kind", ["garbage", "invalid_content"])
-def test_a_submission_with_an_unusable_response_is_looked_for(api, sandbox, jobs, submissions, kind):
-    sandbox.control.add_fault(ADD_TO_CATALOG, kind=kind)
+@pytest.mark.parametrize(
+    "fault", [{"kind": "garbage"}, {"kind": "invalid_content"}, {"kind": "status", "status": 503, "when": "after"}]
+)
+def test_a_submission_with_an_unusable_response_is_looked_for(api, sandbox, jobs, submissions, fault):
+    sandbox.control.add_fault(ADD_TO_CATALOG, **fault)
     assert api.add_to_catalog(**CONTENT)["items"] == 2
     assert (len(jobs()), submissions()) == (1, 1)
 
@@ -139,6 +144,16 @@ def test_statistics_that_are_lost_and_not_found_are_unknown(import_statistics, s
         import_statistics(STATISTIC)
     assert submissions() - before == 1
     assert [job["type"] for job in jobs()] == ["importExternalCourses"]
+
+
+def test_lost_statistics_are_unknown_if_they_cannot_be_looked_for(import_statistics, sandbox, submissions):
+    before = submissions()
+    sandbox.control.set_scopes(["integrations:read", "integrations:bulk"])
+    sandbox.control.add_fault(STATISTICS, kind="drop_after")
+    with pytest.raises(OutcomeUnknownError) as raised:
+        import_statistics(STATISTIC)
+    assert isinstance(raised.value.__cause__, MissingScopeError)
+    assert submissions() - before == 1
 
 
 def test_a_lost_job_without_results_is_not_taken_for_another(import_statistics, sandbox):
@@ -237,6 +252,22 @@ def test_statistics_are_unknown_if_their_results_cannot_be_read(import_statistic
     with pytest.raises(OutcomeUnknownError, match="Look at its results before the rows are imported again"):
         import_statistics(STATISTIC)
     assert submissions() - before == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "row", "error"),
+    [
+        ("add_to_catalog", AddToCatalog(**CONTENT), ServerError),
+        ("import_external_course_stats", ExternalStatistic(**STATISTIC), OutcomeUnknownError),
+    ],
+)
+def test_a_job_that_never_ends_is_given_up(api, integration_id, sandbox, submissions, action, row, error):
+    sandbox.control.settings(bulk_jobs_end=False)
+    jobs, target = BulkJobsV2(api, max_seconds=30.0), JobTarget(integration_id)
+    ((*inputs,),) = api.client.run(jobs.inputs(jobs.kinds[action], [row], target))
+    with pytest.raises(error, match=r"has not ended in 3[0-9] seconds"):
+        api.client.run(jobs.run(jobs.kinds[action], inputs, target))
+    assert submissions() == 1
 
 
 # Jobs that are not accepted
