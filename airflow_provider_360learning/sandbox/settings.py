@@ -170,6 +170,12 @@ class Settings(BaseModel):
     audience_mode: Literal["dynamic", "dynamicEnrollment", "dynamicUnenrollment", "manual"] = _setting(
         "dynamicEnrollment", "Mode of the audience of a session that API v2 creates.", "assumed"
     )
+    deleted_users_in_audiences: Literal["kept", "removed"] = _setting(
+        "kept",
+        "Whether the audience of a session in API v2 still contains the ids of deleted users, with which it is refused "
+        "when it is written.",
+        "assumed",
+    )
     unenrolled_in_statistics: bool = _setting(
         True, "Whether statistics of API v2 include learners who were unenrolled, with `unenrolledAt`.", "assumed"
     )

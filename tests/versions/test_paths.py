@@ -208,6 +208,13 @@ def test_marks_deleted_learners(api, session_id):
     assert api.list_path_session_users(session_id=session_id) == []
 
 
+def test_enrolls_beside_learners_who_were_deleted(api, session_id, enrolled):
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    api.delete_user(user=GRACE_MAIL)
+    api.enroll_users(session_id=session_id, users=[ADMIN_MAIL])
+    assert ADMIN_MAIL in enrolled()
+
+
 def test_raises_for_missing_users_groups_and_sessions(api, session_id, enrolled):
     for action, arguments in (
         (api.enroll_users, {"session_id": MISSING_ID, "users": [GRACE_MAIL]}),

@@ -98,6 +98,10 @@ class Audience:
         """
         return replace(self, users=self.users - _lowered(ids), excluded=self.excluded | _lowered(excluded))
 
+    def without(self, ids: frozenset[str]) -> Audience:
+        """Return the audience without users and groups that no longer exist."""
+        return replace(self, users=self.users - ids, groups=self.groups - ids, excluded=self.excluded - ids)
+
     def body(self) -> JsonObject:
         """
         Return the body that replaces the audience by this one. Filters without ids are left out.
@@ -185,6 +189,7 @@ class AudienceSteps(Lookups):
         """
         if audience is None:
             audience = yield from self.read_audience(path)
+        gone: frozenset[str] = frozenset()
         failure: Learning360Error | None = None
         for count in range(MAX_WRITES):
             wanted = change(audience)
@@ -195,7 +200,7 @@ class AudienceSteps(Lookups):
                     "Another client has overwritten the audience; repeating the change: session_id=%s",
                     path["sessionId"],
                 )
-            failure = yield from self._write(path, wanted)
+            gone, failure = yield from self._write(path, change, audience, gone)
             if not self.client.rate_limiter.shares_places:
                 yield Sleep(SETTLE_SECONDS)
             audience = yield from self.read_audience(path)
@@ -207,13 +212,47 @@ class AudienceSteps(Lookups):
             )
         return True
 
-    def _write(self, path: Mapping[str, str], wanted: Audience) -> ActionSteps[Learning360Error | None]:
-        """Replace an audience, and return the error if the outcome is unknown: reading it back shows the outcome."""
+    def _write(
+        self, path: Mapping[str, str], change: Change, audience: Audience, gone: frozenset[str]
+    ) -> ActionSteps[tuple[frozenset[str], Learning360Error | None]]:
+        """
+        Replace an audience by a changed one.
+
+        :param gone: Users and groups of the audience that are known not to exist any more.
+        :return: Those that are known now; the error, if the outcome is unknown: reading the audience shows it.
+        """
+        wanted = change(audience).without(gone)
         try:
             yield Call("updateSessionAudience", path=path, body=wanted.body())
         except (OutcomeUnknownError, ServerError) as error:
-            return error
-        return None
+            return gone, error
+        except NotFoundError as error:
+            found = yield from self._deleted_in(audience, error)
+            rest = wanted.without(found)
+            if found <= gone or change(rest) != rest:
+                raise
+            log.info(
+                "Deleted users or groups leave the audience: number=%s session_id=%s", len(found), path["sessionId"]
+            )
+            return (yield from self._write(path, change, audience, gone | found))
+        return gone, None
+
+    def _deleted_in(self, audience: Audience, error: NotFoundError) -> ActionSteps[frozenset[str]]:
+        """
+        Return the users or the groups of an audience that do not exist any more.
+
+        Assumption: an audience keeps them, and is refused with them when it is written.
+
+        :param error: The error of writing it.
+        """
+        if error.code == "groupsNotFound":
+            groups = yield from all_items(Call("getGroups"))
+            return audience.groups - _lowered(first_string(group, "_id") for group in groups)
+        if error.code != "usersNotFound":
+            return frozenset()
+        ids = audience.users | audience.excluded
+        users = yield from self.users_of(ids)
+        return ids - {id for id, user in users.items() if user["status"] != "deleted"}
 
     def read_audience(self, path: Mapping[str, str]) -> ActionSteps[Audience]:
         """

@@ -245,7 +245,7 @@ def get_session_audience(call: Call) -> Response:
     """Return the audience of a session."""
     session = call.session()
     _check_audience(session)
-    return Response(_audience(session))
+    return Response(_audience(call, session))
 
 
 @operations.add(
@@ -275,7 +275,7 @@ def update_session_audience(call: Call) -> Response:
     if not all(each in call.state.groups for each in groups):
         raise ApiError(404, "groupsNotFound")
     call.state.replace_audience(session, users, groups, excluded, MODES[mode])
-    return Response(_audience(session))
+    return Response(_audience(call, session))
 
 
 @operations.add(
@@ -450,8 +450,13 @@ def _full_session(call: Call, session: Session) -> dict[str, object]:
     return {**_session(call, session), "translations": []}
 
 
-def _audience(session: Session) -> dict[str, object]:
-    filters = zip(_FILTERS, (session.users, session.groups, session.excluded), strict=True)
+def _audience(call: Call, session: Session) -> dict[str, object]:
+    users, excluded = list(session.users), list(session.excluded)
+    if call.settings.deleted_users_in_audiences == "removed":
+        users, excluded = (
+            [id for id in each if call.state.people[id].status != "deleted"] for each in (users, excluded)
+        )
+    filters = zip(_FILTERS, (users, session.groups, excluded), strict=True)
     return {
         "filters": [{"type": kind, "ids": list(ids)} for kind, ids in filters if ids],
         "mode": _MODE_NAMES[session.mode],

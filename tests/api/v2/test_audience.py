@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.v2.audience import MAX_WRITES, Audience
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     Learning360Error,
+    NotFoundError,
     OutcomeUnknownError,
     RefusedError,
     UnexpectedResponseError,
@@ -250,6 +251,48 @@ def test_refuses_filters_that_replacing_would_remove(sandbox, api, sent, session
     with pytest.raises(UnexpectedResponseError, match="filter of the type 'customFields'"):
         api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
     assert sent(WRITE) == []
+
+
+@pytest.mark.parametrize("kept", ["kept", "removed"])
+def test_deleted_users_leave_the_audience(sandbox, api, session_id, audience, add_users, kept):
+    sandbox.control.settings(deleted_users_in_audiences=kept)
+    deleted, excluded, other = add_users(3)
+    audience(users=[deleted, GRACE_ID], groups=[SALES_GROUP_ID], excludedLearners=[excluded])
+    for user in (deleted, excluded):
+        api.delete_user(user=user)
+    api.enroll_users(session_id=session_id, users=[other])
+    assert audience() == {
+        "users": sorted([GRACE_ID, other]),
+        "groups": [SALES_GROUP_ID],
+        "mode": "dynamicEnrollment",
+    }
+
+
+def test_deleted_groups_leave_the_audience(sandbox, api, session_id, audience):
+    body = {"filters": [{"type": "groups", "ids": ["f" * 24]}], "mode": "manual"}
+    sandbox.control.add_fault(READ, kind="status", status=200, body=body)
+    api.enroll_groups(session_id=session_id, group_ids=[SALES_GROUP_ID])
+    assert audience() == {"groups": [SALES_GROUP_ID], "mode": "manual"}
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments"),
+    [("enroll_users", {"users": ["f" * 24]}), ("enroll_groups", {"group_ids": ["f" * 24]})],
+)
+def test_reports_users_and_groups_that_do_not_exist(api, sent, session_id, audience, action, arguments):
+    before = audience(users=[GRACE_ID])
+    with pytest.raises(NotFoundError, match=r"usersNotFound|groupsNotFound"):
+        getattr(api, action)(session_id=session_id, **arguments)
+    assert audience() == before
+
+
+def test_reports_a_deleted_user_who_is_in_the_audience(api, session_id, audience, add_users):
+    deleted, excluded = add_users(2)
+    audience(users=[deleted], excludedLearners=[excluded])
+    for user in (deleted, excluded):
+        api.delete_user(user=user)
+    with pytest.raises(NotFoundError, match="usersNotFound"):
+        api.enroll_users(session_id=session_id, users=[excluded])
 
 
 # Unknown outcomes
