@@ -1,10 +1,11 @@
 """
-Show the provider in real Airflow against one sandbox, in three scenes, and check each of them (``make demo``).
+Show the provider in real Airflow against one sandbox, in four scenes, and check each of them (``make demo``).
 
 1. Twelve new hires, one of them in an invalid row: the eleven valid rows are done, then the run fails and names line,
    field and reason.
 2. The row is corrected: the run succeeds, only the new person is created, and everyone completes the path session.
 3. 100 updates in one task, at the rate limit.
+4. The connection changes to API v2, and nothing else: the onboarding runs again, and creates nobody and nothing.
 
 The exit status is 0 only if each scene ended like this and the sandbox's journal agrees.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import shutil
 import signal
 import sys
@@ -21,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ EXAMPLES = ROOT / "dags_examples"
 HOME = ROOT / ".demo"
 NEW_HIRES, JOBS = HOME / "new_hires.csv", HOME / "jobs.csv"
 ONBOARDING, UPDATES = "onboarding_new_hires", "bulk_update_users"
+CONNECTION = "learning360_default"
 #: Maximum seconds of a scene, which takes about 30 s, and longer on a busy machine.
 SCENE_TIMEOUT = 180.0
 #: Seconds between two lines about the progress of a task.
@@ -82,9 +85,9 @@ class Run:
     journal: Sequence[JsonObject]
     company: Mapping[str, Sequence[JsonObject]]
 
-    def done(self, operation: str) -> list[JsonObject]:
-        """Return the successful requests of an operation."""
-        return [entry for entry in self.journal if entry["operation"] == operation and entry["done"]]
+    def done(self, *operations: str) -> list[JsonObject]:
+        """Return the successful requests of some operations."""
+        return [entry for entry in self.journal if entry["operation"] in operations and entry["done"]]
 
     def outcomes(self, task_id: str) -> dict[str, int] | None:
         """Return the number of rows of a bulk task by outcome."""
@@ -98,6 +101,11 @@ class Run:
     def throttled(self) -> int:
         """Return the number of requests that exceeded a limit."""
         return sum(entry["status"] == 429 for entry in self.journal)
+
+    def versions(self) -> set[str]:
+        """Return the API versions of the requests, other than those for tokens."""
+        paths = [entry["path"] for entry in self.journal if entry["operation"] != "generateToken"]
+        return {path.split("/")[2] for path in paths}
 
 
 # What the scenes must end with
@@ -167,6 +175,32 @@ def problems_with_updates(run: Run) -> list[str]:
     )
 
 
+def problems_with_the_other_version(run: Run, before: Run) -> list[str]:
+    """
+    Return what differs from the description of the fourth scene.
+
+    :param before: The run of the same DAG before the connection changed.
+    """
+    created = ("createUser", "createGroup", "createPathSession", "createIntegration")
+    kinds = ("users", "groups", "memberships", "sessions", "enrollments", "mails_sent")
+    return _differences(
+        {
+            "state of the run": (run.state, "success"),
+            "API versions of its requests": (run.versions(), {"v2"}),
+            "rows by outcome": (run.outcomes("create_accounts"), {"updated": 12}),
+            "objects created at the sandbox": ([entry["operation"] for entry in run.done(*created)], []),
+            "objects of the company": (
+                {kind: len(run.company[kind]) for kind in kinds},
+                {kind: len(before.company[kind]) for kind in kinds},
+            ),
+            "users who have completed the session": (
+                (run.results.get("wait_for_completion") or {}).get("done"),
+                (before.results.get("wait_for_completion") or {}).get("done"),
+            ),
+        }
+    )
+
+
 def _differences(checks: Mapping[str, tuple[object, object]]) -> list[str]:
     return [
         f"{what}: {actual}, expected {expected}" for what, (actual, expected) in checks.items() if actual != expected
@@ -202,6 +236,7 @@ class Demo:
 
     def __init__(self, airflow: AirflowStack, sandbox: Sandbox, log: Callable[[str], None]) -> None:
         self._airflow, self._sandbox, self._log = airflow, sandbox, log
+        self.connect("POST")
 
     def invalid_row(self) -> list[str]:
         """Run the first scene and return its problems."""
@@ -216,7 +251,7 @@ class Demo:
         self._log("Scene 2: line 8 is corrected, and Linus has accepted his invitation")
         NEW_HIRES.write_text(NEW_HIRES.read_text().replace(INVALID_MAIL, KATHERINE))
         self._sandbox.control.accept_invitation(LINUS)
-        run = self._run(ONBOARDING, _onboarding_progress)
+        run = self._onboarded = self._run(ONBOARDING, _onboarding_progress)
         self._log(f"  rows by outcome: {run.outcomes('create_accounts')}")
         self._log(f"  accounts created: {', '.join(run.created())}")
         problems = problems_with_the_corrected_row(run, NEW_HIRES)
@@ -231,6 +266,29 @@ class Demo:
         rate = _average_rate([entry["arrived_at"] for entry in run.done("updateUser")])
         text = f"succeeded as described: {rate:.1f} updates per second, {rate / UPDATES_PER_SECOND:.0%} of the limit"
         return self._ended(run, problems_with_updates(run), text)
+
+    def other_version(self) -> list[str]:
+        """Run the fourth scene and return its problems."""
+        self._log("Scene 4: the connection changes to API v2; the same DAG, the same file")
+        company = self._sandbox.control.state()
+        before = replace(self._onboarded, company=company)
+        self.connect("PATCH", f"/{CONNECTION}", api_version="v2")
+        run = self._run(ONBOARDING, _onboarding_progress)
+        self._log(f"  rows by outcome: {run.outcomes('create_accounts')}")
+        text = f"succeeded as described: API {', '.join(run.versions())} only, nobody and nothing was created"
+        return self._ended(run, problems_with_the_other_version(run, before), text)
+
+    def connect(self, method: str, path: str = "", **extra: str) -> None:
+        """
+        Create or change the connection of the DAGs in Airflow.
+
+        :param method: ``POST`` to create it, ``PATCH`` to change it.
+        :param path: Path of the connection that is changed.
+        :param extra: Extra fields.
+        """
+        fields = self._sandbox.connection(**extra)
+        body = {**fields, "connection_id": CONNECTION, "extra": json.dumps(fields["extra"])}
+        self._airflow.request(method, f"/api/v2/connections{path}", body)
 
     def _run(self, dag_id: str, progress: Callable[[Sequence[JsonObject]], str]) -> Run:
         airflow, control = self._airflow, self._sandbox.control
@@ -310,12 +368,12 @@ def _reason(run: Run) -> str:
 def _onboarding_progress(journal: Sequence[JsonObject]) -> str:
     done = Counter(entry["operation"] for entry in journal if entry["done"])
     steps = {
-        "createGroup": "groups created",
-        "createOrInviteUser": "accounts created",
-        "updateUser": "accounts updated",
-        "getUsersPathSessionStats": "polls for completion",
+        "groups created": done["createGroup"],
+        "accounts created": done["createOrInviteUser"],
+        "accounts updated": done["updateUser"],
+        "polls for completion": done["getUsersPathSessionStats"] + done["getUserStats"],
     }
-    return ", ".join(f"{done[operation]} {text}" for operation, text in steps.items() if done[operation])
+    return ", ".join(f"{number} {text}" for text, number in steps.items() if number)
 
 
 def _updates_progress(journal: Sequence[JsonObject]) -> str:
@@ -352,10 +410,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Sandbox(settings={"learner_seconds": 6}) as sandbox:
             log(f"Sandbox for 360Learning: {sandbox.url}")
-            with AirflowStack(HOME, HOME / "dags", _environment(sandbox), report=log) as airflow:
+            with AirflowStack(HOME, HOME / "dags", _environment(), report=log) as airflow:
                 log(f"Airflow {airflow.version} is running")
                 demo = Demo(airflow, sandbox, log)
-                problems = [*demo.invalid_row(), *demo.corrected_row(), *demo.updates()]
+                problems = [*demo.invalid_row(), *demo.corrected_row(), *demo.updates(), *demo.other_version()]
                 if keep:
                     _keep_open(airflow, sandbox)
                 log("Stopping Airflow and the sandbox")
@@ -380,9 +438,8 @@ def _prepare_home() -> None:
     shutil.copy(EXAMPLES / NEW_HIRES.name, NEW_HIRES)
 
 
-def _environment(sandbox: Sandbox) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     return {
-        "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
         "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(HOME / "rate-limiter"),
         "ONBOARDING_FILE": str(NEW_HIRES),
         "ONBOARDING_POKE_SECONDS": "2",
@@ -398,7 +455,8 @@ Airflow and the sandbox stay open until Ctrl-C. They accept connections from thi
 
   Airflow   {airflow.url}   no login: every visitor is an administrator
   sandbox   {sandbox.control_url}/state   and …/journal
-            company ID {sandbox.company_id}, API key {sandbox.api_key}
+            API v1: company ID {sandbox.company_id}, API key {sandbox.api_key}
+            API v2: client ID {sandbox.client_id}, client secret {sandbox.client_secret}
 """,
         flush=True,
     )
