@@ -9,18 +9,20 @@ loop; another action goes through its ``steps``. Names in the place of ids are r
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
+from airflow_provider_360learning.api.results import CourseCompletionRecord
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
-from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
+from airflow_provider_360learning.exceptions import Learning360Error, NotAvailableError, OutcomeUnknownError
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=ActionArguments)
@@ -229,6 +231,8 @@ class ApiAdapter:
     :param client: Makes the calls.
     """
 
+    #: Whether the completions of many users at a course can be read together.
+    has_course_completions: ClassVar[bool] = False
     #: Its bulk jobs, or ``None`` if this version has none.
     jobs: BulkJobs | None = None
 
@@ -247,6 +251,17 @@ class ApiAdapter:
     def actions(self) -> dict[str, BoundAction[..., object]]:
         """All actions by name."""
         return {name: getattr(self, name) for name in self.definitions()}
+
+    def ids_in_statistics(self, users: Sequence[str]) -> ActionSteps[Mapping[str, str]]:
+        """See :meth:`~.interface.LearningApi.ids_in_statistics`: by default, statistics have email addresses."""
+        return {}
+        yield  # a generator, although it makes no calls
+
+    def course_completions(
+        self, course_id: str, user_ids: Sequence[str], since: datetime | None
+    ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
+        """See :meth:`~.interface.LearningApi.course_completions`."""
+        raise NotAvailableError(f"course_completions is not available in API {self.client.spec.name}")
 
     @property
     def capabilities(self) -> frozenset[str]:

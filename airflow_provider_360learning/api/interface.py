@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar, Protocol, TypeVar
 
 from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.api.actions import BoundAction, action
@@ -57,6 +58,7 @@ from airflow_provider_360learning.api.results import (
     Catalog,
     ChangedCatalog,
     CourseAttempt,
+    CourseCompletionRecord,
     CourseRecord,
     CreatedGroup,
     CreatedPathSession,
@@ -142,6 +144,32 @@ class LearningApi(ReadsCourseAttempts, Protocol):
         :param take: Consumes the users. It is called again, with all users from the first, if the response breaks off
             and is requested again.
         :return: The return value of ``take``.
+        """
+        ...
+
+    def ids_in_statistics(self, users: Sequence[str]) -> ActionSteps[Mapping[str, str]]:
+        """
+        Return the ids by which statistics name users, where these have no email addresses.
+
+        :param users: Email addresses and ids.
+        :return: Id by email address or id, as it was given, without users who do not exist. Empty if statistics have
+            email addresses.
+        """
+        ...
+
+    #: Whether :meth:`course_completions` is available.
+    has_course_completions: ClassVar[bool]
+
+    def course_completions(
+        self, course_id: str, user_ids: Sequence[str], since: datetime | None
+    ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
+        """
+        Return the completed attempts of many users at a course, in few requests; perhaps also those of other users.
+
+        :param course_id: Id of the course.
+        :param user_ids: Ids of the users.
+        :param since: Completions before this time are not needed.
+        :raises NotAvailableError: if :attr:`has_course_completions` is false.
         """
         ...
 

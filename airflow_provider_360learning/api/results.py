@@ -169,6 +169,14 @@ class CourseAttempt(TypedDict):
     time_spent_ms: int | None
 
 
+class CourseCompletionRecord(TypedDict):
+    """A completed attempt of one user at one course; ``score`` is 0 to 100."""
+
+    user_id: str
+    score: float | None
+    completed_at: str | None
+
+
 class PathRecord(TypedDict):
     """A path."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
@@ -18,18 +18,22 @@ from airflow_provider_360learning.completion.condition import (
     CompletionCondition,
     CompletionStatus,
 )
-from airflow_provider_360learning.completion.users import AwaitedUsers
+from airflow_provider_360learning.completion.users import AwaitedUsers, UsersInStatistics
 from airflow_provider_360learning.exceptions import NotFoundError
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
-    from airflow_provider_360learning.api.results import CourseAttempt
+    from airflow_provider_360learning.api.results import CourseAttempt, CourseCompletionRecord
     from airflow_provider_360learning.api.types import ActionSteps
 
 #: Number of users who have not completed the course after which a poll ends: 10 s at the rate limit.
 MAX_PENDING_POLLED = 100
 #: Maximum number of users per poll: one minute at the rate limit.
 MAX_POLLED = 600
+#: Completions so long before the latest one are read again, because others may appear later.
+OVERLAP = timedelta(hours=1)
+#: One of so many polls reads all completions again.
+FULL_POLL_INTERVAL = 50
 
 
 class CourseCompletionResult(TypedDict):
@@ -104,9 +108,10 @@ class CourseCompletionOfUsers(CompletionCondition):
     """
     All users of bulk tasks have completed a course; deleted users do not count.
 
-    360Learning is asked about one user at a time. The condition remembers who has completed the course and does not
-    poll these users again. A poll ends after 100 users who have not, because the condition is not met then, and after
-    600 users in all, so that it takes a minute at most; the next poll continues with the others.
+    The condition remembers who has completed the course and does not poll these users again. Where 360Learning is asked
+    about one user at a time, a poll ends after 100 users who have not, because the condition is not met then, and after
+    600 users in all, so that it takes a minute at most; the next poll continues with the others. Where it returns the
+    completions of many users, a poll reads those since the last one.
     """
 
     subject: ClassVar[str] = "course_of_users"
@@ -119,12 +124,30 @@ class CourseCompletionOfUsers(CompletionCondition):
     #: Users who need not be polled again.
     _done: set[str] = PrivateAttr(default_factory=set)
     _deleted: set[str] = PrivateAttr(default_factory=set)
+    _known: UsersInStatistics = PrivateAttr(default_factory=UsersInStatistics)
+    #: The latest completion of a poll, and how many polls have read only later ones.
+    _latest: datetime | None = PrivateAttr(default=None)
+    _partial_polls: int = PrivateAttr(default=0)
 
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
+        if api.has_course_completions:
+            pending = yield from self._poll_together(api)
+        else:
+            pending = yield from self._poll_each(api)
+        users = len(self.users) - len(self._deleted)
+        result = CourseCompletionOfUsersResult(users=users, done=len(self._done), pending=pending[:MAX_PENDING])
+        failure = None if users else "None of the users exists any more"
+        is_complete = bool(users) and len(self._done) == users
+        return CompletionStatus(is_complete, result, self._progress(result), failure)
+
+    def _unfinished(self) -> Iterator[str]:
+        return (user for user in self.users if user not in self._done and user not in self._deleted)
+
+    def _poll_each(self, api: LearningApi) -> ActionSteps[list[str]]:
+        """Ask about one user at a time, and return the polled users who have not completed the course."""
         pending: list[str] = []
-        unfinished = (user for user in self.users if user not in self._done and user not in self._deleted)
-        for user in islice(unfinished, MAX_POLLED):
+        for user in islice(self._unfinished(), MAX_POLLED):
             if len(pending) == MAX_PENDING_POLLED:
                 break
             try:
@@ -136,11 +159,33 @@ class CourseCompletionOfUsers(CompletionCondition):
                 continue
             completed = any(counts(attempt, self.since, self.min_score) for attempt in attempts)
             (self._done.add if completed else pending.append)(user)
-        users = len(self.users) - len(self._deleted)
-        result = CourseCompletionOfUsersResult(users=users, done=len(self._done), pending=pending[:MAX_PENDING])
-        failure = None if users else "None of the users exists any more"
-        is_complete = bool(users) and len(self._done) == users
-        return CompletionStatus(is_complete, result, self._progress(result), failure)
+        return pending
+
+    def _poll_together(self, api: LearningApi) -> ActionSteps[list[str]]:
+        """Read the completions since the last poll, and return the users who have not completed the course."""
+        yield from self._known.update(api, self.users)
+        for user in list(self._unfinished()):
+            id = self._known.ids.get(user)
+            if id is None or self._known.is_deleted(id):
+                self._deleted.add(user)
+        ids = [self._known.ids[user] for user in self._unfinished()]
+        found = yield from api.course_completions(self.course_id, ids, self._next_since())
+        done = {each["user_id"].lower() for each in found if counts(each, self.since, self.min_score)}
+        times = [parse_timestamp(each["completed_at"]) for each in found if each["completed_at"]]
+        self._latest = max(filter(None, [self._latest, *times]), default=None)
+        self._done.update(user for user in self._unfinished() if self._known.ids[user].lower() in done)
+        return list(self._unfinished())
+
+    def _next_since(self) -> datetime | None:
+        """
+        Return since when completions are read.
+
+        Assumption: few of them appear later than others that were completed an hour later; every 50th poll finds them.
+        """
+        self._partial_polls = (self._partial_polls + 1) % FULL_POLL_INTERVAL
+        if self._latest is None or self._partial_polls == 1:
+            return self.since
+        return max(filter(None, [self.since, self._latest - OVERLAP]))
 
     def _progress(self, result: CourseCompletionOfUsersResult) -> str:
         text = f"{result['done']:,} of {result['users']:,} have completed the course"
@@ -153,7 +198,7 @@ class CourseCompletionOfUsers(CompletionCondition):
         return text + listed(result["pending"], MAX_PROGRESS - len(text), remaining)
 
 
-def counts(attempt: CourseAttempt, since: datetime | None, min_score: float | None) -> bool:
+def counts(attempt: CourseAttempt | CourseCompletionRecord, since: datetime | None, min_score: float | None) -> bool:
     """
     Return whether an attempt counts as a completion.
 

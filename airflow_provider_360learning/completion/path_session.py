@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, TypedDict
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_360learning.api.models.base import Problem
@@ -20,7 +20,7 @@ from airflow_provider_360learning.completion.condition import (
     CompletionCondition,
     CompletionStatus,
 )
-from airflow_provider_360learning.completion.users import AwaitedUsers
+from airflow_provider_360learning.completion.users import AwaitedUsers, UsersInStatistics
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
@@ -109,6 +109,8 @@ class PathSessionCompletion(CompletionCondition):
         "retake the path) or 'fail' (as soon as too few can still succeed).",
     )
 
+    _known: UsersInStatistics = PrivateAttr(default_factory=UsersInStatistics)
+
     def conflicts(self) -> Iterator[Problem]:
         """See :meth:`ActionArguments.conflicts`."""
         if self.users is not None and self._needed(len(self.users)) > len(self.users):
@@ -117,7 +119,15 @@ class PathSessionCompletion(CompletionCondition):
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
         rows = yield from api.list_path_session_stats.steps(session_id=self.session_id, path_id=self.path_id)
+        if any(row["deleted"] is None for row in rows):  # the statistics have ids only
+            yield from self._known.update(api, self.users or ())
+            rows = [self._completed(row) for row in rows]
         return self.evaluate(rows)
+
+    def _completed(self, row: PathSessionStatistic) -> PathSessionStatistic:
+        """Return a row with what is known of its user."""
+        user_id = row["user_id"]
+        return {**row, "mail": row["mail"] or self._known.mail_of(user_id), "deleted": self._known.is_deleted(user_id)}
 
     def evaluate(self, rows: Sequence[PathSessionStatistic]) -> CompletionStatus:
         """

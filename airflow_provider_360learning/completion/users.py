@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import overload
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, overload
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import is_local
 from airflow_provider_360learning.hooks.rate_limiter import reason_for_several_hosts
 from airflow_provider_360learning.rows.users import BulkUsers, read_users
+
+if TYPE_CHECKING:
+    from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.api.types import ActionSteps
 
 #: Maximum number of users in the arguments of a trigger.
 MAX_USERS_IN_TRIGGER = 1000
@@ -19,6 +24,8 @@ MAX_LENGTH_IN_TRIGGER = 40_000
 _MAXIMUM = f"{MAX_USERS_IN_TRIGGER:,} users and {MAX_LENGTH_IN_TRIGGER:,} characters"
 #: Name of the argument of a trigger that stands for the users.
 USERS_FROM = "users_from"
+#: Deleted users are listed at every so many polls, where statistics do not say who is deleted.
+POLLS_PER_LISTING = 10
 
 
 class AwaitedUsers(Sequence[str]):
@@ -74,6 +81,56 @@ class AwaitedUsers(Sequence[str]):
                 argument=USERS_FROM,
             )
         return {USERS_FROM: results, "include_invited": self._include_invited}
+
+
+@dataclass(slots=True)
+class UsersInStatistics:
+    """
+    Who the users of statistics are that have ids only. A condition keeps it, so that few polls have to look it up.
+
+    :param ids: Id by email address or id, as it was given, once it was looked up.
+    :param deleted: Ids of the users who were deleted when that was listed last.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+    deleted: frozenset[str] = frozenset()
+    _names: dict[str, str] = field(default_factory=dict)
+    _polls: int = 0
+
+    def update(self, api: LearningApi, users: Sequence[str]) -> ActionSteps[None]:
+        """
+        Look up the given users once, and the deleted ones at every tenth poll.
+
+        :param api: The actions of 360Learning.
+        :param users: The users that the wait is for; empty if it is for all.
+        """
+        self._polls += 1
+        if self._polls % POLLS_PER_LISTING == 1:
+            records = yield from api.list_users.steps(deleted=True)
+            self.deleted = frozenset(str(record["user_id"]).lower() for record in records)
+            unknown = [user for user in users if user not in self.ids]
+            self.ids.update((yield from api.ids_in_statistics(unknown)) if unknown else {})
+            by_mail = {str(record["mail"]).lower(): str(record["user_id"]) for record in records}
+            for user in unknown:  # an address that finds no user may be that of a deleted one
+                if user not in self.ids and user.lower() in by_mail:
+                    self.ids[user] = by_mail[user.lower()]
+            self._names = {id.lower(): user for user, id in self.ids.items() if "@" in user}
+
+    def mail_of(self, user_id: str | None) -> str | None:
+        """
+        Return the email address of a user, if the wait was given it.
+
+        :param user_id: Its id.
+        """
+        return self._names.get((user_id or "").lower())
+
+    def is_deleted(self, user_id: str | None) -> bool:
+        """
+        Return whether a user is deleted.
+
+        :param user_id: Its id.
+        """
+        return (user_id or "").lower() in self.deleted
 
 
 def read_awaited_users(users_from: object, include_invited: object) -> AwaitedUsers:

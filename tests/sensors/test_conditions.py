@@ -8,17 +8,14 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.completion import CONDITIONS, make_condition
 from airflow_provider_360learning.completion.course import CourseCompletionResult
 from airflow_provider_360learning.completion.event import timeout_message
 from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
-from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360DeleteUserOperator
 from airflow_provider_360learning.sandbox.demo_company import (
-    GRACE_ID,
     GRACE_MAIL,
-    SECURITY_COURSE_ID,
     WELCOME_COURSE_ID,
 )
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
@@ -324,134 +321,3 @@ def test_the_progress_fits_a_line(length, number):
         progress = evaluate([*statistics, *lost], **arguments).progress
         assert len(timeout_message(progress)) <= 160
         assert progress.isprintable()
-
-
-# With the sandbox
-
-
-def poll(sensor, **arguments):
-    """Poll once; return the result, or ``None`` if the sensor waits."""
-    try:
-        return sensor(task_id="wait", deferrable=True, **arguments).execute({})
-    except TaskDeferred:
-        return None
-
-
-def test_waits_until_all_enrolled_users_have_completed_the_session(sandbox, session_id, enroll):
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id) is None
-    Learning360CreateUserOperator(task_id="ana", mail=ANA, mode="create_active").execute({})
-    enroll(GRACE_MAIL, ANA)
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id) is None
-    sandbox.control.advance(3600)
-    done = poll(Learning360PathSessionCompletionSensor, session_id=session_id)
-    assert done == {"enrolled": 2, "done": 2, "needed": 2, "unsuccessful": 0, "pending": []}
-
-
-def test_finds_a_user_by_id_and_by_email_address(sandbox, session_id, enroll):
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(3600)
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_ID])["done"] == 1
-    assert (
-        poll(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_MAIL, GRACE_ID])["done"] == 1
-    )
-
-
-def test_does_not_wait_for_a_deleted_learner(sandbox, session_id, enroll):
-    Learning360CreateUserOperator(task_id="ana", mail=ANA, mode="create_active").execute({})
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(3600)
-    enroll(ANA)
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id) is None
-    Learning360DeleteUserOperator(task_id="delete", user=ANA).execute({})
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id)["enrolled"] == 1
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id, users=[GRACE_MAIL, ANA])["needed"] == 1
-
-
-@pytest.mark.parametrize("word", ["unsuccessful", "Unsuccessful"])
-def test_an_unsuccessful_learner_has_completed_without_success(sandbox, session_id, enroll, word):
-    sandbox.control.settings(unsuccessful_mails=[GRACE_MAIL], unsuccessful_word=word)
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(3600)
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id)["done"] == 1
-    assert poll(Learning360PathSessionCompletionSensor, session_id=session_id, status="successful") is None
-    with pytest.raises(AirflowFailException, match="1 learners must be successful, but only 0 still can"):
-        poll(
-            Learning360PathSessionCompletionSensor,
-            session_id=session_id,
-            status="successful",
-            if_unsuccessful="fail",
-        )
-
-
-def test_fails_if_a_required_user_is_not_enrolled(sandbox, session_id):
-    with pytest.raises(AirflowFailException, match=f"not enrolled: {GRACE_MAIL}"):
-        poll(
-            Learning360PathSessionCompletionSensor,
-            session_id=session_id,
-            users=[GRACE_MAIL],
-            if_not_enrolled="fail",
-        )
-
-
-def poll_course(**arguments):
-    return poll(Learning360CourseCompletionSensor, **{"course_id": WELCOME_COURSE_ID, "user": GRACE_MAIL, **arguments})
-
-
-def test_waits_for_a_course_without_attempts(sandbox):
-    assert poll_course() is None
-
-
-def test_waits_until_the_course_is_completed(sandbox, enroll):
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(1800)
-    assert poll_course() is None
-    sandbox.control.advance(1800)
-    done = poll_course()
-    assert done == {"attempts": 1, "completed": 1, "progress": 100, "pending": []}
-    assert poll_course(user=GRACE_ID, course_id=SECURITY_COURSE_ID)["completed"] == 1
-
-
-def test_only_completions_since_a_time_count(sandbox, enroll):
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(3600)
-    (row,) = sandbox.control.state()["enrollments"]
-    # The first of two courses is completed 5/8 of an hour after the enrollment: a quarter idle, then half of the rest.
-    completed_at = row["since"] + 3600 * 5 / 8
-    assert poll_course(since=at(completed_at - 2)) is not None
-    assert poll_course(since=at(completed_at + 2)) is None
-    assert poll_course(since=at(completed_at - 2).isoformat()) is not None
-
-
-def at(seconds):
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def test_only_a_sufficient_score_counts(sandbox, enroll):
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(3600)
-    assert poll_course(min_score=90) is not None
-    assert poll_course(min_score="90") is not None
-    assert poll_course(min_score=90.5) is None
-
-
-def test_fails_if_the_user_or_the_course_does_not_exist(sandbox):
-    with pytest.raises(AirflowFailException, match="user_not_found"):
-        poll_course(user=ANA)
-    with pytest.raises(AirflowFailException, match="course_not_found"):
-        poll_course(course_id="f" * 24)
-    with pytest.raises(AirflowFailException, match="session_not_found"):
-        poll(Learning360PathSessionCompletionSensor, session_id=SESSION)
-
-
-def test_the_progress_of_a_course(sandbox, enroll, capfd):
-    def log_of_a_poll():
-        capfd.readouterr()
-        poll_course()
-        return capfd.readouterr().out
-
-    assert f"{GRACE_MAIL} has not started the course" in log_of_a_poll()
-    enroll(GRACE_MAIL)
-    sandbox.control.advance(1800)
-    assert re.search(rf"{GRACE_MAIL} is at [1-9]\d? % of the course \(1 attempt\)", log_of_a_poll())
-    sandbox.control.advance(1800)
-    assert f"{GRACE_MAIL} has completed the course" in log_of_a_poll()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.bulk_jobs import JobKind, JobTarget
-from airflow_provider_360learning.api.fields import number, string
+from airflow_provider_360learning.api.fields import first_string, number, string
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ChangeCatalog,
@@ -18,22 +18,29 @@ from airflow_provider_360learning.api.models.courses import (
     ListCourses,
     RemoveFromCatalog,
 )
-from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.pages import all_items, each_page
 from airflow_provider_360learning.api.results import (
     Catalog,
     CatalogItem,
     ChangedCatalog,
     CourseAttempt,
+    CourseCompletionRecord,
     CourseRecord,
 )
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
-from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_CATALOG, REMOVE_FROM_CATALOG, catalog_inputs
 from airflow_provider_360learning.api.v2.jobs import JobActions, raise_refused
 from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
 from airflow_provider_360learning.exceptions import NotFoundError
 
+#: Maximum number of users in one query: 24 characters each, and the name of the parameter, in 4 kB of URL.
+USERS_PER_QUERY = 85
+#: Maximum number of queries for the attempts of given users; for more users, those of all are read.
+MAX_QUERIES = 2
+#: No completion is earlier.
+EARLIEST_COMPLETION = datetime(1970, 1, 1, tzinfo=UTC)
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
 
@@ -127,6 +134,39 @@ class CourseActions(JobActions):
             }
             for item in items
         ]
+
+    has_course_completions = True
+
+    def course_completions(
+        self, course_id: str, user_ids: Sequence[str], since: datetime | None
+    ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
+        """
+        Return the completed attempts of users at a course (``getAllCourseStats``).
+
+        A few users are asked for by their ids. For more, all attempts that were completed since then are read, 500 per
+        request, so that the number of requests does not grow with the users.
+
+        .. seealso:: :meth:`~..interface.LearningApi.course_completions` for the arguments.
+        """
+        first = since or EARLIEST_COMPLETION
+        query: JsonObject = {"courseId[eq]": course_id, "completedAt[gte]": at_or_after(first)}
+        chunks = [user_ids[start : start + USERS_PER_QUERY] for start in range(0, len(user_ids), USERS_PER_QUERY)]
+        queries = [{**query, "userId[in]": list(chunk)} for chunk in chunks] if len(chunks) <= MAX_QUERIES else [query]
+        found: list[CourseCompletionRecord] = []
+
+        def take(items: list[ResponseObject]) -> None:
+            found.extend(
+                {
+                    "user_id": first_string(item, "userId"),
+                    "score": number(item, "score"),
+                    "completed_at": read_timestamp("completedAt", item.get("completedAt")),
+                }
+                for item in items
+            )
+
+        for each in queries:
+            yield from each_page(Call("getAllCourseStats", query=each), take)
+        return found
 
     def _change_catalog(
         self, kind: JobKind, outcome: Literal["added", "removed"], arguments: ChangeCatalog

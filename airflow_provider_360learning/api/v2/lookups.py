@@ -149,6 +149,10 @@ class Lookups(ApiAdapter):
             raise not_found(found.errors)
         return found.ids
 
+    def ids_in_statistics(self, users: Sequence[str]) -> ActionSteps[Mapping[str, str]]:
+        """See :meth:`~..interface.LearningApi.ids_in_statistics`: the statistics of API v2 have ids only."""
+        return (yield from self.find_user_ids(users)).ids
+
     def find_user_ids(self, users: Collection[str]) -> ActionSteps[FoundUsers]:
         """
         Look up the ids of users, and return the error of each that is not found instead of raising it.
