@@ -79,7 +79,12 @@ class Condition:
         self._settings = settings
         self._filter = used
         self._operator = operator
-        self._values = {self._parsed(text) for text in texts}
+        self.values = {self._parsed(text) for text in texts}
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether it holds for :attr:`values` only."""
+        return self._operator in ("eq", "in")
 
     def holds(self, value: object) -> bool:
         """
@@ -90,13 +95,13 @@ class Condition:
         if self._filter.kind == "date":
             return isinstance(value, float | int) and self.period.holds(value)
         several = value if isinstance(value, list | tuple | set | frozenset) else (value,)
-        found = any(self._comparable(each) in self._values for each in several)
-        return found == (self._operator in ("eq", "in"))
+        found = any(self._comparable(each) in self.values for each in several)
+        return found == self.is_selective
 
     @property
     def period(self) -> Period:
         """The period that a filter on a date describes."""
-        (bound,) = self._values
+        (bound,) = self.values
         assert isinstance(bound, int)
         return Period(last=bound - 1) if self._operator == "lt" else Period(first=bound)
 
@@ -135,10 +140,12 @@ class Conditions:
         """Return whether there is any."""
         return bool(self._conditions)
 
-    @property
-    def fields(self) -> frozenset[str]:
-        """The fields that are filtered."""
-        return frozenset(field for field, _ in self._conditions)
+    def wanted(self, field: str) -> set[object] | None:
+        """Return the values that a field must have one of, as far as a condition lists them; ``None`` otherwise."""
+        for name, condition in self._conditions:
+            if name == field and condition.is_selective:
+                return condition.values
+        return None
 
     def on(self, field: str) -> Conditions:
         """Return the conditions on one field."""

@@ -76,7 +76,7 @@ def test_credentials_of_the_other_version_are_named_as_the_likely_cause(sandbox,
     """The token endpoint is that of both versions, so that it may issue a token."""
     theirs = {
         "v1": {"company_id": sandbox.client_id, "api_key": sandbox.client_secret},
-        "v2": {"company_id": sandbox.company_id, "api_key": sandbox.api_key},
+        "v2": {"client_id": sandbox.company_id, "api_key": sandbox.api_key},
     }
     with api_factory(sandbox, version) as make, pytest.raises(AuthenticationError) as caught:
         make(**theirs[version]).list_groups()
