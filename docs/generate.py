@@ -12,7 +12,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import UnionType
@@ -23,7 +23,7 @@ from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.spec import ApiSpec, LimitScope, WindowLimit
 from airflow_provider_360learning.api.versions import VERSIONS
-from airflow_provider_360learning.cli.scopes import Needs, needs_of_actions, needs_of_operators
+from airflow_provider_360learning.cli.scopes import needs_of_actions, needs_of_operators
 from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
@@ -239,18 +239,23 @@ def bulk_actions() -> str:
 
 def scopes_of_actions() -> str:
     """Return the table of the scopes of API v2 that each action needs."""
-    return _scopes("Action", ACTION_NEEDS)
+    return _table(
+        ("Action", "Scopes", "With names in the place of ids, also", "Many rows by bulk jobs"),
+        (
+            (f"`{name}`", _code(one.scopes), _code(one.for_names), _code(one.for_rows))
+            for name, one in ACTION_NEEDS.items()
+        ),
+    )
 
 
 def scopes_of_operators() -> str:
     """Return the table of the scopes of API v2 that each operator and sensor needs."""
-    return _scopes("Operator or sensor", needs_of_operators(ACTION_NEEDS))
-
-
-def _scopes(heading: str, needs: Mapping[str, Needs]) -> str:
     return _table(
-        (heading, "Scopes", "With names in the place of ids, also"),
-        ((f"`{name}`", _code(one.scopes), _code(one.for_names)) for name, one in needs.items()),
+        ("Operator or sensor", "Scopes", "With names in the place of ids, also"),
+        (
+            (f"`{name}`", _code(one.scopes), _code(one.for_names))
+            for name, one in needs_of_operators(ACTION_NEEDS).items()
+        ),
     )
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import cache, cached_property
 from types import CodeType, FunctionType
+from typing import get_type_hints
 
 from airflow_provider_360learning.api.actions import Action
+from airflow_provider_360learning.api.bulk_jobs import JobKind
+from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.names import listings_of
 from airflow_provider_360learning.api.spec import ApiSpec
 
@@ -32,20 +35,7 @@ def operations_of(adapter: type, action: str, spec: ApiSpec) -> frozenset[str]:
     :param action: Name of the action, or of a method of the adapter.
     :param spec: The API version.
     """
-    found = set()
-    pending: list[object] = [inspect.getattr_static(adapter, action)]
-    followed: set[int] = set()
-    while pending:
-        value = pending.pop()
-        if isinstance(value, str):
-            if value in spec.endpoints:
-                found.add(value)
-            elif isinstance(named := inspect.getattr_static(adapter, value, None), Action):  # one of `actions`
-                pending.append(named)
-        elif id(value) not in followed:
-            followed.add(id(value))
-            pending += _used_by(value, adapter)
-    return frozenset(found)
+    return _operations_in(inspect.getattr_static(adapter, action), adapter, spec)
 
 
 def scopes_of(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]:
@@ -56,7 +46,45 @@ def scopes_of(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]:
     :param action: Name of the action, or of a method of the adapter.
     :param spec: The API version.
     """
-    scopes = {spec.endpoints[operation].scope for operation in operations_of(adapter, action, spec)}
+    return _scopes(operations_of(adapter, action, spec), spec)
+
+
+def scopes_of_rows(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]:
+    """
+    Return the OAuth scopes of the bulk jobs that apply an action to many rows; none if there is no such job.
+
+    :param adapter: Class of the adapter.
+    :param action: Name of the action.
+    :param spec: The API version.
+    """
+    jobs = _attributes_of(adapter).get("jobs")
+    kind: JobKind | None = getattr(jobs, "kinds", {}).get(action)
+    if kind is None:
+        return ()
+    steps = ["submit", "find_lost", "running", "status", "results"]
+    if "external_platform" in kind.row_model.model_fields | inspect.getattr_static(adapter, action).model.model_fields:
+        steps.append("target")
+    start = (kind, *(inspect.getattr_static(jobs, step) for step in steps))
+    return _scopes(_operations_in(start, adapter, spec), spec)
+
+
+def _operations_in(start: object, adapter: type, spec: ApiSpec) -> frozenset[str]:
+    found = set()
+    pending = [start]
+    followed: set[int] = set()
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            if value in spec.endpoints:
+                found.add(value)
+        elif id(value) not in followed:
+            followed.add(id(value))
+            pending += _used_by(value, adapter)
+    return frozenset(found)
+
+
+def _scopes(operations: Iterable[str], spec: ApiSpec) -> tuple[str, ...]:
+    scopes = {spec.endpoints[operation].scope for operation in operations}
     return tuple(sorted(scope for scope in scopes if scope))
 
 
@@ -85,9 +113,13 @@ def _used_by(value: object, adapter: type) -> Iterator[object]:
         yield value.fget
     elif isinstance(value, cached_property):
         yield value.func
+    elif isinstance(value, JobKind):
+        yield from (value.operation, value.check, value.accepts)
     elif isinstance(value, Mapping):
-        yield from value.keys()
-        yield from value.values()
+        # Of all kinds of jobs, an action submits those that it names.
+        if not any(isinstance(each, JobKind) for each in value.values()):
+            yield from value.keys()
+            yield from value.values()
     elif isinstance(value, list | tuple | set | frozenset):
         yield from value
     elif isinstance(value, FunctionType):
@@ -95,7 +127,9 @@ def _used_by(value: object, adapter: type) -> Iterator[object]:
         if _is_ours(value) and value.__code__.co_filename != _GENERATED:
             yield from _named_in(value, value.__code__, adapter)
     elif isinstance(value, type):
-        if _is_ours(value) and not issubclass(adapter, value):  # of an adapter, only what is named
+        # Of an adapter and its attributes, only what is named; a model of arguments calls nothing.
+        known = any(value is one for one in (*adapter.__mro__, *_attributes_of(adapter).values()))
+        if _is_ours(value) and not known and not issubclass(value, ActionArguments):
             yield from vars(value).values()
     elif dataclasses.is_dataclass(value) and _is_ours(type(value)):
         yield from (getattr(value, one.name) for one in dataclasses.fields(value))
@@ -107,9 +141,33 @@ def _named_in(function: FunctionType, code: CodeType, adapter: type) -> Iterator
             yield from _named_in(function, constant, adapter)
         else:
             yield constant
+            if isinstance(constant, str) and isinstance(found := _members(adapter).get(constant), Action):
+                yield found  # by its name in `actions`
+    owners = [_members(owner) for owner in (adapter, *_owners_named_in(function, code, adapter))]
     for name in code.co_names:
-        yield inspect.getattr_static(adapter, name, None)
+        yield from (members.get(name) for members in owners)
         yield function.__globals__.get(name)
+
+
+def _owners_named_in(function: FunctionType, code: CodeType, adapter: type) -> Iterator[type]:
+    """Yield the classes of an adapter's attributes whose methods a function may call: it names them, or is one."""
+    for name, owner in _attributes_of(adapter).items():
+        is_method = function.__qualname__.startswith(f"{getattr(owner, '__qualname__', None)}.")
+        if isinstance(owner, type) and _is_ours(owner) and (is_method or name in code.co_names):
+            yield owner
+
+
+@cache
+def _attributes_of(adapter: Hashable) -> Mapping[str, object]:
+    """Return the types of the attributes that instances of an adapter have."""
+    return get_type_hints(adapter)
+
+
+@cache
+def _members(owner: Hashable) -> Mapping[str, object]:
+    """Return what a class defines or inherits, as it is stored there."""
+    assert isinstance(owner, type)
+    return {name: one for kind in reversed(owner.__mro__) for name, one in vars(kind).items()}
 
 
 def _is_ours(value: FunctionType | type) -> bool:

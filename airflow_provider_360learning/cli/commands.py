@@ -237,7 +237,7 @@ def _scopes(conn_id: str, access: Access) -> Iterator[tuple[str, Finding]]:
 
     version = Learning360Hook(learning360_conn_id=conn_id).read_connection().version
     actions = needs_of_actions(version)
-    scopes = sorted(frozenset[str]().union(*(one.scopes | one.for_names for one in actions.values())))
+    scopes = sorted(frozenset[str]().union(*(one.scopes | one.for_names | one.for_rows for one in actions.values())))
     if not scopes:
         yield "scope", Finding(Status.OK, f"API {version.spec.name} has no scopes")
         return
@@ -247,13 +247,15 @@ def _scopes(conn_id: str, access: Access) -> Iterator[tuple[str, Finding]]:
             status, state = Status.OK, "granted"
         elif scope in access.missing:
             status, state = Status.WARN, "not granted"
-        users = ", ".join(name for name, one in actions.items() if scope in one.scopes)
+        users = ", ".join(name for name, one in actions.items() if scope in one.scopes | one.for_rows)
         yield "scope", Finding(status, f"{scope}: {state}; needed by {users}")
     for name, needed in needs_of_operators(actions).items():
         lacking = sorted(needed.scopes & set(access.missing))
         text = f"{name}: {' '.join(sorted(needed.scopes)) or 'none'}"
         if needed.for_names:
             text += f"; with names in the place of ids also {' '.join(sorted(needed.for_names))}"
+        if needed.for_rows - needed.scopes:
+            text += f"; for many rows {' '.join(sorted(needed.for_rows))}"
         if lacking:
             text += f"; not granted: {' '.join(lacking)}"
         yield "operator", Finding(Status.WARN if lacking else Status.INFO, text)

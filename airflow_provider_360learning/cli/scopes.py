@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from airflow_provider_360learning import operators, sensors
 from airflow_provider_360learning.api.actions import Action
-from airflow_provider_360learning.api.needs import scopes_of, scopes_of_names
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.needs import scopes_of, scopes_of_names, scopes_of_rows
 from airflow_provider_360learning.api.versions import ApiVersion
+
+_FINDERS = (scopes_of, scopes_of_names, scopes_of_rows)
 
 
 class Needs(NamedTuple):
@@ -19,10 +22,12 @@ class Needs(NamedTuple):
 
     :param scopes: OAuth scopes that it may need, depending on its arguments.
     :param for_names: Those that it needs besides if names are given in the place of ids.
+    :param for_rows: Those of the bulk jobs that apply it to many rows.
     """
 
     scopes: frozenset[str]
     for_names: frozenset[str]
+    for_rows: frozenset[str]
 
 
 def needs_of_actions(version: ApiVersion) -> dict[str, Needs]:
@@ -33,13 +38,10 @@ def needs_of_actions(version: ApiVersion) -> dict[str, Needs]:
     """
     adapter = version.adapter
     assert isinstance(adapter, type)
-    found = {name: one for kind in adapter.__mro__ for name, one in vars(kind).items()}
-    names = sorted(name for name, one in found.items() if isinstance(one, Action) or name.startswith("read_"))
+    names = [name for name, one in vars(LearningApi).items() if isinstance(one, Action) or name.startswith("read_")]
+    names.append("read_course_attempts")  # of a protocol that it extends
     return {
-        name: Needs(
-            frozenset(scopes_of(adapter, name, version.spec)), frozenset(scopes_of_names(adapter, name, version.spec))
-        )
-        for name in names
+        name: Needs(*(frozenset(find(adapter, name, version.spec)) for find in _FINDERS)) for name in sorted(set(names))
     }
 
 
@@ -51,9 +53,10 @@ def needs_of_operators(actions: Mapping[str, Needs]) -> dict[str, Needs]:
     """
     found = {}
     for name, used in operators_and_sensors():
-        needed = [actions[each] for each in used]
-        scopes = frozenset[str]().union(*(one.scopes for one in needed))
-        found[name] = Needs(scopes, frozenset[str]().union(*(one.for_names for one in needed)) - scopes)
+        scopes, names, rows = (
+            frozenset[str]().union(*each) for each in zip(*(actions[each] for each in used), strict=True)
+        )
+        found[name] = Needs(scopes, names - scopes, rows)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.api.needs import operations_of, scopes_of, scopes_of_names
+from airflow_provider_360learning.api.needs import operations_of, scopes_of, scopes_of_names, scopes_of_rows
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from tests.api.factory import api_factory
@@ -27,6 +27,18 @@ def test_names_in_the_place_of_ids_need_the_scope_of_their_listing():
     assert scopes_of(V2.adapter, "delete_group", V2.spec) == ("groups:write",)
     assert scopes_of_names(V2.adapter, "delete_group", V2.spec) == ("groups:read",)
     assert scopes_of_names(V2.adapter, "list_groups", V2.spec) == ()
+
+
+def test_many_rows_need_the_scopes_of_their_jobs():
+    assert scopes_of_rows(V2.adapter, "add_user_to_group", V2.spec) == ("bulkOperations:read", "groups:bulk")
+    assert "integrations:read" in scopes_of_rows(V2.adapter, "import_external_courses", V2.spec)
+    assert scopes_of_rows(V2.adapter, "create_user", V2.spec) == ()
+    assert scopes_of_rows(V1.adapter, "add_user_to_group", V1.spec) == ()
+
+
+def test_an_action_that_submits_jobs_of_one_kind_needs_no_other():
+    found = operations_of(V2.adapter, "add_to_catalog", V2.spec)
+    assert {name for name in found if name.startswith(("add", "remove", "import"))} == {"addContentsToGroupsCatalog"}
 
 
 @pytest.mark.parametrize("version", list(VERSIONS))
