@@ -100,6 +100,14 @@ def test_one_role_is_removed_with_one_request(api, sent):
     assert operations(sent)[1:] == ["removeUserRoleFromGroup"]
 
 
+def test_a_removal_whose_response_is_lost_is_sent_again_and_nothing_else(sandbox, api, sent):
+    """The user may have left the last group, and may not exist any more."""
+    api.add_user_to_group(group_id=SALES_GROUP_ID, user=GRACE_ID)
+    sandbox.control.add_fault("removeUserRoleFromGroup", kind="drop_after")
+    api.remove_user_from_group(group_id=SALES_GROUP_ID, user=GRACE_ID, role="learner")
+    assert operations(sent)[1:] == ["removeUserRoleFromGroup"] * 2
+
+
 def test_all_roles_are_removed_without_a_listing_of_groups_where_the_server_does_the_rest(api, sent):
     """It removes learners from public subgroups, so that only other roles elsewhere need a look at the groups."""
     below = api.create_group(name="Below", parent_id=SALES_GROUP_ID, public=True)["group_id"]
