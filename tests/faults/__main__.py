@@ -14,17 +14,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.plan import make_plan
+from tests.faults.plan import OPERATIONS, make_plan
 
 
 def main() -> None:
     """Run a plan, evaluate it and print a summary."""
     arguments = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--version", choices=OPERATIONS, default="v1", help="API version")
     arguments.add_argument("--writes", type=int, default=1000)
     arguments.add_argument("--json", type=Path, help="file for the summary as JSON")
     options = arguments.parse_args()
-    plan = make_plan(options.seed, options.writes)
+    plan = make_plan(options.seed, options.writes, options.version)
     folder = Path(tempfile.mkdtemp(prefix="learning360-faults-"))
     _own_environment(folder)
 

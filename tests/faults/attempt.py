@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 # Imported once before the fork, instead of in each process.
 from airflow_provider_360learning.hooks import learning360  # noqa: F401
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.operators.courses import Learning360AddToCatalogOperator
 from airflow_provider_360learning.operators.groups import (
     Learning360AddUserToGroupOperator,
     Learning360CreateGroupOperator,
@@ -27,20 +28,21 @@ from airflow_provider_360learning.operators.users import (
 )
 
 _OPERATORS: dict[str, type[Learning360BaseOperator]] = {
-    "createOrInviteUser": Learning360CreateUserOperator,
-    "updateUser": Learning360UpdateUserOperator,
-    "addUserToGroup": Learning360AddUserToGroupOperator,
-    "addUsersToPathSession": Learning360EnrollUsersOperator,
-    "createGroup": Learning360CreateGroupOperator,
-    "createPathSession": Learning360CreatePathSessionOperator,
+    "create_user": Learning360CreateUserOperator,
+    "update_user": Learning360UpdateUserOperator,
+    "add_user_to_group": Learning360AddUserToGroupOperator,
+    "add_to_catalog": Learning360AddToCatalogOperator,
+    "enroll_users": Learning360EnrollUsersOperator,
+    "create_group": Learning360CreateGroupOperator,
+    "create_path_session": Learning360CreatePathSessionOperator,
 }
 
 
-def attempt(operation: str, arguments: Mapping[str, Any], label: Mapping[str, Any], reports: Path, log: Path) -> None:
+def attempt(action: str, arguments: Mapping[str, Any], label: Mapping[str, Any], reports: Path, log: Path) -> None:
     """
     Execute the operator of a write and append a line to the reports.
 
-    :param operation: The operation of the write.
+    :param action: The action of the write.
     :param arguments: Arguments of the operator.
     :param label: First keys of the line.
     :param reports: The file to append to.
@@ -49,7 +51,7 @@ def attempt(operation: str, arguments: Mapping[str, Any], label: Mapping[str, An
     _redirect_output(log)
     report = {"end": "success", "result": None, "error": None, "message": None}
     try:
-        report["result"] = _OPERATORS[operation](task_id=operation, **arguments).execute({})
+        report["result"] = _OPERATORS[action](task_id=action, **arguments).execute({})
     except AirflowFailException as error:
         report |= {"end": "refused", "error": type(error.__cause__).__name__, "message": str(error)}
     except Exception as error:

@@ -14,13 +14,22 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from tests.faults.plan import SESSION_NAME, Plan, PlannedWrite, write_of
+from tests.faults.plan import OPERATIONS, SESSION_NAME, Plan, PlannedWrite, objects_of, write_of
 
 Entry = Mapping[str, Any]
 State = Mapping[str, Sequence[Mapping[str, Any]]]
 
 #: Operations that must not be sent again after an unknown outcome.
 NOT_REPEATABLE = frozenset({"createGroup", "createPathSession"})
+#: Requests of API v2 that complete a write. One of them shows that the attempt knows the outcome of the write.
+COMPLETED_BY = {
+    "createUser": frozenset({"replacePassword", "activateUser", "addUserRoleToGroup"}),
+    "createPathSession": frozenset({"modifyPathSession"}),
+}
+#: Operations that submit a bulk job.
+JOBS = frozenset({"addContentsToGroupsCatalog"})
+#: Operations of which one request is about several writes: the state alone shows what was done.
+SHARED = frozenset({"updateSessionAudience"})
 #: Statuses of requests that the sandbox refused before it processed them.
 _NOT_PROCESSED = frozenset({401, 429})
 #: Faults that replace a valid response by an unusable one.
@@ -105,14 +114,16 @@ def evaluate(plan: Plan, journal: Sequence[Entry], state: State, attempts: Seque
     :param attempts: All attempts.
     """
     requests: defaultdict[int | None, list[Entry]] = defaultdict(list)
+    objects = objects_of(state) if plan.version == "v2" else {}
     for entry in journal:
         if entry["method"] not in ("GET", "HEAD"):
-            requests[write_of(entry)].append(entry)
+            requests[write_of(entry, objects)].append(entry)
     attempts_of: defaultdict[int, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         attempts_of[attempt.write].append(attempt)
     findings = [
-        _Case(write, requests[write.number], state, attempts_of[write.number]).finding() for write in plan.writes
+        _Case(plan.version, write, requests[write.number], state, attempts_of[write.number]).finding()
+        for write in plan.writes
     ]
     return [*findings, *_unplanned(plan, requests)]
 
@@ -120,8 +131,10 @@ def evaluate(plan: Plan, journal: Sequence[Entry], state: State, attempts: Seque
 def _unplanned(plan: Plan, requests: Mapping[int | None, Sequence[Entry]]) -> Iterator[Finding]:
     planned: dict[int | None, str] = {write.number: write.operation for write in plan.writes}
     for number, entries in requests.items():
+        operation = planned.get(number, "")
+        allowed = {"generateToken", operation, *COMPLETED_BY.get(operation, ()), *(SHARED if number is None else ())}
         for entry in entries:
-            if entry["done"] and entry["operation"] not in ("generateToken", planned.get(number)):
+            if entry["done"] and entry["operation"] not in allowed:
                 yield Finding(Outcome.UNPLANNED, entries=[entry])
 
 
@@ -129,6 +142,7 @@ def _unplanned(plan: Plan, requests: Mapping[int | None, Sequence[Entry]]) -> It
 class _Case:
     """A planned write with all evidence."""
 
+    version: str
     write: PlannedWrite
     requests: Sequence[Entry]
     state: State
@@ -151,7 +165,9 @@ class _Case:
         return self._outcome_of_success() if self._is_correct(last) else Outcome.FALSE_SUCCESS
 
     def _outcome_of_failure(self, last: Attempt | None) -> Outcome:
-        if last and last.end == "refused" and last.error == self.write.refusal and not self._done:
+        # A job can be done and refuse all of its rows.
+        is_done = self._found if self.write.operation in JOBS else self._done
+        if last and last.end == "refused" and last.error == self.write.refusal and not is_done:
             return Outcome.REFUSED
         if last and self.write.operation in NOT_REPEATABLE and last.error == "OutcomeUnknownError":
             return Outcome.UNKNOWN
@@ -180,7 +196,8 @@ class _Case:
     @cached_property
     def _found(self) -> list[str]:
         """Return the ids of all objects in the state that match the arguments."""
-        return list(_FIND[self.write.operation](self.state, self.write.arguments))
+        action = OPERATIONS[self.version][self.write.operation].action
+        return list(_FIND[action](self.state, self.write.arguments))
 
     def _is_duplicate(self) -> bool:
         if self.write.operation in NOT_REPEATABLE:
@@ -192,12 +209,16 @@ class _Case:
         """Return whether a success is true: the write was done, its object exists, and the result has its id."""
         result = (last.report or {})["result"] or {}
         key = _ID_KEYS.get(self.write.operation)
-        return bool(self._done) and bool(self._found) and (key is None or result.get(key) in self._found)
+        is_done = self.write.operation in SHARED or bool(self._done)
+        return is_done and bool(self._found) and (key is None or result.get(key) in self._found)
 
     def _sent_by(self, attempt: Attempt) -> list[Entry]:
+        return [entry for entry in self._during(attempt) if entry in self._sent]
+
+    def _during(self, attempt: Attempt) -> list[Entry]:
         later = [other.started for other in self.attempts if other.number > attempt.number]
         until = min(later, default=float("inf"))
-        return [entry for entry in self._sent if attempt.started <= entry["wall_time"] < until]
+        return [entry for entry in self.requests if attempt.started <= entry["wall_time"] < until]
 
     def _retried_blindly(self, attempt: Attempt) -> bool:
         return any(map(_is_unknown, self._sent_by(attempt)[:-1]))
@@ -211,7 +232,11 @@ class _Case:
         """
         if attempt.end in ("success", "killed") or attempt.error == "OutcomeUnknownError":
             return False
-        return any(map(_is_unknown, self._sent_by(attempt)))
+        completing = COMPLETED_BY.get(self.write.operation, frozenset())
+        known_since = max(
+            (entry["wall_time"] for entry in self._during(attempt) if entry["operation"] in completing), default=0.0
+        )
+        return any(_is_unknown(entry) and entry["wall_time"] > known_since for entry in self._sent_by(attempt))
 
 
 def _is_unknown(entry: Entry) -> bool:
@@ -269,11 +294,18 @@ def _sessions(state: State, arguments: Mapping[str, Any]) -> Iterator[str]:
             yield session["id"]
 
 
+def _catalogs(state: State, arguments: Mapping[str, Any]) -> Iterator[str]:
+    for group in state["groups"]:
+        if group["name"] == arguments["group_id"] and set(group["courses"]) >= set(arguments["course_ids"]):
+            yield group["id"]
+
+
 _FIND = {
-    "createOrInviteUser": _users,
-    "updateUser": _updated_users,
-    "addUserToGroup": _memberships,
-    "addUsersToPathSession": _enrollments,
-    "createGroup": _groups,
-    "createPathSession": _sessions,
+    "create_user": _users,
+    "update_user": _updated_users,
+    "add_user_to_group": _memberships,
+    "enroll_users": _enrollments,
+    "add_to_catalog": _catalogs,
+    "create_group": _groups,
+    "create_path_session": _sessions,
 }

@@ -8,18 +8,30 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID, SALES_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import (
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+    SECURITY_COURSE_ID,
+    WELCOME_COURSE_ID,
+)
 
 #: Placeholder for the id of the session of all enrollments, which is known when the sandbox runs.
 SESSION = "the session of all enrollments"
 SESSION_NAME = "All enrollments"
+#: Placeholder for the id of the group of one write, before its mark, and the name of that group.
+CATALOG = "catalog"
 NO_SUCH_ID = "f" * 24
 
-#: Minimum number of writes, which includes every kind of fault.
-MIN_WRITES = 100
+#: Minimum number of writes by API version, which includes every kind of fault.
+MIN_WRITES = {"v1": 100, "v2": 80}
+
+#: Number of writes from which on processes that hold a lock are killed as well.
+MIN_WRITES_OF_KILLED_LOCKS = 300
 
 #: Seconds that the client waits for a response.
 READ_TIMEOUT = 1.5
@@ -48,6 +60,7 @@ class FaultKind:
     :param fault: Fault for the sandbox; ``None`` for none.
     :param kills: Whether the process that sent the request is killed; without a fault, a while after its start.
     :param times: Number of consecutive requests; more than one only for operations that may be sent again.
+    :param action: The only action that has it; by default all.
     """
 
     name: str
@@ -55,6 +68,7 @@ class FaultKind:
     fault: Mapping[str, Any] | None
     kills: bool = False
     times: int = 1
+    action: str | None = None
 
 
 _DOWN = {"kind": "status", "status": 503}
@@ -76,6 +90,18 @@ KINDS = (
     FaultKind("killed at any time", 0.01, None, kills=True),
 )
 
+_JOBS_LIMIT = {"error": {"code": "bulkOperationsConcurrencyLimitReached", "message": "Three jobs are running."}}
+#: Kinds of faults that API v2 has besides.
+JOB_KINDS = (
+    FaultKind(
+        "429 of bulk jobs",
+        0.2,
+        {"kind": "status", "status": 429, "body": _JOBS_LIMIT, "headers": {"Retry-After": "1"}},
+        action="add_to_catalog",
+    ),
+    FaultKind("bulk jobs switched off", 0.1, {"kind": "bulk_disabled"}, action="add_to_catalog"),
+)
+
 #: The fault of the first writes: the lookup that would confirm their outcome fails as often as it is sent.
 NO_LOOKUP = FaultKind("dropped after the work, and no lookup", 0, {"kind": "drop_after"})
 _LOOKUP_FAILS = {**_DOWN, "after": 1, "count": 8}
@@ -83,6 +109,13 @@ _LOOKUP_FAILS = {**_DOWN, "after": 1, "count": 8}
 #: Share of the writes with a fault that have a second, simple one.
 SECOND_FAULT = 0.15
 _SIMPLE = [kind for kind in KINDS if not kind.kills and kind.times == 1]
+
+#: Requests of API v2 that follow a write and complete it, or show what became of it; they have faults as well.
+FOLLOW_UPS = {
+    "createUser": "activateUser",
+    "createPathSession": "modifyPathSession",
+    "addContentsToGroupsCatalog": "getBulkOperation",
+}
 
 #: Share of lookups and token requests with a fault, and these faults in turn.
 SHARE_OTHER_FAULTS = 0.05
@@ -121,12 +154,14 @@ class Plan:
     """
     The writes and faults of a run.
 
+    :param version: API version.
     :param writes: The writes, in the order of their start.
     :param outages: Numbers of the writes at which an outage starts.
     :param token_ends: Numbers of the writes at which all tokens end, and how: ``revoked`` or ``expired``.
     :param other_faults: Faults of lookups and token requests, for the sandbox.
     """
 
+    version: str
     writes: tuple[PlannedWrite, ...]
     outages: tuple[int, ...]
     token_ends: Mapping[int, str]
@@ -144,7 +179,7 @@ class Plan:
             mail
             for write in self.writes
             if not write.refusal
-            for mail in _OPERATIONS[write.operation].users(write.number)
+            for mail in OPERATIONS[self.version][write.operation].users(write.number)
         ]
 
     @property
@@ -153,46 +188,102 @@ class Plan:
         refused = [write for write in self.writes if write.refusal and write.operation == "createOrInviteUser"]
         return [write.arguments["mail"] for write in refused]
 
+    @property
+    def catalogs(self) -> list[int]:
+        """Return the numbers of the writes that need a group with a catalog of its own."""
+        return [
+            write.number
+            for write in self.writes
+            if OPERATIONS[self.version][write.operation].action == "add_to_catalog" and not write.refusal
+        ]
+
 
 @dataclass(frozen=True)
-class _Operation:
+class Operation:
     """
     The writes of one operation.
 
+    :param action: The action.
     :param share: Share of the plan.
     :param refusal: Class name of the error of refused writes.
     :param mails: Number of users that a write needs.
     :param lookup: Operation that shows whether a write was done, if it must not be sent again after an unknown outcome.
+    :param shared: Whether one request is about several writes, so that none of them can be killed because of it.
     """
 
+    action: str
     share: float
     refusal: str
     mails: int = 0
     lookup: str | None = None
+    shared: bool = False
 
     def users(self, number: int) -> list[str]:
+        """Return the email addresses of the users that a write needs."""
         return [_mail(number, suffix) for suffix in "abc"[: self.mails]]
 
 
-_OPERATIONS = {
-    "createOrInviteUser": _Operation(0.25, "RefusedError"),
-    "updateUser": _Operation(0.25, "NotFoundError", mails=1),
-    "addUserToGroup": _Operation(0.15, "NotFoundError", mails=1),
-    "addUsersToPathSession": _Operation(0.15, "NotFoundError", mails=3),
-    "createGroup": _Operation(0.1, "NotFoundError", lookup="getGroups"),
-    "createPathSession": _Operation(0.1, "NotFoundError", lookup="getPathSessions"),
+#: The operations of a plan, by API version and name.
+OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+    "v1": {
+        "createOrInviteUser": Operation("create_user", 0.25, "RefusedError"),
+        "updateUser": Operation("update_user", 0.25, "NotFoundError", mails=1),
+        "addUserToGroup": Operation("add_user_to_group", 0.15, "NotFoundError", mails=1),
+        "addUsersToPathSession": Operation("enroll_users", 0.15, "NotFoundError", mails=3),
+        "createGroup": Operation("create_group", 0.1, "NotFoundError", lookup="getGroups"),
+        "createPathSession": Operation("create_path_session", 0.1, "NotFoundError", lookup="getPathSessions"),
+    },
+    "v2": {
+        "createUser": Operation("create_user", 0.25, "NotFoundError", lookup="getUsers"),
+        "updateUser": Operation("update_user", 0.15, "NotFoundError", mails=1),
+        "addUserRoleToGroup": Operation("add_user_to_group", 0.15, "NotFoundError", mails=1),
+        "updateSessionAudience": Operation("enroll_users", 0.15, "NotFoundError", mails=3, shared=True),
+        "addContentsToGroupsCatalog": Operation("add_to_catalog", 0.1, "RefusedError"),
+        "createGroup": Operation("create_group", 0.1, "NotFoundError", lookup="getGroups"),
+        "createPathSession": Operation("create_path_session", 0.1, "NotFoundError", lookup="getAllPathSessions"),
+    },
 }
-OPERATIONS = tuple(_OPERATIONS)
-LOOKUPS = {operation: work.lookup for operation, work in _OPERATIONS.items() if work.lookup}
 SHARE_REFUSED = 0.03
 
 _MARK = re.compile(r"\bw(\d{4})\b")
 
 
-def write_of(entry: Mapping[str, Any]) -> int | None:
-    """Return the number of the planned write that a request of the journal belongs to."""
-    found = _MARK.search(f"{unquote(entry['path'])} {entry['body']}")
-    return int(found[1]) if found else None
+_ID = re.compile(r"\b[0-9a-f]{24}\b")
+
+
+def write_of(entry: Mapping[str, Any], objects: Mapping[str, int] = MappingProxyType({})) -> int | None:
+    """
+    Return the number of the planned write that a request of the journal belongs to, if it belongs to one alone.
+
+    :param entry: The request.
+    :param objects: The writes by ids of their objects, see :func:`objects_of`.
+    """
+    text = f"{unquote(entry['path'])} {entry['body']}"
+    if found := _MARK.search(text):
+        return int(found[1])
+    ids = _ID.findall(text)
+    numbers = {objects[id] for id in ids if id in objects} | {number for id in ids if (number := _number_of(id))}
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def missing_id(number: int) -> str:
+    """Return an id that no object has, and that only the requests of one write contain."""
+    return f"{NO_SUCH_ID[:20]}{number:04}"
+
+
+def _number_of(id: str) -> int | None:
+    return int(id[20:]) if id.startswith(NO_SUCH_ID[:20]) and id[20:].isdigit() else None
+
+
+def objects_of(state: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+    """
+    Return the numbers of writes by the ids of the objects with their mark, which requests of API v2 contain instead.
+
+    :param state: The sandbox's state.
+    """
+    named = [(item["id"], item["mail"]) for kind in ("users", "invitations") for item in state[kind]]
+    named += [(item["id"], item["name"]) for kind in ("groups", "sessions") for item in state[kind]]
+    return {id: int(found[1]) for id, name in named if (found := _MARK.search(name))}
 
 
 def mark(number: int) -> str:
@@ -200,43 +291,65 @@ def mark(number: int) -> str:
     return f"w{number:04}"
 
 
-def make_plan(seed: int, count: int) -> Plan:
+def lookups(version: str) -> dict[str, str]:
+    """Return the lookups of the operations of a version that have one."""
+    return {name: operation.lookup for name, operation in OPERATIONS[version].items() if operation.lookup}
+
+
+def make_plan(seed: int, count: int, version: str = "v1") -> Plan:
     """
     Return a plan, which is equal for equal arguments.
 
     :param seed: Any number.
     :param count: Number of writes.
+    :param version: API version.
     :raises ValueError: If the plan cannot have this number of writes.
     """
-    if not MIN_WRITES <= count < 10_000:
-        raise ValueError(f"a run has {MIN_WRITES} to 9999 writes, not {count}")
-    dice = random.Random(seed)
-    operations = _order(dice, count)
-    faults: dict[int, tuple[FaultKind, ...]] = dict.fromkeys(range(len(LOOKUPS)), (NO_LOOKUP,))
-    for not_repeatable in (False, True):
-        numbers = [i for i, name in enumerate(operations) if (name in LOOKUPS) == not_repeatable and i not in faults]
-        faults |= _assign_faults(dice, numbers, [kind for kind in KINDS if kind.times == 1 or not not_repeatable])
-    refused = {i for name in OPERATIONS for i in _refused(dice, operations, name, faults)}
+    if not MIN_WRITES[version] <= count < 10_000:
+        raise ValueError(f"a run has {MIN_WRITES[version]} to 9999 writes, not {count}")
+    dice, table = random.Random(seed), OPERATIONS[version]
+    operations = _order(dice, count, version)
+    looked_up = lookups(version)
+    faults: dict[int, tuple[FaultKind, ...]] = dict.fromkeys(range(len(looked_up)), (NO_LOOKUP,))
+    for kind in JOB_KINDS if version == "v2" else ():
+        numbers = [i for i, name in enumerate(operations) if table[name].action == kind.action and i not in faults]
+        chosen = dice.sample(numbers, max(1, round(kind.share * len(numbers))))
+        faults |= dict.fromkeys(chosen, (kind,))
+    groups = (
+        lambda name: name not in looked_up and not table[name].shared,
+        lambda name: name in looked_up,
+        lambda name: table[name].shared,
+    )
+    for index, belongs in enumerate(groups):
+        numbers = [i for i, name in enumerate(operations) if belongs(name) and i not in faults]
+        kinds = [kind for kind in KINDS if kind.times == 1 or index == 0]
+        if index == 2:
+            # The place of a killed process is taken by others only after a while, too long for a short run.
+            kinds = [kind for kind in kinds if not (kind.kills and (kind.fault or count < MIN_WRITES_OF_KILLED_LOCKS))]
+            kinds = kinds[: len(numbers) - 2]  # two are refused or without a fault
+        faults |= _assign_faults(dice, numbers, kinds) if numbers else {}
+    refused = {i for name in table for i in _refused(dice, operations, name, faults)}
     return Plan(
-        tuple(_piece(dice, i, name, i in refused, faults.get(i, ())) for i, name in enumerate(operations)),
+        version,
+        tuple(_piece(dice, version, i, name, i in refused, faults.get(i, ())) for i, name in enumerate(operations)),
         outages=tuple(dice.sample(range(count // 2), max(1, count // WRITES_PER_OUTAGE))),
         token_ends=dict(zip(range(20, count, WRITES_PER_TOKEN_END), itertools.cycle(("revoked", "expired")))),
-        other_faults=tuple(_elsewhere(dice, operations)),
+        other_faults=tuple(_elsewhere(dice, operations, version)),
     )
 
 
-def _order(dice: random.Random, count: int) -> list[str]:
+def _order(dice: random.Random, count: int, version: str) -> list[str]:
     """
     Return the operations of all writes in order.
 
     The writes whose lookup fails are first. Other writes with a lookup follow much later, so that theirs does not fail.
     """
-    operations = [name for name, work in _OPERATIONS.items() for _ in range(round(work.share * count))]
-    first = list(LOOKUPS)
+    operations = [name for name, work in OPERATIONS[version].items() for _ in range(round(work.share * count))]
+    first = list(lookups(version))
     for name in first:
         operations.remove(name)
     dice.shuffle(operations)
-    start = [name for name in operations if name not in LOOKUPS][: count // 3]
+    start = [name for name in operations if name not in first][: count // 3]
     for name in start:
         operations.remove(name)
     return [*first, *start, *operations]
@@ -262,32 +375,37 @@ def _refused(
 
 
 def _piece(
-    dice: random.Random, number: int, operation: str, refused: bool, faults: tuple[FaultKind, ...]
+    dice: random.Random, version: str, number: int, operation: str, refused: bool, faults: tuple[FaultKind, ...]
 ) -> PlannedWrite:
+    work = OPERATIONS[version][operation]
     return PlannedWrite(
         number,
         operation,
-        _arguments(dice, number, operation, refused),
-        refusal=_OPERATIONS[operation].refusal if refused else None,
+        _arguments(dice, number, version, work, refused),
+        refusal=work.refusal if refused else None,
         faults=tuple(kind for kind in faults if kind.fault),
         killed_after=dice.uniform(0, 0.3) if any(not kind.fault for kind in faults) else None,
     )
 
 
-def _arguments(dice: random.Random, number: int, operation: str, refused: bool) -> Mapping[str, Any]:
+def _arguments(dice: random.Random, number: int, version: str, work: Operation, refused: bool) -> Mapping[str, Any]:
     role = dice.choice(("learner", "coach", "editor", "admin"))
-    users = _OPERATIONS[operation].users(number)
-    match operation:
-        case "createOrInviteUser":
+    users = work.users(number)
+    match work.action:
+        case "create_user":
             mode = dice.choice(("invite", "create_active"))
-            return {"mail": _mail(number), "first_name": "Ana", "group_id": SALES_GROUP_ID, "role": role, "mode": mode}
-        case "updateUser":
-            return {"user": users[0], "job": f"job {dice.randrange(1000)}"}
-        case "addUserToGroup":
+            group_id = NO_SUCH_ID if refused and version == "v2" else SALES_GROUP_ID
+            return {"mail": _mail(number), "first_name": "Ana", "group_id": group_id, "role": role, "mode": mode}
+        case "update_user":
+            return {"user": users[0], "job": f"job {mark(number)}"}
+        case "add_user_to_group":
             return {"user": users[0], "group_id": SALES_GROUP_ID, "role": role}
-        case "addUsersToPathSession":
+        case "enroll_users":
             return {"users": users[: dice.randint(1, len(users))], "session_id": SESSION}
-        case "createGroup":
+        case "add_to_catalog":
+            group_id = missing_id(number) if refused else f"{CATALOG} {mark(number)}"
+            return {"group_id": group_id, "course_ids": [WELCOME_COURSE_ID, SECURITY_COURSE_ID]}
+        case "create_group":
             parent = NO_SUCH_ID if refused else dice.choice((ROOT_GROUP_ID, SALES_GROUP_ID))
             return {"name": f"group {mark(number)}", "parent_id": parent, "public": dice.random() < 0.5}
         case _:
@@ -299,14 +417,19 @@ def _arguments(dice: random.Random, number: int, operation: str, refused: bool) 
             }
 
 
-def _elsewhere(dice: random.Random, operations: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def _elsewhere(dice: random.Random, operations: Sequence[str], version: str) -> Iterator[Mapping[str, Any]]:
     expected = {"generateToken": len(operations)}
-    expected |= {lookup: operations.count(operation) for operation, lookup in LOOKUPS.items()}
+    expected |= {lookup: operations.count(operation) for operation, lookup in lookups(version).items()}
+    expected |= {
+        follow_up: operations.count(operation)
+        for operation, follow_up in FOLLOW_UPS.items()
+        if operation in OPERATIONS[version] and version == "v2"
+    }
     for operation, count in expected.items():
         positions = sorted(dice.sample(range(count), max(2, round(SHARE_OTHER_FAULTS * count))))
         for i, after in enumerate(positions):
             yield {"operation": operation, "after": after, **OTHER_FAULTS[i % len(OTHER_FAULTS)]}
-    for lookup in LOOKUPS.values():
+    for lookup in lookups(version).values():
         yield {"operation": lookup, **_LOOKUP_FAILS}
 
 

@@ -10,7 +10,7 @@ import os
 import time
 import urllib.request
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,15 +19,20 @@ from typing import Any
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import (
     API_KEY,
+    CLIENT_ID,
+    CLIENT_SECRET,
     COMPANY_ID,
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
 )
-from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
+from airflow_provider_360learning.sandbox.v1 import version as v1
+from airflow_provider_360learning.sandbox.v2 import version as v2
 from tests.benchmarks.support import sandbox
 from tests.faults.attempt import attempt
 from tests.faults.evaluate import Attempt, Entry, State
 from tests.faults.plan import (
+    CATALOG,
+    OPERATIONS,
     READ_TIMEOUT,
     REQUESTS_OF_AN_OUTAGE,
     RETRY_DELAY,
@@ -37,12 +42,16 @@ from tests.faults.plan import (
     Plan,
     PlannedWrite,
     mark,
+    objects_of,
     write_of,
 )
 
 #: Multiple of the documented limits, in the sandbox and in the client, for a shorter run.
 FASTER = 5
-_LIMITS = {name: figure * FASTER for name, figure in DOCUMENTED_LIMITS.items()}
+_LIMITS = {
+    name: {limit: figure * FASTER for limit, figure in limits.items()}
+    for name, limits in (("v1", v1.DOCUMENTED_LIMITS), ("v2", v2.DOCUMENTED_LIMITS))
+}
 #: Number of concurrent attempts.
 CONCURRENCY = 12
 #: Maximum number of attempts per write, killed ones included.
@@ -53,6 +62,9 @@ POLL_INTERVAL = 0.04
 MAX_RUN = 480.0
 #: Seconds that a token is valid on the sandbox's clock.
 TOKEN_LIFE = 3600.0
+
+#: Operations of API v2 whose requests contain ids alone.
+_WITHOUT_MARK = frozenset({"addUserRoleToGroup", "updateSessionAudience", "addContentsToGroupsCatalog"})
 
 #: The sandbox is on loopback, where no proxy can reach it.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -87,13 +99,17 @@ def run(plan: Plan, folder: Path) -> Record:
     :param plan: The plan.
     :param folder: Folder for reports and logs.
     """
-    settings = {"limits": _LIMITS, "mails_of_other_companies": plan.foreign_mails, "token_life": TOKEN_LIFE}
+    settings = {
+        "limits": _LIMITS[plan.version],
+        "mails_of_other_companies": plan.foreign_mails,
+        "token_life": TOKEN_LIFE,
+    }
     with sandbox(limits_enabled=False, **settings) as server:
         control = server.control
-        session_id = _prepare(plan, server.url, control)
-        os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = _connection(server.url)
+        ids = _prepare(plan, server.url, control)
+        os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = _connection(server.url, plan.version)
         started = time.monotonic()
-        runner = _Runner(plan, folder, control, session_id)
+        runner = _Runner(plan, folder, control, ids, objects_of(control.state()))
         runner.work()
         return Record(_finished(control), control.state(), runner.attempts, runner.kills, time.monotonic() - started)
 
@@ -123,12 +139,20 @@ class _Running:
 
 
 class _Runner:
-    def __init__(self, plan: Plan, folder: Path, control: SandboxControl, session_id: str) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        control: SandboxControl,
+        ids: Mapping[str, str],
+        objects: Mapping[str, int],
+    ) -> None:
         self.attempts: list[Attempt] = []
         self.kills: Counter[str] = Counter()
         self._plan = plan
         self._control = control
-        self._session_id = session_id
+        self._ids = ids
+        self._objects = objects
         self._folder = folder
         self._reports = _Reports(folder / "reports.jsonl")
         self._pending = deque(plan.writes)
@@ -176,12 +200,16 @@ class _Runner:
                 self._control.advance(TOKEN_LIFE)
 
     def _start(self, write: PlannedWrite, count: int) -> None:
-        arguments = {name: self._session_id if value == SESSION else value for name, value in write.arguments.items()}
+        arguments = {
+            name: self._ids.get(value, value) if isinstance(value, str) else value
+            for name, value in write.arguments.items()
+        }
+        action = OPERATIONS[self._plan.version][write.operation].action
         record = Attempt(write.number, count, started=time.time())
         label = {"write": write.number, "number": count}
         log = self._folder / f"{mark(write.number)}.log"
         process = _forking.Process(
-            target=attempt, args=(write.operation, arguments, label, self._reports.path, log), daemon=True
+            target=attempt, args=(action, arguments, label, self._reports.path, log), daemon=True
         )
         process.start()
         self.attempts.append(record)
@@ -191,7 +219,7 @@ class _Runner:
         """Kill processes whose request has just met a fault that kills."""
         for entry in self._control.journal(after=self._last_id):
             self._last_id = entry["id"]
-            number = write_of(entry)
+            number = write_of(entry, self._objects)
             if number is None or not entry["fault"]:
                 continue
             faults = self._plan.writes[number].faults[self._met[number] :]
@@ -242,20 +270,31 @@ class _Reports:
 # The sandbox
 
 
-def _prepare(plan: Plan, url: str, control: SandboxControl) -> str:
-    """Create the users and the session of the plan, inject its faults, and return the session's id."""
+def _prepare(plan: Plan, url: str, control: SandboxControl) -> dict[str, str]:
+    """Create users, groups and the session of the plan, inject its faults, and return ids by placeholder."""
     for mail in plan.users:
         _post(f"{url}/api/v1/users", {"mail": mail, "password": "secret-1", "sendCredentials": False})
     session = {"sessionName": SESSION_NAME, "sessionOwnerGroup": ROOT_GROUP_ID, "startDate": "2040-01-01T00:00:00Z"}
     made = _post(f"{url}/api/v1/paths/{ONBOARDING_PATH_ID}/sessions", session)
+    control.change_session(made["id"], has_audience_builder=True)
+    ids = {SESSION: str(made["id"])}
+    for number in plan.catalogs:
+        name = f"{CATALOG} {mark(number)}"
+        group = {"name": name, "parent": ROOT_GROUP_ID, "public": False}
+        ids[name] = str(_post(f"{url}/api/v1/groups", group)["id"])
+    first_objects: dict[int, str] = {}
+    for id, number in objects_of(control.state()).items():
+        first_objects.setdefault(number, id)
     for write in plan.writes:
+        # A request of API v2 contains the id of its object, where it has no email address or name.
+        text = first_objects.get(write.number) if write.operation in _WITHOUT_MARK else None
         for kind in write.faults:
-            control.add_fault(write.operation, mentions=mark(write.number), **(kind.fault or {}))
+            control.add_fault(write.operation, mentions=text or mark(write.number), **(kind.fault or {}))
     for fault in plan.other_faults:
         control.add_fault(**fault)
     control.settings(limits_enabled=True)
     control.clear_journal()
-    return str(made["id"])
+    return ids
 
 
 def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -266,9 +305,13 @@ def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
         return decoded
 
 
-def _connection(url: str) -> str:
-    extra = {"limits": _LIMITS, "read_timeout": READ_TIMEOUT}
-    connection = {"conn_type": "learning360", "host": url, "login": COMPANY_ID, "password": API_KEY, "extra": extra}
+def _connection(url: str, version: str) -> str:
+    extra: dict[str, Any] = {"limits": _LIMITS[version], "read_timeout": READ_TIMEOUT, "api_version": version}
+    login, password = COMPANY_ID, API_KEY
+    if version == "v2":
+        login, password = CLIENT_ID, CLIENT_SECRET
+        extra["company_id"] = COMPANY_ID
+    connection = {"conn_type": "learning360", "host": url, "login": login, "password": password, "extra": extra}
     return json.dumps(connection)
 
 

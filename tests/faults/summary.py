@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tests.faults.evaluate import Entry, Finding, Outcome
-from tests.faults.plan import OPERATIONS, Plan, write_of
+from tests.faults.plan import OPERATIONS, Plan, objects_of, write_of
 from tests.faults.run import CONCURRENCY, FASTER, Record
 
 _COLUMNS = {
@@ -47,9 +47,10 @@ class Summary:
         """Return the number of requests per kind of fault."""
         met: Counter[str] = Counter()
         own: Counter[int] = Counter()
+        objects = objects_of(self.record.state) if self.plan.version == "v2" else {}
         for entry in self.record.journal:
             if entry["fault"]:
-                number = write_of(entry)
+                number = write_of(entry, objects)
                 faults = self.plan.writes[number].faults[own[number] :] if number is not None else ()
                 if number is not None:
                     own[number] += 1
@@ -77,13 +78,14 @@ class Summary:
     def _lines(self) -> Iterator[str]:
         record = self.record
         yield (
-            f"Faults: seed {self.seed} (plan {self.plan.fingerprint}), {len(self.plan.writes)} writes, "
-            f"{CONCURRENCY} concurrent attempts, limits times {FASTER}"
+            f"Faults: API {self.plan.version}, seed {self.seed} (plan {self.plan.fingerprint}), "
+            f"{len(self.plan.writes)} writes, {CONCURRENCY} concurrent attempts, limits times {FASTER}"
         )
         yield _row("", "planned", *_COLUMNS.values(), "VIOLATED")
-        for operation in OPERATIONS:
+        operations = OPERATIONS[self.plan.version]
+        for operation in operations:
             yield self._row_of(operation, operation)
-        yield self._row_of("all", *OPERATIONS)
+        yield self._row_of("all", *operations)
         yield "requests per fault"
         yield from (f"    {count:5}  {name}" for name, count in sorted(self.met.items()))
         yield "killed processes"
@@ -100,7 +102,7 @@ class Summary:
 
 
 def _row(name: str, *cells: object) -> str:
-    return f"{name:24}" + "".join(f"{cell:>11}" for cell in cells)
+    return f"{name:27}" + "".join(f"{cell:>11}" for cell in cells)
 
 
 def _evidence(finding: Finding) -> str:

@@ -29,6 +29,7 @@ class Evidence:
     """Evidence of one write. Each attempt and each request is one second after the previous one."""
 
     write: PlannedWrite
+    version: str = "v1"
     attempts: list[Attempt] = field(default_factory=list)
     journal: list[dict[str, Any]] = field(default_factory=list)
     state: dict[str, list[dict[str, Any]]] = field(
@@ -57,7 +58,7 @@ class Evidence:
         return self
 
     def outcomes(self) -> list[Outcome]:
-        plan = Plan((self.write,), outages=(), token_ends={}, other_faults=())
+        plan = Plan(self.version, (self.write,), outages=(), token_ends={}, other_faults=())
         return [finding.outcome for finding in evaluate(plan, self.journal, self.state, self.attempts)]
 
     def _now(self) -> float:

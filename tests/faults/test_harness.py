@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.faults.plan import KINDS, LOOKUPS, MIN_WRITES, NO_LOOKUP, OPERATIONS, make_plan
+from tests.faults.plan import JOB_KINDS, KINDS, MIN_WRITES, NO_LOOKUP, OPERATIONS, lookups, make_plan
 
 ROOT_OF_THE_PROJECT = __file__.rpartition("/tests/")[0]
 
@@ -19,29 +19,32 @@ def test_the_plan_is_determined_by_its_seed():
     assert make_plan(1, 300).fingerprint != make_plan(2, 300).fingerprint
 
 
+@pytest.mark.parametrize("version", OPERATIONS)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_smallest_plan_has_all_operations_refusals_and_kinds_of_faults(seed):
-    plan = make_plan(seed, MIN_WRITES)
-    assert len(plan.writes) == MIN_WRITES
-    assert {write.operation for write in plan.writes if write.refusal} == set(OPERATIONS)
+def test_the_smallest_plan_has_all_operations_refusals_and_kinds_of_faults(seed, version):
+    plan = make_plan(seed, MIN_WRITES[version], version)
+    assert len(plan.writes) == MIN_WRITES[version]
+    assert {write.operation for write in plan.writes if write.refusal} == set(OPERATIONS[version])
     for not_repeatable in (False, True):
-        writes = [write for write in plan.writes if (write.operation in LOOKUPS) == not_repeatable]
+        writes = [write for write in plan.writes if (write.operation in lookups(version)) == not_repeatable]
         met = {kind.name for write in writes for kind in write.faults}
         assert met >= {kind.name for kind in KINDS if kind.fault and (kind.times == 1 or not not_repeatable)}
     assert sum(write.killed_after is not None for write in plan.writes) == 2
 
 
 @pytest.mark.slow
-def test_no_write_of_a_hundred_is_lost_or_done_twice(tmp_path):
+@pytest.mark.parametrize("version", OPERATIONS)
+def test_no_write_is_lost_or_done_twice(tmp_path, version):
     file = tmp_path / "summary.json"
-    command = [sys.executable, "-m", "tests.faults", "--seed", "1", "--writes", str(MIN_WRITES), "--json", str(file)]
+    command = [sys.executable, "-m", "tests.faults", "--version", version, "--seed", "1"]
+    command += ["--writes", str(MIN_WRITES[version]), "--json", str(file)]
     harness = subprocess.run(command, cwd=ROOT_OF_THE_PROJECT, capture_output=True, text=True, timeout=540, check=False)
     print(harness.stdout)
     assert harness.returncode == 0, harness.stderr
     summary = json.loads(file.read_text())
     assert summary["violations"] == []
-    assert len(summary["writes"]) == MIN_WRITES
-    for kind in (*KINDS, NO_LOOKUP):
+    assert len(summary["writes"]) == MIN_WRITES[version]
+    for kind in (*KINDS, NO_LOOKUP, *(JOB_KINDS if version == "v2" else ())):
         assert not kind.fault or summary["met"][kind.name], f"no request met: {kind.name}"
     assert summary["met"]["401, token ended"]
     assert sum(summary["kills"].values()) >= 2
