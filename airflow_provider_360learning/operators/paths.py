@@ -84,6 +84,8 @@ class Learning360CreatePathSessionOperator(Learning360BaseOperator):
 
     Returns ``{"session_id", "path_id", "name", "outcome"}``; ``outcome`` is ``created`` or ``already_exists``.
 
+    .. seealso:: docs/path-sessions.md
+
     :param path_id: Id of the path.
     :param path: Name of the path instead of ``path_id``.
     :param name: Name of the session.
@@ -131,6 +133,8 @@ class Learning360EnrollUsersOperator(Learning360EnrollmentOperator):
     Returns ``{"session_id", "outcome": "enrolled", "users"}``; ``users`` is their number. API v1 does not document what
     it returns about single users, so success means that 360Learning accepted the list.
 
+    .. seealso:: docs/path-sessions.md
+
     :param session_id: Id of the session.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param users: Email addresses or ids of the users.
@@ -146,6 +150,8 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     Enroll groups in a path session (``addGroupsToPathSession``).
 
     Returns ``{"session_id", "outcome": "enrolled", "groups"}``; ``groups`` is their number.
+
+    .. seealso:: docs/path-sessions.md
 
     :param session_id: Id of the session.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
@@ -180,6 +186,8 @@ class Learning360UnenrollUsersOperator(Learning360EnrollmentOperator):
 
     Returns ``{"session_id", "outcome": "unenrolled", "users"}``; ``users`` is their number. In API v1, each id costs
     one request, which looks up the email address.
+
+    .. seealso:: docs/path-sessions.md
 
     :param session_id: Id of the session.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.

@@ -33,6 +33,14 @@ class Learners:
         now = self.now if former is None else min(self.now, former.until)
         return progress_of(person, session, now, seconds=self.seconds, successful=successful)
 
+    def completed_at(self, session: Session, person: Person) -> float | None:
+        """Return when a learner has completed a session, if so, as :meth:`progress` does, for many learners."""
+        former = session.former.get(person.id)
+        since = session.enrolled[person.id] if former is None else former.since
+        time = max(since, session.start) + self.seconds
+        now = self.now if former is None else min(self.now, former.until)
+        return time if time <= now and person.status != "invited" else None
+
     def of_course(self, course: Course) -> Iterator[Person]:
         """Yield each person who may have an attempt on a course, once."""
         enrolled = [id for session in self.state.sessions_with(course) for id in session.enrolled]

@@ -524,8 +524,7 @@ def _in_statistics(call: Call, learners: Learners, session: Session) -> list[Enr
     period = call.conditions.period("completedAt")
     if period == ALWAYS:
         return enrollments
-    progress = [(each, learners.progress(session, each.person)) for each in enrollments]
-    return [each for each, learner in progress if learner.completed and period.holds(learner.completed_at)]
+    return [each for each in enrollments if period.holds(learners.completed_at(session, each.person))]
 
 
 def _is_listed(call: Call, session: Session) -> bool:
