@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.v2.access import AccessCheck
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
+from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.users import UserActions
 
 
 class ApiV2(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions, AccessCheck):
     """All actions through API v2."""
+
+    jobs: BulkJobsV2
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.jobs = BulkJobsV2(self)

@@ -30,8 +30,8 @@ from airflow_provider_360learning.api.results import (
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_CATALOG, REMOVE_FROM_CATALOG, catalog_inputs
-from airflow_provider_360learning.api.v2.jobs import JobActions, raise_refused
-from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND
+from airflow_provider_360learning.api.v2.job_steps import raise_refused, run_jobs
+from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
 from airflow_provider_360learning.exceptions import NotFoundError
 
@@ -44,7 +44,7 @@ EARLIEST_COMPLETION = datetime(1970, 1, 1, tzinfo=UTC)
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
 
-class CourseActions(JobActions):
+class CourseActions(Lookups):
     """List courses, change catalogs, read the attempts of users."""
 
     @action(ListCourses)
@@ -172,8 +172,7 @@ class CourseActions(JobActions):
         self, kind: JobKind, outcome: Literal["added", "removed"], arguments: ChangeCatalog
     ) -> ActionSteps[ChangedCatalog]:
         inputs = catalog_inputs(arguments)
-        results = yield from self.jobs.run(kind, inputs, JobTarget())
-        raise_refused(kind, results)
+        raise_refused(kind, (yield from run_jobs(kind, inputs, JobTarget())))
         return {"group_id": arguments.group_id, "outcome": outcome, "items": len(inputs)}
 
     @cached_property

@@ -6,13 +6,9 @@ An integration connects a group with an external platform. It is looked up by bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypedDict
-
 from airflow_provider_360learning.api.actions import WriteSpec, action
-from airflow_provider_360learning.api.bulk_jobs import JobKind
+from airflow_provider_360learning.api.bulk_jobs import JobTarget
 from airflow_provider_360learning.api.fields import first_string, string
-from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
     GetExternalCourse,
@@ -30,19 +26,15 @@ from airflow_provider_360learning.api.v2.job_kinds import (
     archiving_input,
     check_course,
     check_statistic,
-    inputs_of,
+    course_input,
+    statistic_input,
 )
-from airflow_provider_360learning.api.v2.jobs import JobActions, raise_refused, refusals
+from airflow_provider_360learning.api.v2.job_steps import raise_refused, refusals, run_jobs
+from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, RefusedError
 
 #: Code of the error about a course that an integration does not have.
 _NOT_ITS_COURSE = "courseNotBelongToIntegration"
-
-
-class _LibraryArguments(TypedDict):
-    group_id: str
-    external_platform: str
-    integration_id: str | None
 
 
 def _check_courses(arguments: ImportExternalCourses) -> None:
@@ -62,7 +54,7 @@ def _check_statistics(arguments: ImportExternalCourseStats) -> None:
         check_statistic(statistic)
 
 
-class ExternalActions(JobActions):
+class ExternalActions(Lookups):
     """Courses of other providers, and the statistics of learners there."""
 
     @action(
@@ -80,7 +72,9 @@ class ExternalActions(JobActions):
 
         :return: For each course why it was refused, or ``None``.
         """
-        return (yield from self._import(IMPORT_COURSES, arguments, arguments.courses, arguments.author_id))
+        target = yield from _target(arguments)
+        inputs = [course_input(course, arguments.author_id) for course in arguments.courses]
+        return refusals((yield from run_jobs(IMPORT_COURSES, inputs, target)))
 
     @action(ArchiveExternalCourses)
     def archive_external_courses(self, arguments: ArchiveExternalCourses) -> ActionSteps[ArchivedCourses]:
@@ -89,9 +83,9 @@ class ExternalActions(JobActions):
 
         :raises RefusedError: if the job has refused one of them. The others are archived.
         """
-        target = yield from self.jobs.target(ARCHIVE_COURSES, **_library(arguments))
+        target = yield from _target(arguments)
         inputs = [archiving_input(each) for each in arguments.external_ids]
-        raise_refused(ARCHIVE_COURSES, (yield from self.jobs.run(ARCHIVE_COURSES, inputs, target)))
+        raise_refused(ARCHIVE_COURSES, (yield from run_jobs(ARCHIVE_COURSES, inputs, target)))
         return {"outcome": "archived", "courses": len(inputs)}
 
     @action(GetExternalCourse)
@@ -101,7 +95,7 @@ class ExternalActions(JobActions):
 
         :raises NotFoundError: if the integration, or the course, does not exist.
         """
-        integration_id = yield from find_integration(**_library(arguments))
+        integration_id = yield from _integration_of(arguments)
         path = {"integrationId": integration_id, "externalId": arguments.external_id}
         try:
             item = yield Call("getExternalCourse", path=path)
@@ -148,19 +142,15 @@ class ExternalActions(JobActions):
         :return: For each statistic why it was refused, or ``None``.
         :raises OutcomeUnknownError: if it is not known whether they were imported.
         """
-        return (yield from self._import(IMPORT_STATISTICS, arguments, arguments.statistics, None))
-
-    def _import(
-        self, kind: JobKind, arguments: Library, rows: Sequence[ActionArguments], author_id: str | None
-    ) -> ActionSteps[list[str | None]]:
-        target = yield from self.jobs.target(kind, **_library(arguments), author_id=author_id)
-        inputs = [each for row in rows for each in inputs_of(kind, row, target, {})]
-        return refusals((yield from self.jobs.run(kind, inputs, target)))
+        target = yield from _target(arguments)
+        inputs = [statistic_input(statistic) for statistic in arguments.statistics]
+        return refusals((yield from run_jobs(IMPORT_STATISTICS, inputs, target)))
 
 
-def _library(arguments: Library) -> _LibraryArguments:
-    return {
-        "group_id": arguments.group_id,
-        "external_platform": arguments.external_platform,
-        "integration_id": arguments.integration_id,
-    }
+def _target(arguments: Library) -> ActionSteps[JobTarget]:
+    """Return the integration of a library."""
+    return JobTarget((yield from _integration_of(arguments)))
+
+
+def _integration_of(arguments: Library) -> ActionSteps[str]:
+    return find_integration(arguments.group_id, arguments.external_platform, arguments.integration_id)

@@ -117,8 +117,14 @@ def _membership(row: AddUserToGroup | RemoveUserFromGroup, target: JobTarget, id
     return {"userId": ids[row.user], "groupId": row.group_id, "role": role_in_body(str(row.role))}
 
 
-def _course(course: ExternalCourse, author_id: str | None) -> JsonObject:
-    # subjects and sources are required, and have no argument of their own.
+def course_input(course: ExternalCourse, author_id: str | None) -> JsonObject:
+    """
+    Return what a job is sent for a course.
+
+    :param course: A course.
+    :param author_id: Id of its author; ``None`` for that of the integration.
+    """
+    # subjects and sources are required; there is no argument for subjects.
     duration = course.duration_minutes
     return without_nones(
         {
@@ -140,7 +146,12 @@ def _course(course: ExternalCourse, author_id: str | None) -> JsonObject:
     )
 
 
-def _statistic(statistic: ExternalStatistic) -> JsonObject:
+def statistic_input(statistic: ExternalStatistic) -> JsonObject:
+    """
+    Return what a job is sent for a statistic.
+
+    :param statistic: A statistic.
+    """
     return without_nones(
         {
             "courseIdentifier": {"type": "externalId", "value": statistic.external_id},
@@ -162,8 +173,8 @@ _INPUTS: Mapping[str, Callable[[Any, JobTarget, Mapping[str, str]], list[JsonObj
     "delete_group": lambda row, target, ids: [{"groupId": row.group_id}],
     "add_to_catalog": lambda row, target, ids: catalog_inputs(row),
     "remove_from_catalog": lambda row, target, ids: catalog_inputs(row),
-    "import_external_courses": lambda row, target, ids: [_course(row, target.author_id)],
-    "import_external_course_stats": lambda row, target, ids: [_statistic(row)],
+    "import_external_courses": lambda row, target, ids: [course_input(row, target.author_id)],
+    "import_external_course_stats": lambda row, target, ids: [statistic_input(row)],
 }
 
 

@@ -12,7 +12,7 @@ from airflow_provider_360learning.api.models.courses import AddToCatalog
 from airflow_provider_360learning.api.models.external import ExternalStatistic
 from airflow_provider_360learning.api.models.groups import AddUserToGroup, DeleteGroup, RemoveUserFromGroup
 from airflow_provider_360learning.api.v2 import ApiV2
-from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
+from airflow_provider_360learning.api.v2.job_steps import run_jobs
 from airflow_provider_360learning.exceptions import (
     BulkApiDisabledError,
     MissingScopeError,
@@ -263,10 +263,10 @@ def test_statistics_are_unknown_if_their_results_cannot_be_read(import_statistic
 )
 def test_a_job_that_never_ends_is_given_up(api, integration_id, sandbox, submissions, action, row, error):
     sandbox.control.settings(bulk_jobs_end=False)
-    jobs, target = BulkJobsV2(api, max_seconds=30.0), JobTarget(integration_id)
-    ((*inputs,),) = api.client.run(jobs.inputs(jobs.kinds[action], [row], target))
+    kind, target = api.jobs.kinds[action], JobTarget(integration_id)
+    ((*inputs,),) = api.client.run(api.jobs.inputs(kind, [row], target))
     with pytest.raises(error, match=r"has not ended in 3[0-9] seconds"):
-        api.client.run(jobs.run(jobs.kinds[action], inputs, target))
+        api.client.run(run_jobs(kind, inputs, target, max_seconds=30.0))
     assert submissions() == 1
 
 
