@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
 
+#: Keyword arguments of ``__init__`` that are settings of the task, as those of Airflow are.
+NOT_TEMPLATED = frozenset({"deferrable"})
+
+
 class Learning360BaseOperator(
     ExitOnKillMixin, RequiredPairsMixin, SharedPoolMixin, UnrenderedMappingMixin, ReadableTaskMixin, BaseOperator
 ):
@@ -67,7 +71,8 @@ class Learning360BaseOperator(
             cls.actions = (cls.action,)
         if "__init__" in cls.__dict__:
             parameters = inspect.signature(cls.__init__).parameters.values()
-            cls.arguments += tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
+            names = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+            cls.arguments += tuple(name for name in names if name not in NOT_TEMPLATED)
             cls.template_fields = ("learning360_conn_id", *cls.arguments)
 
     def __init__(self, *, learning360_conn_id: str = DEFAULT_CONN_ID, pool: str | None = None, **kwargs: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, conf
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_360learning.rows.config import Job, RowsConfig
+    from airflow_provider_360learning.rows.job_sender import DeferWait
     from airflow_provider_360learning.rows.sources import Source
 
 T = TypeVar("T")
+
+#: Seconds by which Airflow's own timeout of a deferred wait is later than that of the trigger.
+DEFERRAL_GRACE = 60
 
 
 # Any: a rendered value has any type.
@@ -81,6 +87,8 @@ class Learning360RowsOperator(Learning360BaseOperator):
     :param dry_run: Whether to send nothing, and only report what would be sent (in the subfolder ``dry_run``).
     :param escape_formulas: Whether cells of rejected rows in CSV get an apostrophe in front that a spreadsheet would
         execute as formulas. It is removed when the rows are read again.
+    :param deferrable: Whether a wait for a bulk job of API v2 that is longer than a minute is deferred to the
+        triggerer, so that it needs no worker and no pool slot. By default as ``[operators] default_deferrable`` says.
     """
 
     documentation_page = "bulk.md"
@@ -105,6 +113,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
     resend_unconfirmed: bool
     ignore_checkpoint: bool
     escape_formulas: bool
+    deferrable: bool
 
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "column_mapping": "json"}  # noqa: RUF012 as Airflow has it
@@ -133,10 +142,12 @@ class Learning360RowsOperator(Learning360BaseOperator):
         ignore_checkpoint: bool = False,
         dry_run: bool = False,
         escape_formulas: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": False, **kwargs})
         self._assign_arguments(locals())
+        self.deferrable = deferrable
 
     def _check_sources(self, **sources: object) -> None:
         """
@@ -160,10 +171,42 @@ class Learning360RowsOperator(Learning360BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Apply the action and return the summary of the run."""
+        return self._execute(context)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Resume after a deferred wait. How it ended does not matter: the run looks at its jobs itself."""
+        self.log.info("%s", event["message"] if event else "Resuming without an event of the trigger")
+        return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_360learning.rows.job_sender import DeferWait
         from airflow_provider_360learning.rows.run import run
 
         with fail_on_permanent_error():
-            return dict(run(self._config(context), cast(dict[str, Any], context)))
+            config = self._config(context)
+            try:
+                return dict(run(config, cast(dict[str, Any], context)))
+            except DeferWait as wait:
+                deferred = wait
+        return self._defer(deferred)
+
+    def _defer(self, wait: DeferWait) -> NoReturn:
+        from airflow_provider_360learning.triggers.bulk_job import Learning360BulkJobTrigger
+
+        deadline = wait.deadline
+        if self.execution_timeout is not None:
+            deadline = min(deadline, time.time() + self.execution_timeout.total_seconds())
+        self.log.info("Deferring: %s", wait)
+        self.defer(
+            trigger=Learning360BulkJobTrigger(
+                learning360_conn_id=self.learning360_conn_id,
+                jobs=[[job.job_id, job.owner, job.since] for job in wait.jobs],
+                deadline=deadline,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=deadline - time.time() + DEFERRAL_GRACE),
+        )
+        raise AssertionError("defer() returned")
 
     def _config(self, context: Context) -> RowsConfig:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
@@ -211,6 +254,7 @@ class Learning360RowsOperator(Learning360BaseOperator):
             resend_unconfirmed=parse("resend_unconfirmed", parse_boolean),
             dry_run=parse("dry_run", parse_boolean),
             escape_formulas=parse("escape_formulas", parse_boolean),
+            deferrable=self.deferrable,
             file_mode=config.file_mode(),
         )
 

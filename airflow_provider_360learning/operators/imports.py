@@ -16,10 +16,11 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
 
     Columns: ``external_id``, ``mail``, ``progress`` (0 to 100), ``time_spent_seconds``, ``first_activity`` and
     ``last_activity`` (ISO 8601 with a time zone, or seconds or milliseconds since 1970), which API v2 requires as well;
-    and ``score`` (0 to 100), ``result`` (success, failed), ``completed_at``. One request has 20 rows.
+    and ``score`` (0 to 100), ``result`` (success, failed), ``completed_at``. One request of API v1 has 20 rows; one
+    bulk job of API v2 has up to 10,000.
 
-    It is not known what v1 does with a statistic that is sent twice. Rows whose outcome is unknown, and rows that an
-    earlier attempt may have sent, are therefore reported as ``unknown``, and sent again with
+    It is not known what 360Learning does with a statistic that is sent twice. Rows whose outcome is unknown, and rows
+    that an earlier attempt may have sent, are therefore reported as ``unknown``, and sent again with
     ``resend_unconfirmed`` only.
 
     .. seealso:: :class:`~airflow_provider_360learning.operators.bulk.Learning360RowsOperator` for all other arguments,
@@ -29,6 +30,8 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
     :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
         ``Acme/Sales``.
     :param external_platform: Name of the provider.
+    :param integration_id: Id of the integration of the group with the provider. API v2 only; by default it is looked
+        up.
     :param verify_users_exist: Whether to report unknown email addresses before anything is sent, with one listing of
         all users.
     """
@@ -41,6 +44,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
     group_id: str | None
     group: str | None
     external_platform: str
+    integration_id: str | None
     verify_users_exist: bool
 
     def __init__(
@@ -49,6 +53,7 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         group_id: str | None = None,
         group: str | None = None,
         external_platform: str,
+        integration_id: str | None = None,
         verify_users_exist: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -62,7 +67,9 @@ class Learning360ImportStatisticsOperator(Learning360RowsOperator):
         from airflow_provider_360learning.rows.config import ImportStatistics
 
         verify_users_exist = parse_argument("verify_users_exist", parse_boolean, self.verify_users_exist)
-        return ImportStatistics(self.group_id, self.group, self.external_platform, verify_users_exist)
+        return ImportStatistics(
+            self.group_id, self.group, self.external_platform, self.integration_id, verify_users_exist
+        )
 
 
 class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
@@ -80,6 +87,8 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
         ``Acme/Sales``.
     :param external_platform: Name of the provider.
+    :param integration_id: Id of the integration of the group with the provider. API v2 only; by default it is looked
+        up.
     :param author_id: Id of an author or admin of the group.
     """
 
@@ -89,6 +98,7 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     group_id: str | None
     group: str | None
     external_platform: str
+    integration_id: str | None
     author_id: str
 
     def __init__(
@@ -97,6 +107,7 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
         group_id: str | None = None,
         group: str | None = None,
         external_platform: str,
+        integration_id: str | None = None,
         author_id: str,
         **kwargs: Any,
     ) -> None:
@@ -107,4 +118,4 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
     def _job(self) -> Job:
         from airflow_provider_360learning.rows.config import ImportCourses
 
-        return ImportCourses(self.group_id, self.group, self.external_platform, self.author_id)
+        return ImportCourses(self.group_id, self.group, self.external_platform, self.integration_id, self.author_id)

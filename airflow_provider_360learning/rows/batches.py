@@ -19,7 +19,7 @@ from airflow_provider_360learning.rows.results import (
     result_of_invalid,
 )
 from airflow_provider_360learning.rows.schema import CheckedRow
-from airflow_provider_360learning.rows.writers import RowWriter, unknown
+from airflow_provider_360learning.rows.writers import Writer, unknown
 
 #: Maximum number of rows in a batch of which few are to be sent.
 MAX_ROWS_PER_BATCH = 20
@@ -96,7 +96,7 @@ class BatchReader:
     """
 
     def __init__(
-        self, config: RowsConfig, rows: RowChecker, writer: RowWriter, changes: Changes | None, results: ResultStore
+        self, config: RowsConfig, rows: RowChecker, writer: Writer, changes: Changes | None, results: ResultStore
     ) -> None:
         self._config = config
         self._rows = rows
@@ -114,8 +114,29 @@ class BatchReader:
         :raises InvalidRequestError: if the rows differ from the checked ones; no differing row is yielded.
         """
         batch = Batch()
-        last, earlier = self._last_results(), self._earlier_results(checkpoint)
         max_rows = max(MAX_ROWS_PER_BATCH, 2 * self._writer.rows_per_request)
+        for row, known, unconfirmed in self.read_rows(checkpoint):
+            is_full = len(batch.rows) == max_rows or batch.size > MAX_BATCH_SIZE
+            if batch.rows and (batch.unconfirmed != unconfirmed or is_full):
+                yield batch
+                batch = Batch()
+            batch.unconfirmed = unconfirmed
+            batch.add(row, known)
+            if len(batch.to_send) == self._writer.rows_per_request:
+                yield batch
+                batch = Batch()
+        if batch.rows:
+            yield batch
+
+    def read_rows(self, checkpoint: Checkpoint) -> Iterator[tuple[CheckedRow, Result | None, bool]]:
+        """
+        Yield the rows after a checkpoint.
+
+        :param checkpoint: The checkpoint.
+        :return: Each row, its result if it need not be sent, and whether an earlier attempt may have sent it.
+        :raises InvalidRequestError: if the rows differ from the checked ones; no differing row is yielded.
+        """
+        last, earlier = self._last_results(), self._earlier_results(checkpoint)
         for row in self._rows.second_pass():
             number, known = row.row.number, next(last, None)
             if number <= checkpoint.done_up_to:
@@ -124,17 +145,7 @@ class BatchReader:
                     self._changes.record_earlier(row, result)
                 continue
             unconfirmed = self._may_be_done or number <= checkpoint.sent_up_to
-            is_full = len(batch.rows) == max_rows or batch.size > MAX_BATCH_SIZE
-            if batch.rows and (batch.unconfirmed != unconfirmed or is_full):
-                yield batch
-                batch = Batch()
-            batch.unconfirmed = unconfirmed
-            batch.add(row, known or self._result_without_sending(row))
-            if len(batch.to_send) == self._writer.rows_per_request:
-                yield batch
-                batch = Batch()
-        if batch.rows:
-            yield batch
+            yield row, known or self._result_without_sending(row), unconfirmed
 
     def _last_results(self) -> Iterator[Result | None]:
         """Yield, with retry_failed_only, the result of each row in the last run, if it stays."""

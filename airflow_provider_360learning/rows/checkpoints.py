@@ -50,6 +50,36 @@ class LeaseLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenJob:
+    """
+    A bulk job that may have been submitted, and whose results are not in a part.
+
+    :param first: Number of its first row.
+    :param last: Number of its last row.
+    :param since: When it was submitted at the earliest, in seconds since 1970.
+    :param job_id: Its id; empty while it is not known.
+    """
+
+    first: int
+    last: int
+    since: float
+    job_id: str = ""
+
+    @classmethod
+    def parse(cls, state: object, place: object) -> OpenJob:
+        """
+        Return a stored job.
+
+        :param state: The stored object.
+        :param place: Where it is stored, for errors.
+        :raises StoredStateError: if it is damaged.
+        """
+        if not isinstance(state, dict):
+            raise StoredStateError(place, f"is damaged: it has {state!r:.200} in the place of a bulk job", ADVICE)
+        return cls(**_checked(state, cls, place))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """
     How far a run is; of constant size.
@@ -65,6 +95,7 @@ class Checkpoint:
     :param writer: Id of the attempt that wrote the checkpoint.
     :param lease_until: When its lease expires, in seconds since 1970; 0 if it has returned the lease.
     :param sequence: Increases with each checkpoint: of two stores, the higher one is the newer.
+    :param jobs: The bulk jobs of rows that have no result yet, in the order of the rows: a few at most.
     """
 
     run: str
@@ -78,6 +109,7 @@ class Checkpoint:
     writer: str = ""
     lease_until: float = 0.0
     sequence: int = 0
+    jobs: tuple[OpenJob, ...] = ()
 
     @classmethod
     def parse(cls, state: Mapping[str, Any], place: object) -> Checkpoint:
@@ -89,21 +121,15 @@ class Checkpoint:
         :raises StoredStateError: if it is damaged or of another version.
         """
         check_version(state, place, VERSION, ADVICE)
-        values = {name: value for name, value in state.items() if name != "version"}
-        kinds = {field.name: _KINDS[str(field.type)] for field in fields(cls)}
-        if values.keys() != kinds.keys():
-            wrong = ", ".join(sorted(values.keys() ^ kinds.keys()))
-            raise StoredStateError(place, f"is damaged: it lacks or must not have {wrong}", ADVICE)
-        for name, kind in kinds.items():
-            value = values[name]
-            is_number = kind is not str and kind is not bool
-            if not isinstance(value, kind) or (is_number and not _is_valid_number(value)):
-                raise StoredStateError(place, f"is damaged: {name} is {value!r:.200}", ADVICE)
-        return cls(**values)
+        values = {name: value for name, value in state.items() if name not in ("version", "jobs")}
+        jobs = state.get("jobs", [])  # a run that began before there were jobs has none
+        if not isinstance(jobs, list | tuple):
+            raise StoredStateError(place, f"is damaged: jobs is {jobs!r:.200}", ADVICE)
+        return cls(**_checked(values, cls, place), jobs=tuple(OpenJob.parse(job, place) for job in jobs))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object to store."""
-        return {"version": VERSION, **asdict(self)}
+        return {"version": VERSION, **asdict(self), "jobs": [asdict(job) for job in self.jobs]}
 
     def with_part(self, results: Sequence[Result]) -> Checkpoint:
         """
@@ -111,12 +137,28 @@ class Checkpoint:
 
         :param results: The results in the part.
         """
-        return replace(self, parts=self.parts + 1, done_up_to=results[-1].row)
+        last = results[-1].row
+        jobs = tuple(job for job in self.jobs if job.last > last)
+        return replace(self, parts=self.parts + 1, done_up_to=last, jobs=jobs)
 
 
 #: More than any number of rows, or of seconds since 1970.
 _MAX_NUMBER = 1e15
 _KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
+
+
+def _checked(values: dict[str, Any], cls: type, place: object) -> dict[str, Any]:
+    """Return the stored values of an object, if they are those of its fields."""
+    kinds = {field.name: _KINDS[str(field.type)] for field in fields(cls) if str(field.type) in _KINDS}
+    if values.keys() != kinds.keys():
+        wrong = ", ".join(sorted(values.keys() ^ kinds.keys()))
+        raise StoredStateError(place, f"is damaged: it lacks or must not have {wrong}", ADVICE)
+    for name, kind in kinds.items():
+        value = values[name]
+        is_number = kind is not str and kind is not bool
+        if not isinstance(value, kind) or (is_number and not _is_valid_number(value)):
+            raise StoredStateError(place, f"is damaged: {name} is {value!r:.200}", ADVICE)
+    return values
 
 
 def _is_valid_number(value: Any) -> bool:

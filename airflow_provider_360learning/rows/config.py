@@ -41,12 +41,14 @@ class ImportStatistics:
     :param group_id: Id of the group whose library has the courses.
     :param group: Its name instead of ``group_id``.
     :param external_platform: Name of the provider.
+    :param integration_id: Id of the integration of the group with the provider, where the API has one.
     :param verify_users_exist: Whether to report unknown email addresses before anything is sent.
     """
 
     group_id: str | None
     group: str | None
     external_platform: str
+    integration_id: str | None
     verify_users_exist: bool
 
 
@@ -58,12 +60,14 @@ class ImportCourses:
     :param group_id: Id of the group whose library receives the courses.
     :param group: Its name instead of ``group_id``.
     :param external_platform: Name of the provider.
+    :param integration_id: Id of the integration of the group with the provider, where the API has one.
     :param author_id: Id of an author or admin of the group.
     """
 
     group_id: str | None
     group: str | None
     external_platform: str
+    integration_id: str | None
     author_id: str
 
 
@@ -85,6 +89,21 @@ class LeaseTimes:
     renew_after: float = 10.0
     clock_difference: float = 5.0
     settle: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobTimes:
+    """
+    Times of bulk jobs, in seconds.
+
+    :param defer_after: How long a job may run before the wait for it is deferred, with ``deferrable``.
+    :param give_up_after: How long a job may run before its rows count as unknown.
+    :param pauses_before_looking: Pauses before each look for a job whose submission got no response.
+    """
+
+    defer_after: float = 60.0
+    give_up_after: float = 24 * 3600.0
+    pauses_before_looking: tuple[float, ...] = (0.0, 5.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +135,8 @@ class RowsConfig:
     :param file_mode: Permissions of the files, and of the folders that are created.
     :param max_attempts: Maximum number of attempts of one request.
     :param lease: Times of the lease.
+    :param deferrable: Whether long waits for bulk jobs are deferred.
+    :param jobs: Times of bulk jobs.
     """
 
     job: Job
@@ -142,6 +163,8 @@ class RowsConfig:
     file_mode: int = PRIVATE
     max_attempts: int = MAX_ATTEMPTS
     lease: LeaseTimes = field(default_factory=LeaseTimes)
+    deferrable: bool = False
+    jobs: JobTimes = field(default_factory=JobTimes)
 
     def __post_init__(self) -> None:
         limits = (self.max_invalid, self.max_invalid_ratio)

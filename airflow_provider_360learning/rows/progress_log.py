@@ -10,7 +10,7 @@ from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.results import NOT_DONE, Result
-from airflow_provider_360learning.rows.writers import RowWriter
+from airflow_provider_360learning.rows.writers import Writer
 
 log = get_logger(__name__)
 
@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def log_expectation(writer: RowWriter, client: Client, rows: int, pace: float) -> None:
+def log_expectation(writer: Writer, client: Client, rows: int, pace: float) -> None:
     """
     Log how long a run will take.
 
@@ -50,6 +50,24 @@ def log_expectation(writer: RowWriter, client: Client, rows: int, pace: float) -
         if share == 1
         else f". That is {100 * share:.0f} % of the limit: with [learning360] rate_limiter = pool_slots, the share of "
         "a task depends on its pool_slots",
+    )
+
+
+def log_expected_jobs(writer: Writer, rows: int) -> None:
+    """
+    Log that rows are sent by bulk jobs.
+
+    :param writer: What is done with them.
+    :param rows: Number of rows that are left.
+    """
+    jobs = -(-rows // writer.rows_per_request)
+    log.info(
+        "%s: rows=%s bulk_jobs>=%s of up to %s rows (%s)",
+        writer.name,
+        f"{rows:,}",
+        f"{jobs:,}",
+        f"{writer.rows_per_request:,}",
+        writer.operation,
     )
 
 

@@ -357,6 +357,11 @@ class ResultStore:
         self._write(self._results / MANIFEST, json.dumps(contents, indent=2).encode())
         return paths
 
+    @property
+    def parts_folder(self) -> ObjectStoragePath:
+        """Folder of the parts, and of other files that only this run needs."""
+        return self._results / PARTS / self._run
+
     def remove_parts(self) -> None:
         """Remove the parts, and what a process that was killed has left of one."""
         for folder in (self._results, self._rejected):
@@ -471,12 +476,13 @@ def _parse_result(line: bytes, path: ObjectStoragePath, number: int, advice: str
         values = json.loads(line) if line.endswith(b"\n") else None  # otherwise it was truncated
     except (ValueError, RecursionError):
         values = None
-    if not _is_result(values):
+    if not is_result(values):
         raise StoredStateError(path, f"is damaged in line {number}: it is not the result of a row", advice)
     return Result(**values)
 
 
-def _is_result(values: Any) -> TypeGuard[dict[str, Any]]:
+def is_result(values: Any) -> TypeGuard[dict[str, Any]]:
+    """Return whether a stored value is that of a :class:`Result`."""
     if not isinstance(values, dict) or values.keys() != _KINDS.keys():
         return False
     return all(type(values[name]).__name__ in kinds for name, kinds in _KINDS.items())

@@ -7,23 +7,30 @@ unconfirmed until they are settled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import math
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.config import max_rate_limit_wait
 from airflow_provider_360learning.exceptions import AuthenticationError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.batches import BatchReader
 from airflow_provider_360learning.rows.changes import open_changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoints, open_checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import InvalidRowsError, check_all
 from airflow_provider_360learning.rows.folders import Claims, open_folders
-from airflow_provider_360learning.rows.jobs import make_writer
+from airflow_provider_360learning.rows.job_files import JobFiles
+from airflow_provider_360learning.rows.job_sender import JobSender, JobsNotAvailableError
+from airflow_provider_360learning.rows.job_writer import JobWriter
+from airflow_provider_360learning.rows.make_writer import make_writer
 from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.preflight import RowChecker
-from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expectation
+from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expectation, log_expected_jobs
+from airflow_provider_360learning.rows.recorder import Recorder
 from airflow_provider_360learning.rows.results import ResultStore, RunSummary, known_columns, secret_columns
 from airflow_provider_360learning.rows.resume import start_or_resume
 from airflow_provider_360learning.rows.schema import digest_of
@@ -35,7 +42,13 @@ from airflow_provider_360learning.rows.summary import (
     report_break_off,
     report_invalid_rows,
 )
+from airflow_provider_360learning.rows.writers import RowWriter, Writer
 from airflow_provider_360learning.supervision import exit_orphaned, is_orphaned, is_supervised
+
+log = get_logger(__name__)
+
+#: Maximum number of seconds that one call waits for the rate limits where long waits are deferred.
+MAX_WAIT_IF_DEFERRABLE = 60.0
 
 
 class SupervisorLostError(Exception):
@@ -56,6 +69,7 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
     :raises InvalidRequestError: if rows are invalid; nothing was sent.
     :raises RowsNotDoneError: if more rows were rejected than is allowed, or all of them.
     :raises LeaseLostError: if another attempt is running.
+    :raises DeferWait: if the wait for bulk jobs is to be deferred; another call then resumes.
     """
     latency = Latency()
     try:
@@ -83,6 +97,7 @@ def _run(
 ) -> RunSummary:
     names = RowNames(config, api, checkpoints)
     writer = make_writer(config, api, names)
+    writer.schema.checked_up_to = _checked_up_to(config, checkpoints)
     with ExitStack() as resources:
         changes = open_changes(config, api, writer.name, writer.target, append_only=writer.append_only)
         if changes:
@@ -115,24 +130,24 @@ def _run(
             return replay_summary(config.results_path, checkpoint)
         checkpoint = names.prepare(checkpoint, rows.new_groups, claims.renew)
 
-        pace = api.client.rate_limiter.pace(api.client.spec.endpoints[writer.operation])
-        log_expectation(writer, api.client, rows.total - checkpoint.done_up_to, pace)
-        sender = Sender(
-            BatchReader(config, rows, writer, changes, results),
-            writer,
+        recorder = Recorder(
+            checkpoint,
             results,
             changes,
             None if config.dry_run else checkpoints,
-            pace=pace,
-            latency=latency,
-            progress_log=ProgressLog(rows.total, checkpoint.done_up_to, api.client.usage),
-            claims=claims,
+            claims,
+            ProgressLog(rows.total, checkpoint.done_up_to, api.client.usage),
         )
+
+        def reader_of(writer: Writer) -> BatchReader:
+            return BatchReader(config, rows, writer, changes, results)
+
         try:
-            checkpoint = sender.send(checkpoint)
+            _send(config, api, writer, reader_of, recorder, results, latency, rows.total)
         except (AuthenticationError, OutageError) as error:
-            report_break_off(results, sender.checkpoint, rows.total, writer.name, error, context)
+            report_break_off(results, recorder.checkpoint, rows.total, writer.name, error, context)
             raise
+        checkpoint = recorder.checkpoint
 
         claims.renew(force=True)  # before files are replaced
         summary = merge_results(results, checkpoint, rows.total, action=writer.name, manifest={"input": digest})
@@ -142,6 +157,46 @@ def _run(
             checkpoints.finish(checkpoint)
         results.remove_parts()
         return summary
+
+
+def _checked_up_to(config: RowsConfig, checkpoints: Checkpoints) -> float:
+    """
+    Return the number of the last row that an earlier attempt has found to be valid, or has sent.
+
+    A user who is deleted while rows are sent must not make rows invalid that were valid, and fail the attempt.
+    """
+    found = None if config.dry_run or config.ignore_checkpoint else checkpoints.peek()
+    if found is None:
+        return 0
+    return math.inf if config.on_invalid == "fail" else max(found.sent_up_to, found.done_up_to)
+
+
+def _send(
+    config: RowsConfig,
+    api: LearningApi,
+    writer: RowWriter | JobWriter,
+    reader_of: Callable[[Writer], BatchReader],
+    recorder: Recorder,
+    results: ResultStore,
+    latency: Latency,
+    rows: int,
+) -> None:
+    """Send all rows: by bulk jobs where they are available, otherwise by requests."""
+    if isinstance(writer, JobWriter):
+        files = JobFiles(results.parts_folder, config.file_mode)
+        log_expected_jobs(writer, rows - recorder.checkpoint.done_up_to)
+        jobs = JobSender(reader_of(writer), writer, recorder, files, config.jobs, deferrable=config.deferrable)
+        try:
+            jobs.send()
+            return
+        except JobsNotAvailableError as error:
+            if writer.single is None:
+                raise
+            log.warning("Rows are sent by single requests, because %s", error)
+        writer = writer.single
+    pace = api.client.rate_limiter.pace(api.client.spec.endpoints[writer.operation])
+    log_expectation(writer, api.client, rows - recorder.checkpoint.done_up_to, pace)
+    Sender(reader_of(writer), writer, recorder, pace=pace, latency=latency).send()
 
 
 @contextmanager
@@ -160,6 +215,7 @@ def _connect(
         config.learning360_conn_id,
         task=config,  # has its pool slots and user
         max_attempts=config.max_attempts,
+        max_wait=min(max_rate_limit_wait(), MAX_WAIT_IF_DEFERRABLE) if config.deferrable else None,
         before_sending=before_sending,
     )
     with hook.log_api_usage():

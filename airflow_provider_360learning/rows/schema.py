@@ -179,6 +179,9 @@ class RowSchema:
         self._model = model
         self._write = write
         self._further_check = further_check
+        #: Number of the last row for which an earlier attempt has made the further check: what it depends on may have
+        #: changed since.
+        self.checked_up_to = 0.0
         self._check_version = check
         self._resolve = resolve
         self._columns = list(model.model_fields)
@@ -280,7 +283,8 @@ class RowSchema:
             return self._errors(row, [Problem(error.argument, str(error.args[0]))])
         # Most rows are shorter than a list that is too long.
         problems = self._lists_too_long(arguments) if row.size > self._max_items else []
-        problems = problems or [Problem(*each) for each in self._further_check(arguments)]
+        if not problems and row.number > self.checked_up_to:
+            problems = [Problem(*each) for each in self._further_check(arguments)]
         return self._errors(row, problems) if problems else ()
 
     def _lists_too_long(self, arguments: ActionArguments) -> list[Problem]:

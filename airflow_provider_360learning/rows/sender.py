@@ -10,18 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from airflow_provider_360learning.exceptions import Learning360Error
-from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.batches import Batch, BatchReader
-from airflow_provider_360learning.rows.changes import Changes
-from airflow_provider_360learning.rows.checkpoints import LAST_WAIT, Checkpoint, Checkpoints
-from airflow_provider_360learning.rows.folders import Claims
-from airflow_provider_360learning.rows.progress_log import ProgressLog
-from airflow_provider_360learning.rows.results import Result, ResultStore
+from airflow_provider_360learning.rows.checkpoints import LAST_WAIT
+from airflow_provider_360learning.rows.recorder import Recorder
+from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.writers import RowWriter
 from airflow_provider_360learning.supervision import ignore_sigterm
-
-log = get_logger(__name__)
 
 #: Maximum number of batches whose results are in memory.
 MAX_OPEN_BATCHES = 100
@@ -90,45 +85,33 @@ class Sender:
 
     :param batches: The rows.
     :param writer: What is done with them.
-    :param results: Where the results are written.
-    :param changes: What is remembered, if anything is.
-    :param checkpoints: The checkpoint and the lease; ``None`` in a dry run.
+    :param recorder: Records how far the run is.
     :param pace: Requests per second that the rate limit allows.
     :param latency: Latency of the requests.
-    :param progress_log: Logs how far the run is.
-    :param claims: The claims to the folders, which are renewed with each checkpoint.
     """
 
     def __init__(
         self,
         batches: BatchReader,
         writer: RowWriter,
-        results: ResultStore,
-        changes: Changes | None,
-        checkpoints: Checkpoints | None,
+        recorder: Recorder,
         *,
         pace: float,
         latency: Latency,
-        progress_log: ProgressLog,
-        claims: Claims,
     ) -> None:
         self._batches = batches
         self._writer = writer
-        self._results = results
-        self._changes = changes
-        self._checkpoints = checkpoints
+        self._recorder = recorder
         self._latency = latency
-        self._progress_log = progress_log
-        self._claims = claims
         self._executor = OrderedExecutor(self._apply, lambda: latency.requests_to_reach(pace))
         #: Batches in the order of the rows whose results are not in a part.
         self._open: deque[Batch] = deque()
         #: Those that failed transiently since the last success: the next attempt sends them again if this one ends.
         self._consecutive_failures: list[Batch] = []
 
-    def send(self, checkpoint: Checkpoint) -> Checkpoint:
+    def send(self) -> None:
         """
-        Send all rows after a checkpoint and return the last checkpoint.
+        Send all rows after the last checkpoint.
 
         If it cannot, it writes what is certain and returns the lease, so that the next attempt has little to confirm
         and need not wait.
@@ -136,20 +119,13 @@ class Sender:
         :raises LeaseLostError: if another attempt has the lease.
         :raises OutageError: if 360Learning is down.
         """
-        self._checkpoint = checkpoint
         with self._executor:
             try:
-                self._send_all(self._batches.read(checkpoint))
+                self._send_all(self._batches.read(self._recorder.checkpoint))
             except BaseException:
                 with ignore_sigterm():
-                    self._release()
+                    self._recorder.release(self._write_certain, lambda: self._executor.is_quiet)
                 raise
-        return self._checkpoint
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The last checkpoint."""
-        return self._checkpoint
 
     def _apply(self, batch: Batch) -> list[Result]:
         """Send a batch, in a thread."""
@@ -170,15 +146,15 @@ class Sender:
                 self._check_outage()
             if self._is_checkpoint_due(following):
                 self._make_checkpoint(following)
-            self._progress_log.report(self._outcomes_in_memory)
+            self._recorder.progress_log.report(self._outcomes_in_memory)
 
     def _may_submit(self, batch: Batch) -> bool:
         """Return whether the last checkpoint covers these rows; number and size of open batches are bounded, too."""
         if self._open and sum(one.size for one in self._open) + batch.size > MAX_OPEN_SIZE:
             return False
-        if not batch.to_send or self._checkpoints is None:
+        if not batch.to_send or self._recorder.is_dry_run:
             return len(self._open) < MAX_OPEN_BATCHES
-        return batch.last_row <= self._checkpoint.sent_up_to
+        return batch.last_row <= self._recorder.checkpoint.sent_up_to
 
     def _submit(self, batch: Batch) -> None:
         self._open.append(batch)
@@ -218,7 +194,7 @@ class Sender:
         if following is None and self._executor.is_idle:
             return True
         # Whatever is under way, and for however long.
-        is_lease_due = self._checkpoints is not None and self._checkpoints.is_due
+        is_lease_due = self._recorder.is_lease_due
         if following is None or not self._executor.has_capacity or self._may_submit(following):
             return is_lease_due
         # The last checkpoint does not cover the next rows. One checkpoint per row would be too many, though.
@@ -232,56 +208,31 @@ class Sender:
         for batch in self._open:
             if batch.results is None or (batch in self._consecutive_failures and not at_end):
                 return
-            if batch.last_row > self._checkpoint.done_up_to:
+            if batch.last_row > self._recorder.checkpoint.done_up_to:
                 yield batch
 
     def _make_checkpoint(self, following: Batch | None) -> None:
         """Write what is certain as a part, then a checkpoint that says so and which rows may be sent next."""
         is_idle = self._executor.is_idle
-        if self._checkpoints is not None:
-            self._claims.renew()
-            if not self._checkpoints.is_valid:  # another attempt may be writing parts with the same names
-                self._checkpoint = self._checkpoints.renew(self._checkpoint)
+        self._recorder.renew_claims()
         self._write_part(at_end=following is None and is_idle)
-        if self._checkpoints is None:
+        if self._recorder.is_dry_run:
             return
-        allowed = self._checkpoint.done_up_to + self._writer.rows_ahead
+        checkpoint = self._recorder.checkpoint
+        allowed = checkpoint.done_up_to + self._writer.rows_ahead
         if following is not None and is_idle:
             allowed = max(allowed, following.last_row)
-        sent_up_to = max(self._checkpoint.sent_up_to, allowed)
-        self._checkpoint = self._checkpoints.renew(replace(self._checkpoint, sent_up_to=sent_up_to))
+        self._recorder.save(replace(checkpoint, sent_up_to=max(checkpoint.sent_up_to, allowed)))
 
     def _write_part(self, *, at_end: bool) -> None:
-        certain = list(self._certain(at_end=at_end))
-        rows = [pair for batch in certain for pair in zip(batch.rows, batch.results or (), strict=True)]
-        if rows:
-            self._results.write_part(self._checkpoint.parts + 1, rows)
-            self._checkpoint = self._checkpoint.with_part([result for _, result in rows])
-            if self._changes:
-                for batch in certain:
-                    for row, result in batch.sent():
-                        self._changes.record(row, result, is_unconfirmed=batch.unconfirmed)
-        self._progress_log.count(result for _, result in rows)
-        while self._open and self._open[0].results and self._open[0].last_row <= self._checkpoint.done_up_to:
+        self._recorder.write_part(self._certain(at_end=at_end))
+        done_up_to = self._recorder.checkpoint.done_up_to
+        while self._open and self._open[0].results and self._open[0].last_row <= done_up_to:
             self._open.popleft()
 
-    def _release(self) -> None:
-        """Write what is certain and return the lease."""
-        if self._checkpoints is None:
-            return
-        self._checkpoints.stop()
-        if not self._checkpoints.is_valid:
-            return
-        try:
-            for task in self._executor.drain(LAST_WAIT):
-                if task.error is None:
-                    self._collect(task)
-            self._write_part(at_end=False)
-            if self._changes:
-                self._claims.renew(force=True)
-                self._changes.save()
-                self._checkpoint = replace(self._checkpoint, remembered_up_to=self._checkpoint.done_up_to)
-            # A request that is still under way may be done later: then the next attempt waits for the lease.
-            self._checkpoints.release(self._checkpoint, is_quiet=self._executor.is_quiet)
-        except Exception as error:  # the error that ended this attempt is the one to report
-            log.warning("The lease could not be returned (%s); the next attempt waits until it expires", error)
+    def _write_certain(self) -> None:
+        """Write what is certain when the attempt ends."""
+        for task in self._executor.drain(LAST_WAIT):
+            if task.error is None:
+                self._collect(task)
+        self._write_part(at_end=False)

@@ -29,12 +29,8 @@ from airflow_provider_360learning.rows.schema import CheckedRow, Resolve, RowSch
 ENDS_ATTEMPT = (AuthenticationError, InvalidConnectionError, UnreadableConnectionError, RateLimitedError)
 
 
-class RowWriter(Protocol):
-    """
-    What is done with rows.
-
-    A rejected row is a result; an error that is raised ends the attempt.
-    """
+class Writer(Protocol):
+    """What is done with rows."""
 
     #: Name of the action.
     name: str
@@ -46,9 +42,18 @@ class RowWriter(Protocol):
     operation: str
     #: Maximum number of rows per request.
     rows_per_request: int
+    schema: RowSchema
+
+
+class RowWriter(Writer, Protocol):
+    """
+    Does rows by requests.
+
+    A rejected row is a result; an error that is raised ends the attempt.
+    """
+
     #: Maximum number of rows that may be sent before their results are written: a crash leaves these unconfirmed.
     rows_ahead: int
-    schema: RowSchema
 
     def send(self, rows: Sequence[CheckedRow]) -> list[Result]:
         """
@@ -224,15 +229,19 @@ def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames) -> PerRo
     return PerRowWriter(action, {**job.defaults, **creation.given()}, names.resolve)
 
 
-def unknown(row: CheckedRow, reason: str) -> Result:
+def unknown(row: CheckedRow, reason: str, *, retryable: bool = False) -> Result:
     """
     Return the result of a row that may have been done, and is not sent again.
 
     :param row: The row.
     :param reason: Why that is unknown.
+    :param retryable: Whether sending it again leaves the same state, so that another run may.
     """
-    message = f"{reason} Look it up in 360Learning, or send it again with resend_unconfirmed=True."
-    return Result(row.row.number, row.key, UNKNOWN, error_code="OutcomeUnknownError", message=message)
+    advice = "retry_failed_only=True" if retryable else "resend_unconfirmed=True"
+    message = f"{reason} Look it up in 360Learning, or send it again with {advice}."
+    return Result(
+        row.row.number, row.key, UNKNOWN, error_code="OutcomeUnknownError", message=message, retryable=retryable
+    )
 
 
 def rejected(row: CheckedRow, error: Learning360Error) -> Result:

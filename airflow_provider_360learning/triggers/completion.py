@@ -36,7 +36,7 @@ STAGGER = 0.01
 #: threads of the loop itself are few and shared by all providers.
 _MAX_THREADS = 8
 #: Subjects with threads of their own, besides each connection.
-_CONNECTIONS, _USERS = "connections", "users"
+CONNECTIONS, _USERS = "connections", "users"
 
 
 class _Shared:
@@ -177,7 +177,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         api = await shared.apis.get(
             self.learning360_conn_id,
             lambda: Learning360Hook(self.learning360_conn_id, max_attempts=1).get_async_conn(
-                self.executor(_CONNECTIONS)
+                self.executor(CONNECTIONS)
             ),
             CONNECTION_FRESH_FOR,
         )

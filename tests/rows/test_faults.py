@@ -25,6 +25,7 @@ from airflow_provider_360learning.rows.folders import (
     FolderOwner,
     check_writable,
 )
+from airflow_provider_360learning.rows.recorder import Recorder
 from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore, UnaccountedRowError
 from airflow_provider_360learning.rows.schema import CheckedRow
 from airflow_provider_360learning.rows.sender import Latency, Sender
@@ -104,18 +105,9 @@ def test_counts_what_was_written_whenever_a_checkpoint_is_made(tmp_path):
         results = ResultStore(folder, folder / "rejected", str(attempt), make_source([{}]), [])
         checkpoints = RenewsAlways(FileCheckpointStore(folder / f"{attempt}.json"))
         checkpoint = checkpoints.start(Checkpoint(run=str(attempt), input=""))
-        sending = Sender(
-            Batches(40),
-            SlowWriter(apply),
-            results,
-            None,
-            checkpoints,
-            pace=1000,
-            latency=Latency(),
-            progress_log=Silent(),
-            claims=Claims([]),
-        )
-        last = sending.send(checkpoint)
+        recorder = Recorder(checkpoint, results, None, checkpoints, Claims([]), Silent())
+        Sender(Batches(40), SlowWriter(apply), recorder, pace=1000, latency=Latency()).send()
+        last = recorder.checkpoint
         assert results.tally(last.parts, 40).outcomes == Counter(created=32, refused=8)
 
 

@@ -12,12 +12,13 @@ from airflow_provider_360learning.api.models.external import ExternalCourse, Ext
 from airflow_provider_360learning.api.models.parsers import parse_id
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.rows.config import ApplyAction, ImportCourses, ImportStatistics, RowsConfig
+from airflow_provider_360learning.rows.job_writer import JobWriter
 from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.schema import RowCheck, RowSchema, ignore_case, no_further_checks
 from airflow_provider_360learning.rows.writers import BatchedWriter, RowWriter, per_row_writer, write_of
 
 
-def make_writer(config: RowsConfig, api: LearningApi, names: RowNames) -> RowWriter:
+def make_writer(config: RowsConfig, api: LearningApi, names: RowNames) -> RowWriter | JobWriter:
     """
     Return the writer for what a run does.
 
@@ -28,7 +29,20 @@ def make_writer(config: RowsConfig, api: LearningApi, names: RowNames) -> RowWri
     """
     job = config.job
     if isinstance(job, ApplyAction):
-        return per_row_writer(api, job, names)
+        single = per_row_writer(api, job, names)
+        if api.jobs is None or (kind := api.jobs.kinds.get(job.action)) is None:
+            return single
+        return JobWriter(
+            api.client,
+            api.jobs,
+            kind,
+            api.client.run(api.jobs.target(kind)),
+            name=single.name,
+            target_name=single.target,
+            schema=single.schema,
+            single=single,
+            resend_unconfirmed=config.resend_unconfirmed,
+        )
     library = _library_of(job, names)
     if isinstance(job, ImportStatistics):
         return _statistics_writer(api, job, library, resend_unconfirmed=config.resend_unconfirmed)
@@ -57,9 +71,9 @@ class UserCheck:
 
 def _statistics_writer(
     api: LearningApi, job: ImportStatistics, library: Library, *, resend_unconfirmed: bool
-) -> BatchedWriter:
+) -> BatchedWriter | JobWriter:
     action = api.import_external_course_stats
-    return _batched_writer(
+    return _import_writer(
         api,
         "import_statistics",
         library,
@@ -72,10 +86,10 @@ def _statistics_writer(
     )
 
 
-def _courses_writer(api: LearningApi, job: ImportCourses, library: Library) -> BatchedWriter:
+def _courses_writer(api: LearningApi, job: ImportCourses, library: Library) -> BatchedWriter | JobWriter:
     parse_argument("author_id", parse_id, job.author_id)
     action = api.import_external_courses
-    return _batched_writer(
+    return _import_writer(
         api,
         "import_external_courses",
         library,
@@ -87,12 +101,13 @@ def _courses_writer(api: LearningApi, job: ImportCourses, library: Library) -> B
             author_id=job.author_id,
             courses=rows,
         ),
+        author_id=job.author_id,
         common_errors={"group_not_found", "user_not_found", "authorId"},  # no row names a user: it is the author
         resend_unconfirmed=True,  # identified by the provider's id, a course sent twice is the same course
     )
 
 
-def _batched_writer(
+def _import_writer(
     api: LearningApi,
     name: str,
     library: Library,
@@ -100,22 +115,42 @@ def _batched_writer(
     model: type[ActionArguments],
     send: Callable[[list[Any]], Sequence[str | None]],
     *,
+    author_id: str | None = None,
     further_check: RowCheck = no_further_checks,
     common_errors: Collection[str],
     resend_unconfirmed: bool,
-) -> BatchedWriter:
+) -> BatchedWriter | JobWriter:
     write = write_of(action)
     target = f"{library.group_id} {library.external_platform}"
-    append_only = not api.client.spec.endpoints[write.operation].may_resend
-    schema = RowSchema(action.name, model, write, {}, further_check=further_check)
+    # What all rows share, before the first one is read.
+    action.check(action.model.model_construct(None, **library.__dict__, courses=(), statistics=()))
+    if api.jobs is not None and (kind := api.jobs.kinds.get(action.name)):
+        found = api.jobs.target(
+            kind,
+            group_id=library.group_id,
+            external_platform=library.external_platform,
+            integration_id=library.integration_id,
+            author_id=author_id,
+        )
+        return JobWriter(
+            api.client,
+            api.jobs,
+            kind,
+            api.client.run(found),
+            name=name,
+            target_name=target,
+            schema=RowSchema(action.name, model, write, {}, further_check=further_check, check=kind.check),
+            single=None,
+            resend_unconfirmed=resend_unconfirmed,
+        )
     return BatchedWriter(
         name,
         target,
-        schema,
+        RowSchema(action.name, model, write, {}, further_check=further_check),
         write,
         send,
         outcome="imported",
-        append_only=append_only,
+        append_only=not api.client.spec.endpoints[write.operation].may_resend,
         common_errors=common_errors,
         resend_unconfirmed=resend_unconfirmed,
     )
@@ -123,7 +158,12 @@ def _batched_writer(
 
 def _library_of(job: ImportStatistics | ImportCourses, names: RowNames) -> Library:
     """Return the library that a job imports into. It is validated before anything is sent."""
-    values = {"group_id": job.group_id, "group": job.group, "external_platform": job.external_platform}
+    values = {
+        "group_id": job.group_id,
+        "group": job.group,
+        "external_platform": job.external_platform,
+        "integration_id": job.integration_id,
+    }
     library = validate(Library, "import", values)
     return names.resolved(library) if library.given_names() else library
 
