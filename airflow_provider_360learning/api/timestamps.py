@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from airflow_provider_360learning.exceptions import UnexpectedResponseError
 
@@ -52,6 +52,21 @@ def read_timestamp(name: str, value: object) -> str | None:
         except (ValueError, OverflowError):
             pass
     raise UnexpectedResponseError(f"360Learning's response cannot be used: {name} is not a timestamp")
+
+
+# Any: its type is not looked at first, because this runs millions of times.
+def read_usual_timestamp(name: str, value: Any) -> str | None:
+    """
+    Read a timestamp like :func:`read_timestamp`, faster where it is written as the API usually does.
+
+    :param name: Name of the key.
+    :param value: ISO 8601 text, or ``None``.
+    :raises UnexpectedResponseError: if it is something else.
+    """
+    # As 360Learning writes them; parsing millions would take a minute. No other notation is as long and ends so.
+    if value is None or (len(value) == 24 and value[10] == "T" and value[23] == "Z"):
+        return value  # type: ignore[no-any-return]
+    return read_timestamp(name, value)
 
 
 class Interval(NamedTuple):

@@ -30,4 +30,4 @@ def test_imports_nothing_but_itself():
     assert "airflow_provider_360learning.api.v1.users" in loaded
     outside = [name for name in loaded if not name.startswith("airflow_provider_360learning.api")]
     package = "airflow_provider_360learning"
-    assert outside == [package, f"{package}.exceptions", f"{package}.log_text"]
+    assert outside == [package, f"{package}.exceptions", f"{package}.log_text", f"{package}.ordered_executor"]

@@ -11,7 +11,7 @@ from airflow_provider_360learning.api.actions import ApiAdapter
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import Attempt, AttemptSink, AttemptsSummary, DateField
 from airflow_provider_360learning.api.json_stream import JsonStream, unusable
-from airflow_provider_360learning.api.timestamps import milliseconds_of, read_timestamp, text_of
+from airflow_provider_360learning.api.timestamps import milliseconds_of, read_usual_timestamp, text_of
 from airflow_provider_360learning.api.types import Call, ResponseObject
 from airflow_provider_360learning.api.v1.complete_reader import CompleteReader, Size, Window, WindowResponse
 
@@ -214,9 +214,9 @@ def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) 
                     attempt.get("pathSession"),
                     attempt.get("progress"),
                     attempt.get("score"),
-                    _timestamp("firstActivity", attempt.get("firstActivity")),
-                    _timestamp("lastActivity", attempt.get("lastActivity")),
-                    _timestamp("completedAt", attempt.get("completedAt")),
+                    read_usual_timestamp("firstActivity", attempt.get("firstActivity")),
+                    read_usual_timestamp("lastActivity", attempt.get("lastActivity")),
+                    read_usual_timestamp("completedAt", attempt.get("completedAt")),
                     _seconds(attempt.get("globalTime")),
                 ),
             )
@@ -225,14 +225,6 @@ def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) 
     except (AttributeError, KeyError, TypeError, OverflowError) as error:
         fault = type(error).__name__
     raise unusable(f"a statistic is not as expected ({fault})")
-
-
-# Any: its type is not looked at first, because this runs millions of times.
-def _timestamp(name: str, value: Any) -> str | None:
-    # As v1 writes them; parsing millions would take a minute. No other notation of ISO 8601 is as long and ends so.
-    if value is None or (len(value) == 24 and value[10] == "T" and value[23] == "Z"):
-        return value  # type: ignore[no-any-return]
-    return read_timestamp(name, value)
 
 
 def _seconds(milliseconds: float | None) -> float | None:
