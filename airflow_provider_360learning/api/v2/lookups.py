@@ -162,7 +162,7 @@ class Lookups(ApiAdapter):
         known = self._memory.user_ids
         ids = {user: user if is_id(user) else known.get(user) for user in users}
         unknown = [user for user, id in ids.items() if id is None]
-        accounts = (yield from self.find_accounts(unknown)) if unknown else {}
+        accounts = (yield from self._find(unknown, _identity)) if unknown else {}
         errors: dict[str, Learning360Error] = {}
         for mail, found in accounts.items():
             if len(found) == 1:
@@ -199,25 +199,39 @@ class Lookups(ApiAdapter):
         :param mails: Email addresses.
         :return: The users by address, as it was given; an empty list for an address that no user has.
         """
+        return (yield from self._find(mails, lambda item: item))
+
+    def _find(
+        self, mails: Collection[str], keep: Callable[[ResponseObject], ResponseObject]
+    ) -> ActionSteps[Mapping[str, Sequence[ResponseObject]]]:
+        """
+        Find users by email address, see :meth:`find_accounts`.
+
+        :param mails: Email addresses.
+        :param keep: Returns what to keep of a user. There can be tens of thousands.
+        """
         found: Accounts = {mail: {} for mail in mails}
         requests = sum(1 for _ in _chunks(found))
         if requests >= MIN_LOOKUPS_FOR_LISTING:
-            yield from self._find_in_listing(found, requests // 2)
+            yield from self._find_in_listing(found, keep, requests // 2)
         for chunk in _chunks([mail for mail, users in found.items() if not users]):
             query = {"mail[in]": list(chunk.values()), "status[ne]": "deleted"}
             for item in (yield from all_items(Call("getUsers", query=query))):
                 mail = chunk.get((string(item, "mail") or "").lower())
                 if mail is not None and string(item, "status") != "deleted":
-                    found[mail][first_string(item, "_id")] = item
+                    found[mail][first_string(item, "_id")] = keep(item)
         return {mail: _exact(mail, list(users.values())) for mail, users in found.items()}
 
-    def _find_in_listing(self, found: Accounts, max_pages: int) -> ActionSteps[None]:
+    def _find_in_listing(
+        self, found: Accounts, keep: Callable[[ResponseObject], ResponseObject], max_pages: int
+    ) -> ActionSteps[None]:
         """
         Find users in the listing of all, unless it has more pages than that is worth.
 
         Only exact addresses are found here: whether others are the same is left to the server.
 
         :param found: The users by address, to be filled.
+        :param keep: Returns what to keep of a user.
         :param max_pages: Maximum number of pages to read.
         """
         memory = self._memory
@@ -235,7 +249,7 @@ class Lookups(ApiAdapter):
             for item in items:
                 mail = string(item, "mail")
                 if mail in accounts and string(item, "status") != "deleted":
-                    accounts[mail][first_string(item, "_id")] = item
+                    accounts[mail][first_string(item, "_id")] = keep(item)
 
         with suppress(_EnoughPages):
             yield from each_page(Call("getUsers", query={"status[ne]": "deleted"}), take)
@@ -393,6 +407,11 @@ def ambiguous(mail: str, users: Sequence[ResponseObject]) -> RefusedError:
         "right one",
         operation="getUsers",
     )
+
+
+def _identity(item: ResponseObject) -> ResponseObject:
+    """Return id and email address of a user."""
+    return {"_id": item.get("_id"), "mail": item.get("mail")}
 
 
 def _exact(mail: str, users: Sequence[ResponseObject]) -> Sequence[ResponseObject]:

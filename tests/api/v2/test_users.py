@@ -127,6 +127,7 @@ def test_a_dropped_request_of_a_creation_is_settled_at_once(sandbox, state, api,
     assert_complete(sandbox, state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["create_active", "invite"])
 @pytest.mark.parametrize("if_exists", ["skip", "update", "fail"])
 def test_a_retry_completes_a_creation_wherever_it_was_cut(sandbox, state, api, make_api, mode, if_exists):
@@ -206,12 +207,40 @@ def test_an_invited_account_of_another_creation_is_left_unchanged(state, api):
     assert roles_of(state, LINUS_INVITATION_ID) == set()
 
 
+def test_an_invited_account_with_another_profile_is_left_unchanged(api, writes):
+    """It is in the first group, but was created with another name."""
+    api.add_user_to_group(group_id=SALES_GROUP_ID, user=LINUS_INVITATION_ID)
+    made = api.create_user(
+        mail=LINUS_MAIL, first_name="Someone", group_id=SALES_GROUP_ID, other_group_ids=[ROOT_GROUP_ID]
+    )
+    assert made["outcome"] == "already_invited"
+    assert writes() == ["addUserRoleToGroup", "createUser"]
+
+
 def test_a_pending_invitation_is_updated(state, api):
     made = api.create_user(mail=LINUS_MAIL, job="Chemist", group_id=SALES_GROUP_ID, if_exists="update")
     assert made == {"mail": LINUS_MAIL, "user_id": LINUS_INVITATION_ID, "outcome": "updated"}
     assert account(state, LINUS_MAIL)["profile"]["job"] == "Chemist"
     assert roles_of(state, LINUS_INVITATION_ID) == {(SALES_GROUP_ID, "learner")}
     assert state()["mails_sent"] == []
+
+
+@pytest.mark.parametrize("mode", ["create_active", "invite"])
+def test_a_lost_refusal_is_not_a_creation(sandbox, api, writes, mode):
+    """The account existed before, and 360Learning said so in a response that was lost."""
+    for if_exists in ("skip", "fail"):
+        sandbox.control.add_fault("createUser", kind="drop_after")
+        if if_exists == "fail":
+            with pytest.raises(AlreadyExistsError):
+                api.create_user(mail=GRACE_MAIL, mode=mode, if_exists=if_exists)
+        else:
+            assert api.create_user(mail=GRACE_MAIL, mode=mode)["outcome"] == "already_exists"
+    assert writes() == ["createUser", "createUser"]
+
+
+def test_a_role_that_the_user_has_is_not_added(api, writes):
+    api.create_user(mail=GRACE_MAIL, job="Admiral", group_id=ROOT_GROUP_ID, if_exists="update")
+    assert writes() == ["createUser", "updateUser"]
 
 
 def test_an_unsettled_creation_is_sent_a_few_times_only(sandbox, state, api, sent):
