@@ -64,7 +64,7 @@ MAY_IMPORT = {
         "config",
         "exceptions",
     },
-    "pool": {"config"},
+    "pool": {"config", "connections", "api"},
     "plugin": {"pool", "config"},
     "retry_policy": {"exceptions"},
     "cli": {"sandbox", "operators", "sensors", "pool", "hooks", "connections", "api", "config", "exceptions"},
