@@ -152,7 +152,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.paths",
             "operators.users",
         ),
-        "sensors": _modules("sensors.courses", "sensors.paths"),
+        "sensors": _modules("sensors.bulk_jobs", "sensors.courses", "sensors.paths"),
         "triggers": _modules("triggers.completion"),
         "connection-types": [connection_type_info(f"{PACKAGE}.hooks.learning360.Learning360Hook")],
         "cli": [f"{PACKAGE}.cli.definition.get_cli_commands"],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_provider_360learning.completion.bulk_job import BulkJobCompletion
 from airflow_provider_360learning.completion.condition import CompletionCondition
 from airflow_provider_360learning.completion.course import CourseCompletion, CourseCompletionOfUsers
 from airflow_provider_360learning.completion.path_session import PathSessionCompletion
 
 #: The conditions by subject.
 CONDITIONS: Mapping[str, type[CompletionCondition]] = {
-    condition.subject: condition for condition in (CourseCompletion, CourseCompletionOfUsers, PathSessionCompletion)
+    condition.subject: condition
+    for condition in (BulkJobCompletion, CourseCompletion, CourseCompletionOfUsers, PathSessionCompletion)
 }
 
 

@@ -32,6 +32,7 @@ ISSUED = {
         "ExportPathSessionStatistics",
     ],
     "operators.imports": ["ImportStatistics", "ImportExternalCourses"],
+    "sensors.bulk_jobs": ["BulkJob"],
     "sensors.courses": ["CourseCompletion"],
     "sensors.paths": ["PathSessionCompletion"],
 }

@@ -17,6 +17,7 @@ MODULES = [
     "operators.bulk",
     "operators.imports",
     "operators.exports",
+    "sensors.bulk_jobs",
     "sensors.courses",
     "sensors.paths",
 ]

@@ -1,0 +1,59 @@
+"""Tasks of many rows give the same results in all versions of the API, whether jobs or requests do the rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_360learning.api.versions import VERSIONS
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_MAIL,
+    GRACE_MAIL,
+    SALES_GROUP_ID,
+    WELCOME_COURSE_ID,
+)
+from tests.rows.support import results_in
+from tests.unlimited_sandbox import CONNECTION
+
+
+@pytest.fixture
+def lines(sandbox, version, monkeypatch, tmp_path):
+    """Apply an action to rows, and return the outcome of each, with what identifies it."""
+    limits = dict.fromkeys(VERSIONS[version].spec.limits, 1000)
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version=version, limits=limits))
+    monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER_DIR", str(tmp_path / "rate_limiter"))
+    sandbox.control.settings(bulk_job_seconds=0)
+
+    def lines(action, rows):
+        folder = tmp_path / action
+        operator = Learning360BulkOperator(
+            task_id="bulk", action=action, rows=rows, results_path=str(folder), max_failure_ratio=0.5
+        )
+        operator.execute({})
+        return [(one["row"], one["key"], one["outcome"], one["id"], one["user"]) for one in results_in(folder)]
+
+    return lines
+
+
+def test_memberships(lines):
+    rows = [{"user": user, "group_id": SALES_GROUP_ID, "role": "coach"} for user in (GRACE_MAIL, ADMIN_MAIL)]
+    keys = [f"{user} / {SALES_GROUP_ID} / coach" for user in (GRACE_MAIL, ADMIN_MAIL)]
+    for action, outcome in (("add_user_to_group", "added"), ("remove_user_from_group", "removed")):
+        expected = zip((1, 2), keys, [outcome] * 2, [None] * 2, (GRACE_MAIL, ADMIN_MAIL), strict=True)
+        assert lines(action, rows) == list(expected)
+
+
+def test_a_membership_of_an_unknown_user(lines):
+    rows = [{"user": user, "group_id": SALES_GROUP_ID} for user in ("nobody@acme.test", GRACE_MAIL)]
+    assert [line[2] for line in lines("add_user_to_group", rows)] == ["refused", "added"]
+
+
+def test_catalogs(lines):
+    rows = [{"group_id": SALES_GROUP_ID, "course_ids": WELCOME_COURSE_ID}]
+    assert [line[2:] for line in lines("add_to_catalog", rows)] == [("added", None, None)]
+    assert [line[2:] for line in lines("remove_from_catalog", rows)] == [("removed", None, None)]
+
+
+def test_deleted_groups(lines):
+    rows = [{"group_id": group_id} for group_id in (SALES_GROUP_ID, "0" * 24)]
+    assert [line[2] for line in lines("delete_group", rows)] == ["deleted", "not_found"]
