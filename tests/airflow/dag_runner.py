@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from demo.airflow_stack import AirflowStack
 
 CODE = """
-import inspect, json, sys
+import inspect, json, os, sys
 from datetime import datetime, timezone
 
 try:
@@ -20,7 +21,8 @@ except ImportError:
 
 bag = DagBag()
 for line in sys.stdin:
-    dag_id, day = json.loads(line)
+    dag_id, day, env = json.loads(line)
+    os.environ.update(env)
     # Parsed for each run, as in a worker: notifiers render their templates in place.
     dag = DagBag(bag.dags[dag_id].fileloc).dags[dag_id]
     run_date = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
@@ -61,16 +63,17 @@ class DagRunner:
             text=True,
         )
 
-    def run(self, dag_id: str, day: str) -> FinishedRun:
+    def run(self, dag_id: str, day: str, env: Mapping[str, str] | None = None) -> FinishedRun:
         """
         Run a DAG once.
 
         :param dag_id: The DAG.
         :param day: Logical date of the run, which no other run of the DAG has.
+        :param env: Environment variables from this run on.
         """
         watchdog = threading.Timer(TIMEOUT, self._process.kill)
         watchdog.start()
-        print(json.dumps([dag_id, day]), file=self._process.stdin, flush=True)
+        print(json.dumps([dag_id, day, env or {}]), file=self._process.stdin, flush=True)
         log = []
         for line in self._process.stdout:
             if line.startswith("FINISHED "):

@@ -42,10 +42,15 @@ class Examples:
     other_company: Sandbox
     files: Path
 
-    def run(self, dag_id: str, day: str) -> tuple[FinishedRun, Run]:
-        """Run a DAG once, and return its log, and what Airflow and the sandbox recorded."""
+    def run(self, dag_id: str, day: str, version: str = "v1") -> tuple[FinishedRun, Run]:
+        """
+        Run a DAG once, and return its log, and what Airflow and the sandbox recorded.
+
+        :param version: API version of its connections.
+        """
         self.sandbox.control.clear_journal()
-        finished = self.runner.run(dag_id, day)
+        connections = connections_of(self.sandbox, self.other_company, version)
+        finished = self.runner.run(dag_id, day, connections)
         run = Run(
             state=finished.state,
             tasks=finished.tasks,
@@ -58,6 +63,17 @@ class Examples:
         return finished, run
 
 
+def connections_of(sandbox: Sandbox, other_company: Sandbox, version: str) -> dict[str, str]:
+    """Return the connections of the examples as environment variables."""
+    ours = sandbox.connection_json(api_version=version)
+    return {
+        "AIRFLOW_CONN_LEARNING360_DEFAULT": ours,
+        "AIRFLOW_CONN_LEARNING360_SANDBOX": ours,
+        "AIRFLOW_CONN_LEARNING360_ACME": ours,
+        "AIRFLOW_CONN_LEARNING360_GLOBEX": other_company.connection_json(api_version=version),
+    }
+
+
 @pytest.fixture(scope="module")
 def running(migrated_db, tmp_path_factory):
     home, files = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("files")
@@ -65,10 +81,7 @@ def running(migrated_db, tmp_path_factory):
     fast = {"learner_seconds": 3, "limits_enabled": False}
     with Sandbox(settings=fast) as sandbox, Sandbox(seed="empty") as other_company:
         env = {
-            "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
-            "AIRFLOW_CONN_LEARNING360_SANDBOX": sandbox.connection_json(),
-            "AIRFLOW_CONN_LEARNING360_ACME": sandbox.connection_json(),
-            "AIRFLOW_CONN_LEARNING360_GLOBEX": other_company.connection_json(),
+            **connections_of(sandbox, other_company, "v1"),
             "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
             "ONBOARDING_FILE": str(files / "new_hires.csv"),
             "ONBOARDING_POKE_SECONDS": "1",
@@ -112,6 +125,20 @@ def test_onboarding_leaves_people_out_who_are_still_invited(examples):
     assert run.results["wait_for_completion"]["done"] == 11
 
 
+def test_onboarding_runs_unchanged_on_api_v2(examples):
+    """It completes the account of the invited person, so that all are enrolled."""
+    new_hires = examples.files / "new_hires.csv"
+    new_hires.write_text(new_hires.read_text().replace(INVALID_MAIL, KATHERINE))
+    _, run = examples.run(ONBOARDING, "2026-01-04", "v2")
+    assert (run.state, run.versions()) == ("success", {"v2"})
+    assert run.outcomes("create_accounts") == {"created": 11, "updated": 1}
+    enrolled = {enrollment["mail"] for enrollment in run.company["enrollments"]}
+    assert len(enrolled) == 12
+    assert LINUS in enrolled
+    assert run.results["wait_for_completion"]["done"] == 12
+    assert run.company["mails_sent"] == []
+
+
 def test_updates_map_columns_and_skip_rows_that_were_accepted_before(examples):
     _, first = examples.run(UPDATES, "2026-01-01")
     assert first.outcomes("update_users") == {"updated": 2}
@@ -142,10 +169,12 @@ def test_two_companies_are_exported_side_by_side(examples):
     assert rows == {"acme": 2, "globex": 1}
 
 
-def test_offboarding_deletes_the_leavers(examples):
-    _, run = examples.run("offboarding", "2026-01-01")
-    assert run.state == "success"
-    assert [entry["user"] for entry in run.done("deleteUser")] == ["grace.hopper@acme.test"]
+@pytest.mark.parametrize(("version", "day"), [("v1", "2026-01-01"), ("v2", "2026-01-06")])
+def test_offboarding_deletes_the_leavers(examples, version, day):
+    _, run = examples.run("offboarding", day, version)
+    assert (run.state, run.versions()) == ("success", {version})
+    assert len(run.done("deleteUser")) == 1
+    assert [user["mail"] for user in run.company["users"] if user["status"] == "deleted"] == ["grace.hopper@acme.test"]
 
 
 @pytest.mark.parametrize(
