@@ -61,6 +61,7 @@ def test_a_path_and_its_session_are_found_by_their_names(api):
         api.enroll_users(session="June", path="Onboarding", users=[GRACE_MAIL])
 
 
+@pytest.mark.slow  # API v2 does it with bulk jobs
 def test_a_catalog_is_changed_by_names_of_courses_and_sessions(api):
     made = api.create_path_session(
         path="Onboarding", name="May", session_start="2026-05-01T00:00:00Z", group="Acme", instructors=[GRACE_MAIL]
