@@ -257,9 +257,8 @@ class Exchange:
         try:
             if is_success and self._call.read:
                 return self._call.read(ResponseBody(response))
-            max_size = max(0, self._client.settings.max_response_mib * MIB - self._call.received)
-            max_size = max_size if is_success else MAX_ERROR_BODY
-            received = ResponseBody(response, max_size)
+            max_size = self._client.settings.max_response_mib * MIB if is_success else MAX_ERROR_BODY
+            received = ResponseBody(response, max_size, self._call.received if is_success else 0)
             body = read_json(received, max_size)
         except UnexpectedResponseError as error:
             if is_success:

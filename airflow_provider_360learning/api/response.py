@@ -47,11 +47,13 @@ class ResponseBody:
 
     :param response: A response whose body is not read yet.
     :param max_size: Maximum size in bytes, as it arrives and decompressed; by default unlimited.
+    :param size_before: Bytes of earlier responses that count as well.
     """
 
-    def __init__(self, response: requests.Response, max_size: int | None = None) -> None:
+    def __init__(self, response: requests.Response, max_size: int | None = None, size_before: int = 0) -> None:
         self._raw = response.raw
         self._max_size = max_size
+        self._size_before = size_before
         self._received = self._returned = 0
         self._encoding = response.headers.get("Content-Encoding", "").strip().lower() or "identity"
         self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if self._encoding in ("gzip", "x-gzip") else None
@@ -116,10 +118,11 @@ class ResponseBody:
         raise unusable("it is not complete gzip")
 
     def _check_size(self, size: int) -> None:
-        if self._max_size is not None and size > self._max_size:
+        if self._max_size is not None and size + self._size_before > self._max_size:
+            subject = "it is, together with the pages before it," if self._size_before else "it is"
             raise ResponseTooLargeError(
-                f"360Learning's response cannot be used: it is larger than {self._max_size / MIB:g} MiB; check that "
-                "the Base URL is that of 360Learning, or increase the connection's max_response_mib"
+                f"360Learning's response cannot be used: {subject} larger than {self._max_size / MIB:g} MiB; check "
+                "that the Base URL is that of 360Learning, or increase the connection's max_response_mib"
             )
 
 

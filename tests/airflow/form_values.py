@@ -51,6 +51,12 @@ def standard_fields(sandbox: Sandbox) -> dict[str, str]:
     return {"host": sandbox.url, "login": sandbox.company_id, "password": sandbox.api_key}
 
 
+def fields_of_v2(sandbox: Sandbox) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the standard fields and the extra fields of a connection to API v2 of the sandbox, as they are entered."""
+    standard = {"host": sandbox.url, "login": sandbox.client_id, "password": sandbox.client_secret}
+    return standard, {"api_version": "v2", "company_id": sandbox.company_id}
+
+
 def expected_settings(sandbox: Sandbox, extra: dict[str, Any]) -> dict[str, Any]:
     """Return the result of the DAG for a connection to the sandbox with these extra fields."""
     options = {name: value for name, value in extra.items() if name not in ("api_version", "company_id", "limits")}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.airflow.form_values import DAG_ID, EDITED, ENTERED, TASK_ID, expected_settings, standard_fields
+from tests.airflow.form_values import DAG_ID, EDITED, ENTERED, TASK_ID, expected_settings, fields_of_v2, standard_fields
 
 pytestmark = [
     pytest.mark.slow,
@@ -123,6 +123,14 @@ def test_the_test_button_works_for_a_connection_with_a_port(web, platform, enter
     conn_id = "tested_nothing" if entered == {} else "tested_everything"
     web.add(conn_id, {**standard_fields(platform), "port": 443}, entered)
     assert web.test(conn_id) == {"status": True, "message": "360Learning accepts the credentials"}
+
+
+def test_the_form_makes_a_connection_to_api_v2(web, platform):
+    standard, extra = fields_of_v2(platform)
+    web.add("of_v2", {**standard, "port": 443}, extra)
+    tested = web.test("of_v2")
+    assert tested["status"]
+    assert "which have the scopes users:read" in tested["message"]
 
 
 @pytest.mark.skipif(

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
-from tests.airflow.form_values import DAG_ID, EDITED, ENTERED, TASK_ID, expected_settings, standard_fields
+from tests.airflow.form_values import DAG_ID, EDITED, ENTERED, TASK_ID, expected_settings, fields_of_v2, standard_fields
 
 pytestmark = [pytest.mark.slow, pytest.mark.airflow("<3", reason="Airflow 3 has another form")]
 
@@ -174,6 +174,14 @@ def test_the_test_button_works_with_every_field(web, platform, name):
     web.add(conn_id, standard_fields(platform), {"auth": "api_key_header", **({name: ENTERED[name]} if name else {})})
     tested = web.test(conn_id, password=platform.api_key)
     assert tested == {"status": True, "message": "360Learning accepts the credentials"}
+
+
+def test_the_form_makes_a_connection_to_api_v2(web, platform):
+    standard, extra = fields_of_v2(platform)
+    web.add("of_v2", standard, extra)
+    tested = web.test("of_v2", password=platform.client_secret)
+    assert tested["status"]
+    assert "which have the scopes users:read" in tested["message"]
 
 
 def test_the_test_button_asks_for_hidden_values(web, platform):

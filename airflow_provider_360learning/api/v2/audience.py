@@ -188,7 +188,7 @@ class AudienceSteps(Lookups):
         :return: Whether it was written.
         """
         if audience is None:
-            audience = yield from self.read_audience(path)
+            audience = yield from self.current_audience(path)
         gone: frozenset[str] = frozenset()
         failure: Learning360Error | None = None
         for count in range(MAX_WRITES):
@@ -203,7 +203,7 @@ class AudienceSteps(Lookups):
             gone, failure = yield from self._write(path, change, audience, gone)
             if not self.client.rate_limiter.shares_places:
                 yield Sleep(SETTLE_SECONDS)
-            audience = yield from self.read_audience(path)
+            audience = yield from self.current_audience(path)
         if change(audience) != audience:
             raise failure or UnexpectedResponseError(
                 f"The audience of the session {path['sessionId']} was not as it had been written, {MAX_WRITES} times "
@@ -254,7 +254,7 @@ class AudienceSteps(Lookups):
         users = yield from self.users_of(ids)
         return ids - {id for id, user in users.items() if user["status"] != "deleted"}
 
-    def read_audience(self, path: Mapping[str, str]) -> ActionSteps[Audience]:
+    def current_audience(self, path: Mapping[str, str]) -> ActionSteps[Audience]:
         """
         Return the audience of a session.
 

@@ -287,7 +287,7 @@ class PathActions(AudienceSteps):
         """
         excluded: set[str] = set()
         for _ in range(MAX_CHECKS):
-            audience = yield from self.read_audience(path)
+            audience = yield from self.current_audience(path)
             enrolled = yield from self.enrollments(path)
             if audience.groups:
                 excluded |= {id for id in ids - audience.users if enrolled.get(id) is False}

@@ -190,7 +190,7 @@ def endless(size):
 
 def test_all_pages_together_have_the_maximum_size_of_a_response(serve):
     client, server = serve(endless(300_000), max_response_mib=1)
-    with pytest.raises(ResponseTooLargeError):
+    with pytest.raises(ResponseTooLargeError, match="together with the pages before it, larger than 1 MiB"):
         client.run(all_items(Call("getUsers")))
     assert len(targets(server)) == 4
 

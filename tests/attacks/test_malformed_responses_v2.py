@@ -1,0 +1,257 @@
+"""Responses of API v2 that are not what they should be: whatever comes, the error is one of the family."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_360learning.api.links import MAX_LINK
+from airflow_provider_360learning.api.sentences import outcome_sentence
+from airflow_provider_360learning.api.v2.spec import API_V2
+from airflow_provider_360learning.exceptions import Learning360Error, UnexpectedResponseError
+from tests.api.factory import api_factory
+from tests.api.support import Sink
+from tests.attacks import malformed
+from tests.attacks.hostile_server import hostile_server, response
+from tests.attacks.malformed import ID
+
+#: Responses for each action.
+ROUNDS = 4
+MAIL = "ana@acme.test"
+OTHER_ID = "b" * 24
+TIME = "2026-01-01T12:00:00.000Z"
+LATER = "2099-01-01T12:00:00.000Z"
+INTERVAL = {"interval_start": datetime(2026, 1, 1, tzinfo=UTC), "interval_end": datetime(2026, 1, 2, tzinfo=UTC)}
+LIBRARY = {"group_id": ID, "external_platform": "p"}
+USER = {"_id": ID, "mail": MAIL, "status": "active", "lang": "en", "firstName": "Ana", "primaryGroupId": ID}
+ROOT = {"_id": OTHER_ID, "name": "Acme", "public": True}
+GROUP = {"_id": ID, "name": "Lab", "public": True, "parentId": OTHER_ID}
+SESSION = {
+    "_id": ID,
+    "name": "Autumn",
+    "pathId": ID,
+    "groupId": ID,
+    "startDate": TIME,
+    "endDate": LATER,
+    "createdAt": TIME,
+    "isAudienceBuilder": True,
+    "instructorIds": [ID],
+    "mainInstructorId": ID,
+}
+COURSE = {"_id": ID, "name": "x", "status": "published", "authorId": ID, "createdAt": TIME, "modifiedAt": TIME}
+ATTEMPT = {
+    "_id": ID,
+    "courseId": ID,
+    "userId": ID,
+    "progress": 100,
+    "score": 80,
+    "timeSpent": 1500,
+    "firstActivityAt": TIME,
+    "lastActivityAt": TIME,
+    "completedAt": TIME,
+}
+STATISTIC = {
+    "_id": ID,
+    "userId": ID,
+    "progress": 5,
+    "timeSpent": 1500,
+    "status": {"type": "onTime"},
+    "enrolledAt": TIME,
+    "selfEnrolled": False,
+}
+AUDIENCE = {"mode": "manual", "filters": [{"type": "users", "userIds": [ID]}]}
+JOB = {"_id": ID, "type": "x", "status": "completed", "createdAt": TIME, "endedAt": TIME}
+#: A valid response to each operation; that to any other one is an empty object.
+RESPONSES = {
+    "generateToken": {"token_type": "Bearer", "access_token": "token", "expires_in": 3600},
+    "getUsers": [USER],
+    "getUser": USER,
+    "createUser": USER,
+    "updateUser": USER,
+    "activateUser": USER,
+    "getUserRolesInGroups": [{"groupId": ID, "role": "learner"}, {"groupId": ID, "role": "coach"}],
+    "getUserCustomFieldValues": [{"customFieldId": ID, "type": "string", "value": "x"}],
+    "getCustomFields": [{"_id": ID, "name": "x", "type": "string", "targetType": "users"}],
+    "getGroups": [ROOT, GROUP],
+    "getGroup": GROUP,
+    "createGroup": GROUP,
+    "getGroupMembers": [{"userId": ID, "role": "owner"}],
+    "getCatalogContentIds": [ID],
+    "getCourses": [COURSE],
+    "getCourse": COURSE,
+    "getAllCourseStats": [ATTEMPT, ATTEMPT],
+    "getPaths": [{"_id": ID, "name": "Welcome", "groupId": ID, "status": "published"}],
+    "getPath": {"_id": ID, "name": "Welcome", "groupId": ID, "status": "published"},
+    "getAllPathSessions": [SESSION],
+    "getPathSessions": [SESSION],
+    "getPathSession": SESSION,
+    "createPathSession": SESSION,
+    "modifyPathSession": SESSION,
+    "getSessionAudience": AUDIENCE,
+    "getEnrollments": [{"_id": ID, "userId": ID, "sessionId": ID, "status": "published", "isSelfEnrolled": True}],
+    "getUserStats": [STATISTIC, STATISTIC],
+    "getSessionStats": {"certificates": 0, "usersCountByStatus": {"successful": 1, "onTime": 2}},
+    "getIntegrations": [{"_id": ID, "externalPlatform": "p", "groupId": ID, "authorId": ID}],
+    "getExternalCourse": {"externalId": "1", "name": "x", "courseId": ID, "authorId": ID, "defaultLang": "en"},
+    "getBulkOperation": JOB,
+    "getBulkOperations": [JOB],
+    "getBulkOperationResults": [{"input": {}, "status": "success", "resourceId": ID}],
+}
+STATISTICS = [
+    {
+        "external_id": "1",
+        "mail": MAIL,
+        "progress": 100,
+        "time_spent_seconds": 1,
+        "first_activity": TIME,
+        "last_activity": TIME,
+    }
+]
+#: Arguments of each action.
+ACTIONS = {
+    "add_to_catalog": {"group_id": ID, "course_ids": [ID]},
+    "add_user_to_group": {"user": MAIL, "group": "Acme/Lab"},
+    "archive_external_courses": {**LIBRARY, "external_ids": ["1"]},
+    "create_group": {"name": "Lab", "if_exists": "update", "public": True},
+    "create_path_session": {"name": "Spring", "path": "Welcome", "group_id": ID, "session_start": TIME},
+    "create_user": {"mail": MAIL, "mode": "create_active", "custom_fields": {ID: "x"}, "first_name": "Ana"},
+    "delete_group": {"group": "Lab"},
+    "delete_user": {"user": MAIL},
+    "enroll_groups": {"session_id": ID, "group_ids": [ID]},
+    "enroll_users": {"session": "Autumn", "users": [MAIL]},
+    "get_catalog": {"group_id": ID},
+    "get_external_course": {**LIBRARY, "external_id": "1"},
+    "get_group": {"group_id": ID},
+    "get_user": {"user": MAIL},
+    "get_user_course_stats": {"course_id": ID, "user": MAIL},
+    "import_external_course_stats": {**LIBRARY, "statistics": STATISTICS},
+    "import_external_courses": {
+        **LIBRARY,
+        "author_id": ID,
+        "courses": [{"external_id": "1", "title": "x", "launch_url": "https://x.test", "language": "en"}],
+    },
+    "list_courses": {},
+    "list_groups": {},
+    "list_path_session_stats": {"session_id": ID},
+    "list_path_session_users": {"session_id": ID},
+    "list_path_sessions": {},
+    "list_paths": {},
+    "list_user_roles": {"user": MAIL},
+    "list_users": {},
+    "remove_from_catalog": {"group_id": ID, "course_ids": [ID]},
+    "remove_user_from_group": {"user": MAIL, "group_id": ID},
+    "unenroll_users": {"session_id": ID, "users": [MAIL]},
+    "update_group": {"group_id": ID, "name": "x"},
+    "update_user": {"user": MAIL, "mail": "bo@acme.test", "job": "x", "custom_fields": {ID: "x"}},
+    "check_access": {},
+    "read_users": {"take": list},
+    "read_course_attempts": INTERVAL,
+}
+ROUTES = [
+    (endpoint, re.compile(re.sub(r"\{\w+\}", "[^/]+", API_V2.path_prefix + endpoint.path)))
+    for endpoint in sorted(API_V2.endpoints.values(), key=lambda endpoint: endpoint.path.count("{"))
+]
+
+
+def operation_of(request: bytes) -> str:
+    method, target = request.split(b" ", 2)[:2]
+    path = target.decode().partition("?")[0]
+    found = (one.operation for one, route in ROUTES if one.method == method.decode() and route.fullmatch(path))
+    return next(found, "getUsers")  # links may lead to any path
+
+
+def valid_response(operation):
+    if API_V2.endpoints[operation].response.name == "JOB":
+        return response(b"", "202 Accepted", [f"Location: /api/v2/bulk/operations/{ID}"])
+    return response(json.dumps(RESPONSES.get(operation, {})).encode())
+
+
+@pytest.fixture
+def once(sandbox):
+    """Return a function that returns the API of a server, which sends each request once and does not wait for jobs."""
+    with api_factory(sandbox, "v2") as make:
+        client = {"max_attempts": 1, "sleep": lambda seconds: None}
+        yield lambda url: make(url, client=client, max_wait=1.0, read_timeout=0.1)
+
+
+def run(api, action):
+    arguments = ACTIONS[action]
+    if action == "check_access":
+        return str(api.client.run(api.check_access()))
+    if action.startswith("read_"):
+        sink = {"sink": Sink()} if action == "read_course_attempts" else {}
+        return getattr(api, action)(**arguments, **sink)
+    result = api.actions[action](**arguments)
+    outcome_sentence(api.actions[action].arguments(arguments), result)
+    return result
+
+
+def test_all_actions_are_attacked(once):
+    assert set(ACTIONS) - {"check_access"} == set(once("http://127.0.0.1:9").capabilities)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_raises_errors_of_the_family_only(once, action):
+    """Valid responses come first, then one that is not, from a seed that the error shows."""
+    for seed in range(ROUNDS):
+        rng = random.Random(f"{action} {seed}")
+        valid, numbers = rng.randrange(6), itertools.count(-1)  # without the token
+
+        def respond(request, rng=rng, valid=valid, numbers=numbers):
+            operation = operation_of(request)
+            if next(numbers) < valid or operation == API_V2.token_operation:
+                return valid_response(operation)
+            return malformed.response(rng, RESPONSES.get(operation, {}))
+
+        with hostile_server(respond) as server:
+            try:
+                result = run(once(server.url), action)
+                if action != "read_course_attempts":
+                    json.dumps(result)
+            except Learning360Error as error:
+                str(error).encode()
+            except Exception as error:
+                raise AssertionError(f"seed {seed}: {error!r}") from error
+
+
+LINKS = (
+    *("", ",", "<", "<>", "<>; rel=next", "<x>;", "</a>; rel", "</a>; rel=", '</a>; rel="', "<\\\\a>; rel=next"),
+    *("<http://[>; rel=next", "<http://a:99999/>; rel=next", "<//>; rel=next", "<http:>; rel=next", "<?>; rel=next"),
+    *("<%>; rel=next", "<#>; rel=next", "<\x7f>; rel=next", "<\xff>; rel=next", f"<{'a' * MAX_LINK}>; rel=next"),
+    *("</api/v2/users?next=1>; rel=next" + ", <a>" * 5000, "<" * 60_000, "<a>," * 15_000, '<a>; rel="' + "\\" * 50_000),
+)
+
+
+@pytest.mark.parametrize("link", LINKS, ids=range(len(LINKS)))
+def test_a_malformed_link_is_an_error_of_the_family(once, link):
+    def respond(request):
+        operation = operation_of(request)
+        if operation == API_V2.token_operation or b"next=1" in request:
+            return valid_response(operation)
+        header = f"Link: {link}".encode("latin-1")
+        return [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + header + b"\r\n\r\n[]"]
+
+    with hostile_server(respond) as server, suppress(UnexpectedResponseError):
+        once(server.url).list_users()
+    assert 2 <= len(server.requests) <= 3
+
+
+def test_a_list_without_end_is_as_large_as_a_response_may_be(once):
+    """Each page is small, and links to the next one."""
+    numbers = itertools.count(1)
+    page = json.dumps([{**USER, "job": "x" * 500_000}]).encode()
+
+    def respond(request):
+        if b"/oauth2/token" in request:
+            return valid_response("generateToken")
+        return response(page, headers=[f"Link: </api/v2/users?next={next(numbers)}>; rel=next"])
+
+    with hostile_server(respond) as server, pytest.raises(UnexpectedResponseError, match="larger than 64 MiB"):
+        once(server.url).list_users()
+    assert len(server.requests) < 150
