@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "get_provider_info": {"connections"},  # the fields of the form
     "config": {"get_provider_info"},  # the defaults of the options
     "files": {"exceptions"},
-    "api": {"exceptions"},
+    "api": {"exceptions", "ordered_executor"},
     "connections": {"api", "config", "exceptions"},
     "supervision": set(),
     "ordered_executor": set(),
@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "operators": {
         "task_mixins",
         "readable_tasks",
+        "triggers",
         "rows",
         "exports",
         "files",
@@ -64,7 +65,7 @@ MAY_IMPORT = {
         "config",
         "exceptions",
     },
-    "pool": {"config", "connections", "api"},
+    "pool": {"connections", "api", "config"},  # its size depends on the limits of the versions in use
     "plugin": {"pool", "config"},
     "retry_policy": {"exceptions"},
     "cli": {"sandbox", "operators", "sensors", "pool", "hooks", "connections", "api", "config", "exceptions"},
