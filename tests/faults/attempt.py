@@ -18,6 +18,7 @@ from airflow_provider_360learning.operators.groups import (
     Learning360AddUserToGroupOperator,
     Learning360CreateGroupOperator,
 )
+from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
 from airflow_provider_360learning.operators.paths import (
     Learning360CreatePathSessionOperator,
     Learning360EnrollUsersOperator,
@@ -34,6 +35,7 @@ _OPERATORS: dict[str, type[Learning360BaseOperator]] = {
     "add_to_catalog": Learning360AddToCatalogOperator,
     "enroll_users": Learning360EnrollUsersOperator,
     "create_group": Learning360CreateGroupOperator,
+    "import_statistics": Learning360ImportStatisticsOperator,
     "create_path_session": Learning360CreatePathSessionOperator,
 }
 

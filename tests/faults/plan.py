@@ -25,6 +25,11 @@ SESSION = "the session of all enrollments"
 SESSION_NAME = "All enrollments"
 #: Placeholder for the id of the group of one write, before its mark, and the name of that group.
 CATALOG = "catalog"
+#: Placeholder for the folder of the results of one write, before its mark.
+RESULTS = "results"
+#: Platform of the external courses, each of which has the mark of a write as its id.
+PLATFORM = "provider"
+_DAY = "2026-11-02T00:00:00Z"
 NO_SUCH_ID = "f" * 24
 
 #: Minimum number of writes by API version, which includes every kind of fault.
@@ -60,7 +65,7 @@ class FaultKind:
     :param fault: Fault for the sandbox; ``None`` for none.
     :param kills: Whether the process that sent the request is killed; without a fault, a while after its start.
     :param times: Number of consecutive requests; more than one only for operations that may be sent again.
-    :param action: The only action that has it; by default all.
+    :param actions: The actions that have it; by default all.
     """
 
     name: str
@@ -68,7 +73,7 @@ class FaultKind:
     fault: Mapping[str, Any] | None
     kills: bool = False
     times: int = 1
-    action: str | None = None
+    actions: tuple[str, ...] = ()
 
 
 _DOWN = {"kind": "status", "status": 503}
@@ -91,15 +96,16 @@ KINDS = (
 )
 
 _JOBS_LIMIT = {"error": {"code": "bulkOperationsConcurrencyLimitReached", "message": "Three jobs are running."}}
+_JOB_ACTIONS = ("add_to_catalog", "import_statistics")
 #: Kinds of faults that API v2 has besides.
 JOB_KINDS = (
     FaultKind(
         "429 of bulk jobs",
         0.2,
         {"kind": "status", "status": 429, "body": _JOBS_LIMIT, "headers": {"Retry-After": "1"}},
-        action="add_to_catalog",
+        actions=_JOB_ACTIONS,
     ),
-    FaultKind("bulk jobs switched off", 0.1, {"kind": "bulk_disabled"}, action="add_to_catalog"),
+    FaultKind("bulk jobs switched off", 0.1, {"kind": "bulk_disabled"}, actions=_JOB_ACTIONS),
 )
 
 #: The fault of the first writes: the lookup that would confirm their outcome fails as often as it is sent.
@@ -188,14 +194,10 @@ class Plan:
         refused = [write for write in self.writes if write.refusal and write.operation == "createOrInviteUser"]
         return [write.arguments["mail"] for write in refused]
 
-    @property
-    def catalogs(self) -> list[int]:
-        """Return the numbers of the writes that need a group with a catalog of its own."""
-        return [
-            write.number
-            for write in self.writes
-            if OPERATIONS[self.version][write.operation].action == "add_to_catalog" and not write.refusal
-        ]
+    def numbers_of(self, action: str) -> list[int]:
+        """Return the numbers of the writes of an action that are not refused."""
+        table = OPERATIONS[self.version]
+        return [write.number for write in self.writes if table[write.operation].action == action and not write.refusal]
 
 
 @dataclass(frozen=True)
@@ -234,13 +236,16 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "createPathSession": Operation("create_path_session", 0.1, "NotFoundError", lookup="getPathSessions"),
     },
     "v2": {
-        "createUser": Operation("create_user", 0.25, "NotFoundError", lookup="getUsers"),
+        "createUser": Operation("create_user", 0.2, "NotFoundError", lookup="getUsers"),
         "updateUser": Operation("update_user", 0.15, "NotFoundError", mails=1),
         "addUserRoleToGroup": Operation("add_user_to_group", 0.15, "NotFoundError", mails=1),
         "updateSessionAudience": Operation("enroll_users", 0.15, "NotFoundError", mails=3, shared=True),
         "addContentsToGroupsCatalog": Operation("add_to_catalog", 0.1, "RefusedError"),
-        "createGroup": Operation("create_group", 0.1, "NotFoundError", lookup="getGroups"),
-        "createPathSession": Operation("create_path_session", 0.1, "NotFoundError", lookup="getAllPathSessions"),
+        "importExternalStatistics": Operation(
+            "import_statistics", 0.1, "NotFoundError", mails=3, lookup="getBulkOperations"
+        ),
+        "createGroup": Operation("create_group", 0.08, "NotFoundError", lookup="getGroups"),
+        "createPathSession": Operation("create_path_session", 0.07, "NotFoundError", lookup="getAllPathSessions"),
     },
 }
 SHARE_REFUSED = 0.03
@@ -312,7 +317,7 @@ def make_plan(seed: int, count: int, version: str = "v1") -> Plan:
     looked_up = lookups(version)
     faults: dict[int, tuple[FaultKind, ...]] = dict.fromkeys(range(len(looked_up)), (NO_LOOKUP,))
     for kind in JOB_KINDS if version == "v2" else ():
-        numbers = [i for i, name in enumerate(operations) if table[name].action == kind.action and i not in faults]
+        numbers = [i for i, name in enumerate(operations) if table[name].action in kind.actions and i not in faults]
         chosen = dice.sample(numbers, max(1, round(kind.share * len(numbers))))
         faults |= dict.fromkeys(chosen, (kind,))
     groups = (
@@ -405,6 +410,14 @@ def _arguments(dice: random.Random, number: int, version: str, work: Operation, 
         case "add_to_catalog":
             group_id = missing_id(number) if refused else f"{CATALOG} {mark(number)}"
             return {"group_id": group_id, "course_ids": [WELCOME_COURSE_ID, SECURITY_COURSE_ID]}
+        case "import_statistics":
+            facts = {"progress": 100, "time_spent_seconds": 60, "first_activity": _DAY, "last_activity": _DAY}
+            return {
+                "group_id": missing_id(number) if refused else ROOT_GROUP_ID,
+                "external_platform": PLATFORM,
+                "rows": [{"external_id": mark(number), "mail": mail, **facts} for mail in users],
+                "results_path": f"{RESULTS} {mark(number)}",
+            }
         case "create_group":
             parent = NO_SUCH_ID if refused else dice.choice((ROOT_GROUP_ID, SALES_GROUP_ID))
             return {"name": f"group {mark(number)}", "parent_id": parent, "public": dice.random() < 0.5}

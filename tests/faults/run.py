@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_MAIL,
     API_KEY,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -33,8 +34,10 @@ from tests.faults.evaluate import Attempt, Entry, State
 from tests.faults.plan import (
     CATALOG,
     OPERATIONS,
+    PLATFORM,
     READ_TIMEOUT,
     REQUESTS_OF_AN_OUTAGE,
+    RESULTS,
     RETRY_DELAY,
     SESSION,
     SESSION_NAME,
@@ -107,6 +110,7 @@ def run(plan: Plan, folder: Path) -> Record:
     with sandbox(limits_enabled=False, **settings) as server:
         control = server.control
         ids = _prepare(plan, server.url, control)
+        ids |= {f"{RESULTS} {mark(each.number)}": str(folder / RESULTS / mark(each.number)) for each in plan.writes}
         os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = _connection(server.url, plan.version)
         started = time.monotonic()
         runner = _Runner(plan, folder, control, ids, objects_of(control.state()))
@@ -278,10 +282,12 @@ def _prepare(plan: Plan, url: str, control: SandboxControl) -> dict[str, str]:
     made = _post(f"{url}/api/v1/paths/{ONBOARDING_PATH_ID}/sessions", session)
     control.change_session(made["id"], has_audience_builder=True)
     ids = {SESSION: str(made["id"])}
-    for number in plan.catalogs:
+    for number in plan.numbers_of("add_to_catalog"):
         name = f"{CATALOG} {mark(number)}"
         group = {"name": name, "parent": ROOT_GROUP_ID, "public": False}
         ids[name] = str(_post(f"{url}/api/v1/groups", group)["id"])
+    if numbers := plan.numbers_of("import_statistics"):
+        _prepare_courses(url, control, numbers)
     first_objects: dict[int, str] = {}
     for id, number in objects_of(control.state()).items():
         first_objects.setdefault(number, id)
@@ -297,8 +303,24 @@ def _prepare(plan: Plan, url: str, control: SandboxControl) -> dict[str, str]:
     return ids
 
 
-def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    headers = {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY, "Content-Type": "application/json"}
+def _prepare_courses(url: str, control: SandboxControl, numbers: Sequence[int]) -> None:
+    """Create an integration with a platform, and one external course per write."""
+    (author,) = [user["id"] for user in control.state()["users"] if user["mail"] == ADMIN_MAIL]
+    credentials = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    token = _post(f"{url}/api/v2/oauth2/token", credentials)["access_token"]
+    integration = {"externalPlatform": PLATFORM, "authorId": author, "groupId": ROOT_GROUP_ID}
+    headers = {"Authorization": f"Bearer {token}", "360-api-version": "v2.0"}
+    _post(f"{url}/api/v2/integrations", integration, headers)
+    courses = [
+        {"externalId": mark(number), "title": "Course", "launchUrl": "https://a.test", "language": "en"}
+        for number in numbers
+    ]
+    place = f"groups/{ROOT_GROUP_ID}/externalPlatforms/{PLATFORM}"
+    _post(f"{url}/api/v1/externalContents/{place}/courses", {"authorId": author, "externalCourses": courses})
+
+
+def _post(url: str, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json", **(headers or {"X-company-id": COMPANY_ID, "X-apiKey": API_KEY})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     with _opener.open(request, timeout=30) as response:
         decoded: dict[str, Any] = json.load(response)

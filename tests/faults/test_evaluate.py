@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.evaluate import Attempt, Outcome, evaluate
-from tests.faults.plan import ROOT_GROUP_ID, Plan, PlannedWrite, mark
+from tests.faults.plan import ROOT_GROUP_ID, SESSION_NAME, Plan, PlannedWrite, mark
 
 MAIL = "w0000-a@faults.test"
 GROUP = PlannedWrite(0, "createGroup", {"name": "group w0000", "parent_id": ROOT_GROUP_ID, "public": True})
@@ -17,6 +17,14 @@ UPDATE = PlannedWrite(0, "updateUser", {"user": MAIL, "job": "Admiral"})
 INVITATION = PlannedWrite(
     0, "createOrInviteUser", {"mail": MAIL, "mode": "invite", "group_id": ROOT_GROUP_ID, "role": "editor"}
 )
+
+USER = PlannedWrite(0, "createUser", {**INVITATION.arguments, "mode": "create_active"})
+SESSION = PlannedWrite(0, "createPathSession", {"name": "session w0000", "path_id": "p1", "group_id": ROOT_GROUP_ID})
+IMPORT = PlannedWrite(
+    0, "importExternalStatistics", {"external_platform": "provider", "rows": [{"external_id": mark(0), "mail": MAIL}]}
+)
+ENROLLMENT = PlannedWrite(0, "updateSessionAudience", {"users": [MAIL], "session_id": "s1"})
+CATALOG = PlannedWrite(0, "addContentsToGroupsCatalog", {"group_id": "missing", "course_ids": []}, "RefusedError")
 
 SUCCESS = {"end": "success", "result": {"group_id": "g1"}, "error": None}
 UNKNOWN = {"end": "failed", "result": None, "error": "OutcomeUnknownError"}
@@ -34,7 +42,18 @@ class Evidence:
     journal: list[dict[str, Any]] = field(default_factory=list)
     state: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: (
-            {name: [] for name in ("users", "invitations", "groups", "memberships", "sessions", "enrollments")}
+            {
+                name: []
+                for name in (
+                    "users",
+                    "invitations",
+                    "groups",
+                    "memberships",
+                    "sessions",
+                    "enrollments",
+                    "external_attempts",
+                )
+            }
             | {"mails_sent": []}
         )
     )
@@ -90,6 +109,34 @@ def updated(job: str = "Admiral") -> Evidence:
     return Evidence(UPDATE).state_with("users", {"id": "u1", "mail": MAIL, "profile": {"job": job}})
 
 
+def created_user() -> Evidence:
+    return (
+        Evidence(USER, "v2")
+        .state_with("users", {"id": "a" * 24, "mail": MAIL})
+        .state_with("memberships", {"mail": MAIL, "user": "a" * 24, "group": ROOT_GROUP_ID, "roles": ["editor"]})
+    )
+
+
+def created_session() -> Evidence:
+    facts = {"path": "p1", "owner_group": ROOT_GROUP_ID}
+    return Evidence(SESSION, "v2").state_with("sessions", {"id": "5" * 24, "name": "session w0000", **facts})
+
+
+def imported(times: int = 1) -> Evidence:
+    attempts = [{"external_id": mark(0), "mail": MAIL, "times_sent": times}] if times else []
+    return Evidence(IMPORT, "v2").state_with("external_attempts", *attempts)
+
+
+def enrolled(*mails: str) -> Evidence:
+    session = {"id": "5" * 24, "name": SESSION_NAME}
+    enrollments = [{"session": session["id"], "mail": mail} for mail in mails]
+    return Evidence(ENROLLMENT, "v2").state_with("sessions", session).state_with("enrollments", *enrollments)
+
+
+ROWS_UNKNOWN = {"end": "refused", "result": None, "error": "RowsNotDoneError", "message": "row 1: OutcomeUnknownError"}
+OWNER_GROUP = {"operation": "modifyPathSession", "path": f"/paths/p1/sessions/{'5' * 24}"}
+SESSION_SUCCESS = {"end": "success", "result": {"session_id": "5" * 24}, "error": None}
+PASSWORD = {"operation": "replacePassword", "path": f"/users/{'a' * 24}/password", "body": None}
 LOST_RESPONSE = {"status": None, "fault": "drop_after"}
 LOST_REQUEST = {"status": None, "fault": "drop_before", "done": False}
 
@@ -114,6 +161,21 @@ VALID = {
     "updated": (updated().attempt(SUCCESS).sent(), Outcome.DONE),
     "updated twice": (updated().attempt(SUCCESS).sent(**LOST_RESPONSE).sent(), Outcome.RESENT),
     "invited": (invited().attempt(SUCCESS).sent(), Outcome.DONE),
+    "a user of API v2, completed by a further request": (
+        created_user().attempt(UNAVAILABLE).sent(**LOST_RESPONSE).sent(**PASSWORD).attempt(SUCCESS),
+        Outcome.DONE,
+    ),
+    "a session of API v2, completed by an attempt that has found it": (
+        created_session().attempt(UNAVAILABLE).sent(**LOST_RESPONSE).sent(**OWNER_GROUP).attempt(SESSION_SUCCESS),
+        Outcome.CONFIRMED,
+    ),
+    "enrolled by a request of another write": (enrolled(MAIL).attempt(SUCCESS), Outcome.DONE),
+    "statistics imported": (imported().attempt(SUCCESS).sent(), Outcome.DONE),
+    "statistics unknown to the end": (imported(0).attempt(ROWS_UNKNOWN).sent(**LOST_REQUEST), Outcome.UNKNOWN),
+    "a job that refuses its rows": (
+        Evidence(CATALOG, "v2").attempt({**REFUSED, "error": "RefusedError"}).sent(),
+        Outcome.REFUSED,
+    ),
 }
 
 VIOLATIONS = {
@@ -126,6 +188,9 @@ VIOLATIONS = {
         Outcome.DUPLICATE,
     ),
     "a second invitation": (invited(mails=2).attempt(SUCCESS).sent(), Outcome.DUPLICATE),
+    "statistics imported twice": (imported(2).attempt(SUCCESS).sent(), Outcome.DUPLICATE),
+    "statistics unknown without a reason": (imported(0).attempt(ROWS_UNKNOWN).sent(), Outcome.LOST),
+    "an enrollment that was lost": (enrolled().attempt(SUCCESS), Outcome.FALSE_SUCCESS),
     "success, but not done": (evidence_of().attempt(SUCCESS).sent(done=False), Outcome.FALSE_SUCCESS),
     "success, but no group exists": (evidence_of().attempt(SUCCESS).sent(), Outcome.FALSE_SUCCESS),
     "success with the id of another group": (
