@@ -1,8 +1,8 @@
 """
-Measure tasks with many rows: killed at random times, with high latency, and with faults.
+Measure tasks with many rows: killed at random times, with high latency, with faults, and through bulk jobs.
 
-``python -m tests.benchmarks.bulk``; ``--only kills``, ``updates`` or ``statistics`` runs one part. Each row of a table
-has its own sandbox. All figures come from its journal and state and from the result files.
+``python -m tests.benchmarks.bulk``; ``--only kills``, ``updates``, ``statistics`` or ``jobs`` runs one part. Each row
+of a table has its own sandbox. All figures come from its journal and state and from the result files.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import multiprocessing
 import os
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -21,12 +23,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from itertools import islice, product
+from itertools import accumulate, islice, product
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_360learning.api.v1.spec import API_V1
-from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, API_KEY, COMPANY_ID, ROOT_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    API_KEY,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    COMPANY_ID,
+    ROOT_GROUP_ID,
+)
 from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from demo.airflow_stack import AirflowStack
 from tests.airflow.conftest import DAGS, EARLY_DETECTION
@@ -498,10 +507,150 @@ def _matches(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     )
 
 
+# Bulk jobs of API v2
+
+#: Learners of each course in the statistics that are imported through jobs.
+LEARNERS_PER_COURSE = 10_000
+JOB_SECONDS = 4
+KILLS = 2
+
+
+def jobs(quick: bool, dice: random.Random) -> Iterator[str]:
+    """Import statistics through bulk jobs in processes that are killed, and check each row."""
+    count = 20_000 if quick else 100_000
+    print(f"{count:,} statistics through bulk jobs of API v2 of {JOB_SECONDS} s each, {KILLS} processes are killed.\n")
+    table = Table(
+        {"rows": 8, "killed after": 24, "submissions": 11, "429s": 4, "at once": 7, "imported": 8, "unknown": 7}
+        | {"applied": 8, "applied twice": 13, "results": 8, "violations": 10, "seconds": 7, "peak MiB": 8}
+    )
+    # In each attempt, a process is killed some seconds after it has submitted a job, or has resumed with one.
+    kills = [dice.uniform(0, 2 * JOB_SECONDS) for _ in range(KILLS)]
+    started = time.monotonic()
+    with sandbox(limits_enabled=False, bulk_job_seconds=JOB_SECONDS) as server, tempfile.TemporaryDirectory() as folder:
+        server.control.add_users(f"person-{number}@many.test" for number in range(LEARNERS_PER_COURSE))
+        rows = list(generate_attempts(count))
+        write_rows(Path(folder) / "statistics.csv", rows)
+        write_rows(Path(folder) / "courses.csv", generate_courses())
+        plan = Plan(server.url, connection_of_v2(server), folder, f"{folder}/statistics.csv")
+        in_processes(create_integration, [plan])
+        in_processes(import_courses_by_operator, [plan])
+        server.control.clear_journal()
+        for seconds in kills:
+            kill_import(plan, server, seconds)
+        (peak,) = in_processes(import_and_measure, [plan])
+        lines = [json.loads(line) for line in (Path(folder) / "results/results.jsonl").read_text().splitlines()]
+        journal, state = server.control.journal(), server.control.state()
+    report = JobsReport(rows, lines, journal, state)
+    table.row(
+        *(f"{count:,}", " and ".join(f"{seconds:.1f} s" for seconds in kills), len(report.submissions)),
+        *(report.throttled, report.max_at_once, report.outcomes["imported"], report.outcomes["unknown"]),
+        *(report.applied, report.applied_twice, len(lines), len(report.violations)),
+        *(f"{time.monotonic() - started:.0f}", f"{peak:.0f}"),
+    )
+    yield from (f"jobs: {violation}" for violation in report.violations[:5])
+
+
+def generate_attempts(count: int) -> Iterator[dict[str, Any]]:
+    """Yield one statistic per learner and course."""
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    for number in range(count):
+        course, learner = divmod(number, LEARNERS_PER_COURSE)
+        first = start + timedelta(seconds=number)
+        yield {
+            "external_id": f"course-{course}",
+            "mail": f"person-{learner}@many.test",
+            "progress": number % 101,
+            "time_spent_seconds": 60,
+            "first_activity": iso(first),
+            "last_activity": iso(first + timedelta(seconds=60)),
+        }
+
+
+def connection_of_v2(server: Server) -> str:
+    """Return an Airflow connection to API v2 of a sandbox."""
+    fields = {"conn_type": "learning360", "host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
+    return json.dumps(fields | {"extra": {"api_version": "v2", "company_id": COMPANY_ID}})
+
+
+def create_integration(plan: Plan) -> None:
+    """Create the integration that the imports need."""
+    plan.prepare()
+    from airflow_provider_360learning.api.types import Call
+    from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+    body = {"externalPlatform": PLATFORM, "groupId": ROOT_GROUP_ID, "authorId": ADMIN_ID}
+    Learning360Hook().api.client.call(Call("createIntegration", body=body))
+
+
+def kill_import(plan: Plan, server: Server, seconds: float) -> None:
+    """Kill an attempt some seconds after it has submitted a job or polled one."""
+    after = max((entry["id"] for entry in server.control.journal()), default=0)
+    process = multiprocessing.get_context("spawn").Process(target=import_by_operator, args=[plan])
+    process.start()
+    operations = {"importExternalStatistics", "getBulkOperation"}
+    while process.is_alive() and not any(
+        entry["operation"] in operations for entry in server.control.journal(after=after)
+    ):
+        time.sleep(0.05)
+    process.join(seconds)
+    process.kill()
+    process.join()
+
+
+def import_and_measure(plan: Plan) -> float:
+    """Import the rest, and return the memory of the process at most, in MiB."""
+    import_by_operator(plan)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class JobsReport:
+    """
+    The results of an import through jobs, compared with the sandbox's journal and state.
+
+    :param rows: The rows.
+    :param results: Lines of the result file.
+    :param journal: The sandbox's journal.
+    :param state: The sandbox's state.
+    """
+
+    def __init__(
+        self,
+        rows: list[dict[str, Any]],
+        results: list[dict[str, Any]],
+        journal: list[Entry],
+        state: Mapping[str, list[Mapping[str, Any]]],
+    ) -> None:
+        self.submissions = [entry for entry in journal if entry["operation"] == "importExternalStatistics"]
+        self.throttled = sum(entry["status"] == 429 for entry in journal)
+        self.outcomes = Counter(result["outcome"] for result in results)
+        applied = Counter[tuple[str, str]]()
+        for attempt in state["external_attempts"]:
+            applied[attempt["external_id"], attempt["mail"]] += attempt["times_sent"]
+        self.applied, self.applied_twice = len(applied), sum(times > 1 for times in applied.values())
+        self.max_at_once = max_at_once(state["bulk_jobs"])
+        #: Violated guarantees.
+        self.violations: list[str] = []
+        if [result["row"] for result in results] != list(range(1, len(rows) + 1)):
+            self.violations.append("results are missing, duplicate or out of order")
+        for row, result in zip(rows, results, strict=False):
+            times, outcome = applied[row["external_id"], row["mail"]], result["outcome"]
+            if (outcome, times) != ("imported", 1) and not (outcome == "unknown" and times <= 1):
+                self.violations.append(f"row {result['row']} is {outcome}, and was applied {times} times")
+        if self.throttled or self.max_at_once > 3:
+            self.violations.append(f"{self.throttled} throttled, {self.max_at_once} jobs at once")
+
+
+def max_at_once(jobs: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many jobs existed at most that had not ended."""
+    events = [(job["created_at"], 1) for job in jobs] + [(job["ended_at"], -1) for job in jobs]
+    return max(accumulate(change for _, change in sorted(events)), default=0)
+
+
 PARTS: dict[str, Callable[[bool, random.Random], Iterator[str]]] = {
     "kills": kills,
     "updates": updates,
     "statistics": statistics,
+    "jobs": jobs,
 }
 
 if __name__ == "__main__":
