@@ -367,6 +367,8 @@ def _membership(call: Call) -> tuple[str, Role]:
     role = ROLES_IN_BODIES.get(str(membership.get("role")))
     if role is None:
         raise call.malformed(f"role of membership must be one of {', '.join(ROLES_IN_BODIES)}.")
+    if role == "analyst" and not call.settings.analyst_role_available:
+        raise ApiError(400, "analystUnavailable")
     return call.group(membership["groupId"]).id, role
 
 

@@ -63,11 +63,12 @@ def test_restores_a_deleted_user(client):
         ({"username": "ana"}, 400, "usernameNotAllowed"),
         ({"primaryGroupId": ROOT_GROUP_ID}, 400, "notMemberOfPrimaryGroup"),
         ({"membership": {"groupId": NOBODY_ID, "role": "learner"}}, 404, "groupNotFound"),
+        ({"membership": {"groupId": SALES_GROUP_ID, "role": "analyst"}}, 400, "analystUnavailable"),
         ({"toBeDeactivatedAt": "2020-01-01T00:00:00.000Z"}, 400, "deactivationDateInvalid"),
     ],
 )
 def test_refuses_a_creation(sandbox, client, changes, status, code):
-    sandbox.control.settings(mails_of_other_companies=["other@acme.test"])
+    sandbox.control.settings(mails_of_other_companies=["other@acme.test"], analyst_role_available=False)
     body = {"mail": ANA, "membership": MEMBERSHIP} | changes
     refused = client("POST", "/users", {name: each for name, each in body.items() if each is not None})
     assert (refused.status, refused.code) == (status, code)
