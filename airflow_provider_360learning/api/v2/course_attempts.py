@@ -8,6 +8,7 @@ attempts of each window are sorted, so that two exports of the same attempts are
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
@@ -27,13 +28,14 @@ from airflow_provider_360learning.ordered_executor import map_ordered
 
 #: Attempts that a window should have: eight pages, of which the last one is half empty on average.
 TARGET_ATTEMPTS = 4_000
-#: Attempts of a window that are sorted in memory. Up to 16 windows are in memory, with a few KB per attempt.
-MAX_IN_MEMORY = 2 * TARGET_ATTEMPTS
+#: Attempts of a window that are sorted in memory. Up to 16 windows are in memory, with about 1 KB per attempt.
+MAX_IN_MEMORY = 5_000
+#: Attempts after which the reading of a window ends, if it is longer than a second: its parts are read at once instead.
+MAX_ATTEMPTS = 4 * TARGET_ATTEMPTS
 #: The first windows are this part of the interval; later ones are at most so many times longer than an earlier one.
 INITIAL_PART, MAX_GROWTH = 256, 4
 
-_COMPLETED_AT = Attempt._fields.index("completed_at")
-_ORDER = itemgetter(_COMPLETED_AT, Attempt._fields.index("attempt_id"))
+_ORDER = itemgetter(Attempt._fields.index("completed_at"), Attempt._fields.index("attempt_id"))
 
 
 def check_date_field(date_field: str) -> None:
@@ -84,10 +86,10 @@ class _Windows:
 
 
 class _Attempts(NamedTuple):
-    """The attempts of a window in order, and the largest number of attempts in one response."""
+    """The attempts of a window in order, or ``None`` if they are too many; and the largest number in one response."""
 
     window: _Window
-    attempts: SortedRows[Attempt]
+    attempts: SortedRows[Attempt] | None
     largest_page: int
 
 
@@ -113,29 +115,49 @@ class CourseAttemptActions(Lookups):
         .. seealso:: :meth:`~..course_attempts.ReadsCourseAttempts.read_course_attempts` for the arguments.
         """
         check_date_field(date_field)
-        windows = _Windows(_Window(milliseconds_of(interval_start), milliseconds_of(interval_end)))
+        interval = _Window(milliseconds_of(interval_start), milliseconds_of(interval_end))
         highest: str | None = None
         largest = 0
-        for window, attempts, largest_page in map_ordered(partial(self._read_window, windows), windows):
-            largest = max(largest, largest_page)
-            for attempt in _without_repetitions(attempts):
-                sink.hold(attempt)
-                highest = attempt.completed_at
-            sink.accept(text_of(window.end))
+        is_over = threading.Event()
+        try:
+            for window, attempts, largest_page in self._windows(interval, is_over):
+                largest = max(largest, largest_page)
+                for attempt in _without_repetitions(attempts or ()):
+                    sink.hold(attempt)
+                    highest = attempt.completed_at
+                sink.accept(text_of(window.end))
+        finally:
+            is_over.set()  # after an error, the other threads request no further pages
         return AttemptsSummary(highest_timestamp=highest, incomplete_at=(), largest_response=largest, likely_cap=None)
 
-    def _read_window(self, windows: _Windows, window: _Window) -> _Attempts:
+    def _windows(self, interval: _Window, is_over: threading.Event) -> Iterator[_Attempts]:
+        """Yield the attempts of an interval, in windows and in order."""
+        windows = _Windows(interval)
+        for found in map_ordered(partial(self._read_window, windows, is_over), windows):
+            if found.attempts is None:
+                # Later windows of this interval are in memory meanwhile. Each level of parts is 256 times shorter.
+                yield from self._windows(found.window, is_over)
+            else:
+                yield found
+
+    def _read_window(self, windows: _Windows, is_over: threading.Event, window: _Window) -> _Attempts:
         # The filter has a precision of one second: both sides are rounded outwards, and each attempt is compared.
         query = {
             "completedAt[gte]": text_of(window.start // 1000 * 1000),
             "completedAt[lt]": text_of(-(-window.end // 1000) * 1000),
         }
         start, end = text_of(window.start), text_of(window.end)
+        max_attempts = MAX_ATTEMPTS if window.end - window.start > 1000 else None
         attempts: SortedRows[Attempt] = SortedRows(_ORDER, MAX_IN_MEMORY)
         largest_page = 0
         for items in read_pages(self.client.call, Call("getAllCourseStats", query=query)):
             largest_page = max(largest_page, len(items))
-            attempts.extend(each for each in _attempts(items) if start <= (each.completed_at or "") < end)
+            attempts.extend([each for each in _attempts(items) if start <= (each.completed_at or "") < end])
+            if max_attempts and attempts.total > max_attempts:
+                windows.learn(window, attempts.total)
+                return _Attempts(window, None, largest_page)
+            if is_over.is_set():
+                break
         windows.learn(window, attempts.total)
         return _Attempts(window, attempts, largest_page)
 
@@ -157,7 +179,8 @@ def _attempts(items: Iterable[Any]) -> list[Attempt]:
             new(
                 Attempt,
                 (
-                    item["_id"],
+                    # Rows are sorted by id and completion, which must be strings for that.
+                    str.__str__(item["_id"]),
                     item["userId"],
                     None,
                     item["courseId"],
@@ -167,8 +190,8 @@ def _attempts(items: Iterable[Any]) -> list[Attempt]:
                     item.get("score"),
                     read_usual_timestamp("firstActivityAt", item.get("firstActivityAt")),
                     read_usual_timestamp("lastActivityAt", item.get("lastActivityAt")),
-                    read_usual_timestamp("completedAt", item.get("completedAt")),
-                    item["timeSpent"] / 1000,
+                    str.__str__(read_usual_timestamp("completedAt", item.get("completedAt")) or ""),
+                    None if (spent := item.get("timeSpent")) is None else spent / 1000,
                 ),
             )
             for item in items

@@ -33,13 +33,18 @@ class SortedRows(Generic[R]):
         #: Number of rows.
         self.total = 0
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether no row is in a temporary file."""
+        return not self._parts
+
     def extend(self, rows: Iterable[R]) -> None:
         """Add rows."""
         for row in rows:
-            self._rows.append(row)
-            self.total += 1
             if len(self._rows) >= self._max:
                 self._write_part()
+            self._rows.append(row)
+            self.total += 1
 
     def __iter__(self) -> Iterator[R]:
         """Return all rows in order."""
