@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unpublished_requests
 BY_NAME = {operation.name: operation for operation in operations()}
 ID = "64b1f0c2a9d3e40012aa0001"
 USER = {"_id": ID, "status": "active", "lang": "en"}
+CUSTOM_DATE = {"customFieldId": ID, "type": "date", "value": "2026-01-01T00:00:00.000Z"}
 JSON = {"content-type": "application/json; charset=utf-8"}
 HEADERS = {"360-api-version": "v2.0", "authorization": "Bearer token", **JSON}
 NEW_USER = {"mail": "new@acme.test", "membership": {"groupId": ID, "role": "learner"}}
@@ -36,6 +37,7 @@ def response_violations(name, status, body, headers=JSON):
         ("getUsers", {"query": "next=cursor"}),
         ("getUser", {"path": {"userId": ID}}),
         ("createUser", {"query": "sendInvitationEmail=false", "body": NEW_USER}),
+        ("updateGroup", {"path": {"groupId": ID}, "body": {"custom": None}}),
     ],
 )
 def test_published_requests_are_valid(name, how):
@@ -75,6 +77,7 @@ def test_other_requests_are_violations(name, how, problem):
         ("getUsers", 403, {"error": "invalid_scope"}, JSON),
         ("getUsers", 403, {"error": {"code": "invalid_scope", "message": "No."}}, JSON),
         ("deleteUser", 204, None, {}),
+        ("getUserCustomFieldValues", 200, [CUSTOM_DATE], JSON),
         ("addUsersToGroups", 429, {"error": "tooManyRequests"}, JSON),
         ("addUsersToGroups", 503, {"error": {"code": "bulkAPIDisabled", "message": "Off."}}, JSON),
         ("deleteCustomLink", 204, None, {}),
