@@ -277,7 +277,7 @@ class Exchange:
         url = self._prepared.url or base_url
         if self._endpoint.response is ResponseShape.PAGE:
             following = next_link(response.headers.get("Link", ""), url, base_url, prefix)
-            return Page(cast(list[object], body), following, url.removeprefix(base_url), size)
+            return Page(cast(list[object], body), following, size)
         if self._endpoint.response is ResponseShape.JOB:
             job_path = self._client.spec.job_path or ""
             return job_id(response.headers.get("Location", ""), url, base_url, prefix, job_path)

@@ -25,13 +25,11 @@ class Page:
 
     :param items: The items. ``Any``, because keys and types are those that are documented.
     :param next_link: Path and query of the next page under the base URL; ``None`` for the last page.
-    :param link: Path and query of this page.
     :param size: Bytes of the response, decompressed.
     """
 
     items: list[Any]
     next_link: str | None
-    link: str = ""
     size: int = 0
 
 
@@ -114,7 +112,6 @@ class _Links:
         """Return the call of the next page; ``None`` after the last one."""
         if page.next_link is None:
             return None
-        self._requested.add(_digest(page.link))
         if _digest(page.next_link) in self._requested:
             raise unusable("a page of a list leads back to an earlier page")
         if len(self._requested) >= MAX_PAGES:

@@ -76,6 +76,7 @@ def test_codes_mean_the_same_as_those_of_api_v1(error_class, codes):
     ("status", "code", "error_class"),
     [
         (401, "invalid_token", AuthenticationError),
+        (401, "userNotFound", AuthenticationError),
         (429, "tooManyRequests", RateLimitedError),
         (429, None, RateLimitedError),
         (429, "bulkOperationsConcurrencyLimitReached", BulkJobsLimitError),
