@@ -225,10 +225,6 @@ class State:
         self.courses[course.id] = course
         return course
 
-    def change_status(self, course: Course, status: CourseStatus) -> None:
-        """Change the status of a course, which modifies the course even if the status is the same."""
-        course.status, course.modified_at = status, self._clock.now()
-
     def add_path(self, name: str, *, group: str, author: str, courses: list[str], id: str | None = None) -> Path:
         """Create a path."""
         self.budget.take()
@@ -386,7 +382,7 @@ class State:
     def delete_integration(self, integration: Integration) -> None:
         """Delete an integration and archive its courses."""
         for external in self.courses_of(integration):
-            self.change_status(external.course, "archived")
+            external.course.status = "archived"
         del self.integrations[integration.id]
 
     def put_external_course(
@@ -407,8 +403,8 @@ class State:
             self.external_courses[key] = external
         external.author, external.details, external.more = author.id, details, more or {}
         external.course.name, external.course.author = title, author.mail
+        external.course.status, external.course.modified_at = "published", self._clock.now()
         external.times_sent += 1
-        self.change_status(external.course, "published")
         return external
 
     def reported_attempts(self, course: str) -> Mapping[str, list[ReportedAttempt]]:

@@ -259,7 +259,7 @@ def _archive(call: Call, external_id: str) -> str:
     external = call.state.external_courses.get(_key(call, external_id))
     if external is None:
         return _UNKNOWN
-    call.state.change_status(external.course, "archived")
+    external.course.status = "archived"
     return "archived"
 
 

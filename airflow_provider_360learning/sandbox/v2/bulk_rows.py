@@ -18,6 +18,7 @@ from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.state.jobs import RowError
 from airflow_provider_360learning.sandbox.state.model import ExternalCourse, Group, Integration, Person, ReportedAttempt
 from airflow_provider_360learning.sandbox.v2.call import ROLES_IN_BODIES
+from airflow_provider_360learning.sandbox.v2.groups import remove_role
 
 #: Does one row and returns the id of what it changed, or raises :class:`RowError`.
 Apply = Callable[[Mapping[str, Any]], str]
@@ -175,20 +176,12 @@ def remove_membership(company: Company) -> Apply:
     """Remove a role of a user in a group."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read, state = _read(_Membership, row), company.state
+        read = _read(_Membership, row)
         person, group = _person(company, read.user_id), _group(company, read.group_id)
         role = ROLES_IN_BODIES[read.role]
-        held = group.members.get(person.id, [])
-        if role not in held:
+        if role not in group.members.get(person.id, ()):
             raise RowError("The user does not have this role in the group.")
-        if role == "learner":
-            state.leave(person, group, role, private_subgroups=False)
-        elif len(held) > 1:
-            held.remove(role)
-        else:
-            del group.members[person.id]
-        if company.settings.last_group_deletes_user and not state.groups_of(person):
-            state.delete_person(person)
+        remove_role(company, person, group, role)
         return person.id
 
     return apply
@@ -270,7 +263,7 @@ def archive_course(company: Company, integration: Integration) -> Apply:
 
     def apply(row: Mapping[str, Any]) -> str:
         external = _external(company, integration, _read(_ArchivedCourse, row).external_id)
-        company.state.change_status(external.course, "archived")
+        external.course.status = "archived"
         return external.course.id
 
     return apply

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.routing import Response
-from airflow_provider_360learning.sandbox.state.model import Group, Role
+from airflow_provider_360learning.sandbox.state.model import Group, Person, Role
 from airflow_provider_360learning.sandbox.v2.call import NO_CONTENT, ROLE_NAMES, ROLES_IN_PATHS, Call, Operations
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
 
@@ -129,13 +130,11 @@ def add_user_role_to_group(call: Call) -> Response:
 )
 def remove_user_role_from_group(call: Call) -> Response:
     """Remove a role of a user in a group; that of a learner in the public groups below, too."""
-    role, state, left = _role(call), call.state, call.group(call.path["groupId"])
-    person = state.people.get(call.path["userId"])
+    role, left = _role(call), call.group(call.path["groupId"])
+    person = call.state.people.get(call.path["userId"])
     if person is None or role not in left.members.get(person.id, ()):
         raise ApiError(404, "userNotFoundInGroup")
-    state.leave(person, left, role, subgroups=role == "learner", private_subgroups=False)
-    if call.settings.last_group_deletes_user and not state.groups_of(person):
-        state.delete_person(person, keep_invitations=True)
+    remove_role(call.company, person, left, role)
     return NO_CONTENT
 
 
@@ -162,6 +161,14 @@ def group(group: Group) -> dict[str, object]:
     optional = {"parentId": group.parent, "custom": group.custom}
     given = {name: value for name, value in optional.items() if value is not None}
     return {"_id": group.id, "name": group.name, "public": group.public, **given}
+
+
+def remove_role(company: Company, person: Person, group: Group, role: Role) -> None:
+    """Remove a role of a user in a group; that of a learner in the public groups below, too."""
+    state = company.state
+    state.leave(person, group, role, subgroups=role == "learner", private_subgroups=False)
+    if company.settings.last_group_deletes_user and not state.groups_of(person):
+        state.delete_person(person, keep_invitations=True)
 
 
 def _role(call: Call) -> Role:

@@ -219,6 +219,24 @@ def test_learners_leave_public_subgroups_and_others_stay(run, sandbox):
     assert memberships() == {SALES_GROUP_ID: ["coach"]}
 
 
+def test_a_user_without_a_role_in_a_group_leaves_the_sessions_of_the_group(client, run):
+    body = {
+        "name": "May",
+        "startDate": "2026-03-01T00:00:00.000Z",
+        "mainInstructorId": ADMIN_ID,
+        "registrationRequestValidation": "disabled",
+    }
+    session = client("POST", f"/paths/{ONBOARDING_PATH_ID}/sessions", body).json["_id"]
+    membership = {"userId": GRACE_ID, "groupId": SALES_GROUP_ID, "role": "coach"}
+    assert run("POST", "/bulk/groups/memberships", membership) == [None]
+    audience = {"filters": [{"type": "groups", "ids": [SALES_GROUP_ID]}], "mode": "dynamic"}
+    client("PUT", f"/paths/{ONBOARDING_PATH_ID}/sessions/{session}/audiences", audience)
+    enrollments = f"/paths/{ONBOARDING_PATH_ID}/enrollments?sessionId[eq]={session}&status[eq]=published"
+    assert GRACE_ID in [each["userId"] for each in client("GET", enrollments).json]
+    assert run("DELETE", "/bulk/groups/memberships", membership) == [None]
+    assert GRACE_ID not in [each["userId"] for each in client("GET", enrollments).json]
+
+
 def test_groups_with_integrations_and_the_root_group_are_not_deleted(client, run, integration):
     assert run("DELETE", "/bulk/groups", {"groupId": SALES_GROUP_ID}, {"groupId": ROOT_GROUP_ID}) == [
         "The group has active integrations.",
@@ -261,11 +279,13 @@ def test_a_course_is_replaced_and_archived_through_its_integration(client, run, 
     ]
     again = client("GET", one).json
     assert (again["courseId"], again["name"], again["duration"]) == (course["courseId"], "First", 5)
+    modified_at = client("GET", f"/courses/{course['courseId']}").json["modifiedAt"]
     assert run("DELETE", f"{integration}/courses", {"externalId": "c-1"}, {"externalId": "c-2"}) == [
         None,
         "There is no such course.",
     ]
-    assert client("GET", f"/courses/{course['courseId']}").json["status"] == "archived"
+    archived = client("GET", f"/courses/{course['courseId']}").json
+    assert (archived["status"], archived["modifiedAt"]) == ("archived", modified_at)  # documented so
 
 
 def attempts(sandbox):
