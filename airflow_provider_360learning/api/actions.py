@@ -80,6 +80,8 @@ class WriteSpec:
     :param makes: Key of the result with the id of the created object, if one is created.
     :param batched: Whether one call changes several objects.
     :param rows_per_request: Maximum number of objects that one call changes.
+    :param writes: Returns how many writes the arguments of one call need, as far as they show it; ``None`` if it is
+        always one.
     """
 
     operation: str
@@ -88,6 +90,8 @@ class WriteSpec:
     makes: str | None = None
     batched: bool = False
     rows_per_request: int = 1
+    # Any: each action has its own model.
+    writes: Callable[[Any], int] | None = None
 
 
 class HasClient(Protocol):

@@ -37,6 +37,7 @@ class RowChecker:
         self._digests: list[bytes] = []
         #: Number of rows, and a digest of them all.
         self.total, self.fingerprint = 0, ""
+        self._writes = 0
         #: Groups that must be created before the valid rows are sent, each once.
         self.new_groups: dict[NewGroup, None] = {}
         self._size_of_new_groups = 0
@@ -44,6 +45,7 @@ class RowChecker:
     def all_rows(self) -> Iterator[CheckedRow]:
         """Check all rows, and keep their digests."""
         whole = hashlib.sha256()
+        writes = self._schema.writes
         self._schema.check_header(self._source)
         for chunk in _chunks(self._source.rows()):
             checked = self._check_first(chunk)
@@ -53,8 +55,14 @@ class RowChecker:
             for row in checked:
                 if row.new_groups and not row.errors:
                     self._add_new_groups(row)
+                self._writes += 1 if row.errors or writes is None else writes(row.arguments)
                 yield row
         self.fingerprint = whole.hexdigest()
+
+    @property
+    def writes_per_row(self) -> float:
+        """How many writes a row needs on average."""
+        return self._writes / self.total if self.total else 1.0
 
     def _add_new_groups(self, row: CheckedRow) -> None:
         self._size_of_new_groups += sum(len(group.name) for group in row.new_groups if group not in self.new_groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -27,25 +28,26 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def log_expectation(writer: Writer, client: Client, rows: int, pace: float) -> None:
+def log_expectation(writer: Writer, client: Client, rows: int, pace: float, *, writes_per_row: float) -> None:
     """
-    Log how long a run will take.
+    Log how long a run will take. Its reads are not counted: they have a limit of their own, which is higher.
 
     :param writer: What is done with the rows.
     :param client: The client.
     :param rows: Number of rows that are left.
-    :param pace: Requests per second that the rate limit allows.
+    :param pace: Writes per second that the rate limit allows.
+    :param writes_per_row: How many writes a row needs on average.
     """
-    requests = -(-rows // writer.rows_per_request)
+    writes = math.ceil(-(-rows // writer.rows_per_request) * writes_per_row)
     share = client.rate_limiter.share
     log.info(
-        "%s: rows=%s requests<=%s rate=%.2f/s (%s): up to %s if no other client uses the limit%s",
+        "%s: rows=%s writes=%s rate=%.2f/s (%s): about %s if no other client uses the limit%s",
         writer.name,
         f"{rows:,}",
-        f"{requests:,}",
+        f"{writes:,}",
         pace,
         writer.operation,
-        duration(requests / pace),
+        duration(writes / pace),
         ""
         if share == 1
         else f". That is {100 * share:.0f} % of the limit: with [learning360] rate_limiter = pool_slots, the share of "

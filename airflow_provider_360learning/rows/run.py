@@ -143,7 +143,7 @@ def _run(
             return BatchReader(config, rows, writer, changes, results)
 
         try:
-            _send(config, api, writer, reader_of, recorder, results, latency, rows.total)
+            _send(config, api, writer, reader_of, recorder, results, latency, rows)
         except (AuthenticationError, OutageError) as error:
             report_break_off(results, recorder.checkpoint, rows.total, writer.name, error, context)
             raise
@@ -179,12 +179,13 @@ def _send(
     recorder: Recorder,
     results: ResultStore,
     latency: Latency,
-    rows: int,
+    rows: RowChecker,
 ) -> None:
     """Send all rows: by bulk jobs where they are available, otherwise by requests."""
+    left = rows.total - recorder.checkpoint.done_up_to
     if isinstance(writer, JobWriter):
         files = JobFiles(results.parts_folder, config.file_mode)
-        log_expected_jobs(writer, rows - recorder.checkpoint.done_up_to)
+        log_expected_jobs(writer, left)
         jobs = JobSender(reader_of(writer), writer, recorder, files, config.jobs, deferrable=config.deferrable)
         try:
             jobs.send()
@@ -195,7 +196,8 @@ def _send(
             log.warning("Rows are sent by single requests, because %s", error)
         writer = writer.single
     pace = api.client.rate_limiter.pace(api.client.spec.endpoints[writer.operation])
-    log_expectation(writer, api.client, rows - recorder.checkpoint.done_up_to, pace)
+    left = rows.total - recorder.checkpoint.done_up_to  # jobs may have done some
+    log_expectation(writer, api.client, left, pace, writes_per_row=rows.writes_per_row)
     Sender(reader_of(writer), writer, recorder, pace=pace, latency=latency).send()
 
 

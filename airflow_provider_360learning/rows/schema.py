@@ -211,6 +211,11 @@ class RowSchema:
         """Columns whose values are never shown, stored or compared."""
         return self._model.secret_fields
 
+    @property
+    def writes(self) -> Callable[[Any], int] | None:
+        """Returns how many writes the arguments of a row need; ``None`` if it is always one."""
+        return self._write.writes
+
     def check_header(self, source: Source) -> None:
         """
         Refuse a source whose columns are invalid for all rows.

@@ -538,10 +538,27 @@ def test_a_dry_run_reports_invalid_rows(sandbox, tmp_path):
 def test_logs_the_expected_duration(sandbox, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(CONNECTION, sandbox.connection_json())
     bulk("create_user", people(1000), results_path=tmp_path, dry_run=True)
-    expected = (
-        "create_user: rows=1,000 requests<=1,000 rate=1.90/s (createOrInviteUser): up to 9 min if no other client"
-    )
+    expected = "create_user: rows=1,000 writes=1,000 rate=1.90/s (createOrInviteUser): about 9 min if no other client"
     assert f"{expected} uses the limit" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "writes"),
+    [
+        ("create_user", {"mode": "invite"}, 1),
+        ("create_user", {"mode": "create_active", "other_group_ids": [SALES_GROUP_ID, "f" * 24]}, 4),
+        ("update_user", {"job": "Chef", "password": "Secret-12345"}, 2),
+        ("update_user", {"password": "Secret-12345"}, 1),
+    ],
+)
+def test_the_expected_duration_counts_all_writes_of_a_row(
+    sandbox, tmp_path, monkeypatch, caplog, action, values, writes
+):
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2"))
+    key = "mail" if action == "create_user" else "user"
+    rows = [{key: one["mail"], **values} for one in people(30)]
+    bulk(action, rows, results_path=tmp_path, dry_run=True)
+    assert any(message.startswith(f"{action}: rows=30 writes={30 * writes} ") for message in caplog.messages)
 
 
 def test_logs_counts_and_api_usage_at_the_end(sandbox, tmp_path, caplog):
@@ -565,7 +582,7 @@ def test_logs_the_share_of_the_limit_with_pool_slots(sandbox, tmp_path, monkeypa
         run_as_user="a",
     )
     (shown,) = [message for message in caplog.messages if message.startswith("update_user: rows=1 ")]
-    assert "requests<=1 rate=1.90/s (updateUser)" in shown
+    assert "writes=1 rate=1.90/s (updateUser)" in shown
     assert (
         "That is 40 % of the limit: with [learning360] rate_limiter = pool_slots, the share of a task depends on"
         in shown

@@ -104,7 +104,9 @@ class PathActions(AudienceSteps):
 
     @action(
         CreatePathSession,
-        write=WriteSpec("createPathSession", key=("name", "path_id", "group_id"), makes="session_id"),
+        write=WriteSpec(
+            "createPathSession", key=("name", "path_id", "group_id"), makes="session_id", writes=lambda arguments: 2
+        ),
         check=_check_session,
     )
     def create_path_session(self, arguments: CreatePathSession) -> ActionSteps[CreatedPathSession]:

@@ -94,6 +94,20 @@ def check_password(arguments: CreateUser | UpdateUser) -> None:
         )
 
 
+def _writes_of_creation(arguments: CreateUser) -> int:
+    """Return how many writes create an account: itself, further groups, the rest, and password and activation."""
+    changes = (arguments.primary_group_id, arguments.custom_fields)
+    further = len(_groups(arguments)[1:]) + sum(each is not None for each in changes)
+    return 1 + further + (2 if arguments.mode == "create_active" else 0)
+
+
+def _writes_of_update(arguments: UpdateUser) -> int:
+    """Return how many writes update a user: custom fields and password have their own."""
+    given = arguments.given().keys() - {"user", "password_must_be_changed"}
+    apart = given & {"custom_fields", "password"}
+    return len(apart) + (given > apart)
+
+
 def neutral_user(item: ResponseObject) -> UserRecord:
     """Read a user of any v2 route."""
     return {
@@ -109,7 +123,11 @@ def neutral_user(item: ResponseObject) -> UserRecord:
 class UserActions(Lookups):
     """Create, read, change and delete users."""
 
-    @action(CreateUser, write=WriteSpec("createUser", key=("mail",), makes="user_id"), check=check_creation)
+    @action(
+        CreateUser,
+        write=WriteSpec("createUser", key=("mail",), makes="user_id", writes=_writes_of_creation),
+        check=check_creation,
+    )
     def create_user(self, arguments: CreateUser) -> ActionSteps[CreatedUser]:
         """
         Create a user in several requests (``createUser``, ``replacePassword``, ``activateUser`` and others).
@@ -165,7 +183,7 @@ class UserActions(Lookups):
         pages = read_pages(self.client.call, Call("getUsers", query=_listed_status(deleted=False)))
         return take(neutral_user(item) for page in pages for item in page)
 
-    @action(UpdateUser, write=WriteSpec("updateUser", key=("user",)), check=check_password)
+    @action(UpdateUser, write=WriteSpec("updateUser", key=("user",), writes=_writes_of_update), check=check_password)
     def update_user(self, arguments: UpdateUser) -> ActionSteps[UpdatedUser]:
         """
         Change fields of a user (``updateUser``, ``updateUserCustomFieldValues``, ``replacePassword``).
