@@ -183,11 +183,11 @@ class Learning360Hook(BaseHook):
         :raises Learning360Error: if they give access to nothing.
         """
         # A person waits for the result.
-        hook = type(self)(self.learning360_conn_id, max_attempts=1, max_wait=MAX_WAIT_OF_TEST)
+        api = type(self)(self.learning360_conn_id, max_attempts=1, max_wait=MAX_WAIT_OF_TEST).api
         try:
-            return hook.api.client.run(hook.api.check_access())
+            return api.client.run(api.check_access())
         finally:
-            hook.api.client.close()
+            api.client.close()
 
     def _shared_api(
         self, loop: asyncio.AbstractEventLoop, connection: Learning360Connection, get_connection: ConnectionGetter

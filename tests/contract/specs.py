@@ -152,11 +152,11 @@ def _body(one: Published) -> dict[str, Any] | None:
 
 def _result(one: Published) -> dict[str, Any]:
     """Return what a successful response contains."""
-    successes = [answer for status, answer in one.operation["responses"].items() if status.startswith("2")]
-    if any("Location" in answer.get("headers", {}) for answer in successes):
+    successes = [response for status, response in one.operation["responses"].items() if status.startswith("2")]
+    if any("Location" in response.get("headers", {}) for response in successes):
         return {"result": "job"}
-    for answer in successes:
-        for content_type, content in answer.get("content", {}).items():
+    for response in successes:
+        for content_type, content in response.get("content", {}).items():
             if content_type != "application/json":
                 return {"result": "file"}
             is_paginated = any("Link" in each.get("headers", {}) for each in successes)
@@ -184,8 +184,8 @@ def _one_of(document: Document, schema: Document) -> Document:
 
 
 def _errors(one: Published) -> Iterator[tuple[str, int]]:
-    for status, answer in one.operation["responses"].items():
-        for content in answer.get("content", {}).values() if status >= "4" else ():
+    for status, response in one.operation["responses"].items():
+        for content in response.get("content", {}).values() if status >= "4" else ():
             schema = resolve(one.document, content["schema"])
             for alternative in schema.get("oneOf", [schema]):
                 error = resolve(one.document, alternative)["properties"]["error"]

@@ -12,7 +12,7 @@ class AccessCheck(ApiAdapter):
     """Test the credentials."""
 
     def check_access(self) -> ActionSteps[Access]:
-        """Request a user who cannot exist (``getUser``): only credentials that are accepted are told so."""
+        """Request a user who cannot exist (``getUser``), which the response reports if the credentials are accepted."""
         try:
             yield Call("getUser", path={"user": UNUSED_MAIL})
         except NotFoundError as error:

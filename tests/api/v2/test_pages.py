@@ -212,7 +212,7 @@ def test_one_page_is_in_memory_at_a_time():
     assert peak < 1_000_000, "300 pages of 100 kB"
 
 
-def test_a_hostile_header_is_parsed_in_a_moment():
+def test_a_hostile_header_is_parsed_quickly():
     started = time.process_time()
     for part in (",", "<", "<>;", "<a>,", '<a>;b="\\', "; rel", "<a>;rel=x;"):
         header = part * (MAX_HEADER // len(part))
