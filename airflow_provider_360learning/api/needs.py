@@ -57,15 +57,26 @@ def scopes_of_rows(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]
     :param action: Name of the action.
     :param spec: The API version.
     """
-    jobs = _attributes_of(adapter).get("jobs")
-    kind: JobKind | None = getattr(jobs, "kinds", {}).get(action)
+    kind = job_kind_of(adapter, action)
     if kind is None:
         return ()
+    jobs = _attributes_of(adapter)["jobs"]
     steps = ["submit", "find_lost", "running", "status", "results"]
     if "external_platform" in kind.row_model.model_fields | inspect.getattr_static(adapter, action).model.model_fields:
         steps.append("target")
     start = (kind, *(inspect.getattr_static(jobs, step) for step in steps))
     return _scopes(_operations_in(start, adapter, spec), spec)
+
+
+def job_kind_of(adapter: Hashable, action: str) -> JobKind | None:
+    """
+    Return the kind of bulk jobs that apply an action to many rows; ``None`` if there is no such job.
+
+    :param adapter: Class of the adapter.
+    :param action: Name of the action.
+    """
+    kind: JobKind | None = getattr(_attributes_of(adapter).get("jobs"), "kinds", {}).get(action)
+    return kind
 
 
 def _operations_in(start: object, adapter: type, spec: ApiSpec) -> frozenset[str]:

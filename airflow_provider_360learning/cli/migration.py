@@ -5,21 +5,33 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from airflow_provider_360learning.api.needs import job_kind_of
 from airflow_provider_360learning.api.text import counted, one_line
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.exceptions import InvalidConnectionError, InvalidRequestError
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
-from airflow_provider_360learning.operators.bulk import HiddenValue, Learning360BulkOperator
+from airflow_provider_360learning.operators.bulk import (
+    HiddenValue,
+    Learning360BulkOperator,
+    Learning360RowsOperator,
+)
+from airflow_provider_360learning.operators.exports import (
+    Learning360ExportCoursesOperator,
+    Learning360ExportCourseStatisticsOperator,
+    Learning360ExportMembershipsOperator,
+    Learning360ExportPathSessionStatisticsOperator,
+)
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_360learning.api.actions import Action
+    from airflow_provider_360learning.api.models.base import ActionArguments
 
 #: The version that DAGs move to.
 TARGET = VERSIONS["v2"]
@@ -178,34 +190,46 @@ class ExaminedTask:
         """The id of its connection, or a template."""
         return str(self.values.get("learning360_conn_id") or "learning360_default")
 
-    def known_action(self) -> Action[..., object] | None:
-        """Return its action, if it has one that is known."""
-        name = self.values.get("action") or getattr(self.operator, "action", None)
-        return TARGET.actions.get(name) if isinstance(name, str) else None
-
     def findings(self) -> Iterator[tuple[str, bool]]:
         """Return the text of each finding, and whether the task must change."""
-        if "last_activity_at" in [each.get("date_field") for each in (self.values, *self.mapped)]:
-            yield "date_field='last_activity_at': API v2 selects attempts by completed_at only: use that", True
-        action = self.known_action()
+        if hint := _HINTS_OF_EXPORTS.get(self.operator):
+            yield hint, False
+        for instance in self.mapped or [{}]:
+            yield from self._findings_of({**self.values, **instance})
+
+    def _findings_of(self, values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+        if values.get("date_field") == "last_activity_at":
+            yield (
+                "date_field 'last_activity_at' is not available in API v2, which selects attempts by the time of their "
+                "completion only: use 'completed_at'",
+                True,
+            )
+        name = values.get("action") or getattr(self.operator, "action", None)
+        action = TARGET.actions.get(name) if isinstance(name, str) else None
         if action is None:
             return
-        for arguments in self._arguments_of(action):
-            yield from ((text, True) for text in _refusals(action, arguments))
-            if hint := _HINTS.get(action.name):
-                yield from ((text, False) for text in hint(arguments))
-
-    def _arguments_of(self, action: Action[..., object]) -> Iterator[dict[str, Any]]:
-        """Return the arguments of the action that the DAG file has, of each row and of each mapped instance."""
-        if issubclass(self.operator, Learning360BulkOperator):
-            yield from self._arguments_of_rows(action)
+        for arguments in self._arguments_of(action, values):
+            yield from ((text, False) for text in _hints(action, arguments))
+        if not issubclass(self.operator, Learning360RowsOperator):
+            yield from ((text, True) for text in _refusals(action.model, action.check, values))
             return
-        yield from ({**self.values, **each} for each in (self.mapped or [{}]))
+        kind = None if issubclass(self.operator, Learning360BulkOperator) else job_kind_of(TARGET.adapter, action.name)
+        model, check = (action.model, action.check) if kind is None else (kind.row_model, kind.check)
+        for row in self._rows(model, values):
+            yield from ((text, True) for text in _refusals(model, check, row, is_complete=kind is not None))
 
-    def _arguments_of_rows(self, action: Action[..., object]) -> Iterator[dict[str, Any]]:
-        fields = action.model.model_fields
-        defaults, mapping = _mapping(self.values.get("defaults")), _mapping(self.values.get("column_mapping"))
-        rows = _revealed(self.values.get("rows"))
+    def _arguments_of(self, action: Action[..., object], values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Return the arguments of the action, as far as they are known: of each row, if it has rows."""
+        if issubclass(self.operator, Learning360BulkOperator):
+            yield from self._rows(action.model, values)
+        else:
+            yield values
+
+    def _rows(self, model: type[ActionArguments], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Return the rows that the DAG file has; of any other source, one row of what is known of all."""
+        fields = model.model_fields
+        defaults, mapping = _mapping(values.get("defaults")), _mapping(values.get("column_mapping"))
+        rows = _revealed(values.get("rows"))
         if not isinstance(rows, list | tuple):
             # A choice is not examined: its values are not known, and most are available.
             known = {name for name in mapping.values() if name in fields and not _is_choice(fields[name])}
@@ -216,33 +240,63 @@ class ExaminedTask:
                 yield {**defaults, **{mapping.get(name, name): value for name, value in row.items()}}
 
 
-def _refusals(action: Action[..., object], values: Mapping[str, Any]) -> Iterator[str]:
-    """Return why API v2 refuses arguments: one reason for each of them."""
-    if action.check is None:
+def _refusals(
+    model: type[ActionArguments],
+    check: Callable[[Any], None] | None,
+    values: Mapping[str, Any],
+    *,
+    is_complete: bool = False,
+) -> Iterator[str]:
+    """
+    Return why API v2 refuses arguments: one reason for each of them.
+
+    :param is_complete: Whether arguments without a required one are not checked: both versions refuse them.
+    """
+    if check is None:
         return
-    known: dict[str, Any] = {
-        name: SecretStr(value) if name in action.model.secret_fields and isinstance(value, str) else value
-        for name, value in values.items()
-        if name in action.model.model_fields and _is_known(value)
-    }
+    given = {name: value for name, value in values.items() if name in model.model_fields and _is_known(value)}
+    known = {name: parsed for name, value in given.items() if (parsed := _parsed(model, name, value)) is not None}
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
     while True:
+        unknown = [name for name in required if name not in known]
+        if unknown and is_complete:
+            return
         try:
-            # Without validation: a template is no id, and it is checked when the task runs.
-            action.check(action.model.model_construct(**known))
+            # Without validation of the whole: what a template gives is not known.
+            check(model.model_construct(set(known), **dict.fromkeys(unknown), **known))
         except InvalidRequestError as error:
             argument, reason = error.argument, str(error).removesuffix(" Nothing was sent.").rstrip(".")
             if argument is None or argument not in known:
-                yield reason
+                if argument not in unknown:
+                    yield reason
                 return
-            value = known.pop(argument)
-            shown = one_line(repr(value), MAX_VALUE)
-            yield reason if isinstance(value, SecretStr) or shown in reason else f"{argument}={shown}: {reason}"
+            is_secret = isinstance(known.pop(argument), SecretStr)
+            shown = one_line(repr(given[argument]), MAX_VALUE)
+            yield reason if is_secret or shown in reason else f"{argument}={shown}: {reason}"
         else:
             return
 
 
+def _parsed(model: type[ActionArguments], name: str, value: Any) -> Any:
+    """Return a value as the action gets it, or ``None`` if both versions of the API refuse it."""
+    if value is COLUMN_VALUE:
+        return value
+    field = model.model_fields[name]
+    # Any: the type of the field is known at run time only.
+    annotated: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    try:
+        return TypeAdapter(annotated).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _hints(action: Action[..., object], arguments: Mapping[str, Any]) -> Iterable[str]:
+    hints = _HINTS.get(action.name)
+    return hints(arguments) if hints else ()
+
+
 def _hints_of_creation(arguments: Mapping[str, Any]) -> Iterator[str]:
-    if not (arguments.get("group_id") or arguments.get("group") or arguments.get("other_group_ids")):
+    if not any(arguments.get(name) for name in ("group_id", "group", "other_group_ids", "other_groups")):
         yield "no group is given: API v2 requires one, and the user joins the root group"
 
 
@@ -251,17 +305,40 @@ def _hints_of_session(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield "no instructor is given: API v2 requires one, and the owner of the platform is used"
 
 
+def _hints_of_enrollment(arguments: Mapping[str, Any]) -> Iterator[str]:
+    yield "API v2 refuses sessions that were not created with the Audience Builder"
+
+
+def _hints_of_catalog(arguments: Mapping[str, Any]) -> Iterator[str]:
+    yield "API v2 does this by a bulk job: ask 360Learning for the scope groups:bulk"
+
+
 def _hints_of_library(arguments: Mapping[str, Any]) -> Iterator[str]:
-    yield "API v2 needs an integration for the platform in this group: create it before the task runs"
+    yield (
+        "API v2 needs an integration for the platform in this group, which is to be created before the task runs, and "
+        "the scope integrations:bulk: ask 360Learning for it"
+    )
 
 
 #: What API v2 does in another way, by action.
 _HINTS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
+    "add_to_catalog": _hints_of_catalog,
+    "remove_from_catalog": _hints_of_catalog,
     "create_user": _hints_of_creation,
     "create_path_session": _hints_of_session,
+    "enroll_groups": _hints_of_enrollment,
+    "enroll_users": _hints_of_enrollment,
+    "unenroll_users": _hints_of_enrollment,
     "import_external_courses": _hints_of_library,
     "import_external_course_stats": _hints_of_library,
-    "archive_external_courses": _hints_of_library,
+}
+_NO_MAILS = "user_mail is null in API v2: join user_id with an export of users"
+#: What API v2 does not return, by export.
+_HINTS_OF_EXPORTS: Mapping[type, str] = {
+    Learning360ExportCourseStatisticsOperator: _NO_MAILS,
+    Learning360ExportPathSessionStatisticsOperator: _NO_MAILS,
+    Learning360ExportMembershipsOperator: _NO_MAILS,
+    Learning360ExportCoursesOperator: "author_mail is null in API v2",
 }
 
 

@@ -13,9 +13,19 @@ DAG = """
 from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
-from airflow_provider_360learning.operators.exports import Learning360ExportCourseStatisticsOperator
-from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
-from airflow_provider_360learning.operators.paths import Learning360CreatePathSessionOperator
+from airflow_provider_360learning.operators.courses import Learning360AddToCatalogOperator
+from airflow_provider_360learning.operators.exports import (
+    Learning360ExportCourseStatisticsOperator,
+    Learning360ExportMembershipsOperator,
+)
+from airflow_provider_360learning.operators.imports import (
+    Learning360ImportExternalCoursesOperator,
+    Learning360ImportStatisticsOperator,
+)
+from airflow_provider_360learning.operators.paths import (
+    Learning360CreatePathSessionOperator,
+    Learning360EnrollUsersOperator,
+)
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
 
 
@@ -123,12 +133,75 @@ def test_names_an_export_by_a_date_that_v2_cannot_select(run):
     assert "completed_at" in changes(lines)[0]
 
 
+def test_examines_the_rows_of_an_import(run):
+    statistic = (
+        '{"external_id": "c", "mail": "a@acme.test", "progress": 100, "time_spent_seconds": 1, '
+        '"first_activity": "2026-10-01T08:00:00Z", "last_activity": "2026-10-02T08:00:00Z", "completed_at": "%s"}'
+    )
+    operator = (
+        'Learning360ImportStatisticsOperator(task_id="%s", group="G", external_platform="P", results_path="/tmp/%s", '
+        "rows=[%s])"
+    )
+    status, lines = run(
+        operator % ("same", "same", statistic % "2026-10-02T10:00:00+02:00"),
+        operator % ("earlier", "earlier", statistic % "2026-10-01T09:00:00Z"),
+        operator % ("incomplete", "incomplete", '{"completed_at": "2026-10-01T09:00:00Z"}'),
+    )
+    assert status == 1
+    (change,) = changes(lines)
+    assert change.startswith("CHANGE moving.earlier: completed_at='2026-10-01T09:00:00Z': ")
+    assert "must be equal to last_activity" in change
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ('"language": "xx"', "language has 'xx'"),
+        ('"alternative_languages": ["fr", "qq"]', "alternative_languages has 'qq'"),
+        ('"content_type": "essay"', "content_type is 'essay'"),
+        ('"duration_minutes": "200000"', "duration_minutes is 200000"),
+    ],
+)
+def test_names_a_value_of_an_external_course_that_v2_refuses(run, value, reason):
+    course = '"external_id": "c", "title": "T", "launch_url": "https://a.example/", "language": "en"'
+    row = "{" + f'{course}, "duration_minutes": "20", {value}' + "}"
+    status, lines = run(
+        'Learning360ImportExternalCoursesOperator(task_id="courses", group="G", external_platform="P", '
+        f'author_id="a" * 24, results_path="/tmp/results", rows=[{row}])'
+    )
+    assert status == 1
+    assert reason in changes(lines)[0]
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        'defaults={"mode": "create_active"}).expand(rows=[[{"mail": "a@acme.test", "labels": ["x"]}]])',
+        'rows=[{"mail": "a@acme.test"}]).expand(defaults=[{"labels": ["x"]}])',
+        'rows=[{"mail": "a@acme.test"}]).expand_kwargs([{"defaults": {"labels": ["x"]}}])',
+    ],
+)
+def test_examines_the_rows_and_defaults_of_mapped_bulk_tasks(run, mapping):
+    start = 'Learning360BulkOperator.partial(task_id="all", action="create_user", results_path="/tmp/results", '
+    status, lines = run(start + mapping)
+    assert status == 1
+    assert changes(lines) == ["CHANGE moving.all: labels=['x']: labels is not available in API v2: leave it out"]
+
+
+def test_a_group_by_its_name_is_a_group(run):
+    _, lines = run('Learning360CreateUserOperator(task_id="one", mail="a@acme.test", other_groups=["Acme"])')
+    assert not any("moving.one" in line for line in lines)
+
+
 def test_says_what_v2_does_in_another_way(run):
     status, lines = run(
         'Learning360CreateUserOperator(task_id="one", mail="a@acme.test")',
         'Learning360CreatePathSessionOperator(task_id="two", path="P", name="N", group="G", session_start="{{ ts }}")',
         'Learning360ImportStatisticsOperator(task_id="three", group="G", external_platform="P", rows="x.csv", '
         'results_path="/tmp/results")',
+        'Learning360ExportMembershipsOperator(task_id="mails", output_path="/tmp/x.csv")',
+        'Learning360AddToCatalogOperator(task_id="catalog", group="G", courses=["C"])',
+        'Learning360EnrollUsersOperator(task_id="enroll", session="S", users=["a@acme.test"])',
         'task(task_id="four")(lambda: Learning360Hook().api.list_users())()',
     )
     notes = [line for line in lines if line.startswith("note   moving")]
@@ -137,6 +210,9 @@ def test_says_what_v2_does_in_another_way(run):
         "note   moving.one",
         "note   moving.two",
         "note   moving.three",
+        "note   moving.mails",
+        "note   moving.catalog",
+        "note   moving.enroll",
         "note   moving.four",
     ]
 
