@@ -153,7 +153,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.users",
         ),
         "sensors": _modules("sensors.bulk_jobs", "sensors.courses", "sensors.paths"),
-        "triggers": _modules("triggers.completion"),
+        "triggers": _modules("triggers.bulk_job", "triggers.completion"),
         "connection-types": [connection_type_info(f"{PACKAGE}.hooks.learning360.Learning360Hook")],
         "cli": [f"{PACKAGE}.cli.definition.get_cli_commands"],
         "config": {
