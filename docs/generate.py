@@ -254,7 +254,7 @@ def scopes_of_operators() -> str:
         ("Operator or sensor", "Scopes", "With names in the place of ids, also"),
         (
             (f"`{name}`", _code(one.scopes), _code(one.for_names))
-            for name, one in needs_of_operators(ACTION_NEEDS).items()
+            for name, one in needs_of_operators(VERSIONS["v2"]).items()
         ),
     )
 

@@ -32,10 +32,14 @@ def operations_of(adapter: type, action: str, spec: ApiSpec) -> frozenset[str]:
     Return the operations that an action may call.
 
     :param adapter: Class of the adapter.
-    :param action: Name of the action, or of a method of the adapter.
+    :param action: Name of the action, or of a method of the adapter or of one of its attributes (``jobs.status``).
     :param spec: The API version.
     """
-    return _operations_in(inspect.getattr_static(adapter, action), adapter, spec)
+    attribute, _, name = action.rpartition(".")
+    owner = _attributes_of(adapter).get(attribute) if attribute else adapter
+    if attribute and not (isinstance(owner, type) and _is_ours(owner)):
+        return frozenset()  # this version has none
+    return _operations_in(inspect.getattr_static(owner, name), adapter, spec)
 
 
 def scopes_of(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]:
@@ -107,7 +111,7 @@ def scopes_of_names(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...
     :param action: Name of the action.
     :param spec: The API version.
     """
-    found = inspect.getattr_static(adapter, action)
+    found = _members(adapter).get(action)
     listings = listings_of(found.model) if isinstance(found, Action) else ()
     scopes = {scope for listing in listings for scope in scopes_of(adapter, listing, spec)}
     return tuple(sorted(scopes - set(scopes_of(adapter, action, spec))))

@@ -249,7 +249,7 @@ def _scopes(conn_id: str, access: Access) -> Iterator[tuple[str, Finding]]:
             status, state = Status.WARN, "not granted"
         users = ", ".join(name for name, one in actions.items() if scope in one.scopes | one.for_rows)
         yield "scope", Finding(status, f"{scope}: {state}; needed by {users}")
-    for name, needed in needs_of_operators(actions).items():
+    for name, needed in needs_of_operators(version).items():
         lacking = sorted(needed.scopes & set(access.missing))
         text = f"{name}: {' '.join(sorted(needed.scopes)) or 'none'}"
         if needed.for_names:

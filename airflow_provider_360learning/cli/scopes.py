@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from airflow_provider_360learning import operators, sensors
@@ -36,28 +36,29 @@ def needs_of_actions(version: ApiVersion) -> dict[str, Needs]:
 
     :param version: The API version.
     """
-    adapter = version.adapter
-    assert isinstance(adapter, type)
     names = [name for name, one in vars(LearningApi).items() if isinstance(one, Action) or name.startswith("read_")]
     names.append("read_course_attempts")  # of a protocol that it extends
-    return {
-        name: Needs(*(frozenset(find(adapter, name, version.spec)) for find in _FINDERS)) for name in sorted(set(names))
-    }
+    return {name: _needs(version, name) for name in sorted(set(names))}
 
 
-def needs_of_operators(actions: Mapping[str, Needs]) -> dict[str, Needs]:
+def needs_of_operators(version: ApiVersion) -> dict[str, Needs]:
     """
     Return what each operator and sensor needs, by the name of its class.
 
-    :param actions: What each action needs.
+    :param version: The API version.
     """
     found = {}
     for name, used in operators_and_sensors():
-        scopes, names, rows = (
-            frozenset[str]().union(*each) for each in zip(*(actions[each] for each in used), strict=True)
-        )
+        needs = [_needs(version, each) for each in used]
+        scopes, names, rows = (frozenset[str]().union(*each) for each in zip(*needs, strict=True))
         found[name] = Needs(scopes, names - scopes, rows)
     return found
+
+
+def _needs(version: ApiVersion, action: str) -> Needs:
+    adapter = version.adapter
+    assert isinstance(adapter, type)
+    return Needs(*(frozenset(find(adapter, action, version.spec)) for find in _FINDERS))
 
 
 def operators_and_sensors() -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -71,7 +71,7 @@ class Learning360BaseSensor(
 
     #: Subject of the condition, whose arguments are the templated fields.
     subject: str
-    #: Names of the actions of the API that it runs.
+    #: Names of the actions and methods of the API that it calls.
     actions: ClassVar[tuple[str, ...]] = ()
     documentation_page = "sensors.md"
     #: Results of bulk tasks that name the users.

@@ -22,6 +22,7 @@ class Learning360BulkJobSensor(Learning360BaseSensor):
     """
 
     subject = "bulk_job"
+    actions = ("jobs.status", "jobs.results")
     name_arguments = ("job_id",)
     template_fields: Sequence[str] = ("learning360_conn_id", "job_id")
 

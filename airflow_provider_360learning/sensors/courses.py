@@ -39,7 +39,7 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     """
 
     subject = "course"
-    actions = ("get_user_course_stats",)
+    actions = ("get_user_course_stats", "course_completions", "list_users")
     required_pairs = (("course_id", "course"),)
     name_arguments = ("course", "course_id", "user")
     template_fields: Sequence[str] = (

@@ -42,7 +42,7 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     """
 
     subject = "path_session"
-    actions = ("list_path_session_stats",)
+    actions = ("list_path_session_stats", "list_users")
     required_pairs = (("session_id", "session"),)
     name_arguments = ("session", "session_id", "users")
     template_fields: Sequence[str] = (

@@ -36,6 +36,11 @@ def test_many_rows_need_the_scopes_of_their_jobs():
     assert scopes_of_rows(V1.adapter, "add_user_to_group", V1.spec) == ()
 
 
+def test_a_method_of_the_jobs_needs_what_it_calls():
+    assert operations_of(V2.adapter, "jobs.status", V2.spec) == {"getBulkOperation"}
+    assert operations_of(V1.adapter, "jobs.status", V1.spec) == set()
+
+
 def test_an_action_that_submits_jobs_of_one_kind_needs_no_other():
     found = operations_of(V2.adapter, "add_to_catalog", V2.spec)
     assert {name for name in found if name.startswith(("add", "remove", "import"))} == {"addContentsToGroupsCatalog"}

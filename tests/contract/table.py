@@ -65,7 +65,7 @@ def rows() -> tuple[Row, ...]:
             row.missing_routes[spec.name] = operations - _ROUTES[spec.name]
             row.is_bulk |= name in KINDS or (isinstance(action, Action) and _has_rows(action))
     for name, used in operators_and_sensors():
-        for action in used:
+        for action in found.keys() & set(used):  # the others are methods of the bulk jobs
             found[action].classes.append(name.removeprefix("Learning360"))
     for name, kind in KINDS.items():
         found[name].job = kind.operation
