@@ -62,6 +62,12 @@ class Recorder:
             if not self._checkpoints.is_valid:
                 self.checkpoint = self._checkpoints.renew(self.checkpoint)
 
+    def keep_lease(self) -> None:
+        """Make the same checkpoint again, which renews the lease, if that is due."""
+        if self.is_lease_due:
+            self.renew_claims()
+            self.save(self.checkpoint)
+
     def write_part(self, batches: Iterable[Batch]) -> None:
         """
         Write the results of batches as one part.

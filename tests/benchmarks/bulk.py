@@ -511,7 +511,7 @@ def _matches(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
 
 #: Learners of each course in the statistics that are imported through jobs.
 LEARNERS_PER_COURSE = 10_000
-JOB_SECONDS = 4
+JOB_SECONDS = 10
 KILLS = 2
 
 

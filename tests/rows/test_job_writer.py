@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -61,12 +63,12 @@ class ImportStatisticsOperator(FasterMixin, Learning360ImportStatisticsOperator)
 
 
 @pytest.fixture
-def sandbox(sandbox, monkeypatch, tmp_path_factory):
-    """Provide the sandbox with a connection to API v2, and a rate limiter whose places no other test has."""
+def sandbox(sandbox, monkeypatch):
+    """Provide the sandbox with a connection to API v2, as a company whose places no other test has."""
     sandbox.control.settings(bulk_job_seconds=0)
-    monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER_DIR", str(tmp_path_factory.mktemp("rate_limiter")))
     limits = dict.fromkeys(API_V2.limits, 1000)
-    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2", limits=limits))
+    company_id = secrets.token_hex(12)
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2", limits=limits, company_id=company_id))
     return sandbox
 
 
@@ -432,8 +434,6 @@ def test_statistics_without_the_scope_fail_and_say_so(sandbox, statistics):
 
 
 def test_a_long_wait_is_deferred_and_resumed(sandbox, courses, tmp_path):
-    import asyncio
-
     sandbox.control.settings(bulk_job_seconds=3600)
     operator = ImportStatisticsOperator(
         task_id="statistics",

@@ -21,7 +21,6 @@ def lines(sandbox, version, monkeypatch, tmp_path):
     """Apply an action to rows, and return the outcome of each, with what identifies it."""
     limits = dict.fromkeys(VERSIONS[version].spec.limits, 1000)
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version=version, limits=limits))
-    monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER_DIR", str(tmp_path / "rate_limiter"))
     sandbox.control.settings(bulk_job_seconds=0)
 
     def lines(action, rows):
