@@ -16,9 +16,10 @@ from typing import TypeVar
 from airflow_provider_360learning.api.actions import holding
 from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings
 from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Call, JsonObject, ResponseObject, Sleep
-from airflow_provider_360learning.api.v2.lookups import SESSION_NOT_FOUND, Lookups
+from airflow_provider_360learning.api.v2.lookups import MAX_LISTED, SESSION_NOT_FOUND, Lookups
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     Learning360Error,
@@ -101,6 +102,11 @@ class Audience:
     def without(self, ids: frozenset[str]) -> Audience:
         """Return the audience without users and groups that no longer exist."""
         return replace(self, users=self.users - ids, groups=self.groups - ids, excluded=self.excluded - ids)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """All users and groups, excluded ones included."""
+        return self.users | self.groups | self.excluded
 
     def body(self) -> JsonObject:
         """
@@ -227,21 +233,23 @@ class AudienceSteps(Lookups):
         except (OutcomeUnknownError, ServerError) as error:
             return gone, error
         except NotFoundError as error:
-            found = yield from self._deleted_in(audience, error)
-            rest = wanted.without(found)
-            if found <= gone or change(rest) != rest:
+            found = yield from self._missing_in(wanted, error)
+            if not found:
                 raise
+            rest = wanted.without(found)
+            if requested := found & change(rest).ids:
+                raise _not_found(requested, error) from None
             log.info(
                 "Deleted users or groups leave the audience: number=%s session_id=%s", len(found), path["sessionId"]
             )
             return (yield from self._write(path, change, audience, gone | found))
         return gone, None
 
-    def _deleted_in(self, audience: Audience, error: NotFoundError) -> ActionSteps[frozenset[str]]:
+    def _missing_in(self, audience: Audience, error: NotFoundError) -> ActionSteps[frozenset[str]]:
         """
-        Return the users or the groups of an audience that do not exist any more.
+        Return the users or the groups of an audience that do not exist, or not any more.
 
-        Assumption: an audience keeps them, and is refused with them when it is written.
+        Assumption: an audience keeps those that are deleted, and is refused with them when it is written.
 
         :param error: The error of writing it.
         """
@@ -292,6 +300,18 @@ def _refuse_what_cannot_change(session: ResponseObject, session_id: str) -> None
         f"API v2 cannot change who is enrolled in the session {session_id}, because {reason}. Nothing was changed.",
         operation="updateSessionAudience",
         code=code,
+    )
+
+
+def _not_found(ids: Collection[str], error: NotFoundError) -> NotFoundError:
+    """Return the error about users or groups that do not exist, which names the first of them."""
+    first = listed(sorted(ids)[:MAX_LISTED], MAX_LISTED * 26, total=len(ids))
+    kind = "group" if error.code == "groupsNotFound" else "active or invited user"
+    return NotFoundError(
+        f"No {kind} has the id {first}: check the ids. Nothing was changed.",
+        operation=error.operation,
+        status=error.status,
+        code=error.code,
     )
 
 

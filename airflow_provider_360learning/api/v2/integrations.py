@@ -29,7 +29,7 @@ def find_integration(group_id: str, external_platform: str, integration_id: str 
         f"Group {group_id} has no integration with the external platform {external_platform!r}, through which API v2 "
         "imports courses and statistics"
         + (f"; groups that have one: {others}" if others else "")
-        + ". Create it once: POST /api/v2/integrations (scope integrations:write) with externalPlatform, groupId and "
-        "authorId, or in 360Learning; or give integration_id",
+        + ": check the spelling, capital letters included. To create it once: POST /api/v2/integrations (scope "
+        "integrations:write) with externalPlatform, groupId and authorId, or in 360Learning; or give integration_id",
         operation="getIntegrations",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
@@ -41,6 +41,9 @@ from airflow_provider_360learning.exceptions import (
     OutcomeUnknownError,
     RefusedError,
 )
+from airflow_provider_360learning.log_text import get_logger
+
+log = get_logger(__name__)
 
 #: Maximum number of instructors: the main one, and the others.
 MAX_INSTRUCTORS = 101
@@ -121,6 +124,7 @@ class PathActions(AudienceSteps):
 
         :return: ``outcome`` is ``created`` or ``already_exists``.
         :raises AlreadyExistsError: with ``if_exists="fail"``, if the session exists.
+        :raises InvalidRequestError: if the session would have ended already; nothing was created.
         :raises NotFoundError: if the path, the group or an instructor does not exist; nothing was created.
         :raises RefusedError: if several sessions match, so that the choice would be arbitrary.
         :raises OutcomeUnknownError: if the outcome is unknown, and the session is not listed (yet) or the listing
@@ -134,12 +138,14 @@ class PathActions(AudienceSteps):
                 raise AlreadyExistsError(f"The session {name!r} exists already: {found}", operation="createPathSession")
             return {"session_id": found, "path_id": path_id, "name": name, "outcome": "already_exists"}
         # Before anything is created: the group is set when the session exists.
+        _refuse_past_end(arguments)
         yield Call("getGroup", path={"groupId": arguments.group_id})
         fields = yield from self._session_fields(arguments)
         if unfinished is None:
             session_id, changes = (yield from self._start_session(arguments, fields)), {}
         else:
             session_id, changes = first_string(unfinished, "_id"), _differences(unfinished, fields)
+            log.info("Completing a session whose creation was interrupted: session_id=%s name=%r", session_id, name)
         yield Call(
             "modifyPathSession",
             path={"pathId": path_id, "sessionId": session_id},
@@ -312,6 +318,18 @@ class PathActions(AudienceSteps):
         """Return path and session as the segments of an operation."""
         path_id = arguments.path_id or (yield from self.path_id_of(arguments.session_id))
         return {"pathId": path_id, "sessionId": arguments.session_id}
+
+
+def _refuse_past_end(arguments: CreatePathSession) -> None:
+    """Refuse a session that would be created and never completed, because 360Learning changes no ended session."""
+    end = arguments.session_end
+    if end is not None and end <= datetime.now(UTC):
+        raise InvalidRequestError(
+            f"session_end is {write_timestamp(end)}, which is in the past: API v2 sets the owner group of a session in "
+            "a second request, which it refuses for a session that has ended. Give a later end. Nothing was created.",
+            operation="createPathSession",
+            argument="session_end",
+        )
 
 
 def _mark_of(group_id: str) -> str:

@@ -167,7 +167,8 @@ def remove_role(company: Company, person: Person, group: Group, role: Role) -> N
     """Remove a role of a user in a group; that of a learner in the public groups below, too."""
     state = company.state
     state.leave(person, group, role, subgroups=role == "learner", private_subgroups=False)
-    if company.settings.last_group_deletes_user and not state.groups_of(person):
+    is_last = person.id != state.owner and not state.groups_of(person)  # an owner has the root group
+    if company.settings.last_group_deletes_user and is_last:
         state.delete_person(person, keep_invitations=True)
 
 

@@ -276,12 +276,15 @@ def test_deleted_groups_leave_the_audience(sandbox, api, session_id, audience):
 
 
 @pytest.mark.parametrize(
-    ("action", "arguments"),
-    [("enroll_users", {"users": ["f" * 24]}), ("enroll_groups", {"group_ids": ["f" * 24]})],
+    ("action", "arguments", "text"),
+    [
+        ("enroll_users", {"users": [ADMIN_ID, "f" * 24, "E" * 24]}, f"user has the id {'e' * 24} and {'f' * 24}:"),
+        ("enroll_groups", {"group_ids": [SALES_GROUP_ID, "f" * 24]}, f"No group has the id {'f' * 24}: check"),
+    ],
 )
-def test_reports_users_and_groups_that_do_not_exist(api, sent, session_id, audience, action, arguments):
+def test_names_users_and_groups_that_do_not_exist(api, session_id, audience, action, arguments, text):
     before = audience(users=[GRACE_ID])
-    with pytest.raises(NotFoundError, match=r"usersNotFound|groupsNotFound"):
+    with pytest.raises(NotFoundError, match=text):
         getattr(api, action)(session_id=session_id, **arguments)
     assert audience() == before
 
@@ -291,7 +294,7 @@ def test_reports_a_deleted_user_who_is_in_the_audience(api, session_id, audience
     audience(users=[deleted], excludedLearners=[excluded])
     for user in (deleted, excluded):
         api.delete_user(user=user)
-    with pytest.raises(NotFoundError, match="usersNotFound"):
+    with pytest.raises(NotFoundError, match=f"user has the id {excluded}: check"):
         api.enroll_users(session_id=session_id, users=[excluded])
 
 

@@ -116,14 +116,14 @@ def test_creates_nothing_in_a_group_that_does_not_exist(api, sent):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"session_end": "2026-04-01T00:00:00Z"}, "invalidStartOrEndDate"),
+        ({"session_start": "2099-05-01T00:00:00Z", "session_end": "2099-04-01T00:00:00Z"}, "invalidStartOrEndDate"),
         ({}, "pathArchived"),
     ],
 )
 def test_reports_what_360learning_refuses(sandbox, api, sessions, changes, code):
     sandbox.control.change_path(ONBOARDING_PATH_ID, archived=code == "pathArchived")
     with pytest.raises((RefusedError, InvalidRequestError), match=code) as refused:
-        api.create_path_session(**MAY, **changes)
+        api.create_path_session(**{**MAY, **changes})
     assert not refused.value.transient
     assert sessions() == []
 
@@ -162,6 +162,22 @@ def test_leaves_sessions_of_other_groups_alone(api, sessions):
         (ROOT_GROUP_ID, MARK.replace(SALES_GROUP_ID, ROOT_GROUP_ID)),
         (SALES_GROUP_ID, None),
     ]
+
+
+def test_creates_no_session_that_could_not_be_completed(api, sessions):
+    """The second request, which sets the owner group, is refused for a session that has ended."""
+    past = {"session_start": "2020-05-01T00:00:00Z", "session_end": "2020-05-02T00:00:00Z"}
+    with pytest.raises(InvalidRequestError, match=r"session_end is 2020-05-02.*Nothing was created") as refused:
+        api.create_path_session(**{**MAY, **past})
+    assert (refused.value.argument, sessions()) == ("session_end", [])
+
+
+def test_a_session_that_exists_may_have_ended(api):
+    made = api.create_path_session(**MAY)
+    again = api.create_path_session(
+        **{**MAY, "session_start": "2020-05-01T00:00:00Z", "session_end": "2020-05-02T00:00:00Z"}
+    )
+    assert again == {**made, "outcome": "already_exists"}
 
 
 @pytest.mark.parametrize("operation", [CREATE, MODIFY])

@@ -103,6 +103,11 @@ def test_the_owner_has_a_role_in_the_root_group(client):
     assert {"userId": ADMIN_ID, "role": "admin"} in roles
 
 
+def test_the_owner_is_not_deleted_without_other_roles(client):
+    assert client("DELETE", f"/groups/{ROOT_GROUP_ID}/admin/{ADMIN_ID}").status == 204
+    assert client("GET", f"/users/{ADMIN_ID}").json["status"] == "active"
+
+
 def test_only_learners_leave_public_groups_below(client):
     public = client("POST", "/groups", {**LAB, "public": True}).json["_id"]
     private = client("POST", "/groups", {**LAB, "parentId": public}).json["_id"]
