@@ -28,6 +28,8 @@ COMPLETED_BY = {
 }
 #: Operations that submit a bulk job.
 JOBS = frozenset({"addContentsToGroupsCatalog", "importExternalStatistics"})
+#: Those of them that may change more when they are submitted again, and are not, whatever the attempt.
+SUBMITTED_ONCE = frozenset({"importExternalStatistics"})
 #: Operations of which one request is about several writes: the state alone shows what was done.
 SHARED = frozenset({"updateSessionAudience"})
 #: Statuses of requests that the sandbox refused before it processed them.
@@ -206,6 +208,8 @@ class _Case:
     def _is_duplicate(self) -> bool:
         if self.write.operation in NOT_REPEATABLE:
             return max(len(self._done), len(self._found)) > 1
+        if self.write.operation in SUBMITTED_ONCE and len(self._done) > 1:
+            return True
         if any(attempt["times_sent"] > 1 for attempt in self._statistics):
             return True
         mails = [mail for mail in self.state["mails_sent"] if mail["to"] == self.write.arguments.get("mail")]

@@ -188,6 +188,10 @@ VIOLATIONS = {
         Outcome.DUPLICATE,
     ),
     "a second invitation": (invited(mails=2).attempt(SUCCESS).sent(), Outcome.DUPLICATE),
+    "statistics submitted by both attempts": (
+        imported().attempt(None).sent(**LOST_RESPONSE).attempt(SUCCESS).sent(),
+        Outcome.DUPLICATE,
+    ),
     "statistics imported twice": (imported(2).attempt(SUCCESS).sent(), Outcome.DUPLICATE),
     "statistics unknown without a reason": (imported(0).attempt(ROWS_UNKNOWN).sent(), Outcome.LOST),
     "an enrollment that was lost": (enrolled().attempt(SUCCESS), Outcome.FALSE_SUCCESS),
