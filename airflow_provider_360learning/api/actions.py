@@ -9,7 +9,7 @@ loop; another action goes through its ``steps``. Names in the place of ids are r
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,15 @@ from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, overloa
 
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
+from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
-from airflow_provider_360learning.api.results import CourseCompletionRecord
+from airflow_provider_360learning.api.results import (
+    CourseCompletionRecord,
+    GroupDetails,
+    GroupMember,
+    PathSessionStatistic,
+)
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
 from airflow_provider_360learning.exceptions import Learning360Error, NotAvailableError, OutcomeUnknownError
 
@@ -266,6 +272,26 @@ class ApiAdapter:
     ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
         """See :meth:`~.interface.LearningApi.course_completions`."""
         raise NotAvailableError(f"course_completions is not available in API {self.client.spec.name}")
+
+    def mails_in_statistics(self) -> Iterator[UserMail]:
+        """See :meth:`~.course_attempts.ReadsCourseAttempts.mails_in_statistics`: by default, there is no need."""
+        return iter(())
+
+    def each_listed(self, listing: str) -> Iterator[Mapping[str, object]]:
+        """See :meth:`~.interface.LearningApi.each_listed`: by default, the whole list is in memory."""
+        listed: Sequence[Mapping[str, object]] = self.actions[listing]()  # type: ignore[assignment]
+        return iter(listed)
+
+    def members_of(self, group_id: str) -> Sequence[GroupMember]:
+        """See :meth:`~.interface.LearningApi.members_of`: by default, the whole group is read."""
+        group: GroupDetails = self.actions["get_group"](group_id=group_id)  # type: ignore[assignment]
+        return group["members"]
+
+    def stats_of_all_sessions(
+        self, completed_after: datetime | None, completed_before: datetime | None
+    ) -> Iterator[PathSessionStatistic] | None:
+        """See :meth:`~.interface.LearningApi.stats_of_all_sessions`: by default, there is no such list."""
+        return None
 
     @property
     def capabilities(self) -> frozenset[str]:

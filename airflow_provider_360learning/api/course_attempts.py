@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol, TypeAlias
@@ -29,6 +29,14 @@ class Attempt(NamedTuple):
     last_activity: str | None
     completed_at: str | None
     time_spent_seconds: float | None
+
+
+class UserMail(NamedTuple):
+    """The email address of a user, by the id that statistics have."""
+
+    user_id: str
+    mail: str | None
+    deleted: bool
 
 
 class AttemptSink(Protocol):
@@ -68,6 +76,23 @@ class AttemptsSummary:
 class ReadsCourseAttempts(Protocol):
     """The part of an API adapter that reads attempts."""
 
+    @staticmethod
+    def check_date_field(date_field: str) -> None:
+        """
+        Refuse a timestamp by which this version of the API does not select attempts.
+
+        :param date_field: A :data:`DateField`.
+        :raises NotAvailableError: if it does not.
+        """
+
+    def mails_in_statistics(self) -> Iterator[UserMail]:
+        """
+        Yield all users, deleted ones included, if statistics and lists have ids of users only.
+
+        Nothing is yielded, and nothing requested, if they have email addresses anyway.
+        """
+        ...
+
     def read_course_attempts(
         self,
         *,
@@ -85,6 +110,7 @@ class ReadsCourseAttempts(Protocol):
         :param sink: Takes the attempts.
         :param date_field: The timestamp that selects attempts.
         :param allow_incomplete: Warn where completeness cannot be proven, instead of failing.
+        :raises NotAvailableError: see :meth:`check_date_field`.
         :raises IncompleteResponseError: where it cannot be proven.
         """
         ...

@@ -69,6 +69,7 @@ from airflow_provider_360learning.api.results import (
     EnrolledUsers,
     ExternalCourseRecord,
     GroupDetails,
+    GroupMember,
     GroupRecord,
     PathRecord,
     PathSessionRecord,
@@ -154,6 +155,37 @@ class LearningApi(ReadsCourseAttempts, Protocol):
         :param users: Email addresses and ids.
         :return: Id by email address or id, as it was given, without users who do not exist. Empty if statistics have
             email addresses.
+        """
+        ...
+
+    def each_listed(self, listing: str) -> Iterator[Mapping[str, object]]:
+        """
+        Yield the objects of a list, page by page where it has pages, so that the whole list is not in memory.
+
+        Keys that an export does not need may be missing.
+
+        :param listing: ``list_groups``, ``list_courses``, ``list_paths`` or ``list_path_sessions``.
+        """
+        ...
+
+    def members_of(self, group_id: str) -> Sequence[GroupMember]:
+        """
+        Return the members of a group: one item for each role.
+
+        :param group_id: Id of the group.
+        :raises NotFoundError: if the group does not exist.
+        """
+        ...
+
+    def stats_of_all_sessions(
+        self, completed_after: datetime | None, completed_before: datetime | None
+    ) -> Iterator[PathSessionStatistic] | None:
+        """
+        Yield the state of each learner of all path sessions, in constant memory, in an order that does not change.
+
+        :param completed_after: Only learners who completed at this time or later.
+        :param completed_before: Only learners who completed before this time, which may be included.
+        :return: ``None`` if this version of the API has no such list: each session is read.
         """
         ...
 

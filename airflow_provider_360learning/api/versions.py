@@ -23,15 +23,20 @@ class ApiVersion:
     :param spec: The version as data.
     :param adapter: Creates the adapter with the version's actions.
     :param actions: These actions by name, without a client.
+    :param check_date_field: Refuses a timestamp by which the version does not select attempts.
     """
 
     spec: ApiSpec
     adapter: Callable[[Client], LearningApi]
     actions: Mapping[str, Action[..., object]]
+    check_date_field: Callable[[str], None]
 
 
 #: The versions by name, as a connection's ``api_version`` has it.
 VERSIONS: Mapping[str, ApiVersion] = {
     version.spec.name: version
-    for version in (ApiVersion(API_V1, ApiV1, ApiV1.definitions()), ApiVersion(API_V2, ApiV2, ApiV2.definitions()))
+    for version in (
+        ApiVersion(API_V1, ApiV1, ApiV1.definitions(), ApiV1.check_date_field),
+        ApiVersion(API_V2, ApiV2, ApiV2.definitions(), ApiV2.check_date_field),
+    )
 }

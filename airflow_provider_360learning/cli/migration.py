@@ -192,18 +192,15 @@ class ExaminedTask:
 
     def findings(self) -> Iterator[tuple[str, bool]]:
         """Return the text of each finding, and whether the task must change."""
-        if hint := _HINTS_OF_EXPORTS.get(self.operator):
+        hint = _HINTS_OF_EXPORTS.get(self.operator)
+        if hint and not self.values.get("with_mails"):
             yield hint, False
         for instance in self.mapped or [{}]:
             yield from self._findings_of({**self.values, **instance})
 
     def _findings_of(self, values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-        if values.get("date_field") == "last_activity_at":
-            yield (
-                "date_field 'last_activity_at' is not available in API v2, which selects attempts by the time of their "
-                "completion only: use 'completed_at'",
-                True,
-            )
+        if issubclass(self.operator, Learning360ExportCourseStatisticsOperator):
+            yield from ((text, True) for text in _refused_date_field(values.get("date_field")))
         name = values.get("action") or getattr(self.operator, "action", None)
         action = TARGET.actions.get(name) if isinstance(name, str) else None
         if action is None:
@@ -240,6 +237,20 @@ class ExaminedTask:
                 yield {**defaults, **{mapping.get(name, name): value for name, value in row.items()}}
 
 
+def _refused_date_field(date_field: object) -> Iterator[str]:
+    """Return why API v2 does not select attempts by a timestamp, if it does not."""
+    if date_field is None or not _is_known(date_field):
+        return
+    try:
+        TARGET.check_date_field(str(date_field))
+    except InvalidRequestError as error:
+        yield _reason(error)
+
+
+def _reason(error: InvalidRequestError) -> str:
+    return str(error).removesuffix(" Nothing was sent.").rstrip(".")
+
+
 def _refusals(
     model: type[ActionArguments],
     check: Callable[[Any], None] | None,
@@ -265,7 +276,7 @@ def _refusals(
             # Without validation of the whole: what a template gives is not known.
             check(model.model_construct(set(known), **dict.fromkeys(unknown), **known))
         except InvalidRequestError as error:
-            argument, reason = error.argument, str(error).removesuffix(" Nothing was sent.").rstrip(".")
+            argument, reason = error.argument, _reason(error)
             if argument is None or argument not in known:
                 if argument not in unknown:
                     yield reason
@@ -332,13 +343,13 @@ _HINTS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     "import_external_courses": _hints_of_library,
     "import_external_course_stats": _hints_of_library,
 }
-_NO_MAILS = "user_mail is null in API v2: join user_id with an export of users"
+_NO_MAILS = "user_mail is null in API v2 without with_mails=True"
 #: What API v2 does not return, by export.
 _HINTS_OF_EXPORTS: Mapping[type, str] = {
     Learning360ExportCourseStatisticsOperator: _NO_MAILS,
     Learning360ExportPathSessionStatisticsOperator: _NO_MAILS,
     Learning360ExportMembershipsOperator: _NO_MAILS,
-    Learning360ExportCoursesOperator: "author_mail is null in API v2",
+    Learning360ExportCoursesOperator: "author_mail is null in API v2 without with_mails=True",
 }
 
 

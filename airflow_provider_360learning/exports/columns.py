@@ -1,4 +1,4 @@
-"""The columns of all exports, in their order. They are stable, and API v2 can fill nearly all of them as well."""
+"""The columns of all exports, in their order. They are stable, and the same in both versions of the API."""
 
 from __future__ import annotations
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 from uuid import uuid4
 
-from airflow_provider_360learning.api.course_attempts import DateField, ReadsCourseAttempts
+from airflow_provider_360learning.api.course_attempts import Attempt, DateField, ReadsCourseAttempts
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
+from airflow_provider_360learning.exports.mails import Mails, mails_of
 from airflow_provider_360learning.exports.summary import CourseStatisticsResult, summarize
 from airflow_provider_360learning.files.formats import FileOptions, Format, open_rows
 from airflow_provider_360learning.files.row_file import RowFile
@@ -28,6 +30,8 @@ PROGRESS_INTERVAL = 10.0
 #: Maximum number of timestamps in ``incomplete_at``.
 MAX_INCOMPLETE_AT = 20
 
+_MAIL = Attempt._fields.index("user_mail")
+
 
 def export_course_statistics(
     api: ReadsCourseAttempts,
@@ -36,6 +40,7 @@ def export_course_statistics(
     *,
     date_field: DateField = "completed_at",
     allow_incomplete: bool = False,
+    with_mails: bool = False,
     **options: Unpack[FileOptions],
 ) -> CourseStatisticsResult:
     """
@@ -46,20 +51,23 @@ def export_course_statistics(
     :param interval: The interval.
     :param date_field: ``completed_at`` or ``last_activity_at``.
     :param allow_incomplete: Warn where it cannot be proven that all attempts came, instead of failing.
+    :param with_mails: Look up email addresses, where the API returns ids only.
     :param options: How the file is written; in a folder as ``jsonl`` by default.
     :return: The result of the export.
-    :raises IncompleteResponseError: where that cannot be proven.
+    :raises NotAvailableError: if this version of the API does not select by ``date_field``.
+    :raises IncompleteResponseError: where completeness cannot be proven.
     """
+    api.check_date_field(date_field)
     path = storage_path(output_path)
     if date_field == "last_activity_at":
         path = _new_file_in(path, interval, options.get("format") or "jsonl")
-    with open_rows(path, COLUMNS["course_statistics"], **options) as file:
+    with mails_of(api, with_mails) as mails, open_rows(path, COLUMNS["course_statistics"], **options) as file:
         summary = api.read_course_attempts(
             interval_start=interval.start,
             interval_end=interval.end,
             date_field=date_field,
             allow_incomplete=allow_incomplete,
-            sink=_Sink(file),
+            sink=_Sink(file, mails),
         )
     log.info("Largest response: attempts=%s likely_cap=%s", summary.largest_response, summary.likely_cap)
     result = summarize(
@@ -86,16 +94,21 @@ def _new_file_in(folder: ObjectStoragePath, interval: Interval, format: Format) 
     return folder / f"{interval.file_name}_{uuid4().hex[:12]}.{format}"
 
 
+def _write_with_mail(file: RowFile, mails: Mails, attempt: Attempt) -> None:
+    file.write((*attempt[:_MAIL], attempt.user_mail or mails.mail_of(attempt.user_id), *attempt[_MAIL + 1 :]))
+
+
 class _Sink:
     """
     Writes attempts to a file, and commits those of a part when it is accepted.
 
     :param file: The file.
+    :param mails: Email addresses, if they are looked up.
     :param clock: Returns seconds, for the progress in the log.
     """
 
-    def __init__(self, file: RowFile, clock: Callable[[], float] = time.monotonic) -> None:
-        self.hold = file.write
+    def __init__(self, file: RowFile, mails: Mails | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.hold = file.write if mails is None else partial(_write_with_mail, file, mails)
         self.discard = file.discard
         self._file = file
         self._clock = clock

@@ -86,6 +86,12 @@ class Learning360ExportOperator(Learning360BaseOperator):
             options["format"] = parse_argument("format", parse_choice(*get_args(Format)), self.format)
         return options
 
+    def _wants_mails(self) -> bool:
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
+
+        return parse_argument("with_mails", parse_boolean, getattr(self, "with_mails", False))
+
     def _file_mode(self) -> int:
         from airflow_provider_360learning.api.models.parsers import is_missing
         from airflow_provider_360learning.exceptions import InvalidRequestError
@@ -112,7 +118,7 @@ class Learning360ListingExportOperator(Learning360ExportOperator):
     def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         from airflow_provider_360learning.exports.listings import export_listing
 
-        return export_listing(api, self.kind, self.output_path, **options)
+        return export_listing(api, self.kind, self.output_path, with_mails=self._wants_mails(), **options)
 
 
 class Learning360ExportUsersOperator(Learning360ListingExportOperator):
@@ -141,22 +147,40 @@ class Learning360ExportMembershipsOperator(Learning360ListingExportOperator):
     """
     Export the members of all groups with their roles (``getGroup``, one request per group).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
+    .. seealso:: :class:`Learning360ExportOperator` for all other arguments, and docs/exports.md.
+
+    :param with_mails: Look up email addresses in API v2, which returns ids only: all users are read once. API v1 has
+        them anyway.
     """
 
     kind = "memberships"
-    actions = ("list_groups", "get_group")
+    #: The last one with ``with_mails`` only.
+    actions = ("list_groups", "get_group", "read_users")
+    with_mails: bool
+
+    def __init__(self, *, with_mails: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
 
 
 class Learning360ExportCoursesOperator(Learning360ListingExportOperator):
     """
     Export all courses (``getCourses``).
 
-    .. seealso:: :class:`Learning360ExportOperator` for all arguments, and docs/exports.md.
+    .. seealso:: :class:`Learning360ExportOperator` for all other arguments, and docs/exports.md.
+
+    :param with_mails: Look up the email addresses of authors in API v2, which returns ids only: all users are read
+        once. API v1 has them anyway.
     """
 
     kind = "courses"
-    actions = ("list_courses",)
+    #: The last one with ``with_mails`` only.
+    actions = ("list_courses", "read_users")
+    with_mails: bool
+
+    def __init__(self, *, with_mails: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
 
 
 class Learning360ExportPathsOperator(Learning360ListingExportOperator):
@@ -200,14 +224,18 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
     :param interval_end: End of the interval, which does not; by default that of the run's data interval.
     :param overlap: A timedelta, or a number of seconds, by which the interval starts earlier, for late data.
     :param allow_incomplete: Warn where it cannot be proven that all attempts came, instead of failing.
+    :param with_mails: Look up email addresses in API v2, which returns ids only: all users are read once. API v1 has
+        them anyway.
     """
 
-    actions = ("read_course_attempts",)
+    #: The last one with ``with_mails`` only.
+    actions = ("read_course_attempts", "read_users")
     date_field: str
     interval_start: datetime | str | None
     interval_end: datetime | str | None
     overlap: timedelta | float | str
     allow_incomplete: bool
+    with_mails: bool
 
     def __init__(
         self,
@@ -217,6 +245,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
         interval_end: datetime | str | None = None,
         overlap: timedelta | float | str = 0,
         allow_incomplete: bool = False,
+        with_mails: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -236,6 +265,7 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
             interval_of(self.interval_start, self.interval_end, self.overlap, context),
             date_field=date_field,
             allow_incomplete=parse_argument("allow_incomplete", parse_boolean, self.allow_incomplete),
+            with_mails=self._wants_mails(),
             **options,
         )
 
@@ -243,6 +273,8 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
 class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     """
     Export the statistics of the learners of path sessions (``getUsersPathSessionStats``, one request per session).
+
+    API v2 reads all sessions together (``getPathStats``, one request per 2,000 learners).
 
     By ``completed_at``, a file has the learners who completed a session in its interval. With ``date_field=None``, it
     has the current state of all learners. The result also has ``sessions`` and ``deleted_meanwhile``, their
@@ -258,9 +290,12 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     :param interval_start: Start of the interval, which belongs to it; by default that of the run's data interval.
     :param interval_end: End of the interval, which does not; by default that of the run's data interval.
     :param overlap: A timedelta, or a number of seconds, by which the interval starts earlier, for late data.
+    :param with_mails: Look up ``user_mail`` and ``deleted`` in API v2, which returns ids only: all users are read once.
+        API v1 has them anyway.
     """
 
-    actions = ("list_path_sessions", "list_path_session_stats")
+    #: The last one with ``with_mails`` only.
+    actions = ("list_path_sessions", "list_path_session_stats", "read_users")
     session_ids: Sequence[str] | str | None
     sessions: Sequence[str] | str | None
     path_id: str | None
@@ -269,6 +304,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
     interval_start: datetime | str | None
     interval_end: datetime | str | None
     overlap: timedelta | float | str
+    with_mails: bool
 
     def __init__(
         self,
@@ -281,6 +317,7 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
         interval_start: datetime | str | None = None,
         interval_end: datetime | str | None = None,
         overlap: timedelta | float | str = 0,
+        with_mails: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -307,5 +344,6 @@ class Learning360ExportPathSessionStatisticsOperator(Learning360ExportOperator):
             self.output_path,
             interval_of(self.interval_start, self.interval_end, self.overlap, context) if has_interval else None,
             session_ids=selected.session_ids,
+            with_mails=self._wants_mails(),
             **options,
         )

@@ -9,11 +9,21 @@ from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
 from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
+from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.users import UserActions
 
 
-class ApiV2(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions, AccessCheck):
+class ApiV2(
+    UserActions,
+    GroupActions,
+    CourseActions,
+    CourseAttemptActions,
+    PathActions,
+    ExternalActions,
+    Listings,
+    AccessCheck,
+):
     """All actions through API v2."""
 
     jobs: BulkJobsV2

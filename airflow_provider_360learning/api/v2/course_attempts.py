@@ -38,20 +38,6 @@ INITIAL_PART, MAX_GROWTH = 256, 4
 _ORDER = itemgetter(Attempt._fields.index("completed_at"), Attempt._fields.index("attempt_id"))
 
 
-def check_date_field(date_field: str) -> None:
-    """
-    Refuse to select attempts by another timestamp than that of their completion, the only one that API v2 filters by.
-
-    :raises NotAvailableError: for another one.
-    """
-    if date_field != "completed_at":
-        raise NotAvailableError(
-            f"date_field {date_field!r} is not available in API v2, which selects attempts by the time of their "
-            "completion only: use 'completed_at'.",
-            argument="date_field",
-        )
-
-
 class _Window(NamedTuple):
     """An interval in milliseconds since 1970. Its start belongs to it, its end does not."""
 
@@ -96,6 +82,20 @@ class _Attempts(NamedTuple):
 class CourseAttemptActions(Lookups):
     """Read the attempts of all users at all courses."""
 
+    @staticmethod
+    def check_date_field(date_field: str) -> None:
+        """
+        Refuse to select attempts by another timestamp than their completion, the only one that API v2 filters by.
+
+        :raises NotAvailableError: for another one.
+        """
+        if date_field != "completed_at":
+            raise NotAvailableError(
+                f"date_field {date_field!r} is not available in API v2, which selects attempts by the time of their "
+                "completion only: use 'completed_at'.",
+                argument="date_field",
+            )
+
     def read_course_attempts(
         self,
         *,
@@ -114,7 +114,7 @@ class CourseAttemptActions(Lookups):
 
         .. seealso:: :meth:`~..course_attempts.ReadsCourseAttempts.read_course_attempts` for the arguments.
         """
-        check_date_field(date_field)
+        self.check_date_field(date_field)
         interval = _Window(milliseconds_of(interval_start), milliseconds_of(interval_end))
         highest: str | None = None
         largest = 0

@@ -44,6 +44,19 @@ EARLIEST_COMPLETION = datetime(1970, 1, 1, tzinfo=UTC)
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
 
+def neutral_course(item: ResponseObject) -> CourseRecord:
+    """Read a course of a listing."""
+    return {
+        "course_id": string(item, "_id"),
+        "name": string(item, "name"),
+        "status": string(item, "status"),
+        "author_id": string(item, "authorId"),
+        "author_mail": None,
+        "created_at": read_timestamp("createdAt", item.get("createdAt")),
+        "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
+    }
+
+
 class CourseActions(Lookups):
     """List courses, change catalogs, read the attempts of users."""
 
@@ -59,18 +72,7 @@ class CourseActions(Lookups):
         items = yield from all_items(
             Call("getCourses", query={**_filter("createdAt", created), **_filter("modifiedAt", modified)})
         )
-        courses: list[CourseRecord] = [
-            {
-                "course_id": string(item, "_id"),
-                "name": string(item, "name"),
-                "status": string(item, "status"),
-                "author_id": string(item, "authorId"),
-                "author_mail": None,
-                "created_at": read_timestamp("createdAt", item.get("createdAt")),
-                "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
-            }
-            for item in items
-        ]
+        courses = [neutral_course(item) for item in items]
         # The filters have a precision of one second.
         return [each for each in courses if created.has(each["created_at"]) and modified.has(each["modified_at"])]
 

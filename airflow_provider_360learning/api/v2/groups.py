@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
@@ -49,7 +50,8 @@ class Membership(NamedTuple):
     role: str
 
 
-def _neutral_group(item: ResponseObject) -> GroupRecord:
+def neutral_group(item: ResponseObject) -> GroupRecord:
+    """Read a group of any v2 route."""
     return {
         "group_id": string(item, "_id"),
         "name": string(item, "name"),
@@ -57,6 +59,14 @@ def _neutral_group(item: ResponseObject) -> GroupRecord:
         "parent_id": string(item, "parentId"),
         "custom": string(item, "custom"),
     }
+
+
+def _members(group_id: str) -> ActionSteps[list[GroupMember]]:
+    roles = yield from all_items(Call("getGroupMembers", path={"groupId": group_id}))
+    return [
+        {"user_id": string(each, "userId"), "mail": None, "role": neutral_role(string(each, "role") or "")}
+        for each in roles
+    ]
 
 
 class GroupActions(Lookups):
@@ -99,7 +109,7 @@ class GroupActions(Lookups):
     def list_groups(self, arguments: ListGroups) -> ActionSteps[list[GroupRecord]]:
         """Return all groups (``getGroups``), 500 per request."""
         items = yield from all_items(Call("getGroups"))
-        return [_neutral_group(item) for item in items]
+        return [neutral_group(item) for item in items]
 
     @action(GetGroup)
     def get_group(self, arguments: GetGroup) -> ActionSteps[GroupDetails]:
@@ -111,14 +121,13 @@ class GroupActions(Lookups):
 
         :raises NotFoundError: if the group does not exist.
         """
-        path = {"groupId": arguments.group_id}
-        item = yield Call("getGroup", path=path)
-        roles = yield from all_items(Call("getGroupMembers", path=path))
-        members: list[GroupMember] = [
-            {"user_id": string(each, "userId"), "mail": None, "role": neutral_role(string(each, "role") or "")}
-            for each in roles
-        ]
-        return {**_neutral_group(item), "members": members}
+        item = yield Call("getGroup", path={"groupId": arguments.group_id})
+        members = yield from _members(arguments.group_id)
+        return {**neutral_group(item), "members": members}
+
+    def members_of(self, group_id: str) -> Sequence[GroupMember]:
+        """Return the members of a group (``getGroupMembers``), without a request for the group itself."""
+        return self.client.run(_members(group_id))
 
     @action(UpdateGroup, write=WriteSpec("updateGroup", key=("group_id",)))
     def update_group(self, arguments: UpdateGroup) -> ActionSteps[UpdatedGroup]:

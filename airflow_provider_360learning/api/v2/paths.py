@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.fields import first_string, number, string
@@ -19,7 +20,7 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessionUsers,
     UnenrollUsers,
 )
-from airflow_provider_360learning.api.pages import all_items, first_item
+from airflow_provider_360learning.api.pages import all_items, first_item, read_pages
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     EnrolledGroups,
@@ -32,6 +33,7 @@ from airflow_provider_360learning.api.results import (
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.audience import Audience, AudienceSteps
+from airflow_provider_360learning.api.v2.sorted_rows import SortedRows
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
 from airflow_provider_360learning.api.v2.users import neutral_user
 from airflow_provider_360learning.exceptions import (
@@ -47,6 +49,10 @@ log = get_logger(__name__)
 
 #: Maximum number of instructors: the main one, and the others.
 MAX_INSTRUCTORS = 101
+#: The filter for paths that are not archived.
+PUBLISHED: Mapping[str, JsonValue] = {"status[eq]": "published"}
+#: Learners of all sessions that are sorted in memory, with about 1 KB each.
+MAX_IN_MEMORY = 10_000
 #: Maximum number of times that enrollments are read to unenroll users: for each way of being enrolled, and to see that
 #: none is left.
 MAX_CHECKS = 4
@@ -59,6 +65,16 @@ def _check_session(arguments: CreatePathSession) -> None:
             f"instructors contains {count} addresses, but API v2 allows at most {MAX_INSTRUCTORS}. Nothing was sent.",
             argument="instructors",
         )
+
+
+def neutral_session(item: ResponseObject) -> PathSessionRecord:
+    """Read a session of a listing."""
+    return {
+        "session_id": string(item, "_id"),
+        "path_id": string(item, "pathId"),
+        "name": string(item, "name"),
+        "group_id": string(item, "groupId"),
+    }
 
 
 class PathActions(AudienceSteps):
@@ -75,7 +91,7 @@ class PathActions(AudienceSteps):
         The filter of API v2 counts whole seconds, so that the time of modification is compared once more.
         """
         after = arguments.modified_after
-        query = {"status[eq]": "published", "modifiedAt[gte]": at_or_after(after) if after else None}
+        query = {**PUBLISHED, "modifiedAt[gte]": at_or_after(after) if after else None}
         items = yield from all_items(Call("getPaths", query=query))
         items = [item for item in items if _is_in(item, "modifiedAt", after, None)]
         sessions: dict[str | None, list[str]] = {}
@@ -95,15 +111,7 @@ class PathActions(AudienceSteps):
     def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:
         """Return all sessions of all paths (``getAllPathSessions``)."""
         items = yield from all_items(Call("getAllPathSessions"))
-        return [
-            {
-                "session_id": string(item, "_id"),
-                "path_id": string(item, "pathId"),
-                "name": string(item, "name"),
-                "group_id": string(item, "groupId"),
-            }
-            for item in items
-        ]
+        return [neutral_session(item) for item in items]
 
     @action(
         CreatePathSession,
@@ -218,16 +226,33 @@ class PathActions(AudienceSteps):
         """
         after, until = arguments.completed_after, arguments.completed_before
         path = yield from self._path_of(arguments)
-        query = {
-            "completedAt[gte]": at_or_after(after) if after else None,
-            "completedAt[lt]": before(until) if until else None,
-        }
-        items = yield from all_items(Call("getUserStats", path=path, query=query))
+        items = yield from all_items(Call("getUserStats", path=path, query=_completed(after, until)))
         items = [item for item in items if _is_enrolled(item) and _is_in(item, "completedAt", after, until)]
         users: Mapping[str, ResponseObject] = {}
         if arguments.with_mails:
             users = yield from self.users_of([first_string(item, "userId") for item in items])
         return [_neutral_statistic(path, item, users) for item in items]
+
+    def stats_of_all_sessions(
+        self, completed_after: datetime | None, completed_before: datetime | None
+    ) -> Iterator[PathSessionStatistic]:
+        """
+        Yield the state of each learner of all sessions (``getPathStats``), by session and user.
+
+        2,000 learners per request are never more requests than one or more per session. The order of the list is not
+        documented.
+        """
+        query = _completed(completed_after, completed_before)
+        rows: SortedRows[PathSessionStatistic] = SortedRows(itemgetter("session_id", "user_id"), MAX_IN_MEMORY)
+        for items in read_pages(self.client.call, Call("getPathStats", query=query)):
+            rows.extend(
+                _neutral_statistic(
+                    {"pathId": first_string(item, "pathId"), "sessionId": first_string(item, "sessionId")}, item, {}
+                )
+                for item in items
+                if _is_enrolled(item) and _is_in(item, "completedAt", completed_after, completed_before)
+            )
+        yield from rows
 
     def _find_sessions(
         self, arguments: CreatePathSession
@@ -355,6 +380,14 @@ def _is_enrolled(item: ResponseObject) -> bool:
     """Return whether a learner is enrolled. Who is enrolled again may keep the end of the first time (assumption)."""
     ended = read_timestamp("unenrolledAt", item.get("unenrolledAt"))
     return ended is None or ended < (read_timestamp("enrolledAt", item.get("enrolledAt")) or "")
+
+
+def _completed(start: datetime | None, end: datetime | None) -> Mapping[str, str | None]:
+    """Return the filter for completions in a period."""
+    return {
+        "completedAt[gte]": at_or_after(start) if start else None,
+        "completedAt[lt]": before(end) if end else None,
+    }
 
 
 def _is_in(item: ResponseObject, name: str, start: datetime | None, end: datetime | None) -> bool:

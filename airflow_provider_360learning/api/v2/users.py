@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
+from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import is_id, shown
 from airflow_provider_360learning.api.models.users import (
@@ -182,6 +183,13 @@ class UserActions(Lookups):
         """
         pages = read_pages(self.client.call, Call("getUsers", query=_listed_status(deleted=False)))
         return take(neutral_user(item) for page in pages for item in page)
+
+    def mails_in_statistics(self) -> Iterator[UserMail]:
+        """Yield all users, deleted ones included (``getUsers``): statistics of API v2 have ids only."""
+        for page in read_pages(self.client.call, Call("getUsers")):
+            for item in page:
+                deleted = string(item, "status") == "deleted"
+                yield UserMail(first_string(item, "_id"), string(item, "mail"), deleted)
 
     @action(UpdateUser, write=WriteSpec("updateUser", key=("user",), writes=_writes_of_update), check=check_password)
     def update_user(self, arguments: UpdateUser) -> ActionSteps[UpdatedUser]:
