@@ -1,5 +1,5 @@
 # Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
-#   make demo         onboard new hires in real Airflow, against the sandbox, in three scenes
+#   make demo         onboard new hires in real Airflow, against the sandbox, in four scenes
 #   make test         run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: under two minutes
 #   make docs         rewrite the generated tables of the documentation
@@ -26,7 +26,7 @@ help:
 	@sed -n 's/^#   *//p' Makefile
 
 demo: .venv/.ready
-	@echo "Three scenes in real Airflow, which take about a minute and a half"
+	@echo "Four scenes in real Airflow, which take less than two minutes"
 	@.venv/bin/python -m demo.run $(if $(KEEP),--keep)
 
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that

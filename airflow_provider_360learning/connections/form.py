@@ -38,7 +38,7 @@ _BEHAVIOUR: dict[str, object] = {
     "placeholders": {
         "host": f"{EU_BASE_URL} (US: {US_BASE_URL.removeprefix('https://')})",
         "port": "443 (the Test button of Airflow 3.3.1 and 3.3.2 needs it)",
-        "login": "API v1: ID of the company (or platform group) on 360Learning; API v2: client ID",
+        "login": "API v1: ID of the company; API v2: client ID",
         "password": "API v1: API key of the company; API v2: secret of the client",
     },
 }
@@ -70,7 +70,8 @@ class ExtraField(TypedDict):
 EXTRA_FIELDS: dict[str, ExtraField] = {
     "api_version": {
         "label": "API version",
-        "description": "Version of the 360Learning API. Credentials of one version do not work with the other.",
+        "description": "Version of the 360Learning API: v1 takes a company ID and an API key, v2 a client ID and a "
+        "client secret. Credentials of one version do not work with the other.",
         "schema": {"type": ["string", "null"], "enum": ["v1", "v2"], "default": "v1"},
     },
     "company_id": {

@@ -285,7 +285,8 @@ class RowSchema:
         try:
             self._check_version(arguments)
         except InvalidRequestError as error:
-            return self._errors(row, [Problem(error.argument, str(error.args[0]))])
+            text = str(error.args[0]).removesuffix(" Nothing was sent.").rstrip(".")
+            return self._errors(row, [Problem(error.argument, text)])
         # Most rows are shorter than a list that is too long.
         problems = self._lists_too_long(arguments) if row.size > self._max_items else []
         if not problems and row.number > self.checked_up_to:

@@ -522,6 +522,7 @@ def test_refuses_a_role_of_api_v2_before_anything_is_sent(errors_of, role):
     (error,) = errors_of("create_user", {"mail": ANA, "role": role})
     assert (error["field"], error["value"]) == ("role", role)
     assert "not available in API v1" in error["problem"]
+    assert not error["problem"].endswith(".")  # as all problems of rows, which are put into sentences
 
 
 def test_restored_users_are_reported(sandbox, results):

@@ -37,7 +37,7 @@ from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD
 from airflow_provider_360learning.rows.schema import RowError
 from airflow_provider_360learning.rows.summary import RUN_REPORT, RUN_SUMMARY
 from airflow_provider_360learning.sandbox.control import SandboxControl
-from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID, SEEDS
+from airflow_provider_360learning.sandbox.demo_company import API_KEY, CLIENT_ID, CLIENT_SECRET, COMPANY_ID, SEEDS
 from airflow_provider_360learning.sandbox.faults import Fault
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sandbox.settings import Settings
@@ -433,4 +433,9 @@ def test_quoted_connections_to_the_sandbox_are_its_own(page):
     quoted = re.findall(r"LEARNING360_\w+='(\{.*127\.0\.0\.1.*\})'", (ROOT / page).read_text())
     assert quoted
     for connection in map(json.loads, quoted):
-        assert (connection["login"], connection["password"]) == (COMPANY_ID, API_KEY)
+        credentials = connection["login"], connection["password"]
+        if extra := connection.get("extra"):
+            assert extra == {"api_version": "v2", "company_id": COMPANY_ID}
+            assert credentials == (CLIENT_ID, CLIENT_SECRET)
+        else:
+            assert credentials == (COMPANY_ID, API_KEY)
