@@ -5,6 +5,8 @@ Each run exports the attempts that were completed in its data interval, and in t
 a file. The next task replaces exactly that interval in the table, in one transaction, so that a rerun ends with the
 same rows. Other DAGs can be scheduled on the asset; its events hold the path and the interval of the file.
 
+The email addresses of learners are looked up in API v2, which needs the scope ``users:read``.
+
 The DAG runs without changes against the sandbox (``airflow learning360 sandbox``) and SQLite. For a real platform, set
 the connection ``learning360_default``; for another database, set the connection ``warehouse``.
 """
@@ -94,6 +96,7 @@ def course_statistics_export() -> None:
         task_id="export",
         output_path=f"{EXPORTS}/course-statistics-{{{{ data_interval_start | ds }}}}.jsonl",
         overlap=timedelta(days=1),
+        with_mails=True,
         outlets=[Asset("course_statistics")],
     )
     load(exported.output)

@@ -23,15 +23,16 @@ class Mails:
     Email addresses by user id, in constant memory.
 
     :param users: The users.
+    :param max_cached: Maximum number of users in memory.
     """
 
-    def __init__(self, users: Iterable[UserMail]) -> None:
+    def __init__(self, users: Iterable[UserMail], max_cached: int = MAX_CACHED) -> None:
         self._table = KeyTable()
         for user in users:
             mark = _DELETED if user.deleted else _NOT_DELETED
             self._table.put(user.user_id.lower(), mark + (user.mail or ""))
         #: Returns the email address of a user, and whether the user is deleted; ``None`` for what is not known.
-        self.find = lru_cache(MAX_CACHED)(self._find)
+        self.find = lru_cache(max_cached)(self._find)
         self.close = self._table.close
 
     def __len__(self) -> int:

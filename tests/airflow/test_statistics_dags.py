@@ -153,3 +153,21 @@ def test_exports_nights_to_a_table_and_repeated_runs_change_nothing(airflow):
     runs = [airflow.run(EXPORT, f"{night}T12:00") for night in reversed(nights)]
     assert [run.state for run in runs] == ["success"] * 4, runs
     assert airflow.table(rows) == table
+
+
+def test_exports_the_same_nights_through_api_v2(airflow):
+    airflow.sandbox.control.settings(
+        generated_attempts=920, generated_from="2026-08-01T00:00:00Z", generated_until="2026-11-01T00:00:00Z"
+    )
+    columns = "attempt_id, user_id, course_id, path_id, session_id, progress, score, first_activity, last_activity"
+    rows = f"SELECT {columns}, completed_at, time_spent_seconds FROM course_statistics ORDER BY attempt_id"
+    tables = {}
+    for version, hour in (("v2", "06:00"), ("v1", "18:00")):
+        connection = {"AIRFLOW_CONN_LEARNING360_DEFAULT": airflow.sandbox.connection_json(api_version=version)}
+        airflow.sandbox.control.clear_journal()
+        runs = [airflow.run(EXPORT, f"{night}T{hour}", connection) for night in ("2026-08-21", "2026-08-22")]
+        assert [run.state for run in runs] == ["success"] * 2, runs
+        assert {entry["version"] for entry in airflow.sandbox.control.journal()} == {version}
+        tables[version] = airflow.table(rows)
+    assert len(tables["v1"]) >= 30
+    assert tables["v2"] == tables["v1"]
