@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.client import Client
@@ -22,13 +22,13 @@ from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
 from airflow_provider_360learning.api.results import (
-    CourseCompletionRecord,
     GroupDetails,
     GroupMember,
     PathSessionStatistic,
 )
+from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
-from airflow_provider_360learning.exceptions import Learning360Error, NotAvailableError, OutcomeUnknownError
+from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=ActionArguments)
@@ -241,8 +241,6 @@ class ApiAdapter:
     :param client: Makes the calls.
     """
 
-    #: Whether the completions of many users at a course can be read together.
-    has_course_completions: ClassVar[bool] = False
     #: Its bulk jobs, or ``None`` if this version has none.
     jobs: BulkJobs | None = None
 
@@ -262,16 +260,10 @@ class ApiAdapter:
         """All actions by name."""
         return {name: getattr(self, name) for name in self.definitions()}
 
-    def ids_in_statistics(self, users: Sequence[str]) -> ActionSteps[Mapping[str, str]]:
-        """See :meth:`~.interface.LearningApi.ids_in_statistics`: by default, statistics have email addresses."""
-        return {}
-        yield  # a generator, although it makes no calls
-
-    def course_completions(
-        self, course_id: str, user_ids: Sequence[str], since: datetime | None
-    ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
-        """See :meth:`~.interface.LearningApi.course_completions`."""
-        raise NotAvailableError(f"course_completions is not available in API {self.client.spec.name}")
+    @property
+    def statistics_by_id(self) -> StatisticsById | None:
+        """How to read statistics that name users by their ids, or ``None`` if they have email addresses."""
+        return None
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
         """See :meth:`~.course_attempts.ReadsCourseAttempts.mails_in_statistics`: by default, there is no need."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.api.actions import BoundAction, action
@@ -58,7 +58,6 @@ from airflow_provider_360learning.api.results import (
     Catalog,
     ChangedCatalog,
     CourseAttempt,
-    CourseCompletionRecord,
     CourseRecord,
     CreatedGroup,
     CreatedPathSession,
@@ -81,6 +80,7 @@ from airflow_provider_360learning.api.results import (
     UserRecord,
     UserRole,
 )
+from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.types import ActionSteps
 
 R = TypeVar("R")
@@ -103,6 +103,11 @@ class LearningApi(ReadsCourseAttempts, Protocol):
     @property
     def jobs(self) -> BulkJobs | None:
         """The bulk jobs, or ``None`` if this version has none: rows are done by requests then."""
+        ...
+
+    @property
+    def statistics_by_id(self) -> StatisticsById | None:
+        """How to read statistics that name users by their ids, or ``None`` if they have email addresses."""
         ...
 
     @property
@@ -148,16 +153,6 @@ class LearningApi(ReadsCourseAttempts, Protocol):
         """
         ...
 
-    def ids_in_statistics(self, users: Sequence[str]) -> ActionSteps[Mapping[str, str]]:
-        """
-        Return the ids by which statistics name users, where these have no email addresses.
-
-        :param users: Email addresses and ids.
-        :return: Id by email address or id, as it was given, without users who do not exist. Empty if statistics have
-            email addresses.
-        """
-        ...
-
     def each_listed(self, listing: str) -> Iterator[Mapping[str, object]]:
         """
         Yield the objects of a list, page by page where it has pages, so that the whole list is not in memory.
@@ -186,22 +181,6 @@ class LearningApi(ReadsCourseAttempts, Protocol):
         :param completed_after: Only learners who completed at this time or later.
         :param completed_before: Only learners who completed before this time, which may be included.
         :return: ``None`` if this version of the API has no such list: each session is read.
-        """
-        ...
-
-    #: Whether :meth:`course_completions` is available.
-    has_course_completions: ClassVar[bool]
-
-    def course_completions(
-        self, course_id: str, user_ids: Sequence[str], since: datetime | None
-    ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
-        """
-        Return the completed attempts of many users at a course, in few requests; perhaps also those of other users.
-
-        :param course_id: Id of the course.
-        :param user_ids: Ids of the users.
-        :param since: Completions before this time are not needed.
-        :raises NotAvailableError: if :attr:`has_course_completions` is false.
         """
         ...
 

@@ -24,6 +24,7 @@ from airflow_provider_360learning.exceptions import NotFoundError
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
     from airflow_provider_360learning.api.results import CourseAttempt, CourseCompletionRecord
+    from airflow_provider_360learning.api.statistics_by_id import StatisticsById
     from airflow_provider_360learning.api.types import ActionSteps
 
 #: Number of users who have not completed the course after which a poll ends: 10 s at the rate limit.
@@ -125,14 +126,14 @@ class CourseCompletionOfUsers(CompletionCondition):
     _done: set[str] = PrivateAttr(default_factory=set)
     _deleted: set[str] = PrivateAttr(default_factory=set)
     _known: UsersInStatistics = PrivateAttr(default_factory=UsersInStatistics)
-    #: The latest completion of a poll, and how many polls have read only later ones.
+    #: The latest completion, and the number of polls, where the completions of all users are read together.
     _latest: datetime | None = PrivateAttr(default=None)
-    _partial_polls: int = PrivateAttr(default=0)
+    _polls: int = PrivateAttr(default=0)
 
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
-        if api.has_course_completions:
-            pending = yield from self._poll_together(api)
+        if api.statistics_by_id is not None:
+            pending = yield from self._poll_together(api.statistics_by_id)
         else:
             pending = yield from self._poll_each(api)
         users = len(self.users) - len(self._deleted)
@@ -161,19 +162,29 @@ class CourseCompletionOfUsers(CompletionCondition):
             (self._done.add if completed else pending.append)(user)
         return pending
 
-    def _poll_together(self, api: LearningApi) -> ActionSteps[list[str]]:
+    def _poll_together(self, statistics: StatisticsById) -> ActionSteps[list[str]]:
         """Read the completions since the last poll, and return the users who have not completed the course."""
-        yield from self._known.update(api, self.users)
+        yield from self._known.update(statistics, self._unfinished())
         for user in list(self._unfinished()):
             id = self._known.ids.get(user)
             if id is None or self._known.is_deleted(id):
                 self._deleted.add(user)
-        ids = [self._known.ids[user] for user in self._unfinished()]
-        found = yield from api.course_completions(self.course_id, ids, self._next_since())
-        done = {each["user_id"].lower() for each in found if counts(each, self.since, self.min_score)}
-        times = [parse_timestamp(each["completed_at"]) for each in found if each["completed_at"]]
-        self._latest = max(filter(None, [self._latest, *times]), default=None)
+        waiting = {self._known.ids[user].lower() for user in self._unfinished()}
+        done = set()
+        latest = self._latest
+
+        def take(completion: CourseCompletionRecord) -> None:
+            nonlocal latest
+            if completion["completed_at"]:
+                latest = max(filter(None, [latest, parse_timestamp(completion["completed_at"])]))
+            if (id := completion["user_id"].lower()) in waiting and counts(completion, self.since, self.min_score):
+                done.add(id)
+
+        yield from statistics.course_completions(self.course_id, list(waiting), self._next_since(), take)
         self._done.update(user for user in self._unfinished() if self._known.ids[user].lower() in done)
+        # Only now: after a failure, the next poll reads the same completions.
+        self._latest = latest
+        self._polls += 1
         return list(self._unfinished())
 
     def _next_since(self) -> datetime | None:
@@ -182,8 +193,7 @@ class CourseCompletionOfUsers(CompletionCondition):
 
         Assumption: few of them appear later than others that were completed an hour later; every 50th poll finds them.
         """
-        self._partial_polls = (self._partial_polls + 1) % FULL_POLL_INTERVAL
-        if self._latest is None or self._partial_polls == 1:
+        if self._latest is None or self._polls % FULL_POLL_INTERVAL == 0:
             return self.since
         return max(filter(None, [self.since, self._latest - OVERLAP]))
 

@@ -119,8 +119,9 @@ class PathSessionCompletion(CompletionCondition):
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
         rows = yield from api.list_path_session_stats.steps(session_id=self.session_id, path_id=self.path_id)
-        if any(row["deleted"] is None for row in rows):  # the statistics have ids only
-            yield from self._known.update(api, self.users or ())
+        if api.statistics_by_id is not None and rows:
+            learners = [row["user_id"] for row in rows if row["user_id"]] if self.users is None else ()
+            yield from self._known.update(api.statistics_by_id, self.users or (), learners)
             rows = [self._completed(row) for row in rows]
         return self.evaluate(rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
 
@@ -13,7 +13,7 @@ from airflow_provider_360learning.hooks.rate_limiter import reason_for_several_h
 from airflow_provider_360learning.rows.users import BulkUsers, read_users
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.api.statistics_by_id import StatisticsById
     from airflow_provider_360learning.api.types import ActionSteps
 
 #: Maximum number of users in the arguments of a trigger.
@@ -24,8 +24,8 @@ MAX_LENGTH_IN_TRIGGER = 40_000
 _MAXIMUM = f"{MAX_USERS_IN_TRIGGER:,} users and {MAX_LENGTH_IN_TRIGGER:,} characters"
 #: Name of the argument of a trigger that stands for the users.
 USERS_FROM = "users_from"
-#: Deleted users are listed at every so many polls, where statistics do not say who is deleted.
-POLLS_PER_LISTING = 10
+#: Number of polls after which users are looked up again, where statistics have their ids only.
+POLLS_PER_LOOKUP = 10
 
 
 class AwaitedUsers(Sequence[str]):
@@ -89,32 +89,39 @@ class UsersInStatistics:
     Who the users of statistics are that have ids only. A condition keeps it, so that few polls have to look it up.
 
     :param ids: Id by email address or id, as it was given, once it was looked up.
-    :param deleted: Ids of the users who were deleted when that was listed last.
+    :param deleted: Ids, in lower case, of the users who were deleted when that was looked up last.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
     deleted: frozenset[str] = frozenset()
     _names: dict[str, str] = field(default_factory=dict)
-    _polls: int = 0
+    _polls_until_lookup: int = 0
 
-    def update(self, api: LearningApi, users: Sequence[str]) -> ActionSteps[None]:
+    def update(
+        self, statistics: StatisticsById, users: Iterable[str], learners: Iterable[str] = ()
+    ) -> ActionSteps[None]:
         """
-        Look up the given users once, and the deleted ones at every tenth poll.
+        Look up the ids of users once, and which users are deleted at the first poll and every tenth.
 
-        :param api: The actions of 360Learning.
-        :param users: The users that the wait is for; empty if it is for all.
+        If that takes more than ten requests, as many polls pass until it is done again. After a failure, the next poll
+        does it.
+
+        :param statistics: The statistics.
+        :param users: Email addresses and ids of users.
+        :param learners: Ids of other users.
         """
-        self._polls += 1
-        if self._polls % POLLS_PER_LISTING == 1:
-            records = yield from api.list_users.steps(deleted=True)
-            self.deleted = frozenset(str(record["user_id"]).lower() for record in records)
-            unknown = [user for user in users if user not in self.ids]
-            self.ids.update((yield from api.ids_in_statistics(unknown)) if unknown else {})
-            by_mail = {str(record["mail"]).lower(): str(record["user_id"]) for record in records}
-            for user in unknown:  # an address that finds no user may be that of a deleted one
-                if user not in self.ids and user.lower() in by_mail:
-                    self.ids[user] = by_mail[user.lower()]
+        if self._polls_until_lookup:
+            self._polls_until_lookup -= 1
+            return
+        users = list(users)
+        unknown = [user for user in users if user not in self.ids]
+        if unknown:
+            self.ids.update((yield from statistics.ids_in_statistics(unknown)))
             self._names = {id.lower(): user for user, id in self.ids.items() if "@" in user}
+        ids = {self.ids[user] for user in users if user in self.ids}
+        found = yield from statistics.deleted_among(ids.union(learners))
+        self.deleted = found.ids
+        self._polls_until_lookup = max(POLLS_PER_LOOKUP, found.requests) - 1
 
     def mail_of(self, user_id: str | None) -> str | None:
         """

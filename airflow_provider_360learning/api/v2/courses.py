@@ -27,6 +27,7 @@ from airflow_provider_360learning.api.results import (
     CourseCompletionRecord,
     CourseRecord,
 )
+from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_CATALOG, REMOVE_FROM_CATALOG, catalog_inputs
@@ -113,7 +114,8 @@ class CourseActions(Lookups):
         """
         Return the attempts of a user at a course (``getAllCourseStats``).
 
-        API v2 returns no attempts for an unknown course or user. Without attempts, both are therefore looked up.
+        API v2 returns no attempts for an unknown course or user, and those of a deleted user. Without attempts, the
+        course is therefore looked up; without a completed one, the user.
 
         :raises NotFoundError: if the course or the user does not exist.
         """
@@ -123,6 +125,7 @@ class CourseActions(Lookups):
         items = yield from all_items(Call("getAllCourseStats", query=query))
         if not items:
             yield from self._check_course(course_id)
+        if not any(item.get("completedAt") for item in items):
             yield from self._check_user(user, user_id)
         return [
             {
@@ -137,38 +140,48 @@ class CourseActions(Lookups):
             for item in items
         ]
 
-    has_course_completions = True
+    @property
+    def statistics_by_id(self) -> StatisticsById:
+        """Statistics name users by their ids."""
+        return self
 
     def course_completions(
-        self, course_id: str, user_ids: Sequence[str], since: datetime | None
-    ) -> ActionSteps[Sequence[CourseCompletionRecord]]:
+        self,
+        course_id: str,
+        user_ids: Sequence[str],
+        since: datetime | None,
+        take: Callable[[CourseCompletionRecord], None],
+    ) -> ActionSteps[None]:
         """
-        Return the completed attempts of users at a course (``getAllCourseStats``).
+        Read the completed attempts of users at a course (``getAllCourseStats``).
 
         A few users are asked for by their ids. For more, all attempts that were completed since then are read, 500 per
         request, so that the number of requests does not grow with the users.
 
-        .. seealso:: :meth:`~..interface.LearningApi.course_completions` for the arguments.
+        .. seealso:: :meth:`~..statistics_by_id.StatisticsById.course_completions` for the arguments.
         """
         first = since or EARLIEST_COMPLETION
         query: JsonObject = {"courseId[eq]": course_id, "completedAt[gte]": at_or_after(first)}
         chunks = [user_ids[start : start + USERS_PER_QUERY] for start in range(0, len(user_ids), USERS_PER_QUERY)]
         queries = [{**query, "userId[in]": list(chunk)} for chunk in chunks] if len(chunks) <= MAX_QUERIES else [query]
-        found: list[CourseCompletionRecord] = []
+        found = False
 
-        def take(items: list[ResponseObject]) -> None:
-            found.extend(
-                {
-                    "user_id": first_string(item, "userId"),
-                    "score": number(item, "score"),
-                    "completed_at": read_timestamp("completedAt", item.get("completedAt")),
-                }
-                for item in items
-            )
+        def take_page(items: list[ResponseObject]) -> None:
+            nonlocal found
+            for item in items:
+                found = True
+                take(
+                    {
+                        "user_id": first_string(item, "userId"),
+                        "score": number(item, "score"),
+                        "completed_at": read_timestamp("completedAt", item.get("completedAt")),
+                    }
+                )
 
         for each in queries:
-            yield from each_page(Call("getAllCourseStats", query=each), take)
-        return found
+            yield from each_page(Call("getAllCourseStats", query=each), take_page)
+        if queries and not found:
+            yield from self._check_course(course_id)
 
     def _change_catalog(
         self, kind: JobKind, outcome: Literal["added", "removed"], arguments: ChangeCatalog

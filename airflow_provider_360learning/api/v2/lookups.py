@@ -15,8 +15,9 @@ from airflow_provider_360learning.api.actions import ApiAdapter
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import is_id, shown
 from airflow_provider_360learning.api.pages import all_items, each_page
+from airflow_provider_360learning.api.statistics_by_id import DeletedUsers
 from airflow_provider_360learning.api.text import counted, listed
-from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.exceptions import (
     Learning360Error,
     NotFoundError,
@@ -149,9 +150,25 @@ class Lookups(ApiAdapter):
             raise not_found(found.errors)
         return found.ids
 
-    def ids_in_statistics(self, users: Sequence[str]) -> ActionSteps[Mapping[str, str]]:
-        """See :meth:`~..interface.LearningApi.ids_in_statistics`: the statistics of API v2 have ids only."""
-        return (yield from self.find_user_ids(users)).ids
+    def ids_in_statistics(self, users: Collection[str]) -> ActionSteps[Mapping[str, str]]:
+        """See :meth:`~..statistics_by_id.StatisticsById.ids_in_statistics`."""
+        found = yield from self.find_user_ids(users)
+        for error in found.errors.values():
+            if not isinstance(error, NotFoundError):
+                raise error
+        deleted = yield from self._find(found.errors, _identity, deleted=True)
+        return {**found.ids, **{mail: first_string(users[-1], "_id") for mail, users in deleted.items() if users}}
+
+    def deleted_among(self, ids: Collection[str]) -> ActionSteps[DeletedUsers]:
+        """See :meth:`~..statistics_by_id.StatisticsById.deleted_among`."""
+        deleted: set[str] = set()
+
+        def keep(id: str, item: ResponseObject) -> None:
+            if string(item, "status") == "deleted":
+                deleted.add(id.lower())
+
+        requests = yield from self._read_users(ids, keep, {"status[eq]": "deleted"})
+        return DeletedUsers(frozenset(deleted), requests)
 
     def find_user_ids(self, users: Collection[str]) -> ActionSteps[FoundUsers]:
         """
@@ -202,23 +219,24 @@ class Lookups(ApiAdapter):
         return (yield from self._find(mails, lambda item: item))
 
     def _find(
-        self, mails: Collection[str], keep: Callable[[ResponseObject], ResponseObject]
+        self, mails: Collection[str], keep: Callable[[ResponseObject], ResponseObject], *, deleted: bool = False
     ) -> ActionSteps[Mapping[str, Sequence[ResponseObject]]]:
         """
         Find users by email address, see :meth:`find_accounts`.
 
         :param mails: Email addresses.
         :param keep: Returns what to keep of a user. There can be tens of thousands.
+        :param deleted: Whether to find deleted users instead.
         """
         found: Accounts = {mail: {} for mail in mails}
         requests = sum(1 for _ in _chunks(found))
-        if requests >= MIN_LOOKUPS_FOR_LISTING:
+        if requests >= MIN_LOOKUPS_FOR_LISTING and not deleted:
             yield from self._find_in_listing(found, keep, requests // 2)
         for chunk in _chunks([mail for mail, users in found.items() if not users]):
-            query = {"mail[in]": list(chunk.values()), "status[ne]": "deleted"}
+            query = {"mail[in]": list(chunk.values()), "status[eq]" if deleted else "status[ne]": "deleted"}
             for item in (yield from all_items(Call("getUsers", query=query))):
                 mail = chunk.get((string(item, "mail") or "").lower())
-                if mail is not None and string(item, "status") != "deleted":
+                if mail is not None and (string(item, "status") == "deleted") == deleted:
                     found[mail][first_string(item, "_id")] = keep(item)
         return {mail: _exact(mail, list(users.values())) for mail, users in found.items()}
 
@@ -282,12 +300,19 @@ class Lookups(ApiAdapter):
         yield from self._read_users(ids, users.__setitem__)
         return users
 
-    def _read_users(self, ids: Collection[str], keep: Callable[[str, ResponseObject], None]) -> ActionSteps[None]:
+    def _read_users(
+        self,
+        ids: Collection[str],
+        keep: Callable[[str, ResponseObject], None],
+        query: JsonObject | None = None,
+    ) -> ActionSteps[int]:
         """
         Read users one by one, or from the listing of all users where that takes fewer requests.
 
         :param ids: Ids.
         :param keep: Takes an id, as it was given, and its user.
+        :param query: Selects the users of the listing.
+        :return: Number of requests.
         """
         wanted = {id.lower(): id for id in ids}
         pages = 0
@@ -305,13 +330,14 @@ class Lookups(ApiAdapter):
 
         if len(wanted) > 1:
             with suppress(_EnoughPages):
-                yield from each_page(Call("getUsers"), take)
+                yield from each_page(Call("getUsers", query=query or {}), take)
                 wanted.clear()  # all users were listed
         for id in list(wanted.values()):
             try:
                 keep(id, (yield Call("getUser", path={"userId": id})))
             except NotFoundError:
                 continue
+        return pages + len(wanted)
 
     def forget_user(self, *users: str) -> None:
         """
