@@ -511,8 +511,10 @@ def _matches(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
 
 #: Learners of each course in the statistics that are imported through jobs.
 LEARNERS_PER_COURSE = 10_000
-JOB_SECONDS = 10
+JOB_SECONDS = 8
 KILLS = 2
+#: The journal has the rows of all jobs.
+JOBS_SANDBOX = {"limits_enabled": False, "bulk_job_seconds": JOB_SECONDS, "max_journal_mb": 1000}
 
 
 def jobs(quick: bool, dice: random.Random) -> Iterator[str]:
@@ -526,7 +528,7 @@ def jobs(quick: bool, dice: random.Random) -> Iterator[str]:
     # In each attempt, a process is killed some seconds after it has submitted a job, or has resumed with one.
     kills = [dice.uniform(0, 2 * JOB_SECONDS) for _ in range(KILLS)]
     started = time.monotonic()
-    with sandbox(limits_enabled=False, bulk_job_seconds=JOB_SECONDS) as server, tempfile.TemporaryDirectory() as folder:
+    with sandbox(**JOBS_SANDBOX) as server, tempfile.TemporaryDirectory() as folder:
         server.control.add_users(f"person-{number}@many.test" for number in range(LEARNERS_PER_COURSE))
         rows = list(generate_attempts(count))
         write_rows(Path(folder) / "statistics.csv", rows)
