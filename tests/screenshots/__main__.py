@@ -24,7 +24,7 @@ import requests
 
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
-from tests.airflow.form_values import DAG_ID
+from tests.airflow.form_values import DAG_ID, fields_of_v2
 from tests.screenshots import pages_2, pages_3
 from tests.screenshots.browser import Browser, install_browser
 
@@ -105,6 +105,39 @@ def form_3(scene: Scene) -> None:
     scene.take("form-3-tested")
 
 
+def form_3_v2(scene: Scene) -> None:
+    """Show the form of Airflow 3 with a connection to API v2, and test it."""
+    web = pages_3.Connections(scene.browser, scene.url)
+    standard, extra = fields_of_v2(scene.sandbox)
+    scene.browser.resize(1400, 1900)
+    web.open_empty_form("acme_v2")
+    web.fill_in(**standard, port="443")
+    scene.take("form-3-v2-standard-fields")
+    web.show_extra_fields()
+    web.fill_in_v2(extra["company_id"])
+    scene.take("form-3-v2-extra-fields")
+    web.save()
+    scene.run_with("acme_v2")
+    scene.browser.resize(1400, 700)
+    web.press_test("acme_v2")
+    scene.browser.wait_for_text("360Learning accepts the credentials")
+    scene.take("form-3-v2-tested")
+
+
+def form_2_v2(scene: Scene) -> None:
+    """Show the form of Airflow 2 with a connection to API v2, and test it."""
+    web = pages_2.Connections(scene.browser, scene.url)
+    standard, extra = fields_of_v2(scene.sandbox)
+    scene.browser.resize(1400, 1900)
+    web.open_empty_form("acme_v2")
+    web.fill_in_v2(**standard, company_id=extra["company_id"])
+    web.press_test()
+    scene.browser.wait_for_text("360Learning accepts the credentials")
+    scene.take("form-2-v2-tested")
+    web.save()
+    scene.run_with("acme_v2")
+
+
 def form_2(scene: Scene) -> None:
     """Show the form of Airflow 2: empty, tested, edited. Each time it is saved, run a DAG."""
     web = pages_2.Connections(scene.browser, scene.url)
@@ -152,7 +185,10 @@ def grid_3(scene: Scene) -> None:
 
 
 #: The pictures by the Airflow line that they are taken of.
-PICTURES: dict[int, tuple[Callable[[Scene], None], ...]] = {3: (form_3, logs_3, grid_3), 2: (form_2,)}
+PICTURES: dict[int, tuple[Callable[[Scene], None], ...]] = {
+    3: (form_3, form_3_v2, logs_3, grid_3),
+    2: (form_2, form_2_v2),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -37,6 +37,13 @@ class Connections:
             text = json.dumps(value) if isinstance(value, dict) else str(value)
             self._browser.enter(f"//input[@id='{_PREFIX}{name}']", text)
 
+    def fill_in_v2(self, host: str, login: str, password: str, company_id: str) -> None:
+        """Enter a connection to API v2."""
+        fields = {"host": host, "login": login, "password": password}
+        extra = {f"{_PREFIX}api_version": "v2", f"{_PREFIX}company_id": company_id}
+        for name, value in {**fields, **extra}.items():
+            self._browser.enter(f"//input[@id='{name}']", value)
+
     def edit(self, description: str) -> None:
         """Change a field of the open form."""
         self._browser.enter("//textarea[@id='description']", description)

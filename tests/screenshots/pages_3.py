@@ -53,6 +53,12 @@ class Connections:
             self._browser.click(f"//input[@name='element_{name}']")
             self._browser.type(f"{SELECT_ALL}{ENTERED[name]}")
 
+    def fill_in_v2(self, company_id: str) -> None:
+        """Select API v2, and enter the ID of the company."""
+        self._browser.click("//*[@id='element_api_version']//input[@role='combobox']/ancestor::div[3]")
+        self._browser.type(f"v2{ENTER}")
+        self._browser.enter("//input[@name='element_company_id']", company_id)
+
     def save(self) -> None:
         """Save the open form, and wait until it is closed."""
         self._browser.click(_SAVE)
