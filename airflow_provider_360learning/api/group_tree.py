@@ -32,11 +32,11 @@ class GroupTree:
         :param parent_id: Id of the parent; by default the root group.
         :raises RefusedError: if several groups have this name and parent, so that the choice would be arbitrary.
         """
-        parents = self.roots if parent_id is None else {parent_id}
+        parents = {id.lower() for id in (self.roots if parent_id is None else {parent_id})}
         found = [
             str(group["group_id"])
             for group in self._groups
-            if normalized(group["name"]) == name and group["parent_id"] in parents
+            if normalized(group["name"]) == name and (group["parent_id"] or "").lower() in parents
         ]
         if len(found) > 1:
             raise RefusedError(

@@ -75,6 +75,8 @@ def test_creates_a_session_once(api, session):
 
 
 def test_identifies_a_session_by_path_name_and_group(api, session_id):
+    in_capitals = {name: MAY[name].upper() for name in ("path_id", "group_id")}
+    assert api.create_path_session(**{**MAY, **in_capitals})["session_id"] == session_id
     other = api.create_path_session(**{**MAY, "group_id": SALES_GROUP_ID})
     assert (other["outcome"], other["session_id"] == session_id) == ("created", False)
     of_path = {"path_id": ONBOARDING_PATH_ID, "name": "May"}

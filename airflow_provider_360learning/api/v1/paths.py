@@ -186,8 +186,8 @@ class PathActions(ApiAdapter):
             for session in sessions
             if normalized(session["name"]) == arguments.name
             # Only some keys of the listing are documented: a missing one does not distinguish sessions.
-            and session["path_id"] in (arguments.path_id, None)
-            and session["group_id"] in (arguments.group_id, None)
+            and _is_same_id(session["path_id"], arguments.path_id)
+            and _is_same_id(session["group_id"], arguments.group_id)
         ]
         if len(found) > 1:
             raise RefusedError(
@@ -204,6 +204,10 @@ class PathActions(ApiAdapter):
         if mail is None or "@" not in mail:
             raise UnexpectedResponseError(f"360Learning returned no email address of {user}", operation="getUser")
         return mail
+
+
+def _is_same_id(listed: str | None, given: str) -> bool:
+    return listed is None or listed.lower() == given.lower()
 
 
 def _neutral_statistic(session_id: str, path_id: str | None, item: ResponseObject) -> PathSessionStatistic:

@@ -19,7 +19,7 @@ from airflow_provider_360learning.api.pages import all_items
 from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Call, JsonObject, ResponseObject, Sleep
-from airflow_provider_360learning.api.v2.lookups import MAX_LISTED, SESSION_NOT_FOUND, Lookups
+from airflow_provider_360learning.api.v2.lookups import MAX_LISTED, Lookups
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     Learning360Error,
@@ -148,14 +148,7 @@ class AudienceSteps(Lookups):
         :raises RefusedError: saying why its audience cannot be changed; nothing was sent that changes something.
         """
         if path_id is None:
-            items = yield from all_items(Call("getAllPathSessions", query={"sessionId[eq]": session_id}))
-            if not items:
-                raise NotFoundError(
-                    f"No path has a session with the id {session_id}: check the id",
-                    operation="getAllPathSessions",
-                    code=SESSION_NOT_FOUND,
-                )
-            session = items[0]
+            session = yield from self.session_of(session_id)
         else:
             session = yield Call("getPathSession", path={"pathId": path_id, "sessionId": session_id})
         _refuse_what_cannot_change(session, session_id)

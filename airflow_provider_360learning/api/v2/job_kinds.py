@@ -101,7 +101,9 @@ def catalog_inputs(row: ChangeCatalog) -> list[JsonObject]:
     :param row: Courses and path sessions of one group.
     """
     contents = [("course", id) for id in row.course_ids] + [("path-session", id) for id in row.session_ids]
-    return [{"groupId": row.group_id, "contentType": type_, "contentId": id} for type_, id in contents]
+    # Lower case, as responses have ids: results are matched by their inputs.
+    group_id = row.group_id.lower()
+    return [{"groupId": group_id, "contentType": type_, "contentId": id.lower()} for type_, id in contents]
 
 
 def archiving_input(external_id: str) -> JsonObject:
@@ -114,7 +116,7 @@ def archiving_input(external_id: str) -> JsonObject:
 
 
 def _membership(row: AddUserToGroup | RemoveUserFromGroup, target: JobTarget, ids: Mapping[str, str]) -> JsonObject:
-    return {"userId": ids[row.user], "groupId": row.group_id, "role": role_in_body(str(row.role))}
+    return {"userId": ids[row.user].lower(), "groupId": row.group_id.lower(), "role": role_in_body(str(row.role))}
 
 
 def course_input(course: ExternalCourse, author_id: str | None) -> JsonObject:
@@ -170,7 +172,7 @@ def statistic_input(statistic: ExternalStatistic) -> JsonObject:
 _INPUTS: Mapping[str, Callable[[Any, JobTarget, Mapping[str, str]], list[JsonObject]]] = {
     "add_user_to_group": lambda row, target, ids: [_membership(row, target, ids)],
     "remove_user_from_group": lambda row, target, ids: [_membership(row, target, ids)],
-    "delete_group": lambda row, target, ids: [{"groupId": row.group_id}],
+    "delete_group": lambda row, target, ids: [{"groupId": row.group_id.lower()}],
     "add_to_catalog": lambda row, target, ids: catalog_inputs(row),
     "remove_from_catalog": lambda row, target, ids: catalog_inputs(row),
     "import_external_courses": lambda row, target, ids: [course_input(row, target.author_id)],

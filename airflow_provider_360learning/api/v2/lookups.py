@@ -364,22 +364,33 @@ class Lookups(ApiAdapter):
         known = self._memory.path_ids.get(session_id.lower())
         if known is not None:
             return known
+        session = yield from self.session_of(session_id)
+        path_id = first_string(session, "pathId")
+        self._memory.path_ids.put(session_id.lower(), path_id)
+        return path_id
+
+    def session_of(self, session_id: str) -> ActionSteps[ResponseObject]:
+        """
+        Return a session whose path is not known.
+
+        :param session_id: Id of the session.
+        :raises NotFoundError: if the session does not exist.
+        """
         items = yield from all_items(Call("getAllPathSessions", query={"sessionId[eq]": session_id}))
-        paths = {first_string(item, "pathId") for item in items}
-        if not paths:
+        if not items:
             raise NotFoundError(
                 f"No path has a session with the id {session_id}: check the id",
                 operation="getAllPathSessions",
                 code=SESSION_NOT_FOUND,
             )
+        paths = {first_string(item, "pathId") for item in items}
         if len(paths) > 1:
             raise UnexpectedResponseError(
                 f"360Learning's response cannot be used: {len(paths)} paths have the session {session_id}",
                 operation="getAllPathSessions",
             )
-        path_id = paths.pop()
-        self._memory.path_ids.put(session_id.lower(), path_id)
-        return path_id
+        session: ResponseObject = items[0]
+        return session
 
     @property
     def knows_root_group(self) -> bool:

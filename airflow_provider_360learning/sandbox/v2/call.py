@@ -199,20 +199,20 @@ class Call(Exchange):
         return value
 
     def id(self, name: str) -> str | None:
-        """Return an id of the body; ``None`` if it is missing."""
+        """Return an id of the body in lower case; ``None`` if it is missing."""
         value = self.fields.get(name)
         if value is None or is_id(value):
-            return None if value is None else str(value)
+            return None if value is None else str(value).lower()
         raise self.malformed(f"{name} must be an id.")
 
     def ids(self, name: str) -> list[str] | None:
-        """Return a list of ids of the body; ``None`` if it is missing."""
+        """Return a list of ids of the body in lower case; ``None`` if it is missing."""
         value = self.fields.get(name)
         if value is None:
             return None
         if not isinstance(value, list) or not all(is_id(item) for item in value):
             raise self.malformed(f"{name} must be a list of ids.")
-        return value
+        return [item.lower() for item in value]
 
     def objects(self, name: str) -> list[dict[str, object]] | None:
         """Return a list of objects of the body; ``None`` if it is missing."""
@@ -320,10 +320,13 @@ def _check_header(exchange: Exchange, route: V2Route) -> None:
 def _call(exchange: Exchange, route: V2Route) -> Call:
     """Parse path, query and body of a request, or refuse it as malformed."""
     settings = exchange.company.settings
-    for name, value in exchange.path.items():
-        # The id of an external course is any text.
-        if name.endswith("Id") and name != "externalId" and not is_id(value):
+    path = dict(exchange.path)
+    for name, value in path.items():
+        if not name.endswith("Id") or name == "externalId":  # the id of an external course is any text
+            continue
+        if not is_id(value):
             raise malformed(settings, f"{name} must be an id.")
+        path[name] = value.lower()
     cursor = Cursor(exchange.raw_path, exchange.raw_query)
     if route.page_size and CURSOR in exchange.query:
         if list(exchange.query) != [CURSOR]:
@@ -331,7 +334,7 @@ def _call(exchange: Exchange, route: V2Route) -> Call:
         cursor = decode_cursor(settings, exchange.query[CURSOR], exchange.raw_path)
     conditions, parameters = parse_query(settings, cursor.raw_query, route.filters, route.parameters)
     return Call(
-        **vars(exchange),
+        **{**vars(exchange), "path": path},
         route=route,
         fields=_fields(exchange, route),
         conditions=conditions,

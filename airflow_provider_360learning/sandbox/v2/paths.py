@@ -207,7 +207,7 @@ def modify_path_session(call: Call) -> Response:
         raise ApiError(400, "unsupportedEndDateUpdate" if "endDate" in fields else "sessionEnded")
     start, end = session.start if start is None else start, end if "endDate" in fields else session.end
     _check_dates(start, end)
-    owner = session.owner_group if group is None else call.group(group.lower()).id
+    owner = session.owner_group if group is None else call.group(group).id
     present = _instructors(call, session)
     instructors = _people(
         call,
@@ -286,7 +286,7 @@ def update_session_audience(call: Call) -> Response:
 )
 def archive_self_enrollment(call: Call) -> Response:
     """Unenroll a learner who has enrolled without being in the audience."""
-    session, user_id = call.session(), call.path["userId"].lower()
+    session, user_id = call.session(), call.path["userId"]
     _check_change(call, session)
     if user_id not in session.enrolled:
         raise ApiError(404, "learnerNotEnrolled")
@@ -555,7 +555,7 @@ def _instructor_ids(call: Call) -> list[str]:
 
 def _people(call: Call, user_ids: list[str]) -> list[Person]:
     """Return users who are not deleted, or refuse."""
-    people = [call.state.people.get(each.lower()) for each in user_ids]
+    people = [call.state.people.get(each) for each in user_ids]
     found = [person for person in people if person and person.status != "deleted"]
     if len(found) < len(people):
         raise ApiError(404, "usersNotFound")

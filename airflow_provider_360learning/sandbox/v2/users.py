@@ -369,7 +369,7 @@ def _membership(call: Call) -> tuple[str, Role]:
         raise call.malformed(f"role of membership must be one of {', '.join(ROLES_IN_BODIES)}.")
     if role == "analyst" and not call.settings.analyst_role_available:
         raise ApiError(400, "analystUnavailable")
-    return call.group(membership["groupId"]).id, role
+    return call.group(membership["groupId"].lower()).id, role
 
 
 def _profile(call: Call) -> Profile:

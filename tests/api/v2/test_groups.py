@@ -156,6 +156,19 @@ def test_changes_that_are_refused(api, arguments, code):
         api.update_group(**arguments)
 
 
+def test_ids_may_have_capitals(api, sent):
+    """They are valid as published, so that a group with such a parent would be created again and again."""
+    lab = {"name": "Lab", "parent_id": SALES_GROUP_ID.upper()}
+    made = api.create_group(**lab)
+    assert api.create_group(**lab) == {**made, "outcome": "already_exists"}
+    assert api.get_group(group_id=made["group_id"])["parent_id"] == SALES_GROUP_ID
+    membership = {"group_id": made["group_id"].upper(), "user": GRACE_ID.upper(), "role": "coach"}
+    api.add_user_to_group(**membership)
+    assert [each["user_id"] for each in api.get_group(group_id=made["group_id"])["members"]] == [GRACE_ID]
+    api.remove_user_from_group(**membership)
+    assert api.get_group(group_id=made["group_id"])["members"] == []
+
+
 def test_a_parent_that_is_missing_is_named_by_its_own_code(api):
     with pytest.raises(NotFoundError, match="parentGroupNotFound"):
         api.create_group(name="Lab", parent_id=MISSING_ID)

@@ -359,9 +359,9 @@ def run_rows(api: ApiV2, action: str, *rows: Any) -> list[Any]:
 
 def test_memberships_take_the_ids_of_users_and_the_words_of_bodies(api, sandbox, jobs):
     rows = [
-        AddUserToGroup(group_id=SALES_GROUP_ID, user=GRACE_MAIL, role="user-admin"),
+        AddUserToGroup(group_id=SALES_GROUP_ID.upper(), user=GRACE_MAIL, role="user-admin"),
         AddUserToGroup(group_id=SALES_GROUP_ID, user="missing@acme.test"),
-        AddUserToGroup(group_id=MISSING_ID, user=GRACE_ID),
+        AddUserToGroup(group_id=MISSING_ID, user=GRACE_ID.upper()),
     ]
     assert run_rows(api, "add_user_to_group", *rows) == ["added", NotFoundError, None]
     assert jobs()[0]["inputs"] == [
