@@ -243,6 +243,8 @@ class ApiAdapter:
 
     #: Its bulk jobs, or ``None`` if this version has none.
     jobs: BulkJobs | None = None
+    #: How to read statistics that name users by their ids, or ``None`` if they have email addresses.
+    statistics_by_id: StatisticsById | None = None
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -259,11 +261,6 @@ class ApiAdapter:
     def actions(self) -> dict[str, BoundAction[..., object]]:
         """All actions by name."""
         return {name: getattr(self, name) for name in self.definitions()}
-
-    @property
-    def statistics_by_id(self) -> StatisticsById | None:
-        """How to read statistics that name users by their ids, or ``None`` if they have email addresses."""
-        return None
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
         """See :meth:`~.course_attempts.ReadsCourseAttempts.mails_in_statistics`: by default, there is no need."""

@@ -39,7 +39,12 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
     """
 
     subject = "course"
-    actions = ("get_user_course_stats", "course_completions", "list_users")
+    actions = (
+        "get_user_course_stats",
+        "statistics_by_id.ids_in_statistics",
+        "statistics_by_id.deleted_among",
+        "statistics_by_id.course_completions",
+    )
     required_pairs = (("course_id", "course"),)
     name_arguments = ("course", "course_id", "user")
     template_fields: Sequence[str] = (

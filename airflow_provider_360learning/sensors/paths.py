@@ -42,7 +42,11 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
     """
 
     subject = "path_session"
-    actions = ("list_path_session_stats", "list_users")
+    actions = (
+        "list_path_session_stats",
+        "statistics_by_id.ids_in_statistics",
+        "statistics_by_id.deleted_among",
+    )
     required_pairs = (("session_id", "session"),)
     name_arguments = ("session", "session_id", "users")
     template_fields: Sequence[str] = (

@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_360learning.api.needs import operations_of, scopes_of, scopes_of_names, scopes_of_rows
 from airflow_provider_360learning.api.versions import VERSIONS
+from airflow_provider_360learning.cli.scopes import needs_of_operators
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from tests.api.factory import api_factory
 
@@ -39,6 +40,17 @@ def test_many_rows_need_the_scopes_of_their_jobs():
 def test_a_method_of_the_jobs_needs_what_it_calls():
     assert operations_of(V2.adapter, "jobs.status", V2.spec) == {"getBulkOperation"}
     assert operations_of(V1.adapter, "jobs.status", V1.spec) == set()
+
+
+def test_the_sensors_need_what_their_waits_call():
+    def needs(version):
+        return {name: set(needs.scopes) for name, needs in needs_of_operators(version).items() if "Completion" in name}
+
+    assert needs(V2) == {
+        "Learning360CourseCompletionSensor": {"courseStats:read", "courses:read", "users:read"},
+        "Learning360PathSessionCompletionSensor": {"pathStats:read", "paths:read", "users:read"},
+    }
+    assert set().union(*needs(V1).values()) == set()
 
 
 def test_an_action_that_submits_jobs_of_one_kind_needs_no_other():

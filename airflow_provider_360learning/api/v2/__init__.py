@@ -27,7 +27,9 @@ class ApiV2(
     """All actions through API v2."""
 
     jobs: BulkJobsV2
+    statistics_by_id: ApiV2
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self.jobs = BulkJobsV2(self)
+        self.statistics_by_id = self

@@ -27,7 +27,6 @@ from airflow_provider_360learning.api.results import (
     CourseCompletionRecord,
     CourseRecord,
 )
-from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_CATALOG, REMOVE_FROM_CATALOG, catalog_inputs
@@ -139,11 +138,6 @@ class CourseActions(Lookups):
             }
             for item in items
         ]
-
-    @property
-    def statistics_by_id(self) -> StatisticsById:
-        """Statistics name users by their ids."""
-        return self
 
     def course_completions(
         self,
