@@ -308,12 +308,12 @@ def _hints(action: Action[..., object], arguments: Mapping[str, Any]) -> Iterabl
 
 def _hints_of_creation(arguments: Mapping[str, Any]) -> Iterator[str]:
     if not any(arguments.get(name) for name in ("group_id", "group", "other_group_ids", "other_groups")):
-        yield "no group is given: API v2 requires one, and the user joins the root group"
+        yield "no group is given in the DAG file: API v2 requires one, and a user without any joins the root group"
 
 
 def _hints_of_session(arguments: Mapping[str, Any]) -> Iterator[str]:
     if not arguments.get("instructors"):
-        yield "no instructor is given: API v2 requires one, and the owner of the platform is used"
+        yield "no instructor is given in the DAG file: API v2 requires one, and takes the owner of the platform"
 
 
 def _hints_of_enrollment(arguments: Mapping[str, Any]) -> Iterator[str]:
