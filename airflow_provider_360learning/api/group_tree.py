@@ -1,12 +1,35 @@
-"""All groups of a listing: found by name and parent, and by the groups above them."""
+"""All groups of a listing: found by name and parent, and by the groups above them; and what becomes of one found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from airflow_provider_360learning.api.actions import BoundAction
+from airflow_provider_360learning.api.models.groups import CreateGroup
 from airflow_provider_360learning.api.models.parsers import normalized
-from airflow_provider_360learning.api.results import GroupRecord
-from airflow_provider_360learning.exceptions import RefusedError
+from airflow_provider_360learning.api.results import CreatedGroup, GroupRecord
+from airflow_provider_360learning.api.types import ActionSteps
+from airflow_provider_360learning.exceptions import AlreadyExistsError, RefusedError
+
+
+def existing_group(
+    arguments: CreateGroup, group_id: str, update_group: BoundAction[..., object]
+) -> ActionSteps[CreatedGroup]:
+    """
+    Do what ``if_exists`` says about a group that exists.
+
+    :param arguments: The arguments of its creation.
+    :param group_id: Its id.
+    :param update_group: The action that updates a group.
+    :raises AlreadyExistsError: with ``if_exists="fail"``.
+    """
+    name = arguments.name
+    if arguments.if_exists == "fail":
+        raise AlreadyExistsError(f"The group {name!r} exists already: {group_id}", operation="createGroup")
+    if arguments.if_exists == "update":
+        yield from update_group.steps(group_id=group_id, public=arguments.public, custom=arguments.custom)
+        return {"group_id": group_id, "name": name, "outcome": "updated"}
+    return {"group_id": group_id, "name": name, "outcome": "already_exists"}
 
 
 class GroupTree:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.fields import boolean, first_string, objects, string
-from airflow_provider_360learning.api.group_tree import GroupTree
+from airflow_provider_360learning.api.group_tree import GroupTree, existing_group
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -28,7 +28,6 @@ from airflow_provider_360learning.api.results import (
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v1.formats import V1_ROLES, check_role
 from airflow_provider_360learning.exceptions import (
-    AlreadyExistsError,
     NotFoundError,
     OutcomeUnknownError,
 )
@@ -66,7 +65,7 @@ class GroupActions(ApiAdapter):
         name, parent_id = arguments.name, arguments.parent_id
         found = yield from self._find_group(name, parent_id)
         if found is not None:
-            return (yield from self._handle_existing_group(arguments, found))
+            return (yield from existing_group(arguments, found, self.update_group))
         body: JsonObject = {"name": name, "public": arguments.public, "custom": arguments.custom, "parent": parent_id}
         try:
             response = yield Call("createGroup", body=body)
@@ -158,16 +157,6 @@ class GroupActions(ApiAdapter):
             if not error.after_unknown_outcome or error.code != "user_not_found":
                 raise
         return {"group_id": group_id, "user": user, "outcome": "removed"}
-
-    def _handle_existing_group(self, arguments: CreateGroup, group_id: str) -> ActionSteps[CreatedGroup]:
-        """Do what ``if_exists`` says about a group that exists."""
-        name = arguments.name
-        if arguments.if_exists == "fail":
-            raise AlreadyExistsError(f"The group {name!r} exists already: {group_id}", operation="createGroup")
-        if arguments.if_exists == "update":
-            yield from self.update_group.steps(group_id=group_id, public=arguments.public, custom=arguments.custom)
-            return {"group_id": group_id, "name": name, "outcome": "updated"}
-        return {"group_id": group_id, "name": name, "outcome": "already_exists"}
 
     def _find_group(self, name: str, parent_id: str | None) -> ActionSteps[str | None]:
         groups = yield from self.list_groups.steps()

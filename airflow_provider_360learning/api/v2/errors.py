@@ -82,12 +82,15 @@ _CLASSES = {code: error_class for error_class, codes in _CODES.items() for code 
 #: What to do about an error whose class does not say it.
 _ADVICE = {
     "childPathSession": "it is a part of the session of another path: change that one",
+    "hasActiveIntegrationsOrLtiConnectors": "delete the integrations and LTI connectors of the group, and of those "
+    "below it, first",
     "pathArchived": "restore the path in 360Learning, or use another one",
     "sessionEnded": "set a later end in 360Learning, or use another session",
     "sessionIsNotAudienceBuilder": "change the enrollments of this session in 360Learning",
     "tokenBasedPathAudienceFilter": "enrollments in this path take tokens: enroll users instead of groups",
     "tokenBasedPathExcludedLearners": "enrollments in this path take tokens: it cannot have excluded learners",
     "tokenBasedPathMode": "enrollments in this path take tokens: its audiences must be updated manually (mode manual)",
+    "userDeleted": "create the user again, which restores the account",
     "unsupportedAudienceFilter": "change the enrollments of this session in 360Learning: its audience has filters that "
     "API v2 does not know",
 }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.fields import boolean, first_string, string
-from airflow_provider_360learning.api.group_tree import GroupTree
+from airflow_provider_360learning.api.group_tree import GroupTree, existing_group
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -32,7 +32,6 @@ from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject
 from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.api.v2.roles import neutral_role
 from airflow_provider_360learning.exceptions import (
-    AlreadyExistsError,
     NotFoundError,
     OutcomeUnknownError,
     RefusedError,
@@ -90,7 +89,7 @@ class GroupActions(Lookups):
         groups = yield from self._tree()
         found = groups.find(name, arguments.parent_id)
         if found is not None:
-            return (yield from self._handle_existing_group(arguments, found))
+            return (yield from existing_group(arguments, found, self.update_group))
         parent_id = arguments.parent_id or _root_of(groups)
         body: JsonObject = {
             "name": name,
@@ -199,16 +198,6 @@ class GroupActions(Lookups):
             yield from self._remove_roles(user_id, arguments)
         self.forget_user(user)
         return {"group_id": group_id, "user": user, "outcome": "removed"}
-
-    def _handle_existing_group(self, arguments: CreateGroup, group_id: str) -> ActionSteps[CreatedGroup]:
-        """Do what ``if_exists`` says about a group that exists."""
-        name = arguments.name
-        if arguments.if_exists == "fail":
-            raise AlreadyExistsError(f"The group {name!r} exists already: {group_id}", operation="createGroup")
-        if arguments.if_exists == "update":
-            yield from self.update_group.steps(group_id=group_id, public=arguments.public, custom=arguments.custom)
-            return {"group_id": group_id, "name": name, "outcome": "updated"}
-        return {"group_id": group_id, "name": name, "outcome": "already_exists"}
 
     def _tree(self) -> ActionSteps[GroupTree]:
         return GroupTree((yield from self.list_groups.steps()))

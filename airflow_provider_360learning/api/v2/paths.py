@@ -42,6 +42,7 @@ from airflow_provider_360learning.exceptions import (
     NotFoundError,
     OutcomeUnknownError,
     RefusedError,
+    UnexpectedResponseError,
 )
 from airflow_provider_360learning.log_text import get_logger
 
@@ -331,6 +332,11 @@ class PathActions(AudienceSteps):
                 yield from self._end_self_enrollment(path, id)
             if not (audience.groups and (was_written or by_self)):
                 return
+        raise UnexpectedResponseError(
+            f"Users are still enrolled in the session {path['sessionId']} after they were removed {MAX_CHECKS} times: "
+            "they enroll themselves, or another client enrolls them. Repeating the removal is safe.",
+            operation="archiveSelfEnrollment",
+        )
 
     def _end_self_enrollment(self, path: Mapping[str, str], user_id: str) -> ActionSteps[None]:
         try:

@@ -347,6 +347,20 @@ def test_gives_up_if_another_client_always_overwrites(api, sent, session_id, aud
     assert len(sent(WRITE)) == 2 * MAX_WRITES
 
 
+def test_reports_users_who_enroll_themselves_again(sandbox, api, session_id, audience, add_users):
+    add_users(1)
+    audience(groups=[SALES_GROUP_ID])
+
+    def interfere(call):
+        if call.operation == "getEnrollments":
+            sandbox.control.self_enroll(session_id, "user.0@acme.test")
+
+    steps = api.unenroll_users.steps(session_id=session_id, users=["user.0@acme.test"])
+    with pytest.raises(UnexpectedResponseError, match=r"still enrolled .* removed 4 times") as error:
+        drive(api, steps, before_call=interfere)
+    assert error.value.transient
+
+
 @pytest.mark.parametrize("action", ["enroll_users", "unenroll_users"])
 def test_a_retry_completes_what_was_cut(sandbox, api, session_id, audience, enrolled, action, add_users):
     """The process is killed before each of the calls of the action in turn."""

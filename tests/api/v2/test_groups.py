@@ -80,7 +80,7 @@ def test_a_role_that_the_company_does_not_have_is_refused(sandbox, api):
 
 def test_a_deleted_user_is_refused(api):
     api.delete_user(user=GRACE_ID)
-    with pytest.raises(RefusedError, match="userDeleted"):
+    with pytest.raises(RefusedError, match=r"userDeleted.*create the user again"):
         api.add_user_to_group(group_id=SALES_GROUP_ID, user=GRACE_ID)
 
 
