@@ -74,10 +74,15 @@ class CourseCompletion(CompletionCondition):
     user: User = Field(description="Email address or id of the user.")
     since: Timestamp | None = Field(default=None, description="Completions before this time do not count.")
     min_score: Percent | None = Field(default=None, description="Minimum score, 0 to 100.")
+    #: Id of the user where statistics have ids only, once it was looked up.
+    _user_id: str | None = PrivateAttr(default=None)
 
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
         """See :meth:`CompletionCondition.poll`."""
-        attempts = yield from api.get_user_course_stats.steps(course_id=self.course_id, user=self.user)
+        if api.statistics_by_id is not None and self._user_id is None:
+            self._user_id = (yield from api.statistics_by_id.ids_in_statistics([self.user])).get(self.user)
+        user = self._user_id or self.user
+        attempts = yield from api.get_user_course_stats.steps(course_id=self.course_id, user=user)
         completed = [attempt for attempt in attempts if counts(attempt, self.since, self.min_score)]
         result = CourseCompletionResult(
             attempts=len(attempts),

@@ -103,13 +103,26 @@ def test_an_unfinished_attempt_of_a_deleted_user_is_an_error(sandbox, api, enrol
     assert raised.value.code == "user_not_found"
 
 
-def test_a_renamed_user_is_waited_for(sandbox, api, enroll, poll):
+@pytest.mark.parametrize("subject", ["course", "course_of_users"])
+def test_a_renamed_user_is_waited_for(sandbox, api, enroll, poll, subject):
     enroll(GRACE_MAIL)
-    condition = of_course(GRACE_MAIL)
+    users = {"user": GRACE_MAIL} if subject == "course" else {"users": [GRACE_MAIL]}
+    condition = make_condition(subject, {"course_id": WELCOME_COURSE_ID, **users})
     poll(condition)
     api.update_user(user=GRACE_ID, mail="renamed@acme.test")
     sandbox.control.advance(3600)
     assert poll(condition).is_complete
+
+
+@pytest.mark.parametrize("subject", ["course", "course_of_users"])
+def test_a_wait_looks_up_who_has_the_address_now(sandbox, api, enroll, subject):
+    enroll(GRACE_MAIL)  # by the same client, which remembers her id
+    sandbox.control.advance(3600)
+    Learning360Hook().api.update_user(user=GRACE_ID, mail="renamed@acme.test")
+    sandbox.control.add_users([GRACE_MAIL])
+    users = {"user": GRACE_MAIL} if subject == "course" else {"users": [GRACE_MAIL]}
+    condition = make_condition(subject, {"course_id": WELCOME_COURSE_ID, **users})
+    assert not api.client.run(condition.poll(api)).is_complete
 
 
 def test_who_is_deleted_is_looked_up_less_often_if_that_takes_many_requests(sandbox, api, session_id, enroll, poll):

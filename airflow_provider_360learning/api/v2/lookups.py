@@ -151,13 +151,23 @@ class Lookups(ApiAdapter):
         return found.ids
 
     def ids_in_statistics(self, users: Collection[str]) -> ActionSteps[Mapping[str, str]]:
-        """See :meth:`~..statistics_by_id.StatisticsById.ids_in_statistics`."""
-        found = yield from self.find_user_ids(users)
-        for error in found.errors.values():
-            if not isinstance(error, NotFoundError):
-                raise error
-        deleted = yield from self._find(found.errors, _identity, deleted=True)
-        return {**found.ids, **{mail: first_string(users[-1], "_id") for mail, users in deleted.items() if users}}
+        """
+        See :meth:`~..statistics_by_id.StatisticsById.ids_in_statistics`.
+
+        What is remembered is not used: the client of a triggerer lives for weeks, in which an address can become that
+        of another user. Each wait remembers the ids itself.
+        """
+        ids = {user: user for user in users if is_id(user)}
+        found = yield from self._find([user for user in users if user not in ids], _identity)
+        deleted = yield from self._find(
+            [mail for mail, accounts in found.items() if not accounts], _identity, deleted=True
+        )
+        for mail, accounts in found.items():
+            if len(accounts) > 1:
+                raise ambiguous(mail, accounts)
+            if accounts := accounts or deleted[mail]:
+                ids[mail] = first_string(accounts[-1], "_id")
+        return ids
 
     def deleted_among(self, ids: Collection[str]) -> ActionSteps[DeletedUsers]:
         """See :meth:`~..statistics_by_id.StatisticsById.deleted_among`."""
