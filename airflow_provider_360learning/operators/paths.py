@@ -131,7 +131,8 @@ class Learning360EnrollUsersOperator(Learning360EnrollmentOperator):
     Enroll users in a path session (``addUsersToPathSession``); users who are enrolled already stay enrolled.
 
     Returns ``{"session_id", "outcome": "enrolled", "users"}``; ``users`` is their number. API v1 does not document what
-    it returns about single users, so success means that 360Learning accepted the list.
+    it returns about single users, so success means that 360Learning accepted the list. API v2 replaces the audience of
+    the session (``updateSessionAudience``), which must be one of the Audience Builder.
 
     .. seealso:: docs/path-sessions.md
 
@@ -149,7 +150,8 @@ class Learning360EnrollGroupsOperator(Learning360BaseOperator):
     """
     Enroll groups in a path session (``addGroupsToPathSession``).
 
-    Returns ``{"session_id", "outcome": "enrolled", "groups"}``; ``groups`` is their number.
+    Returns ``{"session_id", "outcome": "enrolled", "groups"}``; ``groups`` is their number. API v2 replaces the
+    audience of the session (``updateSessionAudience``); members who were unenrolled stay so.
 
     .. seealso:: docs/path-sessions.md
 
@@ -185,7 +187,8 @@ class Learning360UnenrollUsersOperator(Learning360EnrollmentOperator):
     Unenroll users from a path session (``removeUsersFromPathSession``, known from public code only).
 
     Returns ``{"session_id", "outcome": "unenrolled", "users"}``; ``users`` is their number. In API v1, each id costs
-    one request, which looks up the email address.
+    one request, which looks up the email address. API v2 replaces the audience of the session
+    (``updateSessionAudience``), excludes members of its groups, and ends self-enrollments.
 
     .. seealso:: docs/path-sessions.md
 

@@ -66,7 +66,10 @@ class ImportExternalCourses(Library):
     """Arguments of ``import_external_courses``."""
 
     author_id: Id = Field(description="Id of an author or admin of the group.")
-    courses: Sequence[ExternalCourse] = Field(description="The courses. How many a request may have is not known.")
+    courses: Sequence[ExternalCourse] = Field(
+        description="The courses. How many a request of API v1 may have is not known; API v2 takes 10,000 per job, and "
+        "several jobs for more."
+    )
 
 
 class ArchiveExternalCourses(Library):
