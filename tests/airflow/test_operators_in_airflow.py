@@ -31,6 +31,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
+    WELCOME_COURSE_ID,
 )
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
@@ -54,6 +55,7 @@ except ImportError:  # Airflow 2
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.groups import Learning360CreateGroupOperator, Learning360DeleteGroupOperator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360UpdateUserOperator
+from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
 defaults = {"retry_delay": timedelta(0)}
@@ -478,6 +480,33 @@ def test_a_sensor_waits_until_its_learners_are_done(waits, mode):
     assert len(waits.pokes[f"in_time_{mode}"]) >= 3
     result = waits.run.results[f"in_time_{mode}"]
     assert result == {"enrolled": 1, "done": 1, "needed": 1, "unsuccessful": 0, "pending": []}
+
+
+def test_sensors_wait_through_api_v2(sandbox, run, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_V2", sandbox.connection_json(api_version="v2"))
+    api = Learning360Hook().api
+    body, late = "", {}
+    for mode, how in MODES.items():
+        late[mode] = api.create_path_session(
+            path_id=ONBOARDING_PATH_ID, name=f"v2_{mode}", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
+        )["session_id"]
+        common = f"{how}poke_interval={INTERVAL}, timeout=60, learning360_conn_id='v2'"
+        body += (
+            f"path = Learning360PathSessionCompletionSensor(task_id='path_{mode}', session_id={late[mode]!r}, "
+            f"users=[{GRACE_MAIL!r}], {common})\n"
+            f"path >> Learning360CourseCompletionSensor(task_id='course_{mode}', course_id={WELCOME_COURSE_ID!r}, "
+            f"user={GRACE_MAIL!r}, {common})\n"
+        )
+    with ExitStack() as watching:
+        for session_id in late.values():
+            enroll = partial(api.enroll_users, session_id=session_id, users=[GRACE_MAIL])
+            watching.enter_context(after_requests(sandbox, 2, f"{session_id}/user-stats", act=enroll))
+        ended = run("waits_v2", body)
+    for mode in MODES:
+        assert ended.state_and_tries(f"path_{mode}") == ("success", 1)
+        assert ended.results[f"path_{mode}"]["done"] == 1
+        assert ended.state_and_tries(f"course_{mode}") == ("success", 1)
+        assert ended.results[f"course_{mode}"]["progress"] == 100
 
 
 def test_five_failures_in_a_row_are_tolerated(waits, mode):
