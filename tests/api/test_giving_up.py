@@ -105,7 +105,7 @@ from airflow_provider_360learning.api.v1.spec import API_V1
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 folder, url, company_id, api_key = sys.argv[1:]
 rate_limiter = RateLimiter(host_store(folder), base_url=url, company_id=company_id, fallback=Share(1.0, started=0.0))
-api = ApiV1(Client(Settings(url, company_id, api_key, "api_key_header"), API_V1, rate_limiter))
+api = ApiV1(Client(Settings(url, company_id, api_key, auth="api_key_header"), API_V1, rate_limiter))
 api.delete_group(group_id="0" * 24)
 """
     arguments = [str(tmp_path), sandbox.url, sandbox.company_id, sandbox.api_key]

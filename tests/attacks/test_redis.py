@@ -112,7 +112,7 @@ def test_neither_the_check_nor_the_warning_quotes_the_server(connect, monkeypatc
     with hostile_redis(respond) as port:
         store = connect(port)
         with pytest.raises(SystemExit):
-            check(argparse.Namespace(conn_id="missing"))
+            check(argparse.Namespace(conn_id="missing", scopes=False))
         reserve_with(store)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\w+ +rate limiter", line)]
     assert "it refuses the rate limiter's script (ResponseError)" in line

@@ -128,7 +128,7 @@ def test_what_the_command_prints(monkeypatch, capsys, connect_to):
     with hostile_server(lambda request: response(json.dumps({"error": EVIL}).encode(), "403 No")) as server:
         connect_to(server.url)
         with pytest.raises(SystemExit):
-            commands.check(argparse.Namespace(conn_id="learning360_default"))
+            commands.check(argparse.Namespace(conn_id="learning360_default", scopes=False))
     printed = capsys.readouterr().out
     assert "Forged line" in printed
     assert raw_in(*printed.split("\n")) == []
