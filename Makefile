@@ -1,7 +1,7 @@
 # Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
 #   make demo         onboard new hires in real Airflow, against the sandbox, in four scenes
 #   make test         run all tests on the newest Airflow 3 and on 2.11
-#   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: under two minutes
+#   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: two to four minutes
 #   make docs         rewrite the generated tables of the documentation
 #   make specs        rewrite the table of the operations of API v2 from the published documents
 #   make lint         run ruff, mypy and codespell
@@ -32,8 +32,8 @@ demo: .venv/.ready
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
 # measure time run afterwards, one per version at a time.
 test: .venv/.ready .venv-2.11/.ready redis-server
-	@echo "All tests on Airflow 3 and on 2.11, which take about 10 minutes on two cores. Two runs share the first 7"
-	@echo "minutes; the report of each follows when it has ended. Those that measure time follow."
+	@echo "All tests on Airflow 3 and on 2.11, which take 10 to 20 minutes on two cores. Two runs share the first part;"
+	@echo "the report of each follows when it has ended. Those that measure time follow."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target PROGRESS="-p tests.progress" test-3 test-2.11 9>&1
 	@echo "Tests that measure time, about a minute and a half:"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target realtime-3 realtime-2.11
