@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from airflow_provider_360learning.api.limiter.redis import RedisStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
+from airflow_provider_360learning.api.limiter.store import Store
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.factory import MakeApi, api_factory
+from tests.api.support import FakeClock
 
 
 @pytest.fixture
@@ -43,3 +50,27 @@ def sent(sandbox: Sandbox) -> Callable[..., list[dict[str, Any]]]:
 def group_id(api: ApiV1) -> str:
     """Create a group and return its id."""
     return str(api.create_group(name="Lab")["group_id"])
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return the clock of the stores of these tests."""
+    return FakeClock()
+
+
+# The clock of a Redis server is real.
+@pytest.fixture(params=["memory", "host", pytest.param("redis", marks=pytest.mark.realtime)])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Store:
+    """Return an empty store of each kind."""
+    if request.param == "memory":
+        return SqliteStore(":memory:", clock=clock)
+    if request.param == "host":
+        return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)
+    server = request.getfixturevalue("redis_server")
+    return RedisStore(redis.Redis(server.host, server.port), "redis")
+
+
+@pytest.fixture
+def pass_time(store: Store, clock: FakeClock) -> Callable[[float], object]:
+    """Let time pass on the store's clock; that of a Redis server is real."""
+    return time.sleep if isinstance(store, RedisStore) else clock.advance

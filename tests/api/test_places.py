@@ -35,28 +35,6 @@ from tests.api.support import FREE, FakeClock
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-# The clock of a Redis server is real.
-@pytest.fixture(params=["memory", "host", pytest.param("redis", marks=pytest.mark.realtime)])
-def store(request, tmp_path, clock):
-    if request.param == "memory":
-        return SqliteStore(":memory:", clock=clock)
-    if request.param == "host":
-        return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)
-    server = request.getfixturevalue("redis_server")
-    return RedisStore(redis.Redis(server.host, server.port), "redis")
-
-
-@pytest.fixture
-def pass_time(store, clock):
-    """Let time pass on the store's clock; that of a Redis server is real."""
-    return time.sleep if isinstance(store, RedisStore) else clock.advance
-
-
 def ask(store, owner, places=2, seconds=60.0, key="jobs"):
     """Return whether the owner holds a place now."""
     return store.acquire_place(key, places, owner, seconds) == 0

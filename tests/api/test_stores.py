@@ -29,33 +29,10 @@ from airflow_provider_360learning.api.limiter.store import (
     StoreUnavailableError,
     earliest_time,
 )
-from tests.api.support import FakeClock
 
 ROOT = Path(__file__).parents[2]
 ALL = SharedLimit("all", 5, 1.0)
 CREATIONS = SharedLimit("creations", 2, 1.0)
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-# The clock of a Redis server is real.
-@pytest.fixture(params=["memory", "host", pytest.param("redis", marks=pytest.mark.realtime)])
-def store(request, tmp_path, clock):
-    if request.param == "memory":
-        return SqliteStore(":memory:", clock=clock)
-    if request.param == "host":
-        return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)
-    server = request.getfixturevalue("redis_server")
-    return RedisStore(redis.Redis(server.host, server.port), "redis")
-
-
-@pytest.fixture
-def pass_time(store, clock):
-    """Let time pass on the store's clock; that of a Redis server is real."""
-    return time.sleep if isinstance(store, RedisStore) else clock.advance
 
 
 def reserve(store, *limits, max_wait=600.0, **how):
