@@ -49,8 +49,6 @@ class JobKind:
     :param row_model: The arguments of one row: those of the action, or of one item of a batch.
     :param operation: The operation that submits it.
     :param max_rows: Maximum number of inputs per job. A row has one input; a row of a catalog, one for each content.
-    :param type: The vendor's name of the kind, by which jobs are listed.
-    :param scope: The scope that the submission requires. Polling requires another one.
     :param has_single_requests: Whether the action can be done row by row where jobs are not available.
     :param may_resend: Whether a second job with the same inputs leaves the same state as the first.
     :param accepts: Whether a job can do a row. The rows that it cannot do need the action itself.
@@ -63,8 +61,6 @@ class JobKind:
     row_model: type[ActionArguments]
     operation: str
     max_rows: int
-    type: str
-    scope: str
     has_single_requests: bool
     may_resend: bool
     outcome: str
@@ -80,7 +76,7 @@ class JobStatus:
     The state of a job.
 
     :param job_id: Its id.
-    :param type: Its kind, as in :attr:`JobKind.type`.
+    :param type: The operation that submitted it.
     :param state: What it is doing.
     :param created_at: When it was submitted, on the server's clock.
     :param progress: Index of the last input that was processed; ``None`` before it has started.
@@ -153,7 +149,7 @@ class BulkJobs(Protocol):
         :param external_platform: Name of the provider of the courses.
         :param integration_id: Id of the integration; by default it is looked up by group and provider.
         :param author_id: Id of the author of imported courses.
-        :raises NotFoundError: if there is no such integration; the message says how to create one.
+        :raises NotFoundError: if no such integration exists; the message says how to create one.
         """
         ...
 
@@ -182,8 +178,8 @@ class BulkJobs(Protocol):
         :param owner: Who keeps the place: the same in every attempt at this job, and in no other job. Letters and
             digits, at most 200.
         :raises OutcomeUnknownError: if the response was lost: see :meth:`find_lost`.
-        :raises BulkJobsLimitError: if there is no place within the maximum wait; nothing was submitted.
-        :raises BulkApiDisabledError: if the server accepts no jobs for the moment; nothing was submitted.
+        :raises BulkJobsLimitError: if no place is free within the maximum wait; nothing was submitted.
+        :raises BulkApiDisabledError: if the server accepts no jobs at present; nothing was submitted.
         :raises MissingScopeError: if the credentials lack the scope; nothing was submitted.
         """
         ...
@@ -200,7 +196,7 @@ class BulkJobs(Protocol):
         :param inputs: Its inputs.
         :param since: When it was submitted at the earliest, on the clock of this host.
         :param known: Ids of jobs that are other ones.
-        :raises OutcomeUnknownError: if a job may be it, but its results do not tell.
+        :raises OutcomeUnknownError: if a job may be it, but its results do not show that.
         """
         ...
 
@@ -210,7 +206,7 @@ class BulkJobs(Protocol):
 
         :param job_id: Its id.
         :param owner: As in :meth:`submit`; ``None`` if the caller keeps no place for it.
-        :raises NotFoundError: if there is no such job.
+        :raises NotFoundError: if no such job exists.
         """
         ...
 

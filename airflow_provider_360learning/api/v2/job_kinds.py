@@ -126,7 +126,7 @@ def course_input(course: ExternalCourse, author_id: str | None) -> JsonObject:
     :param course: A course.
     :param author_id: Id of its author; ``None`` for that of the integration.
     """
-    # subjects and sources are required; there is no argument for subjects.
+    # subjects and sources are required; subjects have no argument.
     duration = course.duration_minutes
     return without_nones(
         {
@@ -189,16 +189,12 @@ def _fits_in_a_job(row: Any) -> bool:
     return len(row.course_ids) + len(row.session_ids) <= MAX_GROUP_ROWS
 
 
-_GROUPS = "groups:bulk"
-_INTEGRATIONS = "integrations:bulk"
 _CONTENT = ("groupId", "contentType", "contentId")
 
 ADD_MEMBERSHIPS = JobKind(
     action="add_user_to_group",
     row_model=AddUserToGroup,
     operation="addUsersToGroups",
-    type="addUsersToGroups",
-    scope=_GROUPS,
     max_rows=MAX_GROUP_ROWS,
     has_single_requests=True,
     may_resend=True,
@@ -209,8 +205,6 @@ REMOVE_MEMBERSHIPS = JobKind(
     action="remove_user_from_group",
     row_model=RemoveUserFromGroup,
     operation="removeUsersFromGroups",
-    type="removeUsersFromGroups",
-    scope=_GROUPS,
     max_rows=MAX_GROUP_ROWS,
     has_single_requests=True,
     may_resend=True,
@@ -222,8 +216,6 @@ DELETE_GROUPS = JobKind(
     action="delete_group",
     row_model=DeleteGroup,
     operation="deleteGroups",
-    type="deleteGroups",
-    scope=_GROUPS,
     max_rows=MAX_DELETED_GROUPS,
     has_single_requests=True,
     may_resend=True,
@@ -234,8 +226,6 @@ ADD_TO_CATALOG = JobKind(
     action="add_to_catalog",
     row_model=AddToCatalog,
     operation="addContentsToGroupsCatalog",
-    type="addContentsToGroupsCatalog",
-    scope=_GROUPS,
     max_rows=MAX_GROUP_ROWS,
     has_single_requests=False,
     may_resend=True,
@@ -247,8 +237,6 @@ REMOVE_FROM_CATALOG = JobKind(
     action="remove_from_catalog",
     row_model=RemoveFromCatalog,
     operation="removeContentsFromGroupsCatalog",
-    type="removeContentsFromGroupsCatalog",
-    scope=_GROUPS,
     max_rows=MAX_GROUP_ROWS,
     has_single_requests=False,
     may_resend=True,
@@ -260,8 +248,6 @@ IMPORT_COURSES = JobKind(
     action="import_external_courses",
     row_model=ExternalCourse,
     operation="importExternalCourses",
-    type="importExternalCourses",
-    scope=_INTEGRATIONS,
     max_rows=MAX_COURSES,
     has_single_requests=False,
     may_resend=True,
@@ -275,8 +261,6 @@ IMPORT_STATISTICS = JobKind(
     action="import_external_course_stats",
     row_model=ExternalStatistic,
     operation="importExternalStatistics",
-    type="importExternalStatistics",
-    scope=_INTEGRATIONS,
     max_rows=MAX_STATISTICS,
     has_single_requests=False,
     may_resend=False,
@@ -289,8 +273,6 @@ ARCHIVE_COURSES = JobKind(
     action="archive_external_courses",
     row_model=ActionArguments,
     operation="archiveExternalCourses",
-    type="archiveExternalCourses",
-    scope=_INTEGRATIONS,
     max_rows=MAX_ARCHIVED_COURSES,
     has_single_requests=False,
     may_resend=True,

@@ -96,7 +96,8 @@ def find_lost_job(
 
     .. seealso:: :meth:`~..bulk_jobs.BulkJobs.find_lost` for the arguments and errors.
     """
-    query = {"type[eq]": kind.type, "createdAt[gte]": at_or_after(since - MAX_CLOCK_DIFFERENCE)}
+    # The type of a job is the name of its operation (documented).
+    query = {"type[eq]": kind.operation, "createdAt[gte]": at_or_after(since - MAX_CLOCK_DIFFERENCE)}
     items = yield from all_items(Call("getBulkOperations", query=query))
     undecided, unclear = [], []
     for job in map(_status, items):
