@@ -12,6 +12,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from airflow_provider_360learning.api.needs import job_kind_of
 from airflow_provider_360learning.api.text import counted, one_line
 from airflow_provider_360learning.api.versions import VERSIONS
+from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID, default_of
 from airflow_provider_360learning.exceptions import InvalidConnectionError, InvalidRequestError
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.bulk import (
@@ -138,7 +139,9 @@ def examine_connection(conn_id: str) -> Iterator[tuple[str, bool]]:
         yield f"is not examined: it cannot be read here ({type(error).__name__})", False
         return
     fields = extra if isinstance(extra, Mapping) else {}
-    version = next((str(value) for name, value in fields.items() if name.endswith("api_version")), "v1")
+    version = next(
+        (str(value) for name, value in fields.items() if name.endswith("api_version")), default_of("api_version")
+    )
     if version == TARGET.spec.name:
         yield f"has api_version={version} already", False
         return
@@ -188,7 +191,7 @@ class ExaminedTask:
     @property
     def connection(self) -> str:
         """The id of its connection, or a template."""
-        return str(self.values.get("learning360_conn_id") or "learning360_default")
+        return str(self.values.get("learning360_conn_id") or DEFAULT_CONN_ID)
 
     def findings(self) -> Iterator[tuple[str, bool]]:
         """Return the text of each finding, and whether the task must change."""
