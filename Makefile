@@ -33,7 +33,7 @@ demo: .venv/.ready
 # measure time run afterwards, one per version at a time.
 test: .venv/.ready .venv-2.11/.ready redis-server
 	@echo "All tests on Airflow 3 and on 2.11, which take 10 to 20 minutes on two cores. Two runs share the first part;"
-	@echo "the report of each follows when it has ended. Those that measure time follow."
+	@echo "the report of each follows when it has ended. Tests that measure time follow."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target PROGRESS="-p tests.progress" test-3 test-2.11 9>&1
 	@echo "Tests that measure time, about a minute and a half:"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target realtime-3 realtime-2.11

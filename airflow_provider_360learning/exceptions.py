@@ -142,7 +142,7 @@ class ServerError(Learning360Error):
 
 
 class BulkApiDisabledError(ServerError):
-    """360Learning has switched its bulk jobs off for the moment; nothing was submitted."""
+    """360Learning has switched its bulk jobs off temporarily; nothing was submitted."""
 
 
 class TransportError(Learning360Error):

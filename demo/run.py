@@ -5,7 +5,8 @@ Show the provider in real Airflow against one sandbox, in four scenes, and check
    field and reason.
 2. The row is corrected: the run succeeds, only the new person is created, and everyone completes the path session.
 3. 100 updates in one task, at the rate limit.
-4. The connection changes to API v2, and nothing else: the onboarding runs again, and creates nobody and nothing.
+4. The connection changes to API v2, and nothing else: the onboarding runs again, and creates no user and no other
+   object.
 
 The exit status is 0 only if each scene ended like this and the sandbox's journal agrees.
 """
@@ -275,7 +276,7 @@ class Demo:
         self.connect("PATCH", f"/{CONNECTION}", api_version="v2")
         run = self._run(ONBOARDING, _onboarding_progress)
         self._log(f"  rows by outcome: {run.outcomes('create_accounts')}")
-        text = f"succeeded as described: API {', '.join(run.versions())} only, nobody and nothing was created"
+        text = f"succeeded as described: API {', '.join(run.versions())} only, no user and no other object was created"
         return self._ended(run, problems_with_the_other_version(run, before), text)
 
     def connect(self, method: str, path: str = "", **extra: str) -> None:

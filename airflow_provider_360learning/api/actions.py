@@ -263,7 +263,7 @@ class ApiAdapter:
         return {name: getattr(self, name) for name in self.definitions()}
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
-        """See :meth:`~.course_attempts.ReadsCourseAttempts.mails_in_statistics`: by default, there is no need."""
+        """See :meth:`~.course_attempts.ReadsCourseAttempts.mails_in_statistics`: by default, they have them."""
         return iter(())
 
     def each_listed(self, listing: str) -> Iterator[Mapping[str, object]]:
@@ -279,7 +279,7 @@ class ApiAdapter:
     def stats_of_all_sessions(
         self, completed_after: datetime | None, completed_before: datetime | None
     ) -> Iterator[PathSessionStatistic] | None:
-        """See :meth:`~.interface.LearningApi.stats_of_all_sessions`: by default, there is no such list."""
+        """See :meth:`~.interface.LearningApi.stats_of_all_sessions`: by default, no such list exists."""
         return None
 
     @property

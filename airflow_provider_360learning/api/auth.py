@@ -63,7 +63,7 @@ class ApiKey:
     thread that notices reads it, and the others wait. A new secret of API v2 may belong to a new client ID.
 
     :param credentials: The key to start with, and its login.
-    :param reread: Returns those that are stored now; ``None`` if they cannot change.
+    :param reread: Returns the credentials that are stored now; ``None`` if they cannot change.
     """
 
     def __init__(self, credentials: Credentials, reread: Callable[[], Credentials] | None = None) -> None:

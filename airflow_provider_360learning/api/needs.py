@@ -55,7 +55,7 @@ def scopes_of(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]:
 
 def scopes_of_rows(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]:
     """
-    Return the OAuth scopes of the bulk jobs that apply an action to many rows; none if there is no such job.
+    Return the OAuth scopes of the bulk jobs that apply an action to many rows; none if no such job exists.
 
     :param adapter: Class of the adapter.
     :param action: Name of the action.
@@ -74,7 +74,7 @@ def scopes_of_rows(adapter: type, action: str, spec: ApiSpec) -> tuple[str, ...]
 
 def job_kind_of(adapter: Hashable, action: str) -> JobKind | None:
     """
-    Return the kind of bulk jobs that apply an action to many rows; ``None`` if there is no such job.
+    Return the kind of bulk jobs that apply an action to many rows; ``None`` if no such job exists.
 
     :param adapter: Class of the adapter.
     :param action: Name of the action.
@@ -131,7 +131,7 @@ def _used_by(value: object, adapter: type) -> Iterator[object]:
     elif isinstance(value, JobKind):
         yield from (value.operation, value.check, value.accepts)
     elif isinstance(value, Mapping):
-        # Of all kinds of jobs, an action submits those that it names.
+        # Of all kinds of jobs, an action submits the kinds that it names.
         if not any(isinstance(each, JobKind) for each in value.values()):
             yield from value.keys()
             yield from value.values()

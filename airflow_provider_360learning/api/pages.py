@@ -23,7 +23,7 @@ class Page:
     """
     A page of a list.
 
-    :param items: The items. ``Any``, because keys and types are those that are documented.
+    :param items: The items. ``Any``, because keys and types are the documented ones.
     :param next_link: Path and query of the next page under the base URL; ``None`` for the last page.
     :param size: Bytes of the response, decompressed.
     """

@@ -54,7 +54,7 @@ class Result(Generic[R]):
 
 class HeldPlaces:
     """
-    The places of one action. At its end, those that are not to be kept are released.
+    The places of one action. At its end, places that are not to be kept are released.
 
     :param client: The client that runs the action.
     """

@@ -117,7 +117,7 @@ class Acquire(Hold):
 
     The waiting is done by the client, in the order of arrival, and renews nothing but its own place in the queue.
     The client raises :class:`RateLimitedError` in the action after ``max_wait`` seconds. It renews the places of an
-    action before each of its calls, and releases them when the action ends, except those that are to be kept.
+    action before each of its calls, and releases them when the action ends, except places that are to be kept.
 
     :param owner: By default one that no other action has.
     :param keep: Whether the place is kept when the action ends without releasing it, for an action that follows.

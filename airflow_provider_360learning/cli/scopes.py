@@ -21,7 +21,7 @@ class Needs(NamedTuple):
     What an action, an operator or a sensor needs.
 
     :param scopes: OAuth scopes that it may need, depending on its arguments.
-    :param for_names: Those that it needs besides if names are given in the place of ids.
+    :param for_names: The scopes that it needs besides if names are given in the place of ids.
     :param for_rows: Those of the bulk jobs that apply it to many rows.
     """
 

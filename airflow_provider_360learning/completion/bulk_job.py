@@ -21,7 +21,7 @@ class BulkJobResult(TypedDict):
     Result of a wait for a bulk job.
 
     ``job_id`` and ``type`` say which job it is, ``state`` is ``completed`` or ``error`` once it has ended, ``rows`` is
-    the number of results, and ``refused`` the number of those that report an error.
+    the number of results, and ``refused`` the number of results that report an error.
     """
 
     job_id: str

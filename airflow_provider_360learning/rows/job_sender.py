@@ -68,7 +68,7 @@ class DeferWait(Exception):
 
     Not a :class:`Learning360Error`, which would become the result of a row.
 
-    :param jobs: The jobs; empty if there is no place for one.
+    :param jobs: The jobs; empty if no place is free for one.
     :param deadline: When the wait ends at the latest, in seconds since 1970.
     """
 
@@ -321,7 +321,7 @@ class JobSender:
         if isinstance(error, RateLimitedError) and (others or self._deferrable):
             if self._without_place_since is None:
                 self._without_place_since = self._clock()
-                log.info("There is no place for another bulk job; waiting: %s", error)
+                log.info("No place is free for another bulk job; waiting: %s", error)
             chunk.due = self._clock() + PAUSE_WITHOUT_PLACE
             return
         raise error

@@ -400,7 +400,7 @@ def ignore_case(text: str) -> str:
 
 
 def _texts_of(arguments: ActionArguments, names: Iterable[str]) -> dict[str, str]:
-    """Return the values of some fields as text, without those that are not given."""
+    """Return the values of some fields as text, without fields that are not given."""
     values = arguments.__dict__
     return {name: value if type(value) is str else _text(value) for name in names if (value := values[name])}
 

@@ -251,14 +251,14 @@ class Settings(BaseModel):
     max_bulk_jobs: int = _setting(3, "Maximum number of bulk jobs at once.", "documented", ge=1)
     bulk_jobs_counted: Literal["not_ended", "running"] = _setting(
         "not_ended",
-        "Which jobs count towards this maximum: all that have not ended, or those that run, so that others are queued.",
+        "Which jobs count towards this maximum: all that have not ended, or running ones, so that others are queued.",
         "assumed",
     )
     bulk_api_enabled: bool = _setting(True, "Whether bulk jobs are accepted; otherwise `bulkAPIDisabled` with 503.")
     bulk_job_location: Literal["absolute", "relative", "none"] = _setting(
         "absolute", "Form of the URL in `Location` after the submission of a bulk job, or no such header.", "documented"
     )
-    bulk_jobs_end: bool = _setting(True, "Whether new bulk jobs end. Those that do not run forever.")
+    bulk_jobs_end: bool = _setting(True, "Whether new bulk jobs end. Jobs that do not end run forever.")
     bulk_jobs_fail_after: int | None = _setting(
         None, "Number of rows after which a new bulk job ends in the state `error`; `None` if it does not.", ge=0
     )
@@ -267,7 +267,7 @@ class Settings(BaseModel):
         [], "Rows of new bulk jobs that contain one of these texts are done, and have no result."
     )
     bulk_result_inputs: Literal["as_sent", "with_defaults"] = _setting(
-        "as_sent", "Whether the inputs in results are those that were sent, or have more keys.", "assumed"
+        "as_sent", "Whether the inputs in results are as they were sent, or have more keys.", "assumed"
     )
     reserved_platforms: list[str] = _setting(
         [], "Names of external platforms that are refused with `reservedPlatformName`."

@@ -14,7 +14,7 @@ class Learning360BulkJobSensor(Learning360BaseSensor):
 
     Operators wait for their own jobs; this sensor is for jobs that others submit. A job that ends in the state
     ``error`` fails the task. The result has the keys ``job_id``, ``type``, ``state``, ``rows`` (number of results) and
-    ``refused`` (number of those that report an error).
+    ``refused`` (number of results that report an error).
 
     .. seealso:: :class:`airflow_provider_360learning.api.bulk_jobs.BulkJobs` and docs/sensors.md
 

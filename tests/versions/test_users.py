@@ -166,7 +166,7 @@ def test_reports_and_logs_a_restored_user(state, api, caplog, mode, mailed):
 
 @pytest.mark.parametrize("mode", ["invite", "create_active"])
 def test_a_lost_response_creates_one_user(sandbox, state, api, sent, creation, mode):
-    """With API v1, the second request tells that the first one was done; with API v2, a look-up does."""
+    """With API v1, the second request shows that the first one was done; with API v2, a look-up does."""
     sandbox.control.add_fault(creation, kind="drop_after")
     made = api.create_user(mail=ANA, first_name="Ana", mode=mode)
     assert made["outcome"] == ("invited" if mode == "invite" else "created")

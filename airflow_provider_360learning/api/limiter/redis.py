@@ -59,7 +59,7 @@ MAX_TIME = 1e11
 #: Maximum number of seconds of a command: connecting, one retry and the response, all together.
 COMMAND_TIMEOUT = 4.0
 
-#: Sorted sets of the owners of places: those who hold one, those who wait, and their order.
+#: Sorted sets of the owners of places: owners that hold one, owners that wait, and their order.
 _PLACE_KINDS = ("held", "waiting", "queue")
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ _CONSTANTS = {
     "max_consecutive_429s": MAX_CONSECUTIVE_429S,
     "max_examined": MAX_EXAMINED,
     "max_place_seconds": MAX_PLACE_SECONDS,
-    # Those that come after more owners than this all ask again after the maximum.
+    # Owners behind more owners than this all ask again after the maximum.
     "max_polls": math.ceil(MAX_POLL_SECONDS / POLL_SECONDS),
     "max_reserved_ahead": MAX_RESERVED_AHEAD,
     "min_pace": MIN_PACE,

@@ -218,7 +218,8 @@ class AudienceSteps(Lookups):
         Replace an audience by a changed one.
 
         :param gone: Users and groups of the audience that are known not to exist any more.
-        :return: Those that are known now; the error, if the outcome is unknown: reading the audience shows it.
+        :return: The users and groups that are known now; the error, if the outcome is unknown: reading the audience
+            shows it.
         """
         wanted = change(audience).without(gone)
         try:
@@ -242,7 +243,7 @@ class AudienceSteps(Lookups):
         """
         Return the users or the groups of an audience that do not exist, or not any more.
 
-        Assumption: an audience keeps those that are deleted, and is refused with them when it is written.
+        Assumption: an audience keeps deleted users and groups, and is refused with them when it is written.
 
         :param error: The error of writing it.
         """

@@ -103,7 +103,7 @@ _MESSAGES: dict[type[Learning360Error], str] = {
     RateLimitedError: "The rate limit is exceeded ({0})",
     ServerError: "360Learning failed ({0})",
     BulkJobsLimitError: "As many bulk jobs of the company run as 360Learning allows ({0}): retry when one has ended",
-    BulkApiDisabledError: "360Learning has switched bulk jobs off for the moment ({0}); nothing was submitted: retry "
+    BulkApiDisabledError: "360Learning has switched bulk jobs off temporarily ({0}); nothing was submitted: retry "
     "later",
 }
 

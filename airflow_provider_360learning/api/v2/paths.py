@@ -128,8 +128,8 @@ class PathActions(AudienceSteps):
         360Learning derives the owner group of a new session from its main instructor; a second request sets the wanted
         one (``modifyPathSession``). Until then, the additional information of the session says which group that is. A
         session of this name that still says so is one whose creation was interrupted: it is completed instead of
-        creating another one. The time of creation alone would not tell it from a session of the same name in another
-        group.
+        creating another one. The time of creation alone would not distinguish it from a session of the same name in
+        another group.
 
         :return: ``outcome`` is ``created`` or ``already_exists``.
         :raises AlreadyExistsError: with ``if_exists="fail"``, if the session exists.
@@ -220,7 +220,7 @@ class PathActions(AudienceSteps):
     @action(ListPathSessionStats)
     def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
         """
-        Return the state of each learner of a path session (``getUserStats``), apart from those who were unenrolled.
+        Return the state of each learner of a path session (``getUserStats``), apart from unenrolled ones.
 
         Learners who completed at ``completed_before`` are not included. ``mail`` and ``deleted`` are ``None`` unless
         ``with_mails`` is given.
@@ -275,7 +275,7 @@ class PathActions(AudienceSteps):
         return None if unfinished is None else first_string(unfinished, "_id")
 
     def _session_fields(self, arguments: CreatePathSession) -> ActionSteps[dict[str, JsonValue]]:
-        """Return the fields of the session, without those that are set when it exists."""
+        """Return the fields of the session, without the fields that are set when it exists."""
         main, *others = yield from self._instructor_ids(arguments)
         return {
             "name": arguments.name,
@@ -315,7 +315,7 @@ class PathActions(AudienceSteps):
 
     def _unenroll(self, path: Mapping[str, str], ids: frozenset[str]) -> ActionSteps[None]:
         """
-        Remove users from the audience; exclude those who are enrolled as members of a group.
+        Remove users from the audience; exclude users who are enrolled as members of a group.
 
         Which users are members shows in the enrollments that remain when they are enrolled in no other way.
         """

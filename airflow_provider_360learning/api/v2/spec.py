@@ -25,7 +25,7 @@ from airflow_provider_360learning.api.v2.operations import Published, published
 
 COMPANY_READS = WindowLimit("company_reads", 50)
 COMPANY_WRITES = WindowLimit("company_writes", 10)
-#: Bulk jobs that run at the same time. Assumption: those that wait to run count as well.
+#: Bulk jobs that run at the same time. Assumption: jobs that wait to run count as well.
 BULK_JOBS = ConcurrencyLimit("bulk_jobs", 3)
 
 #: Operations with a limit of their own, in requests per second. They count against the shared limit as well.
@@ -37,7 +37,7 @@ _MAY_RESEND = READ_METHODS | {"PUT", "PATCH", "DELETE"}
 #: written again would undo what another client has written meanwhile.
 _MAY_RESEND_BY_OPERATION = {GENERATE_TOKEN: True, "updateClassroomSlot": False, "updateSessionAudience": False}
 
-#: Keys that a response must have, where it is not the first one of those that are published as required.
+#: Keys that a response must have, where it is not the first key that is published as required.
 _REQUIRED_KEYS = {GENERATE_TOKEN: ("access_token",)}
 
 _SHAPES = {

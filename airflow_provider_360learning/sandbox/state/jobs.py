@@ -163,7 +163,7 @@ class BulkJobs:
         """
         Return how many jobs have not ended.
 
-        :param running_only: count only those that run.
+        :param running_only: count running jobs only.
         """
         self.advance()
         now = self.clock.now()

@@ -19,7 +19,7 @@ from airflow_provider_360learning.sandbox.v2.integrations import importing
 
 operations = Operations()
 
-#: All types of jobs, also those that this sandbox has no operation for.
+#: All types of jobs, also types that this sandbox has no operation for.
 TYPES = (
     "addContentsToGroupsCatalog",
     "addContentsToGroupsLibrary",
@@ -150,7 +150,7 @@ def remove_contents_from_groups_library(call: Call) -> Response:
     assumes="Importing an archived course publishes it.",
 )
 def import_external_courses(call: Call) -> Response:
-    """Create external courses, or replace those whose external id is known."""
+    """Create external courses, or replace courses whose external id is known."""
     apply = bulk_rows.import_course(call.company, importing(call))
     return _submit(call, "importExternalCourses", 10_000, apply)
 

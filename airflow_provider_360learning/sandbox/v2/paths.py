@@ -306,7 +306,7 @@ def archive_self_enrollment(call: Call) -> Response:
     assumes="A learner has one enrollment per session; an enrollment is modified when it begins and when it ends.",
 )
 def get_enrollments(call: Call) -> Response:
-    """List the enrollments in all sessions of a path, also those that have ended."""
+    """List the enrollments in all sessions of a path, also enrollments that have ended."""
     path = call.learning_path(call.path["pathId"])
     enrollments = [
         each
@@ -353,7 +353,7 @@ def get_session_stats(call: Call) -> Response:
     assumes="`dueDate` is the end of the session.",
 )
 def get_user_stats(call: Call) -> Response:
-    """Return the progress of each learner of a session, also of those who were unenrolled."""
+    """Return the progress of each learner of a session, also of unenrolled ones."""
     learners = call.company.learners
     return call.page(_in_statistics(call, learners, call.session()), lambda each: _statistic(learners, each))
 

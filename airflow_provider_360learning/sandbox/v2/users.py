@@ -155,7 +155,7 @@ def create_user(call: Call) -> Response:
     "/users/{userId}",
     scope="users:write",
     bodies=("json",),
-    assumes="A deleted user can be updated except for the deactivation; there are no images.",
+    assumes="A deleted user can be updated except for the deactivation; users have no images.",
 )
 def update_user(call: Call) -> Response:
     """Change the given fields of a user; ``null`` clears one."""

@@ -1,4 +1,4 @@
-"""Changes of the audience of a session: nothing is lost, whoever changes it at the same time and wherever it is cut."""
+"""Changes of the audience of a session: nothing is lost, whatever changes it meanwhile and wherever it is cut."""
 
 from __future__ import annotations
 

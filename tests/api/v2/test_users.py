@@ -40,7 +40,7 @@ COMPLETE = {
     "primary_group_id": ROOT_GROUP_ID,
     "custom_fields": {DEPARTMENT_FIELD_ID: "Lab"},
 }
-#: Its requests, without those that only read.
+#: Its requests, without requests that only read.
 STEPS = ["createUser", "addUserRoleToGroup", "updateUser", "updateUserCustomFieldValues"]
 ACTIVE_STEPS = [*STEPS, "replacePassword", "activateUser"]
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}

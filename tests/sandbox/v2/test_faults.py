@@ -1,4 +1,4 @@
-"""Faults of API v2. Those that both versions have are in tests/sandbox/test_faults.py."""
+"""Faults of API v2. Faults of both versions are in tests/sandbox/test_faults.py."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_every_route_is_as_published(route):
 
 
 def test_every_error_code_is_published():
-    """Those that are not published are assumptions, which are raised in one place."""
+    """Errors that are not published are assumptions, which are raised in one place."""
     codes = {code for facts in PUBLISHED.values() for code in facts.get("errors", ())}
     raised = {
         (path.name, node.args[1].value)
