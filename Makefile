@@ -19,8 +19,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest redis-server lint bench \
-	audit requirements clean
+.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest servers redis-server \
+	postgres-server lint bench audit requirements clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -31,7 +31,7 @@ demo: .venv/.ready
 
 # Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
 # measure time run afterwards, one per version at a time.
-test: .venv/.ready .venv-2.11/.ready redis-server
+test: .venv/.ready .venv-2.11/.ready servers
 	@echo "All tests on Airflow 3 and on 2.11, which take 10 to 20 minutes on two cores. Two runs share the first part;"
 	@echo "the report of each follows when it has ended. Tests that measure time follow."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target PROGRESS="-p tests.progress" test-3 test-2.11 9>&1
@@ -45,28 +45,33 @@ PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache
 # Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
 WORKERS = -n 2 --no-loadscope-reorder
 
-test-quick: .venv/.ready redis-server
+test-quick: .venv/.ready servers
 	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)
 
-test-3: .venv/.ready redis-server
+test-3: .venv/.ready servers
 	$(PYTEST_3) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
-test-2.11: .venv-2.11/.ready redis-server
+test-2.11: .venv-2.11/.ready servers
 	$(PYTEST_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
-test-lowest: .venv-lowest/.ready redis-server
+test-lowest: .venv-lowest/.ready servers
 	.venv-lowest/bin/python -m pytest -o cache_dir=.venv-lowest/.pytest_cache $(WORKERS) \
 		-m "not slow and not realtime" $(PYTEST_ARGS)
 
-realtime-3: .venv/.ready redis-server
+realtime-3: .venv/.ready servers
 	$(PYTEST_3) -m realtime $(PYTEST_ARGS)
 
-realtime-2.11: .venv-2.11/.ready redis-server
+realtime-2.11: .venv-2.11/.ready servers
 	$(PYTEST_2) -m realtime $(PYTEST_ARGS)
 
-# Unpacks Debian's package into .redis if there is none on the PATH; on other systems, says what to install.
+# Each unpacks Debian's package into a folder if the server is not installed; on other systems, it says what to install.
+servers: redis-server postgres-server
+
 redis-server:
-	@.ci/install-redis
+	@.ci/install-server redis
+
+postgres-server:
+	@.ci/install-server postgres
 
 lint: .venv/.ready
 	.venv/bin/ruff check .
@@ -80,7 +85,7 @@ docs: .venv/.ready
 specs: .venv/.ready
 	.venv/bin/python -m tests.contract.specs
 
-bench: .venv/.bench-ready redis-server
+bench: .venv/.bench-ready servers
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
 audit: .venv-tools/.ready
@@ -90,7 +95,7 @@ requirements: .venv-tools/.ready
 	.ci/lock .venv-tools/bin/uv $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf .venv .venv-2.11 .venv-lowest .venv-tools .redis .demo .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-2.11 .venv-lowest .venv-tools .redis .postgres .demo .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The checkout has no hash. Its build needs hatchling, which the requirements contain.
 INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .

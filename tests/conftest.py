@@ -1,5 +1,5 @@
 """
-Fixtures for all tests: an Airflow home, its database, the sandbox, Redis; and the marker for Airflow versions.
+Fixtures for all tests: an Airflow home, its database, the sandbox, servers; and the marker for Airflow versions.
 
 Airflow reads its environment when it is imported, so that this module sets it at import time. Tests must not depend on
 the machine: all ``AIRFLOW_`` variables and proxies of the caller are removed.
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from packaging.specifiers import SpecifierSet
 if TYPE_CHECKING:
     from airflow_provider_360learning.sandbox.server import Sandbox
     from tests.contract.recorder import Recorder
+    from tests.postgres_server import PostgresServer
     from tests.redis_server import RedisServer
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
@@ -235,3 +236,38 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 def redis_server(start_redis: Callable[..., RedisServer]) -> RedisServer:
     """Run an empty Redis server for one test."""
     return start_redis()
+
+
+@pytest.fixture
+def start_postgres() -> Iterator[Callable[..., PostgresServer]]:
+    """Return a function that starts a ``tests.postgres_server.PostgresServer``, which stops at the end of the test."""
+    with ExitStack() as running:
+        yield lambda **options: running.enter_context(_postgres(**options))
+
+
+@pytest.fixture(scope="session")
+def running_postgres() -> Iterator[PostgresServer]:
+    """Run the server of :func:`postgres_server`."""
+    with _postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_server(running_postgres: PostgresServer) -> PostgresServer:
+    """Provide a PostgreSQL server with an empty database. A test that stops it uses ``start_postgres`` instead."""
+    running_postgres.empty()
+    return running_postgres
+
+
+@contextmanager
+def _postgres(**options: object) -> Iterator[PostgresServer]:
+    from tests.postgres_server import PostgresServer, PostgresServerError
+
+    server = PostgresServer(**options)  # type: ignore[arg-type]
+    try:
+        server.__enter__()
+    except PostgresServerError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    with ExitStack() as running:
+        running.push(server)
+        yield server

@@ -13,7 +13,7 @@ from typing import Any
 from tests.api.support import self_signed, unused_port
 
 HOST = "127.0.0.1"
-#: Where `.ci/install-redis` puts it if it is not on the PATH.
+#: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = Path(__file__).parents[1] / ".redis" / "redis-server"
 #: Seconds to wait for the server to start or stop; it takes about 0.1 s.
 STARTUP_TIMEOUT = 30

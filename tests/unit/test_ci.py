@@ -79,7 +79,7 @@ TOOLS = (
     "touch",
 )
 
-# .ci/install-redis: programs stand in for those of Debian, so that nothing is downloaded
+# .ci/install-server: programs stand in for those of Debian, so that nothing is downloaded
 
 APT_GET = """#!/bin/sh
 echo "apt-get $*" >>"$LOG"
@@ -87,27 +87,35 @@ touch "$TMPDIR/apt.sig.0" || exit 1
 [ "$(cat "$3")" = "#clear APT::Update;" ] || { echo "hooks of the machine run" >&2 && exit 1; }
 case "$*" in
 *" update") [ -z "$HANGS" ] || { echo $$ >"$LOG.pid"; exec sleep 60; } ;;
-*"--simulate"*) printf 'Inst redis-server (7)\\nInst redis-tools (7)\\nConf redis-server (7)\\n' ;;
-*" download "*) touch redis-server.deb redis-tools.deb ;;
+*"--simulate"*) printf 'Inst server (7)\\nInst tools (7)\\nConf server (7)\\n' ;;
+*" download "*) touch server.deb tools.deb ;;
 esac
 """
 DPKG_DEB = """#!/bin/sh
 echo "dpkg-deb $*" >>"$LOG"
-mkdir -p "$3/usr/bin"
-printf '#!/bin/sh\\necho redis-server "$@"\\n' >"$3/usr/bin/redis-server"
-chmod 755 "$3/usr/bin/redis-server"
+bin="$3/usr/lib/version 7/bin"
+mkdir -p "$bin"
+for program in redis-server initdb postgres; do
+    printf '#!/bin/sh\\necho %s "$@"\\n' "$program" >"$bin/$program"
+    chmod 755 "$bin/$program"
+done
 """
+PROGRAMS = {"redis": {"redis-server"}, "postgres": {"initdb", "postgres"}}
+each_server = pytest.mark.parametrize("server", PROGRAMS)
 
 
 class Machine:
     """A machine with the tools that the script needs, and with a checkout that contains nothing else."""
 
-    def __init__(self, folder, *, debian=True):
+    def __init__(self, folder, server="postgres", *, debian=True):
+        self.server = server
         self.checkout, self.bin, self.log = folder / "checkout", folder / "bin", folder / "log"
         self.tmp = folder / "tmp"
         self.tmp.mkdir()
         (self.checkout / ".ci").mkdir(parents=True)
-        shutil.copy(ROOT / ".ci/install-redis", self.checkout / ".ci")
+        self.lib = folder / "lib"
+        script = (ROOT / ".ci/install-server").read_text().replace("/usr/lib/postgresql/", f"{self.lib}/postgresql/")
+        self.add("install-server", script, self.checkout / ".ci")
         self.bin.mkdir()
         self.log.touch()
         for tool in TOOLS:
@@ -116,14 +124,16 @@ class Machine:
             self.add("apt-get", APT_GET)
             self.add("dpkg-deb", DPKG_DEB)
 
-    def add(self, program, script):
-        (self.bin / program).write_text(script)
-        (self.bin / program).chmod(0o755)
+    def add(self, program, script, folder=None):
+        folder = folder or self.bin
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / program).write_text(script)
+        (folder / program).chmod(0o755)
 
     def start(self, hangs=""):
         environment = {"PATH": str(self.bin), "LOG": str(self.log), "HANGS": hangs, "TMPDIR": str(self.tmp)}
         return subprocess.Popen(
-            [self.checkout / ".ci/install-redis"],
+            [self.checkout / ".ci/install-server", self.server],
             env=environment,
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -152,16 +162,17 @@ class Machine:
 
 
 @on_unix
-def test_redis_is_unpacked_once_and_not_installed(tmp_path):
-    machine = Machine(tmp_path)
+@each_server
+def test_a_server_is_unpacked_once_and_not_installed(tmp_path, server):
+    machine = Machine(tmp_path, server)
     assert machine.run() == (0, "")
     assert [command for command in machine.commands() if " install " in command and "--simulate" not in command] == []
-    own = f"{machine.checkout}/.redis/apt"
+    own = f"{machine.checkout}/.{server}/apt"
     options = [f"-c {own}/conf", f"Dir::State::lists={own}/", f"Dir::Cache={own}/", f"Dir::Log={own}/"]
     assert [option for line in machine.commands()[:3] for option in options if option not in line] == []
-    program = machine.checkout / ".redis/redis-server"
-    ended = subprocess.run([program, "--port", "0"], capture_output=True, text=True, check=True)
-    assert ended.stdout == "redis-server --port 0\n"
+    for program in PROGRAMS[server]:
+        command = [machine.checkout / f".{server}" / program, "--port", "0"]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{program} --port 0\n"
     before = machine.commands()
     assert machine.run() == (0, "")
     assert machine.commands() == before
@@ -192,19 +203,32 @@ def test_a_killed_run_leaves_nothing_outside_of_its_folder(tmp_path):
     script = machine.start_hanging()
     os.killpg(script.pid, signal.SIGKILL)
     script.communicate(timeout=20)
-    assert machine.files() == {".redis"}
-    assert not (machine.checkout / ".redis/redis-server").exists()
+    assert machine.files() == {f".{machine.server}"}
+    folder = machine.checkout / f".{machine.server}"
+    assert PROGRAMS[machine.server].isdisjoint(path.name for path in folder.iterdir())
     assert machine.run() == (0, "")
-    assert machine.files() == {".redis"}
-    assert {path.name for path in (machine.checkout / ".redis").iterdir()} == {"redis-server", "root"}
+    assert machine.files() == {f".{machine.server}"}
+    assert {path.name for path in folder.iterdir()} == {*PROGRAMS[machine.server], "root"}
 
 
 @on_unix
-def test_nothing_is_unpacked_where_redis_is_installed(tmp_path):
-    machine = Machine(tmp_path)
-    machine.add("redis-server", "#!/bin/sh\n")
+@pytest.mark.parametrize(
+    ("server", "folder"), [("redis", "bin"), ("postgres", "bin"), ("postgres", "lib/postgresql/7/bin")]
+)
+def test_nothing_is_unpacked_where_the_server_is_installed(tmp_path, server, folder):
+    machine = Machine(tmp_path, server)
+    for program in PROGRAMS[server]:
+        machine.add(program, "#!/bin/sh\n", tmp_path / folder)
     assert machine.run() == (0, "")
     assert (machine.files(), machine.commands()) == (set(), [])
+
+
+@on_unix
+def test_a_server_is_unpacked_where_only_its_client_is_installed(tmp_path):
+    machine = Machine(tmp_path)
+    machine.add("psql", "#!/bin/sh\n", machine.lib / "postgresql/7/bin")
+    assert machine.run() == (0, "")
+    assert machine.files() == {".postgres"}
 
 
 @on_unix
