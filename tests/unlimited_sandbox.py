@@ -72,7 +72,7 @@ def make_trigger(
     conn_id: str = "learning360_default",
     poke_interval: float = 0.02,
     first_poke: float = 0.0,
-    timeout: float = 20.0,
+    timeout: float = 60.0,
     failures: int = 0,
     **arguments: object,
 ) -> Learning360CompletionTrigger:
@@ -94,19 +94,27 @@ def operations(sandbox: Sandbox) -> list[str]:
 
 
 @contextmanager
-def after_requests(sandbox: Sandbox, count: int, path_contains: str, act: Callable[[], object]) -> Iterator[None]:
+def after_requests(sandbox: Sandbox, count: int, path_contains: str, *acts: Callable[[], object]) -> Iterator[None]:
     """
-    Call ``act`` once, in a thread, when the sandbox has received this number of requests with this in the path.
+    Call each of ``acts``, in a thread, when the sandbox has received ``count`` requests with this in the path.
 
-    :raises Exception: What ``act`` raised.
+    The requests count from the beginning of the journal, then from the end of the act before.
+
+    :raises Exception: What one of ``acts`` raised.
     """
     stop = threading.Event()
 
+    def received() -> int:
+        return sum(path_contains in entry["path"] for entry in sandbox.control.journal())
+
     def watch() -> None:
-        while not stop.wait(0.05):
-            if sum(path_contains in entry["path"] for entry in sandbox.control.journal()) >= count:
-                act()
-                return
+        required = count
+        for act in acts:
+            while received() < required:
+                if stop.wait(0.02):
+                    return
+            act()
+            required = received() + count
 
     with ThreadPoolExecutor(1) as watcher:
         acted = watcher.submit(watch)

@@ -463,7 +463,7 @@ def waits(sandbox, run) -> Waits:
         for mode in MODES:
             late = sessions[f"in_time_{mode}"]
             enroll = partial(api.enroll_users, session_id=late, users=[GRACE_MAIL])
-            watching.enter_context(after_requests(sandbox, 2, f"{late}/stats", act=enroll))
+            watching.enter_context(after_requests(sandbox, 2, f"{late}/stats", enroll))
         ended = run("waits", body)
     journal = [entry for entry in sandbox.control.journal() if entry["operation"] == POKE]
     pokes = {name: [entry for entry in journal if session in entry["path"]] for name, session in sessions.items()}
@@ -500,7 +500,7 @@ def test_sensors_wait_through_api_v2(sandbox, run, monkeypatch):
     with ExitStack() as watching:
         for session_id in late.values():
             enroll = partial(api.enroll_users, session_id=session_id, users=[GRACE_MAIL])
-            watching.enter_context(after_requests(sandbox, 2, f"{session_id}/user-stats", act=enroll))
+            watching.enter_context(after_requests(sandbox, 2, f"{session_id}/user-stats", enroll))
         ended = run("waits_v2", body)
     for mode in MODES:
         assert ended.state_and_tries(f"path_{mode}") == ("success", 1)
@@ -548,7 +548,7 @@ def test_a_rescheduled_sensor_logs_its_progress_only_when_it_changes(sandbox, ru
         path_id=ONBOARDING_PATH_ID, name="progress", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
     )["session_id"]
     enroll = partial(api.enroll_users, session_id=session_id, users=[GRACE_MAIL])
-    with after_requests(sandbox, 3, f"{session_id}/stats", act=enroll):
+    with after_requests(sandbox, 3, f"{session_id}/stats", enroll):
         run(
             "progress",
             f"""

@@ -50,7 +50,7 @@ def api_factory(sandbox: Sandbox, version: str) -> Iterator[MakeApi]:
         client: dict[str, Any] | None = None,
         **settings: Any,
     ) -> LearningApi:
-        facts = {**_CREDENTIALS[version](sandbox), "read_timeout": 5.0, **settings}
+        facts = {**_CREDENTIALS[version](sandbox), "read_timeout": 60.0, **settings}
         rate_limiter = rate_limiter or RateLimiter(
             store or SqliteStore(":memory:"),
             base_url=base_url,

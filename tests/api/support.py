@@ -200,7 +200,7 @@ def recording_listener() -> Iterator[tuple[str, list[bytes]]]:
             while True:
                 connection, _ = listener.accept()
                 with connection:
-                    connection.settimeout(2)
+                    connection.settimeout(60)
                     received.append(connection.recv(65536))
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:

@@ -26,13 +26,13 @@ from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import unused_port
 
 #: Seconds to wait for a response: more than any but the slow one takes, also on a busy machine.
-READ_TIMEOUT = 1.0
+READ_TIMEOUT = 2.0
 #: Failures that leave the outcome unknown: those after the request was applied, and those before.
 UNKNOWN_BUT_APPLIED = {
     "dropped afterwards": {"kind": "drop_after"},
     "503 afterwards": {"kind": "status", "status": 503, "when": "after"},
     "garbage": {"kind": "garbage"},
-    "slow response": {"kind": "delay", "seconds": 1.5, "when": "after"},
+    "slow response": {"kind": "delay", "seconds": 2.6, "when": "after"},
 }
 UNKNOWN_AND_NOT_APPLIED = {
     "dropped before": {"kind": "drop_before"},

@@ -364,7 +364,7 @@ def test_threads_reuse_their_connections(make_api):
     ready = threading.Barrier(6)
 
     def respond(request):
-        ready.wait(timeout=5)
+        ready.wait(timeout=60)
         return Response([])
 
     with TinyServer(respond) as server:

@@ -19,6 +19,8 @@ from airflow_provider_360learning.exceptions import OutcomeUnknownError, Transpo
 from tests.api.support import self_signed
 from tests.attacks.hostile_server import hostile_server, response
 
+pytestmark = pytest.mark.realtime
+
 #: Seconds: the total timeout, far more between two bytes, and far more than an attack may take.
 TOTAL, TIMEOUT, MAX_TIME = 0.1, 20.0, 2.0
 #: The total timeout of attacks that follow a TLS handshake.

@@ -27,6 +27,8 @@ from tests.attacks.hostile_redis import hostile_redis
 ALL = SharedLimit("all", 5, 1.0)
 LOGIN, PASSWORD = "planted-user", "planted/pass word"
 ESCAPE = "\x1b[31m"
+#: Seconds that a command may take on a busy machine, far less than the attacks take.
+MAX_TIME = 20.0
 
 
 @pytest.fixture(autouse=True)
@@ -149,8 +151,12 @@ def drip(data, seconds=0.05):
         yield bytes([byte])
 
 
-def dripping(to):
+def dripping(to, commands=None):
+    """Respond to one command byte by byte, for longer than any test takes; append each command's name to a list."""
+
     def respond(command):
+        if commands is not None:
+            commands.append(command[0].upper())
         if command[0].decode().upper() == to:
             return drip(itertools.repeat(ord("+"), 1000))
         return [b"+OK\r\n"]
@@ -164,16 +170,16 @@ def test_a_server_that_drips_has_a_deadline(connect, to):
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="does not respond in time"):
             connect(port).check()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < MAX_TIME
 
 
 def test_a_dripping_server_holds_a_request_once(connect, caplog):
-    with hostile_redis(dripping("EVALSHA")) as port:
+    commands = []
+    with hostile_redis(dripping("EVALSHA", commands)) as port:
         rate_limiter = make_rate_limiter(connect(port))
-        began = time.monotonic()
         for _ in range(3):
             rate_limiter.reserve(API_V1.endpoints["updateUser"], 600)
-    assert time.monotonic() - began < 1.0
+    assert commands.count(b"EVALSHA") == 1
     ours = [record.levelname for record in caplog.records if record.name.startswith("airflow_provider_360learning")]
     assert ours == ["WARNING"]
 
@@ -193,7 +199,7 @@ def test_a_response_that_does_not_end_is_bounded(connect, parts):
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match=r"is too long|in time"):
             connect(port).check()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < MAX_TIME
 
 
 # Responses that are not those of the script

@@ -16,6 +16,8 @@ from tests.attacks.test_deadlines import ELSEWHERE, drip, raw_server, read_head
 from tests.rows.support import FastBulkOperator, outcomes_in, people
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, sandbox, unlimited_server  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.realtime
+
 LEASE = LeaseTimes(duration=0.9, renew_after=0.1, settle=0.05)
 #: Longer than a lease.
 TOTAL = 1.2

@@ -58,8 +58,8 @@ def test_the_trigger_gets_the_ids_and_lists_nothing(sandbox, sensor, session_id,
 
 def test_lists_once_for_all_pokes_of_a_process(sandbox, sensor, enroll):
     enroll(GRACE_MAIL)
-    with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
-        assert sensor(deferrable=False, mode="poke", poke_interval=0.02, timeout=20).execute({})["done"] == 1
+    with after_requests(sandbox, 2, "stats", lambda: sandbox.control.advance(3600)):
+        assert sensor(deferrable=False, mode="poke", poke_interval=0.02, timeout=60).execute({})["done"] == 1
     assert len(operations(sandbox)) > 4
     assert operations(sandbox)[:2] == ["getPaths", "getPathSessions"]
     assert set(operations(sandbox)[2:]) == {POLL}

@@ -77,7 +77,7 @@ def test_the_serialized_trigger_is_equal_to_the_original(session_id):
 
 def test_polls_until_all_learners_are_done(sandbox, session_id, enroll):
     enroll(GRACE_MAIL)
-    with after_requests(sandbox, 2, session_id, act=lambda: sandbox.control.advance(3600)):
+    with after_requests(sandbox, 2, session_id, lambda: sandbox.control.advance(3600)):
         event = event_of(make_trigger(session_id), run=asyncio.run)
     assert event == {
         "status": "success",
@@ -241,10 +241,7 @@ def test_the_event_names_at_most_20_users(sandbox, api, session_id, enroll):
 
 def test_logs_the_progress_only_when_it_changes(sandbox, session_id, enroll, capfd):
     """Waits may last for weeks. The end is logged by the sensor."""
-    with (
-        after_requests(sandbox, 3, "/stats", act=lambda: enroll(GRACE_MAIL)),
-        after_requests(sandbox, 6, "/stats", act=lambda: sandbox.control.advance(3600)),
-    ):
+    with after_requests(sandbox, 3, "/stats", lambda: enroll(GRACE_MAIL), lambda: sandbox.control.advance(3600)):
         event_of(make_trigger(session_id), run=asyncio.run)
     log = capfd.readouterr().out
     assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1

@@ -158,7 +158,7 @@ def test_an_unknown_event_fails_the_task(sensor, event):
 
 def test_pokes_until_the_condition_is_met(sandbox, poking, enroll):
     enroll(GRACE_MAIL)
-    with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
+    with after_requests(sandbox, 2, "stats", lambda: sandbox.control.advance(3600)):
         assert poking().execute({})["done"] == 1
     assert len(operations(sandbox)) >= 3
 
@@ -174,7 +174,7 @@ def test_tolerates_five_consecutive_failures(sandbox, poking, enroll):
 def test_logs_the_api_usage_of_all_pokes_at_the_end(sandbox, poking, enroll, caplog):
     caplog.set_level(logging.INFO)
     enroll(GRACE_MAIL)
-    with after_requests(sandbox, 2, "stats", act=lambda: sandbox.control.advance(3600)):
+    with after_requests(sandbox, 2, "stats", lambda: sandbox.control.advance(3600)):
         poking().execute({})
     (line,) = [line for line in caplog.messages if "360Learning API usage: " in line]
     assert line.startswith(f"360Learning API usage: requests={len(operations(sandbox))} ")
@@ -239,10 +239,7 @@ def test_times_out(poking):
 
 
 def test_a_poking_sensor_logs_its_progress_only_when_it_changes(sandbox, poking, enroll, capfd):
-    with (
-        after_requests(sandbox, 3, "/stats", act=lambda: enroll(GRACE_MAIL)),
-        after_requests(sandbox, 6, "/stats", act=lambda: sandbox.control.advance(3600)),
-    ):
+    with after_requests(sandbox, 3, "/stats", lambda: enroll(GRACE_MAIL), lambda: sandbox.control.advance(3600)):
         poking().execute({})
     log = capfd.readouterr().out
     assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1

@@ -29,6 +29,7 @@ def test_every_request_but_that_for_a_token_has_the_version_in_a_header(make_api
     assert groups.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("expires_in", [0.5, "0.5"])
 def test_reads_the_lifetime_of_a_token_as_string_or_number(make_api, expires_in):
     """The OpenAPI document says that it is a number, and the vendor's guide shows a string."""

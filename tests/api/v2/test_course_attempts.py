@@ -353,7 +353,7 @@ class Endless:
 
 def wait_for_threads():
     """Wait for the threads that read windows, which end with the pages that are under way."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(each.name.startswith("learning360-sender") for each in threading.enumerate()):
         assert time.monotonic() < deadline, "a thread continues to read"
         time.sleep(0.01)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from tests.attacks.hostile_server import hostile_server, response
 from tests.unlimited_sandbox import (  # noqa: F401 - fixtures
@@ -58,7 +59,7 @@ async def event_of(trigger):
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -76,16 +77,15 @@ def test_a_host_that_drips_does_not_delay_waits_on_other_hosts(sandbox, connect)
     async def wait():
         waits = start_waits(10, conn_id="dripping")
         await until(lambda: len(dripping.requests) == MAX_THREADS)
-        started = time.monotonic()
-        event = await event_of(make_trigger(session_id, timeout=2))
-        took = time.monotonic() - started
+        event = await event_of(make_trigger(session_id))
+        still_waiting = not any(wait.done() for wait in waits)
         await cancel(waits)
-        return event["status"], took
+        return event["status"], still_waiting
 
     with hostile_server(drip) as dripping:
-        connect("dripping", dripping.url, total_timeout=30)
-        status, took = asyncio.run(wait())
-    assert (status, took) == ("success", pytest.approx(0, abs=1.5))
+        connect("dripping", dripping.url, total_timeout=300)
+        assert asyncio.run(wait()) == ("success", True)
+        assert len(dripping.requests) == MAX_THREADS
 
 
 def test_the_threads_are_limited_per_connection(connect):
@@ -98,7 +98,7 @@ def test_the_threads_are_limited_per_connection(connect):
     before = threading.active_count()
     with hostile_server(drip) as dripping:
         for number in range(3):
-            connect(f"dripping_{number}", dripping.url, total_timeout=30, read_timeout=50 + number)
+            connect(f"dripping_{number}", dripping.url, total_timeout=300, read_timeout=50 + number)
         asyncio.run(wait())
         assert len(dripping.requests) == 3 * MAX_THREADS
     # One per request here and one there, one that listens, and those that read the connections.
@@ -111,9 +111,11 @@ def test_a_wait_on_a_host_that_drips_fails_by_its_own_deadline(connect):
         event = asyncio.run(event_of(make_trigger(SESSION, conn_id="dripping")))
     assert event["status"] == "transient_error"
     assert "total_timeout" in event["message"]
-    assert len(dripping.requests) == 6
+    # On a busy machine, the time of a poll may be over before its request is sent.
+    assert 1 <= len(dripping.requests) <= MAX_CONSECUTIVE_FAILURES + 1
 
 
+@pytest.mark.realtime
 def test_cancelled_waits_release_their_threads_at_the_deadline(connect):
     """Waits that were queued release theirs at once."""
     refusal = json.dumps({"error": "invalid_company_id"}).encode()
