@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -207,6 +208,14 @@ def recording_listener() -> Iterator[tuple[str, list[bytes]]]:
         threading.Thread(target=listen, daemon=True).start()
         yield f"127.0.0.1:{listener.getsockname()[1]}", received
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until a server has noticed what a client did, or has done its work."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def unused_port() -> int:

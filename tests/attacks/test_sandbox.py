@@ -6,8 +6,6 @@ import json
 import logging
 import re
 import socket
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -19,6 +17,7 @@ from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_I
 from airflow_provider_360learning.sandbox.limits import Limit, Windows
 from airflow_provider_360learning.sandbox.log import log_failure
 from airflow_provider_360learning.sandbox.server import Sandbox
+from tests.api.support import eventually
 from tests.attacks.hostile_server import hostile_server, response
 
 CREDENTIALS = f"X-company-id: {COMPANY_ID}\r\nX-apiKey: {API_KEY}\r\n"
@@ -46,13 +45,6 @@ class Raw:
     def api(self, line: str, headers: str = "", body: bytes = b"", **more: str) -> tuple[int, str]:
         """Send a request with the credentials of the company."""
         return self(line, CREDENTIALS + headers, body, **more)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until the sandbox has noticed what connections have sent, or that they were closed."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def accepts(raw: Raw) -> bool:

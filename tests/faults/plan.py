@@ -40,6 +40,8 @@ MIN_WRITES_OF_KILLED_LOCKS = 300
 
 #: Seconds that the client waits for a response.
 READ_TIMEOUT = 1.5
+#: Seconds for a request and its response. The lock of a killed process ends after 1.5 times both.
+TOTAL_TIMEOUT = 20
 #: Seconds that a slow response takes: longer than the client waits.
 SLOW = READ_TIMEOUT + 0.3
 #: Seconds that a request is held while its process is killed: shorter, so that the kill ends it.

@@ -42,6 +42,7 @@ from tests.faults.plan import (
     SESSION,
     SESSION_NAME,
     SLOW,
+    TOTAL_TIMEOUT,
     Plan,
     PlannedWrite,
     mark,
@@ -328,7 +329,8 @@ def _post(url: str, body: dict[str, Any], headers: Mapping[str, str] | None = No
 
 
 def _connection(url: str, version: str) -> str:
-    extra: dict[str, Any] = {"limits": _LIMITS[version], "read_timeout": READ_TIMEOUT, "api_version": version}
+    timeouts = {"read_timeout": READ_TIMEOUT, "total_timeout": TOTAL_TIMEOUT}
+    extra: dict[str, Any] = {"limits": _LIMITS[version], "api_version": version, **timeouts}
     login, password = COMPANY_ID, API_KEY
     if version == "v2":
         login, password = CLIENT_ID, CLIENT_SECRET

@@ -4,6 +4,7 @@ The audience of a path session, which API v2 can only replace as a whole.
 A change is read, merge, replace and read back. No version check protects the replacement: two tasks that do it at the
 same time would lose one of the changes. Therefore a lock in the shared store of the rate limiter serializes them per
 session. Without such a store, what another task has overwritten is found when the audience is read back, and repeated.
+A write without a response may be applied later: the lock is held until then.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ MAX_WRITES = 8
 #: Seconds after which a change is read back where no lock keeps other tasks from overwriting it: within this time, a
 #: task that has read the audience before writes it.
 SETTLE_SECONDS = 3.0
-#: Seconds for which the lock is held without being renewed, which the client does before each request.
-LOCK_SECONDS = 150.0
+#: Status of a response of a gateway that did not wait for 360Learning. Other responses show that the work has ended.
+GATEWAY_ERRORS = (502, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class AudienceSteps(Lookups):
         :param steps: The steps.
         """
         name = f"audience {path['sessionId'].lower()}"
-        return (yield from holding(Acquire(name, 1, seconds=LOCK_SECONDS), steps))
+        return (yield from holding(Acquire(name, 1, seconds=self._lock_seconds), steps))
 
     def replace_audience(
         self, path: Mapping[str, str], change: Change, audience: Audience | None = None
@@ -200,8 +201,8 @@ class AudienceSteps(Lookups):
                     path["sessionId"],
                 )
             gone, failure = yield from self._write(path, change, audience, gone)
-            if not self.client.rate_limiter.shares_places:
-                yield Sleep(SETTLE_SECONDS)
+            if seconds := self._seconds_until_settled(failure):
+                yield Sleep(seconds)
             audience = yield from self.current_audience(path)
         if change(audience) != audience:
             raise failure or UnexpectedResponseError(
@@ -210,6 +211,27 @@ class AudienceSteps(Lookups):
                 operation="updateSessionAudience",
             )
         return True
+
+    @property
+    def _lock_seconds(self) -> float:
+        """Seconds for which the lock is held without being renewed: a request, a pause after it, and a half more."""
+        settings = self.client.settings
+        # The client renews it before a request if a third of this time has passed.
+        return 1.5 * (settings.total_timeout + settings.read_timeout)
+
+    def _seconds_until_settled(self, failure: Learning360Error | None) -> float:
+        """
+        Return how long to wait between writing and reading back.
+
+        :param failure: The error of the write, if its outcome is unknown. Without a response, 360Learning may still be
+            at work, and replace the audience with what was read before: nothing else may write it until then.
+            Assumption: the work ends within ``read_timeout`` after the client has stopped waiting.
+        """
+        is_at_work = failure is not None and (failure.status is None or failure.status in GATEWAY_ERRORS)
+        return max(
+            self.client.settings.read_timeout if is_at_work else 0.0,
+            0.0 if self.client.rate_limiter.shares_places else SETTLE_SECONDS,
+        )
 
     def _write(
         self, path: Mapping[str, str], change: Change, audience: Audience, gone: frozenset[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -30,7 +31,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
 )
-from tests.api.support import FREE
+from tests.api.support import FREE, eventually
 
 MAY = {
     "path_id": ONBOARDING_PATH_ID,
@@ -301,14 +302,61 @@ def test_reports_a_deleted_user_who_is_in_the_audience(api, session_id, audience
 # Unknown outcomes
 
 
+@pytest.fixture
+def pauses():
+    """Return the seconds that the API of the tests has paused, which take no time."""
+    return []
+
+
+@pytest.fixture
+def api(make_api, pauses):
+    return make_api(client={"sleep": pauses.append})
+
+
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "server_error", "garbage"])
-def test_reads_back_a_write_of_unknown_outcome(sandbox, api, sent, session_id, enrolled, kind):
+def test_reads_back_a_write_of_unknown_outcome(sandbox, api, pauses, sent, session_id, enrolled, kind):
     sandbox.control.add_fault(WRITE, kind=kind)
     api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
     assert enrolled() == {GRACE_MAIL}
     was_applied = kind in ("drop_after", "garbage")
     operations = [entry["operation"] for entry in sent(READ, WRITE)]
     assert operations == [READ, WRITE, READ] if was_applied else [READ, WRITE, READ, WRITE, READ]
+    may_be_at_work = kind in ("drop_before", "drop_after")
+    assert pauses == ([api.client.settings.read_timeout] if may_be_at_work else [])
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_waits_for_a_write_that_a_gateway_has_given_up(sandbox, api, pauses, session_id, enrolled, status):
+    sandbox.control.add_fault(WRITE, kind="status", status=status)
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    assert enrolled() == {GRACE_MAIL}
+    assert pauses == [api.client.settings.read_timeout]
+
+
+@pytest.mark.slow
+def test_a_write_that_is_applied_late_overwrites_nothing(
+    sandbox, make_api, make_limiter, tmp_path, sent, session_id, add_users, enrolled
+):
+    """The client stops waiting before 360Learning applies the write, which another task follows."""
+    pause = threading.Event()
+    users = add_users(2)
+
+    def sleep(seconds):
+        pause.set()
+        time.sleep(seconds)
+
+    def make(**client):
+        return make_api(rate_limiter=make_limiter(tmp_path / "limits.sqlite"), read_timeout=2.0, client=client)
+
+    late, other = make(sleep=sleep), make()
+    sandbox.control.add_fault(WRITE, kind="delay", seconds=3.0)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(late.enroll_users, session_id=session_id, users=users[:1])
+        assert pause.wait(30)
+        other.enroll_users(session_id=session_id, users=users[1:])
+        running.result()
+    eventually(lambda: all(entry["done"] for entry in sent(WRITE)))
+    assert len(enrolled()) == len(users)
 
 
 def test_never_writes_what_was_read_before_a_lost_response(sandbox, api, session_id, audience, enrolled):
