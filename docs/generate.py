@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,11 +23,13 @@ from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.spec import ApiSpec, LimitScope, WindowLimit
+from airflow_provider_360learning.api.v2.job_kinds import KINDS
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.cli.scopes import needs_of_actions, needs_of_operators
 from airflow_provider_360learning.completion import course, path_session
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
+from airflow_provider_360learning.metrics import COMMON_TAGS, METRICS, Metric
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.routing import Version
@@ -301,6 +304,67 @@ def limits(version: str) -> str:
     )
 
 
+#: Rows of the table of the capacity: a step of onboarding or off-boarding, its action, and the arguments of one person.
+STEPS = (
+    ("create an account", "create_user", {"mail": "ana@acme.test", "mode": "create_active"}),
+    ("invite a person", "create_user", {"mail": "ana@acme.test", "mode": "invite"}),
+    ("change fields of an account", "update_user", {"user": "ana@acme.test", "job": "Engineer"}),
+    ("add to a group", "add_user_to_group", {"user": "ana@acme.test", "group_id": "0" * 24, "role": "learner"}),
+    ("delete an account", "delete_user", {"user": "ana@acme.test"}),
+)
+
+
+def capacity() -> str:
+    """Return how many people per hour the limits of each version allow, by step."""
+    return _table(
+        ("Step", "`action`", *(f"API {name}: people per hour" for name in VERSIONS)),
+        ((step, f"`{name}`", *(_per_hour(version, name, row) for version in VERSIONS)) for step, name, row in STEPS),
+    )
+
+
+def _per_hour(version: str, name: str, row: dict[str, str]) -> str:
+    """Return the maximum number of rows per hour, and what a row costs."""
+    spec, adapter = VERSIONS[version].spec, VERSIONS[version].adapter
+    action = getattr(adapter, name)
+    writes = action.write.writes(action.model(**row)) if action.write.writes else 1
+    narrowest = min(spec.endpoints[action.write.operation].limits, key=lambda limit: limit.requests / limit.seconds)
+    rows = math.floor(3600 * narrowest.requests / narrowest.seconds / writes)
+    cost = f"{writes} writes each" if writes > 1 else "1 write each"
+    jobs = ", or bulk jobs" if name in jobs_of(version) else ""
+    return f"{rows:,} (`{narrowest.name}`, {cost}){jobs}"
+
+
+def jobs_of(version: str) -> Iterable[str]:
+    """Return the names of the actions that bulk jobs can do in a version."""
+    return KINDS if VERSIONS[version].spec.job_path else ()
+
+
+def metrics() -> str:
+    """Return the table of the metrics."""
+    return _table(
+        ("Metric", "Type", "Tags", "Meaning", "In a panel"),
+        (
+            (
+                f"`{metric.name}`",
+                metric.kind,
+                ", ".join(f"`{tag}`" for tag in (*COMMON_TAGS, *metric.tags)),
+                metric.meaning,
+                f"`{_panel(metric)}`",
+            )
+            for metric in METRICS
+        ),
+    )
+
+
+def _panel(metric: Metric) -> str:
+    """Return the PromQL of a panel, with the names that the statsd exporter makes of dots."""
+    name = f"airflow_{metric.name.replace('.', '_')}"
+    by = f"sum by ({', '.join(metric.tags or COMMON_TAGS[:1])})"
+    if metric.kind == "counter":
+        return f"{by} (rate({name}[5m]))"
+    return f"{by} (rate({name}_sum[5m])) / {by} (rate({name}_count[5m]))"
+
+
 def settings() -> str:
     """Return the table of the section ``[learning360]``."""
     return _table(
@@ -430,12 +494,14 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "arguments of the course sensor": course_arguments,
     "arguments of the path session sensor": path_session_arguments,
     "bulk actions": bulk_actions,
+    "capacity": capacity,
     "columns by action": columns_by_action,
     "columns of all actions": columns_of_all_actions,
     "connection fields": connection_fields,
     "differences from the OpenAPI files": openapi_differences,
     "limits of v1": partial(limits, "v1"),
     "limits of v2": partial(limits, "v2"),
+    "metrics": metrics,
     "patches of the OpenAPI files": openapi_patches,
     "results of reads": results_of_reads,
     "sandbox control": sandbox_control,

@@ -172,7 +172,6 @@ class Exchange:
             self._raise(self._complete(error))
 
     def _send(self) -> object:
-        self._rate_limiter.usage.requests += 1
         prepared = self._prepared
         # A token that was accepted before may expire as well: only renewals in a row are counted.
         renewals, self._renewals = self._renewals, 0
@@ -193,6 +192,9 @@ class Exchange:
             self._raise(error)
         except Learning360Error as error:
             self._raise(error)
+        finally:
+            # Not before it is sent: counting must not delay it.
+            self._rate_limiter.usage.count("requests", self._endpoint.operation)
 
     def _raise(self, error: Learning360Error) -> NoReturn:
         """Raise the error of an attempt, or its meaning for an operation that must not be sent twice."""
@@ -242,7 +244,7 @@ class Exchange:
         :param state: The state of the attempts.
         """
         error = retry.error_of(state)
-        self._rate_limiter.usage.retries += 1
+        self._rate_limiter.usage.count("retries", self._endpoint.operation)
         if error is not self._renewed_for:
             log.warning("Request failed: %s; retrying", error)
 

@@ -146,7 +146,7 @@ class HeldPlaces:
                     )
                 if waited < LONG_WAIT <= waited + wait:
                     log.info("All %s places of %s in use; waiting", limiter.places_of(step), step.name)
-                with limiter.usage.waits.measure(step.name.partition(" ")[0]):
+                with limiter.usage.measure_wait(step.name.partition(" ")[0], wait):
                     yield Sleep(wait)
                 waited += wait
                 client.before_sending()

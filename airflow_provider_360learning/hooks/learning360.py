@@ -28,6 +28,7 @@ from airflow_provider_360learning.exceptions import (
 )
 from airflow_provider_360learning.hooks.rate_limiter import ConnectionGetter, build_rate_limiter, get_connection
 from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.metrics import Metrics
 from airflow_provider_360learning.supervision import exit_if_orphaned, is_supervised
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ class Learning360Hook(BaseHook):
             reread_credentials=partial(self._reread_credentials, connection, get_connection),
             before_sending=before_sending,
         )
+        client.usage.observer = Metrics(self.learning360_conn_id, connection.version.spec.name)
         return connection.version.adapter(client)
 
     def _reread_credentials(self, connection: Learning360Connection, get_connection: ConnectionGetter) -> Credentials:

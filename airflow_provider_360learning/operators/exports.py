@@ -67,11 +67,18 @@ class Learning360ExportOperator(Learning360BaseOperator):
 
         with self.hook.log_api_usage(), fail_on_permanent_error():
             result = self._export(self.hook.api, self._options(), context)
+        self._count_rows(result["rows"])
         for outlet in self.outlets if "outlet_events" in context else ():
             if isinstance(outlet, Asset):
                 extra: dict[str, Any] = {**result}  # Any: mypy takes the values of any TypedDict for objects
                 context["outlet_events"][outlet].extra = extra
         return result
+
+    def _count_rows(self, rows: int) -> None:
+        from airflow_provider_360learning.metrics import EXPORTED_ROWS, Metrics
+
+        metrics = Metrics(self.learning360_conn_id, self.hook.api.client.spec.name)
+        metrics.count(EXPORTED_ROWS, rows, operator=type(self).__name__)
 
     def _options(self) -> FileOptions:
         from airflow_provider_360learning.api.models.base import parse_argument, parse_choice

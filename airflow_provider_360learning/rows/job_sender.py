@@ -290,6 +290,7 @@ class JobSender:
     def _on_submitted(self, chunk: Chunk, job_id: str) -> None:
         self._without_place_since = None
         self._use_job(chunk, job_id)
+        self._recorder.metrics.count_job()
         sent = sum(bool(each.inputs) for each in chunk.stored)
         log.info("Bulk job %s submitted: rows=%s (%s to %s)", job_id, f"{sent:,}", chunk.first_row, chunk.last_row)
 
@@ -375,6 +376,7 @@ class JobSender:
         log.info("Bulk job %s: state=%s rows=%s rejected=%s", job_id, state, f"{len(results):,}", f"{failed:,}")
         if chunk.status and chunk.status.error:
             log.warning("Bulk job %s ended with the error: %s", job_id, chunk.status.error)
+        self._recorder.metrics.measure_job(state, self._elapsed(chunk.job))
         self._end(chunk, results)
 
     def _on_place_returned(self, chunk: Chunk, result: None) -> None:

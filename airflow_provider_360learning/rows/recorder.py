@@ -12,6 +12,7 @@ from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoint
 from airflow_provider_360learning.rows.folders import Claims
 from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.rows.results import ResultStore
+from airflow_provider_360learning.rows.run_metrics import RunMetrics
 
 log = get_logger(__name__)
 
@@ -26,6 +27,7 @@ class Recorder:
     :param checkpoints: The checkpoint and the lease; ``None`` in a dry run.
     :param claims: The claims to the folders, which are renewed with each checkpoint.
     :param progress_log: Logs how far the run is.
+    :param metrics: Counts rows and jobs.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class Recorder:
         checkpoints: Checkpoints | None,
         claims: Claims,
         progress_log: ProgressLog,
+        metrics: RunMetrics,
     ) -> None:
         #: The last checkpoint.
         self.checkpoint = checkpoint
         self.progress_log = progress_log
+        self.metrics = metrics
         self._results = results
         self._changes = changes
         self._checkpoints = checkpoints
@@ -84,6 +88,8 @@ class Recorder:
                     for row, result in batch.sent():
                         self._changes.record(row, result, is_unconfirmed=batch.unconfirmed)
         self.progress_log.count(result for _, result in rows)
+        if not self.is_dry_run:
+            self.metrics.count_rows(result for _, result in rows)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """

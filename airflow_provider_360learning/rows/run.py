@@ -33,6 +33,7 @@ from airflow_provider_360learning.rows.progress_log import ProgressLog, log_expe
 from airflow_provider_360learning.rows.recorder import Recorder
 from airflow_provider_360learning.rows.results import ResultStore, RunSummary, known_columns, secret_columns
 from airflow_provider_360learning.rows.resume import start_or_resume
+from airflow_provider_360learning.rows.run_metrics import RunMetrics
 from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sender import Latency, OutageError, Sender
 from airflow_provider_360learning.rows.summary import (
@@ -137,6 +138,7 @@ def _run(
             None if config.dry_run else checkpoints,
             claims,
             ProgressLog(rows.total, checkpoint.done_up_to, api.client.usage),
+            RunMetrics(config.learning360_conn_id, api.client.spec.name, writer.name),
         )
 
         def reader_of(writer: Writer) -> BatchReader:

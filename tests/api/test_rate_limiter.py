@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
 from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
-from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
+from airflow_provider_360learning.api.limiter.usage import Usage, UsageObserver, WaitTimes
 from airflow_provider_360learning.api.spec import WindowLimit
 from airflow_provider_360learning.api.v1.spec import API_V1, COMPANY_READS, COMPANY_WRITES, IP_WRITES
 from airflow_provider_360learning.exceptions import RateLimitedError
@@ -65,6 +65,15 @@ def throttle(rate_limiter, endpoint, retry_after=None):
     """Back off after a request that was sent just now."""
     sent = Reservation(wait=0.0, time=0.0, token=0, keys=())
     return rate_limiter.back_off(endpoint, sent, retry_after)
+
+
+class LossObserver(UsageObserver):
+    """Counts losses of the shared store."""
+
+    losses = 0
+
+    def on_store_lost(self):
+        self.losses += 1
 
 
 def about(*seconds):
@@ -262,10 +271,12 @@ def test_with_all_slots_only_the_windows_are_waited_for(make):
 def test_threads_that_lose_the_store_fall_back_once(make, tmp_path, caplog):
     (tmp_path / "file").write_text("")
     rate_limiter = make(store=SqliteStore(str(tmp_path / "file" / "rate-limits.sqlite3")))
+    rate_limiter.usage.observer = observer = LossObserver()
     with ThreadPoolExecutor(8) as threads:
         times = sorted(threads.map(lambda number: rate_limiter.reserve(CREATE, 600).time, range(8)))
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
     assert [time - times[0] for time in times] == about(*(2.5 * number for number in range(8)))
+    assert observer.losses == 1
 
 
 def test_connections_of_one_process_use_one_share(make):

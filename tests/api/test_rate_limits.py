@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
@@ -11,11 +12,26 @@ import pytest
 import requests
 
 from airflow_provider_360learning.api.limiter.sqlite import host_store
+from airflow_provider_360learning.api.limiter.usage import UsageObserver
 from airflow_provider_360learning.api.response import retry_after_seconds
 from airflow_provider_360learning.exceptions import RateLimitedError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import FREE
+
+
+class Observer(UsageObserver):
+    """Keeps what it is notified of."""
+
+    def __init__(self):
+        self.counts = Counter()
+        self.waits = []
+
+    def on_count(self, what, operation):
+        self.counts[what, operation] += 1
+
+    def on_wait(self, limit, seconds):
+        self.waits.append((limit, seconds))
 
 
 def max_in_a_second(entries):
@@ -63,11 +79,18 @@ def test_waits_for_retry_after(sandbox, api, sent, form):
     api.list_groups()
     retry_after = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)
     sandbox.control.add_fault("updateUser", kind="rate_limited", retry_after=retry_after)
+    api.client.usage.observer = observer = Observer()
     assert api.update_user(user=GRACE_MAIL, job="Admiral")["outcome"] == "updated"
     first, second = sent("updateUser")
     assert (first["status"], second["status"]) == (429, 200)
     assert 1.0 <= second["arrived_at"] - first["arrived_at"] < 8, "dates are whole seconds"
     assert (api.client.usage.throttled, api.client.usage.retries) == (1, 1)
+    assert observer.counts == {
+        ("requests", "updateUser"): 2,
+        ("throttled", "updateUser"): 1,
+        ("retries", "updateUser"): 1,
+    }
+    assert observer.waits
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ REFUSED = [
     *("requests", "urllib3", "tenacity", "redis", "pendulum", "pyarrow", "pydantic"),
     *(
         f"airflow_provider_360learning.{part}"
-        for part in ("api", "hooks", "completion", "triggers", "files", "rows", "exports")
+        for part in ("api", "hooks", "metrics", "completion", "triggers", "files", "rows", "exports")
     ),
 ]
 

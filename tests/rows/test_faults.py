@@ -27,6 +27,7 @@ from airflow_provider_360learning.rows.folders import (
 )
 from airflow_provider_360learning.rows.recorder import Recorder
 from airflow_provider_360learning.rows.results import RESULTS, Result, ResultStore, UnaccountedRowError
+from airflow_provider_360learning.rows.run_metrics import RunMetrics
 from airflow_provider_360learning.rows.schema import CheckedRow
 from airflow_provider_360learning.rows.sender import Latency, Sender
 from airflow_provider_360learning.rows.sources import Row, make_source
@@ -106,7 +107,7 @@ def test_counts_what_was_written_whenever_a_checkpoint_is_made(tmp_path):
         results = ResultStore(folder, folder / "rejected", str(attempt), make_source([{}]), [])
         checkpoints = RenewsAlways(FileCheckpointStore(folder / f"{attempt}.json"))
         checkpoint = checkpoints.start(Checkpoint(run=str(attempt), input=""))
-        recorder = Recorder(checkpoint, results, None, checkpoints, Claims([]), Silent())
+        recorder = Recorder(checkpoint, results, None, checkpoints, Claims([]), Silent(), RunMetrics("", "v1", ""))
         Sender(Batches(40), SlowWriter(apply), recorder, pace=1000, latency=Latency()).send()
         last = recorder.checkpoint
         assert results.tally(last.parts, 40).outcomes == Counter(created=32, refused=8)

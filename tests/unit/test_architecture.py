@@ -30,11 +30,22 @@ MAY_IMPORT = {
     "config": {"get_provider_info"},  # the defaults of the options
     "files": {"exceptions"},
     "api": {"exceptions", "ordered_executor"},
+    "metrics": {"api"},  # the usage that it observes
     "connections": {"api", "config", "exceptions"},
     "supervision": set(),
     "ordered_executor": set(),
-    "hooks": {"connections", "api", "config", "exceptions", "supervision"},
-    "rows": {"files", "ordered_executor", "supervision", "hooks", "connections", "api", "config", "exceptions"},
+    "hooks": {"connections", "api", "config", "exceptions", "metrics", "supervision"},
+    "rows": {
+        "files",
+        "ordered_executor",
+        "supervision",
+        "metrics",
+        "hooks",
+        "connections",
+        "api",
+        "config",
+        "exceptions",
+    },
     "exports": {"files", "ordered_executor", "hooks", "connections", "api", "config", "exceptions"},
     # The users that a wait is for are read from the results of bulk tasks.
     "completion": {"rows", "files", "hooks", "connections", "api", "config", "exceptions"},
@@ -42,6 +53,7 @@ MAY_IMPORT = {
     "task_mixins": {"api", "config", "exceptions", "supervision"},
     "readable_tasks": {"get_provider_info", "api"},
     "operators": {
+        "metrics",
         "task_mixins",
         "readable_tasks",
         "triggers",

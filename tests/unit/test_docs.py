@@ -33,6 +33,7 @@ from airflow_provider_360learning.exports.summary import (
 from airflow_provider_360learning.files.records import REJECTED_COLUMNS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS, PACKAGE, get_provider_info
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.metrics import METRICS
 from airflow_provider_360learning.rows.results import NOT_DONE, UNCHANGED, WOULD_SEND, Result, RunSummary
 from airflow_provider_360learning.rows.schema import RowError
 from airflow_provider_360learning.rows.summary import RUN_REPORT, RUN_SUMMARY
@@ -400,6 +401,13 @@ def test_quoted_log_lines_are_those_of_the_code():
     with usage.waits.measure("createOrInviteUser"):
         pass
     assert f"\n360Learning API usage: {usage}\n" in (DOCS / "rate-limits.md").read_text()
+
+
+def test_panels_and_alerts_name_metrics_that_exist():
+    named = set(re.findall(r"airflow_(learning360_\w+)", (DOCS / "deploy.md").read_text()))
+    known = {metric.name.replace(".", "_"): metric.kind for metric in METRICS}
+    timers = {f"{name}_{part}" for name, kind in known.items() if kind == "timer" for part in ("sum", "count")}
+    assert named == timers | {name for name, kind in known.items() if kind == "counter"}
 
 
 def test_quoted_messages_of_the_connection_test_are_those_of_the_code():

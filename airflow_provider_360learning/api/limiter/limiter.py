@@ -201,7 +201,7 @@ class RateLimiter:
         """
         if not reservation.wait:
             return nullcontext()
-        return self.usage.waits.measure(_limit_name(reservation) or "startup")
+        return self.usage.measure_wait(_limit_name(reservation) or "startup", reservation.wait)
 
     def is_current(self, reservation: Reservation) -> bool:
         """
@@ -244,7 +244,7 @@ class RateLimiter:
         :param retry_after: Seconds, if the response said so.
         :return: Seconds that the limit is closed for.
         """
-        self.usage.throttled += 1
+        self.usage.count("throttled", endpoint.operation)
         # Zero seconds, or a date in the past, do not say when to retry.
         seconds = min(retry_after, MAX_BACK_OFF) if retry_after and retry_after > 0 else None
 
@@ -398,6 +398,7 @@ class RateLimiter:
                 self._retry_interval = self._min_retry_interval
             self._source = (process_store(), replace(self._fallback, started=now))
             self._retry_store_at = now + self._retry_interval
+        self.usage.observer.on_store_lost()
 
     def _return_to_shared_store(self) -> None:
         """Try a shared store again that was unavailable: one request at a time, and ever more rarely."""

@@ -4,10 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
+
+#: What is counted by operation.
+Counted: TypeAlias = Literal["requests", "throttled", "retries"]
+
+
+class UsageObserver:
+    """Is notified of each use as it happens, in the thread that uses the API; this one ignores it."""
+
+    def on_count(self, what: Counted, operation: str) -> None:
+        """
+        React to a request, a response 429 or a retry.
+
+        :param what: What is counted.
+        :param operation: The operation.
+        """
+
+    def on_wait(self, limit: str, seconds: float) -> None:
+        """
+        React to the beginning of a wait.
+
+        :param limit: Name of the limit that is waited for.
+        :param seconds: How long the wait is going to be.
+        """
+
+    def on_store_lost(self) -> None:
+        """React to the loss of the shared store of the rate limiter."""
 
 
 class _Stopwatch:
@@ -82,6 +109,7 @@ class Usage:
     :param retries: Attempts after the first of each call.
     :param tokens: Access tokens fetched.
     :param waits: Time spent waiting for the rate limits.
+    :param observer: Is notified of each use.
     """
 
     requests: int = 0
@@ -89,6 +117,29 @@ class Usage:
     retries: int = 0
     tokens: int = 0
     waits: WaitTimes = field(default_factory=WaitTimes)
+    observer: UsageObserver = field(default_factory=UsageObserver, compare=False)
+
+    def count(self, what: Counted, operation: str) -> None:
+        """
+        Count a use.
+
+        :param what: What is counted.
+        :param operation: The operation.
+        """
+        setattr(self, what, getattr(self, what) + 1)
+        self.observer.on_count(what, operation)
+
+    def measure_wait(self, limit: str, seconds: float) -> AbstractContextManager[None]:
+        """
+        Return a context in which a call waits.
+
+        The observer is notified before the wait: after it, nothing may delay the request.
+
+        :param limit: Name of the limit that is waited for.
+        :param seconds: How long the wait is going to be.
+        """
+        self.observer.on_wait(limit, seconds)
+        return self.waits.measure(limit)
 
     def __str__(self) -> str:
         counts = f"requests={self.requests} throttled={self.throttled} retries={self.retries} tokens={self.tokens}"
