@@ -64,7 +64,8 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
         "auto",
         "Backend of the rate limiter. ``host``: a file shared by all processes of one host. ``redis``: a Redis "
         "server shared by all hosts. ``pool_slots``: no shared state, each task has a share of the limits by its pool "
-        "slots. ``auto``: ``host`` if the executor runs all tasks on one host, else ``pool_slots``.",
+        "slots. ``auto``: ``host`` if the executor runs all tasks on one host, ``redis`` in the broker of the "
+        "CeleryExecutor if that is a Redis server, else ``pool_slots``.",
     ),
     "rate_limiter_dir": _option(
         "string",

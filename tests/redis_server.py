@@ -1,4 +1,4 @@
-"""A real Redis server for tests and benchmarks: on a free loopback port, without persistence."""
+"""A real Redis server for tests and benchmarks, and a sentinel: on free loopback ports, without persistence."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class RedisServer:
     :param tls: Whether to accept TLS only, with the self-signed certificate ``certificate``.
     :param client_certificates: Whether to require a certificate of clients (the same one is accepted).
     """
+
+    _options: tuple[str, ...] = ()
+    _is_ready = b"Ready to accept connections"
 
     def __init__(
         self,
@@ -85,9 +88,11 @@ class RedisServer:
         if not program:
             raise RedisServerError("redis-server is not installed on this machine: run `make redis-server`")
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen([program, str(self._configuration)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [program, str(self._configuration), *self._options], stdout=log, stderr=log
+            )
         deadline = time.monotonic() + STARTUP_TIMEOUT
-        while b"Ready to accept connections" not in self._log.read_bytes():
+        while self._is_ready not in self._log.read_bytes():
             if not self.is_running or time.monotonic() > deadline:
                 self.stop()
                 raise RedisServerError(f"redis-server did not start:\n{self._log.read_text()}")
@@ -115,3 +120,24 @@ class RedisServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process:
             self._process.send_signal(number)
+
+
+class SentinelServer(RedisServer):
+    """
+    A sentinel that watches one server.
+
+    :param folder: Folder of its configuration and log.
+    :param primary: The server.
+    :param name: Its name.
+    :param password: Password of the sentinel.
+    """
+
+    _options = ("--sentinel",)
+    _is_ready = b"+monitor master"
+
+    def __init__(self, folder: Path, primary: RedisServer, name: str, *, password: str | None = None) -> None:
+        super().__init__(folder, password=password)
+        lines = [f"port {self.port}", f"bind {HOST}", "protected-mode no"]
+        lines += [f"requirepass {json.dumps(password)}"] if password else []
+        lines += [f"sentinel monitor {name} {primary.host} {primary.port} 1"]
+        self._configuration.write_text("\n".join(lines))

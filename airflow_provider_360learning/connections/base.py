@@ -46,18 +46,28 @@ class ConnectionModel(BaseModel):
         :param extra: Its extra, as Airflow has decoded it.
         :raises InvalidConnectionError: naming every invalid field and what was expected, without any secret.
         """
+        source = f"Connection {connection.conn_id!r}"
         if connection.extra in MASKS:
-            problems = [f"field extra: {IS_MASKED}"]
-        elif _is_json_object(extra, connection.extra):
-            try:
-                return cls.model_validate(cls.values(connection, extra))
-            except ValidationError as error:
-                details = error.errors(include_url=False, include_input=False)
-            problems = [cls._describe(one) for one in details]
-        else:
-            problems = ["field extra: must be a JSON object"]
+            raise InvalidConnectionError(f"{source}, field extra: {IS_MASKED}")
+        if not _is_json_object(extra, connection.extra):
+            raise InvalidConnectionError(f"{source}, field extra: must be a JSON object")
+        return cls.from_values(cls.values(connection, extra), source)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object], source: str) -> Self:
+        """
+        Validate values.
+
+        :param values: The values that are not empty, by their place in a connection.
+        :param source: Where they come from, for errors.
+        :raises InvalidConnectionError: as :meth:`read`.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
         # Raised outside the handler: the error of pydantic holds the values, and must not become this one's context.
-        raise InvalidConnectionError(f"Connection {connection.conn_id!r}, {'; '.join(problems)}")
+        raise InvalidConnectionError(f"{source}, {'; '.join(cls._describe(one) for one in details)}")
 
     @classmethod
     def values(cls, connection: Connection, extra: Mapping[str, object]) -> dict[str, object]:

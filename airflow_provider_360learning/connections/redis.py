@@ -22,7 +22,7 @@ from airflow_provider_360learning.connections.base import ConnectionModel, parse
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from redis import ConnectionPool, Redis
 
 #: Maximum number of seconds to wait for a connection to the server, and for each of its responses.
 TIMEOUT = 2.0
@@ -53,7 +53,9 @@ def parse_host(value: object) -> str:
 
 
 def parse_password(value: object) -> SecretStr | None:
-    """Return a password, or ``None`` for the words that mean none."""
+    """Return a password, or ``None`` for the words that mean none. One that is secret already is not changed."""
+    if isinstance(value, SecretStr):
+        return value
     return None if str(value).lower() in _NO_PASSWORD else SecretStr(str(value))
 
 
@@ -115,7 +117,7 @@ class RedisConnection(ConnectionModel):
     @property
     def name(self) -> str:
         """The server, without any secret."""
-        return f"redis{'s' if _has_tls(vars(self)) else ''}://{self.host}:{self.port}/{self._database}"
+        return f"redis{'s' if self._has_tls else ''}://{self.host}:{self.port}/{self._database}"
 
     def make_client(self) -> Redis:
         """
@@ -124,7 +126,7 @@ class RedisConnection(ConnectionModel):
         :raises InvalidConnectionError: if the package redis is not installed.
         """
         try:
-            from redis import ConnectionPool, Redis
+            from redis import Redis
             from redis._parsers import _RESP2Parser
             from redis.backoff import NoBackoff
             from redis.retry import Retry
@@ -132,14 +134,9 @@ class RedisConnection(ConnectionModel):
             raise InvalidConnectionError(
                 "the package redis is not installed: pip install 'airflow-provider-360learning[redis]'"
             ) from None
-        from airflow_provider_360learning.api.limiter.redis_connection import BoundedConnection, BoundedTlsConnection
-
-        pool = ConnectionPool(
-            connection_class=BoundedTlsConnection if _has_tls(vars(self)) else BoundedConnection,
+        pool = self._make_pool(
             # Not the C library hiredis, even if it is installed: it allocates as much memory as the server names.
             parser_class=_RESP2Parser,
-            host=self.host,
-            port=self.port,
             db=self._database,
             username=self.login,
             password=self.password.get_secret_value() if self.password else None,
@@ -153,19 +150,67 @@ class RedisConnection(ConnectionModel):
         )
         return Redis(connection_pool=pool)
 
+    # Any: arguments of several types.
+    def _make_pool(self, **arguments: Any) -> ConnectionPool:
+        from redis import ConnectionPool
+
+        from airflow_provider_360learning.api.limiter.redis_connection import BoundedConnection, BoundedTlsConnection
+
+        connection_class = BoundedTlsConnection if self._has_tls else BoundedConnection
+        return ConnectionPool(connection_class=connection_class, host=self.host, port=self.port, **arguments)
+
     @property
     def _database(self) -> int:
         return self.database_in_path if self.database is None else self.database
 
+    @property
+    def _has_tls(self) -> bool:
+        return _has_tls(vars(self))
+
     # Any: arguments of several types.
     def _tls_arguments(self) -> dict[str, Any]:
-        if not _has_tls(vars(self)):
+        if not self._has_tls:
             return {}
         return {
             "ssl_cert_reqs": self.ssl_cert_reqs,
             "ssl_check_hostname": self.ssl_check_hostname and self.ssl_cert_reqs != "none",
             **{name: getattr(self, name) for name in _FILES},
         }
+
+
+class SentinelConnection(RedisConnection):
+    """
+    A Redis server whose current address the sentinels know.
+
+    :param host: That of the first sentinel.
+    :param port: That of the first sentinel.
+    :param sentinels: The sentinels, each with its own user, password and TLS.
+    :param master_name: The name that the sentinels have for the primary server.
+    """
+
+    sentinels: tuple[RedisConnection, ...]
+    master_name: str
+
+    @property
+    def name(self) -> str:
+        """The sentinels and the database, without any secret."""
+        addresses = ";".join(f"sentinel://{one.host}:{one.port}" for one in self.sentinels)
+        return f"{addresses}/{self._database} ({self.master_name})"
+
+    def _make_pool(self, **arguments: Any) -> ConnectionPool:
+        from redis.sentinel import Sentinel, SentinelConnectionPool
+
+        from airflow_provider_360learning.api.limiter.redis_connection import (
+            BoundedSentinelConnection,
+            BoundedSentinelTlsConnection,
+        )
+
+        manager = Sentinel([])  # type: ignore[no-untyped-call]
+        manager.sentinels = [one.make_client() for one in self.sentinels]  # with deadlines
+        connection_class = BoundedSentinelTlsConnection if self._has_tls else BoundedSentinelConnection
+        return SentinelConnectionPool(  # type: ignore[no-untyped-call]
+            self.master_name, manager, connection_class=connection_class, **arguments
+        )
 
 
 def _has_tls(values: Mapping[str, object]) -> bool:

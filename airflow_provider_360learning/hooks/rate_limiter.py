@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import psutil
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_360learning.connections.learning360 import Learning360Connection
+    from airflow_provider_360learning.connections.redis import RedisConnection
 
 log = get_logger(__name__)
 
@@ -34,6 +36,13 @@ ConnectionGetter: TypeAlias = "Callable[[str], tuple[Connection, object]]"
 
 #: Executors that run every task in processes of the scheduler's own host.
 _ONE_HOST_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor", "DebugExecutor"})
+_CELERY = "CeleryExecutor"
+
+#: What a process logs that cannot read the address of the broker.
+_PROCESSES_DIFFER = (
+    "This process uses pool_slots. Processes that can read it use the broker, and do not see the requests of this one. "
+    "Configure all processes of Airflow alike, or set [learning360] rate_limiter"
+)
 
 # Shared by all connections of this process, by the user that the task runs as.
 _stores: dict[str | None, Store | None] = {}
@@ -47,11 +56,13 @@ class RateLimiterChoice:
     :param backend: The backend.
     :param reason: Why it is selected.
     :param warning: What does not fit, if anything.
+    :param broker: The Redis server of the backend ``redis``, if it is Celery's broker.
     """
 
     backend: Backend
     reason: str
     warning: str | None = None
+    broker: RedisConnection | None = field(default=None, repr=False)
 
 
 def select_rate_limiter() -> RateLimiterChoice:
@@ -64,9 +75,24 @@ def select_rate_limiter() -> RateLimiterChoice:
     if setting == "host":
         warning = f"{reason} shares nothing between hosts, and {obstacle}" if obstacle else None
         return RateLimiterChoice("host", reason, warning)
+    if _executors() == [_CELERY]:
+        return _select_by_broker(reason)
     if obstacle:
         return RateLimiterChoice("pool_slots", f"{reason}, and {obstacle}")
     return RateLimiterChoice("host", f"{reason}, and all tasks run on this host")
+
+
+def _select_by_broker(reason: str) -> RateLimiterChoice:
+    """Select Celery's broker, which all processes of Airflow know, if it is a Redis server."""
+    from airflow_provider_360learning.hooks.celery_broker import UnsuitableBrokerError, read_broker
+
+    try:
+        broker = read_broker()
+    except UnsuitableBrokerError as error:
+        return RateLimiterChoice("pool_slots", f"{reason}, and {error}")
+    except InvalidConnectionError as error:
+        return RateLimiterChoice("pool_slots", f"{reason}, and {error}", f"{error}. {_PROCESSES_DIFFER}")
+    return RateLimiterChoice("redis", f"{reason}, and the broker of Celery is {broker.name}", broker=broker)
 
 
 def get_connection(conn_id: str) -> tuple[Connection, object]:
@@ -141,7 +167,7 @@ def _open_store(
         return choice, None
     try:
         if choice.backend == "redis":
-            return choice, _redis_store(get_connection)
+            return choice, _redis_store(choice.broker or _configured_server(get_connection))
         if run_as_user and not config.rate_limiter_dir():
             # The default folder belongs to one user: another user would have all limits for itself.
             raise StoreUnavailableError(
@@ -153,19 +179,22 @@ def _open_store(
         return RateLimiterChoice("pool_slots", choice.reason, problem), None
 
 
-def _redis_store(get_connection: ConnectionGetter) -> Store:
-    """Return the store at the Redis server, without a connection: each use finds out whether the server responds."""
+def _redis_store(server: RedisConnection) -> Store:
+    """Return the store at a Redis server, without a connection: each use finds out whether the server responds."""
+    client = server.make_client()
+
+    from airflow_provider_360learning.api.limiter.redis import RedisStore
+
+    return RedisStore(client, server.name)
+
+
+def _configured_server(get_connection: ConnectionGetter) -> RedisConnection:
     from airflow_provider_360learning.connections.redis import RedisConnection
 
     conn_id = config.rate_limiter_conn_id()
     if not conn_id:
         raise InvalidConnectionError("[learning360] rate_limiter_conn_id is not set")
-    validated = RedisConnection.read(*_read_connection(conn_id, get_connection))
-    client = validated.make_client()
-
-    from airflow_provider_360learning.api.limiter.redis import RedisStore
-
-    return RedisStore(client, validated.name)
+    return RedisConnection.read(*_read_connection(conn_id, get_connection))
 
 
 def _read_connection(conn_id: str, get_connection: ConnectionGetter) -> tuple[Connection, object]:
@@ -191,10 +220,16 @@ def reason_for_several_hosts() -> str | None:
     # Kubernetes first: its worker pods were long started with LocalExecutor in their environment.
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return "this process runs in Kubernetes"
-    setting = str(conf.get("core", "executor", fallback="LocalExecutor"))
-    executors = [part.strip() for part in setting.split(",") if part.strip()]
+    executors = _executors()
     if len(executors) > 1:
         return f"[core] executor lists several ({', '.join(executors)})"
-    # A name may contain a team, an alias or a module path.
-    name = executors[0].split(":")[-1].split(".")[-1] if executors else "LocalExecutor"
-    return None if name in _ONE_HOST_EXECUTORS else f"[core] executor = {name} may run tasks on several hosts"
+    if executors[0] in _ONE_HOST_EXECUTORS:
+        return None
+    return f"[core] executor = {executors[0]} may run tasks on several hosts"
+
+
+def _executors() -> list[str]:
+    """Return the classes of the executors; the configuration may name a team, an alias or a module with each."""
+    setting = str(conf.get("core", "executor", fallback="LocalExecutor"))
+    names = [re.split(r"[.:=]", part)[-1].strip() for part in re.split("[,;]", setting)]
+    return [name for name in names if name] or ["LocalExecutor"]

@@ -22,13 +22,20 @@ ONE_HOST = [
     "airflow.executors.local_executor.LocalExecutor",
     "mine:LocalExecutor",
 ]
-SEVERAL_HOSTS = [
+CELERY = [
     "CeleryExecutor",
-    "KubernetesExecutor",
     "airflow.providers.celery.executors.celery_executor.CeleryExecutor",
+    "mine:CeleryExecutor",
+]
+SEVERAL_HOSTS = [
+    "KubernetesExecutor",
+    "CeleryKubernetesExecutor",
     "my_company.executors.OwnExecutor",
 ]
 SEVERAL_EXECUTORS = [
+    "CeleryExecutor,KubernetesExecutor",
+    "CeleryExecutor,CeleryExecutor",
+    "CeleryExecutor;team_a=CeleryExecutor",
     "LocalExecutor,KubernetesExecutor",
     "LocalExecutor, LocalExecutor",
     "LocalExecutor;team_a=CeleryExecutor",
@@ -40,6 +47,7 @@ def environment(monkeypatch):
     def configure(rate_limiter=None, executor="LocalExecutor", kubernetes=False):
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
         for name, value in (
+            ("AIRFLOW__CELERY__BROKER_URL", "redis://:the-password@broker.test/1"),
             ("AIRFLOW__LEARNING360__RATE_LIMITER", rate_limiter),
             ("KUBERNETES_SERVICE_HOST", "10.0.0.1" if kubernetes else None),
         ):
@@ -58,6 +66,17 @@ def test_auto_is_host_if_the_executor_runs_all_tasks_on_one_host(environment, ra
     choice = select_rate_limiter()
     assert (choice.backend, choice.warning) == ("host", None)
     assert choice.reason == "[learning360] rate_limiter = auto, and all tasks run on this host"
+
+
+@pytest.mark.parametrize("kubernetes", [False, True])
+@pytest.mark.parametrize("executor", CELERY)
+def test_auto_is_the_broker_of_celery(environment, executor, kubernetes):
+    environment("auto", executor, kubernetes)
+    choice = select_rate_limiter()
+    assert (choice.backend, choice.warning) == ("redis", None)
+    assert choice.reason == (
+        "[learning360] rate_limiter = auto, and the broker of Celery is redis://broker.test:6379/1"
+    )
 
 
 @pytest.mark.parametrize("executor", SEVERAL_HOSTS + SEVERAL_EXECUTORS)
@@ -80,7 +99,7 @@ def test_auto_is_pool_slots_in_kubernetes_with_any_executor(environment, executo
 
 
 @pytest.mark.parametrize("kubernetes", [False, True])
-@pytest.mark.parametrize("executor", [*ONE_HOST, *SEVERAL_HOSTS])
+@pytest.mark.parametrize("executor", [*ONE_HOST, *CELERY, *SEVERAL_HOSTS])
 @pytest.mark.parametrize("rate_limiter", ["host", "redis", "pool_slots"])
 def test_a_setting_overrides_the_selection_with_a_warning_if_it_does_not_fit(
     environment, rate_limiter, executor, kubernetes
@@ -141,6 +160,18 @@ def test_logs_the_selected_backend_and_the_reason_once(sandbox, tmp_path):
     assert len(usages) == 2
     (file,) = (tmp_path / "state").glob("*.sqlite3")
     assert file.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_uses_the_broker_of_celery(sandbox, redis_server):
+    selected, *usages = run_script(
+        sandbox,
+        AIRFLOW__CORE__EXECUTOR="CeleryExecutor",
+        AIRFLOW__CELERY__BROKER_URL_CMD=f"echo redis://127.0.0.1:{redis_server.port}/1",
+    )
+    reason = f"the broker of Celery is redis://127.0.0.1:{redis_server.port}/1"
+    assert selected == f"INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = auto, and {reason})"
+    assert len(usages) == 2
 
 
 @pytest.mark.slow

@@ -207,6 +207,10 @@ _AIRFLOW = """
 """
 _VENDOR = "draft email_already_used late manual owner published report user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
+_CELERY = """
+    broker_url_cmd broker_url_secret credential_provider extra_celery_config global_keyprefix
+    maxclients sentinel_kwargs ssl_cacert ssl_cert ssl_key ssl_mutual_tls
+"""
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep toml txt"
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta unpublished_requests"
@@ -214,7 +218,7 @@ _RESULTS = "imported type"
 _SANDBOX = "control control_url learning360_sandbox localhost"
 _EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
-    " ".join((_AIRFLOW, _VENDOR, _REDIS, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()
+    " ".join((_AIRFLOW, _VENDOR, _REDIS, _CELERY, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()
 )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Connection, SSLConnection
+from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 #: Maximum number of bytes that a command receives, with those of its connection. A response has some 100.
 MAX_RECEIVED = 65_536
@@ -144,3 +145,11 @@ class BoundedConnection(_ConnectsInTime, Connection):
 
 class BoundedTlsConnection(_ConnectsInTime, SSLConnection):
     """An encrypted connection that respects the budget of the current command."""
+
+
+class BoundedSentinelConnection(_ConnectsInTime, SentinelManagedConnection):
+    """A connection to the server that the sentinels name, which respects the budget of the current command."""
+
+
+class BoundedSentinelTlsConnection(_ConnectsInTime, SentinelManagedSSLConnection):
+    """An encrypted connection to the server that the sentinels name, which respects the budget of the command."""

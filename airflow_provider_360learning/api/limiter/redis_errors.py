@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterator
 
 import redis
+import redis.sentinel
 
 from airflow_provider_360learning.api.limiter.redis_connection import ResponseTooLongError
 from airflow_provider_360learning.api.limiter.store import FORMAT_VERSION
@@ -37,6 +38,7 @@ _BY_PHRASE = {
     "read only": "it is a replica, which accepts no writes",
     "readonly": "it is a replica, which accepts no writes",
     "can't run this command": "the user may not run the commands of the rate limiter's script",
+    "permissions to access": "the user may not use the keys of the rate limiter",
     "no permission": "the user may not run the commands of the rate limiter's script",
     "wrong kind of value": "another program uses keys of the rate limiter",
     "unknown command": "it does not know the commands of the rate limiter's script; Redis 5 or later is required",
@@ -54,6 +56,7 @@ _BY_CLASS: dict[type[Exception], str] = {
     redis.exceptions.ClusterError: "it is a node of a cluster, and clusters are not supported",
     redis.exceptions.ClusterDownError: "it is a node of a cluster, and clusters are not supported",
     redis.exceptions.AskError: "it is a node of a cluster, and clusters are not supported",
+    redis.sentinel.MasterNotFoundError: "no sentinel responds that knows a primary server of this name",
     redis.exceptions.MasterDownError: "it is a replica without its primary server",
     redis.ResponseError: "it refuses the rate limiter's script",
 }
