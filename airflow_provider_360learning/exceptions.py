@@ -183,3 +183,17 @@ class OutcomeUnknownError(Learning360Error):
     """
 
     transient = True
+
+
+class StorageError(Learning360Error):
+    """
+    A file cannot be read or written; the message names its path, the connection and what to correct.
+
+    Permanent: it is the path, a permission or the credentials.
+    """
+
+
+class StorageUnavailableError(StorageError):
+    """The store of a file cannot be reached, or failed; a later try can succeed."""
+
+    transient = True

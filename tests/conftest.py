@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.contract.recorder import Recorder
     from tests.postgres_server import PostgresServer
     from tests.redis_server import RedisServer
+    from tests.s3_server import S3Server
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
 #: Files whose tests share the running Airflow (the fixture ``stack``), and therefore run on the same worker.
@@ -271,3 +272,19 @@ def _postgres(**options: object) -> Iterator[PostgresServer]:
     with ExitStack() as running:
         running.push(server)
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Run an S3 server, once per test session."""
+    from tests.s3_server import S3Server
+
+    with S3Server(tmp_path_factory.mktemp("s3") / "server.log") as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the path of an empty bucket; the connection ``aws_default`` may do anything with it."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3_server.connection())
+    return f"s3://aws_default@{s3_server.new_bucket()}"

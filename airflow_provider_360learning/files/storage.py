@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
-from airflow_provider_360learning.files import local_files
+from airflow_provider_360learning.files import local_files, object_store
 from airflow_provider_360learning.files.permissions import PRIVATE
-from airflow_provider_360learning.files.temporary import path_of_open
-from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.files.store_errors import explained
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-log = get_logger(__name__)
 
 #: A path as users give it: ``/data/x.csv``, ``s3://connection@bucket/x.csv``, or Airflow's own object.
 StoragePath: TypeAlias = "str | os.PathLike[str] | ObjectStoragePath"
 
 # `file://data/x` looks absolute but is not: it means the folder `data` in the working directory of the worker.
 _ABSOLUTE = re.compile(r"/|file:///|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_READ_AHEAD = 1 << 20
-# s3fs uploads smaller files in one request.
-_MIN_MULTIPART_BYTES = 10 * 1024 * 1024
 
 
 def storage_path(where: StoragePath) -> ObjectStoragePath:
@@ -53,7 +44,7 @@ def storage_path(where: StoragePath) -> ObjectStoragePath:
     try:
         return ObjectStoragePath(text)
     except ValueError as error:
-        raise _unreachable(text, error) from error
+        raise object_store.unreachable(text, error) from error
 
 
 def is_local(where: StoragePath) -> bool:
@@ -71,7 +62,7 @@ def open_binary(where: StoragePath) -> BinaryIO:
     path = storage_path(where)
     if is_local(path):
         return local_files.open_binary(path.path)
-    return io.BufferedReader(_filesystem(path).open(path.path, "rb"), _READ_AHEAD)
+    return object_store.open_binary(path)
 
 
 def read_bounded(where: StoragePath, max_bytes: int) -> bytes:
@@ -99,12 +90,38 @@ def size_of(where: StoragePath) -> int | None:
     :param where: Its path.
     """
     path = storage_path(where)
+    return local_files.size_of(path.path) if is_local(path) else object_store.size_of(path)
+
+
+def check_file(where: StoragePath, *, file_mode: int = PRIVATE) -> None:
+    """
+    Verify that a file can be written; nothing stays, and an existing file is not touched.
+
+    :param where: Its path.
+    :param file_mode: Permissions of a new file on this host. Missing folders are created.
+    :raises StorageError: naming the path, its connection and what to correct.
+    """
+    path = storage_path(where)
     if is_local(path):
-        return local_files.size_of(path.path)
-    try:
-        return int(path.stat().st_size)
-    except FileNotFoundError:
-        return None
+        _check_local(path, path.parent, file_mode)
+    else:
+        object_store.check_file(path)
+
+
+def check_folder(where: StoragePath, *, file_mode: int = PRIVATE, only_adds: bool = False) -> None:
+    """
+    Verify that files in a folder can be found, read, written and removed; none stays.
+
+    :param where: The folder.
+    :param file_mode: Permissions of new files on this host. Missing folders are created.
+    :param only_adds: Whether files are only written.
+    :raises StorageError: naming the folder, its connection and what to correct.
+    """
+    folder = storage_path(where)
+    if is_local(folder):
+        _check_local(folder, folder, file_mode)
+    else:
+        object_store.check_folder(folder, only_adds=only_adds)
 
 
 @contextmanager
@@ -123,7 +140,7 @@ def atomic_writer(where: StoragePath, *, file_mode: int = PRIVATE) -> Iterator[B
     :raises InvalidRequestError: if a link that another user may have put there leads elsewhere.
     """
     path = storage_path(where)
-    with local_files.atomic_writer(path.path, file_mode) if is_local(path) else _uploaded_to(path) as file:
+    with local_files.atomic_writer(path.path, file_mode) if is_local(path) else object_store.uploaded(path) as file:
         yield file
 
 
@@ -165,7 +182,7 @@ def remove(where: StoragePath) -> None:
     if is_local(path):
         local_files.remove(path.path)
     else:
-        path.unlink(missing_ok=True)
+        object_store.remove(path)
 
 
 def remove_files(where: StoragePath) -> None:
@@ -177,9 +194,8 @@ def remove_files(where: StoragePath) -> None:
     path = storage_path(where)
     if is_local(path):
         local_files.remove_files(path.path)
-        return
-    for each in list(path.iterdir()) if path.exists() else ():
-        each.unlink(missing_ok=True)
+    else:
+        object_store.remove_files(path)
 
 
 def remove_empty_folder(where: StoragePath) -> None:
@@ -193,49 +209,8 @@ def remove_empty_folder(where: StoragePath) -> None:
         local_files.remove_empty_folder(path.path)
 
 
-@contextmanager
-def _uploaded_to(path: ObjectStoragePath) -> Iterator[BinaryIO]:
-    filesystem = _filesystem(path)  # before hours of work: its provider may be missing
-    started = datetime.now(UTC)
-    with TemporaryFile(prefix="learning360-") as temporary:
-        file = cast(BinaryIO, temporary)
-        yield file
-        file.flush()
-        file.seek(0)
-        if os.fstat(file.fileno()).st_size >= _MIN_MULTIPART_BYTES and hasattr(filesystem, "call_s3"):
-            _abort_uploads(filesystem, path.path, started)
-        filesystem.put_file(path_of_open(file), path.path)
-
-
-def _abort_uploads(filesystem: Any, path: str, started: datetime) -> None:
-    """
-    Abort unfinished multipart uploads to a path in S3, which keeps (and charges for) the parts of a killed process.
-
-    An upload cannot be traced to its process. But only the object that is about to be replaced is concerned, and only
-    uploads from before this one started. Should another process still be alive, it gets an error instead of replacing
-    the newer object by an older one. fsspec has no such operation for stores in general; others need none, because
-    Google Cloud Storage and Azure delete unfinished uploads after a week.
-    """
-    try:
-        bucket, key, _ = filesystem.split_path(path)
-        uploads = filesystem.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=key).get("Uploads", [])
-        for upload in uploads:
-            if upload["Key"] == key and upload["Initiated"] < started:
-                filesystem.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload["UploadId"])
-                log.info("Aborted an unfinished upload: path=%s initiated=%s", path, upload["Initiated"])
-    except Exception as error:  # e.g. the permission is missing, which must not fail the export
-        log.info("Unfinished uploads could not be aborted: path=%s error=%s", path, type(error).__name__)
-
-
-def _filesystem(path: ObjectStoragePath) -> Any:
-    try:
-        return path.fs
-    except ValueError as error:
-        raise _unreachable(str(path), error) from error
-
-
-def _unreachable(path: str, error: ValueError) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{path} cannot be reached: {error}. Correct it, or install the Airflow provider for such paths "
-        "(for s3:// apache-airflow-providers-amazon[s3fs], for gs:// apache-airflow-providers-google)."
-    )
+def _check_local(path: ObjectStoragePath, folder: ObjectStoragePath, file_mode: int) -> None:
+    probe = object_store.probe_in(folder)
+    with explained(path, "written to"):
+        write_atomic(probe, b"", file_mode=file_mode)
+        remove(probe)

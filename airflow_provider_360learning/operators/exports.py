@@ -66,7 +66,9 @@ class Learning360ExportOperator(Learning360BaseOperator):
         from airflow.providers.common.compat.sdk import Asset
 
         with self.hook.log_api_usage(), fail_on_permanent_error():
-            result = self._export(self.hook.api, self._options(), context)
+            options = self._options()
+            self._check_destination(options)
+            result = self._export(self.hook.api, options, context)
         self._count_rows(result["rows"])
         for outlet in self.outlets if "outlet_events" in context else ():
             if isinstance(outlet, Asset):
@@ -110,6 +112,21 @@ class Learning360ExportOperator(Learning360BaseOperator):
         except ValueError as error:
             problem = f"file_mode is {self.file_mode!r:.40}: {error}."
         raise InvalidRequestError(problem, argument="file_mode")
+
+    def _check_destination(self, options: FileOptions) -> None:
+        """Verify that the file can be written, before anything is read."""
+        from airflow_provider_360learning.files.storage import check_file, check_folder
+        from airflow_provider_360learning.files.store_errors import naming
+
+        with naming("output_path", "Nothing was exported."):
+            if self._adds_files():
+                check_folder(self.output_path, file_mode=options["file_mode"], only_adds=True)
+            else:
+                check_file(self.output_path, file_mode=options["file_mode"])
+
+    def _adds_files(self) -> bool:
+        """Return whether ``output_path`` is a folder, to which each run adds a file."""
+        return False
 
     def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         """Write the file."""
@@ -257,6 +274,9 @@ class Learning360ExportCourseStatisticsOperator(Learning360ExportOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+
+    def _adds_files(self) -> bool:
+        return self.date_field == "last_activity_at"
 
     def _export(self, api: LearningApi, options: FileOptions, context: Context) -> ExportResult:
         from airflow_provider_360learning.api.course_attempts import DateField

@@ -18,9 +18,10 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
+from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.permissions import PRIVATE
-from airflow_provider_360learning.files.storage import remove, write_atomic, write_new
+from airflow_provider_360learning.files.storage import check_folder, remove, write_atomic, write_new
+from airflow_provider_360learning.files.store_errors import naming
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import ERRORS
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
@@ -39,10 +40,6 @@ class FolderInUseError(Learning360Error):
     """Another run writes to the folder; a later try can succeed."""
 
     transient = True
-
-
-class FolderNotWritableError(Learning360Error):
-    """A folder cannot be written to."""
 
 
 class FolderOwner:
@@ -171,7 +168,7 @@ def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Cla
 
     :param config: The run.
     :param context: Airflow's context; empty outside a task.
-    :raises FolderNotWritableError: naming the folder and its connection.
+    :raises StorageError: if a folder cannot be written to; its connection is named.
     :raises FolderInUseError: naming the run that has claimed one.
     """
     check_writable("results_path", config.results_folder, config.file_mode)
@@ -196,27 +193,15 @@ def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Cla
 
 def check_writable(argument: str, folder: ObjectStoragePath, file_mode: int = PRIVATE) -> None:
     """
-    Write and remove a small file, before the first request.
+    Verify, before the first request, that the files of a folder can be written, read and removed.
 
     :param argument: Name of the argument that names the folder.
     :param folder: The folder.
     :param file_mode: Permissions of its files; it is created with the same.
-    :raises FolderNotWritableError: naming the folder and its connection.
+    :raises StorageError: naming the folder and its connection.
     """
-    probe = folder / f".write-test-{secrets.token_hex(4)}"
-    try:
-        write_atomic(probe, b"", file_mode=file_mode)
-        remove(probe)
-    except Exception as error:  # each file system raises its own
-        conn_id = folder.storage_options.get("conn_id")  # paths of Airflow 2.11 have no property for it
-        connection = f"connection {conn_id!r}" if conn_id else "no connection"
-        problem = f"{argument} {folder} ({connection}) cannot be written to"
-        if isinstance(error, InvalidRequestError):  # it says what to do
-            raise FolderNotWritableError(f"{problem}: {error} Nothing was sent.") from error
-        reason = f"{type(error).__name__}: {error}".rstrip(".")
-        raise FolderNotWritableError(
-            f"{problem}: {reason}. Correct the path or its permissions. Nothing was sent."
-        ) from error
+    with naming(argument, "Nothing was sent."):
+        check_folder(folder, file_mode=file_mode)
 
 
 def owner_name(config: RowsConfig, context: Mapping[str, Any]) -> str:

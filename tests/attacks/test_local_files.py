@@ -16,14 +16,14 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
 from airflow_provider_360learning.files import storage
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.files.local_paths import MAX_LINKS, locate
 from airflow_provider_360learning.files.spool import MAX_IN_MEMORY, Spool
 from airflow_provider_360learning.files.temporary import SUFFIX, remove_orphans
 from airflow_provider_360learning.operators.exports import Learning360ExportUsersOperator
-from airflow_provider_360learning.rows.folders import FolderNotWritableError, FolderOwner
+from airflow_provider_360learning.rows.folders import FolderOwner
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 from tests.files.object_store import object_store  # noqa: F401 - a fixture
 from tests.rows.support import bulk, people, put_csv, results_in, writes
@@ -353,7 +353,7 @@ def test_run_in_a_shared_folder_sends_nothing_if_a_link_was_planted(sandbox, sha
         with pytest.raises(AirflowFailException, match=r"1 of 1 rows? .* invalid"):
             bulk("create_user", rows, **arguments)
     else:
-        with pytest.raises((AirflowFailException, FolderNotWritableError), match=f"symbolic link '{link}'"):
+        with pytest.raises((AirflowFailException, Learning360Error), match=f"symbolic link '{link}'"):
             bulk("create_user", rows, **arguments)
     assert victim.read_text() == SECRET
     assert list(victim.parent.iterdir()) == [victim]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError, StorageUnavailableError
 from airflow_provider_360learning.files.local_paths import locate
 from airflow_provider_360learning.files.storage import (
     atomic_writer,
@@ -98,7 +98,7 @@ def test_local_file_is_hidden_until_it_is_complete(tmp_path):
 
 def test_failed_upload_leaves_nothing(object_store):
     object_store.breaks = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StorageUnavailableError, match="ConnectionError: the upload broke"):
         write_atomic("memory://bucket/a.txt", b"x")
     assert object_store.find("") == []
 
@@ -107,7 +107,7 @@ def test_upload_leaves_no_temporary_file(object_store, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     write_atomic("memory://bucket/a.txt", b"x")
     object_store.breaks = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StorageUnavailableError, match="ConnectionError: the upload broke"):
         write_atomic("memory://bucket/a.txt", b"x")
     assert files_below(tmp_path) == []
 
@@ -256,7 +256,7 @@ def left_after_upload(kind, size):
 
 def test_upload_aborts_unfinished_uploads_to_the_same_object(object_store):
     """Uploads to other objects stay, and so do later ones."""
-    assert left_after_upload(S3, 11_000_000) == ["killed a.csv.gz", "killed folder/a.csv", "newer"]
+    assert left_after_upload(S3, 17 << 20) == ["killed a.csv.gz", "killed folder/a.csv", "newer"]
 
 
 def test_small_upload_does_not_list_unfinished_uploads(object_store):
@@ -270,5 +270,5 @@ def test_missing_permission_to_list_uploads_does_not_fail_the_upload(object_stor
             raise PermissionError("Access Denied")
 
     caplog.set_level("INFO")
-    assert len(left_after_upload(Forbidden, 11_000_000)) == 4
+    assert len(left_after_upload(Forbidden, 17 << 20)) == 4
     assert "Unfinished uploads could not be aborted: path=/bucket/a.csv error=PermissionError" in caplog.text

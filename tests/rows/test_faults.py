@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.exceptions import InvalidRequestError, StorageUnavailableError
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.batches import Batch
 from airflow_provider_360learning.rows.checkpoints import Checkpoint, Checkpoints, FileCheckpointStore
@@ -21,7 +22,6 @@ from airflow_provider_360learning.rows.folders import (
     RENEW_AFTER,
     Claims,
     FolderInUseError,
-    FolderNotWritableError,
     FolderOwner,
     check_writable,
 )
@@ -290,13 +290,13 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_the_first_request(sa
 
 def test_an_object_store_that_cannot_be_written_to_is_found_before_the_first_request(sandbox, object_store):
     object_store.breaks = True
-    with pytest.raises(AirflowFailException, match=r"results_path .* cannot be written to: ConnectionError"):
+    with pytest.raises(StorageUnavailableError, match=r"results_path .* cannot be written to: ConnectionError"):
         bulk("create_user", people(1), results_path="memory://bucket/results")
     assert operations(sandbox) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_readable_error():
-    with pytest.raises(FolderNotWritableError) as raised:
+    with pytest.raises(InvalidRequestError) as raised:
         check_writable("results_path", storage_path("abfs://bucket/results"))
     assert ".." not in str(raised.value)
     assert str(raised.value).endswith(" Nothing was sent.")
