@@ -2,6 +2,7 @@
 #   make demo         onboard new hires in real Airflow, against the sandbox, in four scenes
 #   make test         run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: two to four minutes
+#   make test-deployments  run Airflow with Celery, Redis and PostgreSQL: rate limits of two workers, killed processes
 #   make docs         rewrite the generated tables of the documentation
 #   make specs        rewrite the table of the operations of API v2 from the published documents
 #   make lint         run ruff, mypy and codespell
@@ -19,8 +20,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest servers redis-server \
-	postgres-server lint bench audit requirements clean
+.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-deployments \
+	servers redis-server postgres-server lint bench audit requirements clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -64,6 +65,12 @@ realtime-3: .venv/.ready servers
 
 realtime-2.11: .venv-2.11/.ready servers
 	$(PYTEST_2) -m realtime $(PYTEST_ARGS) || $(PYTEST_2) -m realtime --last-failed $(PYTEST_ARGS)
+
+# A measurement that another program has disturbed is repeated once.
+test-deployments: .venv/.ready servers
+	$(PYTEST_3) tests/deployments -m "not realtime" $(PYTEST_ARGS)
+	$(PYTEST_3) tests/deployments -m realtime $(PYTEST_ARGS) || \
+		$(PYTEST_3) tests/deployments -m realtime --last-failed $(PYTEST_ARGS)
 
 # Each unpacks Debian's package into a folder if the server is not installed; on other systems, it says what to install.
 servers: redis-server postgres-server

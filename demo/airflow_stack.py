@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -82,6 +82,7 @@ class AirflowStack:
         self.components = components
         self.env = self._environment(dags_folder.resolve(), env or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: set[int] = set()
         self._report = report
 
     # Start and stop
@@ -89,7 +90,7 @@ class AirflowStack:
     def __enter__(self) -> AirflowStack:
         try:
             self.component_logs.mkdir(parents=True, exist_ok=True)
-            if not self.database.exists():
+            if not self._has_database():
                 self._report("Creating Airflow's database")
                 self.command("db", "migrate")
             for name in self.components:
@@ -125,11 +126,11 @@ class AirflowStack:
         for process in self._processes.values():
             process.wait()
         self._processes.clear()
+        self._sessions.clear()
 
     def processes(self) -> list[int]:
-        """Return the ids of all running processes of the stack: components, their workers, running tasks."""
-        sessions = {process.pid for process in self._processes.values()}
-        return [pid for pid in psutil.pids() if _session_of(pid) in sessions]
+        """Return the ids of all running processes of the stack: components, their workers, running tasks, orphans."""
+        return [pid for pid in psutil.pids() if _session_of(pid) in self._sessions]
 
     def is_running(self, component: str) -> bool:
         """
@@ -352,22 +353,29 @@ class AirflowStack:
     def _start(self, name: str) -> None:
         # The log servers would listen on all addresses; Airflow has no setting for that.
         quiet = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
-        with (self.component_logs / f"{name}.log").open("wb") as output:
+        self._start_process(name, [name, *quiet], self.env)
+
+    def _start_process(self, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+        with (self.component_logs / f"{name}.log").open("ab") as output:
             self._processes[name] = subprocess.Popen(
-                [str(self.bin_dir / "airflow"), name, *quiet],
-                env=self.env,
+                [str(self.bin_dir / "airflow"), *arguments],
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._sessions.add(self._processes[name].pid)
+
+    def _has_database(self) -> bool:
+        return self.database.exists()
 
     def _wait_until_healthy(self) -> None:
         self.wait_until(self._is_healthy, _START_TIMEOUT, "Airflow did not become healthy")
 
     def _check_components(self) -> None:
-        for name in self._processes:
-            if not self.is_running(name):
+        for name, process in list(self._processes.items()):
+            if process.poll() is not None:
                 raise StackError(f"Airflow's {name} has exited:\n{self.component_log(name)[-3000:]}")
 
     def _is_healthy(self) -> bool:

@@ -13,11 +13,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import psutil
 
@@ -30,8 +30,8 @@ DAG_ID = "many_rows"
 OPERATION = "createOrInviteUser"
 
 Entry = dict[str, Any]
-#: SIGKILL to one process, or SIGTERM to both, which systemd sends by default.
-Victim = Literal["task", "supervisor", "both"]
+#: ``both`` are the task and its supervisor. The worker is the component of Airflow that started the supervisor.
+Victim = Literal["task", "supervisor", "both", "worker"]
 
 
 def address_of(attempt: int) -> str:
@@ -44,13 +44,27 @@ def attempt_of(entry: Entry) -> int:
     return int(entry["ip"].rpartition(".")[2])
 
 
+class PlannedKill(NamedTuple):
+    """
+    A process to kill.
+
+    :param requests: Number of requests for rows after which it is killed.
+    :param victim: The process.
+    :param number: The signal.
+    """
+
+    requests: int
+    victim: Victim
+    number: signal.Signals = signal.SIGKILL
+
+
 @dataclass(frozen=True)
 class Kill:
     """
     A process that was killed.
 
     :param attempt: Number of the attempt.
-    :param victim: Whether its task process or its supervisor was killed.
+    :param victim: Which of its processes was killed.
     :param at: Time in seconds since the epoch.
     :param task: Id of the task process, which has to exit by itself if its supervisor was killed.
     """
@@ -91,6 +105,8 @@ class KilledRun:
     :param folder: An empty folder for its files.
     :param rows: Number of users to create.
     :param in_object_store: Whether rows and results are objects in a store without append, instead of local files.
+    :param dag_id: The DAG, if it is not ``many_rows`` itself.
+    :param kill_worker: Sends a signal to the worker that a process descends from.
     :param conf: More of the DAG run's conf: ``connection``, ``lease``.
     """
 
@@ -102,9 +118,13 @@ class KilledRun:
         rows: int,
         *,
         in_object_store: bool,
+        dag_id: str = DAG_ID,
+        kill_worker: Callable[[int, signal.Signals], None] | None = None,
         **conf: Any,
     ) -> None:
         self._stack = stack
+        self._dag_id = dag_id
+        self._kill_worker = kill_worker
         self._control = control
         self._folder = folder
         self._suffix = ".object" if in_object_store else ""
@@ -119,24 +139,24 @@ class KilledRun:
         }
         self.evidence = Evidence([f"person-{number}@many.test" for number in range(rows)])
 
-    def kill(self, plan: Sequence[tuple[int, Victim]], timeout: float) -> Evidence:
+    def kill(self, plan: Sequence[PlannedKill], timeout: float) -> Evidence:
         """
         Run the DAG to its end and kill processes on the way.
 
-        :param plan: Numbers of requests, and the process to kill when this number of rows has been sent.
+        :param plan: The processes to kill.
         :param timeout: Maximum duration of the run in seconds.
         :raises RuntimeError: If the run does not succeed.
         """
         self._write_rows()
         deadline = time.monotonic() + timeout
         with self._watch_parts():
-            run_id = self._stack.trigger(DAG_ID, self._conf)
-            for requests, victim in plan:
-                self._kill_one(run_id, requests, victim, deadline)
-            state = self._stack.wait(DAG_ID, run_id, deadline - time.monotonic())
+            run_id = self._stack.trigger(self._dag_id, self._conf)
+            for planned in plan:
+                self._kill_one(run_id, planned, deadline)
+            state = self._stack.wait(self._dag_id, run_id, deadline - time.monotonic())
         if state != "success":
-            raise RuntimeError(f"{DAG_ID} is {state}:\n{self._stack.logs(DAG_ID, run_id)[-5000:]}")
-        self.evidence.logs = self._stack.logs(DAG_ID, run_id)
+            raise RuntimeError(f"{self._dag_id} is {state}:\n{self._stack.logs(self._dag_id, run_id)[-5000:]}")
+        self.evidence.logs = self._stack.logs(self._dag_id, run_id)
         self.evidence.journal = self._control.journal()
         self.evidence.state = self._control.state()
         lines = (self._folder / f"files/results/results.jsonl{self._suffix}").read_text().splitlines()
@@ -151,24 +171,26 @@ class KilledRun:
             rows.writerow(["mail", "first_name"])
             rows.writerows((mail, f"Number {number}") for number, mail in enumerate(self.evidence.mails))
 
-    def _kill_one(self, run_id: str, requests: int, victim: Victim, deadline: float) -> None:
+    def _kill_one(self, run_id: str, planned: PlannedKill, deadline: float) -> None:
         killed = max((kill.attempt for kill in self.evidence.kills), default=0)
         arrived = last_id = 0
         while True:
             for entry in self._control.journal(after=last_id):
                 arrived, last_id = arrived + (entry["operation"] == OPERATION), entry["id"]
             processes = self._latest_processes()
-            if arrived >= requests and processes and processes["attempt"] > killed:
+            if arrived >= planned.requests and processes and processes["attempt"] > killed:
                 break
-            if time.monotonic() > deadline or self._stack.run_state(DAG_ID, run_id) in ("success", "failed"):
-                raise RuntimeError(f"no process to kill after {requests} requests:\n{self._stack.logs(DAG_ID)[-5000:]}")
+            if time.monotonic() > deadline or self._stack.run_state(self._dag_id, run_id) in ("success", "failed"):
+                logs = self._stack.logs(self._dag_id, run_id)
+                raise RuntimeError(f"no process to kill after {planned.requests} requests:\n{logs[-5000:]}")
             time.sleep(0.05)
-        if victim == "both":
-            for process in ("supervisor", "task"):
-                os.kill(processes[process], signal.SIGTERM)
-        else:
-            os.kill(processes[victim], signal.SIGKILL)
-        self.evidence.kills.append(Kill(processes["attempt"], victim, time.time(), processes["task"]))
+        self.evidence.kills.append(Kill(processes["attempt"], planned.victim, time.time(), processes["task"]))
+        if planned.victim == "worker":
+            assert self._kill_worker is not None
+            self._kill_worker(processes["supervisor"], planned.number)
+            return
+        for process in ("supervisor", "task") if planned.victim == "both" else (planned.victim,):
+            os.kill(processes[process], planned.number)
 
     def _latest_processes(self) -> dict[str, int]:
         files = (self._folder / "processes").glob("*.json")
@@ -212,6 +234,7 @@ class RecoveryReport:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
+        self.mails = evidence.mails
         self.sent = [entry for entry in evidence.journal if entry["operation"] == OPERATION]
         self.throttled = sum(entry["status"] == 429 for entry in evidence.journal)
         self.attempts = sorted({attempt_of(entry) for entry in self.sent})
@@ -272,6 +295,10 @@ class RecoveryReport:
         first_sent_by = {entry["user"]: attempt_of(entry) for entry in reversed(self.sent)}
         resent = Counter(attempt_of(entry) for entry in self.sent if attempt_of(entry) > first_sent_by[entry["user"]])
         return {attempt: resent[attempt] for attempt in self.attempts}
+
+    def seconds_to_takeover(self) -> float | None:
+        """Return the time from the first kill to the first write of the next attempt, if there is another attempt."""
+        return self._first_write(self.attempts[1]) - self._evidence.kills[0].at if len(self.attempts) > 1 else None
 
     def orphan_seconds(self) -> dict[int, float]:
         """Return for how many seconds each attempt kept sending after its supervisor was killed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from signal import SIGKILL, SIGTERM
+
 import pytest
 
 from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
 from tests.airflow.conftest import FASTER
-from tests.kill_recovery import KilledRun, RecoveryReport
+from tests.kill_recovery import KilledRun, PlannedKill, RecoveryReport
 
 pytestmark = pytest.mark.slow
 
@@ -25,15 +27,15 @@ def _fast_platform(platform):
 
 
 @pytest.mark.parametrize(
-    ("victim", "in_object_store", "returns_lease"),
+    ("victim", "number", "in_object_store", "returns_lease"),
     [
-        pytest.param("task", False, False, id="task killed, results in files"),
-        pytest.param("supervisor", True, True, id="supervisor killed, results in an object store without append"),
-        pytest.param("both", False, True, id="both terminated, results in files"),
+        pytest.param("task", SIGKILL, False, False, id="task killed, results in files"),
+        pytest.param("supervisor", SIGKILL, True, True, id="supervisor killed, results in an object store"),
+        pytest.param("both", SIGTERM, False, True, id="both terminated, results in files"),
     ],
 )
 def test_finished_rows_are_not_sent_again_after_a_kill(
-    stack, platform, tmp_path, victim, in_object_store, returns_lease
+    stack, platform, tmp_path, victim, number, in_object_store, returns_lease
 ):
     run = KilledRun(
         stack,
@@ -44,7 +46,7 @@ def test_finished_rows_are_not_sent_again_after_a_kill(
         connection="faster",
         lease=LEASE,
     )
-    evidence = run.kill([(60, victim)], timeout=150)
+    evidence = run.kill([PlannedKill(60, victim, number)], timeout=150)
     report = RecoveryReport(evidence)
     assert report.violations() == []
     assert len(report.attempts) >= 2, "no second attempt took over"

@@ -52,7 +52,7 @@ from tests.benchmarks.support import (
     rate,
     sandbox,
 )
-from tests.kill_recovery import KilledRun, RecoveryReport, Victim
+from tests.kill_recovery import KilledRun, PlannedKill, RecoveryReport, Victim
 
 ROOT = Path(__file__).parents[2]
 #: Multiple of the documented limits, in the sandbox and in the connection, for the parts with many rows.
@@ -107,7 +107,8 @@ def kills(quick: bool, dice: random.Random) -> Iterator[str]:
     )
     for name, in_object_store in (("local files", False), ("object store", True)):
         victims: list[Victim] = ["supervisor", "task"] if in_object_store else ["task", "supervisor"]
-        plan = [(requests, victims[n % 2]) for n, requests in enumerate(sorted(dice.sample(range(1, rows), 5)))]
+        times = sorted(dice.sample(range(1, rows), 5))
+        plan = [PlannedKill(requests, victims[n % 2]) for n, requests in enumerate(times)]
         started = time.monotonic()
         with killed_run(rows, in_object_store) as run:
             evidence = run.kill(plan, timeout=1500)

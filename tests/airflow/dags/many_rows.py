@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Context, dag
+from airflow.providers.common.compat.sdk import DAG, Context
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from tests.fake_object_store import register_fake_object_store
@@ -42,19 +42,27 @@ class ObservedBulkOperator(Learning360BulkOperator):
         return replace(config, lease=LeaseTimes(seconds, seconds / 3, seconds / 6))
 
 
-@dag(dag_id=DAG_ID, schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
-def many_rows():
-    ObservedBulkOperator(
-        task_id="create",
-        action="create_user",
-        learning360_conn_id="{{ dag_run.conf['connection'] }}",
-        rows="{{ dag_run.conf['rows'] }}",
-        results_path="{{ dag_run.conf['results_path'] }}",
-        # Each user gets an email, and must not get two.
-        defaults={"mode": "create_active_and_mail_generated_password"},
-        retries=20,
-        retry_delay=timedelta(seconds=1),
-    )
+def many_rows(dag_id: str = DAG_ID, **arguments: Any) -> DAG:
+    """
+    Return the DAG.
+
+    :param dag_id: Its id.
+    :param arguments: More arguments of its task.
+    """
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as created:
+        ObservedBulkOperator(
+            task_id="create",
+            action="create_user",
+            learning360_conn_id="{{ dag_run.conf['connection'] }}",
+            rows="{{ dag_run.conf['rows'] }}",
+            results_path="{{ dag_run.conf['results_path'] }}",
+            # Each user gets an email, and must not get two.
+            defaults={"mode": "create_active_and_mail_generated_password"},
+            retries=20,
+            retry_delay=timedelta(seconds=1),
+            **arguments,
+        )
+    return created
 
 
 many_rows()
