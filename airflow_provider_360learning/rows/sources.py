@@ -9,7 +9,6 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
@@ -32,8 +31,10 @@ from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.files.text import beginning, check_encoding, encoding_of, shortened
 from airflow_provider_360learning.rows.limits import max_row_size, size_of
+from airflow_provider_360learning.rows.queries import Query, open_result
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 #: The source's name of a column to the name of the argument, or to None for a column to ignore.
@@ -223,7 +224,7 @@ def make_source(
     if (sql is None) != (sql_conn_id is None):
         raise InvalidRequestError("sql (a query) and sql_conn_id (its connection) belong together: give both.")
     if sql is not None and sql_conn_id is not None:
-        source: Source = _Query(sql, sql_conn_id, parameters, mapping)
+        source: Source = _QueryRows(sql, sql_conn_id, parameters, mapping)
     else:
         source = _list_or_file(rows, mapping, encoding)
     if not source.has_encoding:
@@ -400,7 +401,7 @@ class _File(Source):
         return read(self._path, self._encoding, self._max_size)
 
 
-class _Query(Source):
+class _QueryRows(Source):
     """
     A query through any ``common.sql`` connection.
 
@@ -410,10 +411,9 @@ class _Query(Source):
 
     def __init__(self, sql: str, conn_id: str, parameters: Any, mapping: ColumnMapping) -> None:
         super().__init__(mapping)
-        self._sql = sql
         self._conn_id = conn_id
-        self._parameters = parameters
         self.name = f"the query on {conn_id}"
+        self._query = Query(self.name, sql, parameters)
 
     @cached_property
     def columns(self) -> list[str] | None:
@@ -428,16 +428,13 @@ class _Query(Source):
     def _result(self) -> tuple[list[str], Spool]:
         """The names of the columns, and pickled lists of rows."""
         chunks = Spool()
-        with closing(self._hook().get_conn()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(*([self._sql] if self._parameters is None else [self._sql, self._parameters]))
-            if cursor.description is None:
-                raise InvalidRequestError(f"{self.name} returns no rows: write a SELECT.")
-            names = check_names([column[0] for column in cursor.description], self.name)
+        connection = self._connection()
+        with open_result(self._hook(connection), connection, self._query) as result:
+            names = check_names(result.columns, self.name)
             self._check_width(names)
             chunk: list[tuple[list[Any], str | None]] = []
             size = 0
-            # One by one: a thousand rows with large values do not fit in memory.
-            for row in iter(cursor.fetchone, None):
+            for row in result.rows:
                 values, problem = self._storable(names, list(row))
                 chunk.append((values, problem))
                 size += size_of(values, self._max_size)
@@ -466,9 +463,12 @@ class _Query(Source):
                 values[index] = None
         return values, problem
 
-    def _hook(self) -> DbApiHook:
+    def _connection(self) -> Connection:
         from airflow.providers.common.compat.sdk import BaseHook
 
+        return BaseHook.get_connection(self._conn_id)
+
+    def _hook(self, connection: Connection) -> DbApiHook:
         try:
             from airflow.providers.common.sql.hooks.sql import DbApiHook
         except ImportError:
@@ -476,7 +476,6 @@ class _Query(Source):
                 "A query needs apache-airflow-providers-common-sql, which is not installed: "
                 "pip install 'airflow-provider-360learning[sql]'."
             ) from None
-        connection = BaseHook.get_connection(self._conn_id)
         hook = connection.get_hook()  # type: ignore[no-untyped-call]
         if not isinstance(hook, DbApiHook):
             raise InvalidRequestError(
