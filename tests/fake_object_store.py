@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar
@@ -53,20 +52,25 @@ class FakeObjectStore(AbstractFileSystem):
         return self.folder / f"{self._strip_protocol(path)}.object"
 
 
-class _Upload(BytesIO):
-    """Becomes the object when it is closed, in one step."""
+class _Upload:
+    """Becomes the object when it is closed, in one step; nothing of it is in memory."""
 
     def __init__(self, file: Path) -> None:
-        super().__init__()
+        file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
+        # __exit__ closes it.
+        self._temporary = NamedTemporaryFile(dir=file.parent, prefix=".upload-", delete=False)  # noqa: SIM115
+        self.write = self._temporary.write
 
-    def close(self) -> None:
-        if not self.closed:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self._file.parent, prefix=".upload-", delete=False) as temporary:
-                temporary.write(self.getbuffer())
-            os.replace(temporary.name, self._file)
-        super().close()
+    def __enter__(self) -> _Upload:
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self._temporary.close()
+        if kind is None:
+            os.replace(self._temporary.name, self._file)
+        else:
+            os.unlink(self._temporary.name)
 
 
 def register_fake_object_store(folder: str) -> None:

@@ -26,6 +26,7 @@ NAMES = {
     "parsing": "Cost of parsing",
     "preflight": "Check of rows before the first request",
     "exports": "Export of a million attempts",
+    "object_stores": "Object stores",
     "bulk": "Bulk tasks",
 }
 

@@ -26,7 +26,17 @@ import requests
 
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, CLIENT_ID, CLIENT_SECRET, COMPANY_ID
-from tests.benchmarks.support import Table, arguments, arrival_times, counted, in_processes, make_api, passed, sandbox
+from tests.benchmarks.support import (
+    PeakMemory,
+    Table,
+    arguments,
+    arrival_times,
+    counted,
+    in_processes,
+    make_api,
+    passed,
+    sandbox,
+)
 
 FORMATS = ("jsonl", "csv", "parquet")
 CAP = 10_000
@@ -136,18 +146,11 @@ def measure(plan: Plan) -> Figures:
         if plan.end == END and plan.version in VERSIONS
         else V2_CLIENTS[plan.version]()
     )
-    idle = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    memory = PeakMemory()
     started, cpu_started = time.perf_counter(), time.process_time()
     rows = export(plan)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    return Figures(rows, seconds, cpu_seconds, (_status("VmHWM") - idle) / 1024)
-
-
-def _status(name: str) -> int:
-    """Return a figure of this process in kilobytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    return Figures(rows, seconds, cpu_seconds, memory.megabytes)
 
 
 # Each version imports what a task has imported before it executes, and returns the export function

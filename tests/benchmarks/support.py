@@ -92,6 +92,25 @@ def in_processes(function: Callable[[T], R], plans: Sequence[T]) -> list[R]:
         return list(pool.map(function, plans))
 
 
+class PeakMemory:
+    """The peak memory of this process from now on, in addition to what it uses now."""
+
+    def __init__(self) -> None:
+        #: Kilobytes before.
+        self.idle = self._status("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+
+    @property
+    def megabytes(self) -> float:
+        """The peak so far in megabytes."""
+        return (self._status("VmHWM") - self.idle) / 1024
+
+    @staticmethod
+    def _status(name: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
 @contextlib.contextmanager
 def location_of(store: str) -> Iterator[str]:
     """

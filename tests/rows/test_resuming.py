@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.exceptions import RateLimitedError
+from airflow_provider_360learning.exceptions import RateLimitedError, StorageUnavailableError
 from airflow_provider_360learning.files.storage import storage_path, write_atomic
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.checkpoints import LeaseLostError
@@ -496,7 +496,10 @@ def test_an_attempt_that_cannot_make_a_checkpoint_stops(sandbox, object_store):
     def break_it():
         object_store.breaks = True
 
-    with pytest.raises(ConnectionError, match="the upload broke"), after_requests(sandbox, 60, "/users", break_it):
+    with (
+        pytest.raises(StorageUnavailableError, match="the upload broke"),
+        after_requests(sandbox, 60, "/users", break_it),
+    ):
         bulk("create_user", people(250), results_path="memory://bucket/results")
     sent = len(writes(sandbox))
     assert sent < 250
