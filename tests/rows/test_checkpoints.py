@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_provider_360learning.exceptions import StorageUnavailableError
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.checkpoints import (
     Checkpoint,
@@ -290,7 +291,7 @@ def test_a_checkpoint_that_cannot_be_stored_renews_nothing(object_store):
     attempt.checkpoints.start(FIRST)
     object_store.breaks = True
     attempt.now += TIMES.duration - 1
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StorageUnavailableError):
         attempt.checkpoints.renew(FIRST)
     attempt.checkpoints.ensure_lease()
     attempt.now += 2
