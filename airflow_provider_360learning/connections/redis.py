@@ -61,11 +61,12 @@ def parse_password(value: object) -> SecretStr | None:
 
 def parse_switch(value: object) -> bool:
     """
-    Read a boolean, also from the texts of a URI.
+    Read a boolean, also from a URI, whose 1 and 0 are strings, and numbers in Airflow 3.1.
 
     :raises PydanticCustomError: if it is none.
     """
-    return _BOOLEANS[value] if isinstance(value, str) and value in _BOOLEANS else parse_boolean(value)
+    switch = _BOOLEANS.get(str(value))
+    return parse_boolean(value) if switch is None else switch
 
 
 def parse_no_cluster(value: object) -> Literal[False]:

@@ -17,6 +17,7 @@ from airflow_provider_360learning.connections.learning360 import Learning360Conn
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
+from tests.hooks.support import reaches_the_hook
 
 ID = "64b1f0c2a9d3e40012aa0001"
 KEY = "k/e y+%41&?#@:"
@@ -230,6 +231,7 @@ def test_a_mask_within_a_value_or_of_another_length_is_refused(extra, field):
         read(make_connection(extra=extra))
 
 
+@reaches_the_hook
 def test_a_masked_extra_is_refused(connect):
     connect(extra="***")
     with pytest.raises(InvalidConnectionError, match="field extra: was masked by Airflow, enter it again"):
@@ -254,6 +256,7 @@ def test_the_representation_of_a_connection_shows_no_secret():
         assert "user:pw" not in shown
 
 
+@reaches_the_hook
 @pytest.mark.parametrize("extra", ["no JSON", "[]", '"text"', "7", ["a list"], 7])
 def test_an_extra_that_is_not_a_json_object_is_refused(sandbox, connect, extra):
     connect(extra=extra)

@@ -19,6 +19,7 @@ from airflow_provider_360learning.connections.redis import RedisConnection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.rate_limiter import get_connection
 from tests.api.support import silent_server
+from tests.hooks.support import reaches_the_hook
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "p/w %41&?#@:'\""
@@ -184,6 +185,7 @@ def test_an_error_names_the_invalid_field_and_shows_no_secret(invalid, field):
     assert PASSWORD not in logged
 
 
+@reaches_the_hook
 @pytest.mark.parametrize("extra", ["no JSON", "[]", 7])
 def test_an_extra_that_is_not_a_json_object_is_refused(connect, extra):
     with pytest.raises(InvalidConnectionError, match="field extra: must be a JSON object"):
