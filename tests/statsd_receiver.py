@@ -61,6 +61,8 @@ class StatsdReceiver:
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
             "AIRFLOW__METRICS__STATSD_PORT": str(self._socket.getsockname()[1]),
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            # Airflow's own metrics would fill the buffer.
+            "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "learning360",
         }
 
     def lines(self, prefix: str) -> list[Line]:
