@@ -119,15 +119,19 @@ class CeleryStack(AirflowStack):
     # Workers
 
     @contextmanager
-    def workers(self, workers: Sequence[Worker], rate_limiter: str) -> Iterator[None]:
+    def workers(self, workers: Sequence[Worker], rate_limiter: str, connections: Mapping[str, str]) -> Iterator[None]:
         """
         Run workers inside a ``with`` block.
 
         :param workers: The workers.
         :param rate_limiter: The rate limiter of their tasks; its connection has the same id.
+        :param connections: Connections of their tasks by id, as JSON.
         """
-        env = {"RATE_LIMITER": rate_limiter, "RATE_LIMITER_CONN_ID": "" if rate_limiter == "auto" else rate_limiter}
-        settings = {f"AIRFLOW__LEARNING360__{name}": value for name, value in env.items()}
+        settings = {
+            "AIRFLOW__LEARNING360__RATE_LIMITER": rate_limiter,
+            "AIRFLOW__LEARNING360__RATE_LIMITER_CONN_ID": "" if rate_limiter == "auto" else rate_limiter,
+            **{f"AIRFLOW_CONN_{name.upper()}": connection for name, connection in connections.items()},
+        }
         try:
             for worker in workers:
                 self._workers[worker.name] = worker.command(), {**self.env, **settings, **worker.env(self.home)}

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from airflow_provider_360learning.sandbox.control import SandboxControl
-from tests.deployments.celery_stack import CeleryStack
+from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.sandbox.server import Sandbox
+from airflow_provider_360learning.sandbox.v1.version import DOCUMENTED_LIMITS
+from tests.deployments.celery_stack import CeleryStack, Worker
 from tests.kill_recovery import DAG_ID, Evidence, KilledRun, PlannedKill, Victim
 
 #: Multiple of the documented limits.
 FASTER = 4
+SETTINGS = {
+    "delay_before_ms": 50,
+    "delay_after_ms": 50,
+    "limits": {name: FASTER * calls for name, calls in DOCUMENTED_LIMITS.items()},
+}
+LIMITS = {name: FASTER * limit.requests for name, limit in API_V1.limits.items()}
 ROWS = 60
 #: Seconds, instead of 30.
 LEASE = 6
+#: Maximum seconds of a run.
 TIMEOUT = 240.0
 
 
@@ -44,38 +55,46 @@ CELLS = [
 ]
 
 
-def kill_all(stack: CeleryStack, controls: dict[Cell, SandboxControl], folder: Path) -> dict[Cell, Future[Evidence]]:
+def kill_all(stack: CeleryStack, cells: Sequence[Cell], backend: str, folder: Path) -> dict[Cell, Future[Evidence]]:
     """
     Run a task per cell at the same time, kill its process, and return what can be observed of each.
 
-    A killed worker has one task only: those of its row run on workers that run nothing else.
+    A worker that is killed has one task only: a DAG of their own runs on workers that run nothing else.
 
-    :param stack: The Airflow that runs them, with workers.
-    :param controls: The sandboxes that they write to.
+    :param stack: The Airflow that runs them.
+    :param cells: The cells.
+    :param backend: The backend of the rate limiter.
     :param folder: An empty folder.
     """
+    spare = [cell for cell in cells if cell.victim == "worker"]
+    workers = [Worker(f"spare-{number}", "127.0.0.1", ["spare"], 1) for number, _ in enumerate(spare, 1)]
+    workers += [Worker(f"worker-{number}", "127.0.0.1", ["default"], 3) for number in (1, 2)]
+    with ExitStack() as running:
+        sandboxes = {cell: running.enter_context(Sandbox(settings=SETTINGS)) for cell in cells}
+        connections = {cell.name: sandbox.connection_json(limits=LIMITS) for cell, sandbox in sandboxes.items()}
+        running.enter_context(stack.workers(workers, backend, connections))
 
-    def run(cell: Cell) -> Evidence:
-        own = folder / cell.name
-        own.mkdir()
-        killed = KilledRun(
-            stack,
-            controls[cell],
-            own,
-            ROWS,
-            in_object_store=True,
-            dag_id=f"{DAG_ID}_on_spare_workers" if cell.victim == "worker" else DAG_ID,
-            kill_worker=stack.kill_worker_of,
-            connection=cell.name,
-            lease=LEASE,
-        )
-        return killed.kill([PlannedKill(ROWS // 3, cell.victim, cell.number)], TIMEOUT)
+        def run(cell: Cell) -> Evidence:
+            own = folder / cell.name
+            own.mkdir()
+            killed = KilledRun(
+                stack,
+                sandboxes[cell].control,
+                own,
+                ROWS,
+                in_object_store=True,
+                dag_id=f"{DAG_ID}_on_spare_workers" if cell in spare else DAG_ID,
+                kill_worker=stack.kill_worker_of,
+                connection=cell.name,
+                lease=LEASE,
+            )
+            return killed.kill([PlannedKill(ROWS // 3, cell.victim, cell.number)], TIMEOUT)
 
-    with ThreadPoolExecutor(len(CELLS)) as pool:
-        runs = {cell: pool.submit(run, cell) for cell in CELLS}
+        pool = running.enter_context(ThreadPoolExecutor(len(cells)))
+        runs = {cell: pool.submit(run, cell) for cell in cells}
         try:
             wait(runs.values())
         except BaseException:
             stack.stop()  # which ends the runs
             raise
-    return runs
+        return runs
