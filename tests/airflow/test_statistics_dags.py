@@ -9,10 +9,12 @@ from contextlib import closing
 
 import pytest
 
+from airflow_provider_360learning.rows.sources import make_source
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from demo.run import ROOT
 from tests.airflow.dag_runner import DagRunner
+from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +47,6 @@ def runner(migrated_db, tmp_path_factory):
     with Sandbox(settings={"limits_enabled": False}) as sandbox:
         env = {
             "AIRFLOW_CONN_LEARNING360_DEFAULT": sandbox.connection_json(),
-            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
             "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
             "STATISTICS_DROP": drop.as_uri(),
         }
@@ -129,33 +130,40 @@ def test_reports_a_failed_import_and_fails_the_run(airflow):
     assert run.state == "failed"
 
 
-def test_exports_nights_to_a_table_and_repeated_runs_change_nothing(airflow):
+def test_exports_nights_to_postgres_and_repeated_runs_change_nothing(airflow, monkeypatch):
+    """The queries on the table run in this process, through the hook of this version of Airflow."""
     airflow.sandbox.control.settings(
         # Ten per day
         generated_attempts=920,
         generated_from="2026-08-01T00:00:00Z",
         generated_until="2026-11-01T00:00:00Z",
     )
-    rows = "SELECT * FROM course_statistics ORDER BY attempt_id"
     per_day = (
-        "SELECT substr(completed_at, 1, 10), count(*), count(DISTINCT attempt_id) FROM course_statistics GROUP BY 1"
+        "SELECT to_char(completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*) AS attempts,"
+        " count(DISTINCT attempt_id) AS different FROM course_statistics GROUP BY 1 ORDER BY 1"
     )
+    with PostgresServer() as server:
+        connection = {"AIRFLOW_CONN_WAREHOUSE": json.dumps(server.connection())}
+        monkeypatch.setenv(*next(iter(connection.items())))
 
-    # The nights of 10 August, 10 September and 10 October, each with the day before, and two consecutive ones.
-    nights = ["2026-08-11", "2026-09-11", "2026-10-11", "2026-10-12"]
-    runs = [airflow.run(EXPORT, night) for night in nights]
-    assert [run.state for run in runs] == ["success"] * 4, runs
-    days = ["2026-08-09", "2026-08-10", "2026-09-09", "2026-09-10", "2026-10-09", "2026-10-10", "2026-10-11"]
-    assert airflow.table(per_day) == [(day, 10, 10) for day in days]
-    table = airflow.table(rows)
+        def table(sql):
+            return [row.values for row in make_source(sql=sql, sql_conn_id="warehouse").rows()]
 
-    # The same nights at another hour, the last one first.
-    runs = [airflow.run(EXPORT, f"{night}T12:00") for night in reversed(nights)]
-    assert [run.state for run in runs] == ["success"] * 4, runs
-    assert airflow.table(rows) == table
+        # The nights of 10 August, 10 September and 10 October, each with the day before, and two consecutive ones.
+        nights = ["2026-08-11", "2026-09-11", "2026-10-11", "2026-10-12"]
+        runs = [airflow.run(EXPORT, night, connection) for night in nights]
+        assert [run.state for run in runs] == ["success"] * 4, runs
+        days = ["2026-08-09", "2026-08-10", "2026-09-09", "2026-09-10", "2026-10-09", "2026-10-10", "2026-10-11"]
+        assert table(per_day) == [{"day": day, "attempts": 10, "different": 10} for day in days]
+        rows = table("SELECT * FROM course_statistics ORDER BY attempt_id")
+
+        # The same nights at another hour, the last one first.
+        runs = [airflow.run(EXPORT, f"{night}T12:00", connection) for night in reversed(nights)]
+        assert [run.state for run in runs] == ["success"] * 4, runs
+        assert table("SELECT * FROM course_statistics ORDER BY attempt_id") == rows
 
 
-def test_exports_the_same_nights_through_api_v2(airflow):
+def test_exports_the_same_nights_to_sqlite_through_api_v2(airflow):
     airflow.sandbox.control.settings(
         generated_attempts=920, generated_from="2026-08-01T00:00:00Z", generated_until="2026-11-01T00:00:00Z"
     )
@@ -163,9 +171,12 @@ def test_exports_the_same_nights_through_api_v2(airflow):
     rows = f"SELECT {columns}, completed_at, time_spent_seconds FROM course_statistics ORDER BY attempt_id"
     tables = {}
     for version, hour in (("v2", "06:00"), ("v1", "18:00")):
-        connection = {"AIRFLOW_CONN_LEARNING360_DEFAULT": airflow.sandbox.connection_json(api_version=version)}
+        connections = {
+            "AIRFLOW_CONN_LEARNING360_DEFAULT": airflow.sandbox.connection_json(api_version=version),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(airflow.home / "warehouse.db")}),
+        }
         airflow.sandbox.control.clear_journal()
-        runs = [airflow.run(EXPORT, f"{night}T{hour}", connection) for night in ("2026-08-21", "2026-08-22")]
+        runs = [airflow.run(EXPORT, f"{night}T{hour}", connections) for night in ("2026-08-21", "2026-08-22")]
         assert [run.state for run in runs] == ["success"] * 2, runs
         assert {entry["version"] for entry in airflow.sandbox.control.journal()} == {version}
         tables[version] = airflow.table(rows)
