@@ -21,7 +21,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-deployments \
-	servers redis-server postgres-server lint bench audit requirements clean
+	servers redis-server postgres-server mysql lint bench audit requirements clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -67,7 +67,7 @@ realtime-2.11: .venv-2.11/.ready servers
 	$(PYTEST_2) -m realtime $(PYTEST_ARGS) || $(PYTEST_2) -m realtime --last-failed $(PYTEST_ARGS)
 
 # A measurement that another program has disturbed is repeated once.
-test-deployments: .venv/.ready servers
+test-deployments: .venv/.mysql-ready servers
 	$(PYTEST_3) tests/deployments -m "not realtime" $(PYTEST_ARGS)
 	$(PYTEST_3) tests/deployments -m realtime $(PYTEST_ARGS) || \
 		$(PYTEST_3) tests/deployments -m realtime --last-failed $(PYTEST_ARGS)
@@ -93,7 +93,7 @@ docs: .venv/.ready
 specs: .venv/.ready
 	.venv/bin/python -m tests.contract.specs
 
-bench: .venv/.bench-ready servers
+bench: .venv/.bench-ready .venv/.mysql-ready servers
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
 audit: .venv-tools/.ready
@@ -103,7 +103,7 @@ requirements: .venv-tools/.ready
 	.ci/lock .venv-tools/bin/uv $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf .venv .venv-2.11 .venv-lowest .venv-tools .redis .postgres .demo .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-2.11 .venv-lowest .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The checkout has no hash. Its build needs hatchling, which the requirements contain.
 INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .
@@ -121,6 +121,13 @@ INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editab
 
 .venv/.bench-ready: .venv/.ready
 	.ci/pip-install .venv 'apache-airflow-providers-http>=5' 'matplotlib>=3.9'
+	@touch $@
+
+# A server of MySQL and all of its drivers, for the tests of deployments and benchmarks.
+mysql: .venv/.mysql-ready
+
+.venv/.mysql-ready: .venv/.ready .ci/install-mysql
+	.ci/install-mysql .venv
 	@touch $@
 
 .venv-tools/.ready: requirements/tools.txt

@@ -25,6 +25,7 @@ NAMES = {
     "waits": "Cost of waits",
     "parsing": "Cost of parsing",
     "preflight": "Check of rows before the first request",
+    "sql_sources": "Reading a query",
     "exports": "Export of a million attempts",
     "object_stores": "Object stores",
     "bulk": "Bulk tasks",

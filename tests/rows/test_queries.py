@@ -17,6 +17,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.queries import Query, QueryError, open_result
 from airflow_provider_360learning.rows.sources import make_source
+from tests.memory import PeakMemory
 from tests.postgres_server import PostgresServer
 from tests.rows.support import bulk, people, results_in, writes
 
@@ -154,30 +155,12 @@ def test_a_statement_without_rows_is_refused_and_undone(database):
 # Memory
 
 
-class Memory:
-    """Peak of the memory of this process, above what it uses at the start of a block, in MiB."""
-
-    def __enter__(self):
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # resets the peak
-        self._start = self._status("VmRSS")
-        return self
-
-    def __exit__(self, *error):
-        self.growth = self._status("VmHWM") - self._start
-
-    @staticmethod
-    def _status(name):
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) / 1024 for line in file if line.startswith(name))
-
-
 @pytest.mark.parametrize(("rows", "size"), [(30_000, 2_000), (60, 1_000_000)], ids=["many rows", "wide rows"])
 def test_memory_does_not_grow_with_the_result(database, rows, size):
     list(database.read(TWO_MEGABYTES))  # imports, and first allocations
-    with Memory() as memory, database.open(f"SELECT repeat('x', {size}) FROM generate_series(1, {rows})") as result:
+    with PeakMemory() as memory, database.open(f"SELECT repeat('x', {size}) FROM generate_series(1, {rows})") as result:
         assert sum(len(text) for (text,) in result.rows) == 60_000_000
-    assert memory.growth < 25
+    assert memory.megabytes < 25
 
 
 @pytest.mark.slow

@@ -95,12 +95,12 @@ DPKG_DEB = """#!/bin/sh
 echo "dpkg-deb $*" >>"$LOG"
 bin="$3/usr/lib/version 7/bin"
 mkdir -p "$bin"
-for program in redis-server initdb postgres; do
+for program in redis-server initdb postgres mariadbd; do
     printf '#!/bin/sh\\necho %s "$@"\\n' "$program" >"$bin/$program"
     chmod 755 "$bin/$program"
 done
 """
-PROGRAMS = {"redis": {"redis-server"}, "postgres": {"initdb", "postgres"}}
+PROGRAMS = {"redis": {"redis-server"}, "postgres": {"initdb", "postgres"}, "mariadb": {"mariadbd"}}
 each_server = pytest.mark.parametrize("server", PROGRAMS)
 
 
