@@ -19,7 +19,7 @@ POOL = "learning360"
 AIRFLOW_DEFAULT_POOL = "default_pool"
 
 #: What ``rate_limiter`` can be set to.
-RateLimiterSetting = Literal["auto", "host", "redis", "pool_slots"]
+RateLimiterSetting = Literal["auto", "host", "redis", "postgres", "pool_slots"]
 #: What ``ip_limit_scope`` can be set to.
 IpLimitScope = Literal["shared", "per_host"]
 
@@ -56,7 +56,7 @@ def rate_limiter_dir() -> str | None:
 
 
 def rate_limiter_conn_id() -> str | None:
-    """Return the id of the connection to the Redis server of the backend ``redis``, or ``None``."""
+    """Return the id of the connection to the server of the backend ``redis`` or ``postgres``, or ``None``."""
     return _read("rate_limiter_conn_id", str) or None
 
 

@@ -62,10 +62,10 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
     "rate_limiter": _option(
         "string",
         "auto",
-        "Backend of the rate limiter. ``host``: a file shared by all processes of one host. ``redis``: a Redis "
-        "server shared by all hosts. ``pool_slots``: no shared state, each task has a share of the limits by its pool "
-        "slots. ``auto``: ``host`` if the executor runs all tasks on one host, ``redis`` in the broker of the "
-        "CeleryExecutor if that is a Redis server, else ``pool_slots``.",
+        "Backend of the rate limiter. ``host``: a file shared by all processes of one host. ``redis``, "
+        "``postgres``: a server shared by all hosts. ``pool_slots``: no shared state, each task has a share of the "
+        "limits by its pool slots. ``auto``: ``host`` if the executor runs all tasks on one host, ``redis`` in the "
+        "broker of the CeleryExecutor if that is a Redis server, else ``pool_slots``.",
     ),
     "rate_limiter_dir": _option(
         "string",
@@ -77,8 +77,8 @@ CONFIG_OPTIONS: dict[str, ConfigOption] = {
     "rate_limiter_conn_id": _option(
         "string",
         "",
-        "Airflow connection (type ``redis``) to the server of the rate limiter ``redis``. Needs the package's extra "
-        "``redis``.",
+        "Airflow connection to the server of the rate limiter ``redis`` (type ``redis``) or ``postgres`` (type "
+        "``postgres``). Needs the package's extra of the same name.",
         example="redis_default",
     ),
     "rate_limit_margin_ms": _option(

@@ -72,6 +72,11 @@ class RedisServer:
         """Whether it was started and has not stopped."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def url(self) -> str:
+        """Its URL, without TLS and password."""
+        return f"redis://{self.host}:{self.port}"
+
     def connection(self, **extra: Any) -> dict[str, Any]:
         """Return an Airflow connection to it."""
         tls = {"ssl": True, "ssl_ca_certs": str(self.certificate)} if self.certificate else {}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 #: Where reservations are stored.
-Backend = Literal["host", "redis", "pool_slots"]
+Backend = Literal["host", "redis", "postgres", "pool_slots"]
 
 #: Returns a connection by its id, and its extra, decoded.
 ConnectionGetter: TypeAlias = "Callable[[str], tuple[Connection, object]]"
@@ -69,7 +69,7 @@ def select_rate_limiter() -> RateLimiterChoice:
     """Select the backend by ``[learning360] rate_limiter`` and, if that is ``auto``, by the executor."""
     setting = config.rate_limiter()
     reason = f"[learning360] rate_limiter = {setting}"
-    if setting in ("redis", "pool_slots"):
+    if setting in ("redis", "postgres", "pool_slots"):
         return RateLimiterChoice(setting, reason)
     obstacle = reason_for_several_hosts()
     if setting == "host":
@@ -119,7 +119,7 @@ def build_rate_limiter(
     :param task: The running task, if there is one: its ``pool_slots`` are its share with the backend ``pool_slots``.
         Its class depends on the Airflow line.
     :param max_wait: Maximum number of seconds that a call waits; by default as configured.
-    :param get_connection: Returns the connection of the backend ``redis``; an event loop has a way of its own.
+    :param get_connection: Returns the connection of the shared server; an event loop has a way of its own.
     """
     return RateLimiter(
         _store(getattr(task, "run_as_user", None), get_connection),
@@ -167,7 +167,9 @@ def _open_store(
         return choice, None
     try:
         if choice.backend == "redis":
-            return choice, _redis_store(choice.broker or _configured_server(get_connection))
+            return choice, _redis_store(choice.broker, get_connection)
+        if choice.backend == "postgres":
+            return choice, _postgres_store(get_connection)
         if run_as_user and not config.rate_limiter_dir():
             # The default folder belongs to one user: another user would have all limits for itself.
             raise StoreUnavailableError(
@@ -179,8 +181,14 @@ def _open_store(
         return RateLimiterChoice("pool_slots", choice.reason, problem), None
 
 
-def _redis_store(server: RedisConnection) -> Store:
-    """Return the store at a Redis server, without a connection: each use finds out whether the server responds."""
+# Both stores connect when they are first used: each use finds out whether the server responds.
+
+
+def _redis_store(broker: RedisConnection | None, get_connection: ConnectionGetter) -> Store:
+    """Return the store at Celery's broker, or at the Redis server of the connection."""
+    from airflow_provider_360learning.connections.redis import RedisConnection
+
+    server = broker or RedisConnection.read(*_configured_connection(get_connection))
     client = server.make_client()
 
     from airflow_provider_360learning.api.limiter.redis import RedisStore
@@ -188,16 +196,17 @@ def _redis_store(server: RedisConnection) -> Store:
     return RedisStore(client, server.name)
 
 
-def _configured_server(get_connection: ConnectionGetter) -> RedisConnection:
-    from airflow_provider_360learning.connections.redis import RedisConnection
+def _postgres_store(get_connection: ConnectionGetter) -> Store:
+    """Return the store at the PostgreSQL server of the connection."""
+    from airflow_provider_360learning.connections.postgres import PostgresConnection
 
+    return PostgresConnection.read(*_configured_connection(get_connection)).make_store()
+
+
+def _configured_connection(get_connection: ConnectionGetter) -> tuple[Connection, object]:
     conn_id = config.rate_limiter_conn_id()
     if not conn_id:
         raise InvalidConnectionError("[learning360] rate_limiter_conn_id is not set")
-    return RedisConnection.read(*_read_connection(conn_id, get_connection))
-
-
-def _read_connection(conn_id: str, get_connection: ConnectionGetter) -> tuple[Connection, object]:
     try:
         return get_connection(conn_id)
     except Exception as error:  # each Airflow line and secrets backend has its own

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
-from airflow_provider_360learning.api.limiter.redis import RedisStore
+from airflow_provider_360learning.api.limiter.remote import RemoteStore
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import Store
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.factory import MakeApi, api_factory
+from tests.api.stores import server_store
 from tests.api.support import FakeClock
 
 
@@ -58,19 +58,20 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-# The clock of a Redis server is real.
-@pytest.fixture(params=["memory", "host", pytest.param("redis", marks=pytest.mark.realtime)])
+# The clock of a server is real.
+@pytest.fixture(
+    params=["memory", "host", *(pytest.param(server, marks=pytest.mark.realtime) for server in ("redis", "postgres"))]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Store:
     """Return an empty store of each kind."""
     if request.param == "memory":
         return SqliteStore(":memory:", clock=clock)
     if request.param == "host":
         return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)
-    server = request.getfixturevalue("redis_server")
-    return RedisStore(redis.Redis(server.host, server.port), "redis")
+    return server_store(request.param, request.getfixturevalue(f"{request.param}_server").url)
 
 
 @pytest.fixture
 def pass_time(store: Store, clock: FakeClock) -> Callable[[float], object]:
-    """Let time pass on the store's clock; that of a Redis server is real."""
-    return time.sleep if isinstance(store, RedisStore) else clock.advance
+    """Let time pass on the store's clock; that of a server is real."""
+    return time.sleep if isinstance(store, RemoteStore) else clock.advance

@@ -14,12 +14,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import redis
 
 from airflow_provider_360learning.api.actions import holding
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.limiter.redis import RedisStore
-from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
+from airflow_provider_360learning.api.limiter.remote import RemoteStore
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import (
     MAX_PLACE_SECONDS,
     MAX_POLL_SECONDS,
@@ -30,6 +29,7 @@ from airflow_provider_360learning.api.limiter.store import (
 )
 from airflow_provider_360learning.api.types import Acquire, Call, Hold, Release, Renew, Sleep
 from airflow_provider_360learning.exceptions import NotFoundError, RateLimitedError
+from tests.api.stores import open_store
 from tests.api.support import FREE, FakeClock
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +120,7 @@ def test_an_owner_that_no_longer_asks_is_not_waited_for(store, pass_time):
     pass_time(0.001)
     assert not ask(store, "b", places=1)
     store.release_place("jobs", "a")
-    if isinstance(store, RedisStore):
+    if isinstance(store, RemoteStore):
         pytest.skip("its clock is real, and WAITER_LIFETIME is long")
     assert not ask(store, "b", places=1)
     pass_time(WAITER_LIFETIME / 2)
@@ -164,7 +164,7 @@ def test_fewer_places_than_are_held_are_possible(store):
 def test_a_place_is_held_for_the_maximum_at_most(store, clock):
     assert ask(store, "a", places=1, seconds=1e9)
     assert not ask(store, "b", places=1)
-    if isinstance(store, RedisStore):
+    if isinstance(store, RemoteStore):
         pytest.skip("its clock is real, and MAX_PLACE_SECONDS is long")
     clock.advance(MAX_PLACE_SECONDS - 1)
     assert not ask(store, "b", places=1)
@@ -195,13 +195,8 @@ def test_threads_never_hold_more_places_than_there_are(store):
 
 WORKER = """
 import os, sys, time
-from airflow_provider_360learning.api.limiter.sqlite import host_store
-if sys.argv[1] == "redis":
-    import redis
-    from airflow_provider_360learning.api.limiter.redis import RedisStore
-    store = RedisStore(redis.Redis("127.0.0.1", int(sys.argv[2])), "redis")
-else:
-    store = host_store(sys.argv[2])
+from tests.api.stores import open_store
+store = open_store(*sys.argv[1:3])
 if sys.argv[3] == "die":
     store.acquire_place("jobs", 1, "killed", 0.6)
     os.kill(os.getpid(), 9)
@@ -232,13 +227,12 @@ def start_worker(backend, place, what):
     )
 
 
-@pytest.fixture(params=["host", "redis"])
+@pytest.fixture(params=["host", "redis", "postgres"])
 def backend(request, tmp_path):
     """Return the name of a backend, where it is, and its store in this process."""
-    if request.param == "host":
-        return "host", tmp_path, host_store(str(tmp_path))
-    server = request.getfixturevalue("redis_server")
-    return "redis", server.port, RedisStore(redis.Redis(server.host, server.port), "redis")
+    is_host = request.param == "host"
+    place = str(tmp_path) if is_host else request.getfixturevalue(f"{request.param}_server").url
+    return request.param, place, open_store(request.param, place)
 
 
 @pytest.mark.realtime

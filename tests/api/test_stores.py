@@ -20,6 +20,7 @@ import pytest
 import redis
 
 from airflow_provider_360learning.api.limiter.redis import FORMAT_KEY, RedisStore
+from airflow_provider_360learning.api.limiter.remote import RemoteStore
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, default_rate_limiter_dir, host_store
 from airflow_provider_360learning.api.limiter.store import (
     CONSECUTIVE_429_WINDOW,
@@ -342,7 +343,7 @@ def test_reserves_the_same_times_as_a_model(store, clock, seed):
         (SharedLimit("all", 3, 1.0),),
     ]
     chance, model = random.Random(seed), Model()
-    read_clock = time.time if isinstance(store, RedisStore) else clock
+    read_clock = time.time if isinstance(store, RemoteStore) else clock
     for _ in range(250):
         limits, ahead, replaced = chance.choice(kinds), chance.choice([0.5, 0.5, 0.5, 15.0, 40.0]), None
         if model.reservations and chance.random() < 0.3:
@@ -360,14 +361,9 @@ def test_reserves_the_same_times_as_a_model(store, clock, seed):
 
 WORKER = """
 import sys, time
-from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import SharedLimit
-if sys.argv[1] == "redis":
-    import redis
-    from airflow_provider_360learning.api.limiter.redis import RedisStore
-    store = RedisStore(redis.Redis("127.0.0.1", int(sys.argv[2])), "redis")
-else:
-    store = host_store(sys.argv[2])
+from tests.api.stores import open_store
+store = open_store(*sys.argv[1:])
 input()
 for number in range(15):
     reservation = store.reserve([SharedLimit("all", 10, 0.5)], max_wait=60)
@@ -377,10 +373,10 @@ for number in range(15):
 
 
 @pytest.mark.realtime
-@pytest.mark.parametrize("backend", ["host", "redis"])
+@pytest.mark.parametrize("backend", ["host", "redis", "postgres"])
 def test_processes_share_a_limit(backend, tmp_path, request):
     """Each process waits for its times, so that old reservations are deleted meanwhile."""
-    place = tmp_path if backend == "host" else request.getfixturevalue("redis_server").port
+    place = tmp_path if backend == "host" else request.getfixturevalue(f"{backend}_server").url
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, backend, str(place)],

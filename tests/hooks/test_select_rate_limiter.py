@@ -100,7 +100,7 @@ def test_auto_is_pool_slots_in_kubernetes_with_any_executor(environment, executo
 
 @pytest.mark.parametrize("kubernetes", [False, True])
 @pytest.mark.parametrize("executor", [*ONE_HOST, *CELERY, *SEVERAL_HOSTS])
-@pytest.mark.parametrize("rate_limiter", ["host", "redis", "pool_slots"])
+@pytest.mark.parametrize("rate_limiter", ["host", "redis", "postgres", "pool_slots"])
 def test_a_setting_overrides_the_selection_with_a_warning_if_it_does_not_fit(
     environment, rate_limiter, executor, kubernetes
 ):

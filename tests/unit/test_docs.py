@@ -207,6 +207,7 @@ _AIRFLOW = """
 """
 _VENDOR = "draft email_already_used late manual owner published report user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
+_POSTGRES = "learning360_rate_limiter prefer require schema sslcert sslkey sslmode sslrootcert system"
 _CELERY = """
     broker_url_cmd broker_url_secret credential_provider extra_celery_config global_keyprefix
     maxclients sentinel_kwargs ssl_cacert ssl_cert ssl_key ssl_mutual_tls
@@ -218,7 +219,9 @@ _RESULTS = "imported type"
 _SANDBOX = "control control_url learning360_sandbox localhost"
 _EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
-    " ".join((_AIRFLOW, _VENDOR, _REDIS, _CELERY, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)).split()
+    " ".join(
+        (_AIRFLOW, _VENDOR, _REDIS, _POSTGRES, _CELERY, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)
+    ).split()
 )
 
 

@@ -8,6 +8,7 @@ hold for it and for the other stores.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -47,14 +48,16 @@ class RedisStore(RemoteStore):
         self._script = client.register_script(files(__package__).joinpath("redis.lua").read_text())
 
     # Any: see :meth:`RemoteStore._execute`.
-    def _execute(self, command: str, keys: Sequence[str], arguments: Mapping[str, object]) -> Any:
+    def _execute(self, command: str, keys: Sequence[str], arguments: Mapping[str, object]) -> tuple[Any, float]:
         given = {name: value for name, value in arguments.items() if value is not None}
         kinds = _KINDS.get(command, _LIMIT_KINDS)
+        started = time.monotonic()
         with time_limit(COMMAND_TIMEOUT):
-            return self._script(
+            result = self._script(
                 keys=[FORMAT_KEY, *(_key(kind, key) for key in keys for kind in kinds)],
                 args=[command, json.dumps({**CONSTANTS, **given}, default=_encode)],
             )
+        return result, time.monotonic() - started
 
     def _explain(self, error: Exception) -> str:
         return explain(error)

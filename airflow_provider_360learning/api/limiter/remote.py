@@ -90,13 +90,14 @@ class RemoteStore(ABC):
 
     # Any: the result, before it is read.
     @abstractmethod
-    def _execute(self, command: str, keys: Sequence[str], arguments: Mapping[str, object]) -> Any:
+    def _execute(self, command: str, keys: Sequence[str], arguments: Mapping[str, object]) -> tuple[Any, float]:
         """
-        Return the result of a command, within :data:`COMMAND_TIMEOUT`.
+        Run a command, within :data:`COMMAND_TIMEOUT`.
 
         :param command: Its name.
         :param keys: Keys of the limits, places or credentials.
         :param arguments: Its arguments; ``None`` for those that do not apply.
+        :return: Its result, and the seconds that it took, without those of connecting.
         """
 
     @abstractmethod
@@ -229,13 +230,13 @@ class RemoteStore(ABC):
         :raises StoreUnavailableError: if the server cannot be reached, or does not run it.
         """
         self._outage.check()
-        started = time.monotonic()
         try:
-            value = read(self._execute(command, keys, arguments))
+            result, round_trip = self._execute(command, keys, arguments)
+            value = read(result)
         except Exception as error:  # a server can provoke any, such as RecursionError; a task's timeout is not one
             problem = f"{self._name}: {self._explain(error)}"
         else:
-            self._round_trips.append(time.monotonic() - started)
+            self._round_trips.append(round_trip)
             return value
         # Raised outside the handler: the error of the client quotes the server, and must not become this one's context.
         self._outage.begin(problem)
