@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -37,8 +38,7 @@ MIN_SECRET = 4
 #: Errors of PEP 249, which defines no module of them, that the same statement would raise again.
 PERMANENT = ("ProgrammingError", "NotSupportedError", "DataError", "IntegrityError")
 
-# Any, here and below: connections and cursors of any driver.
-Execute: TypeAlias = Callable[[Any, "Query"], Any]
+# Any, in this module: connections, cursors and values of any driver.
 
 
 class QueryError(Learning360Error):
@@ -99,22 +99,21 @@ def open_result(hook: DbApiHook, connection: Connection, query: Query) -> Iterat
     :raises QueryError: if the database fails or the connection is lost; a retry can succeed.
     :raises InvalidRequestError: if the query is invalid or returns no rows.
     """
+    opened: list[Any] = []
     try:
-        database = hook.get_conn()
-        cursor: Any = None
         try:
+            opened.append(hook.get_conn())
             before = _memory()
-            driver, execute = _driver_of(database)
-            cursor = execute(database, query)
+            driver, cursor = _execute(hook, query, opened)
             if cursor.description is None:
                 raise InvalidRequestError(f"{query.name} returns no rows: write a SELECT.")
             rows = _fetch(cursor)
             first = next(rows, [])
             _warn_if_loaded(query, driver, _memory() - before, cursor)
-            yield Result([column[0] for column in cursor.description], _chained(first, rows))
+            yield Result([column[0] for column in cursor.description], chain(first, chain.from_iterable(rows)))
         finally:
-            # The connection first: cursors of MySQL read all rows that are left before they close.
-            for each in (database, cursor):
+            # Connections before their cursors: those of MySQL read all rows that are left before they close.
+            for each in opened:
                 with suppress(Exception):  # of any type; the rows are read, or another error is raised
                     each.close()
     except Exception as error:
@@ -123,88 +122,80 @@ def open_result(hook: DbApiHook, connection: Connection, query: Query) -> Iterat
         raise _error_of(error, connection, query) from None
 
 
-def _fetch(cursor: Any) -> Iterator[Sequence[Any]]:
+def _fetch(cursor: Any) -> Iterator[list[Sequence[Any]]]:
     """Yield lists of rows, each with as many as fit :data:`FETCH_SIZE`, judged by the ones before."""
     number = 1
-    while rows := cursor.fetchmany(number):
+    while fetched := cursor.fetchmany(number):
+        # The connection may say that rows are dictionaries.
+        rows = [tuple(row.values()) if isinstance(row, Mapping) else row for row in fetched]
         yield rows
-        fitting = len(rows) * FETCH_SIZE // size_of(list(rows), sys.maxsize)
+        fitting = len(rows) * FETCH_SIZE // size_of(rows, sys.maxsize)
         number = max(1, min(fitting, 2 * number, MAX_ROWS_PER_FETCH))
-
-
-def _chained(first: Sequence[Any], others: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    yield from first
-    for rows in others:
-        yield from rows
 
 
 # Drivers
 
 
-def _driver_of(database: Any) -> tuple[str, Execute]:
-    """Return the name of a connection's driver, and how it executes a query as a stream."""
+def _execute(hook: DbApiHook, query: Query, opened: list[Any]) -> tuple[str, Any]:
+    """
+    Execute a query, as a stream where that is known to be possible.
+
+    :param opened: A connection. What else is opened is added.
+    :return: The name of the driver, and the cursor.
+    """
+    (database,) = opened
     modules = [each.__module__.partition(".")[0] for each in database.__class__.__mro__]
-    name = next((module for module in modules if module in _EXECUTE), modules[0])
-    return name, _EXECUTE.get(name, _execute)
-
-
-def _execute(database: Any, query: Query) -> Any:
-    """Execute a query by the cursor that a driver opens by default."""
-    return query.execute(database.cursor())
-
-
-def _execute_psycopg2(database: Any, query: Query) -> Any:
-    return _declare(database, query, cursor_factory=import_module("psycopg2.extensions").cursor)
-
-
-def _execute_psycopg(database: Any, query: Query) -> Any:
-    return _declare(database, query, row_factory=import_module("psycopg.rows").tuple_row)
-
-
-def _declare(database: Any, query: Query, **factory: Any) -> Any:
-    """
-    Declare a cursor of the server.
-
-    That takes a transaction, and one statement that only reads. Other statements are executed as they are.
-    """
-    if not database.autocommit and query.is_single:
-        cursor = database.cursor("learning360", **factory)
+    driver = next((module for module in modules if module in _CURSORS), modules[0])
+    if driver in _POSTGRES and not database.autocommit and query.is_single:
+        opened.append(database.cursor("learning360"))
         try:
-            # All rows are read: the plan must not be the one that has the first of them soonest.
-            database.cursor().execute("SET LOCAL cursor_tuple_fraction = 1")
-            query.execute(cursor)
-            if cursor.description is None:  # psycopg2 knows the columns after a fetch
-                cursor.fetchmany(0)
-            return cursor
+            return driver, _declare(database, query, opened[-1])
         except Exception as error:
             if not _is_any(error, *PERMANENT):
                 raise
-        database.rollback()
-        with suppress(Exception):  # of psycopg2, for which the cursor has ended already
-            cursor.close()
-    return query.execute(database.cursor(**factory))
+        # Not a rollback: it would undo what the hook has set in the session.
+        database.close()
+        database = hook.get_conn()
+        opened.append(database)
+    opened.append(_CURSORS.get(driver, _default)(database))
+    return driver, query.execute(opened[-1])
 
 
-def _execute_mysqlclient(database: Any, query: Query) -> Any:
-    return query.execute(database.cursor(import_module("MySQLdb.cursors").SSCursor))
+def _declare(database: Any, query: Query, cursor: Any) -> Any:
+    """Declare a cursor of PostgreSQL, which is possible in a transaction, for one statement that only reads."""
+    # All rows are read: the plan must not be the one that has the first of them soonest.
+    database.cursor().execute("SET LOCAL cursor_tuple_fraction = 1")
+    query.execute(cursor)
+    if cursor.description is None:  # psycopg2 knows the columns after a fetch
+        cursor.fetchmany(0)
+    return cursor
 
 
-def _execute_pymysql(database: Any, query: Query) -> Any:
-    return query.execute(database.cursor(import_module("pymysql.cursors").SSCursor))
+def _default(database: Any) -> Any:
+    return database.cursor()
 
 
-def _execute_mysql_connector(database: Any, query: Query) -> Any:
-    return query.execute(database.cursor(buffered=False, raw=False, dictionary=False))
+def _mysqlclient(database: Any) -> Any:
+    return database.cursor(import_module("MySQLdb.cursors").SSCursor)
 
 
-#: How to read rows as a stream, by the module of the driver. Others are used as they are: that of SQLite streams.
-_EXECUTE: Mapping[str, Execute] = {
-    "psycopg2": _execute_psycopg2,
-    "psycopg": _execute_psycopg,
-    "MySQLdb": _execute_mysqlclient,
-    "pymysql": _execute_pymysql,
-    "mysql": _execute_mysql_connector,
-    "sqlite3": _execute,
+def _pymysql(database: Any) -> Any:
+    return database.cursor(import_module("pymysql.cursors").SSCursor)
+
+
+def _mysql_connector(database: Any) -> Any:
+    return database.cursor(buffered=False)
+
+
+#: Drivers of PostgreSQL, which hold the whole result unless a cursor of the server is declared.
+_POSTGRES = frozenset({"psycopg2", "psycopg"})
+#: How to open a cursor that streams, by the module of the driver. The others are used as they are.
+_CURSORS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_POSTGRES, _default),
+    "MySQLdb": _mysqlclient,
+    "pymysql": _pymysql,
+    "mysql": _mysql_connector,
+    "sqlite3": _default,
 }
 
 
@@ -224,15 +215,15 @@ def _warn_if_loaded(query: Query, driver: str, grown: int, cursor: Any) -> None:
     """
     if grown <= MAX_GROWTH:
         return
-    rows = cursor.rowcount if isinstance(cursor.rowcount, int) else -1
+    rows = getattr(cursor, "rowcount", -1)
     log.warning(
         "The driver %s has loaded the result of %s into memory: memory=%d MiB%s. The worker needs as much. Rows are "
         "read as a stream by %s; in PostgreSQL, if sql is a single SELECT and autocommit is off.",
         driver,
         query.name,
         grown >> 20,
-        f" rows={rows}" if rows >= 0 else "",
-        ", ".join(_EXECUTE),
+        f" rows={rows}" if isinstance(rows, int) and rows >= 0 else "",
+        ", ".join(sorted(_CURSORS)),
     )
 
 

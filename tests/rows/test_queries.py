@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import closing
+from importlib.util import find_spec
 
-import psycopg
-import psycopg.rows
 import psycopg2
 import psycopg2.extras
 import pytest
@@ -21,11 +20,14 @@ from tests.memory import PeakMemory
 from tests.postgres_server import PostgresServer
 from tests.rows.support import bulk, people, results_in, writes
 
-DRIVERS = {"psycopg2": psycopg2, "psycopg": psycopg}
-DICT_ROWS = {
-    "psycopg2": {"cursor_factory": psycopg2.extras.RealDictCursor},
-    "psycopg": {"row_factory": psycopg.rows.dict_row},
-}
+DRIVERS = {"psycopg2": psycopg2}
+DICT_ROWS = {"psycopg2": {"cursor_factory": psycopg2.extras.RealDictCursor}}
+if find_spec("psycopg"):  # the lowest version of the hook knows psycopg2 only
+    import psycopg.rows
+
+    DRIVERS["psycopg"] = psycopg
+    DICT_ROWS["psycopg"] = {"row_factory": psycopg.rows.dict_row}
+
 TWO_MEGABYTES = "SELECT repeat('x', 2000) AS text FROM generate_series(1, 1000)"
 ALL_PEOPLE = "SELECT mail FROM people ORDER BY mail"
 
