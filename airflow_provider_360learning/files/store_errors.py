@@ -154,7 +154,8 @@ def _is_transient(error: Exception) -> bool:
     errors = [each for each in (error, error.__cause__) if each is not None]
     statuses = [status for each in errors if (status := _status_of(each)) is not None]
     if statuses:
-        return statuses[0] >= HTTPStatus.INTERNAL_SERVER_ERROR or statuses[0] in _TRANSIENT_STATUSES
+        is_of_server = statuses[0] >= HTTPStatus.INTERNAL_SERVER_ERROR and statuses[0] != HTTPStatus.NOT_IMPLEMENTED
+        return is_of_server or statuses[0] in _TRANSIENT_STATUSES
     return not any(isinstance(each, _PERMANENT) or getattr(each, "errno", None) in _PERMANENT_ERRNOS for each in errors)
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from functools import partial
 from itertools import count
+from pathlib import Path
+from threading import Event, Lock
 
 import pytest
+import requests
 
 from airflow_provider_360learning.exceptions import StorageError, StorageUnavailableError
-from airflow_provider_360learning.files.object_store import PART_SIZE
+from airflow_provider_360learning.files.object_store import PART_SIZE, READ_SIZE
 from airflow_provider_360learning.files.storage import (
     atomic_writer,
     check_file,
@@ -22,13 +28,15 @@ from airflow_provider_360learning.files.storage import (
     storage_path,
     write_atomic,
 )
-from tests.api.support import unused_port
+from tests.api.support import Response, TinyServer, unused_port
 
 #: Each test has connections of its own, because Airflow connects once per connection id.
 _numbers = count()
 #: What a bulk task needs. `s3:HeadObject` is an action of the test server only.
 CHANGE = ("s3:ListBucket", "s3:GetObject", "s3:HeadObject", "s3:PutObject", "s3:DeleteObject")
 ABORT = "s3:AbortMultipartUpload"
+#: Headers of a response that a proxy sets by itself.
+SET_BY_SERVER = {"content-length", "connection", "transfer-encoding", "date", "server"}
 NO_RETRIES = {"config_kwargs": {"retries": {"max_attempts": 0}}}
 
 
@@ -104,6 +112,86 @@ def test_aborts_the_unfinished_upload_of_a_killed_process(bucket, s3_server):
         s3_server.client().create_multipart_upload(Bucket=name, Key=key)
     write_atomic(f"{bucket}/a.bin", bytes(PART_SIZE + 1))
     assert s3_server.unfinished_uploads(name) == ["b.bin"]
+
+
+WRITER = """
+import sys
+from airflow_provider_360learning.files.storage import write_atomic
+write_atomic(sys.argv[1], bytes(40 << 20))
+"""
+
+
+class Proxy:
+    """
+    Forwards requests to the server, and keeps what shows how much of an object is in memory.
+
+    :param url: Address of the server.
+    """
+
+    def __init__(self, url):
+        self._url = url
+        self._lock = Lock()
+        self._uploading = 0
+        #: Maximum number of parts that were uploaded at the same time.
+        self.parts_at_once = 0
+        #: Set when a request waits; it waits until the other is set.
+        self.stalled, self.released = Event(), Event()
+        self.released.set()
+
+    def forward(self, request):
+        is_part = "partNumber=" in request.target
+        with self._lock:
+            self._uploading += is_part
+            self.parts_at_once = max(self.parts_at_once, self._uploading)
+        if "partNumber=2" in request.target:
+            self.stalled.set()
+            self.released.wait(60)
+        url = self._url + request.target
+        response = requests.request(request.method, url, headers=request.headers, data=request.body, timeout=60)
+        with self._lock:
+            self._uploading -= is_part
+        headers = {name: value for name, value in response.headers.items() if name.lower() not in SET_BY_SERVER}
+        if request.method == "HEAD":
+            headers["Content-Length"] = response.headers["Content-Length"]
+        return Response(response.content, response.status_code, headers)
+
+
+@pytest.fixture
+def proxy(s3_server):
+    """Run a proxy of the server."""
+    proxy = Proxy(s3_server.url)
+    with TinyServer(proxy.forward) as server:
+        proxy.server = server
+        yield proxy
+        proxy.released.set()
+
+
+def test_holds_one_part_of_a_file_in_memory(bucket, connect, proxy):
+    path = path_in(bucket, connect(endpoint_url=proxy.server.url))
+    write_atomic(path, bytes(40 << 20))
+    assert proxy.parts_at_once == 1
+    with open_binary(path) as file:
+        assert sum(len(block) for block in iter(partial(file.read, 1 << 16), b"")) == 40 << 20
+    ranges = [request.headers["Range"] for request in proxy.server.requests if "Range" in request.headers]
+    bounds = [map(int, each.removeprefix("bytes=").split("-")) for each in ranges]
+    assert len(ranges) == 5
+    assert max(last - first for first, last in bounds) < READ_SIZE + (2 << 20)
+
+
+@pytest.mark.slow
+def test_a_killed_upload_leaves_the_old_object_and_is_aborted_by_the_next_one(bucket, s3_server, connect, proxy):
+    write_atomic(f"{bucket}/a.bin", b"old")
+    proxy.released.clear()
+    path = path_in(bucket, connect(endpoint_url=proxy.server.url), "a.bin")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", WRITER, path], env=environment) as process:
+        assert proxy.stalled.wait(60)
+        process.kill()
+    assert s3_server.unfinished_uploads(name_of(bucket)) == ["a.bin"]
+    assert read_bounded(f"{bucket}/a.bin", 10) == b"old"
+    write_atomic(f"{bucket}/a.bin", bytes(PART_SIZE + 1))
+    assert s3_server.unfinished_uploads(name_of(bucket)) == []
+    assert size_of(f"{bucket}/a.bin") == PART_SIZE + 1
 
 
 # The destination
