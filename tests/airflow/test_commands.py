@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from airflow_provider_360learning.cli.definition import COMMANDS
-from tests.airflow.conftest import insert_pool
+from tests.airflow.conftest import execute_sql, insert_pool
 
 pytestmark = pytest.mark.slow
 
@@ -101,15 +104,84 @@ def test_airflow_shows_the_configuration(shown):
     assert "AIRFLOW__LEARNING360__RATE_LIMIT_MARGIN_MS" in shown[OPTIONS]
 
 
+#: Runs each program in a fork, because each new process would import Airflow and configure its models again.
+RUN_EACH = """
+import json, os, runpy, sys
+import airflow.cli.cli_parser, airflow_provider_360learning.cli.commands, airflow_provider_360learning.hooks.learning360
+from airflow.models import import_all_models
+from sqlalchemy.orm import configure_mappers
+import_all_models()
+configure_mappers()
+for line in sys.stdin:
+    files, command, env = json.loads(line)
+    if not (child := os.fork()):
+        for number, file in enumerate(files, 1):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Commands:
+    """
+    A process that runs programs of this environment with an Airflow home that has a database.
+
+    :param db: Environment variables of the home.
+    """
+
+    def __init__(self, db: dict[str, str]) -> None:
+        self.db = db
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", RUN_EACH],
+            env={**os.environ, **db},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a program with the environment of this process, and more variables."""
+        env = {**os.environ, "COLUMNS": "400", **self.db, **env}
+        files = [Path(self.db["AIRFLOW_HOME"], name) for name in ("stdout", "stderr")]
+        command = (str(BIN / command[0]), *command[1:])
+        print(json.dumps([list(map(str, files)), command, env]), file=self._process.stdin, flush=True)
+        return subprocess.CompletedProcess(command, int(self._process.stdout.readline()), *map(Path.read_text, files))
+
+    def reset(self) -> None:
+        """Remove all pools and connections but those that Airflow creates."""
+        execute_sql(self.db, "DELETE FROM slot_pool WHERE pool <> 'default_pool'")
+        execute_sql(self.db, "DELETE FROM connection")
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def running_commands(migrated_db, tmp_path_factory):
+    home = tmp_path_factory.mktemp("commands")
+    shutil.copy(migrated_db, home / "airflow.db")
+    key = base64.urlsafe_b64encode(bytes(32)).decode()  # on Airflow 2, the first program generates one
+    commands = Commands({"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__FERNET_KEY": key})
+    yield commands
+    commands.stop()
+
+
 @pytest.fixture
-def learning360(airflow_command, fresh_db):
-    """Return a function that runs a command of the provider, by default with a database and without the pool."""
-    program, *group = AIRFLOW_GROUP if IN_AIRFLOW else CONSOLE_SCRIPT
+def commands(running_commands):
+    """Return the process, without pools and connections."""
+    running_commands.reset()
+    return running_commands
 
-    def run(*arguments, **env):
-        return airflow_command(*group, *arguments, program=program, env={**fresh_db, **env})
 
-    return run
+@pytest.fixture
+def learning360(commands):
+    """Return a function that runs a command of the provider, by default without the pool."""
+    return partial(commands.run, *(AIRFLOW_GROUP if IN_AIRFLOW else CONSOLE_SCRIPT))
 
 
 def test_the_console_script_lists_every_command(airflow_command):
@@ -127,8 +199,9 @@ def test_airflow_lists_every_command(airflow_command, airflow_db):
         assert command.name in listed.stdout
 
 
-def test_pool_creates_the_pool_and_check_passes(learning360, learning360_sandbox):
-    created = learning360("pool")
+def test_pool_creates_the_pool_and_check_passes(airflow_command, commands, learning360, learning360_sandbox):
+    program, *group = AIRFLOW_GROUP if IN_AIRFLOW else CONSOLE_SCRIPT
+    created = airflow_command(*group, "pool", program=program, env=commands.db)
     assert "Pool 'learning360' created with 5 slots" in created.stdout
     assert created.returncode == 0
     assert "Pool 'learning360' exists with 5 slots" in learning360("pool").stdout
@@ -183,9 +256,10 @@ def test_sandbox_refuses_invalid_options_in_one_message(airflow_command, option,
     ("configured", "status", "problem"),
     [("4", "fail", "[learning360] pool_slots is 4"), ("", "warn", "5 fit the connections")],
 )
-def test_check_reports_a_pool_of_another_size(airflow_command, fresh_db, configured, status, problem):
-    insert_pool(fresh_db, slots=3)
-    checked = _check(airflow_command, {**fresh_db, "AIRFLOW__LEARNING360__POOL_SLOTS": configured})
+def test_check_reports_a_pool_of_another_size(commands, configured, status, problem):
+    insert_pool(commands.db, slots=3)
+    command = ("airflow-learning360", "check", "--conn-id", "mine")
+    checked = commands.run(*command, AIRFLOW__LEARNING360__POOL_SLOTS=configured)
     assert _statuses(checked.stdout)["pool"] == status
     assert f"3 slots, but {problem}" in checked.stdout
 
@@ -198,24 +272,20 @@ def test_a_fresh_home_is_reported_in_one_line_that_says_what_to_do(airflow_comma
     (line,) = [line for line in refused.stderr.splitlines() if "Pool not created" in line]
     assert "run `airflow db migrate`" in line
 
-    checked = _check(airflow_command, home)
+    checked = airflow_command("check", "--conn-id", "mine", program="airflow-learning360", env=home)
     assert "Traceback" not in checked.stdout + checked.stderr
     assert _statuses(checked.stdout)["pool"] == "warn"
     assert "'mine' was not found, and Airflow's database cannot be used" in checked.stdout
     assert "run `airflow db migrate`" in checked.stdout
 
 
-def test_check_finds_a_connection_of_the_database(airflow_command, fresh_db, learning360, learning360_sandbox):
+def test_check_finds_a_connection_of_the_database(commands, learning360, learning360_sandbox):
     fields = json.dumps(learning360_sandbox.connection())
-    added = airflow_command("connections", "add", "mine", "--conn-json", fields, env=fresh_db)
+    added = commands.run("airflow", "connections", "add", "mine", "--conn-json", fields)
     assert added.returncode == 0, added.stderr
     checked = learning360("check", "--conn-id", "mine")
     assert _statuses(checked.stdout)["connection"] == "ok"
     assert _statuses(checked.stdout)["API"] == "ok"
-
-
-def _check(airflow_command, env):
-    return airflow_command("check", "--conn-id", "mine", program="airflow-learning360", env=env)
 
 
 def _statuses(text):

@@ -19,6 +19,10 @@ START_JOBS = """
 import json, os, sys
 sys.argv = ["airflow", *json.loads(sys.argv[1])]
 from airflow.jobs.job import Job
+from airflow.models import import_all_models
+from sqlalchemy.orm import configure_mappers
+import_all_models()
+configure_mappers()
 for line in sys.stdin:
     if child := os.fork():
         os.waitpid(child, 0)

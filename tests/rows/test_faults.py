@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -34,8 +35,9 @@ from airflow_provider_360learning.rows.sources import Row, make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 from airflow_provider_360learning.rows.summary import merge_results
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
+from tests.api.support import Response, TinyServer
 from tests.rows.support import bulk, bulk_failing, files_in, outcomes_in, people, results_in, writes
-from tests.unlimited_sandbox import operations
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
 
 REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
 
@@ -317,30 +319,51 @@ def test_removes_the_error_report_of_an_earlier_run(sandbox, tmp_path):
     assert not report.exists()
 
 
+@pytest.fixture
+def connect_to_waiting_server(monkeypatch):
+    """
+    Return a function that makes the connection lead to a server, which waits before it responds to a write.
+
+    The function returns two events: a write has arrived, and the server may respond.
+    """
+    arrived, released = threading.Event(), threading.Event()
+
+    def respond(request):
+        if request.method == "GET":
+            return Response([{"_id": "a" * 24, "mail": GRACE_MAIL}])
+        arrived.set()
+        assert released.wait(60)
+        return Response({"status": "user_created", "_id": "a" * 24})
+
+    def connect():
+        connection = {"conn_type": "learning360", "host": server.url, "login": "b" * 24, "password": "key"}
+        extra = {"auth": "api_key_header", "limits": UNLIMITED}
+        monkeypatch.setenv(CONNECTION, json.dumps(connection | {"extra": extra}))
+        return arrived, released
+
+    with TinyServer(respond) as server:
+        yield connect
+
+
 def task(**identity):
     who = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 0, "raw": False}
     return {"ti": SimpleNamespace(**who | identity, xcom_push=lambda **_: None)}
 
 
-@pytest.mark.slow
-def test_a_second_run_on_a_folder_fails_with_the_name_of_the_first(sandbox, tmp_path):
-    sandbox.control.add_fault("updateUser", kind="delay", seconds=1.5)
-    rows = [{"user": GRACE_MAIL, "job": "Admiral"}]
-    arguments = {"rows": rows, "state_path": str(tmp_path / "state")}
-    ended = []
+def test_a_second_run_on_a_folder_fails_with_the_name_of_the_first(sandbox, connect_to_waiting_server, tmp_path):
+    arrived, released = connect_to_waiting_server()
+    arguments = {"rows": [{"user": GRACE_MAIL, "job": "Admiral"}], "state_path": str(tmp_path / "state")}
 
     def first():
         bulk("update_user", **arguments, results_path=tmp_path / "first", context=task(task_id="monday"))
-        ended.append("first")
 
-    running = threading.Thread(target=first)
-    running.start()
-    while not (tmp_path / "state" / "owner.json").exists():
-        time.sleep(0.01)
-    with pytest.raises(FolderInUseError, match=r"state is in use by task monday of DAG d, run r"):
-        bulk("update_user", **arguments, results_path=tmp_path / "second", context=task(task_id="tuesday"))
-    running.join()
-    assert ended == ["first"]
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(first)
+        assert arrived.wait(60)
+        with pytest.raises(FolderInUseError, match=r"state is in use by task monday of DAG d, run r"):
+            bulk("update_user", **arguments, results_path=tmp_path / "second", context=task(task_id="tuesday"))
+        released.set()
+        running.result()
     bulk("update_user", **arguments, results_path=tmp_path / "second", context=task(task_id="tuesday"))
     assert outcomes_in(tmp_path / "second") == ["unchanged"], "what the first run has recorded is there"
 
@@ -358,24 +381,23 @@ def test_two_tasks_do_not_share_a_folder(sandbox, tmp_path, argument):
     bulk("create_user", people(1), **arguments)
 
 
-@pytest.mark.slow
-def test_a_run_whose_folder_was_claimed_replaces_no_results(sandbox, tmp_path):
+def test_a_run_whose_folder_was_claimed_replaces_no_results(sandbox, connect_to_waiting_server, tmp_path):
     """Two runs may claim a folder in an object store at the same time; the second one's claim replaces the first."""
     bulk("create_user", people(2), results_path=tmp_path)
     before = (tmp_path / RESULTS).read_bytes()
-    sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1)
+    arrived, released = connect_to_waiting_server()
 
     def replace_claim():
-        while not (tmp_path / "owner.json").exists():
-            time.sleep(0.01)
+        assert arrived.wait(60)
         (tmp_path / "owner.json").unlink()
         FolderOwner(storage_path(tmp_path), "the other task").claim()
+        released.set()
 
-    other = threading.Thread(target=replace_claim)
-    other.start()
-    with pytest.raises(FolderInUseError, match="in use by the other task"):
-        bulk("create_user", people(1, start=9), results_path=tmp_path)
-    other.join()
+    with ThreadPoolExecutor(1) as thread:
+        replaced = thread.submit(replace_claim)
+        with pytest.raises(FolderInUseError, match="in use by the other task"):
+            bulk("create_user", people(1, start=9), results_path=tmp_path)
+        replaced.result()
     assert (tmp_path / RESULTS).read_bytes() == before
 
 

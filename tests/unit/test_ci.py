@@ -139,6 +139,7 @@ class Machine:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by tests in the background
         )
 
     def start_hanging(self):
@@ -150,7 +151,7 @@ class Machine:
 
     def run(self):
         script = self.start()
-        _, errors = script.communicate(timeout=20)
+        _, errors = script.communicate(timeout=60)
         return script.returncode, errors
 
     def commands(self):
@@ -184,7 +185,7 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path, number):
     machine = Machine(tmp_path)
     script = machine.start_hanging()
     os.killpg(script.pid, number)
-    script.communicate(timeout=20)
+    script.communicate(timeout=60)
     assert script.returncode == 1
     assert machine.files() == set()
 
@@ -202,7 +203,7 @@ def test_a_killed_run_leaves_nothing_outside_of_its_folder(tmp_path):
     machine = Machine(tmp_path)
     script = machine.start_hanging()
     os.killpg(script.pid, signal.SIGKILL)
-    script.communicate(timeout=20)
+    script.communicate(timeout=60)
     assert machine.files() == {f".{machine.server}"}
     folder = machine.checkout / f".{machine.server}"
     assert PROGRAMS[machine.server].isdisjoint(path.name for path in folder.iterdir())
