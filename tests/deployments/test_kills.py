@@ -10,7 +10,7 @@ from tests.kill_recovery import RecoveryReport
 
 pytestmark = pytest.mark.slow
 
-BACKENDS = ("redis",)
+BACKENDS = ("redis", "postgres")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.realtime]
 #: By setting, what each task logs.
 BACKENDS = {
     "redis": "Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)",
+    "postgres": "Rate limiter selected: backend=postgres ([learning360] rate_limiter = postgres)",
     "auto": "Rate limiter selected: backend=redis ([learning360] rate_limiter = auto",
 }
 #: Seconds that the tasks of a limit take.
