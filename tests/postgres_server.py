@@ -75,7 +75,7 @@ class PostgresServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.stop()
+        self.crash()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

@@ -1,4 +1,4 @@
-"""The rate limiter with Redis: several hosts, an event loop, and servers that are unavailable or misconfigured."""
+"""The rate limiter with a server: several hosts, an event loop, and servers that are unavailable or misconfigured."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from airflow_provider_360learning.api.limiter.redis import RedisStore
 from airflow_provider_360learning.api.limiter.store import SharedLimit
@@ -23,16 +25,30 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def redis_backend(monkeypatch):
-    """Select the backend ``redis`` with a connection, as a dictionary or as text."""
+def select_backend(monkeypatch):
+    """Select a backend with a connection, as a dictionary or as text."""
 
-    def configure(connection):
+    def configure(backend, connection):
         text = connection if isinstance(connection, str) else json.dumps(connection)
-        monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", "redis")
+        monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER", backend)
         monkeypatch.setenv("AIRFLOW__LEARNING360__RATE_LIMITER_CONN_ID", "cache")
         monkeypatch.setenv("AIRFLOW_CONN_CACHE", text)
 
     return configure
+
+
+@pytest.fixture
+def redis_backend(select_backend):
+    """Select the backend ``redis`` with a connection, as a dictionary or as text."""
+    return partial(select_backend, "redis")
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def server(request, select_backend):
+    """Run a server, and select it; return it with the name of its backend."""
+    server = request.getfixturevalue(f"start_{request.param}")()
+    select_backend(request.param, server.connection())
+    return request.param, server
 
 
 def redis_store(conn_id):
@@ -40,27 +56,31 @@ def redis_store(conn_id):
     return RedisStore(connection.make_client(), connection.name)
 
 
-def keys_of(server):
-    from redis import Redis
-
-    return Redis(server.host, server.port).keys("*")
+def reservations_of(backend, server):
+    """Return what the server has stored."""
+    if backend == "redis":
+        return Redis(server.host, server.port).keys("*reservations*")
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT key FROM learning360_rate_limiter.reservations WHERE key <> 'check'")
+        return cursor.fetchall()
 
 
 # The check of the command line
 
 
-def test_redis_is_active_if_the_server_is_reachable(redis_server, redis_backend):
-    redis_backend(redis_server.connection())
+def test_the_server_is_active_if_it_is_reachable(server):
+    backend, _ = server
     choice = active_rate_limiter()
-    assert (choice.backend, choice.reason, choice.warning) == ("redis", "[learning360] rate_limiter = redis", None)
+    assert (choice.backend, choice.reason, choice.warning) == (backend, f"[learning360] rate_limiter = {backend}", None)
 
 
-def test_pool_slots_is_active_while_the_server_is_unreachable(redis_backend):
+@pytest.mark.parametrize("backend", ["redis", "postgres"])
+def test_pool_slots_is_active_while_the_server_is_unreachable(select_backend, backend):
     port = unused_port()
-    redis_backend(f"redis://:the-password@127.0.0.1:{port}/3")
+    select_backend(backend, f"{backend}://ana:the-password@127.0.0.1:{port}/3")
     choice = active_rate_limiter()
     assert choice.backend == "pool_slots"
-    assert f"is unavailable (redis://127.0.0.1:{port}/3: " in choice.warning
+    assert f"is unavailable ({backend}://127.0.0.1:{port}/3: " in choice.warning
     assert choice.warning.endswith("; using pool_slots until it is available")
     assert "the-password" not in choice.warning
 
@@ -191,21 +211,21 @@ for line in sys.stdin:
 
 
 @pytest.mark.slow
-def test_a_process_uses_a_server_that_starts_later_and_falls_back_when_it_stops(sandbox, redis_server, redis_backend):
-    redis_backend(redis_server.connection())
-    redis_server.stop()
+def test_a_process_uses_a_server_that_starts_later_and_falls_back_when_it_stops(sandbox, server):
+    backend, server = server
+    server.stop()
     with Worker(ONE_READ_PER_STEP, sandbox) as worker:
         selected, warning = worker.step()
-        assert selected == "INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"
+        assert selected == f"INFO Rate limiter selected: backend={backend} ([learning360] rate_limiter = {backend})"
         assert warning.startswith("WARNING ")
-        assert f"redis://127.0.0.1:{redis_server.port}/0: " in warning
-        redis_server.start()
+        assert f"{backend}://127.0.0.1:{server.port}/" in warning
+        server.start()
         while not (recovered := worker.step()):
             pass
         assert [line.split()[0] for line in recovered] == ["INFO"]
         assert worker.step() == []
-        assert keys_of(redis_server)
-        redis_server.stop()
+        assert reservations_of(backend, server)
+        server.stop()
         (warning,) = worker.step()
         assert warning.startswith("WARNING ")
     assert {entry["status"] for entry in sandbox.control.journal()} == {200}
@@ -242,7 +262,7 @@ def test_waits_on_an_event_loop_use_redis(sandbox, redis_server, redis_backend):
     redis_backend(redis_server.connection())
     with Worker(FIVE_WAITS, sandbox) as worker:
         assert worker.step() == ["INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"]
-    assert keys_of(redis_server)
+    assert reservations_of("redis", redis_server)
 
 
 # Two hosts
