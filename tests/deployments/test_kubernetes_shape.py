@@ -149,7 +149,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.mark.realtime
-@pytest.mark.parametrize("backend", ["redis", "pool_slots"])
+@pytest.mark.parametrize("backend", ["redis", "postgres", "pool_slots"])
 def test_pods_share_the_limit(cluster: Cluster, backend: str) -> None:
     people = {number: [f"person-{number}-{row}@{backend}.test" for row in range(16)] for number in range(TASKS)}
     for number, mails in people.items():
