@@ -42,7 +42,7 @@ PERMANENT = ("ProgrammingError", "NotSupportedError", "DataError", "IntegrityErr
 
 
 class QueryError(Learning360Error):
-    """The database failed, or the connection to it was lost, before the rows of a query were sent."""
+    """The rows of a query could not be read or stored, before any of them was sent in this attempt."""
 
     transient = True
 

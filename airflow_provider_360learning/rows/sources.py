@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, shown
@@ -31,7 +32,7 @@ from airflow_provider_360learning.files.spool import Spool
 from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.files.text import beginning, check_encoding, encoding_of, shortened
 from airflow_provider_360learning.rows.limits import max_row_size, size_of
-from airflow_provider_360learning.rows.queries import Query, open_result
+from airflow_provider_360learning.rows.queries import Query, QueryError, open_result
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -439,10 +440,19 @@ class _QueryRows(Source):
                 chunk.append((values, problem))
                 size += size_of(values, self._max_size)
                 if len(chunk) == _ROWS_PER_CHUNK or size > self._max_size:
-                    chunks.append(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
+                    self._store(chunk, chunks)
                     chunk, size = [], 0
-            chunks.append(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
+            self._store(chunk, chunks)
         return names, chunks
+
+    def _store(self, rows: list[tuple[list[Any], str | None]], chunks: Spool) -> None:
+        try:
+            chunks.append(pickle.dumps(rows, pickle.HIGHEST_PROTOCOL))
+        except OSError as error:
+            raise QueryError(
+                f"The rows of {self.name} cannot be stored in the folder for temporary files, {gettempdir()}: "
+                f"{error.strerror}. Free space there, or set TMPDIR to a folder with enough. This attempt sent nothing."
+            ) from error
 
     def _storable(self, names: Sequence[str], values: list[Any]) -> tuple[list[Any], str | None]:
         """

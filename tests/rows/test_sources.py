@@ -6,8 +6,10 @@ import datetime
 import json
 import math
 import pickle
+import resource
 import sqlite3
 import sys
+import tempfile
 import traceback
 import tracemalloc
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ import pytest
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.formats import read, write_dicts
 from airflow_provider_360learning.files.storage import storage_path, write_atomic
+from airflow_provider_360learning.rows.queries import QueryError
 from airflow_provider_360learning.rows.sources import Row, make_source
 from tests.files.object_store import object_store  # noqa: F401 - a fixture
 
@@ -164,6 +167,18 @@ def test_rows_of_a_query_do_not_stay_in_memory(database):
         assert tracemalloc.get_traced_memory()[1] < 10_000_000  # of 30 million
     finally:
         tracemalloc.stop()
+
+
+def test_rows_of_a_query_that_do_not_fit_into_the_temporary_folder_are_a_transient_error(database):
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)"
+    source = make_source(sql=f"{numbers} SELECT printf('%01000d', i) AS text FROM n", sql_conn_id="warehouse")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
+    try:
+        with pytest.raises(QueryError, match=rf"temporary files, {tempfile.gettempdir()}: File too large\. Free space"):
+            list(source.rows())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("text", [json.dumps(PEOPLE), f"\n {json.dumps(PEOPLE, indent=2)}\n"])
