@@ -1,8 +1,8 @@
 """
 Objects in the stores that fsspec reaches: read and uploaded in constant memory, and removed.
 
-Stores cannot append, rename, or create an object only if there is none: an object is uploaded as a whole. S3 keeps the
-parts of an upload that was broken off, so that there is more to do for it.
+Not every store can append, rename, or create an object only if there is none: an object is uploaded as a whole. S3
+keeps the parts of an upload that was broken off, so that there is more to do for it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
+_MIB = 1 << 20
 #: Bytes of a part of an upload, of which one at a time is in memory.
-PART_SIZE = 16 << 20
+PART_SIZE = 16 * _MIB
 #: Maximum number of parts of an upload to S3.
 MAX_PARTS = 10_000
 #: Bytes that are requested at a time when an object is read.
-READ_SIZE = 8 << 20
-_READ_AHEAD = 1 << 20
+READ_SIZE = 8 * _MIB
+_READ_AHEAD = _MIB
 
 
 def open_binary(path: ObjectStoragePath) -> BinaryIO:
@@ -233,7 +234,8 @@ def _abort_uploads(filesystem: Any, path: str, started: datetime) -> None:
 
 def _upload_options(filesystem: Any, size: int) -> dict[str, int]:
     """Return the options of a store by which one part at a time is in memory; by default, s3fs sends ten of 50 MB."""
-    options = {"chunksize": max(PART_SIZE, -(-size // MAX_PARTS)), "max_concurrency": 1}
+    needed = -(-size // (MAX_PARTS * _MIB)) * _MIB
+    options = {"chunksize": max(PART_SIZE, needed), "max_concurrency": 1}
     known = inspect.signature(filesystem.put_file).parameters
     return {name: value for name, value in options.items() if name in known}
 
