@@ -17,9 +17,8 @@ HOST = "127.0.0.1"
 USER = "learning360"
 PASSWORD = "password-of-a-test"
 DATABASE = "test"
-#: Where `.ci/install-server` puts it if it is not on the PATH, and its files.
+#: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = Path(__file__).parents[1] / ".mariadb"
-SHARE = ("root/usr/share/mysql", "/usr/share/mysql", "/usr/share/mariadb")
 #: Seconds to wait for the server to start or stop; it takes less than a second.
 STARTUP_TIMEOUT = 60
 #: Who runs the server if the tests run as root.
@@ -76,7 +75,7 @@ class MysqlServer:
         if os.geteuid() == 0:
             for path in (self._folder, self._folder / "data"):
                 shutil.chown(path, UNPRIVILEGED_USER, pwd.getpwnam(UNPRIVILEGED_USER).pw_gid)
-        system = [(_share() / f"mysql_system_tables{part}.sql").read_text() for part in ("", "_data")]
+        system = [next(_share().glob(f"*_system_tables{part}.sql")).read_text() for part in ("", "_data")]
         statements = ["CREATE DATABASE mysql;", "USE mysql;", *system, f"CREATE DATABASE {DATABASE};"]
         statements += ["FLUSH PRIVILEGES;", f"CREATE USER {USER}@'{HOST}' IDENTIFIED BY '{PASSWORD}';"]
         statements += [f"GRANT ALL ON *.* TO {USER}@'{HOST}';", ""]
@@ -112,8 +111,8 @@ class MysqlServer:
 
 
 def _share() -> Path:
-    """Return the folder of the server's files."""
-    for folder in SHARE:
-        if (UNPACKED / folder / "mysql_system_tables.sql").exists():  # an absolute folder replaces UNPACKED
-            return UNPACKED / folder
+    """Return the folder of the server's files, whose name depends on its version."""
+    for root in (UNPACKED / "root", Path("/")):
+        for found in root.glob("usr/share/m*/*_system_tables.sql"):
+            return found.parent
     raise MysqlServerError("The files of MariaDB are missing: run `make mysql`")
