@@ -94,6 +94,20 @@ def atomic_writer(path: str, file_mode: int) -> Iterator[BinaryIO]:
         _make_durable(target)
 
 
+def check(path: str, file_mode: int) -> None:
+    """
+    Verify that a file can be written, by a temporary file in its folder.
+
+    :param path: Path of the file; an existing one is not touched.
+    :param file_mode: Permissions of a new one.
+    :raises OSError: if it cannot.
+    """
+    with _temporary_for(path, file_mode) as (target, _, _):
+        status = target.status()
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+
+
 def write_new(path: str, data: bytes, file_mode: int) -> bool:
     """
     Write a small file, unless there is one.

@@ -103,7 +103,8 @@ def check_file(where: StoragePath, *, file_mode: int = PRIVATE) -> None:
     """
     path = storage_path(where)
     if is_local(path):
-        _check_local(path, path.parent, file_mode)
+        with explained(path, "written to"):
+            local_files.check(path.path, file_mode)
     else:
         object_store.check_file(path)
 
@@ -119,7 +120,8 @@ def check_folder(where: StoragePath, *, file_mode: int = PRIVATE, only_adds: boo
     """
     folder = storage_path(where)
     if is_local(folder):
-        _check_local(folder, folder, file_mode)
+        with explained(folder, "written to"):
+            local_files.check(object_store.probe_in(folder).path, file_mode)
     else:
         object_store.check_folder(folder, only_adds=only_adds)
 
@@ -207,10 +209,3 @@ def remove_empty_folder(where: StoragePath) -> None:
     path = storage_path(where)
     if is_local(path):
         local_files.remove_empty_folder(path.path)
-
-
-def _check_local(path: ObjectStoragePath, folder: ObjectStoragePath, file_mode: int) -> None:
-    probe = object_store.probe_in(folder)
-    with explained(path, "written to"):
-        write_atomic(probe, b"", file_mode=file_mode)
-        remove(probe)

@@ -61,6 +61,7 @@ _S3_CODES = {
 }
 #: Classes of botocore and aiohttp. Importing them would load both for other stores, too.
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError"}
+_INVALID = {"ParamValidationError"}
 _NO_CONNECTION = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ClientConnectorError"}
 #: Errors that a later try would get as well.
 _PERMANENT = (
@@ -133,6 +134,8 @@ def _examine(error: Exception, has_connection: bool) -> _Finding:
     chain = list(_chain(error))
     names = {type(each).__name__ for each in chain}
     quoted = "; ".join(dict.fromkeys(f"{type(each).__name__}: {_quoted(str(each))}" for each in (error, chain[-1])))
+    if names & _INVALID:
+        return _Finding(quoted, "Correct the path")
     if names & _NO_CREDENTIALS:
         return _Finding(f"there are no credentials ({quoted})", "Add them to the connection")
     if names & _NO_CONNECTION:

@@ -258,6 +258,13 @@ def test_a_bucket_that_does_not_exist(connect):
         assert not error.transient
 
 
+@pytest.mark.parametrize("name", ["bucket-1", "bucket-1/", "not a bucket/file.csv"])
+def test_a_path_that_cannot_be_one_of_a_file(connect, name):
+    error = error_of(check_file, f"s3://{connect()}@{name}")
+    assert "Correct the path" in str(error)
+    assert not error.transient
+
+
 def test_wrong_credentials_are_told_apart(bucket, s3_server, connect):
     login, password = s3_server.user_who_may("s3:*")
     cases = {

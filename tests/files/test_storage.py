@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_360learning.exceptions import InvalidRequestError, StorageUnavailableError
+from airflow_provider_360learning.exceptions import InvalidRequestError, StorageError, StorageUnavailableError
 from airflow_provider_360learning.files.local_paths import locate
 from airflow_provider_360learning.files.storage import (
     atomic_writer,
+    check_file,
+    check_folder,
     is_local,
     open_binary,
     storage_path,
@@ -143,6 +145,38 @@ def test_paths_of_stores_keep_their_connection():
 def test_refuses_stores_that_airflow_does_not_know(where):
     with pytest.raises(InvalidRequestError, match=r"x\.csv cannot be reached.*install the Airflow provider"):
         write_atomic(where, b"")
+
+
+# Checks
+
+
+def test_a_check_leaves_nothing_and_replaces_nothing(place, tmp_path, object_store):
+    write_atomic(f"{place}/a.txt", b"existing")
+    check_file(f"{place}/a.txt")
+    check_file(f"{place}/b.txt")
+    check_folder(f"{place}/folder")
+    check_folder(f"{place}/folder", only_adds=True)
+    assert content(f"{place}/a.txt") == b"existing"
+    assert [*files_below(tmp_path), *object_store.find("")] in (["a.txt"], ["/bucket/folder/a.txt"])
+
+
+def test_a_check_follows_a_link(tmp_path):
+    """The folder of the link need not be writable."""
+    write_atomic(tmp_path / "data" / "a.txt", b"old")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.txt").symlink_to(tmp_path / "data" / "a.txt")
+    changed = (tmp_path / "links").stat().st_mtime_ns, (tmp_path / "data").stat().st_mtime_ns
+    check_file(tmp_path / "links" / "a.txt")
+    assert (tmp_path / "links").stat().st_mtime_ns == changed[0]
+    assert (tmp_path / "data").stat().st_mtime_ns > changed[1]
+
+
+def test_a_folder_in_the_place_of_the_file_is_found_by_a_check(tmp_path):
+    with pytest.raises(
+        StorageError, match=rf"{tmp_path} \(no connection\) cannot be written to: IsADirectoryError"
+    ) as raised:
+        check_file(tmp_path)
+    assert not raised.value.transient
 
 
 # Killed processes
