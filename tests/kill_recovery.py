@@ -30,8 +30,9 @@ DAG_ID = "many_rows"
 OPERATION = "createOrInviteUser"
 
 Entry = dict[str, Any]
-#: ``both`` are the task and its supervisor. The worker is the component of Airflow that started the supervisor.
-Victim = Literal["task", "supervisor", "both", "worker"]
+#: ``both`` are the task and its supervisor. The worker is the main process that started the supervisor, ``all`` are it
+#: and everything that it started, as when a machine is lost, or systemd stops a service.
+Victim = Literal["task", "supervisor", "both", "worker", "all"]
 
 
 def address_of(attempt: int) -> str:
@@ -106,7 +107,7 @@ class KilledRun:
     :param rows: Number of users to create.
     :param in_object_store: Whether rows and results are objects in a store without append, instead of local files.
     :param dag_id: The DAG, if it is not ``many_rows`` itself.
-    :param kill_worker: Sends a signal to the worker that a process descends from.
+    :param kill_worker: Sends a signal to the worker that a process descends from, or to all processes of the worker.
     :param conf: More of the DAG run's conf: ``connection``, ``lease``.
     """
 
@@ -119,7 +120,7 @@ class KilledRun:
         *,
         in_object_store: bool,
         dag_id: str = DAG_ID,
-        kill_worker: Callable[[int, signal.Signals], None] | None = None,
+        kill_worker: Callable[[int, signal.Signals, bool], None] | None = None,
         **conf: Any,
     ) -> None:
         self._stack = stack
@@ -185,9 +186,9 @@ class KilledRun:
                 raise RuntimeError(f"no process to kill after {planned.requests} requests:\n{logs[-5000:]}")
             time.sleep(0.05)
         self.evidence.kills.append(Kill(processes["attempt"], planned.victim, time.time(), processes["task"]))
-        if planned.victim == "worker":
+        if planned.victim in ("worker", "all"):
             assert self._kill_worker is not None
-            self._kill_worker(processes["supervisor"], planned.number)
+            self._kill_worker(processes["supervisor"], planned.number, planned.victim == "all")
             return
         for process in ("supervisor", "task") if planned.victim == "both" else (planned.victim,):
             os.kill(processes[process], planned.number)

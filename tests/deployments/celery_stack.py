@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,17 +143,20 @@ class CeleryStack(AirflowStack):
         finally:
             self._stop_workers()
 
-    def kill_worker_of(self, pid: int, number: signal.Signals) -> None:
+    def kill_worker_of(self, pid: int, number: signal.Signals, all_processes: bool) -> None:
         """
-        Send a signal to the main process of a worker, and start the worker again when it has exited, as systemd does.
+        Send a signal to a worker, and start it again when it has exited, as systemd does.
 
         :param pid: Id of a process that it has started.
         :param number: The signal.
+        :param all_processes: Whether all of its processes get the signal, instead of the main one only.
         """
         ancestors = {process.pid for process in psutil.Process(pid).parents()}
         (name,) = (name for name, process in list(self._processes.items()) if process.pid in ancestors)
         process = self._processes.pop(name)  # which is expected to exit from now on
-        process.send_signal(number)
+        for each in _session(process.pid) if all_processes else [process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(each, number)
         process.wait(_STOP_TIMEOUT)
         self._start_worker(name)
         self._wait_for_worker(name)
@@ -175,6 +179,16 @@ class CeleryStack(AirflowStack):
 
     def _has_database(self) -> bool:
         return False
+
+
+def _session(leader: int) -> list[int]:
+    """Return the ids of the processes of a session, the leader first."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == leader:
+                found.append(pid)
+    return sorted(found, key=lambda pid: pid != leader)
 
 
 def _create_database(server: PostgresServer) -> None:

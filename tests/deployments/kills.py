@@ -51,7 +51,9 @@ class Cell:
 
 CELLS = [
     Cell(victim, number)
-    for victim, number in product(("worker", "supervisor", "task"), (signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL))
+    for victim, number in product(
+        ("worker", "all", "supervisor", "task"), (signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL)
+    )
 ]
 
 
@@ -66,7 +68,7 @@ def kill_all(stack: CeleryStack, cells: Sequence[Cell], backend: str, folder: Pa
     :param backend: The backend of the rate limiter.
     :param folder: An empty folder.
     """
-    spare = [cell for cell in cells if cell.victim == "worker"]
+    spare = [cell for cell in cells if cell.victim in ("worker", "all")]
     workers = [Worker(f"spare-{number}", "127.0.0.1", ["spare"], 1) for number, _ in enumerate(spare, 1)]
     workers += [Worker(f"worker-{number}", "127.0.0.1", ["default"], 3) for number in (1, 2)]
     with ExitStack() as running:
