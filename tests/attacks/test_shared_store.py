@@ -9,7 +9,10 @@ from contextlib import closing, suppress
 
 import pytest
 import redis
+from psycopg2.extensions import parse_dsn
 
+from airflow_provider_360learning.api.limiter.postgres import PostgresStore
+from airflow_provider_360learning.api.limiter.postgres_errors import SCHEMA
 from airflow_provider_360learning.api.limiter.redis import PREFIX, RedisStore
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import (
@@ -116,11 +119,58 @@ class RedisNeighbor:
         return [time_ for _, time_ in self._client.zrange(self._reservations, 0, -1, withscores=True)]
 
 
-@pytest.fixture(params=["host", "redis"])
+class PostgresNeighbor:
+    """Another program that connects to the database as the same user."""
+
+    def __init__(self, server):
+        self.store = PostgresStore(parse_dsn(server.url), "postgres")
+        self.store.check()
+        self.now = time.time
+        self._connection = server.connect()
+
+    def set_state(self, closed_until, count=0, pace=1.0):
+        if isinstance(closed_until, str) or isinstance(count, str) or isinstance(pace, str) or abs(count) > 2**31:
+            pytest.skip("columns have types")
+        self._execute("INSERT INTO limits VALUES ('all', %s, %s, %s)", closed_until, int(count), pace)
+
+    def reserve_at(self, time_):
+        self._execute("INSERT INTO reservations VALUES ('all', %s, 1)", time_)
+        self._execute("DELETE FROM cleanup")
+
+    def reserve_many(self, count, first, step):
+        numbers = "SELECT 'all', %s + i * %s, i FROM generate_series(0, %s - 1) AS i"
+        self._execute(f"INSERT INTO reservations {numbers}", first, step, count)
+
+    def hold_place(self, owner, expires, since=0.0, is_held=True):
+        self._execute("DELETE FROM places WHERE owner = %s", owner)
+        self._execute("INSERT INTO places VALUES ('all', %s, %s, %s, %s)", owner, is_held, since, expires)
+
+    def queue(self, owner, expires, since=0.0):
+        self.hold_place(owner, expires, since, is_held=False)
+
+    def fill_queue(self, count):
+        numbers = "SELECT 'all', i, false, 0, %s FROM generate_series(1, %s) AS i"
+        self._execute(f"INSERT INTO places {numbers}", self.now() + WAITER_LIFETIME - 1, count)
+
+    def places(self):
+        return {owner for (owner,) in self._execute("SELECT owner FROM places WHERE key = 'all'")}
+
+    def reserved(self):
+        return [time_ for (time_,) in self._execute("SELECT time FROM reservations WHERE key = 'all' ORDER BY time")]
+
+    def _execute(self, sql, *values):
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SET search_path = {SCHEMA}")
+            cursor.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(params=["host", "redis", "postgres"])
 def neighbor(request, tmp_path):
     if request.param == "host":
         return SqliteNeighbor(tmp_path / "rate-limits.sqlite3")
-    return RedisNeighbor(request.getfixturevalue("redis_server"))
+    neighbors = {"redis": RedisNeighbor, "postgres": PostgresNeighbor}
+    return neighbors[request.param](request.getfixturevalue(f"{request.param}_server"))
 
 
 @pytest.mark.parametrize(

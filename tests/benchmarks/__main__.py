@@ -22,6 +22,7 @@ NAMES = {
     "competing_client": "With traffic of another client",
     "slots": "Without shared state",
     "reservations": "Cost of a reservation",
+    "table_sizes": "Size of the tables in PostgreSQL",
     "waits": "Cost of waits",
     "parsing": "Cost of parsing",
     "preflight": "Check of rows before the first request",

@@ -39,9 +39,9 @@ class Plan:
 def main() -> None:
     """Print a row per store, length of the queue and number of processes."""
     times = 400 if arguments(__doc__).parse_args().quick else 1600
-    table = Table({"Store": 6, "queued": 6, "processes": 9, "p50 µs": 6, "p99 µs": 6, "max µs": 7})
+    table = Table({"Store": 8, "queued": 6, "processes": 9, "p50 µs": 6, "p99 µs": 6, "max µs": 7})
     p50 = {}
-    for store, queued in product(("memory", "host", "redis"), (0, 10_000)):
+    for store, queued in product(("memory", "host", "redis", "postgres"), (0, 10_000)):
         for processes, costs in measure(store, queued, times // 4 if queued else times):
             hundredths = quantiles(costs, n=100)
             p50[store, queued, processes] = hundredths[49]

@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
-from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
+from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import Store
 from airflow_provider_360learning.api.spec import READ_METHODS
 from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, CLIENT_ID, CLIENT_SECRET, COMPANY_ID
+from tests.api.stores import open_store as open_shared_store
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -114,31 +115,28 @@ class PeakMemory:
 @contextlib.contextmanager
 def location_of(store: str) -> Iterator[str]:
     """
-    Provide the location of a store: a folder, or the URL of a Redis server that runs meanwhile.
+    Provide the location of a store: a folder, or the URL of a server that runs meanwhile.
 
-    :param store: memory, host or redis.
+    :param store: memory, host, redis or postgres.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        if store != "redis":
-            yield folder
-            return
-        from tests.redis_server import RedisServer
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
+        if store == "redis":
+            from tests.redis_server import RedisServer
 
-        with RedisServer(Path(folder)) as server:
-            yield f"redis://{server.host}:{server.port}"
+            yield running.enter_context(RedisServer(Path(folder))).url
+        elif store == "postgres":
+            from tests.postgres_server import PostgresServer
+
+            yield running.enter_context(PostgresServer(durable=True)).url
+        else:
+            yield folder
 
 
 def open_store(store: str, location: str) -> Store:
     """Open a store in this process."""
     if store == "memory":
         return SqliteStore(":memory:")
-    if store == "host":
-        return host_store(location)
-    from redis import Redis
-
-    from airflow_provider_360learning.api.limiter.redis import RedisStore
-
-    return RedisStore(Redis.from_url(location), location)
+    return open_shared_store(store, location)
 
 
 def build_rate_limiter(store: Store | None, url: str, **more: Any) -> RateLimiter:

@@ -94,7 +94,7 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.pace_{digest}(
     state {schema}.limits, requests integer, length float8, now float8
 ) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE allowed float8 := greatest(0, now - state.closed_until) * requests / length;
+DECLARE allowed float8 := least(greatest(0, now - state.closed_until), 1e6) * requests / length;
 BEGIN
     RETURN least(1, state.pace + {pace_recovery} * allowed * allowed);
 END
