@@ -11,6 +11,7 @@ import inspect
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -81,11 +82,10 @@ def uploaded(path: ObjectStoragePath) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         file.seek(0)
-        size = os.fstat(file.fileno()).st_size
-        if size > PART_SIZE and _is_s3(filesystem):
+        if _is_s3(filesystem) and os.fstat(file.fileno()).st_size > PART_SIZE:
             _abort_uploads(filesystem, path.path, started)
         with explained(path, "written to"):
-            filesystem.put_file(path_of_open(file), path.path, **_upload_options(filesystem, size))
+            _upload(filesystem, file, path.path)
 
 
 def remove(path: ObjectStoragePath) -> None:
@@ -162,13 +162,43 @@ def unreachable(path: str, error: Exception) -> InvalidRequestError:
     )
 
 
+def _upload(filesystem: Any, file: BinaryIO, path: str) -> None:
+    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
+
+    if getattr(filesystem.put_file, "__func__", None) is not AbstractFileSystem.put_file:
+        filesystem.put_file(path_of_open(file), path, **_upload_options(filesystem, file))
+        return
+    # fsspec's own `put_file` completes an object with what it has when an upload breaks.
+    filesystem.mkdirs(os.path.dirname(path), exist_ok=True)
+    with filesystem.open(path, "wb", block_size=PART_SIZE) as target:
+        try:
+            shutil.copyfileobj(file, target, _MIB)
+        except BaseException:
+            if isinstance(target, AbstractBufferedFile):
+                target.discard()
+                target.closed = True
+            raise
+
+
+def _upload_options(filesystem: Any, file: BinaryIO) -> dict[str, int]:
+    """Return the options of a store by which one part at a time is in memory; by default, s3fs sends ten of 50 MB."""
+    needed = -(-os.fstat(file.fileno()).st_size // (MAX_PARTS * _MIB)) * _MIB
+    options = {"chunksize": max(PART_SIZE, needed), "max_concurrency": 1}
+    known = inspect.signature(filesystem.put_file).parameters
+    return {name: value for name, value in options.items() if name in known}
+
+
+def _write_probe(path: ObjectStoragePath, probe: ObjectStoragePath) -> None:
+    with explained(path, "written to"), TemporaryFile(prefix="learning360-") as file:
+        _upload(_filesystem(path), cast(BinaryIO, file), probe.path)
+
+
 def _check_addition(path: ObjectStoragePath, probe: ObjectStoragePath) -> None:
     filesystem = _filesystem(path)
     if _is_s3(filesystem):
         _try_upload(filesystem, path, probe)
         return
-    with explained(path, "written to"):
-        filesystem.pipe_file(probe.path, b"test")
+    _write_probe(path, probe)
     try:
         remove(probe)
     except StorageError as error:  # this permission is not needed
@@ -179,8 +209,7 @@ def _check_changes(folder: ObjectStoragePath) -> None:
     filesystem, probe = _filesystem(folder), probe_in(folder)
     with explained(folder, "read"), suppress(FileNotFoundError):
         filesystem.info(probe.path)
-    with explained(folder, "written to"):
-        filesystem.pipe_file(probe.path, b"test")
+    _write_probe(folder, probe)
     try:
         with explained(folder, "read"):
             filesystem.cat_file(probe.path)
@@ -230,14 +259,6 @@ def _abort_uploads(filesystem: Any, path: str, started: datetime) -> None:
                 log.info("Aborted an unfinished upload: path=%s initiated=%s", path, upload["Initiated"])
     except Exception as error:  # e.g. the permission is missing, which must not fail the export
         log.info("Unfinished uploads could not be aborted: path=%s error=%s", path, type(error).__name__)
-
-
-def _upload_options(filesystem: Any, size: int) -> dict[str, int]:
-    """Return the options of a store by which one part at a time is in memory; by default, s3fs sends ten of 50 MB."""
-    needed = -(-size // (MAX_PARTS * _MIB)) * _MIB
-    options = {"chunksize": max(PART_SIZE, needed), "max_concurrency": 1}
-    known = inspect.signature(filesystem.put_file).parameters
-    return {name: value for name, value in options.items() if name in known}
 
 
 def _look_up(path: ObjectStoragePath, function: Callable[[], T]) -> T:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from itertools import count
 
 import pytest
+from fsspec.spec import AbstractBufferedFile
 
 from airflow_provider_360learning.exceptions import StorageError, StorageUnavailableError
 from airflow_provider_360learning.files.object_store import PART_SIZE
@@ -167,3 +169,40 @@ def test_a_store_gets_the_options_that_it_has(object_store):
     store = connect_object_store(StoreOfParts(skip_instance_cache=True))
     write_atomic(PATH, b"x")
     assert store.options == {"chunksize": PART_SIZE}
+
+
+class BreakingFile(AbstractBufferedFile):
+    """An upload in parts, of which the second breaks once."""
+
+    breaks = True
+
+    def _initiate_upload(self):
+        self.parts = []
+
+    def _upload_chunk(self, final=False):
+        if len(self.parts) == 1 and self.breaks:
+            self.breaks = False
+            raise ConnectionError("the upload broke")
+        self.parts.append(self.buffer.getvalue())
+        if final:
+            self.fs.store[self.path] = b"".join(self.parts)
+        return True
+
+
+class StoreWithoutUpload(StoreWithoutAppend):
+    """A store for which fsspec writes files in parts."""
+
+    def _open(self, path, mode="rb", block_size=None, **options):
+        if mode == "rb":
+            return super()._open(path, mode, **options)
+        return BreakingFile(self, path, mode, block_size)
+
+
+def test_an_upload_that_breaks_leaves_the_old_object(object_store):
+    write_atomic(PATH, b"old")
+    store = connect_object_store(StoreWithoutUpload(skip_instance_cache=True))
+    before = store.cat_file(PATH)
+    with pytest.raises(StorageUnavailableError, match="the upload broke"):
+        write_atomic(PATH, bytes(PART_SIZE + 5))
+    gc.collect()  # a file that is not closed completes its upload
+    assert store.cat_file(PATH) == before == b"old"
