@@ -30,8 +30,8 @@ demo: .venv/.ready
 	@echo "Four scenes in real Airflow, which take less than two minutes"
 	@.venv/bin/python -m demo.run $(if $(KEEP),--keep)
 
-# Most tests wait most of the time, so that both Airflow versions with two workers each share two cores well. Tests that
-# measure time run afterwards, one per version at a time.
+# Most tests wait most of the time, so that both Airflow versions with two or three workers each share two cores well.
+# Tests that measure time run afterwards, one per version at a time.
 test: .venv/.ready .venv-2.11/.ready servers
 	@echo "All tests on Airflow 3 and on 2.11, which take 10 to 20 minutes on two cores. Two runs share the first part;"
 	@echo "the report of each follows when it has ended. Tests that measure time follow."
@@ -41,8 +41,10 @@ test: .venv/.ready .venv-2.11/.ready servers
 
 PYTEST_3 = .venv/bin/python -m pytest -o cache_dir=.venv/.pytest_cache
 # Tests of what does not depend on Airflow (tests/api, tests/faults, tests/sandbox, …) run on the other version only.
-PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache \
-	$(addprefix tests/,anchors unit hooks operators sensors airflow attacks/airflow)
+PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache
+TESTS_2 = $(addprefix tests/,anchors unit hooks operators sensors airflow attacks/airflow)
+# Files with tests that measure time: to collect all tests takes 10 to 20 seconds.
+REALTIME = $(filter-out tests/deployments/%,$(sort $(shell grep -rlw realtime tests --include='test_*.py')))
 # Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
 WORKERS = -n 2 --no-loadscope-reorder
 
@@ -50,21 +52,23 @@ test-quick: .venv/.ready servers
 	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)
 
 test-3: .venv/.ready servers
-	$(PYTEST_3) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
+	$(PYTEST_3) $(WORKERS) -n 3 $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
 test-2.11: .venv-2.11/.ready servers
-	$(PYTEST_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
+	$(PYTEST_2) $(TESTS_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
 test-lowest: .venv-lowest/.ready servers
 	.venv-lowest/bin/python -m pytest -o cache_dir=.venv-lowest/.pytest_cache $(WORKERS) \
 		-m "not slow and not realtime" $(PYTEST_ARGS)
 
 # A measurement that another program has disturbed is repeated once.
+realtime-3: FILES = $(REALTIME)
 realtime-3: .venv/.ready servers
-	$(PYTEST_3) -m realtime $(PYTEST_ARGS) || $(PYTEST_3) -m realtime --last-failed $(PYTEST_ARGS)
+	$(PYTEST_3) $(FILES) -m realtime $(PYTEST_ARGS) || $(PYTEST_3) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
 
+realtime-2.11: FILES = $(filter $(addsuffix /%,$(TESTS_2)),$(REALTIME))
 realtime-2.11: .venv-2.11/.ready servers
-	$(PYTEST_2) -m realtime $(PYTEST_ARGS) || $(PYTEST_2) -m realtime --last-failed $(PYTEST_ARGS)
+	$(PYTEST_2) $(FILES) -m realtime $(PYTEST_ARGS) || $(PYTEST_2) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
 
 # A measurement that another program has disturbed is repeated once. On Airflow 2.11, a part of the tests is enough.
 test-deployments: .venv/.mysql-ready .venv-2.11/.ready servers

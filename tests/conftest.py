@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "airflow(versions, reason): run with these Airflow versions only, e.g. "
         "airflow('>=3.2', reason='the declarative form came with 3.2')",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests that measure time in files where the Makefile does not find them."""
+    for file in {item.path for item in items if item.get_closest_marker("realtime")}:
+        if not re.search(r"\brealtime\b", file.read_text(encoding="utf-8")):
+            raise pytest.UsageError(f"{file} has tests that measure time: name the marker realtime in it")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -233,44 +232,32 @@ def test_a_database_without_tables_is_logged_and_stops_no_component(tmp_path):
 
 CREATE_POOLS = """
 import os, sys, time
+from airflow.models import import_all_models
 from airflow_provider_360learning.pool import ensure_pool
-import airflow.models.pool
-print("ready", flush=True)
-start = float(sys.stdin.readline())
-for number in range(10):
-    os.environ["AIRFLOW__LEARNING360__POOL"] = f"race{number}"
-    time.sleep(max(0, start + 0.1 * number - time.time()))
-    print(ensure_pool(), flush=True)
+from sqlalchemy.orm import configure_mappers
+import_all_models()
+configure_mappers()
+start, components = time.time() + 0.2, []
+for _ in range(4):
+    if component := os.fork():
+        components.append(component)
+        continue
+    for number in range(10):
+        os.environ["AIRFLOW__LEARNING360__POOL"] = f"race{number}"
+        time.sleep(max(0, start + 0.1 * number - time.time()))
+        os.write(1, f"{ensure_pool()}\\n".encode())  # in one piece
+    os._exit(0)
+sys.exit(any(os.waitpid(component, 0)[1] for component in components))
 """
 
 
 @pytest.mark.slow
 def test_components_that_start_at_the_same_time_create_one_pool(fresh_db):
-    components = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", CREATE_POOLS],
-            env={**os.environ, **fresh_db},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    try:
-        for component in components:
-            assert component.stdout.readline() == "ready\n", component.stderr.read()
-        start = f"{time.time() + 0.2}\n"
-        for component in components:
-            component.stdin.write(start)
-            component.stdin.flush()
-        outputs = [component.communicate(timeout=60) for component in components]
-    finally:
-        for component in components:
-            component.kill()
-    assert [component.returncode for component in components] == [0] * 4, outputs
+    command, env = [sys.executable, "-W", "ignore", "-c", CREATE_POOLS], {**os.environ, **fresh_db}
+    finished = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 0, finished.stderr
     for number in range(10):
-        lines = [line for output, _ in outputs for line in output.splitlines() if f"'race{number}'" in line]
+        lines = [line for line in finished.stdout.splitlines() if f"'race{number}'" in line]
         assert len(lines) == 4
         assert sum("created" in line for line in lines) == 1, lines
     assert execute_sql(fresh_db, "SELECT count(*) FROM slot_pool WHERE pool LIKE 'race%'") == [(10,)]

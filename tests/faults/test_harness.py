@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,13 +33,27 @@ def test_the_smallest_plan_has_all_operations_refusals_and_kinds_of_faults(seed,
     assert sum(write.killed_after is not None for write in plan.writes) == 2
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Run the harness on all versions at the same time, because it mostly waits; return process and file of each."""
+    folder = tmp_path_factory.mktemp("summaries")
+
+    def run(version):
+        command = [sys.executable, "-m", "tests.faults", "--version", version, "--seed", "1"]
+        command += ["--writes", str(MIN_WRITES[version]), "--json", str(folder / version)]
+        return subprocess.run(
+            command, cwd=ROOT_OF_THE_PROJECT, capture_output=True, text=True, timeout=540, check=False
+        )
+
+    with ThreadPoolExecutor() as threads:
+        finished = threads.map(run, OPERATIONS)
+        return {version: (process, folder / version) for version, process in zip(OPERATIONS, finished, strict=True)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", OPERATIONS)
-def test_no_write_is_lost_or_done_twice(tmp_path, version):
-    file = tmp_path / "summary.json"
-    command = [sys.executable, "-m", "tests.faults", "--version", version, "--seed", "1"]
-    command += ["--writes", str(MIN_WRITES[version]), "--json", str(file)]
-    harness = subprocess.run(command, cwd=ROOT_OF_THE_PROJECT, capture_output=True, text=True, timeout=540, check=False)
+def test_no_write_is_lost_or_done_twice(runs, version):
+    harness, file = runs[version]
     print(harness.stdout)
     assert harness.returncode == 0, harness.stderr
     summary = json.loads(file.read_text())
