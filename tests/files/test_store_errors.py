@@ -203,6 +203,6 @@ def test_an_upload_that_breaks_leaves_the_old_object(object_store):
     store = connect_object_store(StoreWithoutUpload(skip_instance_cache=True))
     before = store.cat_file(PATH)
     with pytest.raises(StorageUnavailableError, match="the upload broke"):
-        write_atomic(PATH, bytes(PART_SIZE + 5))
+        write_atomic(PATH, bytes(2 * PART_SIZE + 5))
     gc.collect()  # a file that is not closed completes its upload
     assert store.cat_file(PATH) == before == b"old"
