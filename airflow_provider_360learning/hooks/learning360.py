@@ -222,7 +222,13 @@ class Learning360Hook(BaseHook):
         client = Client(
             connection.settings,
             connection.version.spec,
-            build_rate_limiter(connection, task=task, max_wait=self._max_wait, get_connection=get_connection),
+            build_rate_limiter(
+                connection,
+                task=task,
+                map_index=getattr(context.get("ti"), "map_index", None),
+                max_wait=self._max_wait,
+                get_connection=get_connection,
+            ),
             user_agent=f"airflow-provider-360learning/{__version__}",
             max_attempts=self._max_attempts,
             on_token=mask_secret,

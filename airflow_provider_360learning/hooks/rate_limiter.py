@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import socket
 import time
@@ -14,7 +15,8 @@ import psutil
 from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import Store, StoreUnavailableError
 from airflow_provider_360learning.exceptions import InvalidConnectionError
@@ -109,6 +111,7 @@ def build_rate_limiter(
     connection: Learning360Connection,
     *,
     task: object = None,
+    map_index: int | None = None,
     max_wait: float | None = None,
     get_connection: ConnectionGetter = get_connection,
 ) -> RateLimiter:
@@ -118,6 +121,7 @@ def build_rate_limiter(
     :param connection: The connection.
     :param task: The running task, if there is one: its ``pool_slots`` are its share with the backend ``pool_slots``.
         Its class depends on the Airflow line.
+    :param map_index: Index of a mapped task; negative or ``None`` if it is not mapped.
     :param max_wait: Maximum number of seconds that a call waits; by default as configured.
     :param get_connection: Returns the connection of the shared server; an event loop has a way of its own.
     """
@@ -131,7 +135,11 @@ def build_rate_limiter(
         max_wait=config.max_rate_limit_wait() if max_wait is None else max_wait,
         ip_limit_scope=socket.gethostname() if config.ip_limit_scope() == "per_host" else "",
         api_key=connection.api_key.get_secret_value(),
-        fallback=_share(getattr(task, "pool_slots", 1), config.pool_slots() or connection.version.spec.pool_slots),
+        fallback=_share(
+            max(1, getattr(task, "pool_slots", 1)),
+            config.pool_slots() or connection.version.spec.pool_slots,
+            map_index,
+        ),
     )
 
 
@@ -217,11 +225,12 @@ def _configured_connection(get_connection: ConnectionGetter) -> tuple[Connection
     raise failure  # outside the handler: the text of the other error may contain secrets
 
 
-def _share(pool_slots: int, size: int) -> Share:
+def _share(pool_slots: int, size: int, map_index: int | None) -> Share:
     """Return the share of a task with some slots of a pool of a size."""
-    part = min(1.0, max(1, pool_slots) / size)
     age = time.time() - psutil.Process().create_time()
-    return Share(part, started=time.monotonic() - age)
+    # Mapped tasks run in the order of their indexes: those of one time have different remainders, most of the time.
+    position = map_index * pool_slots if map_index is not None and map_index >= 0 else random.randrange(size)
+    return Share(min(1.0, pool_slots / size), started=time.monotonic() - age, position=position)
 
 
 def reason_for_several_hosts() -> str | None:

@@ -435,7 +435,8 @@ def test_the_sandbox_counts_a_creation_for_its_operation_company_and_address(one
 
 WORKER = """
 import sys
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.limiter.sqlite import host_store

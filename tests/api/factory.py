@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import Store
 from airflow_provider_360learning.api.types import Settings

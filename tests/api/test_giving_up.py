@@ -95,7 +95,8 @@ def test_a_call_that_ends_releases_its_reservation(make, next_time, sent, ends):
 def test_a_killed_process_leaves_one_reservation(sandbox, next_time, sent, tmp_path):
     delete_group = """
 import logging, sys
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.types import Settings
 from airflow_provider_360learning.api.limiter.sqlite import host_store

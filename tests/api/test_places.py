@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_360learning.api.actions import holding
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.remote import RemoteStore
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import (
     MAX_PLACE_SECONDS,

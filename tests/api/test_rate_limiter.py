@@ -11,7 +11,8 @@ from contextlib import closing
 
 import pytest
 
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore, host_store
 from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
 from airflow_provider_360learning.api.limiter.usage import Usage, UsageObserver, WaitTimes
@@ -27,7 +28,8 @@ CREATE, UPDATE, DELETE_GROUP = (
 )
 READ, TOKEN = API_V1.endpoints["getUsers"], API_V1.endpoints["generateToken"]
 
-LONG_AGO = Share(0.2, started=0.0)
+#: Time slots of this share begin now.
+LONG_AGO = Share(0.2, started=0.0, clock=lambda: 0.0)
 _addresses = (f"https://host-{number}.test" for number in itertools.count())
 
 
@@ -243,7 +245,15 @@ def test_computes_the_share_of_a_limit(limit, part, requests, seconds):
 def test_shares_add_up_to_the_limit(part, requests):
     share = Share(part, started=0.0).of(WindowLimit("any", requests))
     assert share.requests / share.seconds == pytest.approx(requests * part)
-    assert share.requests <= max(1, requests * part + 1e-9)
+
+
+@pytest.mark.parametrize("part", [number / 20 for number in range(1, 21)])
+@pytest.mark.parametrize("requests", [1, 2, 5, 10, 50])
+def test_a_share_of_whole_requests_has_no_time_slots(part, requests):
+    limit, share = WindowLimit("any", requests), Share(part, started=0.0)
+    is_whole = abs(requests * part - round(requests * part)) < 1e-9
+    assert (share.time_slots(limit) is None) is is_whole
+    assert (share.of(limit, margin=0.5).seconds == limit.seconds) is is_whole
 
 
 def test_respects_its_share(make):
@@ -254,13 +264,22 @@ def test_respects_its_share(make):
 
 def test_the_first_request_waits_for_a_window_from_the_start_of_the_process(make):
     """Otherwise each of several short processes would start with a burst."""
-    started = time.monotonic() - 1.0
+    started = time.monotonic() - 0.5
     rate_limiter = make(store=None, fallback=Share(0.2, started))
-    reservation = rate_limiter.reserve(CREATE, 600)
-    assert reservation.wait == pytest.approx(1.5, abs=0.1)
+    reservation = rate_limiter.reserve(UPDATE, 600)
+    assert reservation.wait == pytest.approx(0.5, abs=0.1)
     with rate_limiter.measure_wait(reservation):
         pass
     assert str(rate_limiter.usage).endswith(" (startup)")
+
+
+def test_the_first_request_in_a_time_slot_waits_for_half_a_window_from_the_start_of_the_process(make):
+    """The wait for the time slot takes the other half on average."""
+    started = time.monotonic() - 0.5
+    for first_slot, wait in ((0.0, 2.5), (1.0, 1.5), (1.75, 0.75), (2.0, 3.0)):
+        share = Share(0.2, started, clock=lambda first_slot=first_slot: first_slot)
+        rate_limiter = make(store=None, company_id=str(first_slot), fallback=share)
+        assert rate_limiter.reserve(CREATE, 600).wait == pytest.approx(wait, abs=0.1)
 
 
 def test_with_all_slots_only_the_windows_are_waited_for(make):

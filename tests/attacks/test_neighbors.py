@@ -15,7 +15,8 @@ import pytest
 
 from airflow_provider_360learning.api.limiter import sqlite as sqlite_module
 from airflow_provider_360learning.api.limiter import store as store_module
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.limiter.store import SharedLimit, StoreUnavailableError
 from airflow_provider_360learning.api.v1.spec import API_V1
@@ -129,7 +130,8 @@ def test_the_file_is_used_again_after_the_lock(tmp_path, monkeypatch, caplog):
 
 FORKS = """
 import os, signal, sys, threading
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import host_store
 from airflow_provider_360learning.api.v1.spec import API_V1
 

@@ -8,8 +8,9 @@ import re
 import pytest
 import redis
 
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.redis import RedisStore
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import ACCEPTED_LIFETIME, MAX_BACK_OFF, Reservation
 from airflow_provider_360learning.api.v1.spec import API_V1

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
 from airflow_provider_360learning.api.limiter.store import Store
 from airflow_provider_360learning.api.spec import READ_METHODS
@@ -141,7 +142,8 @@ def open_store(store: str, location: str) -> Store:
 
 def build_rate_limiter(store: Store | None, url: str, **more: Any) -> RateLimiter:
     """Return a rate limiter like the hook's, without Airflow, whose import would take seconds per process."""
-    return RateLimiter(store, base_url=url, company_id=COMPANY_ID, fallback=Share(0.2, time.monotonic()), **more)
+    more.setdefault("fallback", Share(0.2, time.monotonic()))
+    return RateLimiter(store, base_url=url, company_id=COMPANY_ID, **more)
 
 
 def make_api(url: str, store: Store | None, version: str = "v1", **rate_limiter: Any) -> LearningApi:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_360learning.api.limiter.sqlite import host_store
-from airflow_provider_360learning.hooks.rate_limiter import select_rate_limiter
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.hooks.rate_limiter import build_rate_limiter, select_rate_limiter
 
 ROOT = Path(__file__).parents[2]
 
@@ -209,3 +211,13 @@ def test_pool_slots_shares_nothing(sandbox, tmp_path):
     assert selected == "INFO Rate limiter selected: backend=pool_slots ([learning360] rate_limiter = pool_slots)"
     assert len(usages) == 2
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(("map_index", "slots", "position"), [(0, 1, 0), (7, 1, 7), (7, 2, 14)])
+def test_mapped_tasks_have_time_slots_in_their_order(environment, connect, map_index, slots, position):
+    environment("pool_slots")
+    connection = Learning360Hook().read_connection()
+    task = SimpleNamespace(pool_slots=slots)
+    built = [build_rate_limiter(connection, task=task, map_index=index) for index in (map_index, None, -1)]
+    assert built[0].fallback.position == position
+    assert all(0 <= one.fallback.position < 5 for one in built[1:])

@@ -11,12 +11,13 @@ import logging
 import random
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from airflow_provider_360learning.api.limiter.forking import ForkSafeLock
+from airflow_provider_360learning.api.limiter.share import Share, TimeSlots
 from airflow_provider_360learning.api.limiter.sqlite import process_store
 from airflow_provider_360learning.api.limiter.store import (
     MAX_BACK_OFF,
@@ -47,30 +48,6 @@ MAX_RETRY_INTERVAL = 160.0
 ACCEPTED_LATENESS = 0.01
 #: Minimum wait that is logged, in seconds.
 LONG_WAIT = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """
-    The part of every limit that this process uses where no store is shared.
-
-    :param part: 0 < part <= 1.
-    :param started: When the process started to use it, on :func:`time.monotonic`. The first request waits for a
-        window from then: otherwise each of several short processes would start with a burst.
-    """
-
-    part: float
-    started: float
-
-    def of(self, limit: WindowLimit) -> WindowLimit:
-        """
-        Return the part of a limit: fewer requests while there is more than one, then a longer window.
-
-        :param limit: The limit.
-        """
-        requests = max(1, int(limit.requests * self.part))
-        seconds = limit.seconds * requests / (limit.requests * self.part)
-        return WindowLimit(limit.name, requests, seconds, limit.scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +115,7 @@ class RateLimiter:
         self._min_retry_interval = self._retry_interval = store_retry_interval
         self._retry_store_at: float | None = None
         self._shared_since = float("-inf")
-        self._fallback = fallback
+        self.fallback = fallback
         self._origin = origin(base_url)
         self._api_version = api_version
         self._owner = {LimitScope.COMPANY: company_id, LimitScope.ADDRESS: f"address {ip_limit_scope}".strip()}
@@ -147,6 +124,7 @@ class RateLimiter:
         self._credentials = _fingerprint(self._origin, company_id, api_key) if api_key is not None else ""
         self._is_accepted = self._is_confirmed = api_key is None
         self._limits: dict[tuple[str, float, bool], Limits] = {}
+        self._time_slots: dict[str, TimeSlots | None] = {}
 
     def reserve(self, endpoint: Endpoint, max_wait: float, replacing: Reservation | None = None) -> Reservation:
         """
@@ -161,8 +139,14 @@ class RateLimiter:
 
         def reserve(store: Store, share: Share | None) -> Reservation:
             limits = self._limits_of(endpoint, share, self._accepted_by(store)).counting
-            min_wait = _seconds_until_known(limits, share.started if share else self._shared_since)
-            return store.reserve(limits, max_wait=max_wait, min_wait=min_wait, replacing=replacing)
+            slots = self._time_slots_of(endpoint, share) if share else None
+            min_wait = self._seconds_until_known(limits, share.started if share else self._shared_since)
+            reservation = store.reserve(limits, max_wait=max_wait, min_wait=min_wait, replacing=replacing)
+            if slots is None:
+                return reservation
+            if replacing is None:
+                slots.count()
+            return _move_to_time_slot(store, reservation, slots, limits, max_wait)
 
         try:
             reservation = self._with_store(reserve)
@@ -220,7 +204,11 @@ class RateLimiter:
         except StoreUnavailableError as error:
             self._fall_back(source, error)
             return False
-        return lateness is not None and lateness <= max(self._margin / 2, ACCEPTED_LATENESS)
+        if lateness is None or lateness > max(self._margin / 2, ACCEPTED_LATENESS):
+            return False
+        # Another thread may have found another time slot since.
+        slots = self._slowest_time_slots(reservation.keys) if source[1] else None
+        return slots is None or not slots.delay(-lateness)
 
     def release(self, reservation: Reservation) -> None:
         """
@@ -249,6 +237,10 @@ class RateLimiter:
         seconds = min(retry_after, MAX_BACK_OFF) if retry_after and retry_after > 0 else None
 
         def close(store: Store, share: Share | None) -> float:
+            slots = self._time_slots_of(endpoint, share) if share else None
+            # Another process of this pool uses the time slot, or another client uses a part of the limit.
+            if slots and (seconds or 0.0) <= slots.cycle and slots.find():
+                return slots.cycle
             limits = self._limits_of(endpoint, share, self._accepted_by(store)).closing
             levels = [limits[:1], limits[1:]] if endpoint.has_own_limit else [limits]
             return store.back_off(reservation, levels, seconds, _back_off_delay)
@@ -360,7 +352,30 @@ class RateLimiter:
     def _effective(self, limit: WindowLimit, share: Share | None, is_accepted: bool) -> WindowLimit:
         requests = self._overrides.get(limit.name, limit.requests)
         limit = replace(limit, requests=requests if is_accepted else min(requests, limit.requests))
-        return share.of(limit) if share else limit
+        return share.of(limit, self._margin) if share else limit
+
+    def _time_slots_of(self, endpoint: Endpoint, share: Share) -> TimeSlots | None:
+        """Return the time slots of the slowest limit of a request that is divided in time."""
+        for limit in endpoint.limits:
+            if (key := self._key(limit)) not in self._time_slots:
+                self._time_slots[key] = share.time_slots(self._effective(limit, None, is_accepted=True), self._margin)
+        return self._slowest_time_slots([self._key(limit) for limit in endpoint.limits])
+
+    def _slowest_time_slots(self, keys: Sequence[str]) -> TimeSlots | None:
+        divided = [slots for key in keys if (slots := self._time_slots.get(key))]
+        return max(divided, key=lambda slots: slots.cycle, default=None)
+
+    def _seconds_until_known(self, limits: tuple[SharedLimit, ...], since: float) -> float:
+        """
+        Return the seconds until requests that were sent before ``since``, unknown to the store, leave every window.
+
+        The wait for a time slot takes half a cycle on average: with half a window before it, short processes one after
+        the other keep the average of the limit.
+        """
+        own = f"{self._credentials}|"
+        divided = {key for key, slots in self._time_slots.items() if slots}
+        windows = (limit.window / (2 if limit.key.removeprefix(own) in divided else 1) for limit in limits)
+        return max(0.0, since + max(windows) - time.monotonic())
 
     def _key(self, limit: WindowLimit) -> str:
         return f"{self._origin}|{self._api_version}|{self._owner[limit.scope]}|{limit.name}"
@@ -389,14 +404,14 @@ class RateLimiter:
                 "Shared rate limiter unavailable: %s; using %.0f %% of each limit in this process "
                 "([learning360] rate_limiter = pool_slots) until it is available.",
                 error,
-                100 * self._fallback.part,
+                100 * self.fallback.part,
             )
             _lost.add(source[0])
             # All that lost the store start at the same time: none of them with a burst.
             now = time.monotonic()
             if now - self._shared_since > MAX_RETRY_INTERVAL:  # else it was available for a short time only
                 self._retry_interval = self._min_retry_interval
-            self._source = (process_store(), replace(self._fallback, started=now))
+            self._source = (process_store(), replace(self.fallback, started=now))
             self._retry_store_at = now + self._retry_interval
         self.usage.observer.on_store_lost()
 
@@ -429,9 +444,15 @@ def _fingerprint(*values: str) -> str:
     return hashlib.sha256("\0".join(values).encode()).hexdigest()[:16]
 
 
-def _seconds_until_known(limits: tuple[SharedLimit, ...], since: float) -> float:
-    """Return the seconds until requests that were sent before ``since``, unknown to the store, leave every window."""
-    return max(0.0, since + max(limit.window for limit in limits) - time.monotonic())
+def _move_to_time_slot(
+    store: Store, reservation: Reservation, slots: TimeSlots, limits: tuple[SharedLimit, ...], max_wait: float
+) -> Reservation:
+    """Replace a reservation by the first one, from then on, at the begin of a time slot."""
+    while delay := slots.delay(reservation.wait):
+        wait = reservation.wait + delay
+        moved = store.reserve(limits, max_wait=max_wait, min_wait=wait, replacing=reservation)
+        reservation = replace(moved, limiting_key=moved.limiting_key or limits[0].key)
+    return reservation
 
 
 def _limit_name(reservation: Reservation) -> str | None:
