@@ -127,6 +127,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         s3 = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         s3.start()
         running.callback(s3.stop)
+        running.callback(_kill_pods, folder)  # which a scheduler leaves that is killed
         env = {
             **EARLY_DETECTION,
             FOLDER: str(folder),
@@ -146,6 +147,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         cluster = Cluster(stack, folder, "http://{}:{}".format(*s3.get_host_and_port()), servers)
         cluster.create_bucket()
         yield cluster
+
+
+def _kill_pods(folder: Path) -> None:
+    for pod in pods(folder):
+        if pod.ended is None:
+            kill_pod(pod)
 
 
 @pytest.mark.realtime
