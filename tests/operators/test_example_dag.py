@@ -104,19 +104,13 @@ def test_parsing_examples_imports_operators_and_sensors_only(parsed):
 
 
 @pytest.mark.slow
-def test_detects_network_access(tmp_path):
-    (tmp_path / "connects.py").write_text(
-        "import socket\nfrom airflow import DAG\nsocket.create_connection(('127.0.0.1', 9))\n"
-    )
-    (error,) = parse(tmp_path)["errors"].values()
-    assert "network access" in error
-
-
-@pytest.mark.slow
-def test_detects_disk_access(tmp_path):
-    (tmp_path / "reads.py").write_text("from airflow import DAG\nopen('/etc/hosts')\n")
-    (error,) = parse(tmp_path)["errors"].values()
-    assert "disk access to /etc/hosts" in error
+def test_detects_network_and_disk_access(tmp_path):
+    connects, reads = tmp_path / "connects.py", tmp_path / "reads.py"
+    connects.write_text("import socket\nfrom airflow import DAG\nsocket.create_connection(('127.0.0.1', 9))\n")
+    reads.write_text("from airflow import DAG\nopen('/etc/hosts')\n")
+    errors = parse(tmp_path)["errors"]
+    assert "network access" in errors[str(connects)]
+    assert "disk access to /etc/hosts" in errors[str(reads)]
 
 
 def test_onboarding_runs_do_not_overlap(dag):
