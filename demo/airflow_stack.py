@@ -29,7 +29,7 @@ from typing import Any
 
 import psutil
 
-_START_TIMEOUT = 90.0
+_START_TIMEOUT = 180.0
 _STOP_TIMEOUT = 10.0
 _POLL = 0.2
 _LOOPBACK = "127.0.0.1"
@@ -143,7 +143,7 @@ class AirflowStack:
     # DAG runs
 
     def trigger(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None, timeout: float = 60
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None, timeout: float = 180
     ) -> str:
         """
         Start a DAG run as soon as the DAG is parsed, and return its run id.

@@ -32,7 +32,7 @@ for line in sys.stdin:
     print("\\nFINISHED " + json.dumps([str(run.state), tasks, run.run_id]), flush=True)
 """
 #: Seconds.
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)

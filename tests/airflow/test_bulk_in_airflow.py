@@ -46,7 +46,7 @@ def test_finished_rows_are_not_sent_again_after_a_kill(
         connection="faster",
         lease=LEASE,
     )
-    evidence = run.kill([PlannedKill(60, victim, number)], timeout=150)
+    evidence = run.kill([PlannedKill(60, victim, number)], timeout=300)
     report = RecoveryReport(evidence)
     assert report.violations() == []
     assert len(report.attempts) >= 2, "no second attempt took over"

@@ -69,7 +69,7 @@ def shown(airflow_db):
         env={**os.environ, "COLUMNS": "400"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
@@ -237,7 +237,7 @@ def test_sandbox_serves_until_it_is_terminated(tmp_path):
             assert response.status == 200
     finally:
         server.terminate()
-        printed, _ = server.communicate(timeout=20)
+        printed, _ = server.communicate(timeout=60)
     assert server.returncode == 0
     assert "AIRFLOW_CONN_LEARNING360_DEFAULT=" in printed
 

@@ -33,7 +33,7 @@ class WebInterface:
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def request(self, method, path, expected_status=200, **arguments):
-        response = self._session.request(method, self._stack.url + path, timeout=60, **arguments)
+        response = self._session.request(method, self._stack.url + path, timeout=300, **arguments)
         assert response.status_code == expected_status, response.text
         return response.json()
 
@@ -77,7 +77,7 @@ class WebInterface:
     def run_dag(self, conn_id):
         """Run the DAG with the connection, and return the settings that its task has read."""
         run_id = self._stack.trigger(DAG_ID, {"connection": conn_id})
-        assert self._stack.wait(DAG_ID, run_id, timeout=60) == "success", self._stack.logs(DAG_ID, run_id)
+        assert self._stack.wait(DAG_ID, run_id, timeout=300) == "success", self._stack.logs(DAG_ID, run_id)
         return self._stack.xcom(DAG_ID, run_id, TASK_ID)
 
 

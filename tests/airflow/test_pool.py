@@ -94,7 +94,7 @@ class Scheduler:
     def stop(self):
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 def pool(env, name="learning360"):

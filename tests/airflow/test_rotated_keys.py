@@ -92,7 +92,7 @@ def test_no_task_fails_and_nothing_is_done_twice(stack, company, store, tmp_path
         return {task["task_id"]: task for task in stack.task_instances("rotated_keys", run_id)}
 
     rotations = Rotations(company, store)
-    state = stack.wait("rotated_keys", run_id, timeout=150, on_poll=rotations)
+    state = stack.wait("rotated_keys", run_id, timeout=300, on_poll=rotations)
     assert state == "success", stack.logs("rotated_keys", run_id)[-5000:]
     assert len(rotations.keys) == 4
     assert {name: task["state"] for name, task in tasks().items()} == dict.fromkeys(TASKS, "success")

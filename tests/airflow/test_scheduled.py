@@ -34,7 +34,7 @@ def _fresh_platform(platform):
 @pytest.mark.airflow("<3", reason="on Airflow 3, the test with deferred waits includes it")
 def test_mapped_and_plain_tasks_use_the_shared_pool(stack, platform):
     run_id = stack.trigger("twelve_creations")
-    assert stack.wait("twelve_creations", run_id, timeout=120) == "success"
+    assert stack.wait("twelve_creations", run_id, timeout=300) == "success"
     _assert_shared_pool(stack, run_id)
     assert len(_done(platform, "createOrInviteUser")) == 12
 
@@ -42,7 +42,7 @@ def test_mapped_and_plain_tasks_use_the_shared_pool(stack, platform):
 def test_a_pool_in_default_args_overrides_the_shared_one(stack):
     stack.command("pools", "set", "x", "5", "for this test")
     run_id = stack.trigger("in_pool_x")
-    assert stack.wait("in_pool_x", run_id, timeout=120) == "success"
+    assert stack.wait("in_pool_x", run_id, timeout=300) == "success"
     tasks = stack.task_instances("in_pool_x", run_id)
     assert len(tasks) == 2
     assert {task["pool"] for task in tasks} == {"x"}
@@ -58,9 +58,9 @@ def test_creations_run_while_more_waits_than_the_pool_has_slots_are_deferred(sta
         states = _states(stack, "ten_waits", waits)
         return sum(state == "deferred" for state in states.values()) == 10
 
-    stack.wait_until(all_deferred, 120, "not all waits were deferred")
+    stack.wait_until(all_deferred, 300, "not all waits were deferred")
     run_id = stack.trigger("twelve_creations")
-    assert stack.wait("twelve_creations", run_id, timeout=120) == "success"
+    assert stack.wait("twelve_creations", run_id, timeout=300) == "success"
     assert all_deferred()
     _assert_shared_pool(stack, run_id)
     arrivals = [entry["arrived_at"] for entry in _done(platform, "createOrInviteUser")]
@@ -78,15 +78,15 @@ def test_a_write_whose_process_is_killed_is_done_once_and_its_task_succeeds(stac
         platform.control.add_fault(operation=operation, kind="delay", seconds=30, when="after", count=1)
     run_id = stack.trigger("killed")
     for operation in operations:
-        stack.wait_until(lambda operation=operation: _done(platform, operation), 60, f"{operation} was not sent")
+        stack.wait_until(lambda operation=operation: _done(platform, operation), 300, f"{operation} was not sent")
         (task,) = [task for task in stack.task_instances("killed", run_id) if task["task_id"] == operation]
         os.kill(task["pid"], signal.SIGKILL)
         stack.wait_until(
             lambda operation=operation: _states(stack, "killed", run_id)[operation, -1] == "success",
-            120,
+            300,
             f"the task of {operation} did not succeed",
         )
-    assert stack.wait("killed", run_id, timeout=60) == "success"
+    assert stack.wait("killed", run_id, timeout=300) == "success"
     tries = {task["task_id"]: task["try_number"] for task in stack.task_instances("killed", run_id)}
     assert tries == dict.fromkeys(operations, 2)
     state = platform.control.state()
@@ -99,10 +99,10 @@ def test_a_write_whose_process_is_killed_is_done_once_and_its_task_succeeds(stac
 def test_an_attempt_whose_supervisor_is_killed_stops_before_the_next_one_sends(stack, platform):
     """Airflow does not stop the task process, which would write until the end of the task."""
     run_id = stack.trigger("orphaned")
-    stack.wait_until(lambda: _done(platform, "createOrInviteUser"), 60, "createOrInviteUser was not sent")
+    stack.wait_until(lambda: _done(platform, "createOrInviteUser"), 300, "createOrInviteUser was not sent")
     (task,) = stack.task_instances("orphaned", run_id)
     psutil.Process(task["pid"]).parent().kill()
-    assert stack.wait("orphaned", run_id, timeout=120) == "success"
+    assert stack.wait("orphaned", run_id, timeout=300) == "success"
     sent = [entry["user"] for entry in platform.control.journal() if entry["operation"] == "createOrInviteUser"]
     attempts = [mail.partition(".")[0] for mail in sent]
     assert attempts == ["attempt-1"] * attempts.count("attempt-1") + ["attempt-2"] * 4

@@ -28,7 +28,7 @@ def test_the_api_server_does_not_touch_the_pool(stack):
 
 def test_tasks_in_the_pool_run_and_can_be_inspected(stack):
     run_id = stack.trigger("in_the_pool")
-    assert stack.wait("in_the_pool", run_id, timeout=120) == "success"
+    assert stack.wait("in_the_pool", run_id, timeout=300) == "success"
     tasks = stack.task_instances("in_the_pool", run_id)
     assert [(t["task_id"], t["map_index"], t["state"], t["pool"]) for t in tasks] == [
         ("double", 0, "success", "learning360"),

@@ -69,7 +69,7 @@ def run(environment, *command):
         cwd=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
         check=False,
     )
 

@@ -463,7 +463,7 @@ def test_processes_share_the_limit_of_an_operation(tmp_path):
             )
             for name in ("ana", "bob", "eve")
         ]
-        assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0]
+        assert [worker.wait(timeout=180) for worker in workers] == [0, 0, 0]
         journal = sandbox.control.journal()
     assert [entry["status"] for entry in journal] == [200] * 6
     arrivals = [entry["arrived_at"] for entry in journal]

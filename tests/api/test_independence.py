@@ -24,7 +24,7 @@ def test_imports_nothing_but_itself():
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=180,
         check=True,
     ).stdout.split()
     assert "airflow_provider_360learning.api.v1.users" in loaded

@@ -242,7 +242,7 @@ def test_processes_and_their_forks_share_places(backend):
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    lines = [line.split() for worker in workers for line in worker.communicate(timeout=30)[0].splitlines()]
+    lines = [line.split() for worker in workers for line in worker.communicate(timeout=180)[0].splitlines()]
     steps = sorted((float(time_), 1 if sign == "+" else -1) for sign, time_ in lines)
     at_once = [sum(step for _, step in steps[:end]) for end in range(1, len(steps) + 1)]
     assert len(steps) == 2 * 2 * 2 * 4
@@ -251,7 +251,7 @@ def test_processes_and_their_forks_share_places(backend):
 
 @pytest.mark.realtime
 def test_the_place_of_a_killed_process_comes_back(backend):
-    assert start_worker(*backend[:2], "die").wait(timeout=30) == -9
+    assert start_worker(*backend[:2], "die").wait(timeout=180) == -9
     store = backend[2]
     assert store.acquire_place("jobs", 1, "next", 60.0)
     time.sleep(0.65)

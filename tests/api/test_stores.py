@@ -391,7 +391,7 @@ def test_processes_share_a_limit(backend, tmp_path, request):
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    each = [[float(line) for line in worker.communicate(timeout=30)[0].split()] for worker in workers]
+    each = [[float(line) for line in worker.communicate(timeout=180)[0].split()] for worker in workers]
     assert [len(times) for times in each] == [15] * 4
     together = sorted(itertools.chain.from_iterable(each))
     assert max_in_a_window(together, 0.4999) == 10
@@ -409,7 +409,7 @@ for number in range(3):
     store.reserve([SharedLimit("all", 3, 0.5)], max_wait=60)
 os.kill(os.getpid(), 9)
 """
-    assert run_python(reserve_and_die, tmp_path).wait(timeout=30) == -9
+    assert run_python(reserve_and_die, tmp_path).wait(timeout=180) == -9
     store = host_store(str(tmp_path))
     reservation = reserve(store, SharedLimit("all", 3, 0.5))
     assert reservation.wait <= 0.5

@@ -165,7 +165,7 @@ def test_a_fork_while_other_threads_reserve_does_not_deadlock(tmp_path, backend)
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKS, str(tmp_path) if backend == "host" else ""],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=120,
+        timeout=180,
         check=True,
     )
 

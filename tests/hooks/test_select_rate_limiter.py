@@ -147,7 +147,7 @@ def run_script(sandbox, **environment):
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

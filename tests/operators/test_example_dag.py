@@ -67,7 +67,7 @@ def parse(folder):
         [sys.executable, "-W", "ignore", "-c", CODE, str(folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -101,7 +101,7 @@ def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end
         assert len(control.state()["users"]) == 1
     finally:
         process.send_signal(end)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=180)
     assert (process.returncode, errors) == (0, "")
     exported = [line for line in output.splitlines() if "export AIRFLOW_CONN_LEARNING360_DEFAULT=" in line]
     connections = [json.loads(line.partition("=")[2].strip("'")) for line in exported]
@@ -112,7 +112,7 @@ def test_foreground_server_prints_its_connection_and_exits_cleanly(tmp_path, end
 
 
 def test_invalid_command_line_is_reported_without_traceback():
-    ended = subprocess.run([*MODULE, "--host", "0.0.0.0"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([*MODULE, "--host", "0.0.0.0"], env=ENVIRONMENT, capture_output=True, text=True, timeout=180)
     assert ended.returncode != 0
     assert "loopback only" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -172,7 +172,7 @@ def run_pytest(folder, *more):
     (folder / "test_it.py").write_text(PLUGIN_TEST)
     command = [sys.executable, *more, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_it.py")]
     environment = ENVIRONMENT | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=180)
 
 
 def test_pytest_fixture_resets_the_sandbox_for_each_test(tmp_path):

@@ -273,7 +273,7 @@ def test_audit_reports_vulnerabilities_and_what_it_could_not_check(tmp_path, rep
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert (ended.returncode, ended.stderr) == (status, "")
     assert ended.stdout.count(text) == len(list(REQUIREMENTS.iterdir())) == 4
