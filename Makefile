@@ -6,22 +6,25 @@
 #   make docs         rewrite the generated tables of the documentation
 #   make specs        rewrite the table of the operations of API v2 from the published documents
 #   make lint         run ruff, mypy and codespell
-#   make test-lowest  run the tests of test-quick with the lowest versions that the package allows
+#   make test-lowest  run the quick tests and the example DAGs with the lowest versions that the package allows
+#   make test-matrix  run these on all Airflow lines and Python versions and record the results: an hour or two
 #   make bench        run all benchmarks: about half an hour on an idle machine
 #   make audit        look for published vulnerabilities of the versions that are installed, if a database can be reached
 #   make requirements rewrite requirements/, the versions that are installed; UPGRADE=1 takes the newest
 # KEEP=1              leave Airflow and the sandbox of the demo open until Ctrl-C
 # PYTHON=…            Python to use
+# CELLS=…             parts of the matrix, e.g. CELLS="airflow-3.0:3.12 lowest-2:3.11"
 # PYTEST_ARGS=…       more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
 # BENCH_ARGS=…        more arguments for the benchmarks: --quick, or names of benchmarks
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+CELLS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-deployments \
-	servers redis-server postgres-server mysql lint bench audit requirements clean
+.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-matrix \
+	test-deployments servers redis-server postgres-server mysql lint bench audit requirements clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -59,9 +62,11 @@ test-3: .venv/.ready servers
 test-2.11: .venv-2.11/.ready servers
 	$(PYTEST_2) $(TESTS_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
 
-test-lowest: .venv-lowest/.ready servers
-	.venv-lowest/bin/python -m pytest -o cache_dir=.venv-lowest/.pytest_cache $(WORKERS) \
-		-m "not slow and not realtime" $(PYTEST_ARGS)
+test-lowest: servers
+	$(PYTHON) .ci/matrix.py lowest-3:3.11 lowest-2:3.11
+
+test-matrix: servers
+	$(PYTHON) .ci/matrix.py --record $(CELLS)
 
 # A measurement that another program has disturbed is repeated once.
 realtime-3: FILES = $(REALTIME)
@@ -111,7 +116,7 @@ requirements: .venv-tools/.ready
 	.ci/lock .venv-tools/bin/uv $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf .venv .venv-2.11 .venv-lowest .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-2.11 .venv-matrix .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The checkout has no hash. Its build needs hatchling, which the requirements contain.
 INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .
@@ -140,10 +145,4 @@ mysql: .venv/.mysql-ready
 
 .venv-tools/.ready: requirements/tools.txt
 	.ci/make-env .venv-tools requirements/tools.txt 13 '$(PYTHON)' python3.12 python3.13 python3.11
-	@touch $@
-
-# The lowest Airflow is that of line 2. The lowest versions of the others have wheels for Python 3.11, the lowest one.
-.venv-lowest/.ready: pyproject.toml .ci/make-env requirements/lowest.txt
-	.ci/make-env .venv-lowest requirements/lowest.txt 11 '$(PYTHON)' python3.11
-	$(INSTALL_CHECKOUT)
 	@touch $@

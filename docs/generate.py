@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -473,6 +474,25 @@ def actions_by_version() -> str:
     return _table(heading, (*lines, total))
 
 
+def tested_versions() -> str:
+    """Return the table of the results of ``make test-matrix``, one row per cell of the matrix."""
+    matrix = runpy.run_path(str(DOCS.parent / ".ci/matrix.py"))
+    results = json.loads(matrix["RESULTS"].read_text())
+    return _table(
+        ("Requirements", "Airflow", "Python", "Quick tests", "Example DAGs"),
+        ((f"`{cell.partition(':')[0]}`", *_result(cell, results.get(cell))) for cell in matrix["CELLS"]),
+    )
+
+
+def _result(cell: str, result: Any) -> Iterator[str]:
+    if result is None:
+        yield from ("", cell.partition(":")[2], "not run", "not run")
+        return
+    yield from (result["airflow"], result["python"])
+    for suite in ("quick", "examples"):
+        yield ", ".join(f"{number:,} {outcome}" for outcome, number in result["suites"][suite].items() if number)
+
+
 def _bullets(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
@@ -511,6 +531,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "sandbox routes of API v2": partial(sandbox_routes, V2),
     "sandbox settings": sandbox_settings,
     "settings": settings,
+    "tested versions": tested_versions,
 }
 
 

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from tests.s3_server import S3Server
 
 AIRFLOW_VERSION = importlib.metadata.version("apache-airflow")
+#: Modules of Airflow's secrets masker, whatever the version.
+SECRETS_MASKERS = (
+    "airflow.sdk._shared.secrets_masker",
+    "airflow.sdk.execution_time.secrets_masker",
+    "airflow.utils.log.secrets_masker",
+)
 #: Files whose tests share the running Airflow (the fixture ``stack``), and therefore run on the same worker.
 STACK_TESTS = ("bulk_in_airflow", "connection_form", "rotated_keys", "scheduled", "stack")
 STACK_FILES = {f"tests/airflow/test_{name}.py" for name in STACK_TESTS}
@@ -101,7 +107,7 @@ def pytest_unconfigure() -> None:
 def _clear_secrets_masker() -> Iterator[None]:
     """Clear Airflow's secrets masker after each test, because each new secret makes it compile all earlier ones."""
     yield
-    for name in ("airflow.sdk._shared.secrets_masker", "airflow.utils.log.secrets_masker"):
+    for name in SECRETS_MASKERS:
         get_masker = getattr(sys.modules.get(name), "_secrets_masker", None)
         if get_masker is not None:
             masker = get_masker()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -12,12 +14,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
-LINES = ("airflow-2.11", "airflow-3", "lowest")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MATRIX = runpy.run_path(str(ROOT / ".ci/matrix.py"))
+LINES = tuple(MATRIX["PYTHONS"])
 
 each_file = pytest.mark.parametrize("name", [*LINES, "tools"])
 on_unix = pytest.mark.skipif(os.name != "posix", reason="the scripts are for a POSIX shell")
@@ -42,24 +48,91 @@ def test_requirements_state_versions_and_hashes_but_no_addresses(name):
     assert {spec.operator for requirement in pins(name) for spec in requirement.specifier} == {"=="}
 
 
+def requirements(*, sandbox=True):
+    """Return the dependencies of the package and of its extras."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    chosen = (one for extra, needed in extras.items() if sandbox or extra != "sandbox" for one in needed)
+    return [Requirement(one) for one in (*PROJECT["project"]["dependencies"], *chosen)]
+
+
 @pytest.mark.parametrize("name", LINES)
 def test_requirements_contain_what_the_package_allows(name):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"].values()
-    needed = [*project["project"]["dependencies"], *project["dependency-groups"]["test"]]
-    for requirement in map(Requirement, [*needed, *(one for extra in extras for one in extra)]):
+    # Airflow 3.1 requires a FastAPI with published vulnerabilities, which the extra "sandbox" excludes.
+    needed = requirements(sandbox=name != "airflow-3.1")
+    for requirement in (*needed, *map(Requirement, PROJECT["dependency-groups"]["test"])):
         versions = [next(iter(pin.specifier)).version for pin in pins(name) if pin.name == requirement.name]
         assert versions, requirement
         assert all(requirement.specifier.contains(version) for version in versions), (requirement, "make requirements")
 
 
+def lower_bound(requirement):
+    return next(Version(one.version) for one in requirement.specifier if one.operator == ">=")
+
+
 def test_the_lowest_versions_are_the_lower_bounds():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
-    versions = {pin.name: next(iter(pin.specifier)).version for pin in pins("lowest")}
-    for requirement in map(Requirement, [*project["dependencies"], *extras]):
-        (bound,) = requirement.specifier
-        assert Version(versions[requirement.name]) == Version(bound.version), (requirement, "make requirements")
+    versions = {pin.name: Version(next(iter(pin.specifier)).version) for pin in pins("lowest-2")}
+    assert [one for one in requirements() if versions[one.name] != lower_bound(one)] == [], "make requirements"
+
+
+def test_with_airflow_3_only_what_airflow_excludes_is_higher_than_the_lower_bounds():
+    versions = {pin.name: Version(next(iter(pin.specifier)).version) for pin in pins("lowest-3")}
+    higher = {one.name for one in requirements() if versions[one.name] != lower_bound(one)}
+    assert higher == {
+        "apache-airflow",
+        "apache-airflow-providers-common-sql",
+        "pendulum",
+        "psutil",
+        "pydantic",
+        "uvicorn",
+    }
+
+
+# .ci/matrix.py, its results, and the workflows
+
+
+def python_versions():
+    """Return the versions of Python in the classifiers of the package."""
+    prefix = "Programming Language :: Python :: "
+    return [one.removeprefix(prefix) for one in PROJECT["project"]["classifiers"] if one.startswith(prefix)]
+
+
+def test_the_package_allows_the_versions_of_python_that_are_tested():
+    tested = {python for pythons in MATRIX["PYTHONS"].values() for python in pythons}
+    assert tested == set(python_versions())
+    allowed = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert [f"3.{minor}" for minor in range(20) if allowed.contains(f"3.{minor}")] == python_versions()
+
+
+def test_results_of_the_matrix_are_those_of_its_cells_and_none_has_a_failure():
+    results = json.loads(MATRIX["RESULTS"].read_text())
+    assert list(results) == [cell for cell in MATRIX["CELLS"] if cell in results], "make test-matrix"
+    for cell, result in results.items():
+        name, python = cell.split(":")
+        (pinned,) = (next(iter(pin.specifier)).version for pin in pins(name) if pin.name == "apache-airflow")
+        assert Version(result["airflow"]).release[:2] == Version(pinned).release[:2], (cell, "make test-matrix")
+        assert result["python"].startswith(f"{python}.")
+        assert all(suite["passed"] and not suite["failed"] for suite in result["suites"].values()), cell
+
+
+def test_outcomes_of_a_report_are_counted(tmp_path):
+    report = tmp_path / "report.xml"
+    report.write_text('<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>')
+    assert MATRIX["outcomes"](report) == {"passed": 3, "failed": 3, "skipped": 3}
+
+
+def test_a_cell_that_the_matrix_does_not_have_is_refused():
+    command = [sys.executable, ROOT / ".ci/matrix.py", "airflow-2.11:3.13"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, "airflow-2.11:3.13." in ended.stderr) == (1, True)
+
+
+def test_the_workflow_runs_all_files_of_requirements_and_all_versions_of_python():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    assert jobs["all"]["strategy"]["matrix"]["python"] == python_versions()
+    cells = jobs["matrix"]["strategy"]["matrix"]["cell"]
+    assert set(cells) <= set(MATRIX["CELLS"])
+    # The job "all" runs these two.
+    assert {cell.partition(":")[0] for cell in cells} == set(LINES) - {"airflow-3", "airflow-2.11"}
 
 
 TOOLS = (
@@ -276,4 +349,4 @@ def test_audit_reports_vulnerabilities_and_what_it_could_not_check(tmp_path, rep
         timeout=180,
     )
     assert (ended.returncode, ended.stderr) == (status, "")
-    assert ended.stdout.count(text) == len(list(REQUIREMENTS.iterdir())) == 4
+    assert ended.stdout.count(text) == len(list(REQUIREMENTS.iterdir())) == len(LINES) + 1

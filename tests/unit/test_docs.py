@@ -200,8 +200,8 @@ def _choices(hints):
 
 #: Words in code style that are not names in the package's own lists, by origin.
 _AIRFLOW = """
-    do_xcom_push all_done default_args default_pool doc_md email execute execution_timeout expand expand_kwargs
-    extra from_email learning360 learning360_default login map map_index_template max_active_runs
+    do_xcom_push all_done default_args default_pool doc_md email exception execute execution_timeout expand
+    expand_kwargs extra from_email learning360 learning360_default login map map_index_template max_active_runs
     on_failure_callback on_success_callback output partial poke_interval port reschedule retries retry_delay
     return_value run_as_user schedule smtp_default start_date strict test tojson trigger_rule
 """
