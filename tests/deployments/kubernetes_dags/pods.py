@@ -41,16 +41,22 @@ def pods_in_pool():
 
 @dag(**DAG_ARGUMENTS)
 def pods_at_the_limit():
-    for number in range(TASKS):
-        Learning360BulkOperator(
-            task_id=f"create_{number}",
-            learning360_conn_id=CONF % "connection",
-            action="create_user",
-            rows=f"{CONF % 'folder'}/people-{number}.csv",
-            results_path=f"{CONF % 'folder'}/results-{number}",
-            defaults={"mode": "create_active"},
-            **RETRIES,
-        )
+    # Mapped, because without shared state a task has the time slot of its index.
+    Learning360BulkOperator.partial(
+        task_id="create",
+        learning360_conn_id=CONF % "connection",
+        action="create_user",
+        defaults={"mode": "create_active"},
+        **RETRIES,
+    ).expand_kwargs(
+        [
+            {
+                "rows": f"{CONF % 'folder'}/people-{number}.csv",
+                "results_path": f"{CONF % 'folder'}/results-{number}",
+            }
+            for number in range(TASKS)
+        ]
+    )
 
 
 @dag(**DAG_ARGUMENTS)
