@@ -68,7 +68,7 @@ def killed(sandbox, tmp_path):
 
     @contextmanager
     def killed(operation, *arguments, after, when="before"):
-        sandbox.control.add_fault(operation, kind="delay", seconds=20, after=after, when=when)
+        sandbox.control.add_fault(operation, kind="delay", seconds=60, after=after, when=when)
         environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(ROOT)}
         with subprocess.Popen([sys.executable, *arguments], env=environment, cwd=ROOT) as process:
             try:
