@@ -4,7 +4,7 @@
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: two to four minutes
 #   make test-deployments  run Airflow with Celery, Redis and PostgreSQL: rate limits of two workers, killed processes
 #   make docs         rewrite the generated tables of the documentation
-#   make specs        rewrite the table of the operations of API v2 from the published documents
+#   make specs        rewrite the tables of the operations of both API versions from what is known of them
 #   make lint         run ruff, mypy and codespell
 #   make test-lowest  run the quick tests and the example DAGs with the lowest versions that the package allows
 #   make test-matrix  run these on all Airflow lines and Python versions and record the results: an hour or two
@@ -105,6 +105,7 @@ docs: .venv/.ready
 
 specs: .venv/.ready
 	.venv/bin/python -m tests.contract.specs
+	.venv/bin/python -m tests.contract.specs_v1
 
 bench: .venv/.bench-ready .venv/.mysql-ready servers
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

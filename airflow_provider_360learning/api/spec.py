@@ -7,7 +7,7 @@ The client is given an :class:`ApiSpec` and knows no version by name. Each versi
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, get_args
@@ -138,6 +138,30 @@ class Endpoint:
     def has_own_limit(self) -> bool:
         """Whether the first of its limits is for this operation alone."""
         return self.limits[0].name == self.operation
+
+
+class LazyEndpoints(Mapping[str, Endpoint]):
+    """
+    Operations by name, read when the first one is looked up.
+
+    :param read: Returns them.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, Endpoint]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _all(self) -> Mapping[str, Endpoint]:
+        return self._read()
+
+    def __getitem__(self, operation: str) -> Endpoint:
+        return self._all[operation]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -195,9 +195,14 @@ def _errors(one: Published) -> Iterator[tuple[str, int]]:
 
 def table() -> str:
     """Return the table as it is written: one operation per line."""
-    entries = sorted((one.name, describe(one)) for one in published())
+    return written({one.name: describe(one) for one in published()})
+
+
+def written(entries: Mapping[str, object]) -> str:
+    """Return entries as they are written: one per line, in alphabetical order."""
     lines = (
-        f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False, separators=(',', ':'))}" for name, entry in entries
+        f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False, separators=(',', ':'))}"
+        for name, entry in sorted(entries.items())
     )
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

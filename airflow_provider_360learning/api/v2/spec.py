@@ -7,15 +7,13 @@ what is not published in a form that a program can read: the limits, and what ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-
 from airflow_provider_360learning.api.spec import (
     READ_METHODS,
     ApiSpec,
     BodyFormat,
     ConcurrencyLimit,
     Endpoint,
+    LazyEndpoints,
     ResponseShape,
     WindowLimit,
 )
@@ -75,28 +73,15 @@ def _endpoint(operation: str, facts: Published) -> Endpoint:
     )
 
 
-class _Endpoints(Mapping[str, Endpoint]):
-    """The operations by name, read when the first one is looked up."""
-
-    @cached_property
-    def _all(self) -> Mapping[str, Endpoint]:
-        return {name: _endpoint(name, facts) for name, facts in published().items()}
-
-    def __getitem__(self, operation: str) -> Endpoint:
-        return self._all[operation]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)
+def _endpoints() -> dict[str, Endpoint]:
+    return {name: _endpoint(name, facts) for name, facts in published().items()}
 
 
 #: API v2.
 API_V2 = ApiSpec(
     name="v2",
     path_prefix="/api/v2",
-    endpoints=_Endpoints(),
+    endpoints=LazyEndpoints(_endpoints),
     token_operation=GENERATE_TOKEN,
     token_path="/api/v2/oauth2/token",
     encode_form=encode_form,
