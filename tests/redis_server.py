@@ -135,14 +135,24 @@ class SentinelServer(RedisServer):
     :param primary: The server.
     :param name: Its name.
     :param password: Password of the sentinel.
+    :param failover_after: Milliseconds without a response of the server after which a replica takes its place.
     """
 
     _options = ("--sentinel",)
     _is_ready = b"+monitor master"
 
-    def __init__(self, folder: Path, primary: RedisServer, name: str, *, password: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        primary: RedisServer,
+        name: str,
+        *,
+        password: str | None = None,
+        failover_after: int = 600_000,
+    ) -> None:
         super().__init__(folder, password=password)
         lines = [f"port {self.port}", f"bind {HOST}", "protected-mode no"]
         lines += [f"requirepass {json.dumps(password)}"] if password else []
         lines += [f"sentinel monitor {name} {primary.host} {primary.port} 1"]
+        lines += [f"sentinel down-after-milliseconds {name} {failover_after}", f"sentinel failover-timeout {name} 1000"]
         self._configuration.write_text("\n".join(lines))

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from airflow_provider_360learning.api.limiter import postgres as postgres_store
-from airflow_provider_360learning.api.limiter.limiter import RateLimiter, Share
+from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.store import SharedLimit, StoreUnavailableError
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.cli.commands import check

@@ -12,15 +12,17 @@ import kombu
 import pytest
 from airflow.providers.celery.executors.default_celery import get_default_celery_config
 from airflow.providers.common.compat.sdk import conf
+from redis import Redis
 from redis.exceptions import RedisError
 
+from airflow_provider_360learning.api.limiter import store
 from airflow_provider_360learning.api.limiter.redis import RedisStore
 from airflow_provider_360learning.api.limiter.store import StoreUnavailableError
 from airflow_provider_360learning.cli.commands import check
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.celery_broker import UnsuitableBrokerError, read_broker
 from airflow_provider_360learning.hooks.rate_limiter import active_rate_limiter, select_rate_limiter
-from tests.api.support import everything_about, unused_port
+from tests.api.support import eventually, everything_about, unused_port
 from tests.attacks.hostile_redis import hostile_redis
 from tests.redis_server import SentinelServer
 
@@ -49,6 +51,10 @@ def configure(monkeypatch):
 
 def assert_shows_no_secret(text):
     assert [secret for secret in SECRETS if secret in text] == []
+
+
+def client_of(server):
+    return Redis(server.host, server.port, decode_responses=True)
 
 
 def store_of(broker):
@@ -359,6 +365,29 @@ def test_a_broker_behind_sentinels_serves(configure, start_redis, start_sentinel
     assert client.keys("*")
     assert client.client_info()["laddr"] == f"127.0.0.1:{primary.port}"
     assert active_rate_limiter().backend == "redis"
+
+
+@pytest.mark.slow
+def test_a_store_follows_the_sentinels_to_another_primary_server(configure, start_redis, start_sentinel, monkeypatch):
+    monkeypatch.setattr(store, "OUTAGE_PAUSE", 0.0)
+    primary, replica = start_redis(), start_redis()
+    client_of(replica).replicaof(primary.host, primary.port)
+    eventually(lambda: client_of(replica).info()["master_link_status"] == "up")
+    sentinel = start_sentinel(primary, failover_after=500)
+    configure(f"sentinel://127.0.0.1:{sentinel.port}", transport={"master_name": PRIMARY})
+    used = store_of(read_broker())
+    eventually(lambda: is_available(used) and client_of(sentinel).sentinel_slaves(PRIMARY))
+    primary.stop()
+    eventually(lambda: is_available(used))
+    assert client_of(replica).info()["role"] == "master"
+
+
+def is_available(used):
+    try:
+        used.check()
+    except StoreUnavailableError:
+        return False
+    return True
 
 
 def test_a_name_that_the_sentinels_do_not_know_is_reported(configure, start_redis, start_sentinel):
