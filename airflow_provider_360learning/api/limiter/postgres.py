@@ -45,14 +45,19 @@ def _installation() -> tuple[str, str]:
         "isolation_error": ISOLATION_ERROR,
         "owner_error": OWNER_ERROR,
     }
-    digest = hashlib.sha256(template.format(**constants, digest="").encode()).hexdigest()[:10]
-    return template.format(**constants, digest=digest), digest
+    digest = hashlib.sha256(template.format(**constants, digest="", last_function="").encode()).hexdigest()[:10]
+    return template.format(**constants, digest=digest, last_function=_last_function(digest)), digest
+
+
+def _last_function(digest: str) -> str:
+    """Return the function that is created last, and exists only if all of them do."""
+    return f"release_place_{digest}(text[], text)"
 
 
 _INSTALL, _DIGEST = _installation()
 #: Whether all of it exists, in a schema that no other user of the database has created.
 _IS_INSTALLED = f"""
-SELECT to_regprocedure('{SCHEMA}.release_place_{_DIGEST}(text[], text)') IS NOT NULL
+SELECT to_regprocedure('{SCHEMA}.{_last_function(_DIGEST)}') IS NOT NULL
 FROM pg_namespace JOIN pg_roles ON nspowner = pg_roles.oid
 WHERE nspname = '{SCHEMA}' AND rolname = current_user
 """

@@ -60,12 +60,17 @@ BEGIN
 END
 $create$;
 
-CREATE OR REPLACE FUNCTION {schema}.time_{digest}() RETURNS float8 LANGUAGE sql AS $$
+DO $install$
+BEGIN
+IF to_regprocedure('{schema}.{last_function}') IS NULL THEN  -- else another process has just created all of them
+EXECUTE $functions$
+
+CREATE FUNCTION {schema}.time_{digest}() RETURNS float8 LANGUAGE sql AS $$
     SELECT extract(epoch FROM clock_timestamp())::float8
 $$;
 
 -- The time, once this transaction is the only one that uses the tables.
-CREATE OR REPLACE FUNCTION {schema}.begin_{digest}() RETURNS float8 LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.begin_{digest}() RETURNS float8 LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN  -- it would not see what others have done
         RAISE 'rate limiter: isolation' USING ERRCODE = '{isolation_error}';
@@ -78,7 +83,7 @@ $$;
 -- States
 
 -- A stored state, or the initial one if this code cannot have stored it by now: a limit must not stay closed for it.
-CREATE OR REPLACE FUNCTION {schema}.state_{digest}(wanted text, now float8) RETURNS {schema}.limits
+CREATE FUNCTION {schema}.state_{digest}(wanted text, now float8) RETURNS {schema}.limits
 LANGUAGE plpgsql AS $$
 DECLARE state {schema}.limits;
 BEGIN
@@ -91,7 +96,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.pace_{digest}(
+CREATE FUNCTION {schema}.pace_{digest}(
     state {schema}.limits, requests integer, length float8, now float8
 ) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE allowed float8 := least(greatest(0, now - state.closed_until), 1e6) * requests / length;
@@ -104,7 +109,7 @@ $$;
 
 -- earliest_time of store.py. A row of "full" is a run of as many reservations as a window may have: a further request
 -- can be sent neither after its last one less a window, nor before its first one plus a window.
-CREATE OR REPLACE FUNCTION {schema}.earliest_time_{digest}(
+CREATE FUNCTION {schema}.earliest_time_{digest}(
     wanted text, requests integer, length float8, start float8, now float8
 ) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE gap record;
@@ -142,7 +147,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.clean_up_{digest}(lengths float8[], now float8) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.clean_up_{digest}(lengths float8[], now float8) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE lifetime float8 := greatest({reservation_lifetime}, 2 * (SELECT max(length) FROM unnest(lengths) AS length));
 BEGIN
     IF EXISTS (SELECT FROM {schema}.cleanup WHERE time BETWEEN now - {reservation_lifetime} AND now) THEN
@@ -158,7 +163,7 @@ END
 $$;
 
 -- The reserved time, the seconds until then, the number of the limit that postponed it the furthest, and success.
-CREATE OR REPLACE FUNCTION {schema}.reserve_{digest}(
+CREATE FUNCTION {schema}.reserve_{digest}(
     keys text[], requests integer[], lengths float8[], max_wait float8, min_wait float8,
     replaced_time float8, replaced_token bigint, token bigint
 ) RETURNS float8[] LANGUAGE plpgsql {settings} AS $$
@@ -205,7 +210,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.release_{digest}(keys text[], reserved float8, wanted bigint) RETURNS void
+CREATE FUNCTION {schema}.release_{digest}(keys text[], reserved float8, wanted bigint) RETURNS void
 LANGUAGE plpgsql {settings} AS $$
 BEGIN
     -- A range: what a client has read may differ in its last digits.
@@ -214,7 +219,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.lateness_{digest}(keys text[], reserved float8, wanted bigint) RETURNS float8
+CREATE FUNCTION {schema}.lateness_{digest}(keys text[], reserved float8, wanted bigint) RETURNS float8
 LANGUAGE plpgsql {settings} AS $$
 DECLARE now float8 := {schema}.time_{digest}();
 BEGIN
@@ -233,7 +238,7 @@ $$;
 
 -- After a 429
 
-CREATE OR REPLACE FUNCTION {schema}.back_off_{digest}(
+CREATE FUNCTION {schema}.back_off_{digest}(
     keys text[], requests integer[], lengths float8[], narrowest integer, sent float8, retry_after float8,
     delays float8[]
 ) RETURNS float8 LANGUAGE plpgsql {settings} AS $$
@@ -285,14 +290,14 @@ $$;
 
 -- Credentials
 
-CREATE OR REPLACE FUNCTION {schema}.accept_{digest}(keys text[]) RETURNS void LANGUAGE plpgsql {settings} AS $$
+CREATE FUNCTION {schema}.accept_{digest}(keys text[]) RETURNS void LANGUAGE plpgsql {settings} AS $$
 BEGIN
     INSERT INTO {schema}.accepted VALUES (keys[1], {schema}.time_{digest}())
     ON CONFLICT (credentials) DO UPDATE SET time = excluded.time;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.is_accepted_{digest}(keys text[]) RETURNS integer LANGUAGE plpgsql {settings} AS $$
+CREATE FUNCTION {schema}.is_accepted_{digest}(keys text[]) RETURNS integer LANGUAGE plpgsql {settings} AS $$
 DECLARE now float8 := {schema}.time_{digest}();
 BEGIN
     RETURN (
@@ -305,7 +310,7 @@ $$;
 -- Places
 
 -- Hold a place if the owner has one or one is free; the number of owners before it, below 0 if it is held.
-CREATE OR REPLACE FUNCTION {schema}.hold_{digest}(
+CREATE FUNCTION {schema}.hold_{digest}(
     wanted text, wanting text, places integer, seconds float8, now float8
 ) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -331,7 +336,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.acquire_place_{digest}(keys text[], owner text, places integer, seconds float8)
+CREATE FUNCTION {schema}.acquire_place_{digest}(keys text[], owner text, places integer, seconds float8)
 RETURNS integer LANGUAGE plpgsql {settings} AS $$
 DECLARE
     now float8 := {schema}.begin_{digest}();
@@ -345,16 +350,21 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.renew_place_{digest}(keys text[], owner text, places integer, seconds float8)
+CREATE FUNCTION {schema}.renew_place_{digest}(keys text[], owner text, places integer, seconds float8)
 RETURNS integer LANGUAGE plpgsql {settings} AS $$
 BEGIN
     RETURN {schema}.hold_{digest}(keys[1], owner, places, seconds, {schema}.begin_{digest}());
 END
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.release_place_{digest}(keys text[], wanted text) RETURNS void
+CREATE FUNCTION {schema}.release_place_{digest}(keys text[], wanted text) RETURNS void
 LANGUAGE plpgsql {settings} AS $$
 BEGIN
     DELETE FROM {schema}.places WHERE key = keys[1] AND owner = wanted;
 END
 $$;
+
+$functions$;
+END IF;
+END
+$install$;
