@@ -187,6 +187,9 @@ ROWS = [
     case("company_writes", processes=8, latency=50, jitter=25, cold=True, rate_limiter="redis"),
     case("ip_reads", processes=1, latency=500, jitter=25),
     case("company_reads", rate_limiter="redis"),
+    case("createOrInviteUser", rate_limiter="postgres"),
+    case("company_writes", rate_limiter="postgres"),
+    case("company_reads", rate_limiter="postgres"),
 ]
 QUICK = [row for row in ROWS if row == case(row.limit, jitter=row.jitter)]
 #: Limits from this number of requests per second keep the machine busy: their rows run alone.

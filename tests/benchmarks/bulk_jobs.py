@@ -37,7 +37,7 @@ def main() -> None:
     arguments(__doc__).parse_args()
     table = Table({"Store": 10, "jobs": 4, "done": 4, "max at once": 11, "429s": 4, "seconds": 7, "at least": 8})
     missed = False
-    for store in ("host", "redis", "pool_slots"):
+    for store in ("host", "redis", "postgres", "pool_slots"):
         done, at_once, throttled, seconds = measure(store)
         table.row(store, JOBS, done, at_once, throttled, f"{seconds:.1f}", f"{JOBS / PLACES * JOB_SECONDS:.1f}")
         missed = missed or done < JOBS or at_once > PLACES

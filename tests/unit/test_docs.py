@@ -207,7 +207,10 @@ _AIRFLOW = """
 """
 _VENDOR = "draft email_already_used late manual owner published report user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
-_POSTGRES = "learning360_rate_limiter prefer require schema sslcert sslkey sslmode sslrootcert system"
+_POSTGRES = """
+    default_transaction_isolation learning360_rate_limiter prefer require schema sslcert sslkey sslmode sslrootcert
+    statement system transaction
+"""
 _CELERY = """
     broker_url_cmd broker_url_secret credential_provider extra_celery_config global_keyprefix
     maxclients sentinel_kwargs ssl_cacert ssl_cert ssl_key ssl_mutual_tls
