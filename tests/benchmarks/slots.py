@@ -2,9 +2,9 @@
 Measure the rate limiter ``pool_slots``, which shares nothing.
 
 ``python -m tests.benchmarks.slots``: each task has one of five slots, or of ten with API v2. The tasks of the first
-table write until its end, with time slots that are chosen at random at the start. The tasks of the second table write
-once: new processes in the place of those that have ended, and mapped tasks in the shared pool of real Airflow, compared
-with ``host``. All figures come from the sandbox's journal and include throttled requests.
+table write until its end. They start in time slots in a row, as mapped tasks do, or in random ones. The tasks of the
+second table write once: new processes in the place of those that have ended, and mapped tasks in the shared pool of
+real Airflow, compared with ``host``. All figures come from the sandbox's journal and include throttled requests.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ LIMITS = (
     *("createOrInviteUser", "deleteUser", "deleteGroup", "updatePathSession", "importExternalCoursesStats"),
     *("company_writes", "ip_writes", "ip_reads", "v2 company_writes"),
 )
+#: Limits that are divided in time are measured with random time slots as well.
+RANDOM = ("createOrInviteUser", "importExternalCoursesStats")
+ROWS = [*((limit, "in a row") for limit in LIMITS), *((limit, "random") for limit in RANDOM)]
 #: Limits that are measured with tasks of one write, with the DAGs that reach them.
 DAGS = {"createOrInviteUser": "our_creations", "company_writes": "our_updates"}
 AIM = "at least 85 % of the limit, and at most 2 % of the requests answered 429"
@@ -72,26 +75,28 @@ def main() -> None:
     """Print a table of tasks with many writes, and one of tasks with one."""
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=int, default=90, help="duration of a row with many writes")
-    parser.add_argument("--without-airflow", action="store_true", help="only tasks outside of Airflow")
+    parser.add_argument("--long-only", action="store_true", help="only tasks with many writes")
     options = parser.parse_args()
     seconds, tasks = (30, 15) if options.quick else (options.seconds, 40)
     print(f"Tasks with many writes, for {seconds} s. The second half is the steady state:\n")
     headings = {"per second": 10, "of the limit": 12, "max in 1 s": 10, "429s": 4, "of requests": 11}
-    table = Table({"Limit": 26, "tasks": 5, "429s in the first half": 22, "requests": 8, **headings})
+    table = Table({"Limit": 26, "tasks": 5, "time slots": 10, "429s in the first half": 22, "requests": 8, **headings})
     shares = []
-    with ThreadPoolExecutor(len(LIMITS)) as pool:
-        for limit, entries in zip(LIMITS, pool.map(partial(write_long, seconds=seconds), LIMITS), strict=True):
+    with ThreadPoolExecutor(len(ROWS)) as pool:
+        for (limit, start), entries in zip(ROWS, pool.map(partial(write_long, seconds=seconds), ROWS), strict=True):
             first, steady = halves(entries)
-            table.row(limit, size_of(limit), throttled(first), len(steady), *figures(limit, steady))
+            table.row(limit, size_of(limit), start, throttled(first), len(steady), *figures(limit, steady))
             shares.append((share_of(limit, steady), throttled(steady) / len(steady)))
     lowest, most = min(share for share, _ in shares), max(part for _, part in shares)
     print(f"\nAim: {AIM}. Lowest share: {lowest:.1%}; highest part of 429s: {most:.1%}.")
+    if options.long_only:
+        return
     print("\nTasks with one write:\n")
     table = Table({"Limit": 18, "tasks": 26, "backend": 10, "requests": 8, **headings})
     for limit in DAGS:
         entries = write_once_each(limit, tasks)
         table.row(limit, "processes", "pool_slots", len(entries), *figures(limit, entries))
-    for rate_limiter in () if options.without_airflow else ("pool_slots", "host"):
+    for rate_limiter in ("pool_slots", "host"):
         for limit, entries in write_in_airflow(rate_limiter, tasks):
             table.row(limit, "mapped tasks of Airflow", rate_limiter, len(entries), *figures(limit, entries))
 
@@ -148,15 +153,20 @@ def prepare(server: Server, limit: str, count: int) -> list[str]:
     return objects
 
 
-def write_long(limit: str, seconds: int) -> list[Entry]:
+def write_long(row: tuple[str, str], seconds: int) -> list[Entry]:
     """Write from as many processes as the pool has slots, and return the requests."""
+    limit, start = row
     settings = {"limits_enabled": False, "limits": dict.fromkeys(LOADS[limit].lifted), "faulty_statistics": "report"}
     with sandbox(**settings) as server:
         objects = prepare(server, limit, calls_of(limit) * seconds)
         size, end = size_of(limit), time.monotonic() + seconds
+        positions = range(size) if start == "in a row" else random.choices(range(size), k=size)
         in_processes(
             work,
-            [Plan(limit, server.url, objects[number::size], random.randrange(size), end) for number in range(size)],
+            [
+                Plan(limit, server.url, objects[number::size], position, end)
+                for number, position in enumerate(positions)
+            ],
         )
         return counted(server.control.journal(), limit.removeprefix("v2 "))
 
