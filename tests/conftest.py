@@ -7,6 +7,7 @@ the machine: all ``AIRFLOW_`` variables and proxies of the caller are removed.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import os
 import re
@@ -149,15 +150,22 @@ def airflow_command() -> AirflowCommand:
 @pytest.fixture(scope="session")
 def migrated_db(tmp_path_factory: pytest.TempPathFactory, airflow_command: AirflowCommand) -> Path:
     """
-    Migrate a metadata database (SQLite) and return its file, which is to be copied only.
+    Migrate a metadata database (SQLite), once for all workers, and return its file, which is to be copied only.
 
     A database in use must not be copied: its last writes may be in another file, and closing the file in a process
     drops this process's locks on it, after which other processes delete its write-ahead log.
     """
-    home = tmp_path_factory.mktemp("migrated")
-    migrated = airflow_command("db", "migrate", env={"AIRFLOW_HOME": str(home)})
-    assert migrated.returncode == 0, migrated.stderr
-    return home / "airflow.db"
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (database := folder / "migrated.db").exists():
+            home = tmp_path_factory.mktemp("migrated")
+            migrated = airflow_command("db", "migrate", env={"AIRFLOW_HOME": str(home)})
+            assert migrated.returncode == 0, migrated.stderr
+            (home / "airflow.db").rename(database)
+    return database
 
 
 @pytest.fixture(scope="session")

@@ -13,18 +13,20 @@ from demo.airflow_stack import AirflowStack
 CODE = """
 import inspect, json, os, sys
 from datetime import datetime, timezone
+from pathlib import Path
 
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
     from airflow.models.dagbag import DagBag
 
-bag = DagBag()
+folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
 for line in sys.stdin:
     dag_id, day, env = json.loads(line)
     os.environ.update(env)
-    # Parsed for each run, as in a worker: notifiers render their templates in place.
-    dag = DagBag(bag.dags[dag_id].fileloc).dags[dag_id]
+    # Parsed for each run, as in a worker: notifiers render their templates in place. Most files are named like the DAG.
+    files = sorted(folder.glob("*.py"), key=lambda file: file.stem != dag_id)
+    dag = next(dag for file in files if (dag := DagBag(str(file)).dags.get(dag_id)))
     run_date = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     date = "logical_date" if "logical_date" in inspect.signature(dag.test).parameters else "execution_date"
     run = dag.test(**{date: run_date})

@@ -15,9 +15,9 @@ def _done(platform, operation):
     return [entry for entry in platform.control.journal() if entry["operation"] == operation and entry["done"]]
 
 
-def _assert_shared_pool(stack, run_id):
-    tasks = stack.task_instances("twelve_creations", run_id)
-    assert len(tasks) == 13
+def _assert_shared_pool(stack, dag_id, run_id, tasks_expected):
+    tasks = stack.task_instances(dag_id, run_id)
+    assert len(tasks) == tasks_expected
     assert {task["pool"] for task in tasks} == {"learning360"}
 
 
@@ -33,10 +33,10 @@ def _fresh_platform(platform):
 
 @pytest.mark.airflow("<3", reason="on Airflow 3, the test with deferred waits includes it")
 def test_mapped_and_plain_tasks_use_the_shared_pool(stack, platform):
-    run_id = stack.trigger("twelve_creations")
-    assert stack.wait("twelve_creations", run_id, timeout=300) == "success"
-    _assert_shared_pool(stack, run_id)
-    assert len(_done(platform, "createOrInviteUser")) == 12
+    run_id = stack.trigger("two_creations")
+    assert stack.wait("two_creations", run_id, timeout=300) == "success"
+    _assert_shared_pool(stack, "two_creations", run_id, 3)
+    assert len(_done(platform, "createOrInviteUser")) == 2
 
 
 def test_a_pool_in_default_args_overrides_the_shared_one(stack):
@@ -62,7 +62,7 @@ def test_creations_run_while_more_waits_than_the_pool_has_slots_are_deferred(sta
     run_id = stack.trigger("twelve_creations")
     assert stack.wait("twelve_creations", run_id, timeout=300) == "success"
     assert all_deferred()
-    _assert_shared_pool(stack, run_id)
+    _assert_shared_pool(stack, "twelve_creations", run_id, 13)
     arrivals = [entry["arrived_at"] for entry in _done(platform, "createOrInviteUser")]
     assert len(arrivals) == 12
     print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import dag
+from airflow.providers.common.compat.sdk import DAG, dag
 
 from airflow_provider_360learning.operators.paths import Learning360CreatePathSessionOperator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360UpdateUserOperator
@@ -12,12 +12,13 @@ from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, ONBOARDI
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
-def twelve_creations():
-    Learning360CreateUserOperator.partial(task_id="create", mode="create_active").expand(
-        mail=[f"new-{number}@acme.test" for number in range(12)]
-    )
-    Learning360UpdateUserOperator(task_id="update", user=GRACE_ID, job="Rear Admiral")
+def creations(dag_id, count):
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as writes:
+        Learning360CreateUserOperator.partial(task_id="create", mode="create_active").expand(
+            mail=[f"new-{number}@acme.test" for number in range(count)]
+        )
+        Learning360UpdateUserOperator(task_id="update", user=GRACE_ID, job="Rear Admiral")
+    return writes
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, default_args={"pool": "x"})
@@ -40,6 +41,7 @@ def ten_waits():
     ).expand(min_enrolled=list(range(1, 11)))
 
 
-twelve_creations()
+two_creations = creations("two_creations", 2)
+twelve_creations = creations("twelve_creations", 12)
 in_pool_x()
 ten_waits()
