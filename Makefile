@@ -1,4 +1,4 @@
-# Requires Python 3.11 to 3.13. Uses uv for the installation where it is on the PATH, else pip.
+# Requires Python 3.11 to 3.14. Uses uv for the installation where it is on the PATH, else pip.
 #   make demo         onboard new hires in real Airflow, against the sandbox, in four scenes
 #   make test         run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: two to four minutes
@@ -123,7 +123,7 @@ clean:
 INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .
 
 .venv/.ready: pyproject.toml .ci/make-env requirements/airflow-3.txt
-	.ci/make-env .venv requirements/airflow-3.txt 13 '$(PYTHON)' python3.12 python3.13 python3.11
+	.ci/make-env .venv requirements/airflow-3.txt 14 '$(PYTHON)' python3.12 python3.13 python3.14 python3.11
 	$(INSTALL_CHECKOUT)
 	@touch $@
 
@@ -145,5 +145,5 @@ mysql: .venv/.mysql-ready
 	@touch $@
 
 .venv-tools/.ready: requirements/tools.txt
-	.ci/make-env .venv-tools requirements/tools.txt 13 '$(PYTHON)' python3.12 python3.13 python3.11
+	.ci/make-env .venv-tools requirements/tools.txt 14 '$(PYTHON)' python3.12 python3.13 python3.14 python3.11
 	@touch $@

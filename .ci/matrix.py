@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/matrix.json"
 #: Each file of requirements/ that tests are run with, and versions of Python that its Airflow supports.
 PYTHONS = {
-    "airflow-3": ("3.11", "3.13"),
+    "airflow-3": ("3.11", "3.13", "3.14"),
     "airflow-3.2": ("3.12",),
     "airflow-3.1": ("3.13",),
     "airflow-3.0": ("3.12",),

@@ -59,7 +59,9 @@ def _object(text: str) -> dict[str, Any]:
         raise _NotAnObjectError("holds half of a surrogate pair: write the whole character") from None
     except RepeatedKeyError as error:
         raise _NotAnObjectError(str(error)) from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:  # its text depends on the version of Python
+        raise _NotAnObjectError("is not usable JSON: a value in it is nested too deep") from None
+    except ValueError as error:
         raise _NotAnObjectError(f"is not usable JSON: {error}") from None
     if not isinstance(found, dict):
         raise _NotAnObjectError(

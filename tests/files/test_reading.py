@@ -213,7 +213,7 @@ def test_reads_json_lines_with_their_types(file):
         (b'{"a": 1, "b": 2, "a": 1}', "line 2 has the key 'a' twice: keep one of the two"),
         (b'{"a": {"b": 1, "b": 1}}', "line 2 has the key 'b' twice: keep one of the two"),
         (b'{"a": "\\uD83D"}', "line 2 holds half of a surrogate pair: write the whole character"),
-        (b"[" * 100_000, "line 2 is not usable JSON: maximum recursion depth"),
+        (b"[" * 100_000, "line 2 is not usable JSON: a value in it is nested too deep"),
     ],
 )
 def test_line_that_is_not_a_json_object_is_an_error_of_its_row_only(file, line, error):
