@@ -32,9 +32,6 @@ MAX_RECEIVED = 65_536
 #: Maximum number of connections of a process. A server has 100 for all of them by default.
 MAX_CONNECTIONS = 2
 
-#: What the server reports about a missing schema or function: another process has deleted them.
-_MISSING = frozenset({"3F000", "42883"})
-
 
 class ResponseTooLongError(OSError):
     """The server sends more than any response of the rate limiter's functions."""
@@ -126,7 +123,7 @@ class SessionPool:
     # Any: see :meth:`Session.query`.
     def query(self, sql: str, values: Sequence[object], seconds: float) -> tuple[Any, float]:
         """
-        Return what :meth:`Session.query` does, after one retry if the session was no longer usable.
+        Return what :meth:`Session.query` does, after one retry if the session was not new.
 
         :param sql: The query.
         :param values: Its values.
@@ -136,12 +133,10 @@ class SessionPool:
         deadline = time.monotonic() + seconds
         with self._place(deadline) as place:
             if session := place.usable_session():
-                try:
+                # The server may have restarted, something between may have cut it off, or another process may have
+                # deleted the tables: a new session finds out.
+                with suppress(psycopg2.Error, TimeoutError):
                     return session.query(sql, values, deadline)
-                except (psycopg2.Error, TimeoutError) as error:
-                    # Restarted, cut off by something between, or without the functions: a new session finds out.
-                    if not session.is_closed and error_code(error) not in _MISSING:
-                        raise
             place.session = self._connect(deadline)
             return place.session.query(sql, values, deadline)
 
@@ -175,8 +170,3 @@ class _Place:
         """Return the session, unless it has ended, or is that of the parent process."""
         session = self.session
         return session if session and session.pid == os.getpid() and not session.is_closed else None
-
-
-def error_code(error: BaseException) -> str | None:
-    """Return the server's code of an error (SQLSTATE), ``None`` if it is not one of the server."""
-    return getattr(error, "pgcode", None)

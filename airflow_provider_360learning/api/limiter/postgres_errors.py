@@ -11,7 +11,7 @@ import re
 
 import psycopg2
 
-from airflow_provider_360learning.api.limiter.postgres_connection import ResponseTooLongError, error_code
+from airflow_provider_360learning.api.limiter.postgres_connection import ResponseTooLongError
 from airflow_provider_360learning.api.limiter.store import FORMAT_VERSION
 
 #: Schema of all tables and functions.
@@ -90,7 +90,7 @@ def _explanation(error: Exception, user: str) -> str:
         return "its user or password has characters that cannot be sent"
     if not isinstance(error, psycopg2.Error):
         return "its response is not that of a PostgreSQL server"
-    code, text = error_code(error) or "", str(error)
+    code, text = error.pgcode or "", str(error)
     if code == FORMAT_ERROR:
         return _other_format(text)
     if code == OWNER_ERROR:
