@@ -160,6 +160,7 @@ def test_marks_errors_as_transient_that_a_later_try_may_not_meet():
         errors.BulkJobsLimitError,
         ServerError,
         errors.BulkApiDisabledError,
+        errors.StorageUnavailableError,
         TransportError,
         UnexpectedResponseError,
         OutcomeUnknownError,

@@ -182,7 +182,7 @@ def limited(monkeypatch):
         yield server
 
 
-@pytest.mark.slow
+@pytest.mark.realtime
 def test_at_400_ms_one_task_has_several_requests_under_way_and_stays_within_the_limit(limited, tmp_path):
     rows = [{"user": f"absent{number}@acme.test", "group_id": ROOT_GROUP_ID} for number in range(16)]
     bulk_failing("add_user_to_group", rows, results_path=tmp_path)
