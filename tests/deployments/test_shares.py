@@ -29,7 +29,7 @@ LATENCY = {"delay_before_ms": 50, "delay_after_ms": 50}
 
 
 @pytest.fixture(scope="session")
-def measured(stack, request):
+def measured(stack, request, tmp_path_factory):
     """Run the tasks of all limits with a backend of the rate limiter, and return its name and the journals by limit."""
     workers = [Worker(name, f"127.0.0.{number}", [name], len(LIMITS)) for number, name in enumerate(WORKERS, 2)]
     requests = {limit: calls_of(limit) * DURATION // len(WORKERS) for limit in LIMITS}
@@ -40,7 +40,8 @@ def measured(stack, request):
             for limit, sandbox in sandboxes.items()
         }
         running.enter_context(stack.workers(workers, request.param, connections))
-        run_id = stack.trigger("at_the_limit", requests)
+        started = tmp_path_factory.mktemp("started")
+        run_id = stack.trigger("at_the_limit", {"requests": requests, "started": str(started)})
         assert stack.wait("at_the_limit", run_id, timeout=120) == "success"
         assert stack.logs("at_the_limit", run_id).count(BACKENDS[request.param]) == len(LIMITS) * len(WORKERS)
         return request.param, {limit: sandbox.control.journal() for limit, sandbox in sandboxes.items()}
