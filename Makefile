@@ -106,6 +106,7 @@ docs: .venv/.ready
 specs: .venv/.ready
 	.venv/bin/python -m tests.contract.specs
 	.venv/bin/python -m tests.contract.specs_v1
+	.venv/bin/python -m tests.contract.parameters
 
 bench: .venv/.bench-ready .venv/.mysql-ready servers
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     _Task = BaseOperator  # the class that a mixin is mixed into
 else:
     _Task = object
+
+
+# Any: a rendered value has any type.
+@dataclass(frozen=True, repr=False)
+class HiddenValue:
+    """
+    The rendered value of a field, of which Airflow stores and shows a note only.
+
+    Airflow masks values by the names of their keys, and a password in rows may have any name.
+    """
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "(not shown: it may contain passwords)"
 
 
 class SharedPoolMixin:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 from airflow_provider_360learning.api.models.base import ActionArguments
-from airflow_provider_360learning.api.types import ActionSteps, JsonObject, JsonValue
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, ResponseObject
 from airflow_provider_360learning.exceptions import Learning360Error
 
 #: What a job is doing. It has ended in the last two, and has results in both.
@@ -181,6 +181,26 @@ class BulkJobs(Protocol):
         :raises BulkJobsLimitError: if no place is free within the maximum wait; nothing was submitted.
         :raises BulkApiDisabledError: if the server accepts no jobs at present; nothing was submitted.
         :raises MissingScopeError: if the credentials lack the scope; nothing was submitted.
+        """
+        ...
+
+    def submit_call(self, call: Call, *, owner: str) -> ActionSteps[str]:
+        """
+        Submit a job of any operation, also one without a kind, and return its id; see :meth:`submit`.
+
+        :param call: The call that submits it.
+        :param owner: As in :meth:`submit`.
+        """
+        ...
+
+    def wait_for_results(self, job_id: str, operation: str, *, owner: str) -> ActionSteps[list[ResponseObject]]:
+        """
+        Wait until a job has ended, give back its place, and return its results as the server returns them.
+
+        :param job_id: Its id.
+        :param operation: The operation that submitted it.
+        :param owner: As in :meth:`submit`.
+        :raises OutcomeUnknownError: if it has not ended after hours, or its results cannot be read.
         """
         ...
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import mimetypes
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 import requests
@@ -10,7 +13,7 @@ from airflow_provider_360learning.api.auth import Auth
 from airflow_provider_360learning.api.links import resolve
 from airflow_provider_360learning.api.response import ACCEPT_ENCODING
 from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint, ResponseShape
-from airflow_provider_360learning.api.types import Call, JsonObject, JsonValue, Settings
+from airflow_provider_360learning.api.types import Call, JsonObject, JsonValue, Settings, Upload
 from airflow_provider_360learning.exceptions import InvalidRequestError
 
 
@@ -43,24 +46,51 @@ def build_request(call: Call, path: str, spec: ApiSpec, settings: Settings, user
     :param user_agent: Value of the ``User-Agent`` header.
     """
     endpoint, body = spec.endpoints[call.operation], without_nones(call.body)
-    if endpoint.body is BodyFormat.MULTIPART:
-        raise InvalidRequestError(f"{call.operation} needs files, which are not supported", operation=call.operation)
+    if endpoint.response is ResponseShape.FILE and call.read is None:
+        raise InvalidRequestError(f"{call.operation} returns a file, which needs a reader", operation=call.operation)
     headers = {} if call.operation == spec.token_operation else spec.headers
     return requests.Request(
         endpoint.method,
         settings.base_url + path,
         headers={
             "User-Agent": user_agent,
-            "Accept": "application/json",
+            "Accept": "*/*" if endpoint.response is ResponseShape.FILE else "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
             **headers,
         },
         params={} if call.link else spec.encode_query(without_nones(call.query)),
-        json=dict.fromkeys(call.nulls) | body if endpoint.body is BodyFormat.JSON else None,
+        json=_json_body(call, body) if endpoint.body is BodyFormat.JSON else None,
         data=spec.encode_form(body) if endpoint.body is BodyFormat.FORM else None,
+        files=list(_parts(body, call.files)) if endpoint.body is BodyFormat.MULTIPART else None,
         # Credentials are added when the request is sent; this keeps requests from looking elsewhere.
         auth=Auth(),
     )
+
+
+def _json_body(call: Call, body: dict[str, JsonValue]) -> JsonValue:
+    return call.rows if call.rows is not None else dict.fromkeys(call.nulls) | body
+
+
+def _parts(
+    body: JsonObject, uploads: Mapping[str, Upload]
+) -> Iterator[tuple[str, tuple[str | None, str | bytes, str]]]:
+    """
+    Yield the parts of a multipart body as the defaults of OpenAPI have them.
+
+    Assumption: a list has a part of the same name for each item, and an object is JSON.
+    """
+    for name, value in body.items():
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, Mapping):
+                yield name, (None, json.dumps(item), "application/json")
+            else:
+                yield (
+                    name,
+                    (None, str(item).lower() if isinstance(item, bool) else str(item), "text/plain; charset=utf-8"),
+                )
+    for name, upload in uploads.items():
+        media_type = mimetypes.guess_type(upload.name)[0] or "application/octet-stream"
+        yield name, (upload.name, upload.content, media_type)
 
 
 def encode_segment(name: str, value: object, endpoint: Endpoint) -> str:

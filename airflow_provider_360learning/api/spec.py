@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, get_args
 
+from airflow_provider_360learning.api.parameters import Parameters
 from airflow_provider_360learning.api.types import AuthMethod, JsonObject, JsonValue
 from airflow_provider_360learning.exceptions import Learning360Error
 
@@ -38,7 +39,7 @@ class BodyFormat(enum.Enum):
     NONE = "none"
     FORM = "form"
     JSON = "json"
-    #: Operations with files. No action sends one yet.
+    #: Operations with files.
     MULTIPART = "multipart"
 
 
@@ -53,6 +54,8 @@ class ResponseShape(enum.Enum):
     PAGE = "page"
     #: A link to a bulk job: its id.
     JOB = "job"
+    #: Any bytes, which the call's reader takes.
+    FILE = "file"
 
 
 class Evidence(enum.Enum):
@@ -197,6 +200,7 @@ class ApiSpec:
     :param parse_error: Reads the error that a response reports, from operation, HTTP status, decoded body (``None`` if
         it is empty or not JSON) and a function for each text of the body that the error quotes. Returns ``None`` if a
         success status reports no error.
+    :param parameters: Returns what an operation accepts, by its name.
     :param headers: Headers of every request but that for a token.
     :param auth_methods: How requests can authenticate.
     :param login_is_company: Whether the login of its credentials is the ID of the company.
@@ -212,6 +216,7 @@ class ApiSpec:
     encode_form: Callable[[JsonObject], dict[str, str]]
     encode_query: Callable[[JsonObject], dict[str, str] | str]
     parse_error: Callable[[str, int, JsonValue, Quote], ReportedError | None]
+    parameters: Callable[[str], Parameters]
     headers: Mapping[str, str] = field(default_factory=dict)
     auth_methods: tuple[AuthMethod, ...] = get_args(AuthMethod)
     login_is_company: bool = True

@@ -48,6 +48,19 @@ SECRET_KEYS = ("password", "client_secret")
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """
+    A file of a request.
+
+    :param name: Its name, whose suffix decides its media type.
+    :param content: Its bytes.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """
     One call of an operation.
@@ -56,6 +69,8 @@ class Call:
     :param path: Values of the path's segments, not encoded.
     :param query: Query parameters; ``None`` values are left out.
     :param body: Body; ``None`` values are left out.
+    :param rows: Body of the operations that take a list; ``body`` is empty then.
+    :param files: Files of a multipart body by field.
     :param nulls: Keys that a JSON body has as ``null`` unless it has a value for them: those of fields to be cleared.
     :param read: Reader for a response that is too long to be held in memory. It gets the body of a successful response
         while that arrives, and what it returns is the result of the call. It is called again when the call is retried,
@@ -77,6 +92,8 @@ class Call:
     received: int = 0
     with_status: bool = False
     nulls: tuple[str, ...] = ()
+    rows: Sequence[JsonValue] | None = field(default=None, repr=False)
+    files: Mapping[str, Upload] = field(default_factory=dict, repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -107,6 +107,26 @@ def migrate(args: argparse.Namespace) -> None:
     raise SystemExit(1 if report.must_change else 0)
 
 
+def operations(args: argparse.Namespace) -> None:
+    """
+    List operations with their parameters; exit with status 1 if none has the word.
+
+    :param args: ``word`` and ``api_version``, both may be ``None``.
+    """
+    from airflow_provider_360learning.api.versions import VERSIONS
+    from airflow_provider_360learning.cli.operations import described, has_word
+
+    found = False
+    for name, version in VERSIONS.items():
+        if args.api_version in (None, name):
+            for operation in sorted(version.spec.endpoints):
+                if has_word(version.spec, operation, args.word or ""):
+                    found = True
+                    print("\n".join(described(version.spec, operation)))
+    if not found:
+        raise SystemExit(f"No operation has {args.word!r} in its name, path or summary")
+
+
 class Status(Enum):
     """Result of one part of the check."""
 

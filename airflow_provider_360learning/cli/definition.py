@@ -113,6 +113,16 @@ COMMANDS = (
     ),
     Command("pool", "Create the shared pool if it is missing, and print its state"),
     Command(
+        "operations",
+        "List the operations of the API, which the hook calls by name, with their parameters",
+        (
+            Option(
+                "word", {"nargs": "?", "metavar": "WORD", "help": "List those with this word in name, path or summary"}
+            ),
+            Option("--api-version", {"choices": ["v1", "v2"], "help": "List those of one version (default: both)"}),
+        ),
+    ),
+    Command(
         "migrate",
         "List what API v2 refuses or needs in the tasks of DAGs; exit with status 1 if anything must change",
         (Option("dags_folder", {"metavar": "DAGS_FOLDER", "help": "Folder of DAG files, or one file"}),),

@@ -15,11 +15,7 @@ from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID, default_of
 from airflow_provider_360learning.exceptions import InvalidConnectionError, InvalidRequestError
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
-from airflow_provider_360learning.operators.bulk import (
-    HiddenValue,
-    Learning360BulkOperator,
-    Learning360RowsOperator,
-)
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.operators.exports import (
     Learning360ExportCoursesOperator,
     Learning360ExportCourseStatisticsOperator,
@@ -27,6 +23,7 @@ from airflow_provider_360learning.operators.exports import (
     Learning360ExportPathSessionStatisticsOperator,
 )
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+from airflow_provider_360learning.task_mixins import HiddenValue
 
 if TYPE_CHECKING:
     from pathlib import Path

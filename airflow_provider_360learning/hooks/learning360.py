@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +22,7 @@ from airflow_provider_360learning.api.retry import MAX_ATTEMPTS
 from airflow_provider_360learning.connections import form
 from airflow_provider_360learning.connections.learning360 import CLIENT_ID_STANDS_IN, Learning360Connection
 from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
     Learning360Error,
     RateLimitedError,
     UnreadableConnectionError,
@@ -34,6 +35,8 @@ from airflow_provider_360learning.supervision import exit_if_orphaned, is_superv
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
     from wtforms import Field
+
+    from airflow_provider_360learning.files.storage import StoragePath
 
 log = get_logger(__name__)
 
@@ -120,6 +123,61 @@ class Learning360Hook(BaseHook):
     def get_conn(self) -> LearningApi:
         """Return :attr:`api`, under the name that Airflow's hooks use."""
         return self.api
+
+    # Any: the type of a response depends on the operation.
+    def call(
+        self,
+        operation: str,
+        *,
+        path_params: Mapping[str, object] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
+        files: Mapping[str, StoragePath] | None = None,
+        paginate: bool = False,
+        wait_for_job: bool = True,
+        output_path: StoragePath | None = None,
+    ) -> Any:
+        """
+        Call any operation of the connection's API version by its name.
+
+        Names and values are checked before anything is sent. Rate limits, retries and errors are those of all calls: an
+        operation that must not be sent twice raises :class:`OutcomeUnknownError` if its response is lost, and a
+        deletion that an earlier attempt may have done succeeds if nothing is left to delete.
+
+        :param operation: Name of the operation, such as ``addManager``. The command ``airflow learning360 operations``
+            lists them with their parameters.
+        :param path_params: Values of the path's parameters.
+        :param query: Query parameters.
+        :param body: Body. ``None`` in an object is sent as ``null``.
+        :param files: Files to upload: field of the body to a path, also in an object store.
+        :param paginate: Whether all pages of a list are read, and not the first one only.
+        :param wait_for_job: Whether a bulk job is awaited.
+        :param output_path: Path of a file for the response, which is replaced: JSON Lines with one line per item, or
+            the file that 360Learning returns, such as a PDF.
+        :return: The decoded response: an object, the items of a list, the results of a bulk job (``{"job_id"}`` if it
+            is not awaited), ``None`` for an empty one. With ``output_path``, ``{"output_path", "items"}``, or
+            ``{"output_path", "bytes"}`` for a file.
+        :raises NotAvailableError: if it is an operation of another version; the message names its counterparts.
+        :raises InvalidRequestError: if the operation or a parameter does not exist, is missing, or is invalid.
+        """
+        from airflow_provider_360learning.api.operation_calls import Given, check_name, prepare
+        from airflow_provider_360learning.hooks.operation_files import read_uploads, write_response
+
+        spec = self.api.client.spec
+        check_name(spec, operation)
+        given = Given(path_params or {}, query or {}, body, read_uploads(files or {}))
+        prepared = prepare(spec, operation, given, paginate=paginate, wait_for_job=wait_for_job)
+        for secret in prepared.call.secrets:
+            mask_secret(secret)
+        if output_path is not None:
+            return write_response(self.api, prepared, output_path)
+        if prepared.returns_file:
+            raise InvalidRequestError(
+                f"{operation} returns a file: give output_path. Nothing was sent",
+                operation=operation,
+                argument="output_path",
+            )
+        return self.api.client.run(prepared.steps(self.api.jobs))
 
     async def get_async_conn(self, executor: Executor) -> LearningApi:
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
@@ -13,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipExc
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
-from airflow_provider_360learning.task_mixins import fail_on_permanent_error
+from airflow_provider_360learning.task_mixins import HiddenValue, fail_on_permanent_error
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,21 +25,6 @@ T = TypeVar("T")
 
 #: Seconds by which Airflow's own timeout of a deferred wait is later than that of the trigger.
 DEFERRAL_GRACE = 60
-
-
-# Any: a rendered value has any type.
-@dataclass(frozen=True, repr=False)
-class HiddenValue:
-    """
-    The rendered value of a field, of which Airflow stores and shows a note only.
-
-    Airflow masks values by the names of their keys, and a password in rows may have any name.
-    """
-
-    value: Any
-
-    def __repr__(self) -> str:
-        return "(not shown: it may contain passwords)"
 
 
 def _revealed(value: Any) -> Any:

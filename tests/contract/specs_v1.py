@@ -1,5 +1,5 @@
 """
-Write the client's table of the operations of API v1 (``make specs``).
+Write the client's table of the operations of API v1, and which operations correspond (``make specs``).
 
 The table (airflow_provider_360learning/api/v1/operations.json) has what ``tests/data/api-v1.json`` says about each
 operation with a known path. What is not a fact of the vendor's, such as what may be sent twice, is in
@@ -18,7 +18,8 @@ import airflow_provider_360learning
 from tests.contract import specs
 
 FACTS = Path(__file__).parents[1] / "data" / "api-v1.json"
-FILE = Path(airflow_provider_360learning.__file__).parent / "api" / "v1" / "operations.json"
+API = Path(airflow_provider_360learning.__file__).parent / "api"
+FILE, COUNTERPARTS = API / "v1" / "operations.json", API / "counterparts.json"
 PREFIX = "/api/v1"
 
 #: Names of path parameters that take an email address or an id. The others are ids, written in snake case.
@@ -63,15 +64,13 @@ def facts() -> dict[str, dict[str, Any]]:
     return {one["operation"].partition(" (")[0]: one for one in known if one["path"].startswith("/")}
 
 
-def describe(name: str, one: Mapping[str, Any], names_of_v2: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def describe(name: str, one: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the entry of an operation in the table.
 
     :param name: Its name.
     :param one: What is known about it.
-    :param names_of_v2: Method and path of the operations of API v2 to their names.
     """
-    counterparts = (names_of_v2.get((each["method"], each["path"])) for each in one["v2"])
     entry = {
         "summary": f"{one['section'].partition(' (')[0]}: {_words(name)}",
         "method": _ASSUMED_METHODS.get(one["method"], one["method"]),
@@ -82,7 +81,6 @@ def describe(name: str, one: Mapping[str, Any], names_of_v2: Mapping[tuple[str, 
         "result": _result(one),
         "evidence": _evidence(name, one),
         "legacy": one["legacy"],
-        "v2": [each for each in dict.fromkeys(counterparts) if each],
     }
     return {name: value for name, value in entry.items() if value not in (None, {}, [], False)}
 
@@ -150,13 +148,22 @@ def _evidence(name: str, one: Mapping[str, Any]) -> str:
 
 def table() -> str:
     """Return the table as it is written: one operation per line."""
-    names_of_v2 = {(one.method, one.path): one.name for one in specs.published()}
-    return specs.written({name: describe(name, one, names_of_v2) for name, one in facts().items()})
+    return specs.written({name: describe(name, one) for name, one in facts().items()})
+
+
+def counterparts() -> str:
+    """Return the operations of each version with their counterparts in the other one, as they are written."""
+    names = {(one.method, one.path): one.name for one in specs.published()}
+    routes = {name: [(each["method"], each["path"]) for each in one["v2"]] for name, one in facts().items()}
+    v1 = {name: list(dict.fromkeys(names[each] for each in found if each in names)) for name, found in routes.items()}
+    v2 = {name: [each for each, found in v1.items() if name in found] for name in names.values()}
+    return specs.written({"v1": v1, "v2": v2})
 
 
 def main() -> None:
-    """Write the table."""
+    """Write the tables."""
     FILE.write_text(table(), encoding="utf-8")
+    COUNTERPARTS.write_text(counterparts(), encoding="utf-8")
 
 
 if __name__ == "__main__":

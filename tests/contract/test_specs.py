@@ -8,11 +8,15 @@ import sys
 
 from airflow_provider_360learning.api.spec import BodyFormat, ResponseShape
 from airflow_provider_360learning.api.v2.spec import API_V2
-from tests.contract import specs
+from tests.contract import parameters, specs
 
 
 def test_the_table_is_up_to_date():
     assert specs.FILE.read_text() == specs.table(), "run make specs"
+
+
+def test_the_parameters_are_up_to_date():
+    assert parameters.FILE.read_text() == parameters.table(), "run make specs"
 
 
 def test_has_every_published_operation_with_its_scope():

@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "connections": {"api", "config", "exceptions"},
     "supervision": set(),
     "ordered_executor": set(),
-    "hooks": {"connections", "api", "config", "exceptions", "metrics", "supervision"},
+    # Any operation may upload a file, or write its response to one.
+    "hooks": {"files", "connections", "api", "config", "exceptions", "metrics", "supervision"},
     "rows": {
         "files",
         "ordered_executor",
@@ -80,7 +81,18 @@ MAY_IMPORT = {
     "pool": {"connections", "api", "config"},  # its size depends on the limits of the versions in use
     "plugin": {"pool", "config"},
     "retry_policy": {"exceptions"},
-    "cli": {"sandbox", "operators", "sensors", "pool", "hooks", "connections", "api", "config", "exceptions"},
+    "cli": {
+        "sandbox",
+        "task_mixins",
+        "operators",
+        "sensors",
+        "pool",
+        "hooks",
+        "connections",
+        "api",
+        "config",
+        "exceptions",
+    },
     # Its routes, formats and limits are a statement of their own: the same error must not hide on both sides.
     "sandbox": set(),
 }

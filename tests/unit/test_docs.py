@@ -183,6 +183,7 @@ def _package_names():
     for one in CLASSES.values():
         ours = (kind for kind in one.__mro__ if kind.__module__.startswith(PACKAGE))
         names |= {argument for kind in ours if "__init__" in vars(kind) for argument in _arguments(kind)}
+    names |= _arguments(Learning360Hook.call)
     for action in generate_docs.actions().values():
         names |= set(action.model.model_fields) if isinstance(action, Action) else set()
     for model in generate_docs.row_models().values():

@@ -21,7 +21,7 @@ from airflow_provider_360learning.api.spec import (
 )
 from airflow_provider_360learning.api.v1.encoding import encode_form, encode_query
 from airflow_provider_360learning.api.v1.errors import GENERATE_TOKEN, parse_error
-from airflow_provider_360learning.api.v1.operations import Known, known
+from airflow_provider_360learning.api.v1.operations import Known, known, parameters_of
 
 COMPANY_READS = WindowLimit("company_reads", 50)
 COMPANY_WRITES = WindowLimit("company_writes", 5)
@@ -118,4 +118,5 @@ API_V1 = ApiSpec(
     encode_form=encode_form,
     encode_query=encode_query,
     parse_error=parse_error,
+    parameters=parameters_of,
 )

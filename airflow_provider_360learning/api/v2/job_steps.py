@@ -73,16 +73,46 @@ def submit_job(kind: JobKind, inputs: Sequence[JsonObject], target: JobTarget, *
     .. seealso:: :meth:`~..bulk_jobs.BulkJobs.submit` for the arguments and errors.
     """
     path = {} if target.integration_id is None else {"integrationId": target.integration_id}
+    job_id = yield from _submit(Call(kind.operation, path=path, body={"input": list(inputs)}), owner)
+    log.info("Submitted %s as bulk job: job=%s rows=%d", kind.action, job_id, len(inputs))
+    return job_id
+
+
+def submit_call(call: Call, *, owner: str) -> ActionSteps[str]:
+    """
+    Submit any job by its call, once there is a place among the company's jobs, and return its id.
+
+    .. seealso:: :meth:`~..bulk_jobs.BulkJobs.submit` for the errors.
+    """
+    job_id = yield from _submit(call, owner)
+    log.info("Submitted a bulk job: operation=%s job=%s", call.operation, job_id)
+    return job_id
+
+
+def wait_for_results(job_id: str, operation: str, *, owner: str) -> ActionSteps[list[ResponseObject]]:
+    """
+    Wait until a job has ended, and return its results as the server returns them.
+
+    .. seealso:: :meth:`~..bulk_jobs.BulkJobs.wait_for_results` for the arguments and errors.
+    """
+    try:
+        yield from _wait_for(job_id, owner, MAX_JOB_SECONDS)
+        results = yield Call("getBulkOperationResults", path={"bulkOperationId": job_id})
+    except Learning360Error as error:
+        raise _unknown(operation, job_id, str(error.args[0])) from error
+    yield from give_back_place(owner)
+    return list(results)
+
+
+def _submit(call: Call, owner: str) -> ActionSteps[str]:
     hold = yield Acquire(BULK_JOBS.name, BULK_JOBS.places, owner, PLACE_SECONDS, keep=True, count=running_jobs)
     try:
-        job_id = yield Call(kind.operation, path=path, body={"input": list(inputs)})
+        return str((yield call))
     except OutcomeUnknownError:
         raise  # the job may run, and have the place
     except Learning360Error:
         yield Release(hold)
         raise
-    log.info("Submitted %s as bulk job: job=%s rows=%d", kind.action, job_id, len(inputs))
-    return str(job_id)
 
 
 def find_lost_job(
@@ -215,14 +245,14 @@ def _run_job(
     except Learning360Error as error:
         if kind.may_resend:
             raise
-        raise _unknown(kind, job_id, str(error.args[0])) from error
+        raise _unknown(kind.operation, job_id, str(error.args[0])) from error
     yield from give_back_place(owner)
     matched = match_results(kind, inputs, results)
     if missing := matched.count(None):
         reason = f"{missing} of {len(inputs)} rows have no result" + (f" ({status.error})" if status.error else "")
         if kind.may_resend:
             raise ServerError(f"Bulk job {job_id} ended as {status.state}, and {reason}", operation=kind.operation)
-        raise _unknown(kind, job_id, reason)
+        raise _unknown(kind.operation, job_id, reason)
     return matched
 
 
@@ -283,11 +313,11 @@ def _hold(owner: str) -> Hold:
     return Hold(BULK_JOBS.name, BULK_JOBS.places, owner, PLACE_SECONDS)
 
 
-def _unknown(kind: JobKind, job_id: str, reason: str) -> OutcomeUnknownError:
+def _unknown(operation: str, job_id: str, reason: str) -> OutcomeUnknownError:
     return OutcomeUnknownError(
         f"Bulk job {job_id} was submitted, and what it has done is not known: {reason}. Look at its results before the "
         "rows are imported again",
-        operation=kind.operation,
+        operation=operation,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_360learning.api.bulk_jobs import JobKind, JobRowResult, JobStatus, JobTarget, LostJob
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.integrations import find_integration
 from airflow_provider_360learning.api.v2.job_kinds import KINDS, MEMBERSHIPS, inputs_of
 from airflow_provider_360learning.api.v2.job_steps import (
@@ -18,7 +18,9 @@ from airflow_provider_360learning.api.v2.job_steps import (
     results_of,
     running_jobs,
     status_of,
+    submit_call,
     submit_job,
+    wait_for_results,
 )
 from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.api.v2.roles import role_in_body
@@ -65,6 +67,14 @@ class BulkJobsV2:
     def submit(self, kind: JobKind, inputs: Sequence[JsonObject], target: JobTarget, *, owner: str) -> ActionSteps[str]:
         """Submit a job, once there is a place among the company's jobs, and return its id."""
         return submit_job(kind, inputs, target, owner=owner)
+
+    def submit_call(self, call: Call, *, owner: str) -> ActionSteps[str]:
+        """Submit any job by its call, and return its id."""
+        return submit_call(call, owner=owner)
+
+    def wait_for_results(self, job_id: str, operation: str, *, owner: str) -> ActionSteps[list[ResponseObject]]:
+        """Wait until a job has ended, and return its results as the server returns them."""
+        return wait_for_results(job_id, operation, owner=owner)
 
     def find_lost(
         self, kind: JobKind, inputs: Sequence[JsonObject], since: datetime, *, known: Collection[str] = ()

@@ -1,7 +1,8 @@
 """
-The operations of API v2 as they are published, from ``operations.json``, which ``make specs`` writes.
+The operations of API v2 as they are published, from files that ``make specs`` writes.
 
-The table is read when an operation is first looked up, not when the module is imported.
+``operations.json`` is read when an operation is first looked up, and ``parameters.json`` when the parameters of one are
+first checked: the actions of this package need no such check.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from airflow_provider_360learning.api.parameters import Parameters
+
 #: What is published about one operation; docs/contributing.md describes the keys. ``Any``, as of :func:`json.loads`.
 Published = Mapping[str, Any]
 
@@ -19,8 +22,34 @@ Published = Mapping[str, Any]
 @cache
 def published() -> Mapping[str, Published]:
     """Return all operations by name."""
-    text = files(__package__).joinpath("operations.json").read_text(encoding="utf-8")
+    return _read("operations.json")
+
+
+@cache
+def _parameters() -> Mapping[str, Published]:
+    return _read("parameters.json")
+
+
+def _read(name: str) -> Mapping[str, Published]:
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     return json.loads(text)  # type: ignore[no-any-return]
+
+
+def parameters_of(operation: str) -> Parameters:
+    """
+    Return what an operation accepts.
+
+    :param operation: Name of the operation.
+    """
+    facts = _parameters()[operation]
+    return Parameters(
+        path=facts.get("path", {}),
+        query=facts.get("query", {}),
+        body=facts.get("body"),
+        files=tuple(facts.get("files", ())),
+        has_secrets=facts.get("secrets", False),
+        summary=published()[operation]["summary"],
+    )
 
 
 @cache

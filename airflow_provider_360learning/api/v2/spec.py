@@ -19,7 +19,7 @@ from airflow_provider_360learning.api.spec import (
 )
 from airflow_provider_360learning.api.v2.encoding import encode_form, encode_query
 from airflow_provider_360learning.api.v2.errors import GENERATE_TOKEN, parse_error
-from airflow_provider_360learning.api.v2.operations import Published, published
+from airflow_provider_360learning.api.v2.operations import Published, parameters_of, published
 
 COMPANY_READS = WindowLimit("company_reads", 50)
 COMPANY_WRITES = WindowLimit("company_writes", 10)
@@ -40,7 +40,7 @@ _REQUIRED_KEYS = {GENERATE_TOKEN: ("access_token",)}
 
 _SHAPES = {
     "none": ResponseShape.ACKNOWLEDGMENT,
-    "file": ResponseShape.ACKNOWLEDGMENT,
+    "file": ResponseShape.FILE,
     "object": ResponseShape.OBJECT,
     "list": ResponseShape.LIST,
     "page": ResponseShape.PAGE,
@@ -87,6 +87,7 @@ API_V2 = ApiSpec(
     encode_form=encode_form,
     encode_query=encode_query,
     parse_error=parse_error,
+    parameters=parameters_of,
     headers={"360-api-version": "v2.0"},
     auth_methods=("oauth2",),
     login_is_company=False,

@@ -1,0 +1,101 @@
+"""Files of any operation: those that a request uploads, and the one that its response is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+from airflow_provider_360learning import config
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.operation_calls import OperationCall
+from airflow_provider_360learning.api.types import ReadableBody, Upload
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.files.jsonl import encode
+from airflow_provider_360learning.files.storage import (
+    StoragePath,
+    atomic_writer,
+    check_file,
+    open_binary,
+    size_of,
+    storage_path,
+)
+from airflow_provider_360learning.files.store_errors import naming
+
+#: Maximum number of bytes of a file to upload: requests are built in memory.
+MAX_UPLOAD = 256 << 20
+#: Bytes of a response that are written at a time.
+CHUNK = 1 << 18
+
+
+def read_uploads(paths: Mapping[str, StoragePath]) -> dict[str, Upload]:
+    """
+    Return files to upload.
+
+    :param paths: Field of the body to the path of its file.
+    :raises InvalidRequestError: if a file does not exist, is too large, or is not a regular file.
+    """
+    return {field: _read_upload(field, path) for field, path in paths.items()}
+
+
+def _read_upload(field: str, where: StoragePath) -> Upload:
+    path = storage_path(where)
+    size = size_of(path)
+    if size is not None and size <= MAX_UPLOAD:
+        with open_binary(path) as file:
+            return Upload(PurePosixPath(path.path).name, file.read())
+    problem = "does not exist" if size is None else f"has more than {MAX_UPLOAD >> 20} MiB"
+    raise InvalidRequestError(f"files.{field}: {path} {problem}. Nothing was sent", argument="files")
+
+
+def write_response(api: LearningApi, call: OperationCall, output_path: StoragePath) -> dict[str, object]:
+    """
+    Make a call, and write its response to a file that appears whole or not at all.
+
+    :param api: The API adapter.
+    :param call: The call.
+    :param output_path: Path of the file, which is replaced: JSON Lines, or the file that the server returns.
+    :return: ``output_path``, and the number of ``items``, or of ``bytes`` of a file.
+    """
+    file_mode = config.file_mode()
+    with naming("output_path", "Nothing was sent."):
+        check_file(output_path, file_mode=file_mode)
+    with atomic_writer(output_path, file_mode=file_mode) as file:
+        if call.returns_file:
+            written = {"bytes": api.client.run(call.file_steps(_Copy(file)))}
+        else:
+            written = {"items": _write_lines(api, call, file)}
+    return {"output_path": str(output_path), **written}
+
+
+class _Copy:
+    """Writes a body to a file, from its start each time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __call__(self, body: ReadableBody) -> int:
+        self._file.seek(0)
+        self._file.truncate()
+        while chunk := body.read(CHUNK):
+            self._file.write(chunk)
+        return self._file.tell()
+
+
+def _write_lines(api: LearningApi, call: OperationCall, file: BinaryIO) -> int:
+    """Write one line per item, and return their number; of a list in pages, one page is in memory at a time."""
+    count = 0
+
+    # Any: the type of a response depends on the operation.
+    def write(items: Iterable[Any]) -> None:
+        nonlocal count
+        for item in items:
+            file.write(f"{encode(item)}\n".encode())
+            count += 1
+
+    if call.has_pages:
+        api.client.run(call.each_page(write))
+    else:
+        result = api.client.run(call.steps(api.jobs))
+        write(result if isinstance(result, list) else () if result is None else (result,))
+    return count
