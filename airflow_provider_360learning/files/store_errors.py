@@ -102,7 +102,8 @@ def explained(path: ObjectStoragePath, what: str, *, may_be_missing: bool = Fals
         found = _examine(error, bool(conn_id))
         kind = StorageUnavailableError if found.is_transient else StorageError
         connection = f"connection {conn_id!r}" if conn_id else "no connection"
-        raise kind(f"{path} ({connection}) cannot be {what}: {found.problem}. {found.advice}.") from error
+        # Not from the error of the store: a traceback would show the URL of its request, which may have a signature.
+        raise kind(f"{path} ({connection}) cannot be {what}: {found.problem}. {found.advice}.") from None
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def naming(argument: str, consequence: str) -> Iterator[None]:
     try:
         yield
     except (StorageError, InvalidRequestError) as error:
-        raise type(error)(f"{argument} {error} {consequence}") from error.__cause__
+        raise type(error)(f"{argument} {error} {consequence}") from None
 
 
 def code_of(error: BaseException) -> str | None:
