@@ -107,10 +107,11 @@ class PostgresServer:
         fields = {"conn_type": "postgres", "host": self.host, "port": self.port, "schema": self.database}
         return {**fields, "login": self.user, "password": self.password, "extra": {**tls, **extra}}
 
-    def start(self) -> None:
+    def start(self, *, as_replica: bool = False) -> None:
         """
         Start it, on the same port each time.
 
+        :param as_replica: Whether it waits for a primary server, until it is promoted.
         :raises PostgresServerError: If it did not start.
         """
         settings = {
@@ -122,6 +123,8 @@ class PostgresServer:
             "min_wal_size": "2MB",
             **self._settings,
         }
+        if as_replica:
+            (self._folder / "data" / "standby.signal").touch()
         command = [_program("postgres"), "-D", str(self._folder / "data")]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         process = {"stdin": subprocess.DEVNULL, **_unprivileged()}
@@ -129,7 +132,8 @@ class PostgresServer:
         with log_file.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **process)
         deadline = time.monotonic() + STARTUP_TIMEOUT
-        while b"ready to accept connections" not in log_file.read_bytes():
+        ready = b"ready to accept read-only connections" if as_replica else b"ready to accept connections"
+        while ready not in log_file.read_bytes():
             if not self.is_running or time.monotonic() > deadline:
                 self.stop()
                 raise PostgresServerError(f"postgres did not start:\n{self.log}")

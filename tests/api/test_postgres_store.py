@@ -159,7 +159,7 @@ def test_a_server_that_accepts_no_writes_is_unavailable(postgres_server):
     store = open_store(postgres_server)
     store.check()
     execute(postgres_server, "ALTER DATABASE test SET default_transaction_read_only = on")
-    with pytest.raises(StoreUnavailableError, match="it is a replica, or its transactions are read-only"):
+    with pytest.raises(StoreUnavailableError, match="its transactions are read-only"):
         open_store(postgres_server).check()
 
 
@@ -213,6 +213,20 @@ def test_a_reservation_in_a_server_that_crashed_is_lost(start_postgres):
     assert store.lateness(reservation) is None
     assert store.acquire_place("jobs", 1, "b", 60.0) == 0
     assert store.lateness(store.reserve([ALL], max_wait=1)) is not None
+
+
+@pytest.mark.slow
+def test_a_replica_is_refused_until_it_is_the_primary_server(start_postgres):
+    server = start_postgres()
+    store = open_store(server)
+    reservation = store.reserve([ALL], max_wait=1)
+    server.stop()
+    server.start(as_replica=True)
+    with pytest.raises(StoreUnavailableError, match="it is a replica"):
+        open_store(server).check()
+    execute(server, "SELECT pg_promote()")
+    assert open_store(server).lateness(reservation) is None, "its tables are empty"
+    open_store(server).check()
 
 
 def test_a_connection_that_an_administrator_ends_is_replaced(postgres_server):

@@ -27,7 +27,8 @@ _START_OVER = f"to start over, stop the tasks and run: DROP SCHEMA {SCHEMA} CASC
 _BY_CODE = {
     FLOOD_ERROR: "it has more reservations than requests can be waiting",
     ISOLATION_ERROR: "the default_transaction_isolation of the user or the database must be 'read committed'",
-    "25006": "it is a replica, or its transactions are read-only",
+    "0A000": "it is a replica",  # which has no tables that are not logged
+    "25006": "its transactions are read-only",
     "28": "it does not accept the user or the password",
     "53100": "its disk is full",
     "53300": "it has reached its maximum number of connections",
