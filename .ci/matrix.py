@@ -65,9 +65,11 @@ def make_environment(requirements: str, python: str) -> Path:
     """Install the requirements and the checkout for a version of Python; return the folder."""
     folder = Path(f".venv-matrix/{requirements}-{python}")
     file, minor = f"requirements/{requirements}.txt", python.partition(".")[2]
-    subprocess.run([".ci/make-env", folder, file, minor, f"python{python}"], cwd=ROOT, check=True)
-    checkout = [".ci/pip-install", folder, "--no-deps", "--no-build-isolation", "--editable", "."]
-    subprocess.run(checkout, cwd=ROOT, check=True)
+    install = [".ci/make-env", folder, file, minor, f"python{python}"]
+    install_checkout = [".ci/pip-install", folder, "--no-deps", "--no-build-isolation", "--editable", "."]
+    for command in (install, install_checkout):
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            sys.exit(f"{folder} could not be installed.")  # the command has printed why
     return folder
 
 
