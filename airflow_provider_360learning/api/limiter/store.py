@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 #: Seconds for which a store is not used after an attempt at it took until its timeout.
 OUTAGE_PAUSE = 5.0
-#: Version of the stored formats (schema of the SQLite file, keys in Redis). A store refuses any other one while it is
-#: in use.
+#: Version of the stored formats (schema of the SQLite file, keys in Redis, tables in PostgreSQL). A store refuses any
+#: other one while it is in use.
 FORMAT_VERSION = 2
 
 #: A 429 within this many seconds after a back-off ended counts as consecutive: a window, and the time that a response
