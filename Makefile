@@ -34,7 +34,7 @@ demo: .venv/.ready
 	@.venv/bin/python -m demo.run $(if $(KEEP),--keep)
 
 # Most tests wait most of the time, so that both Airflow versions with two or three workers each share two cores well.
-# Tests that measure time run afterwards, one per version at a time.
+# Tests that measure time run afterwards.
 test: .venv/.ready .venv-2.11/.ready servers
 	@echo "All tests on Airflow 3 and on 2.11, which take 10 to 20 minutes on two cores. Two runs share the first part;"
 	@echo "the report of each follows when it has ended. Tests that measure time follow."
@@ -68,14 +68,16 @@ test-lowest: servers
 test-matrix: servers
 	$(PYTHON) .ci/matrix.py --record $(CELLS)
 
-# A measurement that another program has disturbed is repeated once.
+# These tests wait and take little CPU. A measurement that another program has disturbed is repeated once, alone.
 realtime-3: FILES = $(REALTIME)
 realtime-3: .venv/.ready servers
-	$(PYTEST_3) $(FILES) -m realtime $(PYTEST_ARGS) || $(PYTEST_3) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
+	$(PYTEST_3) $(WORKERS) $(FILES) -m realtime $(PYTEST_ARGS) || \
+		$(PYTEST_3) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
 
 realtime-2.11: FILES = $(filter $(addsuffix /%,$(TESTS_2)),$(REALTIME))
 realtime-2.11: .venv-2.11/.ready servers
-	$(PYTEST_2) $(FILES) -m realtime $(PYTEST_ARGS) || $(PYTEST_2) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
+	$(PYTEST_2) $(WORKERS) $(FILES) -m realtime $(PYTEST_ARGS) || \
+		$(PYTEST_2) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
 
 # A measurement that another program has disturbed is repeated once. On Airflow 2.11, a part of the tests is enough.
 test-deployments: .venv/.mysql-ready .venv-2.11/.ready servers
