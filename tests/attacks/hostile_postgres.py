@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
+
+from tests.attacks.hostile_server import loopback_server
 
 SSL_REQUEST = 80877103
 
@@ -66,7 +67,6 @@ def hostile_postgres(respond: Responder) -> Iterator[int]:
 
     :param respond: Yields the bytes of the response to each message.
     """
-    connections: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream, suppress(OSError, struct.error):
@@ -75,21 +75,8 @@ def hostile_postgres(respond: Responder) -> Iterator[int]:
                 for part in (_PROPER[kind],) if parts is None else parts:
                     connection.sendall(part)
 
-    def listen() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                connections.append(connection)
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        threading.Thread(target=listen, daemon=True).start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            for connection in (listener, *connections):
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+    with loopback_server(serve) as port:
+        yield port
 
 
 def _messages(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:

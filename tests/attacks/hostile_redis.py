@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
+
+from tests.attacks.hostile_server import loopback_server
 
 #: Yields the bytes of the response to a command and its arguments. They are sent one by one.
 Responder = Callable[[list[bytes]], Iterable[bytes]]
@@ -19,7 +20,6 @@ def hostile_redis(respond: Responder) -> Iterator[int]:
 
     :param respond: Yields the bytes of the response to each command.
     """
-    connections: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as commands, suppress(OSError):
@@ -27,21 +27,8 @@ def hostile_redis(respond: Responder) -> Iterator[int]:
                 for part in respond(command):
                     connection.sendall(part)
 
-    def listen() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                connections.append(connection)
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        threading.Thread(target=listen, daemon=True).start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            for connection in (listener, *connections):
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+    with loopback_server(serve) as port:
+        yield port
 
 
 def _read_command(commands: BinaryIO) -> list[bytes]:

@@ -52,9 +52,9 @@ def hostile_server(respond: Responder, *, keep_open: bool = False) -> Iterator[H
     :param respond: Yields the bytes of the response to each request.
     :param keep_open: Leave the connection open after a response, for the next request.
     """
-    connections: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
+        connection.settimeout(10)
         with connection, suppress(OSError):
             while request := _read_request(connection):
                 server.requests.append(request)
@@ -63,20 +63,32 @@ def hostile_server(respond: Responder, *, keep_open: bool = False) -> Iterator[H
                 if not keep_open:
                     return
 
+    with loopback_server(serve) as port:
+        server = HostileServer(f"http://127.0.0.1:{port}")
+        yield server
+
+
+@contextmanager
+def loopback_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """
+    Run a server on loopback, and yield its port.
+
+    :param serve: Called with each connection, in a thread of its own.
+    """
+    connections: list[socket.socket] = []
+
     def listen() -> None:
         with suppress(OSError):  # the listener is closed
             while True:
                 connection, _ = listener.accept()
-                connection.settimeout(10)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connections.append(connection)
                 threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        server = HostileServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
         threading.Thread(target=listen, daemon=True).start()
         try:
-            yield server
+            yield listener.getsockname()[1]
         finally:
             for open_socket in [listener, *connections]:
                 with suppress(OSError):
