@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.api.support import unused_port
+from tests.api.support import end_process, unused_port
 
 HOST = "127.0.0.1"
 USER = "learning360"
@@ -19,7 +19,7 @@ PASSWORD = "password-of-a-test"
 DATABASE = "test"
 #: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = Path(__file__).parents[1] / ".mariadb"
-#: Seconds to wait for the server to start or stop; it takes less than a second.
+#: Seconds to wait for the server to start; it takes less than a second.
 STARTUP_TIMEOUT = 60
 #: Who runs the server if the tests run as root.
 UNPRIVILEGED_USER = "nobody"
@@ -50,12 +50,7 @@ class MysqlServer:
 
     def __exit__(self, *error: object) -> None:
         if self._process and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STARTUP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end_process(self._process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

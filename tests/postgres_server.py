@@ -21,7 +21,7 @@ import psutil
 import psycopg2
 import psycopg2.extensions
 
-from tests.api.support import self_signed, unused_port
+from tests.api.support import end_process, self_signed, unused_port
 
 HOST = "127.0.0.1"
 USER = "learning360"
@@ -30,7 +30,7 @@ DATABASE = "test"
 ROOT = Path(__file__).parents[1]
 #: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = ROOT / ".postgres"
-#: Seconds to wait for the server to start or stop; it takes about 0.1 s.
+#: Seconds to wait for the server to start; it takes about 0.1 s.
 STARTUP_TIMEOUT = 60
 #: Who runs the server if the tests run as root, whom PostgreSQL refuses.
 UNPRIVILEGED_USER = "nobody"
@@ -175,12 +175,7 @@ class PostgresServer:
     def _end(self, number: signal.Signals) -> None:
         if self._process and self.is_running:
             self.resume()  # a paused process handles no other signal
-            self._process.send_signal(number)
-            try:
-                self._process.wait(STARTUP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end_process(self._process, number)
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the server and the processes of its connections, which have process groups of their own."""

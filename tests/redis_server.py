@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.api.support import self_signed, unused_port
+from tests.api.support import end_process, self_signed, unused_port
 
 HOST = "127.0.0.1"
 #: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = Path(__file__).parents[1] / ".redis" / "redis-server"
-#: Seconds to wait for the server to start or stop; it takes about 0.1 s.
+#: Seconds to wait for the server to start; it takes about 0.1 s.
 STARTUP_TIMEOUT = 30
 
 
@@ -107,12 +107,7 @@ class RedisServer:
         """Stop it, which discards its data."""
         if self._process and self.is_running:
             self._process.send_signal(signal.SIGCONT)  # a paused process does not handle SIGTERM
-            self._process.terminate()
-            try:
-                self._process.wait(STARTUP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end_process(self._process)
 
     def pause(self) -> None:
         """Accept connections without responding."""

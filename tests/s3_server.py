@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.api.support import unused_port
+from tests.api.support import end_process, unused_port
 
 HOST = "127.0.0.1"
-#: Seconds to wait for the server to start or stop; it takes about a second.
+#: Seconds to wait for the server to start; it takes about a second.
 STARTUP_TIMEOUT = 60
 #: Requests that create the first user, before policies are enforced.
 _BEFORE_POLICIES = 3
@@ -51,12 +51,7 @@ class S3Server:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STARTUP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_process(self._process)
 
     def _accepts(self) -> bool:
         try:

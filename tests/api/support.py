@@ -7,8 +7,10 @@ import ipaddress
 import json
 import logging
 import select
+import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -216,6 +218,16 @@ def eventually(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def end_process(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
+    """Send a signal to a process, and wait until it has ended; kill it if that takes long."""
+    process.send_signal(number)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def unused_port() -> int:
