@@ -150,6 +150,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.exports",
             "operators.groups",
             "operators.imports",
+            "operators.operation",
             "operators.paths",
             "operators.users",
         ),

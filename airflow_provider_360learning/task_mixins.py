@@ -182,21 +182,22 @@ class ExitOnKillMixin:
 
 
 @contextmanager
-def fail_on_permanent_error() -> Iterator[None]:
+def fail_on_permanent_error(*, retry_unknown_outcome: bool = True) -> Iterator[None]:
     """
     Fail a task without retries on a permanent error; transient ones reach Airflow's retries as they are.
 
     Both may quote rows and responses, and are shown by notifiers, so that they must contain no template.
 
+    :param retry_unknown_outcome: Whether a task is retried whose request may have been applied.
     :raises AirflowFailException: instead of an error that a retry would only repeat.
     """
     from airflow_provider_360learning.api.text import without_templates
-    from airflow_provider_360learning.exceptions import Learning360Error
+    from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
 
     try:
         yield
     except Learning360Error as error:
         error.args = tuple(without_templates(str(argument)) for argument in error.args)
-        if error.transient:
+        if error.transient and (retry_unknown_outcome or not isinstance(error, OutcomeUnknownError)):
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error

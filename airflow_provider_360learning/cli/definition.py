@@ -114,7 +114,7 @@ COMMANDS = (
     Command("pool", "Create the shared pool if it is missing, and print its state"),
     Command(
         "operations",
-        "List the operations of the API, which the hook calls by name, with their parameters",
+        "List the operations of the API, which Learning360Operator and the hook call by name, with their parameters",
         (
             Option(
                 "word", {"nargs": "?", "metavar": "WORD", "help": "List those with this word in name, path or summary"}

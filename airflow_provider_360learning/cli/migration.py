@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from airflow_provider_360learning.api.needs import job_kind_of
+from airflow_provider_360learning.api.operation_calls import check_name
+from airflow_provider_360learning.api.parameters import problems_of_names
 from airflow_provider_360learning.api.text import counted, one_line
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID, default_of
@@ -22,6 +24,7 @@ from airflow_provider_360learning.operators.exports import (
     Learning360ExportMembershipsOperator,
     Learning360ExportPathSessionStatisticsOperator,
 )
+from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 from airflow_provider_360learning.task_mixins import HiddenValue
 
@@ -201,6 +204,8 @@ class ExaminedTask:
     def _findings_of(self, values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         if issubclass(self.operator, Learning360ExportCourseStatisticsOperator):
             yield from ((text, True) for text in _refused_date_field(values.get("date_field")))
+        if issubclass(self.operator, Learning360Operator):
+            yield from ((text, True) for text in _refused_operation(values))
         name = values.get("action") or getattr(self.operator, "action", None)
         action = TARGET.actions.get(name) if isinstance(name, str) else None
         if action is None:
@@ -245,6 +250,23 @@ def _refused_date_field(date_field: object) -> Iterator[str]:
         TARGET.check_date_field(str(date_field))
     except InvalidRequestError as error:
         yield _reason(error)
+
+
+def _refused_operation(values: Mapping[str, Any]) -> Iterator[str]:
+    """Return why API v2 has no such operation, or which of the given parameters it does not have."""
+    operation = values.get("operation")
+    if not isinstance(operation, str) or not _is_known(operation):
+        return
+    try:
+        check_name(TARGET.spec, operation)
+    except InvalidRequestError as error:
+        yield str(error.args[0]).replace("the connection uses API", "tasks are moved to API")
+        return
+    parameters = TARGET.spec.parameters(operation)
+    for argument, known in (("path_params", parameters.path), ("query", parameters.query)):
+        given = values.get(argument)
+        if isinstance(given, Mapping):
+            yield from problems_of_names(given, known, argument)
 
 
 def _reason(error: InvalidRequestError) -> str:

@@ -6,6 +6,7 @@ The examples of statistics have a file of their own; `make demo` runs onboarding
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -167,6 +168,16 @@ def test_two_companies_are_exported_side_by_side(examples):
     assert run.state == "success"
     rows = {company: run.results[f"export_users_of_{company}"]["rows"] for company in ("acme", "globex")}
     assert rows == {"acme": 2, "globex": 1}
+
+
+@pytest.mark.parametrize(("version", "day"), [("v1", "2026-01-01"), ("v2", "2026-01-02")])
+def test_any_operation_writes_its_response(examples, version, day):
+    finished, run = examples.run("any_operation", day, version)
+    assert (run.state, run.versions()) == ("success", {version})
+    result = run.results["list_groups"]
+    rows = [json.loads(line) for line in Path(result["output_path"]).read_text().splitlines()]
+    assert len(rows) == result["items"] == len(run.company["groups"])
+    assert f"Called getGroups: output_path={result['output_path']} items={len(rows)}" in finished.log
 
 
 @pytest.mark.parametrize(("version", "day"), [("v1", "2026-01-01"), ("v2", "2026-01-06")])

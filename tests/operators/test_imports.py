@@ -16,6 +16,7 @@ MODULES = [
     "operators.paths",
     "operators.bulk",
     "operators.imports",
+    "operators.operation",
     "operators.exports",
     "sensors.bulk_jobs",
     "sensors.courses",

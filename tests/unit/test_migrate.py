@@ -22,6 +22,7 @@ from airflow_provider_360learning.operators.imports import (
     Learning360ImportExternalCoursesOperator,
     Learning360ImportStatisticsOperator,
 )
+from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.paths import (
     Learning360CreatePathSessionOperator,
     Learning360EnrollUsersOperator,
@@ -248,3 +249,28 @@ def test_a_file_that_cannot_be_imported_must_change(run):
 def test_refuses_a_folder_that_does_not_exist(tmp_path):
     with pytest.raises(SystemExit, match="does not exist"):
         migrate(argparse.Namespace(dags_folder=str(tmp_path / "missing")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            'operation="addManagerToUser"',
+            "is an operation of API v1, and tasks are moved to API v2: its counterpart here is addManager",
+        ),
+        (
+            'operation="getUser", path_params={"user": "{{ params.user }}"}',
+            "path_params has no 'user' (similar: 'userId')",
+        ),
+        ('operation="getUserz"', "operation is 'getUserz', but API v2 has no such operation (similar: "),
+    ],
+)
+def test_names_operations_and_parameters_that_api_v2_does_not_have(run, arguments, expected):
+    status, lines = run(f'Learning360Operator(task_id="one", {arguments})')
+    assert status == 1
+    assert expected in changes(lines)[0]
+
+
+def test_an_operation_that_api_v2_has_needs_no_change(run):
+    status, _ = run('Learning360Operator(task_id="one", operation="getGroups", paginate=True)')
+    assert status == 0

@@ -134,6 +134,7 @@ RUNS = {
     "scheduled_statistics_import": "2026-09-01",
     "course_statistics_export": "2026-09-01",
     "two_companies": "2026-09-01",
+    "any_operation": "2026-09-01",
 }
 
 

@@ -1,0 +1,136 @@
+"""The operator for any operation of the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.task_mixins import HiddenValue, fail_on_permanent_error
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_360learning.files.storage import StoragePath
+
+
+class Learning360Operator(Learning360BaseOperator):
+    """
+    Call any operation of the connection's API version by its name.
+
+    Names and values are checked before anything is sent. Rate limits, retries and errors are those of all operators,
+    and what must not be sent twice is not. The command ``airflow learning360 operations`` lists the operations with
+    their parameters.
+
+    Returns the decoded response: an object, the items of a list, or the results of a bulk job; with ``output_path``,
+    ``{"output_path", "items"}``, or ``{"output_path", "bytes"}`` for a file. A retry of a task calls the operation
+    again, also if an earlier attempt was killed after it had called it.
+
+    :param operation: Name of the operation, such as ``addManager``.
+    :param path_params: Values of the path's parameters.
+    :param query: Query parameters.
+    :param body: Body, or its JSON text. ``None`` is sent as ``null``.
+    :param files: Files to upload: field of the body to a path, also in an object store.
+    :param paginate: Whether all pages of a list are read, and not the first one only.
+    :param wait_for_job: Whether a bulk job is awaited; otherwise the result is ``{"job_id"}``.
+    :param output_path: Path of a file for the response, which is replaced: JSON Lines with one line per item, or the
+        file that 360Learning returns, such as a PDF.
+    :param secret: Whether the response is dropped: it is neither returned nor logged. Operations whose response
+        contains a secret need this, or ``output_path``.
+    """
+
+    name_arguments = ("operation",)
+    operation: str
+    path_params: Mapping[str, object] | None
+    query: Mapping[str, Any] | None
+    body: Any
+    files: Mapping[str, StoragePath] | None
+    paginate: bool
+    wait_for_job: bool
+    output_path: StoragePath | None
+    secret: bool
+
+    # Any: the values of a body have any type.
+    def __init__(
+        self,
+        *,
+        operation: str,
+        path_params: Mapping[str, object] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | str | None = None,
+        files: Mapping[str, StoragePath] | None = None,
+        paginate: bool = False,
+        wait_for_job: bool = True,
+        output_path: StoragePath | None = None,
+        secret: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        # A response may be a list, which has no keys that could be XComs of their own.
+        super().__init__(**{"multiple_outputs": False, **kwargs})
+        self._assign_arguments(locals())
+
+    def _hide_rendered_values(self) -> None:
+        if isinstance(self.body, str):  # the JSON text of an object, in which Airflow masks nothing
+            self.body = HiddenValue(self.body)
+
+    def execute(self, context: Context) -> object:
+        """Call the operation, log what was called, and return the response or where it was written."""
+        # This operator looks nothing up, so that a retry would send a request a second time that may have been applied.
+        with self.hook.log_api_usage(), fail_on_permanent_error(retry_unknown_outcome=False):
+            is_secret = self._is_secret()
+            result = self.hook.call(
+                self.operation,
+                path_params=self.path_params,
+                query=self.query,
+                body=self._body(),
+                files=self.files,
+                paginate=self._boolean("paginate"),
+                wait_for_job=self._boolean("wait_for_job"),
+                output_path=self.output_path or None,
+            )
+            self.log.info("Called %s: %s", self.operation, _summary(result))
+        return None if is_secret and not self.output_path else result
+
+    def _is_secret(self) -> bool:
+        """Return whether the response is dropped; refuse to return one with a secret."""
+        from airflow_provider_360learning.api.operation_calls import check_name
+        from airflow_provider_360learning.exceptions import InvalidRequestError
+
+        spec, is_secret = self.hook.api.client.spec, self._boolean("secret")
+        check_name(spec, self.operation)
+        if spec.parameters(self.operation).has_secrets and not is_secret and not self.output_path:
+            raise InvalidRequestError(
+                f"The response of {self.operation} contains a secret, which must not become an XCom: give output_path, "
+                "or secret=True, which drops the response. Nothing was sent",
+                operation=self.operation,
+                argument="secret",
+            )
+        return is_secret
+
+    def _boolean(self, name: str) -> bool:
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
+
+        return parse_argument(name, parse_boolean, getattr(self, name))
+
+    def _body(self) -> Any:
+        from airflow_provider_360learning.exceptions import InvalidRequestError
+
+        body = self.body.value if isinstance(self.body, HiddenValue) else self.body
+        if not isinstance(body, str):
+            return body
+        try:
+            return json.loads(body) if body.strip() else None
+        except json.JSONDecodeError as error:
+            problem = f"body is not JSON: {error.msg} at character {error.pos + 1}. Nothing was sent"
+        raise InvalidRequestError(problem, operation=self.operation, argument="body")
+
+
+def _summary(result: object) -> str:
+    """Return what a response has, without its values."""
+    if isinstance(result, Mapping) and "output_path" in result:
+        return " ".join(f"{name}={value}" for name, value in result.items())
+    if isinstance(result, list):
+        return f"items={len(result)}"
+    return "no content" if result is None else "response received"
