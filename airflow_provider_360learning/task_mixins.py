@@ -90,7 +90,7 @@ class UnrenderedMappingMixin(_Task):
     ) -> None:
         """See :meth:`airflow.sdk.BaseOperator.render_template_fields`."""
         if parent is self and (mapped := self._mapped_at_run_time(context)):
-            # A row may have removed it, and Airflow 2 repeats a failed task without a DAG for ever.
+            # A row may have removed it, and Airflow 2 repeats a failed task without a DAG forever.
             self.dag = mapped.dag
             template_fields = [name for name in template_fields if self._is_from_dag_file(name, mapped)]
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)

@@ -1,7 +1,7 @@
 """
 How long one request may take, whatever the server or a proxy sends.
 
-The timeout of a socket counts from its last byte: a server that sends one byte now and then extends it for ever. A
+The timeout of a socket counts from its last byte: a server that sends one byte now and then extends it forever. A
 deadline therefore limits each operation on the socket to the time that is left, from connecting to the last byte of the
 response. urllib3 passes nothing from a request to its connection, so that the deadline is a context variable while the
 request is sent; the response keeps it.

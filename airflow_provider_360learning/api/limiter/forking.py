@@ -2,7 +2,7 @@
 Locks that a fork leaves usable.
 
 A child process has only the thread that forked. A lock that another thread held at that time would stay locked in the
-child for ever.
+child forever.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Connections to a PostgreSQL server that end at a deadline.
 
 The driver's own timeout is for connecting only: a server that accepts a query and does not respond would hold a task
-for ever. Its asynchronous mode, which sends nothing else, leaves the waiting to this module.
+forever. Its asynchronous mode, which sends nothing else, leaves the waiting to this module.
 
 Nothing depends on the state of a session, so that a connection pooler may change it after each statement.
 """

@@ -1,7 +1,7 @@
 """
 Connections to a Redis server that end at a deadline.
 
-The timeouts of the client library count per read: a server that sends one byte per second would hold a task for ever.
+The timeouts of the client library count per read: a server that sends one byte per second would hold a task forever.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ CONSTANTS: Mapping[str, float | str] = {
     "max_consecutive_429s": MAX_CONSECUTIVE_429S,
     "max_examined": MAX_EXAMINED,
     "max_place_seconds": MAX_PLACE_SECONDS,
-    # Owners behind more owners than this all ask again after the maximum.
+    # Owners behind more owners than this all retry after the maximum.
     "max_polls": math.ceil(MAX_POLL_SECONDS / POLL_SECONDS),
     "max_reserved_ahead": MAX_RESERVED_AHEAD,
     "min_pace": MIN_PACE,
