@@ -54,8 +54,8 @@ def api(make_api, sandbox) -> ApiV2:
 
 @pytest.fixture
 def impatient(make_api, sandbox) -> ApiV2:
-    """Return an API that waits for no place."""
-    return make_api(client={"sleep": sandbox.control.advance}, max_wait=0.0)
+    """Return an API that waits a second for a place at most, which is virtual."""
+    return make_api(client={"sleep": sandbox.control.advance}, max_wait=1.0)
 
 
 @pytest.fixture
