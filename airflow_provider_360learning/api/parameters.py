@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 #: ``additionalProperties`` and ``anyOf``. ``Any``, as of :func:`json.loads`.
 Schema: TypeAlias = "Mapping[str, Any]"
 
+#: Fields of responses that are secrets.
+SECRET_FIELDS = frozenset({"access_token", "secret"})
 #: Maximum number of characters of an invalid value that an error quotes.
 MAX_VALUE = 60
 #: Maximum number of choices that an error lists.

@@ -161,6 +161,7 @@ class Learning360Hook(BaseHook):
         :raises InvalidRequestError: if the operation or a parameter does not exist, is missing, or is invalid.
         """
         from airflow_provider_360learning.api.operation_calls import Given, check_name, prepare
+        from airflow_provider_360learning.api.parameters import SECRET_FIELDS
         from airflow_provider_360learning.hooks.operation_files import read_uploads, write_response
 
         spec = self.api.client.spec
@@ -177,7 +178,11 @@ class Learning360Hook(BaseHook):
                 operation=operation,
                 argument="output_path",
             )
-        return self.api.client.run(prepared.steps(self.api.jobs))
+        result = self.api.client.run(prepared.steps(self.api.jobs))
+        if prepared.parameters.has_secrets:
+            for secret in filter(None, map(result.get, SECRET_FIELDS)):
+                mask_secret(secret)
+        return result
 
     async def get_async_conn(self, executor: Executor) -> LearningApi:
         """

@@ -28,10 +28,10 @@ class Learning360Operator(Learning360BaseOperator):
     again, also if an earlier attempt was killed after it had called it.
 
     :param operation: Name of the operation, such as ``addManager``.
-    :param path_params: Values of the path's parameters.
-    :param query: Query parameters.
+    :param path_params: Values of the path's parameters, or the JSON text of an object with them.
+    :param query: Query parameters, or the JSON text of an object with them.
     :param body: Body, or its JSON text. ``None`` is sent as ``null``.
-    :param files: Files to upload: field of the body to a path, also in an object store.
+    :param files: Files to upload: field of the body to a path, also in an object store; or the JSON text of it.
     :param paginate: Whether all pages of a list are read, and not the first one only.
     :param wait_for_job: Whether a bulk job is awaited; otherwise the result is ``{"job_id"}``.
     :param output_path: Path of a file for the response, which is replaced: JSON Lines with one line per item, or the
@@ -42,10 +42,10 @@ class Learning360Operator(Learning360BaseOperator):
 
     name_arguments = ("operation",)
     operation: str
-    path_params: Mapping[str, object] | None
-    query: Mapping[str, Any] | None
+    path_params: Mapping[str, object] | str | None
+    query: Mapping[str, Any] | str | None
     body: Any
-    files: Mapping[str, StoragePath] | None
+    files: Mapping[str, StoragePath] | str | None
     paginate: bool
     wait_for_job: bool
     output_path: StoragePath | None
@@ -56,10 +56,10 @@ class Learning360Operator(Learning360BaseOperator):
         self,
         *,
         operation: str,
-        path_params: Mapping[str, object] | None = None,
-        query: Mapping[str, Any] | None = None,
+        path_params: Mapping[str, object] | str | None = None,
+        query: Mapping[str, Any] | str | None = None,
         body: Mapping[str, Any] | Sequence[Any] | str | None = None,
-        files: Mapping[str, StoragePath] | None = None,
+        files: Mapping[str, StoragePath] | str | None = None,
         paginate: bool = False,
         wait_for_job: bool = True,
         output_path: StoragePath | None = None,
@@ -81,10 +81,10 @@ class Learning360Operator(Learning360BaseOperator):
             is_secret = self._is_secret()
             result = self.hook.call(
                 self.operation,
-                path_params=self.path_params,
-                query=self.query,
-                body=self._body(),
-                files=self.files,
+                path_params=self._mapping("path_params"),
+                query=self._mapping("query"),
+                body=self._decoded("body"),
+                files=self._mapping("files"),
                 paginate=self._boolean("paginate"),
                 wait_for_job=self._boolean("wait_for_job"),
                 output_path=self.output_path or None,
@@ -114,17 +114,29 @@ class Learning360Operator(Learning360BaseOperator):
 
         return parse_argument(name, parse_boolean, getattr(self, name))
 
-    def _body(self) -> Any:
+    def _mapping(self, name: str) -> Mapping[str, Any] | None:
+        """Return an argument that is an object, which a template may have rendered as JSON text."""
         from airflow_provider_360learning.exceptions import InvalidRequestError
 
-        body = self.body.value if isinstance(self.body, HiddenValue) else self.body
-        if not isinstance(body, str):
-            return body
+        value = self._decoded(name)
+        if value is None or isinstance(value, Mapping):
+            return value
+        raise InvalidRequestError(
+            f"{name} is {value!r:.80}, expected an object. Nothing was sent", operation=self.operation, argument=name
+        )
+
+    def _decoded(self, name: str) -> Any:
+        from airflow_provider_360learning.exceptions import InvalidRequestError
+
+        value = getattr(self, name)
+        value = value.value if isinstance(value, HiddenValue) else value
+        if not isinstance(value, str):
+            return value
         try:
-            return json.loads(body) if body.strip() else None
+            return json.loads(value) if value.strip() else None
         except json.JSONDecodeError as error:
-            problem = f"body is not JSON: {error.msg} at character {error.pos + 1}. Nothing was sent"
-        raise InvalidRequestError(problem, operation=self.operation, argument="body")
+            problem = f"{name} is not JSON: {error.msg} at character {error.pos + 1}. Nothing was sent"
+        raise InvalidRequestError(problem, operation=self.operation, argument=name)
 
 
 def _summary(result: object) -> str:

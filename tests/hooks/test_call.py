@@ -9,6 +9,11 @@ from email import message_from_bytes
 
 import pytest
 
+try:
+    from airflow.sdk.log import redact
+except ImportError:  # Airflow 2
+    from airflow.utils.log.secrets_masker import redact
+
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvailableError, StorageError
 from airflow_provider_360learning.hooks import operation_files
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
@@ -140,3 +145,10 @@ def test_logs_no_password_of_a_body(use, caplog):
     with TinyServer(in_turn(refusal)) as server, pytest.raises(InvalidRequestError) as caught:
         use("v2", server.url).call("replacePassword", path_params={"userId": ID}, body={"password": "correct-horse"})
     assert "correct-horse" not in str(caught.value) + caplog.text
+
+
+def test_a_secret_of_a_response_is_masked_in_logs(use):
+    with TinyServer(in_turn(Response({"secret": "whsec-planted-for-tests"}))) as server:
+        result = use("v2", server.url).call("getSigningSecret", path_params={"subscriptionId": ID})
+    assert result == {"secret": "whsec-planted-for-tests"}
+    assert redact("the secret is whsec-planted-for-tests") == "the secret is ***"

@@ -57,6 +57,12 @@ def test_the_body_may_be_json_text(sandbox):
     ]
 
 
+def test_parameters_may_be_json_text(sandbox):
+    parameters = {"user": GRACE_ID}
+    user = run({"found": parameters}, operation="getUser", path_params="{{ found | tojson }}", query="")
+    assert user["mail"] == GRACE_MAIL
+
+
 def test_writes_a_list_to_a_file(use_v2, tmp_path, capfd):
     use_v2()
     path = tmp_path / "2026-10-01" / "groups.jsonl"
@@ -80,6 +86,7 @@ def test_writes_a_list_to_a_file(use_v2, tmp_path, capfd):
         ({"operation": "getUser"}, "path_params lacks 'user'"),
         ({"operation": "getUsers", "query": {"x": 1}}, "query has no 'x'"),
         ({"operation": "createGroup", "body": "{"}, "body is not JSON"),
+        ({"operation": "getUsers", "query": "[1]"}, r"query is \[1\], expected an object"),
         ({"operation": "getUsers", "paginate": "perhaps"}, "paginate"),
         ({"operation": "getUsers", "output_path": "relative.jsonl"}, "not absolute"),
         ({"operation": "generateToken", "body": {}}, "contains a secret, which must not become an XCom"),
@@ -140,7 +147,7 @@ def test_a_password_is_hidden_where_airflow_shows_rendered_arguments(body):
     task.render_template_fields({"word": "correct-horse"})
     shown = {name: redact(getattr(task, name), name) for name in task.template_fields}
     assert "correct-horse" not in repr(shown)
-    assert "correct-horse" in str(task._body())
+    assert "correct-horse" in str(task._decoded("body"))
 
 
 def test_a_list_is_one_xcom():
