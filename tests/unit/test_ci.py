@@ -79,7 +79,6 @@ def test_with_airflow_3_only_what_airflow_excludes_is_higher_than_the_lower_boun
     higher = {one.name for one in requirements() if versions[one.name] != lower_bound(one)}
     assert higher == {
         "apache-airflow",
-        "apache-airflow-providers-common-sql",
         "pendulum",
         "psutil",
         "pydantic",
