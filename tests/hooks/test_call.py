@@ -84,7 +84,7 @@ PDF_OF_GRACE = {"userId": ID, "certificateId": ID}
 
 
 def test_writes_a_file_that_the_server_returns_also_when_the_first_response_breaks(use, tmp_path):
-    broken = Response(PDF[:1000], headers={"Content-Length": str(len(PDF)), "Connection": "close"})
+    broken = Response(PDF[:400_000], headers={"Content-Length": str(len(PDF)), "Connection": "close"})
     path = tmp_path / "certificate.pdf"
     with TinyServer(in_turn(broken, Response(PDF))) as server:
         hook = use("v2", server.url)
