@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 from airflow_provider_360learning.api.v1.operations import known
 from tests.contract import specs_v1
 
@@ -30,21 +26,3 @@ def test_only_bodies_that_are_described_in_full_are_closed():
         name for name in bodies if facts[name]["details"] == "full"
     }
     assert [name for name, body in bodies.items() if body.get("is_list")] == ["postSkills"]
-
-
-LOAD = """
-import json, time
-from airflow_provider_360learning.api.v1.operations import known
-from airflow_provider_360learning.api.versions import VERSIONS
-
-read = known.cache_info().currsize
-started = time.process_time()
-VERSIONS["v1"].spec.endpoints["getUsers"]
-print(json.dumps([read, time.process_time() - started]))
-"""
-
-
-def test_the_table_is_read_quickly_when_an_operation_is_first_looked_up():
-    read, seconds = json.loads(subprocess.check_output([sys.executable, "-c", LOAD], text=True, timeout=60))
-    assert read == 0
-    assert seconds < 0.02
