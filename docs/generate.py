@@ -474,6 +474,13 @@ def actions_by_version() -> str:
     return _table(heading, (*lines, total))
 
 
+def operations_by_version() -> str:
+    """Return the table of the numbers of operations of each API version."""
+    counts = _of_tests("contract.table").operations()
+    heading = ("API", "Callable by name", "Used by actions", "In the sandbox")
+    return _table(heading, ((name, *map(str, each)) for name, each in counts.items()))
+
+
 def tested_versions() -> str:
     """Return the table of the results of ``make test-matrix``, one row per cell of the matrix."""
     matrix = runpy.run_path(str(DOCS.parent / ".ci/matrix.py"))
@@ -522,6 +529,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "limits of v1": partial(limits, "v1"),
     "limits of v2": partial(limits, "v2"),
     "metrics": metrics,
+    "operations by version": operations_by_version,
     "patches of the OpenAPI files": openapi_patches,
     "results of reads": results_of_reads,
     "sandbox control": sandbox_control,

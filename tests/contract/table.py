@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.interface import LearningApi
@@ -73,6 +74,27 @@ def rows() -> tuple[Row, ...]:
         for action in named & found.keys():
             found[action].tests.append(module)
     return tuple(found[name] for name in sorted(found))
+
+
+class Counts(NamedTuple):
+    """Numbers of operations of an API version."""
+
+    by_name: int
+    in_actions: int
+    in_sandbox: int
+
+
+@cache
+def operations() -> dict[str, Counts]:
+    """Return how many operations of each API version can be called by name, are used by actions, are in the sandbox."""
+    return {
+        name: Counts(
+            len(version.spec.endpoints),
+            len(frozenset[str]().union(*(row.operations.get(name, ()) for row in rows()))),
+            len(_ROUTES[name] & version.spec.endpoints.keys()),
+        )
+        for name, version in VERSIONS.items()
+    }
 
 
 def _actions(adapter: type) -> Iterator[str]:

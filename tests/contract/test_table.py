@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.table import rows
+from tests.contract.table import operations, rows
 
 each_action = pytest.mark.parametrize("row", rows(), ids=lambda row: row.action)
 
@@ -23,3 +23,7 @@ def test_the_sandbox_has_every_operation_of_an_action(row):
 @each_action
 def test_an_action_runs_on_both_versions_in_one_test(row):
     assert row.tests
+
+
+def test_every_operation_can_be_called_by_name():
+    assert {name: each.by_name for name, each in operations().items()} == {"v1": 97, "v2": 161}
