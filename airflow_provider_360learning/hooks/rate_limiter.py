@@ -59,12 +59,18 @@ class RateLimiterChoice:
     :param reason: Why it is selected.
     :param warning: What does not fit, if anything.
     :param broker: The Redis server of the backend ``redis``, if it is Celery's broker.
+    :param is_final: Whether this process keeps it; otherwise the next client selects again.
     """
 
     backend: Backend
     reason: str
     warning: str | None = None
     broker: RedisConnection | None = field(default=None, repr=False)
+    is_final: bool = True
+
+
+class UnreadableConnectionError(InvalidConnectionError):
+    """The connection of the shared server could not be read now."""
 
 
 def select_rate_limiter() -> RateLimiterChoice:
@@ -157,20 +163,22 @@ def active_rate_limiter() -> RateLimiterChoice:
 
 def _store(run_as_user: str | None, get_connection: ConnectionGetter) -> Store | None:
     """Return the shared store, opened once per process; ``None`` if each process has a share of the limits."""
-    if run_as_user not in _stores:
-        choice = select_rate_limiter()
-        log.info("Rate limiter selected: backend=%s (%s)", choice.backend, choice.reason)
-        choice, store = _open_store(choice, run_as_user, get_connection)
-        if choice.warning:
-            log.warning("Rate limiter: %s", choice.warning)
+    if run_as_user in _stores:
+        return _stores[run_as_user]
+    choice = select_rate_limiter()
+    log.info("Rate limiter selected: backend=%s (%s)", choice.backend, choice.reason)
+    choice, store = _open_store(choice, run_as_user, get_connection)
+    if choice.warning:
+        log.warning("Rate limiter: %s", choice.warning)
+    if choice.is_final:
         _stores[run_as_user] = store
-    return _stores[run_as_user]
+    return store
 
 
 def _open_store(
     choice: RateLimiterChoice, run_as_user: str | None, get_connection: ConnectionGetter
 ) -> tuple[RateLimiterChoice, Store | None]:
-    """Open the store of a backend, or select ``pool_slots`` if it can never be used."""
+    """Open the store of a backend, or select ``pool_slots`` if it cannot be used."""
     if choice.backend == "pool_slots":
         return choice, None
     try:
@@ -186,7 +194,9 @@ def _open_store(
         return choice, host_store(config.rate_limiter_dir())
     except (InvalidConnectionError, StoreUnavailableError) as error:
         problem = f"backend {choice.backend} is unavailable ({error}); using pool_slots"
-        return RateLimiterChoice("pool_slots", choice.reason, problem), None
+        # A triggerer runs for weeks: a secrets backend that fails once must not decide for all of them.
+        is_final = not isinstance(error, UnreadableConnectionError)
+        return RateLimiterChoice("pool_slots", choice.reason, problem, is_final=is_final), None
 
 
 # Both stores connect when they are first used: each use finds out whether the server responds.
@@ -218,7 +228,7 @@ def _configured_connection(get_connection: ConnectionGetter) -> tuple[Connection
     try:
         return get_connection(conn_id)
     except Exception as error:  # each Airflow line and secrets backend has its own
-        failure = InvalidConnectionError(
+        failure = UnreadableConnectionError(
             f"connection {conn_id!r} of [learning360] rate_limiter_conn_id is not defined, or cannot be read "
             f"({type(error).__name__})"
         )

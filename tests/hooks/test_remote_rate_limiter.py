@@ -242,6 +242,31 @@ def test_a_misconfiguration_is_logged_once_and_the_process_uses_pool_slots(sandb
         assert worker.step() == []
 
 
+DEFINED_AFTER_THE_FIRST_STEP = """
+import os
+
+for line in sys.stdin:
+    Learning360Hook(task=Task()).api.list_groups()
+    os.environ["AIRFLOW_CONN_CACHE"] = sys.argv[1]
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_connection_that_cannot_be_read_is_read_again_for_the_next_client(
+    airflow_db, sandbox, start_redis, redis_backend, monkeypatch
+):
+    server = start_redis()
+    redis_backend(server.connection())
+    monkeypatch.delenv("AIRFLOW_CONN_CACHE")
+    with Worker(DEFINED_AFTER_THE_FIRST_STEP, sandbox, [json.dumps(server.connection())]) as worker:
+        _, warning = worker.step()
+        assert "rate_limiter_conn_id is not defined, or cannot be read" in warning
+        assert worker.step() == ["INFO Rate limiter selected: backend=redis ([learning360] rate_limiter = redis)"]
+        assert worker.step() == []
+    assert reservations_of("redis", server)
+
+
 FIVE_WAITS = """
 async def wait(executor):
     api = await hook.get_async_conn(executor)
