@@ -56,8 +56,8 @@ def test_sends_credentials_in_one_place_only(make_api, auth):
 
 def test_adds_the_key_to_other_query_parameters(make_api):
     with TinyServer(lambda request: Response([])) as server:
-        make_api(server.url, auth="api_key_query", company_id="c", api_key="k").list_users(deleted=True)
-    assert server.requests[0].target == "/api/v1/users?deleted=true&company=c&apiKey=k"
+        make_api(server.url, auth="api_key_query", company_id="c", api_key="the-key").list_users(deleted=True)
+    assert server.requests[0].target == "/api/v1/users?deleted=true&company=c&apiKey=the-key"
 
 
 def test_fetches_a_token_when_first_needed_and_keeps_it(api, sent):

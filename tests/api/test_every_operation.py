@@ -74,7 +74,7 @@ def recording(version: str, sandbox: Any) -> Iterator[tuple[Recorder, LearningAp
 class _NoSandbox:
     """Credentials for a server that accepts any."""
 
-    url, company_id, api_key, client_id, client_secret = "", ID, "key", ID, "secret"
+    url, company_id, api_key, client_id, client_secret = "", ID, "the-api-key", ID, "the-client-secret"
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,7 @@ def serving(responder: Callable[[Request], Response], version: str = "v2") -> It
     """Yield a function that calls an operation, and the requests that a server received."""
 
     class Anything:
-        url, company_id, api_key, client_id, client_secret = "", ID, "key", ID, "secret"
+        url, company_id, api_key, client_id, client_secret = "", ID, "the-api-key", ID, "the-client-secret"
 
     with TinyServer(with_token(responder)) as server, api_factory(Anything(), version) as make:
         api = make(server.url, client={"sleep": lambda seconds: None})
