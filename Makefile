@@ -13,7 +13,7 @@
 #   make requirements rewrite requirements/, the versions that are installed; UPGRADE=1 takes the newest
 # KEEP=1              leave Airflow and the sandbox of the demo open until Ctrl-C
 # PYTHON=…            Python to use
-# CELLS=…             parts of the matrix, e.g. CELLS="airflow-3.0:3.12 lowest-2:3.11"
+# CELLS=…             parts of the matrix, e.g. CELLS="airflow-3.2:3.12 lowest-2:3.11"
 # PYTEST_ARGS=…       more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
 # BENCH_ARGS=…        more arguments for the benchmarks: --quick, or names of benchmarks
 

@@ -123,9 +123,7 @@ def test_reports_a_failed_import_and_fails_the_run(airflow):
     assert run.state == "failed"
 
 
-@pytest.mark.airflow(
-    "!=3.0.*,!=3.1.*,!=3.2.*", reason="callbacks of dag.test() have no exception in Airflow 3.0 to 3.2"
-)
+@pytest.mark.airflow("!=3.1.*,!=3.2.*", reason="callbacks of dag.test() have no exception in Airflow 3.1 and 3.2")
 def test_reports_the_exception_of_an_import_that_has_no_report(airflow):
     (airflow.drop / "statistics-2026-09.csv").write_text("who,what\n1,2\n")
     run = airflow.run(IMPORT, "2026-10-04")

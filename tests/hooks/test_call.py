@@ -8,11 +8,7 @@ from collections.abc import Callable
 from email import message_from_bytes
 
 import pytest
-
-try:
-    from airflow.sdk.log import redact
-except ImportError:  # Airflow 2
-    from airflow.utils.log.secrets_masker import redact
+from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvailableError, StorageError
 from airflow_provider_360learning.hooks import operation_files

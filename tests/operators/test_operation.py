@@ -6,12 +6,7 @@ import json
 import logging
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
-try:
-    from airflow.sdk.log import redact
-except ImportError:  # Airflow 2
-    from airflow.utils.log.secrets_masker import redact
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, redact
 
 from airflow_provider_360learning.exceptions import ServerError
 from airflow_provider_360learning.operators.operation import Learning360Operator

@@ -6,11 +6,8 @@ from airflow_provider_360learning.connections.form import EXTRA_FIELDS, default_
 
 try:
     from airflow._shared.secrets_masker import should_hide_value_for_key
-except ImportError:
-    try:  # Airflow 3.0
-        from airflow.sdk.execution_time.secrets_masker import should_hide_value_for_key
-    except ImportError:  # Airflow 2
-        from airflow.utils.log.secrets_masker import should_hide_value_for_key
+except ImportError:  # Airflow 2
+    from airflow.utils.log.secrets_masker import should_hide_value_for_key
 
 
 def test_fields_whose_values_airflow_masks_have_no_default():
