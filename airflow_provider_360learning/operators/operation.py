@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_360learning.log_text import escape_controls
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import HiddenValue, fail_on_permanent_error
 
@@ -78,10 +79,10 @@ class Learning360Operator(Learning360BaseOperator):
         """Call the operation, log what was called, and return the response or where it was written."""
         # This operator looks nothing up, so that a retry would send a request a second time that may have been applied.
         with self.hook.log_api_usage(), fail_on_permanent_error(retry_unknown_outcome=False):
-            is_secret = self._is_secret()
+            is_secret, path_params = self._is_secret(), self._mapping("path_params")
             result = self.hook.call(
                 self.operation,
-                path_params=self._mapping("path_params"),
+                path_params=path_params,
                 query=self._mapping("query"),
                 body=self._decoded("body"),
                 files=self._mapping("files"),
@@ -89,7 +90,7 @@ class Learning360Operator(Learning360BaseOperator):
                 wait_for_job=self._boolean("wait_for_job"),
                 output_path=self.output_path or None,
             )
-            self.log.info("Called %s: %s", self.operation, _summary(result))
+            self.log.info("Called %s%s: %s", self.operation, _listed(path_params or {}), _summary(result))
         return None if is_secret and not self.output_path else result
 
     def _is_secret(self) -> bool:
@@ -137,6 +138,11 @@ class Learning360Operator(Learning360BaseOperator):
         except json.JSONDecodeError as error:
             problem = f"{name} is not JSON: {error.msg} at character {error.pos + 1}. Nothing was sent"
         raise InvalidRequestError(problem, operation=self.operation, argument=name)
+
+
+def _listed(path_params: Mapping[str, object]) -> str:
+    """Return the parameters of a path, which say whom or what the operation is about."""
+    return "".join(f" {name}={escape_controls(str(value))}" for name, value in path_params.items())
 
 
 def _summary(result: object) -> str:

@@ -38,7 +38,7 @@ def use_v2(sandbox, monkeypatch):
 def test_calls_an_operation_with_rendered_parameters(sandbox, capfd):
     user = run({"mail": GRACE_MAIL}, operation="get{{ 'User' }}", path_params={"user": "{{ mail }}"})
     assert user["_id"] == GRACE_ID
-    assert "Called getUser: response received" in capfd.readouterr().out
+    assert f"Called getUser user={GRACE_MAIL}: response received" in capfd.readouterr().out
     run({"job": "Clerk"}, operation="updateUser", path_params={"user": GRACE_ID}, body={"job": "{{ job }}"})
     assert [each["body"] for each in sandbox.control.journal() if each["operation"] == "updateUser"] == [
         {"job": "Clerk"}
