@@ -52,7 +52,7 @@ def tokens():
         {"kind": "garbage"},
         {"kind": "invalid_content"},
         {"kind": "rate_limited", "retry_after": 60},
-        {"kind": "delay", "seconds": 0.4},
+        {"kind": "delay", "seconds": 1.4},
         {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 2},
         {"kind": "status", "status": 302, "headers": {"Location": "https://elsewhere.invalid/"}},
         {"kind": "echo", "status": 401, "count": 2},  # the second time with a new token
@@ -61,7 +61,8 @@ def tokens():
     ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}".strip(),
 )
 def test_hides_secrets_of_a_failing_call(sandbox, make_api, output, tokens, auth, fault):
-    api = make_api(auth=auth, read_timeout=0.2, client={"max_attempts": 1, "on_token": tokens.append})
+    read_timeout = 1.0 if fault["kind"] == "delay" else 30.0
+    api = make_api(auth=auth, read_timeout=read_timeout, client={"max_attempts": 1, "on_token": tokens.append})
     sandbox.control.add_fault("createGroup", **fault)
     with pytest.raises(Learning360Error) as caught:
         api.client.call(Call("createGroup", body={"name": "Lab", "public": False}))

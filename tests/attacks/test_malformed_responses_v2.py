@@ -177,7 +177,7 @@ def once(sandbox):
     """Return a function that returns the API of a server, which sends each request once and does not wait for jobs."""
     with api_factory(sandbox, "v2") as make:
         client = {"max_attempts": 1, "sleep": lambda seconds: None}
-        yield lambda url: make(url, client=client, max_wait=1.0, read_timeout=0.1)
+        yield lambda url: make(url, client=client, max_wait=1.0, read_timeout=30.0)
 
 
 def run(api, action):
