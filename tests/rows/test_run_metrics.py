@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 
 import pytest
@@ -47,10 +48,12 @@ def _text(stat, tags):
 
 
 def _use(backend):
-    if hasattr(Stats, "initialize"):
-        Stats.initialize(factory=backend, export_legacy_names=False)
-    else:  # Airflow 2
+    if not hasattr(Stats, "initialize"):  # Airflow 2
         Stats.instance = backend and backend()
+    elif "export_legacy_names" in inspect.signature(Stats.initialize).parameters:
+        Stats.initialize(factory=backend, export_legacy_names=False)
+    else:  # Airflow 3.2
+        Stats.initialize(factory=backend)
 
 
 @pytest.fixture
