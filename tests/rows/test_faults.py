@@ -350,6 +350,7 @@ def task(**identity):
     return {"ti": SimpleNamespace(**who | identity, xcom_push=lambda **_: None)}
 
 
+@pytest.mark.airflow(">=3", reason="Airflow 2 executes operators in the main thread only")
 def test_a_second_run_on_a_folder_fails_with_the_name_of_the_first(sandbox, connect_to_waiting_server, tmp_path):
     arrived, released = connect_to_waiting_server()
     arguments = {"rows": [{"user": GRACE_MAIL, "job": "Admiral"}], "state_path": str(tmp_path / "state")}
