@@ -8,6 +8,7 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 
@@ -294,7 +295,8 @@ def test_threads_that_lose_the_store_fall_back_once(make, tmp_path, caplog):
     with ThreadPoolExecutor(8) as threads:
         times = sorted(threads.map(lambda number: rate_limiter.reserve(CREATE, 600).time, range(8)))
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
-    assert [time - times[0] for time in times] == about(*(2.5 * number for number in range(8)))
+    # A thread that comes late leaves a time slot unused.
+    assert all(later - earlier > 2.3 for earlier, later in pairwise(times))
     assert observer.losses == 1
 
 
