@@ -6,11 +6,9 @@ Actions do not use this module. They know their operations, and check their argu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
 from typing import Any, TypeAlias
 
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
@@ -24,6 +22,7 @@ from airflow_provider_360learning.api.parameters import (
     similar,
 )
 from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint, ResponseShape
+from airflow_provider_360learning.api.tables import read_table
 from airflow_provider_360learning.api.types import (
     ActionSteps,
     Call,
@@ -217,8 +216,7 @@ def check_name(spec: ApiSpec, operation: str) -> None:
 @cache
 def counterparts() -> Mapping[str, Mapping[str, Sequence[str]]]:
     """Return, for each version of the API, its operations with their counterparts in the other version."""
-    text = files(__package__).joinpath("counterparts.json").read_text(encoding="utf-8")
-    return json.loads(text)  # type: ignore[no-any-return]
+    return read_table(__package__, "counterparts.json")
 
 
 def _problems(endpoint: Endpoint, parameters: Parameters, given: Given) -> Iterator[str]:

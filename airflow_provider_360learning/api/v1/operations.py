@@ -6,14 +6,13 @@ The table is read when an operation is first looked up, not when the module is i
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from airflow_provider_360learning.api.parameters import Parameters, Schema
+from airflow_provider_360learning.api.tables import read_table
 from airflow_provider_360learning.api.v1.errors import GENERATE_TOKEN
 
 #: What is known about one operation; docs/contributing.md describes the keys. ``Any``, as of :func:`json.loads`.
@@ -35,8 +34,7 @@ _SCHEMAS: Mapping[str, Schema] = {
 @cache
 def known() -> Mapping[str, Known]:
     """Return all operations by name."""
-    text = files(__package__).joinpath("operations.json").read_text(encoding="utf-8")
-    return json.loads(text)  # type: ignore[no-any-return]
+    return read_table(__package__, "operations.json")
 
 
 def parameters_of(operation: str) -> Parameters:

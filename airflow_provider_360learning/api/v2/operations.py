@@ -7,13 +7,12 @@ first checked: the actions of this package need no such check.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from airflow_provider_360learning.api.parameters import Parameters
+from airflow_provider_360learning.api.tables import read_table
 
 #: What is published about one operation; docs/contributing.md describes the keys. ``Any``, as of :func:`json.loads`.
 Published = Mapping[str, Any]
@@ -22,17 +21,12 @@ Published = Mapping[str, Any]
 @cache
 def published() -> Mapping[str, Published]:
     """Return all operations by name."""
-    return _read("operations.json")
+    return read_table(__package__, "operations.json")
 
 
 @cache
 def _parameters() -> Mapping[str, Published]:
-    return _read("parameters.json")
-
-
-def _read(name: str) -> Mapping[str, Published]:
-    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return json.loads(text)  # type: ignore[no-any-return]
+    return read_table(__package__, "parameters.json")
 
 
 def parameters_of(operation: str) -> Parameters:
