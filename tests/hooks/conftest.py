@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_360learning.hooks.rate_limiter import get_connection
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.api.support import FREE
 
@@ -28,3 +29,16 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
     connect()
     return connect
+
+
+# Any: the connection's class depends on the Airflow line.
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, object]]:
+    """Return a function that stores a connection, as a dictionary or as text, and reads it as the hook does."""
+
+    def store(connection: dict[str, Any] | str) -> tuple[Any, object]:
+        text = connection if isinstance(connection, str) else json.dumps(connection)
+        monkeypatch.setenv("AIRFLOW_CONN_SERVER", text)
+        return get_connection("server")
+
+    return store

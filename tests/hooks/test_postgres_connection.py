@@ -15,7 +15,6 @@ from airflow.models import Connection
 from airflow_provider_360learning.api.limiter.store import StoreUnavailableError
 from airflow_provider_360learning.connections.postgres import PostgresConnection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
-from airflow_provider_360learning.hooks.rate_limiter import get_connection
 from tests.api.support import self_signed
 
 ROOT = Path(__file__).parents[2]
@@ -23,15 +22,9 @@ PASSWORD = "p/w %41&?#@:'\""
 
 
 @pytest.fixture
-def connect(monkeypatch):
+def connect(stored):
     """Store a connection, as a dictionary or as text, and return its store."""
-
-    def connect(connection):
-        text = connection if isinstance(connection, str) else json.dumps(connection)
-        monkeypatch.setenv("AIRFLOW_CONN_LIMITER", text)
-        return PostgresConnection.read(*get_connection("limiter")).make_store()
-
-    return connect
+    return lambda connection: PostgresConnection.read(*stored(connection)).make_store()
 
 
 def make_connection(extra=None, **fields):

@@ -17,7 +17,6 @@ from redis.exceptions import AuthenticationError, RedisError, TimeoutError
 
 from airflow_provider_360learning.connections.redis import RedisConnection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
-from airflow_provider_360learning.hooks.rate_limiter import get_connection
 from tests.api.support import silent_server
 from tests.hooks.support import reaches_the_hook
 
@@ -26,15 +25,9 @@ PASSWORD = "p/w %41&?#@:'\""
 
 
 @pytest.fixture
-def connect(monkeypatch):
+def connect(stored):
     """Store a connection, as a dictionary or as text, and return its client."""
-
-    def connect(connection):
-        text = connection if isinstance(connection, str) else json.dumps(connection)
-        monkeypatch.setenv("AIRFLOW_CONN_CACHE", text)
-        return RedisConnection.read(*get_connection("cache")).make_client()
-
-    return connect
+    return lambda connection: RedisConnection.read(*stored(connection)).make_client()
 
 
 # Ways to store a connection
