@@ -26,7 +26,7 @@ class Metric:
 
     :param name: Its name, before which Airflow puts ``[metrics] statsd_prefix``.
     :param kind: A counter, or a timer in the unit of Airflow's own timers.
-    :param tags: Names of its tags, besides those of every metric.
+    :param tags: Names of its tags, besides :data:`COMMON_TAGS`.
     :param meaning: What is counted or measured.
     """
 

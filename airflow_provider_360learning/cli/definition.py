@@ -117,9 +117,10 @@ COMMANDS = (
         "List the operations of the API, which Learning360Operator and the hook call by name, with their parameters",
         (
             Option(
-                "word", {"nargs": "?", "metavar": "WORD", "help": "List those with this word in name, path or summary"}
+                "word",
+                {"nargs": "?", "metavar": "WORD", "help": "Word in name, path or summary"},
             ),
-            Option("--api-version", {"choices": ["v1", "v2"], "help": "List those of one version (default: both)"}),
+            Option("--api-version", {"choices": ["v1", "v2"], "help": "List one version only (default: both)"}),
         ),
     ),
     Command(

@@ -1,4 +1,4 @@
-"""Files of any operation: those that a request uploads, and the one that its response is written to."""
+"""Files of any operation: uploads of its request, and the file that its response is written to."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ def _configured_connection(get_connection: ConnectionGetter) -> tuple[Connection
 def _share(pool_slots: int, size: int, map_index: int | None) -> Share:
     """Return the share of a task with some slots of a pool of a size."""
     age = time.time() - psutil.Process().create_time()
-    # Mapped tasks run in the order of their indexes: those of one time have different remainders, most of the time.
+    # Mapped tasks run in the order of their indexes: tasks of one time mostly have different remainders.
     position = map_index * pool_slots if map_index is not None and map_index >= 0 else random.randrange(size)
     return Share(min(1.0, pool_slots / size), started=time.monotonic() - age, position=position)
 

@@ -112,7 +112,7 @@ def open_result(hook: DbApiHook, connection: Connection, query: Query) -> Iterat
             _warn_if_loaded(query, driver, _memory() - before, cursor)
             yield Result([column[0] for column in cursor.description], chain(first, chain.from_iterable(rows)))
         finally:
-            # Connections before their cursors: those of MySQL read all rows that are left before they close.
+            # Connections before their cursors: a cursor of MySQL reads all rows that are left before it closes.
             for each in opened:
                 with suppress(Exception):  # of any type; the rows are read, or another error is raised
                     each.close()

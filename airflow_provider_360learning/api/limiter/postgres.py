@@ -24,9 +24,9 @@ from airflow_provider_360learning.api.limiter.postgres_errors import (
 from airflow_provider_360learning.api.limiter.remote import COMMAND_TIMEOUT, CONSTANTS, RemoteStore
 from airflow_provider_360learning.api.limiter.store import Reservation, SharedLimit
 
-#: Settings of the functions that are called from outside: names mean those of PostgreSQL, whatever other users of the
-#: database have created; a lock of a process that hangs is not waited for; the order of the index is used, also before
-#: the server has counted the rows, and nothing is compiled for it.
+#: Settings of the functions that are called from outside: names mean PostgreSQL's own objects, whatever other users of
+#: the database have created; a lock of a process that hangs is not waited for; the order of the index is used, also
+#: before the server has counted the rows, and nothing is compiled for it.
 _SETTINGS = "SET search_path = pg_catalog, pg_temp SET lock_timeout = '1500ms' SET enable_seqscan = off SET jit = off"
 #: Any number that no other program uses for its advisory locks.
 _LOCK = 7_360_360_360_360
@@ -95,7 +95,7 @@ def _install(session: Session, deadline: float) -> None:
 
 
 def _positional(arguments: Mapping[str, object]) -> Iterator[object]:
-    """Yield the values of the function's arguments: those of a command, in the order in which remote.py names them."""
+    """Yield the values of the function's arguments, in the order in which remote.py names them."""
     for name, value in arguments.items():
         match name, value:
             case "limits", [*limits]:

@@ -96,8 +96,8 @@ class RemoteStore(ABC):
 
         :param command: Its name.
         :param keys: Keys of the limits, places or credentials.
-        :param arguments: Its arguments; ``None`` for those that do not apply.
-        :return: Its result, and the seconds that it took, without those of connecting.
+        :param arguments: Its arguments; an argument that does not apply is ``None``.
+        :return: Its result, and the seconds that it took, without the time to connect.
         """
 
     @abstractmethod
