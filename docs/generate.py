@@ -21,6 +21,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from airflow_provider_360learning.api.actions import Action
+from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models import external, fields
 from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.spec import ApiSpec, LimitScope, WindowLimit
@@ -41,7 +42,6 @@ from airflow_provider_360learning.sensors.courses import Learning360CourseComple
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
 DOCS = Path(__file__).parent
-SPEC, ADAPTER = VERSIONS["v1"].spec, VERSIONS["v1"].adapter
 ACTION_NEEDS = needs_of_actions(VERSIONS["v2"])
 SECTION = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -80,9 +80,15 @@ TYPE_NAMES = {
 
 
 def actions() -> dict[str, Any]:
-    """Return the actions of API v1 by name."""
-    found = {name: one for kind in inspect.getmro(ADAPTER) for name, one in vars(kind).items()}
-    return {name: one for name, one in sorted(found.items()) if isinstance(one, Action) or name.startswith("read_")}
+    """Return all actions by name: in the form of API v1, where it has one."""
+    found = {
+        name: one
+        for adapter in (VERSIONS["v2"].adapter, VERSIONS["v1"].adapter)
+        for kind in reversed(inspect.getmro(adapter))
+        for name, one in vars(kind).items()
+        if (isinstance(one, Action) and one.is_available) or (name.startswith("read_") and name in dir(LearningApi))
+    }
+    return dict(sorted(found.items()))
 
 
 def bulk() -> dict[str, Any]:
@@ -461,7 +467,7 @@ def actions_by_version() -> str:
     lines = (
         (
             f"`{row.action}`",
-            *(str(len(row.operations[name])) if name in row.operations else "no" for name in names),
+            *(str(len(row.operations[name])) if name in row.operations else _only(row.operations) for name in names),
             ", ".join(f"`Learning360{each}`" for each in row.classes),
             ("yes, bulk job" if row.job else "yes") if row.is_bulk else "",
             marks[not any(row.missing_routes.values())],
@@ -472,6 +478,10 @@ def actions_by_version() -> str:
     versions = (f"Operations of API {name}" for name in names)
     heading = ("Action", *versions, "Operator or sensor", "Many rows", "Sandbox", "Tests on both versions")
     return _table(heading, (*lines, total))
+
+
+def _only(versions: Iterable[str]) -> str:
+    return f"only API {', '.join(versions)}"
 
 
 def operations_by_version() -> str:
@@ -598,7 +608,9 @@ def _summary(action: Any) -> str:
 
 
 def _maximum_rate(operation: str) -> int:
-    return min(limit.requests for limit in SPEC.endpoints[operation].limits)
+    """Return the rate in the first version that has the operation."""
+    endpoint = next(one.spec.endpoints[operation] for one in VERSIONS.values() if operation in one.spec.endpoints)
+    return min(limit.requests for limit in endpoint.limits)
 
 
 def _counted(limit: WindowLimit, spec: ApiSpec) -> str:

@@ -28,7 +28,7 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
-from airflow_provider_360learning.exceptions import Learning360Error, OutcomeUnknownError
+from airflow_provider_360learning.exceptions import Learning360Error, NotAvailableError, OutcomeUnknownError
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=ActionArguments)
@@ -121,6 +121,7 @@ class BoundAction(Generic[P, R_co]):
         self.name = action.name
         self.model = action.model
         self.write = action.write
+        self.is_available = action.is_available
         functools.update_wrapper(self, action.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -186,6 +187,7 @@ class Action(Generic[P, R_co]):
     :param model: The model of its arguments.
     :param write: Metadata, if it changes something.
     :param check: Refuses arguments that this version of the API does not support.
+    :param is_available: Whether this version of the API has the action; without it, ``check`` refuses all arguments.
     """
 
     # Any: the parameters of a function are those of its own class and model, of which P knows only the fields.
@@ -195,11 +197,14 @@ class Action(Generic[P, R_co]):
         model: type[ActionArguments],
         write: WriteSpec | None,
         check: Callable[[Any], None] | None,
+        *,
+        is_available: bool = True,
     ) -> None:
         self.function = function
         self.model = model
         self.write = write
         self.check = check
+        self.is_available = is_available
         self.name: str = function.__name__
         functools.update_wrapper(self, function)  # type: ignore[arg-type]
 
@@ -234,6 +239,20 @@ def action(
     return decorate
 
 
+def not_available(promised: Action[P, R], reason: str) -> Action[P, R]:
+    """
+    Return an action that a version of the API does not have: it refuses all arguments before anything is sent.
+
+    :param promised: The action of :class:`~.interface.LearningApi`.
+    :param reason: Why it is not available, and what is available instead.
+    """
+
+    def refuse(arguments: ActionArguments) -> None:
+        raise NotAvailableError(f"{promised.name} is not available: {reason}. Nothing was sent.")
+
+    return Action(promised.function, promised.model, None, refuse, is_available=False)
+
+
 class ApiAdapter:
     """
     The actions of one version of the API.
@@ -259,7 +278,7 @@ class ApiAdapter:
 
     @cached_property
     def actions(self) -> dict[str, BoundAction[..., object]]:
-        """All actions by name."""
+        """All actions by name, also those that this version of the API refuses."""
         return {name: getattr(self, name) for name in self.definitions()}
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
@@ -285,4 +304,5 @@ class ApiAdapter:
     @property
     def capabilities(self) -> frozenset[str]:
         """Names of the actions that this version of the API offers, and of the methods that read large responses."""
-        return frozenset(self.actions) | {name for name in dir(type(self)) if name.startswith("read_")}
+        available = frozenset(name for name, one in self.definitions().items() if one.is_available)
+        return available | {name for name in dir(type(self)) if name.startswith("read_")}

@@ -13,6 +13,7 @@ from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
+    ArchiveCourse,
     GetCatalog,
     GetUserCourseStats,
     ListCourses,
@@ -54,6 +55,7 @@ from airflow_provider_360learning.api.models.users import (
 from airflow_provider_360learning.api.names import Names
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
+    ArchivedCourse,
     ArchivedCourses,
     Catalog,
     ChangedCatalog,
@@ -237,6 +239,11 @@ class LearningApi(ReadsCourseAttempts, Protocol):
     @action(ListCourses)
     def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
         """Return courses."""
+        ...
+
+    @action(ArchiveCourse)
+    def archive_course(self, arguments: ArchiveCourse) -> ActionSteps[ArchivedCourse]:
+        """Archive or restore a course."""
         ...
 
     @action(GetCatalog)

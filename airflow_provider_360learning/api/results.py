@@ -131,6 +131,14 @@ class CourseRecord(TypedDict):
     modified_at: str | None
 
 
+class ArchivedCourse(TypedDict):
+    """Result of ``archive_course``; ``name`` is ``None`` without ``dry_run``."""
+
+    course_id: str
+    name: str | None
+    outcome: Literal["archived", "restored", "would_archive", "would_restore"]
+
+
 class CatalogItem(TypedDict):
     """A course or a path in a catalog; ``name`` is ``None`` in API v2, which lists ids."""
 

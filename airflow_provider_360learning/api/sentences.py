@@ -12,7 +12,12 @@ from functools import singledispatch
 from typing import Any
 
 from airflow_provider_360learning.api.models.base import ActionArguments
-from airflow_provider_360learning.api.models.courses import AddToCatalog, ChangeCatalog, RemoveFromCatalog
+from airflow_provider_360learning.api.models.courses import (
+    AddToCatalog,
+    ArchiveCourse,
+    ChangeCatalog,
+    RemoveFromCatalog,
+)
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -24,6 +29,7 @@ from airflow_provider_360learning.api.models.paths import CreatePathSession, Enr
 from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
+    ArchivedCourse,
     ChangedCatalog,
     CreatedGroup,
     CreatedPathSession,
@@ -117,6 +123,12 @@ def _removed_from_group(arguments: RemoveUserFromGroup, result: RemovedFromGroup
     if arguments.role:
         return f"Removed role {arguments.role} of user {user} in group {group}"
     return f"Removed user {user} from group {group}"
+
+
+@outcome_sentence.register
+def _archived_course(arguments: ArchiveCourse, result: ArchivedCourse) -> str:
+    course = _object(arguments.course or result["name"], result["course_id"])
+    return f"{result['outcome'].replace('_', ' ').capitalize()} course {course}"
 
 
 @outcome_sentence.register

@@ -42,6 +42,37 @@ class Learning360AddToCatalogOperator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
 
+class Learning360ArchiveCourseOperator(Learning360BaseOperator):
+    """
+    Archive or restore a course (``archiveOrUnarchiveCourse``). Only API v2 has it.
+
+    An archived course is not found by searches, and cannot be added to paths any more. It stays in the paths that have
+    it, and its statistics are kept. Returns ``{"course_id", "name", "outcome"}``; ``outcome`` is ``archived``,
+    ``restored``, ``would_archive`` or ``would_restore``; ``name`` is ``None`` without ``dry_run``.
+
+    :param course_id: Id of the course.
+    :param course: Name of the course instead of ``course_id``.
+    :param archived: ``False`` restores an archived course.
+    :param dry_run: Whether to change nothing, and only look up and return what would be changed.
+    """
+
+    action = "archive_course"
+    required_pairs = (("course_id", "course"),)
+    name_arguments = ("course", "course_id")
+
+    def __init__(
+        self,
+        *,
+        course_id: str | None = None,
+        course: str | None = None,
+        archived: bool = True,
+        dry_run: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
 class Learning360RemoveFromCatalogOperator(Learning360BaseOperator):
     """
     Remove courses and path sessions from the catalog of a group (``deleteFromGroupCatalog``).

@@ -209,8 +209,11 @@ def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames) -> PerRo
     :param api: The actions.
     :param job: A write action and its defaults.
     :param names: Resolves names.
+    :raises NotAvailableError: if this version of the API does not have the action.
     :raises InvalidRequestError: if the action does not exist, or cannot create groups; the message lists those that do.
     """
+    if (found := api.actions.get(job.action)) and not found.is_available:
+        found.check(found.model.model_construct())
     known = {each: found for each, found in api.actions.items() if found.write and not found.write.batched}
     if job.action not in known:
         raise InvalidRequestError(

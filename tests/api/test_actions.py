@@ -13,7 +13,7 @@ from airflow_provider_360learning.api.models.external import ExternalCourse, Ext
 from airflow_provider_360learning.api.models.users import CreateUser, GetUser
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v1.spec import API_V1
-from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvailableError
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
 
 #: Models of the rows of actions that take several.
@@ -30,7 +30,23 @@ def test_api_v1_offers_the_actions_of_the_interface():
 
 
 def test_capabilities_name_all_actions_and_readers(api):
-    assert api.capabilities == {*actions_of(ApiV1), "read_users", "read_course_attempts"}
+    available = {name for name, one in actions_of(ApiV1).items() if one.is_available}
+    assert api.capabilities == {*available, "read_users", "read_course_attempts"}
+    assert "archive_course" not in available
+
+
+@pytest.mark.parametrize("name", [name for name, one in actions_of(ApiV1).items() if not one.is_available])
+def test_an_action_that_only_v2_has_is_refused_by_v1(api, sent, name):
+    action = api.actions[name]
+    with pytest.raises(NotAvailableError, match=f"{name} is not available: only API v2 has it.* Nothing was sent"):
+        action.check(action.model.model_construct())
+    assert sent() == []
+
+
+def test_v1_refuses_an_action_of_v2_that_is_called(api, sent):
+    with pytest.raises(NotAvailableError, match=r"archive_course is not available: only API v2 has it\. Nothing"):
+        api.archive_course(course="Welcome to Acme")
+    assert sent() == []
 
 
 @pytest.mark.parametrize("action", actions_of(ApiV1).values(), ids=actions_of(ApiV1).keys())

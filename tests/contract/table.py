@@ -61,6 +61,8 @@ def rows() -> tuple[Row, ...]:
         for name in _actions(adapter):
             row = found.setdefault(name, Row(name))
             action = inspect.getattr_static(adapter, name)
+            if isinstance(action, Action) and not action.is_available:
+                continue
             operations = operations_of(adapter, name, spec)
             row.operations[spec.name] = operations
             row.missing_routes[spec.name] = operations - _ROUTES[spec.name]

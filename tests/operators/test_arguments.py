@@ -24,7 +24,7 @@ LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")
 ISSUED = {
     "operators.users": ["CreateUser", "UpdateUser", "DeleteUser"],
     "operators.groups": ["CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"],
-    "operators.courses": ["AddToCatalog", "RemoveFromCatalog"],
+    "operators.courses": ["AddToCatalog", "ArchiveCourse", "RemoveFromCatalog"],
     "operators.paths": ["CreatePathSession", "EnrollUsers", "EnrollGroups", "UnenrollUsers"],
     "operators.bulk": ["Bulk"],
     "operators.exports": [

@@ -56,6 +56,24 @@ def test_lists_courses(api):
     assert courses[DELETED_COURSE_ID]["status"] == "deleted"
 
 
+def test_archives_and_restores_a_course_in_api_v2(sandbox):
+    def status():
+        return next(each["status"] for each in api.list_courses() if each["course_id"] == WELCOME_COURSE_ID)
+
+    with api_factory(sandbox, "v2") as make:
+        api = make()
+        for archived, would, done in ((True, "would_archive", "archived"), (False, "would_restore", "restored")):
+            before = status()
+            planned = api.archive_course(course_id=WELCOME_COURSE_ID, archived=archived, dry_run=True)
+            assert planned == {"course_id": WELCOME_COURSE_ID, "name": "Welcome to Acme", "outcome": would}
+            assert status() == before
+            assert api.archive_course(course="Welcome to Acme", archived=archived)["outcome"] == done
+            assert status() == ("archived" if archived else "published")
+        for arguments in ({}, {"dry_run": True}):
+            with pytest.raises(NotFoundError):
+                api.archive_course(course_id=MISSING_ID, **arguments)
+
+
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("field", ["created", "modified"])
 def test_an_interval_includes_its_start_and_not_its_end_to_the_millisecond(sandbox, api, field, bounds):

@@ -10,7 +10,9 @@ from pydantic import Field
 from airflow_provider_360learning.api.models.base import ActionArguments, NameOf, Problem
 from airflow_provider_360learning.api.models.fields import (
     COURSE,
+    DRY_RUN,
     GROUP,
+    Boolean,
     CourseName,
     GroupName,
     Id,
@@ -29,6 +31,15 @@ class ListCourses(ActionArguments):
     created_before: Timestamp | None = Field(default=None, description="Only courses created before this time.")
     modified_after: Timestamp | None = Field(default=None, description="Only courses modified at this time or later.")
     modified_before: Timestamp | None = Field(default=None, description="Only courses modified before this time.")
+
+
+class ArchiveCourse(ActionArguments):
+    """Arguments of ``archive_course``."""
+
+    course_id: Id = id_or_name("Id of the course.")
+    course: CourseName = COURSE
+    archived: Boolean = Field(default=True, description="``False`` restores an archived course.")
+    dry_run: Boolean = DRY_RUN
 
 
 class GetCatalog(ActionArguments):

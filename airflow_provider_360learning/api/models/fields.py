@@ -85,6 +85,9 @@ SESSION = Field(
 COURSE = Field(default=None, description="Name of the course instead of ``course_id``.")
 PATH = Field(default=None, description="Name of the path instead of ``path_id``.")
 PATH_ID = Field(default=None, description="Id of the path; without it, API v2 looks it up.")
+DRY_RUN = Field(
+    default=False, description="Whether to change nothing, and only look up and return what would be changed."
+)
 CREATE_GROUPS = Field(
     default=False, description="Whether to create groups whose names do not exist, under the given parent."
 )

@@ -7,9 +7,19 @@ from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptAct
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
 from airflow_provider_360learning.api.v1.groups import GroupActions
+from airflow_provider_360learning.api.v1.only_v2 import ActionsOfV2
 from airflow_provider_360learning.api.v1.paths import PathActions
 from airflow_provider_360learning.api.v1.users import UserActions
 
 
-class ApiV1(UserActions, GroupActions, CourseActions, CourseAttemptActions, PathActions, ExternalActions, AccessCheck):
+class ApiV1(
+    UserActions,
+    GroupActions,
+    CourseActions,
+    CourseAttemptActions,
+    PathActions,
+    ExternalActions,
+    ActionsOfV2,
+    AccessCheck,
+):
     """All actions through API v1. Arguments that only API v2 needs are accepted and not used."""

@@ -12,6 +12,7 @@ from airflow_provider_360learning.api.bulk_jobs import JobKind, JobTarget
 from airflow_provider_360learning.api.fields import first_string, number, string
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
+    ArchiveCourse,
     ChangeCatalog,
     GetCatalog,
     GetUserCourseStats,
@@ -20,6 +21,7 @@ from airflow_provider_360learning.api.models.courses import (
 )
 from airflow_provider_360learning.api.pages import all_items, each_page
 from airflow_provider_360learning.api.results import (
+    ArchivedCourse,
     Catalog,
     CatalogItem,
     ChangedCatalog,
@@ -75,6 +77,25 @@ class CourseActions(Lookups):
         courses = [neutral_course(item) for item in items]
         # The filters have a precision of one second.
         return [each for each in courses if created.has(each["created_at"]) and modified.has(each["modified_at"])]
+
+    @action(ArchiveCourse, write=WriteSpec("archiveOrUnarchiveCourse", key=("course_id",)))
+    def archive_course(self, arguments: ArchiveCourse) -> ActionSteps[ArchivedCourse]:
+        """
+        Archive or restore a course (``archiveOrUnarchiveCourse``).
+
+        :raises NotFoundError: if the course does not exist.
+        :raises RefusedError: for an external course whose integration is not active.
+        """
+        course_id = arguments.course_id
+        if arguments.dry_run:
+            item = yield Call("getCourse", path={"courseId": course_id})
+            return {
+                "course_id": course_id,
+                "name": string(item, "name"),
+                "outcome": "would_archive" if arguments.archived else "would_restore",
+            }
+        yield Call("archiveOrUnarchiveCourse", path={"courseId": course_id}, body={"archived": arguments.archived})
+        return {"course_id": course_id, "name": None, "outcome": "archived" if arguments.archived else "restored"}
 
     @action(GetCatalog)
     def get_catalog(self, arguments: GetCatalog) -> ActionSteps[Catalog]:

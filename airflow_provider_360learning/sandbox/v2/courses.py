@@ -65,6 +65,24 @@ def get_course(call: Call) -> Response:
 
 
 @operations.add(
+    "archiveOrUnarchiveCourse",
+    "PUT",
+    "/courses/{courseId}/archive",
+    scope="courses:write",
+    bodies=("json",),
+    assumes="A deleted course and a draft are not found. No integration is inactive.",
+)
+def archive_or_unarchive_course(call: Call) -> Response:
+    """Archive or restore a course, which does not count as a modification."""
+    call.require("archived")
+    course = call.course(call.path["courseId"])
+    if course.status in ("draft", "deleted"):
+        raise ApiError(404, "courseNotFound")
+    course.status = "archived" if call.boolean("archived") else "published"
+    return Response(_course(call, course, _external(call)))
+
+
+@operations.add(
     "getAllCourseStats",
     "GET",
     "/courses/stats",

@@ -1,0 +1,27 @@
+"""The actions that only API v2 has."""
+
+from __future__ import annotations
+
+from typing import ParamSpec, TypeVar
+
+from airflow_provider_360learning.api.actions import Action, ApiAdapter, not_available
+from airflow_provider_360learning.api.interface import LearningApi
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def only_v2(promised: Action[P, R], instead: str = "") -> Action[P, R]:
+    """
+    Return the form of an action that refuses all arguments.
+
+    :param promised: The action.
+    :param instead: What API v1 has instead, as a clause: ``create_user sets a password``; empty if it has nothing.
+    """
+    return not_available(promised, "only API v2 has it" + (f"; with API v1, {instead}" if instead else ""))
+
+
+class ActionsOfV2(ApiAdapter):
+    """Refuse the actions that only API v2 has, and name what API v1 has instead."""
+
+    archive_course = only_v2(LearningApi.archive_course)
