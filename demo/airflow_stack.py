@@ -159,7 +159,9 @@ class AirflowStack:
             run = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
             self.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", run)
         else:
-            self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(dict(conf or {})))
+            # With the microseconds, runs that are triggered in the same second have different logical dates.
+            options = ["--no-replace-microseconds", "--run-id", run_id, "--conf", json.dumps(dict(conf or {}))]
+            self.command("dags", "trigger", dag_id, *options)
         return run_id
 
     def wait(self, dag_id: str, run_id: str, timeout: float, on_poll: Callable[[], None] = lambda: None) -> str:
