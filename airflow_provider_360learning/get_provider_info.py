@@ -146,6 +146,7 @@ def get_provider_info() -> dict[str, object]:
         "hooks": _modules("hooks.learning360"),
         "operators": _modules(
             "operators.bulk",
+            "operators.classrooms",
             "operators.courses",
             "operators.exports",
             "operators.groups",
@@ -154,7 +155,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.paths",
             "operators.users",
         ),
-        "sensors": _modules("sensors.bulk_jobs", "sensors.courses", "sensors.paths"),
+        "sensors": _modules("sensors.bulk_jobs", "sensors.classrooms", "sensors.courses", "sensors.paths"),
         "triggers": _modules("triggers.bulk_job", "triggers.completion"),
         "connection-types": [connection_type_info(f"{PACKAGE}.hooks.learning360.Learning360Hook")],
         "cli": [f"{PACKAGE}.cli.definition.get_cli_commands"],

@@ -28,7 +28,7 @@ from airflow_provider_360learning.api.spec import ApiSpec, LimitScope, WindowLim
 from airflow_provider_360learning.api.v2.job_kinds import KINDS
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.cli.scopes import needs_of_actions, needs_of_operators
-from airflow_provider_360learning.completion import course, path_session
+from airflow_provider_360learning.completion import course, path_session, required, slot_attendance
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.metrics import COMMON_TAGS, METRICS, Metric
@@ -38,6 +38,7 @@ from airflow_provider_360learning.sandbox.routing import Version
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 from airflow_provider_360learning.sandbox.v2.version import V2
+from airflow_provider_360learning.sensors.classrooms import Learning360SlotAttendanceSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
@@ -54,12 +55,14 @@ COLUMN_PAGES = {
 TYPE_NAMES = {
     "AtLeastOne": "integer, at least 1",
     "Boolean": "boolean",
+    "Capacity": "integer, at least 1",
     "CustomFields": "object",
     "Days": "integer, at least 1",
     "ExternalId": "string, never changed",
     "ExternalIds": "list of strings, never changed",
     "FilledIds": "list of ids",
     "FilledUsers": "list of email addresses and ids",
+    "Hours": "number",
     "Id": "id",
     "Ids": "list of ids",
     "Mail": "email address",
@@ -75,6 +78,7 @@ TYPE_NAMES = {
     "Timestamp": "timestamp",
     "Url": "URL",
     "User": "email address or id",
+    "Users": "list of email addresses and ids",
     "WholePercent": "integer, 0 to 100",
 }
 
@@ -172,6 +176,12 @@ def path_session_arguments() -> str:
 def course_arguments() -> str:
     """Return the table of the arguments of the sensor for courses."""
     return columns(course.CourseCompletion, "Argument", _users_from_arguments(Learning360CourseCompletionSensor))
+
+
+def slot_attendance_arguments() -> str:
+    """Return the table of the arguments of the sensor for the attendance of slots."""
+    more = _users_from_arguments(Learning360SlotAttendanceSensor)
+    return columns(slot_attendance.SlotAttendance, "Argument", more)
 
 
 def _users_from_arguments(sensor: type) -> Iterator[tuple[str, ...]]:
@@ -530,6 +540,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "arguments of the bulk operator": bulk_arguments,
     "arguments of the course sensor": course_arguments,
     "arguments of the path session sensor": path_session_arguments,
+    "arguments of the slot attendance sensor": slot_attendance_arguments,
     "bulk actions": bulk_actions,
     "capacity": capacity,
     "columns by action": columns_by_action,
@@ -587,7 +598,7 @@ def _type_names(hint: Any) -> Iterator[str]:
         yield "list of names" if hint.__origin__ == Sequence[str] else "name"
         return
     for name, type_name in TYPE_NAMES.items():
-        if hint == getattr(fields, name, None) or hint == getattr(path_session, name, None):
+        if hint == getattr(fields, name, None) or hint == getattr(required, name, None):
             yield type_name
             return
     if get_origin(hint) in (Union, UnionType):

@@ -85,6 +85,8 @@ class WriteSpec:
         order.
     :param makes: Key of the result with the id of the created object, if one is created.
     :param batched: Whether one call changes several objects.
+    :param append_only: Whether each call adds something, and no lookup shows whether an earlier call has added it: then
+        nothing is repeated whose outcome is unknown.
     :param rows_per_request: Maximum number of objects that one call changes.
     :param writes: Returns how many writes the arguments of one call need, as far as they show it; ``None`` if it is
         always one.
@@ -95,6 +97,7 @@ class WriteSpec:
     subject_fields: int = 1
     makes: str | None = None
     batched: bool = False
+    append_only: bool = False
     rows_per_request: int = 1
     # Any: each action has its own model.
     writes: Callable[[Any], int] | None = None

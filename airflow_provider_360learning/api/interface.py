@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.api.actions import BoundAction, action
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
+from airflow_provider_360learning.api.classroom_interface import ClassroomApi
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
 from airflow_provider_360learning.api.models.courses import (
@@ -88,7 +89,7 @@ from airflow_provider_360learning.api.types import ActionSteps
 R = TypeVar("R")
 
 
-class LearningApi(ReadsCourseAttempts, Protocol):
+class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     """
     The actions of 360Learning, under the same names in all versions of the API.
 

@@ -7,11 +7,38 @@ may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import singledispatch
 from typing import Any
 
+from airflow_provider_360learning.api.classroom_results import (
+    ChangedWaitlist,
+    CreatedAttendanceSheet,
+    CreatedClassroom,
+    CreatedClassroomSlot,
+    DeletedAttendanceSheet,
+    DeletedClassroomSlot,
+    RecordedAttendance,
+    RegisteredUsers,
+    UpdatedAttendanceSheet,
+    UpdatedClassroom,
+    UpdatedClassroomSlot,
+)
 from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.classrooms import (
+    AddToWaitlist,
+    CreateAttendanceSheet,
+    CreateClassroom,
+    CreateClassroomSlot,
+    DeleteAttendanceSheet,
+    DeleteClassroomSlot,
+    RegisterUsers,
+    RemoveFromWaitlist,
+    SetAttendance,
+    UpdateAttendanceSheet,
+    UpdateClassroom,
+    UpdateClassroomSlot,
+)
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ArchiveCourse,
@@ -167,6 +194,87 @@ def _enrolled_groups(arguments: EnrollGroups, result: EnrolledGroups) -> str:
     return f"Enrolled {groups} in session {_object(arguments.session, result['session_id'])}"
 
 
+@outcome_sentence.register
+def _created_classroom(arguments: CreateClassroom, result: CreatedClassroom) -> str:
+    classroom = _object(result["name"], result["classroom_id"])
+    if result["outcome"] == "already_exists":
+        return f"Classroom {classroom} already exists; unchanged"
+    if result["outcome"] == "updated":
+        return f"Updated classroom {classroom}"
+    return f"Created classroom {classroom} in group {_name(arguments.group or arguments.group_id)}"
+
+
+@outcome_sentence.register
+def _updated_classroom(arguments: UpdateClassroom, result: UpdatedClassroom) -> str:
+    return f"Updated {_fields(arguments, {'classroom_id'})} of classroom {result['classroom_id']}"
+
+
+@outcome_sentence.register
+def _created_slot(arguments: CreateClassroomSlot, result: CreatedClassroomSlot) -> str:
+    slot = f"{_object(result['name'], result['slot_id'])} of classroom {result['classroom_id']}"
+    if result["outcome"] == "already_exists":
+        return f"Slot {slot} already exists; unchanged"
+    return f"Created slot {slot} in session {_object(arguments.session, result['session_id'])}"
+
+
+@outcome_sentence.register
+def _updated_slot(arguments: UpdateClassroomSlot, result: UpdatedClassroomSlot) -> str:
+    fields = _fields(arguments, {"slot_id", "classroom_id", "message", "notify"})
+    return f"Updated {fields} of slot {result['slot_id']}"
+
+
+@outcome_sentence.register
+def _deleted_slot(arguments: DeleteClassroomSlot, result: DeletedClassroomSlot) -> str:
+    slot = _object(result["name"], result["slot_id"])
+    if result["outcome"] == "would_delete":
+        return f"Would delete slot {slot} with {counted(result['registrations'] or 0, 'registration')}"
+    return _deleted("slot", slot, result["outcome"] == "deleted", " and its registrations")
+
+
+@outcome_sentence.register
+def _recorded_attendance(arguments: SetAttendance, result: RecordedAttendance) -> str:
+    presence = "present" if result["attended"] else "absent"
+    return f"Recorded {_first_or_number(arguments.users, result['users'])} as {presence} in slot {result['slot_id']}"
+
+
+@outcome_sentence.register
+def _registered_users(arguments: RegisterUsers, result: RegisteredUsers) -> str:
+    return f"Registered {_first_or_number(arguments.users, result['users'])} for slot {result['slot_id']}"
+
+
+@outcome_sentence.register
+def _added_to_waitlist(arguments: AddToWaitlist, result: ChangedWaitlist) -> str:
+    users = _first_or_number(arguments.users, result["users"])
+    return f"Added {users} to the waitlist of slot {result['slot_id']}"
+
+
+@outcome_sentence.register
+def _removed_from_waitlist(arguments: RemoveFromWaitlist, result: ChangedWaitlist) -> str:
+    users = _first_or_number(arguments.users, result["users"])
+    return f"Removed {users} from the waitlist of slot {result['slot_id']}"
+
+
+@outcome_sentence.register
+def _created_sheet(arguments: CreateAttendanceSheet, result: CreatedAttendanceSheet) -> str:
+    sheet = _object(result["name"], result["sheet_id"])
+    if result["outcome"] == "already_exists":
+        return f"Attendance sheet {sheet} already exists; unchanged"
+    return f"Created attendance sheet {sheet} of slot {one_line(arguments.slot_id)}"
+
+
+@outcome_sentence.register
+def _updated_sheet(arguments: UpdateAttendanceSheet, result: UpdatedAttendanceSheet) -> str:
+    return f"Renamed attendance sheet {result['sheet_id']} to {_name(arguments.name)}"
+
+
+@outcome_sentence.register
+def _deleted_sheet(arguments: DeleteAttendanceSheet, result: DeletedAttendanceSheet) -> str:
+    sheet = _object(result["name"], result["sheet_id"])
+    if result["outcome"] == "would_delete":
+        return f"Would delete attendance sheet {sheet}"
+    return _deleted("attendance sheet", sheet, result["outcome"] == "deleted", " and the signatures on it")
+
+
 # Parts of sentences
 
 
@@ -211,8 +319,12 @@ def _all_groups(names: Iterable[str]) -> str:
 
 def _users(arguments: EnrollUsers | UnenrollUsers, result: EnrolledUsers) -> str:
     """Return the user or their number; of the users of bulk tasks, the arguments have only the first."""
-    number = result["users"]
-    return f"user {_name(arguments.users[0])}" if number == 1 else counted(number, "user")
+    return _first_or_number(arguments.users, result["users"])
+
+
+def _first_or_number(users: Sequence[str], number: int) -> str:
+    """Return the only one of some users, or their number."""
+    return f"user {_name(users[0])}" if number == 1 else counted(number, "user")
 
 
 def _left_out(result: EnrolledUsers) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -36,9 +37,12 @@ def needs_of_actions(version: ApiVersion) -> dict[str, Needs]:
 
     :param version: The API version.
     """
-    names = [name for name, one in vars(LearningApi).items() if isinstance(one, Action) or name.startswith("read_")]
-    names.append("read_course_attempts")  # of a protocol that it extends
-    return {name: _needs(version, name) for name in sorted(set(names))}
+    names = [
+        name
+        for name in dir(LearningApi)
+        if name.startswith("read_") or isinstance(inspect.getattr_static(LearningApi, name), Action)
+    ]
+    return {name: _needs(version, name) for name in names}
 
 
 def needs_of_operators(version: ApiVersion) -> dict[str, Needs]:

@@ -8,11 +8,18 @@ from airflow_provider_360learning.completion.bulk_job import BulkJobCompletion
 from airflow_provider_360learning.completion.condition import CompletionCondition
 from airflow_provider_360learning.completion.course import CourseCompletion, CourseCompletionOfUsers
 from airflow_provider_360learning.completion.path_session import PathSessionCompletion
+from airflow_provider_360learning.completion.slot_attendance import SlotAttendance
 
 #: The conditions by subject.
 CONDITIONS: Mapping[str, type[CompletionCondition]] = {
     condition.subject: condition
-    for condition in (BulkJobCompletion, CourseCompletion, CourseCompletionOfUsers, PathSessionCompletion)
+    for condition in (
+        BulkJobCompletion,
+        CourseCompletion,
+        CourseCompletionOfUsers,
+        PathSessionCompletion,
+        SlotAttendance,
+    )
 }
 
 

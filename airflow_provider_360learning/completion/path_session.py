@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Literal, TypedDict
 
-from pydantic import Field, PlainValidator, PrivateAttr
-from pydantic_core import PydanticCustomError
+from pydantic import Field, PrivateAttr
 
 from airflow_provider_360learning.api.models.base import Problem
 from airflow_provider_360learning.api.models.fields import PATH, PATH_ID, SESSION, Id, PathName, SessionName, id_or_name
-from airflow_provider_360learning.api.models.parsers import invalid, parse_integer, parse_number, parse_users, problem
 from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.completion.condition import (
     MAX_PENDING,
@@ -20,7 +16,8 @@ from airflow_provider_360learning.completion.condition import (
     CompletionCondition,
     CompletionStatus,
 )
-from airflow_provider_360learning.completion.users import AwaitedUsers, UsersInStatistics
+from airflow_provider_360learning.completion.required import AtLeastOne, Required, WaitedUsers, needed_of
+from airflow_provider_360learning.completion.users import UsersInStatistics
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
@@ -44,43 +41,6 @@ class PathSessionCompletionResult(TypedDict):
     pending: list[str]
 
 
-def parse_required(value: object) -> str | int | float:
-    """
-    Read how many learners are required, also from text.
-
-    :return: ``all``, ``any``, an integer (that many learners), or a float (that share of them).
-    :raises PydanticCustomError: for anything else.
-    """
-    if isinstance(value, str) and value in ("all", "any"):
-        return value
-    is_share = isinstance(value, float) or (isinstance(value, str) and "." in value)
-    try:
-        number = parse_number(value, 0, 1) if is_share else parse_integer(value, 1)
-    except PydanticCustomError:
-        number = 0
-    if not number:
-        raise invalid(value, "'all', 'any', an integer of at least 1, or a share such as 0.8")
-    return number
-
-
-def parse_filled_users(value: object) -> Sequence[str]:
-    """
-    Read a list of users; those of bulk tasks are valid.
-
-    :raises PydanticCustomError: if a user is invalid, or there is none.
-    """
-    if isinstance(value, AwaitedUsers):
-        return value
-    users = parse_users(value)
-    if not users:
-        raise problem("is empty; leave it out to wait for all enrolled users")
-    return users
-
-
-Required: TypeAlias = Annotated[str | int | float, PlainValidator(parse_required)]
-AtLeastOne: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1))]
-
-
 class PathSessionCompletion(CompletionCondition):
     """Enough learners have completed a path session; deleted users do not count, and an empty audience never does."""
 
@@ -90,7 +50,7 @@ class PathSessionCompletion(CompletionCondition):
     session: SessionName = SESSION
     path_id: Id | None = PATH_ID
     path: PathName = PATH
-    users: Annotated[Sequence[str], PlainValidator(parse_filled_users)] | None = Field(
+    users: WaitedUsers | None = Field(
         default=None, description="Email addresses and ids to wait for; by default all enrolled users."
     )
     required: Required = Field(
@@ -113,7 +73,7 @@ class PathSessionCompletion(CompletionCondition):
 
     def conflicts(self) -> Iterator[Problem]:
         """See :meth:`ActionArguments.conflicts`."""
-        if self.users is not None and self._needed(len(self.users)) > len(self.users):
+        if self.users is not None and needed_of(self.required, len(self.users)) > len(self.users):
             yield Problem("required", f"required is {self.required!r}, but users contains only {len(self.users)}")
 
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
@@ -142,7 +102,7 @@ class PathSessionCompletion(CompletionCondition):
         pending = [_name(row) for row in enrolled if not (self._is_done(row) or self._is_lost(row))]
         awaited = missing if self.if_not_enrolled == "wait" else []
         audience = len(enrolled) + len(awaited)
-        needed = self._needed(audience)
+        needed = needed_of(self.required, audience)
         result = PathSessionCompletionResult(
             enrolled=len(enrolled),
             done=len(done),
@@ -196,17 +156,6 @@ class PathSessionCompletion(CompletionCondition):
 
     def _is_large_enough(self, enrolled: int) -> bool:
         return enrolled >= (self.min_enrolled if self.users is None else 1)
-
-    def _needed(self, audience: int) -> int:
-        """Return how many learners must be done. A share is rounded up."""
-        if self.required == "all":
-            return audience
-        if self.required == "any":
-            return 1
-        if isinstance(self.required, int):
-            return self.required
-        # Rounded before it is rounded up, because 0.07 * 100 is slightly more than 7 in binary.
-        return max(1, math.ceil(round(float(self.required) * audience, 9)))
 
     def _failure(self, reachable: int, needed: int, missing: Sequence[str]) -> str | None:
         """Return why the condition can never be met, if so."""

@@ -100,7 +100,10 @@ class Learning360BaseOperator(
     def execute(self, context: Context) -> object:
         """Run the action, log what it did in one sentence, and return its result: ids and outcome."""
         with self.hook.log_api_usage(), fail_on_permanent_error():
-            return self._run(self.hook.api.actions[self.action])
+            action = self.hook.api.actions[self.action]
+            may_repeat = action.write is None or not action.write.append_only
+            with fail_on_permanent_error(retry_unknown_outcome=may_repeat):
+                return self._run(action)
 
     # Any: the types of an action depend on its name.
     def _run(self, action: BoundAction[..., Any]) -> object:

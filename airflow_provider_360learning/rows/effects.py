@@ -140,12 +140,14 @@ def _remove_user(arguments: Any) -> Effects:
     )
 
 
-def _enrollment(change: str, opposite: str) -> Callable[[Any], Effects]:
+def _per_user(place: str, change: str, opposite: str) -> Callable[[Any], Effects]:
+    """Return the effects of an action on several users in one place, such as a session, whose id is in a field."""
+
     def effects(arguments: Any) -> Effects:
-        session = arguments.session_id.lower()
+        id = getattr(arguments, place).lower()
         return Effects(
-            [_user(f"{change} {session}", user) for user in arguments.users],
-            [_user(topic, user) for user in arguments.users for topic in ("exists", f"{opposite} {session}")],
+            [_user(f"{change} {id}", user) for user in arguments.users],
+            [_user(topic, user) for user in arguments.users for topic in ("exists", f"{opposite} {id}")],
         )
 
     return effects
@@ -173,8 +175,11 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "delete_group": _delete_group,
     "add_user_to_group": _add_user,
     "remove_user_from_group": _remove_user,
-    "enroll_users": _enrollment("enrolled", "unenrolled"),
-    "unenroll_users": _enrollment("unenrolled", "enrolled"),
+    "enroll_users": _per_user("session_id", "enrolled", "unenrolled"),
+    "unenroll_users": _per_user("session_id", "unenrolled", "enrolled"),
+    "set_attendance": _per_user("slot_id", "attendance", "attendance"),
+    "add_to_waitlist": _per_user("slot_id", "waiting", "not waiting"),
+    "remove_from_waitlist": _per_user("slot_id", "not waiting", "waiting"),
     "add_to_catalog": _catalog("listed", "unlisted"),
     "remove_from_catalog": _catalog("unlisted", "listed"),
 }

@@ -29,7 +29,7 @@ def make_writer(config: RowsConfig, api: LearningApi, names: RowNames) -> RowWri
     """
     job = config.job
     if isinstance(job, ApplyAction):
-        single = per_row_writer(api, job, names)
+        single = per_row_writer(api, job, names, resend_unconfirmed=config.resend_unconfirmed)
         if api.jobs is None or (kind := api.jobs.kinds.get(job.action)) is None:
             return single
         return JobWriter(

@@ -25,6 +25,8 @@ from airflow_provider_360learning.rows.names import RowNames
 from airflow_provider_360learning.rows.results import FAILED, REFUSED, UNKNOWN, Result
 from airflow_provider_360learning.rows.schema import CheckedRow, Resolve, RowSchema
 
+#: Why the outcome of a row is not known that an earlier attempt may have sent.
+MAYBE_SENT = "An earlier attempt ended while this may have been under way."
 #: Errors that any other row would meet, too: they end the attempt, and the next one resumes.
 ENDS_ATTEMPT = (AuthenticationError, InvalidConnectionError, UnreadableConnectionError, RateLimitedError)
 
@@ -79,19 +81,29 @@ class PerRowWriter:
     :param action: The action.
     :param defaults: Arguments for rows that do not have them.
     :param resolve: Finds the names in a row.
+    :param resend_unconfirmed: Whether rows that may have been done are sent again, also if that adds something twice.
     """
 
     target = ""
-    append_only = False
     rows_per_request = 1
-    rows_ahead = 100
 
-    def __init__(self, action: BoundAction[..., Any], defaults: Mapping[str, Any], resolve: Resolve) -> None:
+    def __init__(
+        self,
+        action: BoundAction[..., Any],
+        defaults: Mapping[str, Any],
+        resolve: Resolve,
+        *,
+        resend_unconfirmed: bool,
+    ) -> None:
         write = write_of(action)
+        self.append_only = write.append_only
+        #: Few, where each of them may be reported as unknown.
+        self.rows_ahead = 10 if self.append_only else 100
         self.name = action.name
         self.operation = write.operation
         self.schema = RowSchema(self.name, action.model, write, defaults, check=action.check, resolve=resolve)
         self._action = action
+        self._resend = resend_unconfirmed
         self._creates = write.makes is not None
         self._makes = write.makes
 
@@ -103,11 +115,15 @@ class PerRowWriter:
         except ENDS_ATTEMPT:
             raise
         except Learning360Error as error:
+            if isinstance(error, OutcomeUnknownError) and self.append_only:
+                return [unknown(row, str(error.args[0]))]
             return [rejected(row, error)]
 
     def recover(self, rows: Sequence[CheckedRow]) -> list[Result]:
         """Call the action again: that the object exists already, or is gone, means that an earlier attempt did it."""
         (row,) = rows
+        if self.append_only:
+            return self.send(rows) if self._resend else [unknown(row, MAYBE_SENT)]
         try:
             return [self._call(row)]
         except ENDS_ATTEMPT:
@@ -176,7 +192,7 @@ class BatchedWriter:
         """Call the action again if that is allowed; otherwise report the rows as unknown."""
         if self._resend:
             return self.send(rows)
-        return [unknown(row, "An earlier attempt ended while this may have been under way.") for row in rows]
+        return [unknown(row, MAYBE_SENT) for row in rows]
 
     def _send_or_halve(self, rows: Sequence[CheckedRow], *, may_resend: bool) -> list[Result]:
         try:
@@ -202,13 +218,14 @@ class BatchedWriter:
         return Result(row.row.number, row.key, REFUSED, error_code=problem, message=message)
 
 
-def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames) -> PerRowWriter:
+def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames, *, resend_unconfirmed: bool) -> PerRowWriter:
     """
     Return a writer for an action.
 
     :param api: The actions.
     :param job: A write action and its defaults.
     :param names: Resolves names.
+    :param resend_unconfirmed: See :class:`PerRowWriter`.
     :raises NotAvailableError: if this version of the API does not have the action.
     :raises InvalidRequestError: if the action does not exist, or cannot create groups; the message lists those that do.
     """
@@ -221,7 +238,7 @@ def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames) -> PerRo
         )
     action = known[job.action]
     if job.creation is None:
-        return PerRowWriter(action, job.defaults, names.resolve)
+        return PerRowWriter(action, job.defaults, names.resolve, resend_unconfirmed=resend_unconfirmed)
     if "create_groups" not in action.model.model_fields:
         creators = [name for name, one in known.items() if "create_groups" in one.model.model_fields]
         raise InvalidRequestError(
@@ -229,7 +246,8 @@ def per_row_writer(api: LearningApi, job: ApplyAction, names: RowNames) -> PerRo
             argument="create_groups",
         )
     creation = names.resolved(validate(GroupCreation, job.action, job.creation))
-    return PerRowWriter(action, {**job.defaults, **creation.given()}, names.resolve)
+    defaults = {**job.defaults, **creation.given()}
+    return PerRowWriter(action, defaults, names.resolve, resend_unconfirmed=resend_unconfirmed)
 
 
 def unknown(row: CheckedRow, reason: str, *, retryable: bool = False) -> Result:

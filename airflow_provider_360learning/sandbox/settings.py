@@ -158,6 +158,11 @@ class Settings(BaseModel):
     session_id_key: Literal["id", "_id", "sessionId"] = _setting(
         "id", "Key of the new session's id in the response of createPathSession.", "assumed"
     )
+    slot_id_key: Literal["_id", "id"] | None = _setting(
+        "_id",
+        "Key of the new slot's id in API v1's response of createClassroomSlot; `None` for a response without it.",
+        "assumed",
+    )
     delete_session_status: Literal[200, 204] = _setting(204, "Status of a deletePathSession that succeeds.", "assumed")
     unknown_mail_in_enrollment: Literal["user_not_found", "ignore"] = _setting(
         "user_not_found",

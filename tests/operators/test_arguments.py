@@ -27,6 +27,20 @@ ISSUED = {
     "operators.courses": ["AddToCatalog", "ArchiveCourse", "RemoveFromCatalog"],
     "operators.paths": ["CreatePathSession", "EnrollUsers", "EnrollGroups", "UnenrollUsers"],
     "operators.bulk": ["Bulk"],
+    "operators.classrooms": [
+        "CreateClassroom",
+        "UpdateClassroom",
+        "CreateClassroomSlot",
+        "UpdateClassroomSlot",
+        "DeleteClassroomSlot",
+        "RegisterUsers",
+        "SetAttendance",
+        "AddToWaitlist",
+        "RemoveFromWaitlist",
+        "CreateAttendanceSheet",
+        "UpdateAttendanceSheet",
+        "DeleteAttendanceSheet",
+    ],
     "operators.exports": [
         *(f"Export{kind}" for kind in LISTED),
         "ExportCourseStatistics",
@@ -35,6 +49,7 @@ ISSUED = {
     "operators.imports": ["ImportStatistics", "ImportExternalCourses"],
     "operators.operation": [""],
     "sensors.bulk_jobs": ["BulkJob"],
+    "sensors.classrooms": ["SlotAttendance"],
     "sensors.courses": ["CourseCompletion"],
     "sensors.paths": ["PathSessionCompletion"],
 }

@@ -15,10 +15,12 @@ MODULES = [
     "operators.courses",
     "operators.paths",
     "operators.bulk",
+    "operators.classrooms",
     "operators.imports",
     "operators.operation",
     "operators.exports",
     "sensors.bulk_jobs",
+    "sensors.classrooms",
     "sensors.courses",
     "sensors.paths",
 ]

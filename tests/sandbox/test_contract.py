@@ -24,7 +24,9 @@ createGroup updateGroup deleteGroup addUserToGroup deleteUserFromGroup getGroupC
 deleteFromGroupCatalog getCourses getCourse getCoursesStats getCourseStats getUserCourseStats getPaths getPath
 getPathSessions getPathSession createPathSession updatePathSession deletePathSession getPathSessionUsers
 addUsersToPathSession addGroupsToPathSession removeUsersFromPathSession getPathSessionStats getUsersPathSessionStats
-getUserPathSessionStats importExternalCourses deleteExternalCourses getExternalCourse importExternalCoursesStats
+getUserPathSessionStats
+importExternalCourses deleteExternalCourses getExternalCourse importExternalCoursesStats
+createClassroomSlot updateClassroomSlot updateClassroomSlotAttendance
 """
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 

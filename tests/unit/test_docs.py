@@ -16,13 +16,14 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from airflow_provider_360learning import config, exceptions
-from airflow_provider_360learning.api import results
+from airflow_provider_360learning.api import classroom_results, results
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.cli.definition import COMMANDS
 from airflow_provider_360learning.completion.course import CourseCompletionOfUsersResult, CourseCompletionResult
 from airflow_provider_360learning.completion.event import CompletionEvent
 from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
+from airflow_provider_360learning.completion.slot_attendance import SlotAttendanceResult
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.summary import (
@@ -139,10 +140,13 @@ def _arguments(function):
     return {name for name, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY}
 
 
+RESULTS = (results, classroom_results)
+
+
 def _result_keys_and_outcomes():
     keys, outcomes = set(), set()
-    for one in vars(results).values():
-        if inspect.isclass(one) and one.__module__ == results.__name__:
+    for one in [one for module in RESULTS for one in vars(module).values()]:
+        if inspect.isclass(one) and one.__module__ in {module.__name__ for module in RESULTS}:
             hints = get_type_hints(one)
             keys |= set(hints)
             outcome = hints.get("outcome")
@@ -151,7 +155,12 @@ def _result_keys_and_outcomes():
 
 
 EXPORT_RESULTS = (ExportResult, CourseStatisticsResult, PathSessionStatisticsResult)
-SENSOR_RESULTS = (PathSessionCompletionResult, CourseCompletionResult, CourseCompletionOfUsersResult)
+SENSOR_RESULTS = (
+    PathSessionCompletionResult,
+    SlotAttendanceResult,
+    CourseCompletionResult,
+    CourseCompletionOfUsersResult,
+)
 RESULT_KEYS, OUTCOMES = _result_keys_and_outcomes()
 
 

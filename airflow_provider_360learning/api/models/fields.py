@@ -28,6 +28,7 @@ from airflow_provider_360learning.api.models.parsers import (
     parse_timestamp,
     parse_url,
     parse_user,
+    parse_users,
 )
 
 
@@ -55,14 +56,18 @@ ExternalIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_f
 Mails: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_mail)), IgnoresCase()]
 Ids: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_id)), IgnoresCase()]
 FilledIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_id)), IgnoresCase()]
+Users: TypeAlias = Annotated[Sequence[str], PlainValidator(parse_users), IgnoresCase()]
 FilledUsers: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_user)), IgnoresCase()]
 CustomFields: TypeAlias = Annotated[Mapping[str, str | date] | None, PlainValidator(parse_custom_fields)]
-#: Days, minutes, and seconds are bounded only to keep out what cannot be meant.
+#: Days, hours, minutes, and seconds are bounded only to keep out what cannot be meant.
 Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
+Hours: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000))]
 Percent: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=100))]
 WholePercent: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=100))]
 Minutes: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000_000))]
 SpentSeconds: TypeAlias = Annotated[float, PlainValidator(parse_spent_seconds)]
+#: A number of people, bounded only to keep out what cannot be meant.
+Capacity: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=1_000_000))]
 
 # Names in the place of ids. Where one of the two is required, the other may be given instead.
 

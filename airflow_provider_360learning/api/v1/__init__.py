@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.v1.access import AccessCheck
+from airflow_provider_360learning.api.v1.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
@@ -19,6 +20,7 @@ class ApiV1(
     CourseAttemptActions,
     PathActions,
     ExternalActions,
+    ClassroomActions,
     ActionsOfV2,
     AccessCheck,
 ):

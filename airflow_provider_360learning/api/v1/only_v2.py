@@ -25,3 +25,18 @@ class ActionsOfV2(ApiAdapter):
     """Refuse the actions that only API v2 has, and name what API v1 has instead."""
 
     archive_course = only_v2(LearningApi.archive_course)
+    create_classroom = only_v2(LearningApi.create_classroom)
+    update_classroom = only_v2(LearningApi.update_classroom)
+    list_classrooms = only_v2(LearningApi.list_classrooms)
+    delete_classroom_slot = only_v2(LearningApi.delete_classroom_slot)
+    list_classroom_slots = only_v2(LearningApi.list_classroom_slots)
+    register_users = only_v2(LearningApi.register_users)
+    list_registrations = only_v2(LearningApi.list_registrations)
+    add_to_waitlist = only_v2(LearningApi.add_to_waitlist)
+    remove_from_waitlist = only_v2(LearningApi.remove_from_waitlist)
+    list_waitlist = only_v2(LearningApi.list_waitlist)
+    create_attendance_sheet = only_v2(LearningApi.create_attendance_sheet)
+    update_attendance_sheet = only_v2(LearningApi.update_attendance_sheet)
+    delete_attendance_sheet = only_v2(LearningApi.delete_attendance_sheet)
+    list_attendance_sheets = only_v2(LearningApi.list_attendance_sheets)
+    list_attendances = only_v2(LearningApi.list_attendances)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.v2.access import AccessCheck
+from airflow_provider_360learning.api.v2.attendance_sheets import AttendanceSheetActions
+from airflow_provider_360learning.api.v2.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
@@ -11,6 +13,7 @@ from airflow_provider_360learning.api.v2.groups import GroupActions
 from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
 from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.paths import PathActions
+from airflow_provider_360learning.api.v2.registrations import RegistrationActions
 from airflow_provider_360learning.api.v2.users import UserActions
 
 
@@ -21,6 +24,9 @@ class ApiV2(
     CourseAttemptActions,
     PathActions,
     ExternalActions,
+    ClassroomActions,
+    RegistrationActions,
+    AttendanceSheetActions,
     Listings,
     AccessCheck,
 ):

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from airflow_provider_360learning.sandbox.clock import Clock, iso
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
+from airflow_provider_360learning.sandbox.state.classrooms import Classrooms
 from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
 from airflow_provider_360learning.sandbox.state.model import (
     AudienceMode,
@@ -58,6 +59,7 @@ class State:
         self._reported: dict[str, dict[str, list[ReportedAttempt]]] = {}
         self._clock = clock
         self._ids = 0
+        self.classrooms = Classrooms(clock, budget, self.new_id)
         self._id_by_mail: dict[str, str] = {}
 
     def new_id(self) -> str:
@@ -122,6 +124,7 @@ class State:
             return
         del self.people[person.id]
         del self._id_by_mail[person.mail.lower()]
+        self.classrooms.forget(person.id)
         for session in self.sessions.values():
             for ids in (session.users, session.excluded, session.enrolled, session.self_enrolled, session.former):
                 ids.pop(person.id, None)
@@ -258,8 +261,9 @@ class State:
         return [session for session in self.sessions.values() if course.id in self.paths[session.path].courses]
 
     def delete_session(self, session: Session) -> None:
-        """Delete a session, also from catalogs."""
+        """Delete a session with its slots of classrooms, also from catalogs."""
         del self.sessions[session.id]
+        self.classrooms.delete_slots_in(session.id)
         for group in self.groups.values():
             if session.id in group.path_sessions:
                 group.path_sessions.remove(session.id)
@@ -281,7 +285,8 @@ class State:
             session.self_enrolled[person.id] = None
 
     def end_enrollment(self, session: Session, person: Person) -> None:
-        """End an enrollment, if there is one."""
+        """End an enrollment, if there is one, and the registrations for slots of the session."""
+        self.classrooms.leave_session(session.id, person.id)
         since = session.enrolled.pop(person.id, None)
         if since is not None:
             by_self = person.id in session.self_enrolled
@@ -464,6 +469,7 @@ class State:
                 for session in self.sessions.values()
                 for user, since in session.enrolled.items()
             ],
+            **self.classrooms.as_dict(),
             "integrations": [asdict(integration) for integration in self.integrations.values()],
             "external_courses": [_external_course(each) for each in self.external_courses.values()],
             "external_attempts": list(self._external_attempts()),

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
-from airflow_provider_360learning.sandbox.v1 import courses, external, groups, paths, users
+from airflow_provider_360learning.sandbox.v1 import classrooms, courses, external, groups, paths, users
 from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations, not_found
 
 LIMITS = (
@@ -89,7 +89,7 @@ V1 = Version(
     prefix="/api/v1",
     routes=tuple(
         route
-        for each in (_tokens, *(module.operations for module in (users, groups, courses, paths, external)))
+        for each in (_tokens, *(module.operations for module in (users, groups, courses, paths, classrooms, external)))
         for route in each.routes
     ),
     limits=LIMITS,

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
-from airflow_provider_360learning.sandbox.v2 import bulk, courses, groups, integrations, paths, users
+from airflow_provider_360learning.sandbox.v2 import (
+    bulk,
+    classrooms,
+    courses,
+    groups,
+    integrations,
+    paths,
+    registrations,
+    users,
+)
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, client_of
 from airflow_provider_360learning.sandbox.v2.errors import FlatError, nested, not_found, server_error
 
@@ -17,6 +26,8 @@ _MODULES = (
     groups,
     courses,
     paths,
+    classrooms,
+    registrations,
     integrations,
     bulk,
 )
