@@ -148,6 +148,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.bulk",
             "operators.classrooms",
             "operators.courses",
+            "operators.custom_fields",
             "operators.exports",
             "operators.groups",
             "operators.imports",

@@ -57,6 +57,7 @@ TYPE_NAMES = {
     "Boolean": "boolean",
     "Capacity": "integer, at least 1",
     "CustomFields": "object",
+    "CustomValue": "string, number or date",
     "Days": "integer, at least 1",
     "ExternalId": "string, never changed",
     "ExternalIds": "list of strings, never changed",

@@ -45,6 +45,17 @@ from airflow_provider_360learning.api.models.courses import (
     ChangeCatalog,
     RemoveFromCatalog,
 )
+from airflow_provider_360learning.api.models.custom_fields import (
+    CreateCustomField,
+    DeleteCustomField,
+    RemoveCourseCustomField,
+    RemovePathSessionCustomField,
+    RemoveUserCustomField,
+    SetCourseCustomField,
+    SetPathSessionCustomField,
+    SetUserCustomField,
+    UpdateCustomField,
+)
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -58,14 +69,23 @@ from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourse,
     ChangedCatalog,
+    CreatedCustomField,
     CreatedGroup,
     CreatedPathSession,
     CreatedUser,
+    DeletedCustomField,
     DeletedGroup,
     DeletedUser,
     EnrolledGroups,
     EnrolledUsers,
+    RemovedCourseField,
     RemovedFromGroup,
+    RemovedSessionField,
+    RemovedUserField,
+    SetCourseField,
+    SetSessionField,
+    SetUserField,
+    UpdatedCustomField,
     UpdatedGroup,
     UpdatedUser,
 )
@@ -273,6 +293,66 @@ def _deleted_sheet(arguments: DeleteAttendanceSheet, result: DeletedAttendanceSh
     if result["outcome"] == "would_delete":
         return f"Would delete attendance sheet {sheet}"
     return _deleted("attendance sheet", sheet, result["outcome"] == "deleted", " and the signatures on it")
+
+
+@outcome_sentence.register
+def _created_custom_field(arguments: CreateCustomField, result: CreatedCustomField) -> str:
+    field = _object(result["name"], result["custom_field_id"])
+    if result["outcome"] == "already_exists":
+        return f"Custom field {field} of {arguments.target_type} already exists; unchanged"
+    if result["outcome"] == "updated":
+        return f"Updated authorized_values of custom field {field}"
+    return f"Created custom field {field} of {arguments.target_type}"
+
+
+@outcome_sentence.register
+def _updated_custom_field(arguments: UpdateCustomField, result: UpdatedCustomField) -> str:
+    fields = _fields(arguments, {"custom_field_id", "custom_field"})
+    return f"Updated {fields} of custom field {_object(arguments.custom_field, result['custom_field_id'])}"
+
+
+@outcome_sentence.register
+def _deleted_custom_field(arguments: DeleteCustomField, result: DeletedCustomField) -> str:
+    field = _object(arguments.custom_field or result.get("name"), result["custom_field_id"])
+    if result["outcome"] == "would_delete":
+        return f"Would delete custom field {field} and its values"
+    return _deleted("custom field", field, result["outcome"] == "deleted", " and its values")
+
+
+@outcome_sentence.register
+def _set_user_field(arguments: SetUserCustomField, result: SetUserField) -> str:
+    field = _object(arguments.custom_field, result["custom_field_id"])
+    return f"Set custom field {field} of user {_name(arguments.user)}"
+
+
+@outcome_sentence.register
+def _removed_user_field(arguments: RemoveUserCustomField, result: RemovedUserField) -> str:
+    field = _object(arguments.custom_field, result["custom_field_id"])
+    return f"Removed custom field {field} of user {_name(arguments.user)}"
+
+
+@outcome_sentence.register
+def _set_course_field(arguments: SetCourseCustomField, result: SetCourseField) -> str:
+    field = _object(arguments.custom_field, result["custom_field_id"])
+    return f"Set custom field {field} of course {_object(arguments.course, result['course_id'])}"
+
+
+@outcome_sentence.register
+def _removed_course_field(arguments: RemoveCourseCustomField, result: RemovedCourseField) -> str:
+    field = _object(arguments.custom_field, result["custom_field_id"])
+    return f"Removed custom field {field} of course {_object(arguments.course, result['course_id'])}"
+
+
+@outcome_sentence.register
+def _set_session_field(arguments: SetPathSessionCustomField, result: SetSessionField) -> str:
+    field = _object(arguments.custom_field, result["custom_field_id"])
+    return f"Set custom field {field} of session {_object(arguments.session, result['session_id'])}"
+
+
+@outcome_sentence.register
+def _removed_session_field(arguments: RemovePathSessionCustomField, result: RemovedSessionField) -> str:
+    field = _object(arguments.custom_field, result["custom_field_id"])
+    return f"Removed custom field {field} of session {_object(arguments.session, result['session_id'])}"
 
 
 # Parts of sentences

@@ -101,8 +101,26 @@ def _create_user(arguments: Any) -> Effects:
 def _update_user(arguments: Any) -> Effects:
     user, mail = arguments.user, arguments.mail
     renamed = [_user("exists", user), _user("exists", mail)] if mail else []
-    fields = _user("fields", user)
-    return Effects([fields, *renamed], [fields, _user("exists", user), *renamed])
+    fields = [_user("fields", user), *(_value(user, each) for each in arguments.custom_fields or ())]
+    return Effects([*fields, *renamed], [*fields, _user("exists", user), *renamed])
+
+
+def _change_value(arguments: Any) -> Effects:
+    value = _value(arguments.user, arguments.custom_field_id)
+    return Effects([value], [value, _user("exists", arguments.user)])
+
+
+def _change_content_value(id_field: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        topic = f"custom field {arguments.custom_field_id.lower()}"
+        value = [Fact(topic, "item", "id", getattr(arguments, id_field))]
+        return Effects(value, value)
+
+    return effects
+
+
+def _value(user: str, custom_field_id: str) -> Fact:
+    return _user(f"custom field {custom_field_id.lower()}", user)
 
 
 def _delete_user(arguments: Any) -> Effects:
@@ -170,6 +188,12 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "create_user": _create_user,
     "update_user": _update_user,
     "delete_user": _delete_user,
+    "set_user_custom_field": _change_value,
+    "remove_user_custom_field": _change_value,
+    "set_course_custom_field": _change_content_value("course_id"),
+    "remove_course_custom_field": _change_content_value("course_id"),
+    "set_path_session_custom_field": _change_content_value("session_id"),
+    "remove_path_session_custom_field": _change_content_value("session_id"),
     "create_group": _create_group,
     "update_group": _update_group,
     "delete_group": _delete_group,

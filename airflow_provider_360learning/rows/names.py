@@ -9,7 +9,8 @@ from typing import Any, TypeVar, get_args
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.base import ActionArguments, Kind
-from airflow_provider_360learning.api.names import KnownName, Names, NewGroup, Resolution
+from airflow_provider_360learning.api.named_objects import NewGroup
+from airflow_provider_360learning.api.names import KnownName, Names, Resolution
 from airflow_provider_360learning.files.storage import write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import OrderedExecutor

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from airflow_provider_360learning.api.names import NewGroup
+from airflow_provider_360learning.api.named_objects import NewGroup
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.key_table import KeyTable
 from airflow_provider_360learning.rows.schema import CheckedRow, RowError, RowSchema, shown_text

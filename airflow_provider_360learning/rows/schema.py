@@ -14,7 +14,8 @@ from airflow_provider_360learning import config
 from airflow_provider_360learning.api.actions import WriteSpec
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem, problems_in
 from airflow_provider_360learning.api.models.parsers import MAX_SHOWN, is_id, shown
-from airflow_provider_360learning.api.names import NewGroup, Resolution
+from airflow_provider_360learning.api.named_objects import NewGroup
+from airflow_provider_360learning.api.names import Resolution
 from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.limits import MAX_ERRORS_PER_ROW, MAX_PROBLEM

@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 #: Recorded in production. That all sites may read responses has no effect here: the guard refuses their requests.
 _HEADERS = {"Cache-Control": "no-cache, no-store, private", "Access-Control-Allow-Origin": "*"}
 _JSON = "application/json; charset=utf-8"
+#: Header of the responses of an operation about which something is assumed.
+EVIDENCE_HEADER = "X-Sandbox-Evidence"
 
 
 class _DroppedError(Exception):
@@ -170,6 +172,8 @@ class Api:
         entry.status, entry.error = response.status, response.error
         content = response.content()
         headers = _HEADERS | ({"Content-Type": _JSON} if content else {}) | response.headers
+        if (route := incoming.match.route) and route.is_assumed:
+            headers[EVIDENCE_HEADER] = "assumed"
         if isinstance(content, bytes):
             sent = responses.Response(content, response.status, headers)
         else:

@@ -68,7 +68,7 @@ def seed_state(state: State, seed: Seed) -> None:
         CustomField(HIRING_FIELD_ID, "Hired on", "users", "date"),
         CustomField(SITE_FIELD_ID, "Site", "users", "string", authorized_values=("Lyon", "Paris")),
     ):
-        state.add_custom_field(field)
+        state.put_custom_field(field)
     courses: tuple[tuple[str, str, CourseStatus], ...] = (
         (WELCOME_COURSE_ID, "Welcome to Acme", "published"),
         (SECURITY_COURSE_ID, "Security basics", "published"),

@@ -134,6 +134,11 @@ class Route:
     evidence: Evidence = "documented"
     assumes: str = ""
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether anything about its responses is assumed."""
+        return bool(self.assumes) or self.evidence == "assumed"
+
 
 @dataclass(frozen=True)
 class Version:

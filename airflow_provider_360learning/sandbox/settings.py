@@ -294,6 +294,17 @@ class Settings(BaseModel):
         "Whether updateUserCustomFieldValues removes the values that are left out, as documented for courses.",
         "assumed",
     )
+    own_name_refused: bool = _setting(
+        True, "Whether updateCustomField of API v2 refuses the name that the custom field has already.", "assumed"
+    )
+    content_custom_fields: bool = _setting(
+        True,
+        "Whether courses and path sessions may have custom fields; otherwise `customFieldsTargetTypeNotEnabled` and "
+        "`courseCustomFieldsNotEnabled`.",
+    )
+    max_custom_fields: int | None = _setting(
+        None, "Maximum number of custom fields. A maximum is documented, its figure is not.", "assumed", ge=0
+    )
 
     # API v2: lists and filters
 

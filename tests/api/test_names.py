@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_360learning.api.actions import Action
-from airflow_provider_360learning.api.names import MAX_COMPARED, MAX_SUGGESTIONS, _Groups
+from airflow_provider_360learning.api.named_objects import MAX_COMPARED, MAX_SUGGESTIONS, _Groups
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.exceptions import InvalidRequestError

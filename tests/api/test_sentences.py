@@ -5,6 +5,13 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_360learning.api.models.courses import AddToCatalog, ListCourses, RemoveFromCatalog
+from airflow_provider_360learning.api.models.custom_fields import (
+    CreateCustomField,
+    DeleteCustomField,
+    RemoveUserCustomField,
+    SetUserCustomField,
+    UpdateCustomField,
+)
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -131,6 +138,42 @@ def created(outcome, user_id=USER):
             RemoveFromCatalog(group_id=GROUP, session_ids=[SESSION]),
             {"group_id": GROUP, "outcome": "removed", "items": 1},
             f"Removed 1 session from the catalog of group {GROUP}",
+        ),
+        # custom fields
+        (
+            CreateCustomField(name="Site"),
+            {"custom_field_id": GROUP, "name": "Site", "outcome": "already_exists"},
+            f"Custom field Site ({GROUP}) of users already exists; unchanged",
+        ),
+        (
+            CreateCustomField(name="Site", authorized_values=["Lyon"], if_exists="update"),
+            {"custom_field_id": GROUP, "name": "Site", "outcome": "updated"},
+            f"Updated authorized_values of custom field Site ({GROUP})",
+        ),
+        (
+            UpdateCustomField(custom_field_id=GROUP, name="Office", authorized_values=[]),
+            {"custom_field_id": GROUP, "outcome": "updated"},
+            f"Updated name and authorized_values of custom field {GROUP}",
+        ),
+        (
+            DeleteCustomField(custom_field_id=GROUP),
+            {"custom_field_id": GROUP, "outcome": "not_found"},
+            f"Custom field {GROUP} does not exist; nothing to delete",
+        ),
+        (
+            DeleteCustomField(custom_field_id=GROUP, dry_run=True),
+            {"custom_field_id": GROUP, "name": "Site", "outcome": "would_delete"},
+            f"Would delete custom field Site ({GROUP}) and its values",
+        ),
+        (
+            SetUserCustomField(user=ANA, custom_field_id=GROUP, value=SECRET),
+            {"user": ANA, "custom_field_id": GROUP, "outcome": "set"},
+            f"Set custom field {GROUP} of user {ANA}",
+        ),
+        (
+            RemoveUserCustomField(user=ANA, custom_field_id=GROUP),
+            {"user": ANA, "custom_field_id": GROUP, "outcome": "removed"},
+            f"Removed custom field {GROUP} of user {ANA}",
         ),
         # path sessions
         (

@@ -35,6 +35,7 @@ TIME = "2026-01-01T12:00:00.000Z"
 INTERVAL = {"interval_start": datetime(2026, 1, 1, tzinfo=UTC), "interval_end": datetime(2026, 1, 2, tzinfo=UTC)}
 USER = {"_id": ID, "mail": MAIL, "firstName": "Ana", "custom": "x", "primaryGroupId": ID}
 GROUP = {"_id": ID, "name": "Lab", "public": True, "parent": None, "users": [USER], "admins": [USER]}
+FIELD = {"_id": ID, "name": "Site", "collection": "users", "isRestricted": True, "authorizedValues": ["x"]}
 ATTEMPT = {"_id": ID, "progress": 100, "score": 80.5, "lastActivity": TIME, "completedAt": TIME, "globalTime": 1500}
 STATISTIC = {
     "_id": ID,
@@ -49,16 +50,19 @@ ACTIONS = {
     "add_to_catalog": ({"group_id": ID, "course_ids": [ID]}, [{}]),
     "add_user_to_group": ({"user": MAIL, "group": "Lab"}, [[GROUP], {}]),
     "archive_external_courses": ({"group_id": ID, "external_platform": "p", "external_ids": ["1"]}, [{}]),
+    "create_custom_field": ({"name": "Level"}, [[FIELD], {"_id": ID}]),
     "create_group": ({"name": "Lab", "if_exists": "update", "public": True}, [[GROUP], {}]),
     "create_path_session": (
         {"name": "Autumn", "path": "Welcome", "group_id": ID, "session_start": TIME},
         [[{"_id": ID, "name": "Welcome"}], [{"sessionId": ID, "pathId": ID, "sessionName": "Spring"}], {"_id": ID}],
     ),
     "create_user": ({"mail": MAIL, "if_exists": "update"}, [{"status": "user_already_exists"}, USER, USER]),
+    "delete_custom_field": ({"custom_field": "Site"}, [[FIELD], {}]),
     "delete_group": ({"group": "Lab"}, [[GROUP], {}]),
     "delete_user": ({"user": MAIL}, [{}]),
     "enroll_groups": ({"session_id": ID, "group_ids": [ID]}, [{}]),
     "enroll_users": ({"session": "Autumn", "users": [MAIL]}, [[{"sessionId": ID, "sessionName": "Autumn"}], {}]),
+    "get_authorized_values": ({"custom_field": "Site"}, [[FIELD], [FIELD]]),
     "get_catalog": ({"group_id": ID}, [{"courses": [USER], "paths": [GROUP]}]),
     "get_external_course": (
         {"group_id": ID, "external_platform": "p", "external_id": "1"},
@@ -82,6 +86,7 @@ ACTIONS = {
         [{"externalCourses": [{"error": "no"}]}],
     ),
     "list_courses": ({}, [[{"_id": ID, "name": "x", "author": MAIL, "creationDate": TIME}]]),
+    "list_custom_fields": ({}, [[FIELD, FIELD]]),
     "list_groups": ({}, [[GROUP, GROUP]]),
     "list_path_session_stats": ({"session_id": ID}, [{"pathId": ID, "usersStats": [STATISTIC, STATISTIC]}]),
     "list_path_session_users": ({"session_id": ID}, [[USER, USER]]),
@@ -90,8 +95,11 @@ ACTIONS = {
     "list_user_roles": ({"user": MAIL}, [[{"group": ID, "roles": ["learner"]}]]),
     "list_users": ({}, [[USER, USER]]),
     "remove_from_catalog": ({"group_id": ID, "course_ids": [ID]}, [{}]),
+    "remove_user_custom_field": ({"user": MAIL, "custom_field": "Site"}, [[FIELD], USER, {}]),
     "remove_user_from_group": ({"user": MAIL, "group_id": ID}, [{}]),
+    "set_user_custom_field": ({"user": MAIL, "custom_field": "Site", "value": "x"}, [[FIELD], USER, {}]),
     "unenroll_users": ({"session_id": ID, "users": [ID]}, [USER, {}]),
+    "update_custom_field": ({"custom_field_id": ID, "name": "x"}, [{}]),
     "update_group": ({"group_id": ID, "name": "x"}, [{}]),
     "update_user": (
         {"user": MAIL, "mail": "bo@acme.test", "job": "x"},

@@ -25,6 +25,17 @@ ISSUED = {
     "operators.users": ["CreateUser", "UpdateUser", "DeleteUser"],
     "operators.groups": ["CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"],
     "operators.courses": ["AddToCatalog", "ArchiveCourse", "RemoveFromCatalog"],
+    "operators.custom_fields": [
+        "CreateCustomField",
+        "UpdateCustomField",
+        "DeleteCustomField",
+        "SetUserCustomField",
+        "RemoveUserCustomField",
+        "SetCourseCustomField",
+        "RemoveCourseCustomField",
+        "SetPathSessionCustomField",
+        "RemovePathSessionCustomField",
+    ],
     "operators.paths": ["CreatePathSession", "EnrollUsers", "EnrollGroups", "UnenrollUsers"],
     "operators.bulk": ["Bulk"],
     "operators.classrooms": [

@@ -10,6 +10,13 @@ from airflow_provider_360learning.operators.courses import (
     Learning360AddToCatalogOperator,
     Learning360RemoveFromCatalogOperator,
 )
+from airflow_provider_360learning.operators.custom_fields import (
+    Learning360CreateCustomFieldOperator,
+    Learning360DeleteCustomFieldOperator,
+    Learning360RemoveUserCustomFieldOperator,
+    Learning360SetUserCustomFieldOperator,
+    Learning360UpdateCustomFieldOperator,
+)
 from airflow_provider_360learning.operators.groups import (
     Learning360AddUserToGroupOperator,
     Learning360CreateGroupOperator,
@@ -101,6 +108,31 @@ LINES = [
         f"Removed 1 course from the catalog of group {SALES_GROUP_ID}",
     ),
     (
+        Learning360CreateCustomFieldOperator,
+        {"name": "Cost center"},
+        'Created custom field "Cost center" ({id}) of users',
+    ),
+    (
+        Learning360UpdateCustomFieldOperator,
+        {"custom_field": "Site", "authorized_values": ["Rome"]},
+        "Updated authorized_values of custom field Site ({id})",
+    ),
+    (
+        Learning360DeleteCustomFieldOperator,
+        {"custom_field": "Site"},
+        "Deleted custom field Site ({id}) and its values",
+    ),
+    (
+        Learning360SetUserCustomFieldOperator,
+        {"user": GRACE_MAIL, "custom_field": "Department", "value": SECRET},
+        f"Set custom field Department ({{id}}) of user {GRACE_MAIL}",
+    ),
+    (
+        Learning360RemoveUserCustomFieldOperator,
+        {"user": GRACE_MAIL, "custom_field": "Site"},
+        f"Removed custom field Site ({{id}}) of user {GRACE_MAIL}",
+    ),
+    (
         Learning360CreatePathSessionOperator,
         {
             "path_id": ONBOARDING_PATH_ID,
@@ -131,7 +163,9 @@ def test_an_operator_logs_its_outcome_in_one_line(sandbox, capfd, caplog, operat
         arguments = {"session_id": session, **arguments}
     capfd.readouterr()
     result = operator(task_id="one", **arguments).execute({})
-    made = next((result[name] for name in ("user_id", "group_id", "session_id") if name in result), None)
+    made = next(
+        (result[name] for name in ("user_id", "group_id", "session_id", "custom_field_id") if name in result), None
+    )
     log = capfd.readouterr().out
     assert log.count(line.format(id=made, session=session)) == 1
     assert SECRET not in log + caplog.text

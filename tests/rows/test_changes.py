@@ -11,7 +11,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.sender import OutageError
-from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_ID, GRACE_MAIL, SALES_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_MAIL,
+    DEPARTMENT_FIELD_ID,
+    GRACE_ID,
+    GRACE_MAIL,
+    SALES_GROUP_ID,
+    SITE_FIELD_ID,
+)
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.rows.support import bulk, bulk_failing, files_in, outcomes_in, people, put_csv, writes
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
@@ -247,6 +254,18 @@ def test_creates_a_user_again_who_was_removed_from_a_group(sandbox, apply):
     assert apply("create_user", row) == ["created"]
     apply("remove_user_from_group", {"group_id": SALES_GROUP_ID, "user": ANA["mail"]})
     assert apply("create_user", row) != ["unchanged"]
+
+
+def test_sets_a_value_of_a_custom_field_again_that_was_removed(sandbox, apply):
+    row = {"user": GRACE_MAIL, "custom_field_id": SITE_FIELD_ID}
+    other = {"user": GRACE_MAIL, "custom_field_id": DEPARTMENT_FIELD_ID, "value": "Navy"}
+    for _ in range(2):
+        assert apply("set_user_custom_field", {**row, "value": "Lyon"}, other)[0] == "set"
+        assert apply("set_user_custom_field", {**row, "value": "Lyon"}, other) == ["unchanged", "unchanged"]
+        assert apply("remove_user_custom_field", row) == ["removed"]
+    apply("set_user_custom_field", {**row, "value": "Lyon"})
+    assert apply("update_user", {"user": GRACE_MAIL, "custom_fields": {SITE_FIELD_ID: "Paris"}}) == ["updated"]
+    assert apply("set_user_custom_field", {**row, "value": "Lyon"}, other) == ["set", "unchanged"]
 
 
 def test_actions_without_conflict_share_one_state(sandbox, apply, tmp_path):

@@ -20,6 +20,7 @@ DOCUMENTED = {
 EXPECTED = """
 generateToken getUsers getUser createOrInviteUser updateUser deleteUser getUserRoles
 subscribeToEmailNotifications unsubscribeToEmailNotifications getGroups getGroup headGroup
+listCustomFields createCustomField updateCustomField deleteCustomField addCustomFieldValue removeCustomFieldValue
 createGroup updateGroup deleteGroup addUserToGroup deleteUserFromGroup getGroupCatalog addToGroupCatalog
 deleteFromGroupCatalog getCourses getCourse getCoursesStats getCourseStats getUserCourseStats getPaths getPath
 getPathSessions getPathSession createPathSession updatePathSession deletePathSession getPathSessionUsers
@@ -61,4 +62,6 @@ def test_routes_that_are_not_only_known_from_documentation():
         "getUser": "recorded",
         "getCourses": "recorded",
         "removeUsersFromPathSession": "client",
+        "updateCustomField": "client",
+        "removeCustomFieldValue": "client",
     }

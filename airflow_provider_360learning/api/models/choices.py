@@ -24,3 +24,7 @@ RegistrationValidation: TypeAlias = Literal[
 Result: TypeAlias = Literal["success", "failed"]
 #: Difficulty of an external course.
 Difficulty: TypeAlias = Literal["beginner", "intermediate", "advanced"]
+#: What a custom field belongs to: users, or courses and path sessions.
+CustomFieldTarget: TypeAlias = Literal["users", "contents"]
+#: What the values of a custom field are.
+CustomFieldType: TypeAlias = Literal["string", "date"]

@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.models.base import NameOf
 from airflow_provider_360learning.api.models.parsers import (
     parse_boolean,
     parse_custom_fields,
+    parse_custom_value,
     parse_external_id,
     parse_filled_list,
     parse_id,
@@ -59,6 +60,8 @@ FilledIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_fil
 Users: TypeAlias = Annotated[Sequence[str], PlainValidator(parse_users), IgnoresCase()]
 FilledUsers: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_user)), IgnoresCase()]
 CustomFields: TypeAlias = Annotated[Mapping[str, str | date] | None, PlainValidator(parse_custom_fields)]
+#: The value of one custom field.
+CustomValue: TypeAlias = Annotated[str | date, PlainValidator(parse_custom_value)]
 #: Days, hours, minutes, and seconds are bounded only to keep out what cannot be meant.
 Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
 Hours: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000))]

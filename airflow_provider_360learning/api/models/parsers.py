@@ -530,16 +530,25 @@ def _custom_value(key: object, value: object) -> str | date:
         raise problem(f"has the key {shown(key)}, but keys must be ids of 24 hexadecimal characters")
     if is_missing(value):
         raise problem(f"has no value for {key}: leave the field out, which keeps its value")
+    try:
+        return parse_custom_value(value)
+    except PydanticCustomError as error:
+        raise problem(f"of {key} {problem_of(error)}") from None
+
+
+def parse_custom_value(value: object) -> str | date:
+    """
+    Read the value of a custom field: a string, a number or a date.
+
+    :raises PydanticCustomError: for anything else.
+    """
     if isinstance(value, datetime) and value == value.replace(hour=0, minute=0, second=0, microsecond=0):
         value = value.date()
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and math.isfinite(value):
         value = Decimal(repr(float(value) + 0.0)).normalize()
-    try:
-        return parse_text(_as_string(value, "a string, a number or a date"))
-    except PydanticCustomError as error:
-        raise problem(f"of {key} {problem_of(error)}") from None
+    return parse_text(_as_string(value, "a string, a number or a date"))
 
 
 def _from_json(text: str) -> object:

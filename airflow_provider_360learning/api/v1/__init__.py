@@ -6,6 +6,7 @@ from airflow_provider_360learning.api.v1.access import AccessCheck
 from airflow_provider_360learning.api.v1.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
+from airflow_provider_360learning.api.v1.custom_fields import CustomFieldActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
 from airflow_provider_360learning.api.v1.groups import GroupActions
 from airflow_provider_360learning.api.v1.only_v2 import ActionsOfV2
@@ -16,6 +17,7 @@ from airflow_provider_360learning.api.v1.users import UserActions
 class ApiV1(
     UserActions,
     GroupActions,
+    CustomFieldActions,
     CourseActions,
     CourseAttemptActions,
     PathActions,

@@ -65,8 +65,6 @@ _TOKEN_ADVICE = {
 
 #: Codes whose HTTP status means something else, from the documented errors of each route.
 _CLASSES: dict[str, type[Learning360Error]] = {
-    "user_already_exists": AlreadyExistsError,
-    "invitation_already_exists": AlreadyExistsError,
     "already_invited": AlreadyExistsError,
     "mail_already_exists": AlreadyExistsError,
     # Known from other clients only. Assumption: it means the same as user_already_exists.
@@ -81,7 +79,8 @@ _CLASSES: dict[str, type[Learning360Error]] = {
     "Cannot update a non root session": RefusedError,
 }
 
-_NOT_FOUND = re.compile(r"[a-z]+(_[a-z]+)*_not_found")
+#: Codes about objects of any kind.
+_KNOWN_CODE = re.compile(r"[a-z]+(_[a-z]+)*_(not_found|already_exists)")
 _KNOWN_CODES = frozenset({*_CLASSES, *_TOKEN_ADVICE, *(code for code, _ in _AUTHENTICATION_ADVICE)})
 
 #: An unexpected failure on 360Learning's side, with any status, under ``error`` or ``message`` (recorded).
@@ -130,11 +129,13 @@ def classify(status: int, code: str | None, description: str | None = None) -> t
             return ServerError
         if code and code.endswith("_not_found"):
             return NotFoundError
+        if code and code.endswith("_already_exists"):
+            return AlreadyExistsError
     return class_for_status(status)
 
 
 def _is_known(code: str) -> bool:
-    return code in _KNOWN_CODES or _NOT_FOUND.fullmatch(code) is not None
+    return code in _KNOWN_CODES or _KNOWN_CODE.fullmatch(code) is not None
 
 
 def _reports_error(body: JsonValue) -> bool:

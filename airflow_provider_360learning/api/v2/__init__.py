@@ -8,6 +8,7 @@ from airflow_provider_360learning.api.v2.attendance_sheets import AttendanceShee
 from airflow_provider_360learning.api.v2.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
+from airflow_provider_360learning.api.v2.custom_fields import CustomFieldActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
 from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
@@ -20,6 +21,7 @@ from airflow_provider_360learning.api.v2.users import UserActions
 class ApiV2(
     UserActions,
     GroupActions,
+    CustomFieldActions,
     CourseActions,
     CourseAttemptActions,
     PathActions,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.fields import first_string, string
-from airflow_provider_360learning.api.models.parsers import is_id, shown
+from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
     DeleteUser,
@@ -32,7 +30,8 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
-from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups, ambiguous, not_found
+from airflow_provider_360learning.api.v2.custom_values import CustomValues, values_of_user
+from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, ambiguous, not_found
 from airflow_provider_360learning.api.v2.roles import neutral_role, role_in_body
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -121,7 +120,7 @@ def neutral_user(item: ResponseObject) -> UserRecord:
     }
 
 
-class UserActions(Lookups):
+class UserActions(CustomValues):
     """Create, read, change and delete users."""
 
     @action(
@@ -143,7 +142,7 @@ class UserActions(Lookups):
         """
         groups = _groups(arguments) or [(yield from self._default_group())]
         # An invalid custom field is found before an account exists.
-        yield from self._typed_values(arguments.custom_fields or {}, {})
+        yield from self.typed_values("users", arguments.custom_fields or {}, "custom_fields")
         try:
             account, is_restored = yield from self._create_account(arguments, groups[0])
         except AlreadyExistsError as error:
@@ -203,23 +202,8 @@ class UserActions(Lookups):
         :raises AlreadyExistsError: if another user has the new email address.
         """
         user_id = yield from self.user_id_of(arguments.user)
-        # What can be found to be invalid is read before anything is changed.
-        values = yield from self._merged_values(user_id, arguments.custom_fields)
-        yield from self._patch(
-            user_id,
-            {
-                **_profile(arguments),
-                "primaryGroupId": arguments.primary_group_id,
-                "toBeDeactivatedAt": write_timestamp(arguments.to_be_deactivated_at),
-            },
-            arguments.mail,
-        )
-        if arguments.mail is not None:
-            self.forget_user(user_id, arguments.mail)
-        if values is not None:
-            yield _replace_values(user_id, values)
-        if arguments.password is not None:
-            yield _replace_password(arguments, user_id, arguments.password.get_secret_value())
+        steps = self._update(arguments, user_id)
+        yield from self.holding_values(values_of_user(user_id), steps) if arguments.custom_fields else steps
         return {"user": arguments.user, "outcome": "updated"}
 
     @action(DeleteUser, write=WriteSpec("deleteUser", key=("user",)))
@@ -380,7 +364,8 @@ class UserActions(Lookups):
         moves = primary is not None and primary.lower() != (string(account, "primaryGroupId") or "").lower()
         if moves:
             yield Call("updateUser", path={"userId": user_id}, body={"primaryGroupId": primary})
-        changes = yield from self._set_custom_fields(user_id, arguments.custom_fields)
+        values = arguments.custom_fields or {}
+        changes = yield from self.set_values(values_of_user(user_id), values, "custom_fields")
         if arguments.mode != "create_active":
             return joins or moves or changes
         password = random_password() if arguments.password is None else arguments.password.get_secret_value()
@@ -394,10 +379,30 @@ class UserActions(Lookups):
         # Memberships first: the primary group must be one of the user's groups.
         yield from self._add_roles(user_id, arguments.role, _groups(arguments), is_new=False)
         yield from self._patch(user_id, {**_profile(arguments), "primaryGroupId": arguments.primary_group_id})
-        yield from self._set_custom_fields(user_id, arguments.custom_fields)
+        yield from self.set_values(values_of_user(user_id), arguments.custom_fields or {}, "custom_fields")
         return _created(arguments, account, "updated")
 
     # Parts of several actions
+
+    def _update(self, arguments: UpdateUser, user_id: str) -> ActionSteps[None]:
+        # What can be found to be invalid is read before anything is changed.
+        target = values_of_user(user_id)
+        values = yield from self.merged_values(target, arguments.custom_fields or {}, "custom_fields")
+        yield from self._patch(
+            user_id,
+            {
+                **_profile(arguments),
+                "primaryGroupId": arguments.primary_group_id,
+                "toBeDeactivatedAt": write_timestamp(arguments.to_be_deactivated_at),
+            },
+            arguments.mail,
+        )
+        if arguments.mail is not None:
+            self.forget_user(user_id, arguments.mail)
+        if values is not None:
+            yield target.replacement(values)
+        if arguments.password is not None:
+            yield _replace_password(arguments, user_id, arguments.password.get_secret_value())
 
     def _account(self, user: str) -> ActionSteps[ResponseObject]:
         """Return the active or invited account with an id or an email address."""
@@ -459,69 +464,6 @@ class UserActions(Lookups):
             except OutcomeUnknownError:  # and the user does not have the role
                 if sent == MAX_SENDS:
                     raise
-
-    # Custom fields
-
-    def _set_custom_fields(self, user_id: str, fields: Mapping[str, str | date] | None) -> ActionSteps[bool]:
-        values = yield from self._merged_values(user_id, fields)
-        if values is None:
-            return False
-        yield _replace_values(user_id, values)
-        return True
-
-    def _merged_values(
-        self, user_id: str, fields: Mapping[str, str | date] | None
-    ) -> ActionSteps[list[JsonObject] | None]:
-        """
-        Return all values of custom fields of a user, with some changed. API v2 replaces all of them.
-
-        :param user_id: Id of the user.
-        :param fields: The changed ones by id of the field.
-        :return: ``None`` if nothing changes.
-        """
-        if not fields:
-            return None
-        items = yield Call("getUserCustomFieldValues", path={"userId": user_id})
-        present = {first_string(item, "customFieldId").lower(): item for item in items}
-        types = {field: first_string(item, "type") for field, item in present.items() if item.get("type")}
-        changed = yield from self._typed_values(fields, types)
-        merged = {**present, **changed}
-        unchanged = all(
-            field in present and _comparable(present[field]) == _comparable(value) for field, value in changed.items()
-        )
-        return None if unchanged else list(merged.values())
-
-    def _typed_values(
-        self, fields: Mapping[str, str | date], known_types: Mapping[str, str]
-    ) -> ActionSteps[dict[str, JsonObject]]:
-        """
-        Return values of custom fields as API v2 wants them, by id of the field in lower case.
-
-        :param fields: The values by id of the field.
-        :param known_types: Types of some fields, by id in lower case.
-        :raises NotFoundError: if a field does not exist.
-        :raises InvalidRequestError: if the value of a date field is not a date.
-        """
-        types = {**self._field_types, **known_types}
-        if any(field.lower() not in types for field in fields):
-            definitions = yield from all_items(Call("getCustomFields", query={"targetType[eq]": "users"}))
-            self._field_types.update(
-                {first_string(one, "_id").lower(): first_string(one, "type") for one in definitions}
-            )
-            types.update(self._field_types)
-        for field in fields:
-            if field.lower() not in types:
-                raise NotFoundError(
-                    f"No custom field of users has the id {field}: check custom_fields",
-                    operation="getCustomFields",
-                    code="customFieldNotFound",
-                )
-        return {field.lower(): _custom_value(field, types[field.lower()], value) for field, value in fields.items()}
-
-    @cached_property
-    def _field_types(self) -> dict[str, str]:
-        """Types of custom fields, by id in lower case, as far as they were read."""
-        return {}
 
 
 def random_password() -> str:
@@ -587,29 +529,6 @@ def _keys(roles: Sequence[UserRole]) -> set[tuple[str, str]]:
 def _replace_password(arguments: CreateUser | UpdateUser, user_id: str, password: str) -> Call:
     body: JsonObject = {"password": password, "passwordMustBeChanged": bool(arguments.password_must_be_changed)}
     return Call("replacePassword", path={"userId": user_id}, body=body)
-
-
-def _replace_values(user_id: str, values: Sequence[JsonObject]) -> Call:
-    return Call("updateUserCustomFieldValues", path={"userId": user_id}, body={"customValues": list(values)})
-
-
-def _custom_value(field: str, kind: str, value: str | date) -> JsonObject:
-    text = value.isoformat() if isinstance(value, date) else value
-    if kind == "date":
-        try:
-            text = date.fromisoformat(text[:10]).isoformat()
-        except ValueError:
-            raise InvalidRequestError(
-                f"custom_fields has {shown(text)} for {field}, but that field is a date: YYYY-MM-DD",
-                argument="custom_fields",
-            ) from None
-    return {"customFieldId": field.lower(), "type": kind, "value": text}
-
-
-def _comparable(value: ResponseObject | JsonObject) -> object:
-    """Return the value of a custom field as it can be compared: a date may come with a time of day."""
-    text = value.get("value")
-    return text[:10] if value.get("type") == "date" and isinstance(text, str) else text
 
 
 def _listed_status(deleted: bool | None) -> JsonObject:

@@ -106,10 +106,11 @@ class Group:
 @dataclass
 class Course:
     """
-    A course. Only external courses ever change.
+    A course.
 
     :param group: id of its group.
     :param author: email address of its author.
+    :param custom_fields: values by id of the custom field.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Course:
     created_at: float
     modified_at: float
     status: CourseStatus = "published"
+    custom_fields: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -175,6 +177,7 @@ class Session:
     :param enrolled: time of enrollment by id of the learner.
     :param self_enrolled: ids of the enrolled learners who have enrolled themselves.
     :param former: ended enrollments by id of the learner.
+    :param custom_fields: values by id of the custom field.
     """
 
     id: str
@@ -198,6 +201,7 @@ class Session:
     enrolled: dict[str, float] = field(default_factory=dict)
     self_enrolled: dict[str, None] = field(default_factory=dict)
     former: dict[str, FormerEnrollment] = field(default_factory=dict)
+    custom_fields: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 
 from airflow_provider_360learning.sandbox.clock import Clock, iso
-from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
+from airflow_provider_360learning.sandbox.state.budget import OBJECT_BYTES, MemoryBudget, memory_of
 from airflow_provider_360learning.sandbox.state.classrooms import Classrooms
 from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
 from airflow_provider_360learning.sandbox.state.model import (
@@ -29,6 +29,9 @@ from airflow_provider_360learning.sandbox.state.model import (
     SentMail,
     Session,
 )
+
+#: What has values of custom fields.
+HasCustomValues = Person | Course | Session
 
 #: Group, platform, and the platform's id of the course (assumption: in another group it is another course).
 ExternalKey = tuple[str, str, str]
@@ -129,10 +132,40 @@ class State:
             for ids in (session.users, session.excluded, session.enrolled, session.self_enrolled, session.former):
                 ids.pop(person.id, None)
 
-    def add_custom_field(self, field: CustomField) -> None:
-        """Add a custom field."""
-        self.budget.take()
+    def put_custom_field(self, field: CustomField) -> None:
+        """Add a custom field, or replace the one with its id."""
+        self.budget.take(OBJECT_BYTES + memory_of(list(field.authorized_values)))
         self.custom_fields[field.id] = field
+
+    def delete_custom_field(self, field: CustomField) -> None:
+        """Delete a custom field with all of its values."""
+        del self.custom_fields[field.id]
+        for target, values in self._values_of(field):
+            self.set_custom_values(target, {id: value for id, value in values.items() if id != field.id})
+
+    def custom_values(self, target: HasCustomValues) -> Mapping[str, object]:
+        """Return the values of custom fields that something has, by id of the field."""
+        return target.profile.get("custom_fields", {}) if isinstance(target, Person) else target.custom_fields
+
+    def set_custom_values(self, target: HasCustomValues, values: dict[str, object]) -> None:
+        """Replace the values of custom fields that something has."""
+        self.budget.take(memory_of(values))
+        if isinstance(target, Person):
+            target.profile["custom_fields"] = values
+        else:
+            target.custom_fields = values
+
+    def values_in_use(self, field: CustomField) -> set[str]:
+        """Return all values that a custom field has anywhere."""
+        return {str(values[field.id]) for _, values in self._values_of(field)}
+
+    def _values_of(self, field: CustomField) -> Iterator[tuple[HasCustomValues, Mapping[str, object]]]:
+        """Yield everything that has a value of a custom field, with all of its values."""
+        targets: list[HasCustomValues] = [*self.people.values(), *self.courses.values(), *self.sessions.values()]
+        for target in targets:
+            values = self.custom_values(target)
+            if field.id in values:
+                yield target, values
 
     def send_mail(self, to: str, kind: MailKind) -> None:
         """Record an email."""
@@ -449,6 +482,7 @@ class State:
         return {
             "users": [_without(person, "password") for person in people if person.status != "invited"],
             "invitations": [_without(person, "password") for person in people if person.status == "invited"],
+            "custom_fields": [asdict(field) for field in self.custom_fields.values()],
             "groups": [_without(group, "members") for group in self.groups.values()],
             "memberships": [
                 {"group": group.id, "user": user, "mail": self.people[user].mail, "roles": roles}

@@ -50,7 +50,7 @@ def get_users(call: Call) -> Response:
 def get_user(call: Call) -> Response:
     """Return one user in full, with the recorded keys and those documented since."""
     person = call.person(call.path["user_email"])
-    profile = person.profile
+    profile, fields = person.profile, call.state.custom_fields
     login = {} if person.last_login_at is None else {"lastLoginAt": iso(person.last_login_at)}
     return Response(
         {
@@ -69,7 +69,7 @@ def get_user(call: Call) -> Response:
             "comments": 0,
             "completedPrograms": 0,
             "customFields": [
-                {"customFieldId": id, "name": "", "value": value}
+                {"customFieldId": id, "name": fields[id].name if id in fields else "", "value": value}
                 for id, value in profile.get("custom_fields", {}).items()
             ],
             "externalIds": [],

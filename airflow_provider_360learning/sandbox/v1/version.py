@@ -9,7 +9,15 @@ from collections.abc import Collection, Mapping
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
-from airflow_provider_360learning.sandbox.v1 import classrooms, courses, external, groups, paths, users
+from airflow_provider_360learning.sandbox.v1 import (
+    classrooms,
+    courses,
+    custom_fields,
+    external,
+    groups,
+    paths,
+    users,
+)
 from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations, not_found
 
 LIMITS = (
@@ -23,6 +31,8 @@ LIMITS = (
     Limit("createOrInviteUser", 2),
     Limit("deleteUser", 2),
 )
+
+_MODULES = (users, custom_fields, groups, courses, paths, classrooms, external)
 
 #: Requests per second by name of the limit.
 DOCUMENTED_LIMITS = {limit.name: limit.requests for limit in LIMITS}
@@ -87,11 +97,7 @@ def _server_error(status: int, key: str) -> Response:
 V1 = Version(
     name="v1",
     prefix="/api/v1",
-    routes=tuple(
-        route
-        for each in (_tokens, *(module.operations for module in (users, groups, courses, paths, classrooms, external)))
-        for route in each.routes
-    ),
+    routes=tuple(route for each in (_tokens, *(module.operations for module in _MODULES)) for route in each.routes),
     limits=LIMITS,
     authenticate=authenticate,
     not_found=not_found,

@@ -1,4 +1,4 @@
-"""Users, their accounts, roles and custom fields."""
+"""Users, their accounts and roles."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from airflow_provider_360learning.sandbox.clock import iso, parse_iso
+from airflow_provider_360learning.sandbox.clock import iso
 from airflow_provider_360learning.sandbox.routing import Response
-from airflow_provider_360learning.sandbox.state.model import CustomField, Person, Profile, Role
+from airflow_provider_360learning.sandbox.state.model import Person, Profile, Role
 from airflow_provider_360learning.sandbox.v2.call import (
     NO_CONTENT,
     ROLE_NAMES,
@@ -76,10 +76,6 @@ _LANGUAGES = [
 ]
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-#: The documented format, and the one that the schema names.
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?Z)?")
-#: Maximum number of values in a request (documented).
-_MAX_CUSTOM_VALUES = 300
 _MIN_PASSWORD = 8
 
 
@@ -252,60 +248,6 @@ def get_user_roles_in_groups(call: Call) -> Response:
     return call.page(sorted(roles, key=lambda role: role["groupId"]), lambda role: role)
 
 
-@operations.add("getUserCustomFieldValues", "GET", "/users/{userId}/custom-fields/values", scope="users:read")
-def get_user_custom_field_values(call: Call) -> Response:
-    """List the values of the custom fields of a user."""
-    return Response(_custom_values(call, call.person(call.path["userId"])))
-
-
-@operations.add(
-    "updateUserCustomFieldValues",
-    "PUT",
-    "/users/{userId}/custom-fields/values",
-    scope="users:write",
-    bodies=("json",),
-    assumes="Whether values that are left out are removed.",
-)
-def update_user_custom_field_values(call: Call) -> Response:
-    """Replace the values of the custom fields of a user."""
-    call.require("customValues")
-    person = call.person(call.path["userId"])
-    items = call.objects("customValues") or []
-    if len(items) > _MAX_CUSTOM_VALUES:
-        raise call.malformed(f"customValues must have at most {_MAX_CUSTOM_VALUES} items.")
-    values: dict[str, object] = {}
-    for item in items:
-        field, value = _custom_value(call, item)
-        if field.id in values:
-            raise ApiError(400, "multipleValuesForSingleCustomField")
-        values[field.id] = value
-    kept = person.profile.get("custom_fields", {}) if call.settings.custom_values_left_out == "kept" else {}
-    person.profile["custom_fields"] = {**kept, **values}
-    return Response(_custom_values(call, person))
-
-
-@operations.add(
-    "getCustomFields",
-    "GET",
-    "/custom-fields",
-    scope="customFields:read",
-    page_size=1000,
-    filters=(
-        strings("name"),
-        choices("targetType", "eq ne in nin", "users", "contents"),
-        choices("type", "eq ne in nin", "string", "date"),
-    ),
-)
-def get_custom_fields(call: Call) -> Response:
-    """List all custom fields."""
-    fields = [
-        field
-        for field in call.state.custom_fields.values()
-        if call.conditions.hold(name=field.name, targetType=field.target, type=field.kind)
-    ]
-    return call.page(fields, _custom_field)
-
-
 def user(call: Call, person: Person) -> dict[str, object]:
     """Return a user as responses show it. Fields without a value are absent."""
     values: Mapping[str, object] = person.profile
@@ -386,31 +328,3 @@ def _profile(call: Call) -> Profile:
             raise ApiError(400, "deactivationDateInvalid")
         profile["deactivate_at"] = date
     return profile
-
-
-def _custom_field(field: CustomField) -> dict[str, object]:
-    return {"_id": field.id, "name": field.name, "targetType": field.target, "type": field.kind}
-
-
-def _custom_values(call: Call, person: Person) -> list[dict[str, object]]:
-    """Return the values of a user; one that API v1 stored for an unknown field is a string."""
-    fields = call.state.custom_fields
-    return [
-        {"customFieldId": id, "type": fields[id].kind if id in fields else "string", "value": str(value)}
-        for id, value in person.profile.get("custom_fields", {}).items()
-    ]
-
-
-def _custom_value(call: Call, item: Mapping[str, object]) -> tuple[CustomField, str]:
-    """Return a field and the value that an item of a body gives it."""
-    id, kind, value = item.get("customFieldId"), item.get("type"), item.get("value")
-    if not is_id(id) or kind not in ("string", "date") or not isinstance(value, str) or not value:
-        raise call.malformed("customValues must have customFieldId, type and value.")
-    field = call.state.custom_fields.get(str(id))
-    if field is None or field.target != "users":
-        raise ApiError(404, "customFieldNotFound")
-    if kind != field.kind or (kind == "date" and not (_DATE.fullmatch(value) and parse_iso(value) is not None)):
-        raise ApiError(400, "wrongTypeValue")
-    if field.authorized_values and value not in field.authorized_values:
-        raise ApiError(400, "unauthorizedValue")
-    return field, value

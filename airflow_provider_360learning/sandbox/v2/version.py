@@ -12,6 +12,7 @@ from airflow_provider_360learning.sandbox.v2 import (
     bulk,
     classrooms,
     courses,
+    custom_fields,
     groups,
     integrations,
     paths,
@@ -23,6 +24,7 @@ from airflow_provider_360learning.sandbox.v2.errors import FlatError, nested, no
 
 _MODULES = (
     users,
+    custom_fields,
     groups,
     courses,
     paths,

@@ -7,24 +7,17 @@ import pytest
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
-    DEPARTMENT_FIELD_ID,
     GRACE_ID,
     GRACE_MAIL,
-    HIRING_FIELD_ID,
     LINUS_INVITATION_ID,
     LINUS_MAIL,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
-    SITE_FIELD_ID,
 )
 
 ANA = "ana@acme.test"
 NOBODY_ID = "64b1f0c2a9d3e40012acffff"
 MEMBERSHIP = {"groupId": SALES_GROUP_ID, "role": "userAdmin"}
-
-
-def value(field, text, kind="string"):
-    return {"customFieldId": field, "type": kind, "value": text}
 
 
 def test_creates_an_invited_user(sandbox, client):
@@ -136,39 +129,6 @@ def test_the_owner_is_not_deleted(client):
     assert client("DELETE", f"/users/{ADMIN_ID}").code == "userIsCompanyOwner"
     roles = [each["role"] for each in client("GET", f"/users/{ADMIN_ID}/roles").json]
     assert roles == ["admin", "owner"]
-
-
-def test_replaces_values_of_custom_fields(sandbox, client):
-    path = f"/users/{GRACE_ID}/custom-fields/values"
-    first, second = value(DEPARTMENT_FIELD_ID, "Navy"), value(HIRING_FIELD_ID, "2026-01-31", "date")
-    assert client("PUT", path, {"customValues": [first]}).json == [first]
-    assert client("PUT", path, {"customValues": [second]}).json == [second]
-    sandbox.control.settings(custom_values_left_out="kept")
-    assert client("PUT", path, {"customValues": [first]}).json == [second, first]
-    assert client("GET", path).json == [second, first]
-
-
-@pytest.mark.parametrize(
-    ("values", "code"),
-    [
-        ([value(NOBODY_ID, "x")], "customFieldNotFound"),
-        ([value(HIRING_FIELD_ID, "2026-01-31")], "wrongTypeValue"),
-        ([value(HIRING_FIELD_ID, "soon", "date")], "wrongTypeValue"),
-        ([value(SITE_FIELD_ID, "Rome")], "unauthorizedValue"),
-        ([value(SITE_FIELD_ID, "Lyon")] * 2, "multipleValuesForSingleCustomField"),
-    ],
-)
-def test_refuses_values_of_custom_fields(client, values, code):
-    refused = client("PUT", f"/users/{GRACE_ID}/custom-fields/values", {"customValues": values})
-    assert refused.code == code
-
-
-def test_lists_custom_fields(client):
-    assert client("GET", "/custom-fields?type[eq]=date").json == [
-        {"_id": HIRING_FIELD_ID, "name": "Hired on", "targetType": "users", "type": "date"}
-    ]
-    assert len(client("GET", "/custom-fields?targetType[in][0]=users").json) == 3
-    assert client("GET", "/custom-fields?targetType[eq]=contents").json == []
 
 
 def test_a_user_of_one_version_is_there_for_the_other(sandbox, client):
