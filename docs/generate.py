@@ -29,6 +29,11 @@ from airflow_provider_360learning.api.v2.job_kinds import KINDS
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.cli.scopes import needs_of_actions, needs_of_operators
 from airflow_provider_360learning.completion import course, path_session, required, slot_attendance
+from airflow_provider_360learning.completion.condition import CompletionCondition
+from airflow_provider_360learning.completion.course_publication import CoursePublication
+from airflow_provider_360learning.completion.group_membership import GroupMembership
+from airflow_provider_360learning.completion.path_session_statuses import PathSessionStatusCondition
+from airflow_provider_360learning.completion.user_activation import UserActivation
 from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.metrics import COMMON_TAGS, METRICS, Metric
@@ -41,6 +46,7 @@ from airflow_provider_360learning.sandbox.v2.version import V2
 from airflow_provider_360learning.sensors.classrooms import Learning360SlotAttendanceSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
+from airflow_provider_360learning.sensors.users import Learning360UserActiveSensor
 
 DOCS = Path(__file__).parent
 ACTION_NEEDS = needs_of_actions(VERSIONS["v2"])
@@ -166,6 +172,17 @@ def _names(model: type[ActionArguments], *, required: bool) -> str:
         if (field.is_required() or name in pairs) is required and name not in pairs.values()
     ]
     return ", ".join(found)
+
+
+def sensor_arguments(condition: type[CompletionCondition]) -> str:
+    """Return the table of the arguments of a sensor that has those of its condition."""
+    return columns(condition, "Argument")
+
+
+def user_active_arguments() -> str:
+    """Return the table of the arguments of the sensor for active users."""
+    users_from = next(_users_from_arguments(Learning360UserActiveSensor))
+    return columns(UserActivation, "Argument", [users_from])
 
 
 def path_session_arguments() -> str:
@@ -539,9 +556,13 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "actions": action_list,
     "actions by version": actions_by_version,
     "arguments of the bulk operator": bulk_arguments,
+    "arguments of the course publication sensor": partial(sensor_arguments, CoursePublication),
     "arguments of the course sensor": course_arguments,
+    "arguments of the group membership sensor": partial(sensor_arguments, GroupMembership),
     "arguments of the path session sensor": path_session_arguments,
+    "arguments of the path session status sensor": partial(sensor_arguments, PathSessionStatusCondition),
     "arguments of the slot attendance sensor": slot_attendance_arguments,
+    "arguments of the user activation sensor": user_active_arguments,
     "bulk actions": bulk_actions,
     "capacity": capacity,
     "columns by action": columns_by_action,

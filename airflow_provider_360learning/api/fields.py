@@ -84,6 +84,20 @@ def number(item: ResponseObject, name: str) -> float | None:
     return value
 
 
+def counts_by_name(item: ResponseObject, name: str) -> dict[str, int]:
+    """
+    Return an object whose values are numbers of things.
+
+    :param item: The object that contains it.
+    :param name: Its key.
+    :raises UnexpectedResponseError: if it is missing or something else.
+    """
+    counts = item.get(name)
+    if not isinstance(counts, dict):
+        raise unusable(f"{name} is not an object")
+    return {each: round(number(counts, each) or 0) for each in counts}
+
+
 def boolean(item: ResponseObject, name: str) -> bool | None:
     """
     Return a boolean.

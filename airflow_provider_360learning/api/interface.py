@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -54,6 +54,7 @@ from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
     EnrollGroups,
     EnrollUsers,
+    GetPathSessionStatuses,
     ListPaths,
     ListPathSessions,
     ListPathSessionStats,
@@ -96,6 +97,7 @@ from airflow_provider_360learning.api.results import (
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
+    PathSessionStatuses,
     RemovedCourseField,
     RemovedFromGroup,
     RemovedSessionField,
@@ -180,6 +182,17 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         :param take: Consumes the users. It is called again, with all users from the first, if the response breaks off
             and is requested again.
         :return: The return value of ``take``.
+        """
+        ...
+
+    def active_among(self, users: Collection[str]) -> ActionSteps[frozenset[str]]:
+        """
+        Return which of several users are active: they have an account, and no invitation is pending.
+
+        Nothing that was looked up before is used.
+
+        :param users: Email addresses and ids.
+        :raises RefusedError: if several users have an address, where that is possible.
         """
         ...
 
@@ -394,6 +407,11 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(ListPathSessionUsers)
     def list_path_session_users(self, arguments: ListPathSessionUsers) -> ActionSteps[list[UserRecord]]:
         """Return the users enrolled in a path session."""
+        ...
+
+    @action(GetPathSessionStatuses)
+    def get_path_session_statuses(self, arguments: GetPathSessionStatuses) -> ActionSteps[PathSessionStatuses]:
+        """Return how many learners of a path session have each status."""
         ...
 
     @action(ListPathSessionStats)

@@ -326,6 +326,18 @@ class EnrolledGroups(TypedDict):
     groups: int
 
 
+class PathSessionStatuses(TypedDict):
+    """
+    How many learners of a path session have each status.
+
+    ``statuses`` has a number for each status of :class:`PathSessionStatistic`, and ``enrolled`` is their sum.
+    """
+
+    session_id: str
+    enrolled: int
+    statuses: dict[str, int]
+
+
 class PathSessionStatistic(TypedDict):
     """
     The state of one learner in a path session; ``progress`` and ``score`` are 0 to 100.

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from airflow_provider_360learning.completion.bulk_job import BulkJobCompletion
 from airflow_provider_360learning.completion.condition import CompletionCondition
 from airflow_provider_360learning.completion.course import CourseCompletion, CourseCompletionOfUsers
+from airflow_provider_360learning.completion.course_publication import CoursePublication
+from airflow_provider_360learning.completion.group_membership import GroupMembership
 from airflow_provider_360learning.completion.path_session import PathSessionCompletion
+from airflow_provider_360learning.completion.path_session_statuses import PathSessionStatusCondition
 from airflow_provider_360learning.completion.slot_attendance import SlotAttendance
+from airflow_provider_360learning.completion.user_activation import UserActivation
 
 #: The conditions by subject.
 CONDITIONS: Mapping[str, type[CompletionCondition]] = {
@@ -17,8 +21,12 @@ CONDITIONS: Mapping[str, type[CompletionCondition]] = {
         BulkJobCompletion,
         CourseCompletion,
         CourseCompletionOfUsers,
+        CoursePublication,
+        GroupMembership,
         PathSessionCompletion,
+        PathSessionStatusCondition,
         SlotAttendance,
+        UserActivation,
     )
 }
 

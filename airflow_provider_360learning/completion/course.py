@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 from pydantic import Field, PlainValidator, PrivateAttr
 
 from airflow_provider_360learning.api.models.fields import COURSE, CourseName, Id, Percent, Timestamp, User, id_or_name
-from airflow_provider_360learning.api.models.parsers import parse_filled_list, parse_timestamp, parse_user
+from airflow_provider_360learning.api.models.parsers import parse_timestamp
 from airflow_provider_360learning.api.text import counted, listed, one_line
 from airflow_provider_360learning.completion.condition import (
     MAX_PENDING,
@@ -18,7 +18,7 @@ from airflow_provider_360learning.completion.condition import (
     CompletionCondition,
     CompletionStatus,
 )
-from airflow_provider_360learning.completion.users import AwaitedUsers, UsersInStatistics
+from airflow_provider_360learning.completion.users import UsersInStatistics, parse_awaited_users
 from airflow_provider_360learning.exceptions import NotFoundError
 
 if TYPE_CHECKING:
@@ -99,15 +99,6 @@ class CourseCompletion(CompletionCondition):
         if not result["attempts"]:
             return f"{user} has not started the course"
         return f"{user} is at {result['progress']:g} % of the course ({counted(result['attempts'], 'attempt')})"
-
-
-def parse_awaited_users(value: object) -> Sequence[str]:
-    """
-    Read the users of bulk tasks, or a list of users that a trigger carries.
-
-    :raises PydanticCustomError: if a user is invalid, or there is none.
-    """
-    return value if isinstance(value, AwaitedUsers) else parse_filled_list(parse_user, value)
 
 
 class CourseCompletionOfUsers(CompletionCondition):

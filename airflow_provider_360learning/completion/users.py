@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
 
+from airflow_provider_360learning.api.models.parsers import parse_filled_list, parse_user
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import is_local
 from airflow_provider_360learning.hooks.rate_limiter import reason_for_several_hosts
@@ -151,6 +152,15 @@ def read_awaited_users(users_from: object, include_invited: object) -> AwaitedUs
     """
     with read_users(users_from, include_invited) as users:
         return AwaitedUsers(users)
+
+
+def parse_awaited_users(value: object) -> Sequence[str]:
+    """
+    Read the users of bulk tasks, or a list of users that a trigger carries.
+
+    :raises PydanticCustomError: if a user is invalid, or there is none.
+    """
+    return value if isinstance(value, AwaitedUsers) else parse_filled_list(parse_user, value)
 
 
 def trigger_arguments(arguments: Mapping[str, object], users: AwaitedUsers | None) -> dict[str, object]:

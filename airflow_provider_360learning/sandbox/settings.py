@@ -306,6 +306,23 @@ class Settings(BaseModel):
         None, "Maximum number of custom fields. A maximum is documented, its figure is not.", "assumed", ge=0
     )
 
+    # API v2: skills and webhooks
+
+    skill_solution_enabled: bool = _setting(
+        True, "Whether the company has the skill solution; otherwise `skillSolutionNotEnabled`."
+    )
+    max_webhook_subscriptions: int | None = _setting(
+        None,
+        "Maximum number of webhook subscriptions per type of event. A maximum is documented, its figure is not.",
+        "assumed",
+        ge=0,
+    )
+    unreachable_urls: list[str] = _setting(
+        [],
+        "URLs of webhooks that are refused with `urlUnreachable`. The events of subscriptions with such a URL count as "
+        "`failed`, and all others as `delivered`, although none is sent.",
+    )
+
     # API v2: lists and filters
 
     max_page_size: int | None = _setting(

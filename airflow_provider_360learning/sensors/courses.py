@@ -96,3 +96,41 @@ class Learning360CourseCompletionSensor(Learning360BaseSensor):
                 "mode='reschedule', nothing remembers who has completed the course, and each poll would ask about all "
                 "users again"
             )
+
+
+class Learning360CoursePublishedSensor(Learning360BaseSensor):
+    """
+    Wait until courses that were created, or modified, since a time are published (``getCourses``).
+
+    The result has the keys ``courses`` (number of courses) and ``course_ids`` (ids of the first 20).
+
+    .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.list_courses` and docs/sensors.md
+
+    :param since: Only courses created, or modified, at this time or later count: a datetime, or ISO 8601, with a time
+        zone.
+    :param date_field: Whether ``since`` is compared with ``created_at`` or ``modified_at``. Neither is the time of
+        publication: a draft that was created earlier counts with ``modified_at`` only, as does a published course that
+        is edited.
+    :param name: Only courses with this name count.
+    :param min_courses: Minimum number of courses.
+    """
+
+    subject = "course_publication"
+    actions = ("list_courses",)
+    name_arguments = ("name", "since")
+    template_fields: Sequence[str] = ("learning360_conn_id", "since", "date_field", "name", "min_courses")
+
+    def __init__(
+        self,
+        *,
+        since: datetime | str,
+        date_field: str = "created_at",
+        name: str | None = None,
+        min_courses: int | str = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.since = since
+        self.date_field = date_field
+        self.name = name
+        self.min_courses = min_courses

@@ -97,3 +97,62 @@ class Learning360PathSessionCompletionSensor(Learning360BaseSensor):
         self.if_not_enrolled = if_not_enrolled
         self.if_unsuccessful = if_unsuccessful
         self._take_users_from(users_from, include_invited)
+
+
+class Learning360PathSessionStatusSensor(Learning360BaseSensor):
+    """
+    Wait until enough learners of a path session have a status (``getPathSessionStats``).
+
+    Each poll is one small response, however many learners the session has. A session without learners is never
+    complete. The result has the keys ``enrolled`` (number of learners), ``done`` (number of those who have one of the
+    statuses), ``needed`` (number of those who must have) and ``statuses`` (number of learners by status).
+
+    .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.get_path_session_statuses` and
+        docs/sensors.md
+
+    :param session_id: Id of the session.
+    :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
+    :param path_id: Id of the path; without it, API v2 looks it up.
+    :param path: Name of the path instead of ``path_id``.
+    :param statuses: The statuses that count: ``awaitingCorrection``, ``late``, ``notYetStarted``, ``onTime``,
+        ``sessionNotOpened``, ``successful``, ``toRetake`` and ``unsuccessful``.
+    :param required: ``all`` learners, ``any``, a number (1, 2, …) or a share (0.8, rounded up).
+    :param min_enrolled: Minimum number of learners.
+    """
+
+    subject = "path_session_statuses"
+    actions = ("get_path_session_statuses",)
+    required_pairs = (("session_id", "session"),)
+    name_arguments = ("session", "session_id")
+    template_fields: Sequence[str] = (
+        "learning360_conn_id",
+        "session_id",
+        "session",
+        "path_id",
+        "path",
+        "statuses",
+        "required",
+        "min_enrolled",
+    )
+
+    def __init__(
+        self,
+        *,
+        session_id: str | None = None,
+        session: str | None = None,
+        path_id: str | None = None,
+        path: str | None = None,
+        statuses: Sequence[str] | str = ("successful",),
+        required: str | int | float = "all",
+        min_enrolled: int | str = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._check_required_pairs(locals())
+        self.session_id = session_id
+        self.session = session
+        self.path_id = path_id
+        self.path = path
+        self.statuses = statuses
+        self.required = required
+        self.min_enrolled = min_enrolled

@@ -19,6 +19,7 @@ from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.paths import Learning360EnrollmentOperator
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
+from airflow_provider_360learning.sensors.users import Learning360UserActiveSensor
 
 LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")
 ISSUED = {
@@ -61,8 +62,10 @@ ISSUED = {
     "operators.operation": [""],
     "sensors.bulk_jobs": ["BulkJob"],
     "sensors.classrooms": ["SlotAttendance"],
-    "sensors.courses": ["CourseCompletion"],
-    "sensors.paths": ["PathSessionCompletion"],
+    "sensors.courses": ["CourseCompletion", "CoursePublished"],
+    "sensors.groups": ["GroupMembership"],
+    "sensors.paths": ["PathSessionCompletion", "PathSessionStatus"],
+    "sensors.users": ["UserActive"],
 }
 
 
@@ -123,7 +126,8 @@ def required_values(kind):
     if issubclass(kind, Learning360RowsOperator):
         return values, {"rows": "/x"}
     more = {"user": "/x"} if kind is Learning360CourseCompletionSensor else {}
-    return values, {"users": "/x"} if issubclass(kind, Learning360EnrollmentOperator) else more
+    takes_users = (Learning360EnrollmentOperator, Learning360UserActiveSensor)
+    return values, {"users": "/x"} if issubclass(kind, takes_users) else more
 
 
 def test_provider_info_names_all_operators_and_sensors():

@@ -22,7 +22,9 @@ MODULES = [
     "sensors.bulk_jobs",
     "sensors.classrooms",
     "sensors.courses",
+    "sensors.groups",
     "sensors.paths",
+    "sensors.users",
 ]
 REFUSED = [
     *("requests", "urllib3", "tenacity", "redis", "pendulum", "pyarrow", "pydantic"),

@@ -93,6 +93,7 @@ def test_empty_seed_has_a_root_group_and_an_administrator(sandbox):
     assert sizes == {"users": 1, "groups": 1, "memberships": 1} | dict.fromkeys(
         (
             *("invitations", "courses", "paths", "sessions", "enrollments"),
+            *("skills", "skill_jobs", "skill_libraries", "powers", "user_jobs", "webhooks"),
             *("integrations", "external_courses", "external_attempts", "bulk_jobs", "mails_sent"),
         ),
         0,

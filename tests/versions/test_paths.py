@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from airflow_provider_360learning.api.models.choices import LearnerStatus
 from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
@@ -193,6 +196,24 @@ def test_returns_statistics_of_a_session(sandbox, api, session_id):
     assert len(api.list_path_session_stats(session_id=session_id, **period)) == 2
     assert api.list_path_session_stats(session_id=session_id, completed_after=period["completed_before"]) == []
     assert api.list_path_session_stats(session_id=session_id, completed_before=period["completed_after"]) == []
+
+
+def test_counts_the_learners_of_a_session_by_status(sandbox, api, session_id):
+    sandbox.control.settings(unsuccessful_mails=[ADMIN_MAIL])
+    none = api.get_path_session_statuses(session_id=session_id)
+    assert (none["session_id"], none["enrolled"], set(none["statuses"].values())) == (session_id, 0, {0})
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL, ADMIN_MAIL])
+
+    def read(**path):
+        counts = api.get_path_session_statuses(session_id=session_id, **path)
+        return counts["enrolled"], {status: count for status, count in counts["statuses"].items() if count}
+
+    assert read() == (2, {"notYetStarted": 2})
+    sandbox.control.advance(60)
+    assert read(path_id=ONBOARDING_PATH_ID) == (2, {"successful": 1, "unsuccessful": 1})
+    assert set(api.get_path_session_statuses(session_id=session_id)["statuses"]) == set(get_args(LearnerStatus))
+    with pytest.raises(NotFoundError):
+        api.get_path_session_statuses(session_id=MISSING_ID)
 
 
 def test_leaves_out_who_was_unenrolled(api, session_id):

@@ -20,6 +20,17 @@ IfMissing: TypeAlias = Literal["skip", "fail"]
 RegistrationValidation: TypeAlias = Literal[
     "disabled", "instructors", "managers", "adminsAndManagers", "adminsCoachesInstructorsManagers"
 ]
+#: Status of a learner in a path session.
+LearnerStatus: TypeAlias = Literal[
+    "awaitingCorrection",
+    "late",
+    "notYetStarted",
+    "onTime",
+    "sessionNotOpened",
+    "successful",
+    "toRetake",
+    "unsuccessful",
+]
 #: Result of an attempt at an external course.
 Result: TypeAlias = Literal["success", "failed"]
 #: Difficulty of an external course.

@@ -111,6 +111,15 @@ class ListPathSessionUsers(ActionArguments):
     path: PathName = PATH
 
 
+class GetPathSessionStatuses(ActionArguments):
+    """Arguments of ``get_path_session_statuses``."""
+
+    session_id: Id = id_or_name("Id of the session.")
+    session: SessionName = SESSION
+    path_id: Id | None = PATH_ID
+    path: PathName = PATH
+
+
 class ListPathSessionStats(ActionArguments):
     """Arguments of ``list_path_session_stats``."""
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.fields import first_string, number, string, strings
+from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string, strings
 from airflow_provider_360learning.api.models.parsers import is_id, normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
     EnrollGroups,
     EnrollUsers,
+    GetPathSessionStatuses,
     ListPaths,
     ListPathSessions,
     ListPathSessionStats,
     ListPathSessionUsers,
     UnenrollUsers,
 )
+from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     EnrolledGroups,
@@ -22,6 +24,7 @@ from airflow_provider_360learning.api.results import (
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
+    PathSessionStatuses,
     UserRecord,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
@@ -164,6 +167,14 @@ class PathActions(ApiAdapter):
         items = yield Call("getPathSessionUsers", path={"session_id": arguments.session_id})
         return [neutral_user(item) for item in items]
 
+    @action(GetPathSessionStatuses)
+    def get_path_session_statuses(self, arguments: GetPathSessionStatuses) -> ActionSteps[PathSessionStatuses]:
+        """Return how many learners of a path session have each status (``getPathSessionStats``)."""
+        session_id = arguments.session_id
+        response = yield Call("getPathSessionStats", path={"session_id": session_id})
+        counts = counts_by_name(response, "detailedStatus")
+        return statuses_of_session(session_id, {_neutral_status(name): count for name, count in counts.items()})
+
     @action(ListPathSessionStats)
     def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
         """
@@ -224,6 +235,10 @@ def _neutral_statistic(session_id: str, path_id: str | None, item: ResponseObjec
         "score": number(item, "score"),
         "completed_at": read_timestamp("completedAt", item.get("completedAt")),
         "time_spent_ms": None if seconds is None else round(seconds * 1000),
-        # Written with a capital in one place of the documentation.
-        "status": status[:1].lower() + status[1:] if isinstance(status, str) else None,
+        "status": _neutral_status(status) if isinstance(status, str) else None,
     }
+
+
+def _neutral_status(status: str) -> str:
+    """Return a status as it is written in most places of the documentation: one place begins it with a capital."""
+    return status[:1].lower() + status[1:]

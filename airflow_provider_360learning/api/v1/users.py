@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
@@ -159,6 +159,18 @@ class UserActions(ApiAdapter):
         :return: The return value of ``take``.
         """
         return self.client.call(Call("getUsers", read=lambda body: take(_users(JsonStream(body.read)))))  # type: ignore[no-any-return]
+
+    def active_among(self, users: Collection[str]) -> ActionSteps[frozenset[str]]:
+        """
+        Return which of several users are active (``getUser``), one request each.
+
+        Assumption: v1 does not know people whose invitation is pending, as it does not know deleted users.
+        """
+        active = set()
+        for user in users:
+            if (yield from self._id_of(user)) is not None:
+                active.add(user)
+        return frozenset(active)
 
     @action(UpdateUser, write=WriteSpec("updateUser", key=("user",)))
     def update_user(self, arguments: UpdateUser) -> ActionSteps[UpdatedUser]:

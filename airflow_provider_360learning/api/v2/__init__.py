@@ -15,6 +15,7 @@ from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
 from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.registrations import RegistrationActions
+from airflow_provider_360learning.api.v2.user_states import UserStates
 from airflow_provider_360learning.api.v2.users import UserActions
 
 
@@ -30,6 +31,7 @@ class ApiV2(
     RegistrationActions,
     AttendanceSheetActions,
     Listings,
+    UserStates,
     AccessCheck,
 ):
     """All actions through API v2."""

@@ -8,12 +8,13 @@ from functools import partial
 from operator import itemgetter
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.fields import first_string, number, string
+from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
     EnrollGroups,
     EnrollUsers,
+    GetPathSessionStatuses,
     ListPaths,
     ListPathSessions,
     ListPathSessionStats,
@@ -21,6 +22,7 @@ from airflow_provider_360learning.api.models.paths import (
     UnenrollUsers,
 )
 from airflow_provider_360learning.api.pages import all_items, first_item, read_pages
+from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     EnrolledGroups,
@@ -28,6 +30,7 @@ from airflow_provider_360learning.api.results import (
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
+    PathSessionStatuses,
     UserRecord,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
@@ -217,6 +220,16 @@ class PathActions(AudienceSteps):
         users = yield from self.users_of(enrolled)
         return [neutral_user(item) for id in enrolled if (item := users.get(id)) and item["status"] != "deleted"]
 
+    @action(GetPathSessionStatuses)
+    def get_path_session_statuses(self, arguments: GetPathSessionStatuses) -> ActionSteps[PathSessionStatuses]:
+        """
+        Return how many learners of a path session have each status (``getSessionStats``).
+
+        :raises NotFoundError: if the session does not exist.
+        """
+        response = yield Call("getSessionStats", path=(yield from self._path_of(arguments)))
+        return statuses_of_session(arguments.session_id, counts_by_name(response, "usersCountByStatus"))
+
     @action(ListPathSessionStats)
     def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
         """
@@ -345,7 +358,9 @@ class PathActions(AudienceSteps):
             if error.code != "learnerNotEnrolled":
                 raise  # else it has ended meanwhile, or by a request whose response was lost
 
-    def _path_of(self, arguments: ListPathSessionUsers | ListPathSessionStats) -> ActionSteps[Mapping[str, str]]:
+    def _path_of(
+        self, arguments: GetPathSessionStatuses | ListPathSessionUsers | ListPathSessionStats
+    ) -> ActionSteps[Mapping[str, str]]:
         """Return path and session as the segments of an operation."""
         path_id = arguments.path_id or (yield from self.path_id_of(arguments.session_id))
         return {"pathId": path_id, "sessionId": arguments.session_id}

@@ -29,6 +29,8 @@ from airflow_provider_360learning.sandbox.state.model import (
     SentMail,
     Session,
 )
+from airflow_provider_360learning.sandbox.state.skills import Skills
+from airflow_provider_360learning.sandbox.state.webhooks import Subscription, Webhooks
 
 #: What has values of custom fields.
 HasCustomValues = Person | Course | Session
@@ -56,6 +58,8 @@ class State:
         self.external_courses: dict[ExternalKey, ExternalCourse] = {}
         self.jobs = BulkJobs(clock, budget)
         self.custom_fields: dict[str, CustomField] = {}
+        self.skills = Skills(budget)
+        self.webhooks = Webhooks(self.new_id, clock, budget)
         #: Id of the owner of the platform, who has this role in the root group.
         self.owner: str | None = None
         self.mails_sent: list[SentMail] = []
@@ -88,13 +92,33 @@ class State:
             self._id_by_mail[mail.lower()] = person.id
         elif person.status == "deleted":
             person.reactivated_at.append(self._clock.now())
+        was_deleted = person.status == "deleted"
         person.status = status
         person.profile.update(profile)
+        if was_deleted:
+            self._record_user("user.reactivated", person, reactivatedAt=self._clock.now())
+        elif status == "invited":
+            self._record_user("user.invited", person, invitedAt=self._clock.now())
+        else:
+            self._record_user("user.created", person, createdAt=self._clock.now())
         return person
+
+    def _record_user(self, event_type: str, person: Person, **times: float) -> None:
+        profile = person.profile
+        self.webhooks.record(
+            event_type,
+            userId=person.id,
+            mail=person.mail,
+            firstName=profile.get("first_name"),
+            lastName=profile.get("last_name"),
+            **times,
+        )
 
     def accept(self, person: Person) -> None:
         """Turn an invitation into an account. Learning starts now, also where a group was enrolled before."""
         person.status = "active"
+        if not person.reactivated_at:
+            self._record_user("user.activated", person, firstActivatedAt=self._clock.now())
         for session in self.sessions.values():
             if person.id in session.enrolled or self._is_in_group(session, person):
                 self.enroll(session, person)
@@ -124,6 +148,7 @@ class State:
         if person.status == "active" or keep_invitations:
             person.status = "deleted"
             person.deleted_at.append(self._clock.now())
+            self._record_user("user.deleted", person, deletedAt=self._clock.now())
             return
         del self.people[person.id]
         del self._id_by_mail[person.mail.lower()]
@@ -186,6 +211,7 @@ class State:
         self.budget.take()
         group = Group(id or self.new_id(), name, public, parent, custom)
         self.groups[group.id] = group
+        self.webhooks.record("group.created", groupId=group.id, name=name, createdAt=self._clock.now())
         return group
 
     def children(self, group: Group) -> list[Group]:
@@ -200,6 +226,8 @@ class State:
         """Delete a group and all groups below it."""
         for deleted in self.branch(group):
             del self.groups[deleted.id]
+            now = self._clock.now()
+            self.webhooks.record("group.deleted", groupId=deleted.id, name=deleted.name, deletedAt=now)
             for session in self.sessions.values():
                 if deleted.id in session.groups:
                     session.groups.remove(deleted.id)
@@ -279,6 +307,7 @@ class State:
         now = self._clock.now()
         session = Session(self.new_id(), path, name, owner_group, start, created_at=now, modified_at=now)
         self.sessions[session.id] = session
+        self.webhooks.record("path.session.added", pathId=path, sessionId=session.id, name=name, createdAt=now)
         return session
 
     def touch(self, session: Session) -> None:
@@ -297,6 +326,8 @@ class State:
         """Delete a session with its slots of classrooms, also from catalogs."""
         del self.sessions[session.id]
         self.classrooms.delete_slots_in(session.id)
+        head = {"pathId": session.path, "sessionId": session.id, "name": session.name}
+        self.webhooks.record("path.session.removed", **head, deletedAt=self._clock.now())
         for group in self.groups.values():
             if session.id in group.path_sessions:
                 group.path_sessions.remove(session.id)
@@ -504,6 +535,12 @@ class State:
                 for user, since in session.enrolled.items()
             ],
             **self.classrooms.as_dict(),
+            "skills": [asdict(skill) for skill in self.skills.skills.values()],
+            "skill_jobs": [asdict(job) for job in self.skills.jobs.values()],
+            "skill_libraries": [asdict(library) for library in self.skills.libraries.values()],
+            "powers": [asdict(power) for power in self.skills.powers.values()],
+            "user_jobs": [{"user": user, **jobs} for user, jobs in self.skills.user_jobs.items()],
+            "webhooks": [_without(each, "secret") for each in self.webhooks.subscriptions.values()],
             "integrations": [asdict(integration) for integration in self.integrations.values()],
             "external_courses": [_external_course(each) for each in self.external_courses.values()],
             "external_attempts": list(self._external_attempts()),
@@ -518,7 +555,7 @@ class State:
                     yield _external_key(external) | {"user": user, "mail": self.people[user].mail} | _attempt(attempt)
 
 
-def _without(item: Person | Group | Session, *names: str) -> dict[str, object]:
+def _without(item: Person | Group | Session | Subscription, *names: str) -> dict[str, object]:
     return {key: value for key, value in asdict(item).items() if key not in names}
 
 

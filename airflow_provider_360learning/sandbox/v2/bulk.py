@@ -11,11 +11,11 @@ from airflow_provider_360learning.sandbox.clock import iso
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.jobs import Behavior, BulkJob, RowResult
 from airflow_provider_360learning.sandbox.v2 import bulk_rows
-from airflow_provider_360learning.sandbox.v2.bulk_rows import Apply
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
 from airflow_provider_360learning.sandbox.v2.filters import choices, dates
 from airflow_provider_360learning.sandbox.v2.integrations import importing
+from airflow_provider_360learning.sandbox.v2.rows import Apply
 
 operations = Operations()
 
@@ -60,7 +60,7 @@ _COURSES = "/bulk/integrations/{integrationId}/courses"
 )
 def add_users_to_groups(call: Call) -> Response:
     """Give users roles in groups."""
-    return _submit(call, "addUsersToGroups", 20_000, bulk_rows.add_membership(call.company))
+    return submit(call, "addUsersToGroups", 20_000, bulk_rows.add_membership(call.company))
 
 
 @operations.add(
@@ -73,7 +73,7 @@ def add_users_to_groups(call: Call) -> Response:
 )
 def remove_users_from_groups(call: Call) -> Response:
     """Remove roles of users in groups; learners leave public subgroups, too."""
-    return _submit(call, "removeUsersFromGroups", 20_000, bulk_rows.remove_membership(call.company))
+    return submit(call, "removeUsersFromGroups", 20_000, bulk_rows.remove_membership(call.company))
 
 
 @operations.add(
@@ -86,7 +86,7 @@ def remove_users_from_groups(call: Call) -> Response:
 )
 def delete_groups(call: Call) -> Response:
     """Delete groups and all groups below them."""
-    return _submit(call, "deleteGroups", 2_000, bulk_rows.delete_group(call.company))
+    return submit(call, "deleteGroups", 2_000, bulk_rows.delete_group(call.company))
 
 
 @operations.add(
@@ -99,7 +99,7 @@ def delete_groups(call: Call) -> Response:
 )
 def add_contents_to_groups_catalog(call: Call) -> Response:
     """Add courses and path sessions to catalogs."""
-    return _submit(call, "addContentsToGroupsCatalog", 20_000, bulk_rows.change_catalog(call.company, add=True))
+    return submit(call, "addContentsToGroupsCatalog", 20_000, bulk_rows.change_catalog(call.company, add=True))
 
 
 @operations.add(
@@ -112,7 +112,7 @@ def add_contents_to_groups_catalog(call: Call) -> Response:
 )
 def remove_contents_from_groups_catalog(call: Call) -> Response:
     """Remove courses and path sessions from catalogs."""
-    return _submit(call, "removeContentsFromGroupsCatalog", 20_000, bulk_rows.change_catalog(call.company, add=False))
+    return submit(call, "removeContentsFromGroupsCatalog", 20_000, bulk_rows.change_catalog(call.company, add=False))
 
 
 @operations.add(
@@ -125,7 +125,7 @@ def remove_contents_from_groups_catalog(call: Call) -> Response:
 )
 def add_contents_to_groups_library(call: Call) -> Response:
     """Add courses and paths to libraries."""
-    return _submit(call, "addContentsToGroupsLibrary", 20_000, bulk_rows.change_library(call.company, add=True))
+    return submit(call, "addContentsToGroupsLibrary", 20_000, bulk_rows.change_library(call.company, add=True))
 
 
 @operations.add(
@@ -138,7 +138,7 @@ def add_contents_to_groups_library(call: Call) -> Response:
 )
 def remove_contents_from_groups_library(call: Call) -> Response:
     """Remove courses and paths from libraries."""
-    return _submit(call, "removeContentsFromGroupsLibrary", 20_000, bulk_rows.change_library(call.company, add=False))
+    return submit(call, "removeContentsFromGroupsLibrary", 20_000, bulk_rows.change_library(call.company, add=False))
 
 
 @operations.add(
@@ -152,14 +152,14 @@ def remove_contents_from_groups_library(call: Call) -> Response:
 def import_external_courses(call: Call) -> Response:
     """Create external courses, or replace courses whose external id is known."""
     apply = bulk_rows.import_course(call.company, importing(call))
-    return _submit(call, "importExternalCourses", 10_000, apply)
+    return submit(call, "importExternalCourses", 10_000, apply)
 
 
 @operations.add("archiveExternalCourses", "DELETE", _COURSES, scope="integrations:bulk", bodies=("json",))
 def archive_external_courses(call: Call) -> Response:
     """Archive external courses."""
     apply = bulk_rows.archive_course(call.company, importing(call))
-    return _submit(call, "archiveExternalCourses", 1_000, apply)
+    return submit(call, "archiveExternalCourses", 1_000, apply)
 
 
 @operations.add(
@@ -174,7 +174,20 @@ def archive_external_courses(call: Call) -> Response:
 def import_external_statistics(call: Call) -> Response:
     """Store each statistic as an attempt on an external course."""
     apply = bulk_rows.import_statistic(call.company, importing(call))
-    return _submit(call, "importExternalStatistics", 10_000, apply)
+    return submit(call, "importExternalStatistics", 10_000, apply)
+
+
+@operations.add(
+    "createSubscriptionEvents",
+    "POST",
+    "/bulk/notifications/subscriptions",
+    scope="subscriptions:bulk",
+    bodies=("json",),
+    assumes="Invited users are known, and an unknown email address is refused with its row.",
+)
+def create_subscription_events(call: Call) -> Response:
+    """Switch notification emails of users on or off."""
+    return submit(call, "createSubscriptionEvents", 20_000, bulk_rows.subscribe(call.company))
 
 
 @operations.add(
@@ -211,8 +224,14 @@ def get_bulk_operation_results(call: Call) -> Response:
     return Response([_shown_result(call, result) for result in job.results])
 
 
-def _submit(call: Call, type: str, max_rows: int, apply: Apply) -> Response:
-    """Create a job for the rows of the body, or refuse. In which order it is checked is an assumption."""
+def submit(call: Call, type: str, max_rows: int, apply: Apply) -> Response:
+    """
+    Create a job for the rows of the body, or refuse. In which order it is checked is an assumption.
+
+    :param type: type of the job.
+    :param max_rows: documented maximum number of rows.
+    :param apply: does a row.
+    """
     settings, jobs = call.settings, call.state.jobs
     if not settings.bulk_api_enabled:
         raise ApiError(503, "bulkAPIDisabled")

@@ -1,96 +1,84 @@
 """
 What bulk jobs do with a row: each function returns one that does a row.
 
-Assumptions: a row that is not in the documented format is refused by itself; whose id ``resourceId`` is; the words of
-row errors.
+Assumption: whose id ``resourceId`` is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from airflow_provider_360learning.sandbox.clock import parse_iso
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.state.jobs import RowError
-from airflow_provider_360learning.sandbox.state.model import ExternalCourse, Group, Integration, Person, ReportedAttempt
+from airflow_provider_360learning.sandbox.state.model import ExternalCourse, Group, Integration, ReportedAttempt
 from airflow_provider_360learning.sandbox.v2.call import ROLES_IN_BODIES
 from airflow_provider_360learning.sandbox.v2.groups import remove_role
-
-#: Does one row and returns the id of what it changed, or raises :class:`RowError`.
-Apply = Callable[[Mapping[str, Any]], str]
-
-
-def _date(value: object) -> float:
-    date = parse_iso(value)
-    if date is None:
-        raise ValueError("not an ISO 8601 date")
-    return date
-
-
-_Text = Annotated[str, Field(min_length=1)]
-_Id = Annotated[str, Field(pattern="^[a-fA-F0-9]{24}$")]
-_Percentage = Annotated[float, Field(ge=0, le=100)]
-_Date = Annotated[float, BeforeValidator(_date)]
+from airflow_provider_360learning.sandbox.v2.rows import (
+    Apply,
+    Date,
+    Id,
+    Percentage,
+    Row,
+    Text,
+    known,
+    person_of,
+    read_row,
+)
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(strict=True, alias_generator=to_camel)
-
-
-class _Membership(_Row):
-    user_id: _Id
-    group_id: _Id
+class _Membership(Row):
+    user_id: Id
+    group_id: Id
     role: Literal["admin", "analyst", "editor", "coach", "contributor", "learner", "userAdmin"]
 
 
-class _CatalogItem(_Row):
-    group_id: _Id
+class _CatalogItem(Row):
+    group_id: Id
     content_type: Literal["path-session", "course"]
-    content_id: _Id
+    content_id: Id
 
 
-class _LibraryItem(_Row):
-    group_id: _Id
+class _LibraryItem(Row):
+    group_id: Id
     content_type: Literal["path", "course"]
-    content_id: _Id
+    content_id: Id
 
 
-class _Group(_Row):
-    group_id: _Id
+class _Group(Row):
+    group_id: Id
 
 
-class _ArchivedCourse(_Row):
-    external_id: _Text
+class _ArchivedCourse(Row):
+    external_id: Text
 
 
-class _Source(_Row):
-    name: _Text
-    logo_url: _Text | None = None
+class _Source(Row):
+    name: Text
+    logo_url: Text | None = None
 
 
-class _Translation(_Row):
-    lang: _Text
+class _Translation(Row):
+    lang: Text
     translated_fields: dict[str, object]
 
 
-class _Course(_Row):
-    default_lang: _Text
-    external_id: _Text
-    launch_url: _Text
-    name: _Text
+class _Course(Row):
+    default_lang: Text
+    external_id: Text
+    launch_url: Text
+    name: Text
     sources: list[_Source]
-    subjects: list[_Text]
-    content_type: _Text | None = None
-    description: _Text | None = None
+    subjects: list[Text]
+    content_type: Text | None = None
+    description: Text | None = None
     difficulty_level: Literal["advanced", "beginner", "intermediate"] | None = None
     duration: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    image_url: _Text | None = None
-    mobile_launch_url: _Text | None = None
-    author_id: _Id | None = None
+    image_url: Text | None = None
+    mobile_launch_url: Text | None = None
+    author_id: Id | None = None
     translations: list[_Translation] | None = None
 
     def details(self) -> dict[str, object]:
@@ -117,25 +105,30 @@ class _Course(_Row):
         return self.model_dump(include={"sources", "translations"}, by_alias=True, exclude_none=True)
 
 
-class _CourseIdentifier(_Row):
+class _SubscriptionEvent(Row):
+    mail: Text
+    type: Literal["activation", "deactivation"]
+
+
+class _CourseIdentifier(Row):
     type: Literal["externalId", "internalId"]
-    value: _Text
+    value: Text
 
 
-class _UserIdentifier(_Row):
+class _UserIdentifier(Row):
     type: Literal["mail", "internalId"]
-    value: _Text
+    value: Text
 
 
-class _Statistic(_Row):
+class _Statistic(Row):
     course_identifier: _CourseIdentifier
     user_identifier: _UserIdentifier
-    progress: _Percentage
+    progress: Percentage
     time_spent: Annotated[float, Field(ge=1)]
-    first_activity_at: _Date
-    last_activity_at: _Date
+    first_activity_at: Date
+    last_activity_at: Date
     force_new: bool = False
-    score: _Percentage | None = None
+    score: Percentage | None = None
     result: Literal["failed", "success"] | None = None
 
     def attempt(self, id: str) -> ReportedAttempt:
@@ -153,16 +146,12 @@ class _Statistic(_Row):
         )
 
 
-_AnyRow = TypeVar("_AnyRow", bound=_Row)
-_Item = TypeVar("_Item")
-
-
 def add_membership(company: Company) -> Apply:
     """Give a user a role in a group."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read = _read(_Membership, row)
-        person, group = _person(company, read.user_id), _group(company, read.group_id)
+        read = read_row(_Membership, row)
+        person, group = person_of(company, read.user_id), _group(company, read.group_id)
         if person.status == "deleted":
             raise RowError("The user is deleted.")
         role = ROLES_IN_BODIES[read.role]
@@ -176,8 +165,8 @@ def remove_membership(company: Company) -> Apply:
     """Remove a role of a user in a group."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read = _read(_Membership, row)
-        person, group = _person(company, read.user_id), _group(company, read.group_id)
+        read = read_row(_Membership, row)
+        person, group = person_of(company, read.user_id), _group(company, read.group_id)
         role = ROLES_IN_BODIES[read.role]
         if role not in group.members.get(person.id, ()):
             raise RowError("The user does not have this role in the group.")
@@ -191,7 +180,7 @@ def delete_group(company: Company) -> Apply:
     """Delete a group and all groups below it."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        group, state = _group(company, _read(_Group, row).group_id), company.state
+        group, state = _group(company, read_row(_Group, row).group_id), company.state
         if group.parent is None:
             raise RowError("The root group cannot be deleted.")
         integrated = {*company.settings.integrated_groups, *(each.group for each in state.integrations.values())}
@@ -207,13 +196,13 @@ def change_catalog(company: Company, *, add: bool) -> Apply:
     """Add a course or path session to a catalog, or remove it."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read, state = _read(_CatalogItem, row), company.state
+        read, state = read_row(_CatalogItem, row), company.state
         group = _group(company, read.group_id)
         if read.content_type == "course":
-            _known(state.courses.get(read.content_id), "course")
+            known(state.courses.get(read.content_id), "course")
             items = group.courses
         else:
-            _known(state.sessions.get(read.content_id), "path session")
+            known(state.sessions.get(read.content_id), "path session")
             items = group.path_sessions
         strict = company.settings.catalog_absent_response == "not_found"
         _change(items, read.content_id, add=add, refuse_absent=strict)
@@ -226,16 +215,30 @@ def change_library(company: Company, *, add: bool) -> Apply:
     """Add a course or path to a library, or remove it."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read, state = _read(_LibraryItem, row), company.state
+        read, state = read_row(_LibraryItem, row), company.state
         group = _group(company, read.group_id)
         if read.content_type == "course":
-            _known(state.courses.get(read.content_id), "course")
+            known(state.courses.get(read.content_id), "course")
             items = group.library_courses
         else:
-            _known(state.paths.get(read.content_id), "path")
+            known(state.paths.get(read.content_id), "path")
             items = group.library_paths
         _change(items, read.content_id, add=add, refuse_absent=False)
         return read.content_id
+
+    return apply
+
+
+def subscribe(company: Company) -> Apply:
+    """Switch the notification emails of a user on or off."""
+
+    def apply(row: Mapping[str, Any]) -> str:
+        read = read_row(_SubscriptionEvent, row)
+        person = known(company.state.find(read.mail), "user")
+        if person.status == "deleted":
+            raise RowError("The user is deleted.")
+        person.email_notifications = read.type == "activation"
+        return person.id
 
     return apply
 
@@ -244,8 +247,8 @@ def import_course(company: Company, integration: Integration) -> Apply:
     """Create a course of an integration, or replace the one with its external id."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read, state = _read(_Course, row), company.state
-        author = _person(company, read.author_id or integration.author)
+        read, state = read_row(_Course, row), company.state
+        author = person_of(company, read.author_id or integration.author)
         key = integration.group, integration.platform, read.external_id
         is_new = key not in state.external_courses
         course = state.put_external_course(key, read.name, author, read.details(), read.more()).course
@@ -262,7 +265,7 @@ def archive_course(company: Company, integration: Integration) -> Apply:
     """Archive a course of an integration."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        external = _external(company, integration, _read(_ArchivedCourse, row).external_id)
+        external = _external(company, integration, read_row(_ArchivedCourse, row).external_id)
         external.course.status = "archived"
         return external.course.id
 
@@ -273,13 +276,13 @@ def import_statistic(company: Company, integration: Integration) -> Apply:
     """Store a statistic of a user on a course of an integration."""
 
     def apply(row: Mapping[str, Any]) -> str:
-        read, state = _read(_Statistic, row), company.state
+        read, state = read_row(_Statistic, row), company.state
         identifier = read.course_identifier
         if identifier.type == "externalId":
             external = _external(company, integration, identifier.value)
         else:
             courses = {each.course.id: each for each in state.courses_of(integration)}
-            external = _known(courses.get(identifier.value), "course")
+            external = known(courses.get(identifier.value), "course")
         person = state.find(read.user_identifier.value)
         if person is None or person.status == "deleted":
             raise RowError("There is no such user.")
@@ -308,32 +311,13 @@ def _store(company: Company, course: str, user: str, statistic: _Statistic) -> s
     return known[changed[-1] if changed else -1].id
 
 
-def _read(kind: type[_AnyRow], row: Mapping[str, Any]) -> _AnyRow:
-    try:
-        return kind.model_validate(row)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        text = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-    raise RowError(text)
-
-
-def _known(item: _Item | None, what: str) -> _Item:
-    if item is None:
-        raise RowError(f"There is no such {what}.")
-    return item
-
-
-def _person(company: Company, user_id: str) -> Person:
-    return _known(company.state.people.get(user_id), "user")
-
-
 def _group(company: Company, group_id: str) -> Group:
-    return _known(company.state.groups.get(group_id), "group")
+    return known(company.state.groups.get(group_id), "group")
 
 
 def _external(company: Company, integration: Integration, external_id: str) -> ExternalCourse:
     key = integration.group, integration.platform, external_id
-    return _known(company.state.external_courses.get(key), "course")
+    return known(company.state.external_courses.get(key), "course")
 
 
 def _change(items: list[str], item: str, *, add: bool, refuse_absent: bool) -> None:

@@ -214,6 +214,13 @@ class Call(Exchange):
             raise self.malformed(f"{name} must be a list of ids.")
         return [item.lower() for item in value]
 
+    def strings(self, name: str) -> list[str] | None:
+        """Return a list of strings of the body; ``None`` if it is missing."""
+        value = self.fields.get(name)
+        if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+            return value
+        raise self.malformed(f"{name} must be a list of strings.")
+
     def objects(self, name: str) -> list[dict[str, object]] | None:
         """Return a list of objects of the body; ``None`` if it is missing."""
         value = self.fields.get(name)

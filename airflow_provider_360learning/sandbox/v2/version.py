@@ -17,7 +17,10 @@ from airflow_provider_360learning.sandbox.v2 import (
     integrations,
     paths,
     registrations,
+    skill_jobs,
+    skills,
     users,
+    webhooks,
 )
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, client_of
 from airflow_provider_360learning.sandbox.v2.errors import FlatError, nested, not_found, server_error
@@ -32,6 +35,9 @@ _MODULES = (
     registrations,
     integrations,
     bulk,
+    skills,
+    skill_jobs,
+    webhooks,
 )
 
 LIMITS = (

@@ -105,3 +105,29 @@ def client(sandbox: Sandbox, new_client: Callable[[], Client]) -> Client:
     client = new_client()
     assert client.authenticate(sandbox.client_id, sandbox.client_secret).status == 200
     return client
+
+
+@pytest.fixture
+def submit(client: Client) -> Callable[..., str]:
+    """Return a function that submits rows and returns the path of the job."""
+
+    def submit(method: str, path: str, *rows: dict[str, object]) -> str:
+        response = client(method, path, {"input": list(rows)})
+        assert (response.status, response.content) == (202, b"")
+        return response.headers["location"]
+
+    return submit
+
+
+@pytest.fixture
+def run(client: Client, submit: Callable[..., str], sandbox: Sandbox) -> Callable[..., list[str | None]]:
+    """Return a function that does rows, and returns the result of each."""
+
+    def run(method: str, path: str, *rows: dict[str, object]) -> list[str | None]:
+        job = submit(method, path, *rows)
+        sandbox.control.advance(1)
+        results = client("GET", f"{job}/results").json
+        assert [each["input"] for each in results] == list(rows)
+        return [each.get("errorMessage") for each in results]
+
+    return run

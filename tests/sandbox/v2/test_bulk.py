@@ -19,32 +19,6 @@ MISSING_ID = "0" * 24
 
 
 @pytest.fixture
-def submit(client):
-    """Return a function that submits rows and returns the path of the job."""
-
-    def submit(method, path, *rows):
-        response = client(method, path, {"input": list(rows)})
-        assert (response.status, response.content) == (202, b"")
-        return response.headers["location"]
-
-    return submit
-
-
-@pytest.fixture
-def run(client, submit, sandbox):
-    """Return a function that does rows, and returns the result of each."""
-
-    def run(method, path, *rows):
-        job = submit(method, path, *rows)
-        sandbox.control.advance(1)
-        results = client("GET", f"{job}/results").json
-        assert [each["input"] for each in results] == list(rows)
-        return [each.get("errorMessage") for each in results]
-
-    return run
-
-
-@pytest.fixture
 def integration(client):
     """Connect Sales with a platform, and return the path below which its jobs are submitted."""
     body = {"externalPlatform": "Acme", "groupId": SALES_GROUP_ID, "authorId": ADMIN_ID}
@@ -366,3 +340,15 @@ def test_the_courses_of_an_integration_follow_it_and_are_archived_with_it(client
     assert client("GET", f"{path}/courses/c-2").code == "courseNotBelongToIntegration"
     client("DELETE", path)
     assert client("GET", f"/courses/{course['courseId']}").json["status"] == "archived"
+
+
+def test_switches_notification_emails_of_users_off_and_on(run, sandbox):
+    def notified():
+        return {user["mail"]: user["email_notifications"] for user in sandbox.control.state()["users"]}[GRACE_MAIL]
+
+    path, row = "/bulk/notifications/subscriptions", {"mail": GRACE_MAIL, "type": "deactivation"}
+    missing = {"mail": "missing@acme.test", "type": "activation"}
+    assert run("POST", path, row, missing) == [None, "There is no such user."]
+    assert notified() is False
+    assert run("POST", path, {**row, "type": "activation"}) == [None]
+    assert notified() is True
