@@ -149,11 +149,13 @@ def get_provider_info() -> dict[str, object]:
             "operators.classrooms",
             "operators.courses",
             "operators.custom_fields",
+            "operators.custom_links",
             "operators.exports",
             "operators.groups",
             "operators.imports",
             "operators.operation",
             "operators.paths",
+            "operators.tags",
             "operators.users",
         ),
         "sensors": _modules(

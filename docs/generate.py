@@ -65,6 +65,7 @@ TYPE_NAMES = {
     "CustomFields": "object",
     "CustomValue": "string, number or date",
     "Days": "integer, at least 1",
+    "DryRun": "boolean",
     "ExternalId": "string, never changed",
     "ExternalIds": "list of strings, never changed",
     "FilledIds": "list of ids",
@@ -76,6 +77,7 @@ TYPE_NAMES = {
     "Mails": "list of email addresses",
     "Minutes": "number",
     "MultilineText": "string, may have several lines",
+    "Order": "integer, at least 0",
     "Password": "password",
     "Percent": "number, 0 to 100",
     "Required": "`all`, `any`, integer or share",
@@ -169,7 +171,9 @@ def _names(model: type[ActionArguments], *, required: bool) -> str:
     found = [
         f"`{name}`" + (f" or `{pairs[name]}`" if name in pairs else "")
         for name, field in model.model_fields.items()
-        if (field.is_required() or name in pairs) is required and name not in pairs.values()
+        if (field.is_required() or name in pairs) is required
+        and name not in pairs.values()
+        and name not in model.not_in_rows
     ]
     return ", ".join(found)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_360learning.api.v1.spec import API_V1
+from airflow_provider_360learning.api.v2.spec import API_V2
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import ONBOARDING_PATH_ID, ROOT_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
@@ -52,6 +53,13 @@ def sandbox(unlimited_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandb
 def with_tokens(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use tokens in the connection of :func:`sandbox`."""
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(limits=UNLIMITED, read_timeout=next(_timeouts)))
+
+
+def use_api_v2(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use API v2 in the connection of :func:`sandbox`."""
+    limits = dict.fromkeys(API_V2.limits, 1000)
+    connection = sandbox.connection_json(api_version="v2", limits=limits, read_timeout=next(_timeouts))
+    monkeypatch.setenv(CONNECTION, connection)
 
 
 def make_session(sandbox: Sandbox, *learners: str) -> str:

@@ -21,11 +21,7 @@ from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
-from airflow_provider_360learning.api.results import (
-    GroupDetails,
-    GroupMember,
-    PathSessionStatistic,
-)
+from airflow_provider_360learning.api.results import PathSessionStatistic
 from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
 from airflow_provider_360learning.exceptions import Learning360Error, NotAvailableError, OutcomeUnknownError
@@ -292,11 +288,6 @@ class ApiAdapter:
         """See :meth:`~.interface.LearningApi.each_listed`: by default, the whole list is in memory."""
         listed: Sequence[Mapping[str, object]] = self.actions[listing]()  # type: ignore[assignment]
         return iter(listed)
-
-    def members_of(self, group_id: str) -> Sequence[GroupMember]:
-        """See :meth:`~.interface.LearningApi.members_of`: by default, the whole group is read."""
-        group: GroupDetails = self.actions["get_group"](group_id=group_id)  # type: ignore[assignment]
-        return group["members"]
 
     def stats_of_all_sessions(
         self, completed_after: datetime | None, completed_before: datetime | None

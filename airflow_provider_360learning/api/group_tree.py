@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from airflow_provider_360learning.api.actions import BoundAction
-from airflow_provider_360learning.api.models.groups import CreateGroup
+from airflow_provider_360learning.api.existing import outcome_of_existing
+from airflow_provider_360learning.api.models.groups import CreateGroup, DeleteGroup
 from airflow_provider_360learning.api.models.parsers import normalized
-from airflow_provider_360learning.api.results import CreatedGroup, GroupRecord
+from airflow_provider_360learning.api.results import CreatedGroup, DeletedGroup, GroupRecord, Subgroup
 from airflow_provider_360learning.api.types import ActionSteps
-from airflow_provider_360learning.exceptions import AlreadyExistsError, RefusedError
+from airflow_provider_360learning.exceptions import NotFoundError, RefusedError
 
 
 def existing_group(
@@ -24,12 +25,10 @@ def existing_group(
     :raises AlreadyExistsError: with ``if_exists="fail"``.
     """
     name = arguments.name
-    if arguments.if_exists == "fail":
-        raise AlreadyExistsError(f"The group {name!r} exists already: {group_id}", operation="createGroup")
-    if arguments.if_exists == "update":
-        yield from update_group.steps(group_id=group_id, public=arguments.public, custom=arguments.custom)
-        return {"group_id": group_id, "name": name, "outcome": "updated"}
-    return {"group_id": group_id, "name": name, "outcome": "already_exists"}
+    update = update_group.steps(group_id=group_id, public=arguments.public, custom=arguments.custom)
+    described = f"The group {name!r}"
+    outcome = yield from outcome_of_existing(arguments.if_exists, described, group_id, update, "createGroup")
+    return {"group_id": group_id, "name": name, "outcome": outcome}
 
 
 class GroupTree:
@@ -64,10 +63,31 @@ class GroupTree:
         if len(found) > 1:
             raise RefusedError(
                 f"{len(found)} groups have the name {name!r} under this parent ({', '.join(found)}): "
-                "give the id of the right one, or rename the others",
-                operation="createGroup",
+                "give the id of the right one, or rename the others"
             )
         return found[0] if found else None
+
+    def deletion_of(self, arguments: DeleteGroup) -> DeletedGroup:
+        """
+        Return what the deletion of a group would do.
+
+        :param arguments: The arguments of the deletion.
+        :raises NotFoundError: with ``if_missing="fail"``, if the group does not exist.
+        :raises RefusedError: for the root group.
+        """
+        groups = {group["group_id"].lower(): group for group in self._groups if group["group_id"]}
+        group_id = arguments.group_id
+        if group_id.lower() not in groups:
+            if arguments.if_missing == "fail":
+                raise NotFoundError(f"The group {group_id} does not exist")
+            return {"group_id": group_id, "outcome": "not_found"}
+        if group_id.lower() in {root.lower() for root in self.roots}:
+            raise RefusedError(f"The group {group_id} is the root group, which cannot be deleted")
+        subgroups: list[Subgroup] = [
+            {"group_id": str(groups[id]["group_id"]), "name": groups[id]["name"]}
+            for id in self.below(group_id, private=True)
+        ]
+        return {"group_id": group_id, "outcome": "would_delete", "subgroups": subgroups}
 
     def below(self, group_id: str, *, private: bool) -> Iterator[str]:
         """

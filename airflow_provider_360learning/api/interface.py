@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -35,6 +35,16 @@ from airflow_provider_360learning.api.models.custom_fields import (
     SetUserCustomField,
     UpdateCustomField,
 )
+from airflow_provider_360learning.api.models.custom_links import (
+    CreateCustomLink,
+    CreateCustomUserLink,
+    DeleteCustomLink,
+    DeleteCustomUserLink,
+    ListCustomLinks,
+    ListCustomUserLinks,
+    UpdateCustomLink,
+    UpdateCustomUserLink,
+)
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
     GetExternalCourse,
@@ -46,10 +56,12 @@ from airflow_provider_360learning.api.models.groups import (
     CreateGroup,
     DeleteGroup,
     GetGroup,
+    ListGroupMembers,
     ListGroups,
     RemoveUserFromGroup,
     UpdateGroup,
 )
+from airflow_provider_360learning.api.models.libraries import AddToLibrary, GetLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
     EnrollGroups,
@@ -61,6 +73,7 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessionUsers,
     UnenrollUsers,
 )
+from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
     DeleteUser,
@@ -77,16 +90,25 @@ from airflow_provider_360learning.api.results import (
     AuthorizedValues,
     Catalog,
     ChangedCatalog,
+    ChangedLibrary,
     CourseAttempt,
     CourseRecord,
     CreatedCustomField,
+    CreatedCustomLink,
+    CreatedCustomUserLink,
     CreatedGroup,
     CreatedPathSession,
+    CreatedTag,
     CreatedUser,
     CustomFieldRecord,
     CustomFieldValues,
+    CustomLinkRecord,
+    CustomUserLinkRecord,
     DeletedCustomField,
+    DeletedCustomLink,
+    DeletedCustomUserLink,
     DeletedGroup,
+    DeletedTag,
     DeletedUser,
     EnrolledGroups,
     EnrolledUsers,
@@ -94,6 +116,7 @@ from airflow_provider_360learning.api.results import (
     GroupDetails,
     GroupMember,
     GroupRecord,
+    Library,
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
@@ -105,8 +128,12 @@ from airflow_provider_360learning.api.results import (
     SetCourseField,
     SetSessionField,
     SetUserField,
+    TagRecord,
     UpdatedCustomField,
+    UpdatedCustomLink,
+    UpdatedCustomUserLink,
     UpdatedGroup,
+    UpdatedTag,
     UpdatedUser,
     UserDetails,
     UserRecord,
@@ -206,15 +233,6 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """
         ...
 
-    def members_of(self, group_id: str) -> Sequence[GroupMember]:
-        """
-        Return the members of a group: one item for each role.
-
-        :param group_id: Id of the group.
-        :raises NotFoundError: if the group does not exist.
-        """
-        ...
-
     def stats_of_all_sessions(
         self, completed_after: datetime | None, completed_before: datetime | None
     ) -> Iterator[PathSessionStatistic] | None:
@@ -255,6 +273,11 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(GetGroup)
     def get_group(self, arguments: GetGroup) -> ActionSteps[GroupDetails]:
         """Return a group and its members."""
+        ...
+
+    @action(ListGroupMembers)
+    def list_group_members(self, arguments: ListGroupMembers) -> ActionSteps[list[GroupMember]]:
+        """Return the members of a group: one item for each role."""
         ...
 
     @action(UpdateGroup)
@@ -369,6 +392,21 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """Remove courses and path sessions from the catalog of a group."""
         ...
 
+    @action(GetLibrary)
+    def get_library(self, arguments: GetLibrary) -> ActionSteps[Library]:
+        """Return the library of a group."""
+        ...
+
+    @action(AddToLibrary)
+    def add_to_library(self, arguments: AddToLibrary) -> ActionSteps[ChangedLibrary]:
+        """Add courses and paths to the library of a group."""
+        ...
+
+    @action(RemoveFromLibrary)
+    def remove_from_library(self, arguments: RemoveFromLibrary) -> ActionSteps[ChangedLibrary]:
+        """Remove courses and paths from the library of a group."""
+        ...
+
     @action(GetUserCourseStats)
     def get_user_course_stats(self, arguments: GetUserCourseStats) -> ActionSteps[list[CourseAttempt]]:
         """Return the attempts of a user at a course."""
@@ -437,4 +475,64 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(ImportExternalCourseStats)
     def import_external_course_stats(self, arguments: ImportExternalCourseStats) -> ActionSteps[list[str | None]]:
         """Import attempts at courses of another provider."""
+        ...
+
+    @action(ListTags)
+    def list_tags(self, arguments: ListTags) -> ActionSteps[list[TagRecord]]:
+        """Return all tags."""
+        ...
+
+    @action(CreateTag)
+    def create_tag(self, arguments: CreateTag) -> ActionSteps[CreatedTag]:
+        """Create a tag, unless one has this name."""
+        ...
+
+    @action(UpdateTag)
+    def update_tag(self, arguments: UpdateTag) -> ActionSteps[UpdatedTag]:
+        """Change a tag; fields that are not given keep their values."""
+        ...
+
+    @action(DeleteTag)
+    def delete_tag(self, arguments: DeleteTag) -> ActionSteps[DeletedTag]:
+        """Delete a tag."""
+        ...
+
+    @action(ListCustomLinks)
+    def list_custom_links(self, arguments: ListCustomLinks) -> ActionSteps[list[CustomLinkRecord]]:
+        """Return all custom links."""
+        ...
+
+    @action(CreateCustomLink)
+    def create_custom_link(self, arguments: CreateCustomLink) -> ActionSteps[CreatedCustomLink]:
+        """Create a custom link, unless one has this type."""
+        ...
+
+    @action(UpdateCustomLink)
+    def update_custom_link(self, arguments: UpdateCustomLink) -> ActionSteps[UpdatedCustomLink]:
+        """Change a custom link; fields that are not given keep their values."""
+        ...
+
+    @action(DeleteCustomLink)
+    def delete_custom_link(self, arguments: DeleteCustomLink) -> ActionSteps[DeletedCustomLink]:
+        """Delete a custom link, with the URLs of all users for it."""
+        ...
+
+    @action(ListCustomUserLinks)
+    def list_custom_user_links(self, arguments: ListCustomUserLinks) -> ActionSteps[list[CustomUserLinkRecord]]:
+        """Return the URLs of a user for custom links."""
+        ...
+
+    @action(CreateCustomUserLink)
+    def create_custom_user_link(self, arguments: CreateCustomUserLink) -> ActionSteps[CreatedCustomUserLink]:
+        """Set the URL of a user for a custom link, unless there is one."""
+        ...
+
+    @action(UpdateCustomUserLink)
+    def update_custom_user_link(self, arguments: UpdateCustomUserLink) -> ActionSteps[UpdatedCustomUserLink]:
+        """Change the URL of a user for a custom link, or the link that has the URL."""
+        ...
+
+    @action(DeleteCustomUserLink)
+    def delete_custom_user_link(self, arguments: DeleteCustomUserLink) -> ActionSteps[DeletedCustomUserLink]:
+        """Delete the URL of a user for a custom link."""
         ...

@@ -153,6 +153,10 @@ class _Paths(NamedObjects):
     kind = "path"
 
 
+class _Tags(NamedObjects):
+    kind = "tag"
+
+
 class _Courses(NamedObjects):
     kind = "course"
 
@@ -281,7 +285,7 @@ class _Groups(NamedObjects):
 
 #: The objects of each kind.
 OBJECTS: Mapping[Kind, type[NamedObjects]] = {
-    one.kind: one for one in (_Groups, _Paths, _Sessions, _Courses, _CustomFields)
+    one.kind: one for one in (_Groups, _Paths, _Sessions, _Courses, _CustomFields, _Tags)
 }
 
 

@@ -36,6 +36,7 @@ _LISTINGS: Mapping[Kind, str] = {
     "session": "list_path_sessions",
     "course": "list_courses",
     "custom_field": "list_custom_fields",
+    "tag": "list_tags",
 }
 #: The kind of object whose listing an action changes.
 _CHANGES: Mapping[str, Kind] = {
@@ -46,6 +47,9 @@ _CHANGES: Mapping[str, Kind] = {
     "create_custom_field": "custom_field",
     "update_custom_field": "custom_field",
     "delete_custom_field": "custom_field",
+    "create_tag": "tag",
+    "update_tag": "tag",
+    "delete_tag": "tag",
 }
 _PARENT_OF_NEW_GROUPS = "parent_group_id"
 #: What the custom fields of an action belong to.

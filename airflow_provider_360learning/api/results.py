@@ -71,11 +71,19 @@ class UpdatedGroup(TypedDict):
     outcome: Literal["updated"]
 
 
-class DeletedGroup(TypedDict):
-    """Result of ``delete_group``."""
+class Subgroup(TypedDict):
+    """A group below another one."""
 
     group_id: str
-    outcome: Literal["deleted", "not_found"]
+    name: str | None
+
+
+class DeletedGroup(TypedDict):
+    """Result of ``delete_group``; ``subgroups`` are those that would be deleted as well (``dry_run``)."""
+
+    group_id: str
+    outcome: Literal["deleted", "not_found", "would_delete"]
+    subgroups: NotRequired[list[Subgroup]]
 
 
 class GroupRecord(TypedDict):
@@ -258,6 +266,21 @@ class ChangedCatalog(TypedDict):
     items: int
 
 
+class Library(TypedDict):
+    """The library of a group: ids of courses and of paths."""
+
+    course_ids: list[str]
+    path_ids: list[str]
+
+
+class ChangedLibrary(TypedDict):
+    """Result of ``add_to_library`` and ``remove_from_library``; ``items`` is the number of courses and paths."""
+
+    group_id: str
+    outcome: Literal["added", "removed"]
+    items: int
+
+
 class CourseAttempt(TypedDict):
     """An attempt of one user at one course; ``progress`` and ``score`` are 0 to 100."""
 
@@ -375,3 +398,102 @@ class ExternalCourseRecord(TypedDict):
     archived: bool | None
     author_id: str | None
     launch_url: str | None
+
+
+class TagRecord(TypedDict):
+    """A tag; ``author_mail`` is ``None`` in API v2, ``source`` (native, integration) in API v1."""
+
+    tag_id: str | None
+    name: str | None
+    is_main: bool | None
+    external_id: str | None
+    author_mail: str | None
+    source: str | None
+
+
+class CreatedTag(TypedDict):
+    """Result of ``create_tag``; ``tag_id`` is ``None`` if API v1 does not list the new tag yet."""
+
+    tag_id: str | None
+    name: str
+    outcome: Literal["created", "updated", "already_exists"]
+
+
+class UpdatedTag(TypedDict):
+    """Result of ``update_tag``."""
+
+    tag_id: str
+    outcome: Literal["updated"]
+
+
+class DeletedTag(TypedDict):
+    """Result of ``delete_tag``."""
+
+    tag_id: str
+    outcome: Literal["deleted", "not_found"]
+
+
+class CustomLinkRecord(TypedDict):
+    """A custom link; ``type`` is its internal name."""
+
+    custom_link_id: str | None
+    type: str | None
+    name: str | None
+    order: int | None
+    icon: str | None
+
+
+class CreatedCustomLink(TypedDict):
+    """Result of ``create_custom_link``; the id is ``None`` if API v1 does not list the new link yet."""
+
+    custom_link_id: str | None
+    type: str
+    outcome: Literal["created", "updated", "already_exists"]
+
+
+class UpdatedCustomLink(TypedDict):
+    """Result of ``update_custom_link``."""
+
+    type: str
+    outcome: Literal["updated"]
+
+
+class DeletedCustomLink(TypedDict):
+    """Result of ``delete_custom_link``."""
+
+    type: str
+    outcome: Literal["deleted", "not_found"]
+
+
+class CustomUserLinkRecord(TypedDict):
+    """The URL of a user for a custom link; API v1 has no ids of them."""
+
+    custom_user_link_id: str | None
+    type: str | None
+    name: str | None
+    icon: str | None
+    url: str | None
+
+
+class CreatedCustomUserLink(TypedDict):
+    """Result of ``create_custom_user_link``."""
+
+    user: str
+    type: str
+    outcome: Literal["created", "updated", "already_exists"]
+
+
+class UpdatedCustomUserLink(TypedDict):
+    """Result of ``update_custom_user_link``."""
+
+    user: str
+    type: str
+    outcome: Literal["updated"]
+
+
+class DeletedCustomUserLink(TypedDict):
+    """Result of ``delete_custom_user_link``."""
+
+    user: str
+    type: str
+    outcome: Literal["deleted", "not_found"]

@@ -56,6 +56,14 @@ from airflow_provider_360learning.api.models.custom_fields import (
     SetUserCustomField,
     UpdateCustomField,
 )
+from airflow_provider_360learning.api.models.custom_links import (
+    CreateCustomLink,
+    CreateCustomUserLink,
+    DeleteCustomLink,
+    DeleteCustomUserLink,
+    UpdateCustomLink,
+    UpdateCustomUserLink,
+)
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -63,18 +71,27 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     UpdateGroup,
 )
+from airflow_provider_360learning.api.models.libraries import AddToLibrary, ChangeLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
+from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, UpdateTag
 from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourse,
     ChangedCatalog,
+    ChangedLibrary,
     CreatedCustomField,
+    CreatedCustomLink,
+    CreatedCustomUserLink,
     CreatedGroup,
     CreatedPathSession,
+    CreatedTag,
     CreatedUser,
     DeletedCustomField,
+    DeletedCustomLink,
+    DeletedCustomUserLink,
     DeletedGroup,
+    DeletedTag,
     DeletedUser,
     EnrolledGroups,
     EnrolledUsers,
@@ -86,7 +103,10 @@ from airflow_provider_360learning.api.results import (
     SetSessionField,
     SetUserField,
     UpdatedCustomField,
+    UpdatedCustomLink,
+    UpdatedCustomUserLink,
     UpdatedGroup,
+    UpdatedTag,
     UpdatedUser,
 )
 from airflow_provider_360learning.api.text import counted, listed, one_line
@@ -154,8 +174,12 @@ def _updated_group(arguments: UpdateGroup, result: UpdatedGroup) -> str:
 
 @outcome_sentence.register
 def _deleted_group(arguments: DeleteGroup, result: DeletedGroup) -> str:
-    existed = result["outcome"] == "deleted"
-    return _deleted("group", _object(arguments.group, result["group_id"]), existed, " and its subgroups")
+    group = _object(arguments.group, result["group_id"])
+    if result["outcome"] == "would_delete":
+        subgroups = [_object(each["name"], each["group_id"]) for each in result.get("subgroups", ())]
+        more = f" and {counted(len(subgroups), 'subgroup')}: {listed(subgroups)}" if subgroups else " without subgroups"
+        return f"Would delete group {group}{more}"
+    return _deleted("group", group, result["outcome"] == "deleted", " and its subgroups")
 
 
 @outcome_sentence.register
@@ -186,6 +210,16 @@ def _added_to_catalog(arguments: AddToCatalog, result: ChangedCatalog) -> str:
 @outcome_sentence.register
 def _removed_from_catalog(arguments: RemoveFromCatalog, result: ChangedCatalog) -> str:
     return f"Removed {_items(arguments)} from the catalog of group {_object(arguments.group, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _added_to_library(arguments: AddToLibrary, result: ChangedLibrary) -> str:
+    return f"Added {_items(arguments)} to the library of group {_object(arguments.group, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _removed_from_library(arguments: RemoveFromLibrary, result: ChangedLibrary) -> str:
+    return f"Removed {_items(arguments)} from the library of group {_object(arguments.group, result['group_id'])}"
 
 
 @outcome_sentence.register
@@ -355,6 +389,52 @@ def _removed_session_field(arguments: RemovePathSessionCustomField, result: Remo
     return f"Removed custom field {field} of session {_object(arguments.session, result['session_id'])}"
 
 
+@outcome_sentence.register
+def _created_tag(arguments: CreateTag, result: CreatedTag) -> str:
+    return _created("tag", _object(result["name"], result["tag_id"]), result["outcome"])
+
+
+@outcome_sentence.register
+def _updated_tag(arguments: UpdateTag, result: UpdatedTag) -> str:
+    return f"Updated {_fields(arguments, {'tag_id', 'tag'})} of tag {_object(arguments.tag, result['tag_id'])}"
+
+
+@outcome_sentence.register
+def _deleted_tag(arguments: DeleteTag, result: DeletedTag) -> str:
+    return _deleted("tag", _object(arguments.tag, result["tag_id"]), result["outcome"] == "deleted")
+
+
+@outcome_sentence.register
+def _created_custom_link(arguments: CreateCustomLink, result: CreatedCustomLink) -> str:
+    return _created("custom link", _object(result["type"], result["custom_link_id"]), result["outcome"])
+
+
+@outcome_sentence.register
+def _updated_custom_link(arguments: UpdateCustomLink, result: UpdatedCustomLink) -> str:
+    return f"Updated {_fields(arguments, {'type'})} of custom link {_name(arguments.type)}"
+
+
+@outcome_sentence.register
+def _deleted_custom_link(arguments: DeleteCustomLink, result: DeletedCustomLink) -> str:
+    return _deleted("custom link", _name(result["type"]), result["outcome"] == "deleted", " and its URLs of users")
+
+
+@outcome_sentence.register
+def _created_custom_user_link(arguments: CreateCustomUserLink, result: CreatedCustomUserLink) -> str:
+    return _created("URL", _url_of(arguments), result["outcome"])
+
+
+@outcome_sentence.register
+def _updated_custom_user_link(arguments: UpdateCustomUserLink, result: UpdatedCustomUserLink) -> str:
+    moved = f"; it belongs to {_name(arguments.new_type)} now" if arguments.new_type else ""
+    return f"Updated URL {_url_of(arguments)}{moved}"
+
+
+@outcome_sentence.register
+def _deleted_custom_user_link(arguments: DeleteCustomUserLink, result: DeletedCustomUserLink) -> str:
+    return _deleted("URL", _url_of(arguments), result["outcome"] == "deleted")
+
+
 # Parts of sentences
 
 
@@ -371,10 +451,25 @@ def _object(name: str | None, id: str | None) -> str:
     return _name(name) if id is None else f"{_name(name)} ({one_line(id)})"
 
 
+def _url_of(arguments: CreateCustomUserLink | UpdateCustomUserLink | DeleteCustomUserLink) -> str:
+    """Return which URL it is, without the URL itself: it may have a secret of its user."""
+    return f"of custom link {_name(arguments.type)} of user {_name(arguments.user)}"
+
+
+def _created(kind: str, name: str, outcome: str) -> str:
+    if outcome == "already_exists":
+        return f"{_capitalized(kind)} {name} already exists; unchanged"
+    return f"{outcome.capitalize()} {kind} {name}"
+
+
+def _capitalized(kind: str) -> str:
+    return kind[:1].upper() + kind[1:]
+
+
 def _deleted(kind: str, name: str, existed: bool, more: str = "") -> str:
     if existed:
         return f"Deleted {kind} {name}{more}"
-    return f"{kind.capitalize()} {name} does not exist; nothing to delete"
+    return f"{_capitalized(kind)} {name} does not exist; nothing to delete"
 
 
 def _fields(arguments: ActionArguments, subject: Collection[str]) -> str:
@@ -412,8 +507,10 @@ def _left_out(result: EnrolledUsers) -> str:
     return f"; {counted(pending, 'invitation')} not accepted yet" if pending else ""
 
 
-def _items(arguments: ChangeCatalog) -> str:
-    courses = len(arguments.courses or arguments.course_ids)
-    sessions = len(arguments.sessions or arguments.session_ids)
-    parts = [counted(courses, "course")] * bool(courses) + [counted(sessions, "session")] * bool(sessions)
-    return " and ".join(parts)
+def _items(arguments: ChangeCatalog | ChangeLibrary) -> str:
+    numbers = {"course": len(arguments.courses or arguments.course_ids)}
+    if isinstance(arguments, ChangeLibrary):
+        numbers["path"] = len(arguments.paths or arguments.path_ids)
+    else:
+        numbers["session"] = len(arguments.sessions or arguments.session_ids)
+    return " and ".join(counted(number, noun) for noun, number in numbers.items() if number)

@@ -342,7 +342,7 @@ def _hints_of_enrollment(arguments: Mapping[str, Any]) -> Iterator[str]:
     yield "API v2 refuses sessions that were not created with the Audience Builder"
 
 
-def _hints_of_catalog(arguments: Mapping[str, Any]) -> Iterator[str]:
+def _hints_of_contents(arguments: Mapping[str, Any]) -> Iterator[str]:
     yield "API v2 does this by a bulk job: ask 360Learning for the scope groups:bulk"
 
 
@@ -355,8 +355,10 @@ def _hints_of_library(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 #: What API v2 does in another way, by action.
 _HINTS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
-    "add_to_catalog": _hints_of_catalog,
-    "remove_from_catalog": _hints_of_catalog,
+    "add_to_catalog": _hints_of_contents,
+    "remove_from_catalog": _hints_of_contents,
+    "add_to_library": _hints_of_contents,
+    "remove_from_library": _hints_of_contents,
     "create_user": _hints_of_creation,
     "create_path_session": _hints_of_session,
     "enroll_groups": _hints_of_enrollment,

@@ -70,7 +70,7 @@ def _memberships(api: LearningApi) -> Iterator[Row]:
 
 def _members(api: LearningApi, group_id: str) -> list[Row] | None:
     try:
-        members = api.members_of(group_id)
+        members = api.list_group_members(group_id=group_id)
     except NotFoundError:
         log.warning("Group was deleted after it was listed; its members are not exported: group_id=%s", group_id)
         return None

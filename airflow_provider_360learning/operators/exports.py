@@ -179,7 +179,7 @@ class Learning360ExportMembershipsOperator(Learning360ListingExportOperator):
 
     kind = "memberships"
     #: The last one with ``with_mails`` only.
-    actions = ("list_groups", "get_group", "read_users")
+    actions = ("list_groups", "list_group_members", "read_users")
     with_mails: bool
 
     def __init__(self, *, with_mails: bool = False, **kwargs: Any) -> None:

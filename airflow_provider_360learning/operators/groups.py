@@ -1,7 +1,8 @@
-"""Operators for groups and their members."""
+"""Operators for groups, their members and their libraries."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
@@ -83,13 +84,16 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
     """
     Delete a group **and all its subgroups** (``deleteGroup``).
 
-    Returns ``{"group_id", "outcome"}``; ``outcome`` is ``deleted`` or ``not_found``.
+    Memberships, catalogs and libraries of these groups are lost. Returns ``{"group_id", "outcome"}``; ``outcome`` is
+    ``deleted`` or ``not_found``. With ``dry_run``, it is ``would_delete``, and the result has the ``subgroups`` that
+    would be deleted as well. Integrations, for which 360Learning refuses the deletion, are not looked up.
 
     :param group_id: Id of the group.
     :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
         ``Acme/Sales``. A name that no group has is an error, also with ``if_missing``.
     :param if_missing: ``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that
         has deleted the group.
+    :param dry_run: Whether to change nothing, and only look up and return what would be changed.
     """
 
     action = "delete_group"
@@ -102,6 +106,7 @@ class Learning360DeleteGroupOperator(Learning360BaseOperator):
         group_id: str | None = None,
         group: str | None = None,
         if_missing: IfMissing = "skip",
+        dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -173,6 +178,74 @@ class Learning360RemoveUserFromGroupOperator(Learning360BaseOperator):
         user: str,
         role: Role | None = None,
         from_private_subgroups: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360AddToLibraryOperator(Learning360BaseOperator):
+    """
+    Add courses and paths to the library of a group (``addToGroupLibrary``).
+
+    Returns ``{"group_id", "outcome": "added", "items"}``; ``items`` is the number of courses and paths.
+
+    :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
+    :param course_ids: Ids of courses.
+    :param courses: Names of courses instead of ``course_ids``.
+    :param path_ids: Ids of paths. API v2 only.
+    :param paths: Names of paths instead of ``path_ids``. API v2 only.
+    """
+
+    action = "add_to_library"
+    required_pairs = (("group_id", "group"),)
+    name_arguments = ("group", "group_id")
+
+    def __init__(
+        self,
+        *,
+        group_id: str | None = None,
+        group: str | None = None,
+        course_ids: Sequence[str] = (),
+        courses: Sequence[str] = (),
+        path_ids: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360RemoveFromLibraryOperator(Learning360BaseOperator):
+    """
+    Remove courses and paths from the library of a group (``deleteFromGroupLibrary``).
+
+    Returns ``{"group_id", "outcome": "removed", "items"}``; ``items`` is the number of courses and paths.
+
+    :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
+    :param course_ids: Ids of courses.
+    :param courses: Names of courses instead of ``course_ids``.
+    :param path_ids: Ids of paths. API v2 only.
+    :param paths: Names of paths instead of ``path_ids``. API v2 only.
+    """
+
+    action = "remove_from_library"
+    required_pairs = (("group_id", "group"),)
+    name_arguments = ("group", "group_id")
+
+    def __init__(
+        self,
+        *,
+        group_id: str | None = None,
+        group: str | None = None,
+        course_ids: Sequence[str] = (),
+        courses: Sequence[str] = (),
+        path_ids: Sequence[str] = (),
+        paths: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

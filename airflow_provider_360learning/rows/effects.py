@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Ways to name an object of each kind. Whether two objects are the same one is known only if both are named alike.
-_NAMINGS = {"user": ("mail", "id"), "group": ("name", "id"), "item": ("id",)}
+_NAMINGS = {"user": ("mail", "id"), "group": ("name", "id"), "item": ("id",), "tag": ("name", "id"), "link": ("type",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,48 @@ def _delete_group(arguments: Any) -> Effects:
     return Effects([exists, Fact("exists", "item", "id", arguments.group_id)], [exists])
 
 
+def _create_tag(arguments: Any) -> Effects:
+    facts = [Fact(topic, "tag", "name", arguments.name) for topic in ("exists", "fields")]
+    return Effects(facts, facts, is_creation=True)
+
+
+def _update_tag(arguments: Any) -> Effects:
+    renamed = [Fact("exists", "tag", "name", arguments.name)] if arguments.name else []
+    fields, exists = (Fact(topic, "tag", "id", arguments.tag_id) for topic in ("fields", "exists"))
+    return Effects([fields, *renamed], [fields, exists, *renamed])
+
+
+def _delete_tag(arguments: Any) -> Effects:
+    exists = [Fact("exists", "tag", "id", arguments.tag_id)]
+    return Effects(exists, exists)
+
+
+def _link(topic: str, type: str) -> Fact:
+    return Fact(topic, "link", "type", type)
+
+
+def _create_link(arguments: Any) -> Effects:
+    facts = [_link(topic, arguments.type) for topic in ("exists", "fields")]
+    return Effects(facts, facts, is_creation=True)
+
+
+def _update_link(arguments: Any) -> Effects:
+    renamed = [_link("exists", type) for type in (arguments.type, arguments.new_type)] if arguments.new_type else []
+    fields = _link("fields", arguments.type)
+    return Effects([fields, *renamed], [fields, _link("exists", arguments.type), *renamed])
+
+
+def _delete_link(arguments: Any) -> Effects:
+    exists = [_link("exists", arguments.type)]
+    return Effects(exists, exists)
+
+
+def _change_url(arguments: Any) -> Effects:
+    new_type = getattr(arguments, "new_type", None)
+    urls = [_user(f"url {type}", arguments.user) for type in (arguments.type, new_type) if type]
+    return Effects(urls, [*urls, _user("exists", arguments.user), _link("exists", arguments.type)])
+
+
 def _add_user(arguments: Any) -> Effects:
     user, group_id = arguments.user, arguments.group_id
     # Who leaves a group leaves its public subgroups, too, so that a removal from any group counts.
@@ -171,10 +213,12 @@ def _per_user(place: str, change: str, opposite: str) -> Callable[[Any], Effects
     return effects
 
 
-def _catalog(change: str, opposite: str) -> Callable[[Any], Effects]:
+def _contents(change: str, opposite: str, others: str) -> Callable[[Any], Effects]:
+    """Return the effects of a change of courses, and of the ids in another field, of a group."""
+
     def effects(arguments: Any) -> Effects:
         group = arguments.group_id.lower()
-        items = [*arguments.course_ids, *arguments.session_ids]
+        items = [*arguments.course_ids, *getattr(arguments, others)]
         return Effects(
             [Fact(f"{change} {group}", "item", "id", item) for item in items],
             [Fact(f"{opposite} {group}", "item", "id", item) for item in items],
@@ -197,6 +241,15 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "create_group": _create_group,
     "update_group": _update_group,
     "delete_group": _delete_group,
+    "create_tag": _create_tag,
+    "update_tag": _update_tag,
+    "delete_tag": _delete_tag,
+    "create_custom_link": _create_link,
+    "update_custom_link": _update_link,
+    "delete_custom_link": _delete_link,
+    "create_custom_user_link": _change_url,
+    "update_custom_user_link": _change_url,
+    "delete_custom_user_link": _change_url,
     "add_user_to_group": _add_user,
     "remove_user_from_group": _remove_user,
     "enroll_users": _per_user("session_id", "enrolled", "unenrolled"),
@@ -204,6 +257,8 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "set_attendance": _per_user("slot_id", "attendance", "attendance"),
     "add_to_waitlist": _per_user("slot_id", "waiting", "not waiting"),
     "remove_from_waitlist": _per_user("slot_id", "not waiting", "waiting"),
-    "add_to_catalog": _catalog("listed", "unlisted"),
-    "remove_from_catalog": _catalog("unlisted", "listed"),
+    "add_to_catalog": _contents("listed", "unlisted", "session_ids"),
+    "remove_from_catalog": _contents("unlisted", "listed", "session_ids"),
+    "add_to_library": _contents("in library", "not in library", "path_ids"),
+    "remove_from_library": _contents("not in library", "in library", "path_ids"),
 }

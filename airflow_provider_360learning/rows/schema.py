@@ -185,7 +185,7 @@ class RowSchema:
         self.checked_up_to = 0.0
         self._check_version = check
         self._resolve = resolve
-        self._columns = list(model.model_fields)
+        self._columns = [name for name in model.model_fields if name not in model.not_in_rows]
         self._lists = [name for name, field in model.model_fields.items() if "Sequence" in repr(field.annotation)]
         self._max_items = config.max_list_items()
         self._required: list[tuple[str, ...]] = [
@@ -283,6 +283,9 @@ class RowSchema:
         return {**{name: value for name, value in self._defaults.items() if name not in replaced}, **given}
 
     def _further_errors(self, row: Row, arguments: ActionArguments) -> tuple[RowError, ...]:
+        if surplus := self._model.not_in_rows & arguments.model_fields_set:
+            problem = f"{', '.join(sorted(surplus))} is an argument of the task, not a column"
+            return self._errors(row, [Problem(None, problem)])
         try:
             self._check_version(arguments)
         except InvalidRequestError as error:

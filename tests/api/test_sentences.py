@@ -12,6 +12,14 @@ from airflow_provider_360learning.api.models.custom_fields import (
     SetUserCustomField,
     UpdateCustomField,
 )
+from airflow_provider_360learning.api.models.custom_links import (
+    CreateCustomLink,
+    CreateCustomUserLink,
+    DeleteCustomLink,
+    DeleteCustomUserLink,
+    UpdateCustomLink,
+    UpdateCustomUserLink,
+)
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
@@ -19,7 +27,9 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     UpdateGroup,
 )
+from airflow_provider_360learning.api.models.libraries import AddToLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
+from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, UpdateTag
 from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
 from airflow_provider_360learning.api.sentences import outcome_sentence
 from airflow_provider_360learning.api.v1 import ApiV1
@@ -114,6 +124,16 @@ def created(outcome, user_id=USER):
             f"Group {GROUP} does not exist; nothing to delete",
         ),
         (
+            DeleteGroup(group="Sales", dry_run=True),
+            {"group_id": GROUP, "outcome": "would_delete", "subgroups": [{"group_id": OTHER, "name": "Lab"}]},
+            f"Would delete group Sales ({GROUP}) and 1 subgroup: Lab ({OTHER})",
+        ),
+        (
+            DeleteGroup(group_id=GROUP, dry_run=True),
+            {"group_id": GROUP, "outcome": "would_delete", "subgroups": []},
+            f"Would delete group {GROUP} without subgroups",
+        ),
+        (
             AddUserToGroup(group_id=GROUP, user=ANA, role="editor"),
             {"group_id": GROUP, "user": ANA, "role": "editor", "outcome": "added"},
             f"Added user {ANA} to group {GROUP} as editor",
@@ -175,6 +195,17 @@ def created(outcome, user_id=USER):
             {"user": ANA, "custom_field_id": GROUP, "outcome": "removed"},
             f"Removed custom field {GROUP} of user {ANA}",
         ),
+        # libraries
+        (
+            AddToLibrary(group_id=GROUP, course_ids=[USER, OTHER], path_ids=[PATH]),
+            {"group_id": GROUP, "outcome": "added", "items": 3},
+            f"Added 2 courses and 1 path to the library of group {GROUP}",
+        ),
+        (
+            RemoveFromLibrary(group="Sales", paths=["Onboarding"]),
+            {"group_id": GROUP, "outcome": "removed", "items": 1},
+            f"Removed 1 path from the library of group Sales ({GROUP})",
+        ),
         # path sessions
         (
             CreatePathSession(**NEW_SESSION),
@@ -205,6 +236,59 @@ def created(outcome, user_id=USER):
             EnrollGroups(session_id=SESSION, group_ids=[GROUP, OTHER]),
             {"session_id": SESSION, "outcome": "enrolled", "groups": 2},
             f"Enrolled groups {GROUP} and {OTHER} in session {SESSION}",
+        ),
+        # tags
+        (
+            CreateTag(name="Onboarding"),
+            {"tag_id": OTHER, "name": "Onboarding", "outcome": "created"},
+            f"Created tag Onboarding ({OTHER})",
+        ),
+        (
+            CreateTag(name="Onboarding"),
+            {"tag_id": OTHER, "name": "Onboarding", "outcome": "already_exists"},
+            f"Tag Onboarding ({OTHER}) already exists; unchanged",
+        ),
+        (
+            UpdateTag(tag="Onboarding", is_main=True),
+            {"tag_id": OTHER, "outcome": "updated"},
+            f"Updated is_main of tag Onboarding ({OTHER})",
+        ),
+        (DeleteTag(tag_id=OTHER), {"tag_id": OTHER, "outcome": "deleted"}, f"Deleted tag {OTHER}"),
+        # custom links
+        (
+            CreateCustomLink(type="calendar link", name="Calendar"),
+            {"custom_link_id": OTHER, "type": "calendar link", "outcome": "created"},
+            f'Created custom link "calendar link" ({OTHER})',
+        ),
+        (
+            CreateCustomLink(type="mail", name="Mail"),
+            {"custom_link_id": OTHER, "type": "mail", "outcome": "already_exists"},
+            f"Custom link mail ({OTHER}) already exists; unchanged",
+        ),
+        (
+            UpdateCustomLink(type="mail", order=1, name="Mail"),
+            {"type": "mail", "outcome": "updated"},
+            "Updated name and order of custom link mail",
+        ),
+        (
+            DeleteCustomLink(type="mail"),
+            {"type": "mail", "outcome": "deleted"},
+            "Deleted custom link mail and its URLs of users",
+        ),
+        (
+            CreateCustomUserLink(type="mail", user=ANA, url=f"https://x.test/{SECRET[:7]}"),
+            {"user": ANA, "type": "mail", "outcome": "created"},
+            f"Created URL of custom link mail of user {ANA}",
+        ),
+        (
+            UpdateCustomUserLink(type="mail", user=ANA, new_type="calendar"),
+            {"user": ANA, "type": "calendar", "outcome": "updated"},
+            f"Updated URL of custom link mail of user {ANA}; it belongs to calendar now",
+        ),
+        (
+            DeleteCustomUserLink(type="mail", user=ANA),
+            {"user": ANA, "type": "mail", "outcome": "not_found"},
+            f"URL of custom link mail of user {ANA} does not exist; nothing to delete",
         ),
         # the users of bulk tasks, of whom the arguments have only the first
         (

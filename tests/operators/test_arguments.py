@@ -24,7 +24,10 @@ from airflow_provider_360learning.sensors.users import Learning360UserActiveSens
 LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")
 ISSUED = {
     "operators.users": ["CreateUser", "UpdateUser", "DeleteUser"],
-    "operators.groups": ["CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"],
+    "operators.groups": [
+        *("CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"),
+        *("AddToLibrary", "RemoveFromLibrary"),
+    ],
     "operators.courses": ["AddToCatalog", "ArchiveCourse", "RemoveFromCatalog"],
     "operators.custom_fields": [
         "CreateCustomField",
@@ -53,6 +56,10 @@ ISSUED = {
         "UpdateAttendanceSheet",
         "DeleteAttendanceSheet",
     ],
+    "operators.custom_links": [
+        *("CreateCustomLink", "UpdateCustomLink", "DeleteCustomLink"),
+        *("CreateCustomUserLink", "UpdateCustomUserLink", "DeleteCustomUserLink"),
+    ],
     "operators.exports": [
         *(f"Export{kind}" for kind in LISTED),
         "ExportCourseStatistics",
@@ -60,6 +67,7 @@ ISSUED = {
     ],
     "operators.imports": ["ImportStatistics", "ImportExternalCourses"],
     "operators.operation": [""],
+    "operators.tags": ["CreateTag", "UpdateTag", "DeleteTag"],
     "sensors.bulk_jobs": ["BulkJob"],
     "sensors.classrooms": ["SlotAttendance"],
     "sensors.courses": ["CourseCompletion", "CoursePublished"],

@@ -17,6 +17,7 @@ from airflow_provider_360learning.operators.courses import (
     Learning360RemoveFromCatalogOperator,
 )
 from airflow_provider_360learning.operators.groups import (
+    Learning360AddToLibraryOperator,
     Learning360AddUserToGroupOperator,
     Learning360CreateGroupOperator,
     Learning360DeleteGroupOperator,
@@ -121,6 +122,18 @@ def session_id(sandbox):
             {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
             {"group_id": SALES_GROUP_ID, "outcome": "removed", "items": 1},
             ["deleteFromGroupCatalog"],
+        ),
+        (
+            Learning360AddToLibraryOperator,
+            {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
+            {"group_id": SALES_GROUP_ID, "outcome": "added", "items": 1},
+            ["addToGroupLibrary"],
+        ),
+        (
+            Learning360DeleteGroupOperator,
+            {"group_id": SALES_GROUP_ID, "dry_run": True},
+            {"group_id": SALES_GROUP_ID, "outcome": "would_delete", "subgroups": []},
+            ["getGroups"],
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -228,6 +241,12 @@ def test_unknown_name_fails_the_task_without_retries(sandbox):
         ),
         (Learning360RemoveUserFromGroupOperator, {"group_id": SALES_GROUP_ID, "user": "x"}, "user is 'x'"),
         (Learning360AddToCatalogOperator, {"group_id": SALES_GROUP_ID}, "course_ids and session_ids"),
+        (Learning360AddToLibraryOperator, {"group_id": SALES_GROUP_ID}, "course_ids and path_ids"),
+        (
+            Learning360AddToLibraryOperator,
+            {"group_id": SALES_GROUP_ID, "path_ids": [MISSING_ID]},
+            "path_ids is not available in API v1",
+        ),
         (
             Learning360RemoveFromCatalogOperator,
             {"group_id": SALES_GROUP_ID, "session_ids": ["x"]},

@@ -6,8 +6,11 @@ import logging
 
 import pytest
 
+from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.courses import (
     Learning360AddToCatalogOperator,
+    Learning360ArchiveCourseOperator,
     Learning360RemoveFromCatalogOperator,
 )
 from airflow_provider_360learning.operators.custom_fields import (
@@ -17,10 +20,20 @@ from airflow_provider_360learning.operators.custom_fields import (
     Learning360SetUserCustomFieldOperator,
     Learning360UpdateCustomFieldOperator,
 )
+from airflow_provider_360learning.operators.custom_links import (
+    Learning360CreateCustomLinkOperator,
+    Learning360CreateCustomUserLinkOperator,
+    Learning360DeleteCustomLinkOperator,
+    Learning360DeleteCustomUserLinkOperator,
+    Learning360UpdateCustomLinkOperator,
+    Learning360UpdateCustomUserLinkOperator,
+)
 from airflow_provider_360learning.operators.groups import (
+    Learning360AddToLibraryOperator,
     Learning360AddUserToGroupOperator,
     Learning360CreateGroupOperator,
     Learning360DeleteGroupOperator,
+    Learning360RemoveFromLibraryOperator,
     Learning360RemoveUserFromGroupOperator,
     Learning360UpdateGroupOperator,
 )
@@ -30,12 +43,18 @@ from airflow_provider_360learning.operators.paths import (
     Learning360EnrollUsersOperator,
     Learning360UnenrollUsersOperator,
 )
+from airflow_provider_360learning.operators.tags import (
+    Learning360CreateTagOperator,
+    Learning360DeleteTagOperator,
+    Learning360UpdateTagOperator,
+)
 from airflow_provider_360learning.operators.users import (
     Learning360CreateUserOperator,
     Learning360DeleteUserOperator,
     Learning360UpdateUserOperator,
 )
 from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_MAIL,
     GRACE_MAIL,
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
@@ -44,11 +63,26 @@ from airflow_provider_360learning.sandbox.demo_company import (
 )
 from tests.operators.test_arguments import ONE_ACTION
 from tests.operators.test_classrooms import LINES as LINES_OF_CLASSROOMS
-from tests.unlimited_sandbox import make_session, operations
+from tests.unlimited_sandbox import make_session, operations, use_api_v2
 
 ANA = "ana.roy@acme.test"
 SECRET = "Correct-horse-7"
 
+
+def make_tag(sandbox):
+    return Learning360Hook().api.create_tag(name="Onboarding")["tag_id"]
+
+
+def make_link(sandbox):
+    """Create a custom link with a URL of one user, and return its type."""
+    api = Learning360Hook().api
+    api.create_custom_link(type="mail", name="Mail")
+    api.create_custom_user_link(user=GRACE_MAIL, type="mail", url="https://mail.test")
+    return "mail"
+
+
+#: What is made before an operator runs, if the line names it: the argument that takes its id, and how to make it.
+MADE = {"session": ("session_id", make_session), "tag": ("tag_id", make_tag), "link": ("type", make_link)}
 #: Operators with arguments, and the line that each logs; ``{id}`` is the id in its result.
 LINES = [
     (
@@ -103,6 +137,11 @@ LINES = [
         f"Added 1 course to the catalog of group {SALES_GROUP_ID}",
     ),
     (
+        Learning360ArchiveCourseOperator,
+        {"course": "Welcome to Acme"},
+        f'Archived course "Welcome to Acme" ({WELCOME_COURSE_ID})',
+    ),
+    (
         Learning360RemoveFromCatalogOperator,
         {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
         f"Removed 1 course from the catalog of group {SALES_GROUP_ID}",
@@ -131,6 +170,14 @@ LINES = [
         Learning360RemoveUserCustomFieldOperator,
         {"user": GRACE_MAIL, "custom_field": "Site"},
         f"Removed custom field Site ({{id}}) of user {GRACE_MAIL}",
+        Learning360AddToLibraryOperator,
+        {"group": "Sales", "courses": ["Welcome to Acme"]},
+        f"Added 1 course to the library of group Sales ({SALES_GROUP_ID})",
+    ),
+    (
+        Learning360RemoveFromLibraryOperator,
+        {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]},
+        f"Removed 1 course from the library of group {SALES_GROUP_ID}",
     ),
     (
         Learning360CreatePathSessionOperator,
@@ -142,6 +189,31 @@ LINES = [
         },
         f'Created session "New hires" ({{id}}) of path {ONBOARDING_PATH_ID}',
     ),
+    (
+        Learning360CreateCustomLinkOperator,
+        {"type": "mail", "name": "Mail"},
+        "Created custom link mail ({id})",
+    ),
+    (Learning360UpdateCustomLinkOperator, {"name": "Post"}, "Updated name of custom link {link}"),
+    (Learning360DeleteCustomLinkOperator, {}, "Deleted custom link {link} and its URLs of users"),
+    (
+        Learning360CreateCustomUserLinkOperator,
+        {"user": ADMIN_MAIL, "url": "https://mail.test"},
+        f"Created URL of custom link {{link}} of user {ADMIN_MAIL}",
+    ),
+    (
+        Learning360UpdateCustomUserLinkOperator,
+        {"user": GRACE_MAIL, "url": "https://post.test"},
+        f"Updated URL of custom link {{link}} of user {GRACE_MAIL}",
+    ),
+    (
+        Learning360DeleteCustomUserLinkOperator,
+        {"user": GRACE_MAIL},
+        f"Deleted URL of custom link {{link}} of user {GRACE_MAIL}",
+    ),
+    (Learning360CreateTagOperator, {"name": "Onboarding"}, "Created tag Onboarding ({id})"),
+    (Learning360UpdateTagOperator, {"is_main": True}, "Updated is_main of tag {tag}"),
+    (Learning360DeleteTagOperator, {}, "Deleted tag {tag}"),
     (Learning360EnrollUsersOperator, {"users": [GRACE_MAIL]}, f"Enrolled user {GRACE_MAIL} in session {{session}}"),
     (
         Learning360EnrollGroupsOperator,
@@ -157,17 +229,21 @@ LINES = [
 
 
 @pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_operator_logs_its_outcome_in_one_line(sandbox, capfd, caplog, operator, arguments, line):
-    session = make_session(sandbox) if "session" in line.partition("{")[2] else None
-    if session:
-        arguments = {"session_id": session, **arguments}
+def test_an_operator_logs_its_outcome_in_one_line(sandbox, monkeypatch, capfd, caplog, operator, arguments, line):
+    if not ApiV1.definitions()[operator.action].is_available:
+        use_api_v2(sandbox, monkeypatch)
+    made = {name: make(sandbox) for name, (_, make) in MADE.items() if f"{{{name}}}" in line}
+    given = {MADE[name][0]: value for name, value in made.items()}
     capfd.readouterr()
     result = operator(task_id="one", **arguments).execute({})
     made = next(
         (result[name] for name in ("user_id", "group_id", "session_id", "custom_field_id") if name in result), None
     )
+    result = operator(task_id="one", **given, **arguments).execute({})
+    ids = ("user_id", "group_id", "session_id", "course_id", "tag_id", "custom_link_id")
+    made_id = next((result[name] for name in ids if name in result), None)
     log = capfd.readouterr().out
-    assert log.count(line.format(id=made, session=session)) == 1
+    assert log.count(line.format(id=made_id, **made)) == 1
     assert SECRET not in log + caplog.text
 
 

@@ -216,6 +216,13 @@ def test_names_an_unknown_column_of_a_list_and_says_what_to_do(errors_of, name):
     assert "planted-secret" not in str(error)
 
 
+def test_a_dry_run_is_decided_by_the_task_and_not_by_a_row(errors_of, results):
+    (error,) = errors_of("delete_group", [{"group_id": SALES_GROUP_ID, "dry_run": True}])
+    assert error["problem"] == "dry_run is an argument of the task, not a column"
+    with pytest.raises(AirflowFailException, match="defaults has 'dry_run', which delete_group does not take"):
+        bulk("delete_group", [{"group_id": SALES_GROUP_ID}], results_path=results, defaults={"dry_run": True})
+
+
 def test_never_shows_the_first_row_of_a_file_without_a_header(sandbox, tmp_path, results):
     file = put(tmp_path / "in.csv", "ana@acme.test,Ana,planted-secret\nbo@acme.test,Bo,planted-secret\n")
     with pytest.raises(AirflowFailException, match="Is its first line a header") as raised:

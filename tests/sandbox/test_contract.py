@@ -22,12 +22,15 @@ generateToken getUsers getUser createOrInviteUser updateUser deleteUser getUserR
 subscribeToEmailNotifications unsubscribeToEmailNotifications getGroups getGroup headGroup
 listCustomFields createCustomField updateCustomField deleteCustomField addCustomFieldValue removeCustomFieldValue
 createGroup updateGroup deleteGroup addUserToGroup deleteUserFromGroup getGroupCatalog addToGroupCatalog
-deleteFromGroupCatalog getCourses getCourse getCoursesStats getCourseStats getUserCourseStats getPaths getPath
+deleteFromGroupCatalog addToGroupLibrary deleteFromGroupLibrary
+getCourses getCourse getCoursesStats getCourseStats getUserCourseStats getPaths getPath
 getPathSessions getPathSession createPathSession updatePathSession deletePathSession getPathSessionUsers
 addUsersToPathSession addGroupsToPathSession removeUsersFromPathSession getPathSessionStats getUsersPathSessionStats
 getUserPathSessionStats
 importExternalCourses deleteExternalCourses getExternalCourse importExternalCoursesStats
 createClassroomSlot updateClassroomSlot updateClassroomSlotAttendance
+getSkills postSkills updateSkill getCustomLinks createCustomLink updateCustomLink deleteCustomLink
+getAllCustomUserLinks createCustomUserLink updateCustomUserLink deleteCustomUserLink
 """
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 
@@ -40,7 +43,8 @@ def test_expected_operations_are_covered():
 def test_method_path_and_body_format_are_documented(operation):
     documented = DOCUMENTED[operation.operation]
     path = Settings().token_path if operation.path == TOKEN_PATH else V1.prefix + operation.path
-    assert (operation.method, path) == (documented["method"], documented["path"].rstrip("/"))
+    method = documented["method"].strip("(?)")  # an assumed one is in parentheses
+    assert (operation.method, path) == (method, documented["path"].rstrip("/"))
     for body in operation.bodies:
         assert WORDS[body].casefold() in documented["content_type"].casefold()
 
@@ -64,4 +68,7 @@ def test_routes_that_are_not_only_known_from_documentation():
         "removeUsersFromPathSession": "client",
         "updateCustomField": "client",
         "removeCustomFieldValue": "client",
+        "addToGroupLibrary": "assumed",
+        "createCustomLink": "assumed",
+        "updateCustomLink": "assumed",
     }

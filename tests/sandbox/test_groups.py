@@ -166,3 +166,21 @@ def test_acknowledgment_can_be_switched(sandbox, client, shape, status, body):
     sandbox.control.settings(acknowledgment=shape)
     response = client("PUT", f"/groups/{SALES_GROUP_ID}/users/{GRACE_ID}")
     assert (response.status_code, response.content) == (status, body)
+
+
+def test_courses_come_into_a_library_once_and_leave_it(sandbox, client):
+    def library():
+        return next(group["library_courses"] for group in sandbox.control.state()["groups"] if group["name"] == "Sales")
+
+    where, items = f"/groups/{SALES_GROUP_ID}/library", [WELCOME_COURSE_ID, SECURITY_COURSE_ID]
+    for _ in range(2):
+        assert client("PUT", where, json={"courses": items}).status_code == 200
+        assert library() == items
+    for _ in range(2):
+        assert client("DELETE", where, json={"courses": items[:1]}).status_code == 200
+        assert library() == items[1:]
+
+
+def test_unknown_courses_do_not_come_into_a_library(client):
+    response = client("PUT", f"/groups/{SALES_GROUP_ID}/library", json={"courses": [WELCOME_COURSE_ID, UNKNOWN]})
+    assert (response.status_code, response.json()) == (400, {"error": "course_not_found"})

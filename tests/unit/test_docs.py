@@ -389,7 +389,8 @@ def test_outcomes_of_rows_are_documented():
     documented = {
         name for cells in table("bulk.md", "`outcome` | Meaning") for name in re.findall(r"`(\w+)`", cells[0])
     }
-    assert documented == OUTCOMES | NOT_DONE | {"imported", UNCHANGED, WOULD_SEND}
+    done = {outcome for outcome in OUTCOMES if not outcome.startswith("would_")}  # rows have no dry run of their own
+    assert documented == done | NOT_DONE | {"imported", UNCHANGED, WOULD_SEND}
 
 
 def test_keys_of_action_results_are_documented():

@@ -119,6 +119,26 @@ def test_deletes_a_group_with_its_subgroups_once(api, add_group):
         api.delete_group(group_id=lab, if_missing="fail")
 
 
+def test_a_dry_run_names_the_subgroups_and_deletes_nothing(sandbox, api, add_group):
+    lab = add_group("Lab", parent_id=SALES_GROUP_ID)
+    below = add_group("Below", parent_id=lab)
+    sandbox.control.clear_journal()
+    subgroups = [{"group_id": lab, "name": "Lab"}, {"group_id": below, "name": "Below"}]
+    for group_id in (SALES_GROUP_ID, SALES_GROUP_ID.upper()):
+        would = api.delete_group(group_id=group_id, dry_run=True)
+        assert would == {"group_id": group_id, "outcome": "would_delete", "subgroups": subgroups}
+    assert api.delete_group(group="Below", dry_run=True)["subgroups"] == []
+    assert {entry["method"] for entry in sandbox.control.journal()} == {"GET"}
+
+
+def test_a_dry_run_reports_what_the_deletion_would(api):
+    assert api.delete_group(group_id=MISSING_ID, dry_run=True) == {"group_id": MISSING_ID, "outcome": "not_found"}
+    with pytest.raises(NotFoundError):
+        api.delete_group(group_id=MISSING_ID, dry_run=True, if_missing="fail")
+    with pytest.raises(RefusedError, match="root group"):
+        api.delete_group(group_id=ROOT_GROUP_ID, dry_run=True)
+
+
 def test_a_deletion_whose_response_is_lost_is_done(sandbox, api, add_group):
     lab = add_group("Lab")
     sandbox.control.add_fault("deleteGroup", kind="drop_after")
@@ -216,10 +236,13 @@ def test_raises_for_missing_users_and_groups(api, add_group):
     for change in (api.add_user_to_group, api.remove_user_from_group):
         with pytest.raises(NotFoundError):
             change(group_id=MISSING_ID, user=GRACE_MAIL)
-    with pytest.raises(NotFoundError):
-        api.get_group(group_id=MISSING_ID)
+    for read in (api.get_group, api.list_group_members):
+        with pytest.raises(NotFoundError):
+            read(group_id=MISSING_ID)
 
 
 def test_returns_the_roles_of_members(api):
-    roles = {(member["user_id"], member["role"]) for member in api.get_group(group_id=ROOT_GROUP_ID)["members"]}
+    members = api.list_group_members(group="Acme")
+    roles = {(member["user_id"], member["role"]) for member in members}
     assert roles >= {(ADMIN_ID, "admin"), (GRACE_ID, "learner")}
+    assert api.get_group(group_id=ROOT_GROUP_ID)["members"] == members

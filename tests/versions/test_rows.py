@@ -53,6 +53,12 @@ def test_catalogs(lines):
     assert [line[2:] for line in lines("remove_from_catalog", rows)] == [("removed", None, None)]
 
 
+def test_libraries(lines):
+    rows = [{"group_id": SALES_GROUP_ID, "courses": "Welcome to Acme"}]
+    assert [line[2:] for line in lines("add_to_library", rows)] == [("added", None, None)]
+    assert [line[2:] for line in lines("remove_from_library", rows)] == [("removed", None, None)]
+
+
 def test_deleted_groups(lines):
     rows = [{"group_id": group_id} for group_id in (SALES_GROUP_ID, "0" * 24)]
     assert [line[2] for line in lines("delete_group", rows)] == ["deleted", "not_found"]

@@ -17,7 +17,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=str)
 
 #: Kinds of objects that have a name.
-Kind: TypeAlias = Literal["group", "path", "session", "course", "custom_field"]
+Kind: TypeAlias = Literal["group", "path", "session", "course", "custom_field", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class NameOf:
     kind: Kind
     id_field: str
     is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotInRows:
+    """Marks a field that is an argument of an action and not a column of rows, where the task decides."""
 
 
 class Problem(NamedTuple):
@@ -65,6 +70,8 @@ class ActionArguments(BaseModel):
     alternatives: ClassVar[Mapping[str, str]] = {}
     #: The fields that control how names are resolved.
     only_for_names: ClassVar[frozenset[str]] = frozenset()
+    #: Names of the fields that are not columns of rows.
+    not_in_rows: ClassVar[frozenset[str]] = frozenset()
     #: Names of the fields whose values name the same if they differ in case only.
     fields_without_case: ClassVar[frozenset[str]] = frozenset()
     _name_fields: ClassVar[frozenset[str]] = frozenset()
@@ -79,6 +86,7 @@ class ActionArguments(BaseModel):
         cls.fields_without_case = frozenset(
             name for name, field in fields.items() if "IgnoresCase" in repr((field.annotation, field.metadata))
         )
+        cls.not_in_rows = frozenset(name for name, field in fields.items() if NotInRows() in field.metadata)
         cls.names = {
             name: marker for name, field in fields.items() for marker in field.metadata if isinstance(marker, NameOf)
         }

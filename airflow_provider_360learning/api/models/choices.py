@@ -31,6 +31,8 @@ LearnerStatus: TypeAlias = Literal[
     "toRetake",
     "unsuccessful",
 ]
+#: Icon of a custom link.
+LinkIcon: TypeAlias = Literal["agenda", "absence", "certificate", "convention", "default", "inbox", "survey"]
 #: Result of an attempt at an external course.
 Result: TypeAlias = Literal["success", "failed"]
 #: Difficulty of an external course.

@@ -17,6 +17,7 @@ from airflow_provider_360learning.api.models.fields import (
     SESSION,
     Boolean,
     Capacity,
+    DryRun,
     FilledUsers,
     GroupName,
     Hours,
@@ -164,7 +165,7 @@ class DeleteClassroomSlot(ActionArguments):
         description="``skip`` succeeds if the slot does not exist; ``fail`` fails, also when a task is retried that "
         "has deleted the slot.",
     )
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class ListClassroomSlots(ActionArguments):
@@ -252,7 +253,7 @@ class DeleteAttendanceSheet(ActionArguments):
         description="``skip`` succeeds if the sheet does not exist; ``fail`` fails, also when a task is retried that "
         "has deleted the sheet.",
     )
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class ListAttendanceSheets(ActionArguments):

@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.models.fields import (
     GROUP,
     Boolean,
     CourseName,
+    DryRun,
     GroupName,
     Id,
     Ids,
@@ -39,7 +40,7 @@ class ArchiveCourse(ActionArguments):
     course_id: Id = id_or_name("Id of the course.")
     course: CourseName = COURSE
     archived: Boolean = Field(default=True, description="``False`` restores an archived course.")
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class GetCatalog(ActionArguments):

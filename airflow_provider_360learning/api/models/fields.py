@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, PlainValidator, SecretStr
 
-from airflow_provider_360learning.api.models.base import NameOf
+from airflow_provider_360learning.api.models.base import NameOf, NotInRows
 from airflow_provider_360learning.api.models.parsers import (
     parse_boolean,
     parse_custom_fields,
@@ -51,6 +51,8 @@ User: TypeAlias = Annotated[str, PlainValidator(parse_user), IgnoresCase()]
 Url: TypeAlias = Annotated[str, PlainValidator(parse_url)]
 Password: TypeAlias = Annotated[SecretStr, PlainValidator(parse_password)]
 Boolean: TypeAlias = Annotated[bool, PlainValidator(parse_boolean)]
+#: Whether an action that destroys something only returns what would be lost. Tasks of rows have their own dry run.
+DryRun: TypeAlias = Annotated[bool, PlainValidator(parse_boolean), NotInRows()]
 Timestamp: TypeAlias = Annotated[datetime, PlainValidator(parse_timestamp)]
 Texts: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_text))]
 ExternalIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_external_id))]
@@ -62,8 +64,9 @@ FilledUsers: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_f
 CustomFields: TypeAlias = Annotated[Mapping[str, str | date] | None, PlainValidator(parse_custom_fields)]
 #: The value of one custom field.
 CustomValue: TypeAlias = Annotated[str | date, PlainValidator(parse_custom_value)]
-#: Days, hours, minutes, and seconds are bounded only to keep out what cannot be meant.
+#: Days, hours, minutes, seconds and positions are bounded only to keep out what cannot be meant.
 Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
+Order: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=10_000_000))]
 Hours: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000))]
 Percent: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=100))]
 WholePercent: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=100))]
@@ -77,6 +80,7 @@ Capacity: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minim
 GroupName: TypeAlias = Annotated[Text | None, NameOf("group", "group_id", is_required=True)]
 SessionName: TypeAlias = Annotated[Text | None, NameOf("session", "session_id", is_required=True)]
 CourseName: TypeAlias = Annotated[Text | None, NameOf("course", "course_id", is_required=True)]
+TagName: TypeAlias = Annotated[Text | None, NameOf("tag", "tag_id", is_required=True)]
 #: The name of a path whose id is optional.
 PathName: TypeAlias = Annotated[Text | None, NameOf("path", "path_id")]
 #: The name of the group under which groups are created.
@@ -91,6 +95,7 @@ SESSION = Field(
     default=None, description="Name of the session instead of ``session_id``; where it is not unique, with the path."
 )
 COURSE = Field(default=None, description="Name of the course instead of ``course_id``.")
+TAG = Field(default=None, description="Name of the tag instead of ``tag_id``.")
 PATH = Field(default=None, description="Name of the path instead of ``path_id``.")
 PATH_ID = Field(default=None, description="Id of the path; without it, API v2 looks it up.")
 DRY_RUN = Field(

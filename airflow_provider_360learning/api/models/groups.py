@@ -11,10 +11,12 @@ from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Role
 from airflow_provider_360learning.api.models.fields import (
     CREATE_GROUPS,
+    DRY_RUN,
     GROUP,
     PARENT_GROUP,
     PARENT_GROUP_ID,
     Boolean,
+    DryRun,
     GroupName,
     Id,
     ParentGroupName,
@@ -58,6 +60,13 @@ class GetGroup(ActionArguments):
     group: GroupName = GROUP
 
 
+class ListGroupMembers(ActionArguments):
+    """Arguments of ``list_group_members``."""
+
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
+
+
 class UpdateGroup(ActionArguments):
     """Arguments of ``update_group``."""
 
@@ -89,6 +98,7 @@ class DeleteGroup(ActionArguments):
         description="``skip`` succeeds if the group does not exist; ``fail`` fails, also when a task is retried that "
         "has deleted the group.",
     )
+    dry_run: DryRun = DRY_RUN
 
 
 class AddUserToGroup(ActionArguments):

@@ -7,10 +7,13 @@ from airflow_provider_360learning.api.v1.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.custom_fields import CustomFieldActions
+from airflow_provider_360learning.api.v1.custom_links import CustomLinkActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
 from airflow_provider_360learning.api.v1.groups import GroupActions
+from airflow_provider_360learning.api.v1.libraries import LibraryActions
 from airflow_provider_360learning.api.v1.only_v2 import ActionsOfV2
 from airflow_provider_360learning.api.v1.paths import PathActions
+from airflow_provider_360learning.api.v1.tags import TagActions
 from airflow_provider_360learning.api.v1.users import UserActions
 
 
@@ -18,11 +21,14 @@ class ApiV1(
     UserActions,
     GroupActions,
     CustomFieldActions,
+    LibraryActions,
     CourseActions,
     CourseAttemptActions,
     PathActions,
     ExternalActions,
     ClassroomActions,
+    TagActions,
+    CustomLinkActions,
     ActionsOfV2,
     AccessCheck,
 ):

@@ -11,6 +11,7 @@ from airflow_provider_360learning.api.models.groups import (
     CreateGroup,
     DeleteGroup,
     GetGroup,
+    ListGroupMembers,
     ListGroups,
     RemoveUserFromGroup,
     UpdateGroup,
@@ -44,6 +45,14 @@ def _neutral_group(item: ResponseObject) -> GroupRecord:
         "parent_id": string(item, "parent"),
         "custom": item.get("custom"),
     }
+
+
+def _members(item: ResponseObject) -> list[GroupMember]:
+    return [
+        {"user_id": string(member, "_id"), "mail": string(member, "mail"), "role": role}
+        for key, role in _MEMBER_LISTS.items()
+        for member in objects(item, key)
+    ]
 
 
 class GroupActions(ApiAdapter):
@@ -88,12 +97,16 @@ class GroupActions(ApiAdapter):
         :raises NotFoundError: if the group does not exist.
         """
         item = yield Call("getGroup", path={"group_id": arguments.group_id})
-        members: list[GroupMember] = [
-            {"user_id": string(member, "_id"), "mail": string(member, "mail"), "role": role}
-            for key, role in _MEMBER_LISTS.items()
-            for member in objects(item, key)
-        ]
-        return {**_neutral_group(item), "members": members}
+        return {**_neutral_group(item), "members": _members(item)}
+
+    @action(ListGroupMembers)
+    def list_group_members(self, arguments: ListGroupMembers) -> ActionSteps[list[GroupMember]]:
+        """
+        Return the members of a group (``getGroup``): one item for each role.
+
+        :raises NotFoundError: if the group does not exist.
+        """
+        return _members((yield Call("getGroup", path={"group_id": arguments.group_id})))
 
     @action(UpdateGroup, write=WriteSpec("updateGroup", key=("group_id",)))
     def update_group(self, arguments: UpdateGroup) -> ActionSteps[UpdatedGroup]:
@@ -112,10 +125,15 @@ class GroupActions(ApiAdapter):
         """
         Delete a group **and all its subgroups** (``deleteGroup``).
 
+        Memberships, catalogs and libraries of these groups are lost. ``dry_run`` names the subgroups
+        (``getGroups``).
+
         :raises NotFoundError: with ``if_missing="fail"``, if the group does not exist.
         :raises RefusedError: for the root group, and if the group or a subgroup has an active integration.
         """
         group_id = arguments.group_id
+        if arguments.dry_run:
+            return (yield from self._tree()).deletion_of(arguments)
         try:
             yield Call("deleteGroup", path={"group_id": group_id})
         except NotFoundError as error:
@@ -158,6 +176,8 @@ class GroupActions(ApiAdapter):
                 raise
         return {"group_id": group_id, "user": user, "outcome": "removed"}
 
+    def _tree(self) -> ActionSteps[GroupTree]:
+        return GroupTree((yield from self.list_groups.steps()))
+
     def _find_group(self, name: str, parent_id: str | None) -> ActionSteps[str | None]:
-        groups = yield from self.list_groups.steps()
-        return GroupTree(groups).find(name, parent_id)
+        return (yield from self._tree()).find(name, parent_id)

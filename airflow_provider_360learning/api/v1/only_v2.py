@@ -46,3 +46,5 @@ class ActionsOfV2(ApiAdapter):
     remove_path_session_custom_field = only_v2(LearningApi.remove_path_session_custom_field)
     set_course_custom_field = only_v2(LearningApi.set_course_custom_field)
     set_path_session_custom_field = only_v2(LearningApi.set_path_session_custom_field)
+    delete_tag = only_v2(LearningApi.delete_tag)
+    get_library = only_v2(LearningApi.get_library)

@@ -29,13 +29,13 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
+from airflow_provider_360learning.api.v1.mails import mail_of
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     NotAvailableError,
     OutcomeUnknownError,
     RefusedError,
-    UnexpectedResponseError,
 )
 
 _SESSION_ID_KEYS = ("_id", "id", "sessionId")
@@ -156,7 +156,7 @@ class PathActions(ApiAdapter):
         """
         mails = []
         for user in arguments.users:
-            mails.append((yield from self._mail_of(user)))
+            mails.append((yield from mail_of(user)))
         path = {"session_id": arguments.session_id}
         yield Call("removeUsersFromPathSession", path=path, body={"userEmails": mails})
         return {"session_id": arguments.session_id, "outcome": "unenrolled", "users": len(mails)}
@@ -206,15 +206,6 @@ class PathActions(ApiAdapter):
                 operation="createPathSession",
             )
         return found[0] if found else None
-
-    def _mail_of(self, user: str) -> ActionSteps[str]:
-        if not is_id(user):
-            return user
-        item = yield Call("getUser", path={"user": user})
-        mail = string(item, "mail")
-        if mail is None or "@" not in mail:
-            raise UnexpectedResponseError(f"360Learning returned no email address of {user}", operation="getUser")
-        return mail
 
 
 def _is_same_id(listed: str | None, given: str) -> bool:

@@ -9,12 +9,15 @@ from airflow_provider_360learning.api.v2.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.custom_fields import CustomFieldActions
+from airflow_provider_360learning.api.v2.custom_links import CustomLinkActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
 from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
+from airflow_provider_360learning.api.v2.libraries import LibraryActions
 from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.registrations import RegistrationActions
+from airflow_provider_360learning.api.v2.tags import TagActions
 from airflow_provider_360learning.api.v2.user_states import UserStates
 from airflow_provider_360learning.api.v2.users import UserActions
 
@@ -23,6 +26,7 @@ class ApiV2(
     UserActions,
     GroupActions,
     CustomFieldActions,
+    LibraryActions,
     CourseActions,
     CourseAttemptActions,
     PathActions,
@@ -30,6 +34,8 @@ class ApiV2(
     ClassroomActions,
     RegistrationActions,
     AttendanceSheetActions,
+    TagActions,
+    CustomLinkActions,
     Listings,
     UserStates,
     AccessCheck,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
@@ -13,6 +12,7 @@ from airflow_provider_360learning.api.models.groups import (
     CreateGroup,
     DeleteGroup,
     GetGroup,
+    ListGroupMembers,
     ListGroups,
     RemoveUserFromGroup,
     UpdateGroup,
@@ -124,9 +124,16 @@ class GroupActions(Lookups):
         members = yield from _members(arguments.group_id)
         return {**neutral_group(item), "members": members}
 
-    def members_of(self, group_id: str) -> Sequence[GroupMember]:
-        """Return the members of a group (``getGroupMembers``), without a request for the group itself."""
-        return self.client.run(_members(group_id))
+    @action(ListGroupMembers)
+    def list_group_members(self, arguments: ListGroupMembers) -> ActionSteps[list[GroupMember]]:
+        """
+        Return the members of a group (``getGroupMembers``), 1,000 per request: one item for each role.
+
+        ``mail`` is ``None``, as in ``get_group``.
+
+        :raises NotFoundError: if the group does not exist.
+        """
+        return (yield from _members(arguments.group_id))
 
     @action(UpdateGroup, write=WriteSpec("updateGroup", key=("group_id",)))
     def update_group(self, arguments: UpdateGroup) -> ActionSteps[UpdatedGroup]:
@@ -145,12 +152,17 @@ class GroupActions(Lookups):
         """
         Delete a group **and all its subgroups** (``deleteGroup``).
 
+        Memberships, catalogs and libraries of these groups are lost. ``dry_run`` names the subgroups
+        (``getGroups``).
+
         That the subgroups go, too, is documented for bulk jobs and for API v1, and assumed here.
 
         :raises NotFoundError: with ``if_missing="fail"``, if the group does not exist.
         :raises RefusedError: for the root group, and if the group or a subgroup has an active integration.
         """
         group_id = arguments.group_id
+        if arguments.dry_run:
+            return (yield from self._tree()).deletion_of(arguments)
         try:
             yield Call("deleteGroup", path={"groupId": group_id})
         except NotFoundError as error:

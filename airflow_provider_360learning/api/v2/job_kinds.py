@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_360learning.api.bulk_jobs import JobKind, JobTarget
@@ -10,6 +10,7 @@ from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.models.courses import AddToCatalog, ChangeCatalog, RemoveFromCatalog
 from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
 from airflow_provider_360learning.api.models.groups import AddUserToGroup, DeleteGroup, RemoveUserFromGroup
+from airflow_provider_360learning.api.models.libraries import AddToLibrary, ChangeLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import JsonObject
@@ -100,10 +101,25 @@ def catalog_inputs(row: ChangeCatalog) -> list[JsonObject]:
 
     :param row: Courses and path sessions of one group.
     """
-    contents = [("course", id) for id in row.course_ids] + [("path-session", id) for id in row.session_ids]
+    return _contents(row.group_id, {"course": row.course_ids, "path-session": row.session_ids})
+
+
+def library_inputs(row: ChangeLibrary) -> list[JsonObject]:
+    """
+    Return what a job is sent for the contents of a library.
+
+    :param row: Courses and paths of one group.
+    """
+    return _contents(row.group_id, {"course": row.course_ids, "path": row.path_ids})
+
+
+def _contents(group_id: str, ids: Mapping[str, Sequence[str]]) -> list[JsonObject]:
     # Lower case, as responses have ids: results are matched by their inputs.
-    group_id = row.group_id.lower()
-    return [{"groupId": group_id, "contentType": type_, "contentId": id.lower()} for type_, id in contents]
+    return [
+        {"groupId": group_id.lower(), "contentType": type_, "contentId": id.lower()}
+        for type_, some in ids.items()
+        for id in some
+    ]
 
 
 def archiving_input(external_id: str) -> JsonObject:
@@ -175,6 +191,8 @@ _INPUTS: Mapping[str, Callable[[Any, JobTarget, Mapping[str, str]], list[JsonObj
     "delete_group": lambda row, target, ids: [{"groupId": row.group_id.lower()}],
     "add_to_catalog": lambda row, target, ids: catalog_inputs(row),
     "remove_from_catalog": lambda row, target, ids: catalog_inputs(row),
+    "add_to_library": lambda row, target, ids: library_inputs(row),
+    "remove_from_library": lambda row, target, ids: library_inputs(row),
     "import_external_courses": lambda row, target, ids: [course_input(row, target.author_id)],
     "import_external_course_stats": lambda row, target, ids: [statistic_input(row)],
 }
@@ -185,8 +203,12 @@ def _removes_one_role(row: Any) -> bool:
     return row.role is not None and not row.from_private_subgroups
 
 
-def _fits_in_a_job(row: Any) -> bool:
+def _catalog_fits_in_a_job(row: ChangeCatalog) -> bool:
     return len(row.course_ids) + len(row.session_ids) <= MAX_GROUP_ROWS
+
+
+def _library_fits_in_a_job(row: ChangeLibrary) -> bool:
+    return len(row.course_ids) + len(row.path_ids) <= MAX_GROUP_ROWS
 
 
 _CONTENT = ("groupId", "contentType", "contentId")
@@ -231,7 +253,7 @@ ADD_TO_CATALOG = JobKind(
     may_resend=True,
     outcome="added",
     key=_CONTENT,
-    accepts=_fits_in_a_job,
+    accepts=_catalog_fits_in_a_job,
 )
 REMOVE_FROM_CATALOG = JobKind(
     action="remove_from_catalog",
@@ -242,7 +264,29 @@ REMOVE_FROM_CATALOG = JobKind(
     may_resend=True,
     outcome="removed",
     key=_CONTENT,
-    accepts=_fits_in_a_job,
+    accepts=_catalog_fits_in_a_job,
+)
+ADD_TO_LIBRARY = JobKind(
+    action="add_to_library",
+    row_model=AddToLibrary,
+    operation="addContentsToGroupsLibrary",
+    max_rows=MAX_GROUP_ROWS,
+    has_single_requests=False,
+    may_resend=True,
+    outcome="added",
+    key=_CONTENT,
+    accepts=_library_fits_in_a_job,
+)
+REMOVE_FROM_LIBRARY = JobKind(
+    action="remove_from_library",
+    row_model=RemoveFromLibrary,
+    operation="removeContentsFromGroupsLibrary",
+    max_rows=MAX_GROUP_ROWS,
+    has_single_requests=False,
+    may_resend=True,
+    outcome="removed",
+    key=_CONTENT,
+    accepts=_library_fits_in_a_job,
 )
 IMPORT_COURSES = JobKind(
     action="import_external_courses",
@@ -289,6 +333,8 @@ KINDS: Mapping[str, JobKind] = {
         DELETE_GROUPS,
         ADD_TO_CATALOG,
         REMOVE_FROM_CATALOG,
+        ADD_TO_LIBRARY,
+        REMOVE_FROM_LIBRARY,
         IMPORT_COURSES,
         IMPORT_STATISTICS,
     )

@@ -10,6 +10,7 @@ from airflow_provider_360learning.sandbox.clock import Clock, iso
 from airflow_provider_360learning.sandbox.state.budget import OBJECT_BYTES, MemoryBudget, memory_of
 from airflow_provider_360learning.sandbox.state.classrooms import Classrooms
 from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
+from airflow_provider_360learning.sandbox.state.links import Links
 from airflow_provider_360learning.sandbox.state.model import (
     AudienceMode,
     Course,
@@ -30,6 +31,7 @@ from airflow_provider_360learning.sandbox.state.model import (
     Session,
 )
 from airflow_provider_360learning.sandbox.state.skills import Skills
+from airflow_provider_360learning.sandbox.state.tags import Tags
 from airflow_provider_360learning.sandbox.state.webhooks import Subscription, Webhooks
 
 #: What has values of custom fields.
@@ -60,6 +62,8 @@ class State:
         self.custom_fields: dict[str, CustomField] = {}
         self.skills = Skills(budget)
         self.webhooks = Webhooks(self.new_id, clock, budget)
+        self.tags = Tags(budget)
+        self.links = Links(budget)
         #: Id of the owner of the platform, who has this role in the root group.
         self.owner: str | None = None
         self.mails_sent: list[SentMail] = []
@@ -520,6 +524,9 @@ class State:
                 for group in self.groups.values()
                 for user, roles in group.members.items()
             ],
+            "custom_links": [asdict(link) for link in self.links.links.values()],
+            "custom_user_links": [asdict(url) for url in self.links.user_links.values()],
+            "tags": [asdict(tag) for tag in self.tags.values()],
             "courses": [asdict(course) for course in self.courses.values()],
             "paths": [asdict(path) for path in self.paths.values()],
             "sessions": [_session(session) for session in self.sessions.values()],

@@ -140,6 +140,13 @@ class Call(Exchange):
             raise ApiError(400, f"invalid argument : {name}")
         return value
 
+    def rows(self) -> list[dict[str, object]]:
+        """Return the objects of a body that is a list, or refuse."""
+        value = self.body.value if self.body else None
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            raise ApiError(400, "bad_request")
+        return value
+
     def boolean(self, name: str) -> bool | None:
         """Return a boolean of the body, in a form ``true`` or ``false``; ``None`` if it is missing."""
         value = self.fields.get(name)
@@ -201,18 +208,21 @@ class Operations:
         evidence: Evidence = "documented",
         assumes: str = "",
         lenient_ids: bool = False,
+        takes_list: bool = False,
     ) -> Callable[[Handler], Handler]:
         """
         Register a function as an operation (parameters: see :class:`.routing.Route`).
 
         :param lenient_ids: whether the function itself handles malformed ids, instead of the general 404.
+        :param takes_list: whether the body is a list, which :meth:`Call.rows` returns.
         """
 
         def register(handler: Handler) -> Handler:
             def handle(exchange: Exchange) -> Response:
                 if not lenient_ids and not all(is_id(id) for name, id in exchange.path.items() if name.endswith("_id")):
                     raise Refusal(not_found())
-                return handler(Call(**vars(exchange), fields=_fields(exchange, bodies)))
+                fields = _fields(exchange, bodies, takes_list=takes_list)
+                return handler(Call(**vars(exchange), fields=fields))
 
             self.routes.append(Route(operation, method, path, handle, bodies, evidence, assumes))
             return handler
@@ -231,13 +241,15 @@ def _found(item: Item | None, status: int, error: str) -> Item:
     return item
 
 
-def _fields(exchange: Exchange, formats: tuple[BodyFormat, ...]) -> Mapping[str, object]:
+def _fields(exchange: Exchange, formats: tuple[BodyFormat, ...], *, takes_list: bool) -> Mapping[str, object]:
     """Return the fields of a body. The errors are assumptions, and a body that is not documented is ignored."""
     if not formats or exchange.body is None:
         return {}
     body_format, value = exchange.body
     if body_format not in formats:
         raise ApiError(400, f"Request validation failed: the body must be {' or '.join(formats)}")
+    if takes_list:
+        return {}
     if not isinstance(value, dict):
         raise ApiError(400, "bad_request")
     return value

@@ -1,4 +1,4 @@
-"""Groups, their members and their catalogs."""
+"""Groups, their members, their catalogs and their libraries."""
 
 from __future__ import annotations
 
@@ -171,6 +171,37 @@ def delete_from_group_catalog(call: Call) -> Response:
     group.courses = [each for each in group.courses if each not in courses]
     group.path_sessions = [each for each in group.path_sessions if each not in sessions]
     return NO_CONTENT
+
+
+@operations.add(
+    "addToGroupLibrary",
+    "PUT",
+    "/groups/{group_id}/library",
+    bodies=("json",),
+    evidence="assumed",
+    assumes="Method and body, by analogy with the catalog and the removal; the error for an unknown course.",
+)
+def add_to_group_library(call: Call) -> Response:
+    """Add courses to a library."""
+    group, courses = call.group(call.path["group_id"]), call.strings("courses") or []
+    for course in courses:
+        call.course(course)
+    group.library_courses.extend(each for each in dict.fromkeys(courses) if each not in group.library_courses)
+    return call.acknowledge()
+
+
+@operations.add(
+    "deleteFromGroupLibrary",
+    "DELETE",
+    "/groups/{group_id}/library",
+    bodies=("json",),
+    assumes="A course that is not in the library is accepted; the body of the response.",
+)
+def delete_from_group_library(call: Call) -> Response:
+    """Remove courses from a library."""
+    group, courses = call.group(call.path["group_id"]), set(call.strings("courses") or [])
+    group.library_courses = [each for each in group.library_courses if each not in courses]
+    return call.acknowledge()
 
 
 def _summary(group: Group) -> dict[str, object]:

@@ -13,12 +13,26 @@ from airflow_provider_360learning.sandbox.v1 import (
     classrooms,
     courses,
     custom_fields,
+    custom_links,
     external,
     groups,
     paths,
+    tags,
     users,
 )
 from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations, not_found
+
+_MODULES = (
+    users,
+    custom_fields,
+    groups,
+    courses,
+    paths,
+    classrooms,
+    external,
+    tags,
+    custom_links,
+)
 
 LIMITS = (
     Limit("company_reads", 50, "reads"),
@@ -31,8 +45,6 @@ LIMITS = (
     Limit("createOrInviteUser", 2),
     Limit("deleteUser", 2),
 )
-
-_MODULES = (users, custom_fields, groups, courses, paths, classrooms, external)
 
 #: Requests per second by name of the limit.
 DOCUMENTED_LIMITS = {limit.name: limit.requests for limit in LIMITS}

@@ -13,12 +13,14 @@ from airflow_provider_360learning.sandbox.v2 import (
     classrooms,
     courses,
     custom_fields,
+    custom_links,
     groups,
     integrations,
     paths,
     registrations,
     skill_jobs,
     skills,
+    tags,
     users,
     webhooks,
 )
@@ -38,6 +40,8 @@ _MODULES = (
     skills,
     skill_jobs,
     webhooks,
+    tags,
+    custom_links,
 )
 
 LIMITS = (
