@@ -45,6 +45,16 @@ STATISTIC = {
     "detailedStatus": {"type": "onTime"},
 }
 COURSE_STATISTICS = [{"course": {"_id": ID}, "stats": [{"user": USER, "attempts": [ATTEMPT]}] * 2}]
+SLOT = {
+    "classroom_id": ID,
+    "name": "Noon",
+    "slot_start": TIME,
+    "slot_end": "2026-01-01T14:00:00.000Z",
+    "location": "Room 1",
+    "virtual": True,
+    "duration_hours": 1,
+    "trainers": [MAIL],
+}
 LINK = {"_id": ID, "type": "a", "name": "A", "order": 0, "iconName": "inbox"}
 URL = {"type": "a", "name": "A", "iconName": "inbox", "url": "https://x.test"}
 #: Arguments of each action, and valid responses to its requests.
@@ -57,6 +67,7 @@ ACTIONS = {
     "create_custom_link": ({"type": "b", "name": "B"}, [[LINK], {}, [LINK]]),
     "create_custom_user_link": ({"user": MAIL, "type": "b", "url": "https://x.test"}, [[URL], {"status": "ok"}]),
     "create_group": ({"name": "Lab", "if_exists": "update", "public": True}, [[GROUP], {}]),
+    "create_classroom_slot": ({**SLOT, "session_id": ID}, [USER, {"_id": ID}]),
     "create_path_session": (
         {"name": "Autumn", "path": "Welcome", "group_id": ID, "session_start": TIME},
         [[{"_id": ID, "name": "Welcome"}], [{"sessionId": ID, "pathId": ID, "sessionName": "Spring"}], {"_id": ID}],
@@ -110,8 +121,10 @@ ACTIONS = {
     "remove_user_custom_field": ({"user": MAIL, "custom_field": "Site"}, [[FIELD], USER, {}]),
     "remove_from_library": ({"group_id": ID, "course_ids": [ID]}, [{}]),
     "remove_user_from_group": ({"user": MAIL, "group_id": ID}, [{}]),
+    "set_attendance": ({"slot_id": ID, "users": [MAIL]}, [USER, {}]),
     "set_user_custom_field": ({"user": MAIL, "custom_field": "Site", "value": "x"}, [[FIELD], USER, {}]),
     "unenroll_users": ({"session_id": ID, "users": [ID]}, [USER, {}]),
+    "update_classroom_slot": ({**SLOT, "slot_id": ID}, [USER, {}]),
     "update_custom_field": ({"custom_field_id": ID, "name": "x"}, [{}]),
     "update_custom_link": ({"type": "a", "name": "B"}, [[LINK], {}]),
     "update_custom_user_link": ({"user": MAIL, "type": "a", "url": "https://x.test"}, [[URL], {}]),

@@ -70,6 +70,31 @@ VALUES = [{"customFieldId": ID, "type": "string", "value": "x"}]
 TAG = {"_id": ID, "name": "a", "isMain": True, "externalId": "1", "source": "native"}
 LINK = {"_id": ID, "type": "a", "name": "A", "order": 0, "iconName": "inbox"}
 AUDIENCE = {"mode": "manual", "filters": [{"type": "users", "userIds": [ID]}]}
+CLASSROOM = {"_id": ID, "name": "Lab", "groupId": ID, "mediaIds": [ID], "createdAt": TIME}
+SLOT = {
+    "_id": ID,
+    "classroomId": ID,
+    "name": "Morning",
+    "startDate": TIME,
+    "endDate": LATER,
+    "reportedDuration": 3,
+    "selfRegistration": {"enabled": True, "cutoffDate": TIME},
+    "virtual": True,
+    "maxCapacity": 5,
+    "context": {"_id": ID, "type": "path"},
+    "trainerIds": [ID],
+}
+REGISTRATION = {
+    "_id": ID,
+    "classroomSlotId": ID,
+    "userId": ID,
+    "status": "published",
+    "hasAttended": False,
+    "attendanceDuration": 60,
+    "rsvp": {"going": True, "lastUpdatedAt": TIME},
+    "createdAt": TIME,
+}
+SHEET = {"_id": ID, "name": "Monday", "status": "open", "checkInCode": "1234"}
 JOB = {"_id": ID, "type": "x", "status": "completed", "createdAt": TIME, "endedAt": TIME}
 #: A valid response to each operation; that to any other one is an empty object.
 RESPONSES = {
@@ -117,6 +142,17 @@ RESPONSES = {
     "createCustomLink": LINK,
     "replaceCustomLink": LINK,
     "getCustomUserLinks": [{"_id": ID, "customLinkId": ID, "url": "https://x.test"}],
+    "getClassrooms": [CLASSROOM],
+    "createClassroom": CLASSROOM,
+    "getClassroomSlots": [SLOT],
+    "createClassroomSlot": SLOT,
+    "getSlotRegistrations": [REGISTRATION],
+    "getClassroomRegistrations": [REGISTRATION],
+    "addSlotRegistration": REGISTRATION,
+    "getClassroomSlotWaitlist": [{"userId": OTHER_ID, "requestedAt": TIME}],
+    "getAttendanceSheets": [SHEET],
+    "createAttendanceSheet": SHEET,
+    "getAttendances": [{"_id": ID, "userId": ID, "firstName": "A", "lastName": "B", "status": "present"}],
     "getBulkOperation": JOB,
     "getBulkOperations": [JOB],
     "getBulkOperationResults": [{"input": {}, "status": "success", "resourceId": ID}],
@@ -131,12 +167,24 @@ STATISTICS = [
         "last_activity": TIME,
     }
 ]
+NEW_SLOT = {
+    "classroom_id": ID,
+    "name": "Noon",
+    "slot_start": TIME,
+    "slot_end": LATER,
+    "location": "Room 1",
+    "duration_hours": 1,
+}
 #: Arguments of each action.
 ACTIONS = {
     "add_to_catalog": {"group_id": ID, "course_ids": [ID]},
     "add_to_library": {"group_id": ID, "course_ids": [ID], "path_ids": [ID]},
+    "add_to_waitlist": {"slot_id": ID, "users": [MAIL]},
     "add_user_to_group": {"user": MAIL, "group": "Acme/Lab"},
     "archive_external_courses": {**LIBRARY, "external_ids": ["1"]},
+    "create_attendance_sheet": {"slot_id": ID, "name": "Tuesday"},
+    "create_classroom": {"name": "Lab", "group": "Acme/Lab", "message": "x", "if_exists": "update"},
+    "create_classroom_slot": {**NEW_SLOT, "session": "Autumn", "trainers": [MAIL]},
     "create_custom_field": {"name": "Level", "authorized_values": ["x"]},
     "create_custom_link": {"type": "b", "name": "B"},
     "create_custom_user_link": {"user": MAIL, "type": "a", "url": "https://x.test", "if_exists": "update"},
@@ -144,6 +192,8 @@ ACTIONS = {
     "create_path_session": {"name": "Spring", "path": "Welcome", "group_id": ID, "session_start": TIME},
     "create_tag": {"name": "a", "if_exists": "update"},
     "create_user": {"mail": MAIL, "mode": "create_active", "custom_fields": {ID: "x"}, "first_name": "Ana"},
+    "delete_attendance_sheet": {"slot_id": ID, "sheet_id": ID, "dry_run": True},
+    "delete_classroom_slot": {"classroom_id": ID, "slot_id": ID, "dry_run": True},
     "delete_custom_field": {"custom_field": "Site"},
     "delete_custom_link": {"type": "a"},
     "delete_custom_user_link": {"user": MAIL, "type": "a"},
@@ -167,6 +217,10 @@ ACTIONS = {
         "author_id": ID,
         "courses": [{"external_id": "1", "title": "x", "launch_url": "https://x.test", "language": "en"}],
     },
+    "list_attendance_sheets": {"slot_id": ID},
+    "list_attendances": {"slot_id": ID, "sheet_id": ID},
+    "list_classroom_slots": {"classroom_id": ID},
+    "list_classrooms": {"group": "Acme/Lab"},
     "list_courses": {},
     "list_custom_fields": {},
     "list_custom_links": {},
@@ -177,19 +231,27 @@ ACTIONS = {
     "list_path_session_users": {"session_id": ID},
     "list_path_sessions": {},
     "list_paths": {},
+    "list_registrations": {"classroom_id": ID},
     "list_tags": {},
     "list_user_roles": {"user": MAIL},
     "list_users": {},
+    "list_waitlist": {"slot_id": ID},
+    "register_users": {"slot_id": ID, "users": [MAIL]},
     "remove_from_catalog": {"group_id": ID, "course_ids": [ID]},
     "remove_course_custom_field": {"course": "x", "custom_field_id": ID},
     "remove_path_session_custom_field": {"session_id": ID, "custom_field_id": ID},
     "remove_user_custom_field": {"user": MAIL, "custom_field": "Site"},
+    "remove_from_waitlist": {"slot_id": ID, "users": [MAIL]},
     "remove_from_library": {"group_id": ID, "course_ids": [ID]},
     "remove_user_from_group": {"user": MAIL, "group_id": ID},
+    "set_attendance": {"slot_id": ID, "users": [MAIL]},
     "set_course_custom_field": {"course": "x", "custom_field_id": ID, "value": "y"},
     "set_path_session_custom_field": {"session_id": ID, "custom_field_id": ID, "value": "y"},
     "set_user_custom_field": {"user": MAIL, "custom_field": "Site", "value": "y"},
     "unenroll_users": {"session_id": ID, "users": [MAIL]},
+    "update_attendance_sheet": {"slot_id": ID, "sheet_id": ID, "name": "Tuesday"},
+    "update_classroom": {"classroom_id": ID, "name": "x"},
+    "update_classroom_slot": {"slot_id": ID, "classroom_id": ID, "location": "x", "trainers": [MAIL]},
     "update_custom_field": {"custom_field_id": ID, "name": "x", "authorized_values": ["x"]},
     "update_custom_link": {"type": "a", "name": "B"},
     "update_custom_user_link": {"user": MAIL, "type": "a", "url": "https://x.test"},
