@@ -34,7 +34,7 @@ from airflow_provider_360learning.sensors.paths import Learning360PathSessionSta
 from airflow_provider_360learning.sensors.users import Learning360UserActiveSensor
 from tests.api.factory import api_factory
 from tests.rows.support import put_results
-from tests.unlimited_sandbox import operations
+from tests.unlimited_sandbox import CONNECTION, operations
 
 ANA, BEN = "ana@acme.test", "ben@acme.test"
 LONG_AGO, IN_THE_FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
@@ -49,8 +49,9 @@ SENSORS = {
 
 @pytest.fixture(params=list(VERSIONS), autouse=True)
 def version(request, sandbox, monkeypatch):
-    """Return the API version of the connection."""
-    monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", sandbox.connection_json(api_version=request.param))
+    """Return the API version of the connection, whose rate limits are never reached."""
+    limits = dict.fromkeys(VERSIONS[request.param].spec.limits, 1000)
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version=request.param, limits=limits))
     return request.param
 
 
