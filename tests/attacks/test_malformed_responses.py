@@ -88,6 +88,7 @@ ACTIONS = {
         [{"id": ID, "externalId": "1", "title": "x", "archived": False}],
     ),
     "get_group": ({"group_id": ID}, [GROUP]),
+    "get_path_session_statuses": ({"session_id": ID}, [{"detailedStatus": {"onTime": 2, "successful": 1}}]),
     "get_user": (
         {"user": MAIL},
         [{**USER, "lastLoginAt": TIME, "customFields": [{"customFieldId": ID, "value": "x"}]}],

@@ -209,6 +209,7 @@ ACTIONS = {
     "get_group": {"group_id": ID},
     "get_path_session_custom_fields": {"session_id": ID},
     "get_library": {"group_id": ID},
+    "get_path_session_statuses": {"session_id": ID},
     "get_user": {"user": MAIL},
     "get_user_course_stats": {"course_id": ID, "user": MAIL},
     "import_external_course_stats": {**LIBRARY, "statistics": STATISTICS},

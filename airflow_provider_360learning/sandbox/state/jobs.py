@@ -10,6 +10,7 @@ from typing import Literal
 
 from airflow_provider_360learning.sandbox.clock import Clock
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget, StorageFullError
+from airflow_provider_360learning.sandbox.state.webhooks import Webhooks
 
 JobState = Literal["pending", "queued", "running", "completed", "error"]
 
@@ -128,10 +129,12 @@ class BulkJobs:
 
     :param clock: the sandbox's clock.
     :param budget: bounds the memory of the company.
+    :param webhooks: record the creations and the ends.
     """
 
     clock: Clock
     budget: MemoryBudget
+    webhooks: Webhooks
     jobs: dict[str, BulkJob] = field(default_factory=dict)
 
     def submit(
@@ -150,6 +153,7 @@ class BulkJobs:
         queued_at = created_at + _QUEUED_AFTER * behavior.seconds
         job = BulkJob(id, type, inputs, behavior, apply, created_at, queued_at, started_at, started_at + lasts)
         self.jobs[id] = job
+        self.webhooks.record("bulk.operation.created", bulkOperationId=id, type=type, createdAt=created_at)
         return job
 
     def advance(self) -> None:
@@ -158,6 +162,14 @@ class BulkJobs:
         due = [job for job in self.jobs.values() if job.results is None and job.ended_at <= now]
         for job in sorted(due, key=lambda job: job.ended_at):
             job.run()
+            self.webhooks.record(
+                "bulk.operation.ended",
+                bulkOperationId=job.id,
+                type=job.type,
+                createdAt=job.created_at,
+                endedAt=job.ended_at,
+                status=job.state(now),
+            )
 
     def count(self, *, running_only: bool) -> int:
         """

@@ -58,10 +58,10 @@ class State:
         self.sessions: dict[str, Session] = {}
         self.integrations: dict[str, Integration] = {}
         self.external_courses: dict[ExternalKey, ExternalCourse] = {}
-        self.jobs = BulkJobs(clock, budget)
         self.custom_fields: dict[str, CustomField] = {}
         self.skills = Skills(budget)
         self.webhooks = Webhooks(self.new_id, clock, budget)
+        self.jobs = BulkJobs(clock, budget, self.webhooks)
         self.tags = Tags(budget)
         self.links = Links(budget)
         #: Id of the owner of the platform, who has this role in the root group.

@@ -11,7 +11,7 @@ from airflow_provider_360learning.sandbox.v2.filters import choices, dates
 
 operations = Operations()
 
-#: The published types of events. The sandbox has events of users, groups and path sessions.
+#: The published types of events. The sandbox records some of them.
 EVENT_TYPES = (
     "bulk.operation.created",
     "bulk.operation.ended",
@@ -120,7 +120,8 @@ def delete_subscription(call: Call) -> Response:
     scope="webhooks:read",
     page_size=250,
     filters=(*dates("createdAt"), choices("status", "eq", "delivered", "failed", "pending", "sending")),
-    assumes="Events of users, groups and path sessions alone are recorded. None waits for its delivery.",
+    assumes="Recorded are events of users and groups except for updates, of path sessions except for enrollments and"
+    " statuses, and of bulk jobs. None waits for its delivery.",
 )
 def get_events(call: Call) -> Response:
     """List the events of a subscription."""

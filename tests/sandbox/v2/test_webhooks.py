@@ -88,6 +88,15 @@ def test_has_events_of_users_groups_and_sessions(client, subscribe):
     assert data["group.deleted"][0]["name"] == "Lab"
 
 
+def test_has_events_of_bulk_jobs(client, run, subscribe):
+    created, ended = subscribe(eventType="bulk.operation.created"), subscribe(eventType="bulk.operation.ended")
+    run("PUT", "/bulk/skills", {"externalId": "sql", "name": "SQL", "parentExternalIds": []})
+    ((first,), (last,)) = (client("GET", f"{path}/events").json for path in (created, ended))
+    assert first["payload"]["data"]["type"] == "upsertSkills"
+    assert last["payload"]["data"]["status"] == "completed"
+    assert last["payload"]["data"]["bulkOperationId"] == first["payload"]["data"]["bulkOperationId"]
+
+
 def test_an_inactive_subscription_has_no_new_events(client, sandbox, subscribe):
     path = subscribe()
     client("PATCH", path, {"status": "inactive"})
