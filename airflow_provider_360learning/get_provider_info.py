@@ -153,6 +153,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.exports",
             "operators.groups",
             "operators.imports",
+            "operators.integrations",
             "operators.operation",
             "operators.paths",
             "operators.tags",

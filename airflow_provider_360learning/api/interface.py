@@ -61,6 +61,12 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     UpdateGroup,
 )
+from airflow_provider_360learning.api.models.integrations import (
+    CreateIntegration,
+    DeleteIntegration,
+    ListIntegrations,
+    UpdateIntegration,
+)
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, GetLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
@@ -97,6 +103,7 @@ from airflow_provider_360learning.api.results import (
     CreatedCustomLink,
     CreatedCustomUserLink,
     CreatedGroup,
+    CreatedIntegration,
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
@@ -108,6 +115,7 @@ from airflow_provider_360learning.api.results import (
     DeletedCustomLink,
     DeletedCustomUserLink,
     DeletedGroup,
+    DeletedIntegration,
     DeletedTag,
     DeletedUser,
     EnrolledGroups,
@@ -116,6 +124,7 @@ from airflow_provider_360learning.api.results import (
     GroupDetails,
     GroupMember,
     GroupRecord,
+    IntegrationRecord,
     Library,
     PathRecord,
     PathSessionRecord,
@@ -133,6 +142,7 @@ from airflow_provider_360learning.api.results import (
     UpdatedCustomLink,
     UpdatedCustomUserLink,
     UpdatedGroup,
+    UpdatedIntegration,
     UpdatedTag,
     UpdatedUser,
     UserDetails,
@@ -535,4 +545,24 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(DeleteCustomUserLink)
     def delete_custom_user_link(self, arguments: DeleteCustomUserLink) -> ActionSteps[DeletedCustomUserLink]:
         """Delete the URL of a user for a custom link."""
+        ...
+
+    @action(ListIntegrations)
+    def list_integrations(self, arguments: ListIntegrations) -> ActionSteps[list[IntegrationRecord]]:
+        """Return all integrations of groups with external providers."""
+        ...
+
+    @action(CreateIntegration)
+    def create_integration(self, arguments: CreateIntegration) -> ActionSteps[CreatedIntegration]:
+        """Connect a group with an external provider, unless it is."""
+        ...
+
+    @action(UpdateIntegration)
+    def update_integration(self, arguments: UpdateIntegration) -> ActionSteps[UpdatedIntegration]:
+        """Change an integration; fields that are not given keep their values."""
+        ...
+
+    @action(DeleteIntegration)
+    def delete_integration(self, arguments: DeleteIntegration) -> ActionSteps[DeletedIntegration]:
+        """Delete an integration and archive all of its courses."""
         ...

@@ -382,10 +382,16 @@ class PathSessionStatistic(TypedDict):
 
 
 class ArchivedCourses(TypedDict):
-    """Result of ``archive_external_courses``; ``courses`` is their number."""
+    """
+    Result of ``archive_external_courses``; ``courses`` is their number.
 
-    outcome: Literal["archived"]
+    With ``dry_run``, it is the number of those that exist and are not archived, and ``missing`` has the external ids of
+    those that do not exist.
+    """
+
+    outcome: Literal["archived", "would_archive"]
     courses: int
+    missing: NotRequired[list[str]]
 
 
 class ExternalCourseRecord(TypedDict):
@@ -497,3 +503,39 @@ class DeletedCustomUserLink(TypedDict):
     user: str
     type: str
     outcome: Literal["deleted", "not_found"]
+
+
+class IntegrationRecord(TypedDict):
+    """An integration of a group with an external provider."""
+
+    integration_id: str | None
+    group_id: str | None
+    external_platform: str | None
+    author_id: str | None
+    default_completion: bool | None
+    default_progress: int | None
+    no_group_propagation: bool | None
+    logo_url: str | None
+    unicolor_logo_url: str | None
+
+
+class CreatedIntegration(TypedDict):
+    """Result of ``create_integration``."""
+
+    integration_id: str
+    outcome: Literal["created", "updated", "already_exists"]
+
+
+class UpdatedIntegration(TypedDict):
+    """Result of ``update_integration``."""
+
+    integration_id: str
+    outcome: Literal["updated"]
+
+
+class DeletedIntegration(TypedDict):
+    """Result of ``delete_integration``; ``integration`` is the one that would be deleted (``dry_run``)."""
+
+    integration_id: str
+    outcome: Literal["deleted", "not_found", "would_delete"]
+    integration: NotRequired[IntegrationRecord]

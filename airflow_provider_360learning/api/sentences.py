@@ -64,12 +64,18 @@ from airflow_provider_360learning.api.models.custom_links import (
     UpdateCustomLink,
     UpdateCustomUserLink,
 )
+from airflow_provider_360learning.api.models.external import ArchiveExternalCourses
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
     DeleteGroup,
     RemoveUserFromGroup,
     UpdateGroup,
+)
+from airflow_provider_360learning.api.models.integrations import (
+    CreateIntegration,
+    DeleteIntegration,
+    UpdateIntegration,
 )
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, ChangeLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
@@ -78,12 +84,14 @@ from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser
 from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourse,
+    ArchivedCourses,
     ChangedCatalog,
     ChangedLibrary,
     CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
     CreatedGroup,
+    CreatedIntegration,
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
@@ -91,6 +99,7 @@ from airflow_provider_360learning.api.results import (
     DeletedCustomLink,
     DeletedCustomUserLink,
     DeletedGroup,
+    DeletedIntegration,
     DeletedTag,
     DeletedUser,
     EnrolledGroups,
@@ -106,6 +115,7 @@ from airflow_provider_360learning.api.results import (
     UpdatedCustomLink,
     UpdatedCustomUserLink,
     UpdatedGroup,
+    UpdatedIntegration,
     UpdatedTag,
     UpdatedUser,
 )
@@ -387,6 +397,37 @@ def _set_session_field(arguments: SetPathSessionCustomField, result: SetSessionF
 def _removed_session_field(arguments: RemovePathSessionCustomField, result: RemovedSessionField) -> str:
     field = _object(arguments.custom_field, result["custom_field_id"])
     return f"Removed custom field {field} of session {_object(arguments.session, result['session_id'])}"
+
+
+@outcome_sentence.register
+def _archived_external_courses(arguments: ArchiveExternalCourses, result: ArchivedCourses) -> str:
+    library = f"{_name(arguments.external_platform)} in group {_name(arguments.group or arguments.group_id)}"
+    courses = f"{counted(result['courses'], 'course')} of {library}"
+    if result["outcome"] == "archived":
+        return f"Archived {courses}"
+    missing = result.get("missing")
+    return f"Would archive {courses}" + (f"; not found: {listed(missing)}" if missing else "")
+
+
+@outcome_sentence.register
+def _created_integration(arguments: CreateIntegration, result: CreatedIntegration) -> str:
+    group, id = _name(arguments.group or arguments.group_id), result["integration_id"]
+    name = f"{id} of group {group} with {_name(arguments.external_platform)}"
+    return _created("integration", name, result["outcome"])
+
+
+@outcome_sentence.register
+def _updated_integration(arguments: UpdateIntegration, result: UpdatedIntegration) -> str:
+    return f"Updated {_fields(arguments, {'integration_id'})} of integration {result['integration_id']}"
+
+
+@outcome_sentence.register
+def _deleted_integration(arguments: DeleteIntegration, result: DeletedIntegration) -> str:
+    name = result["integration_id"]
+    if found := result.get("integration"):
+        platform, group = _name(found["external_platform"] or "?"), found["group_id"]
+        return f"Would delete integration {name} of group {group} with {platform}, and archive its courses"
+    return _deleted("integration", name, result["outcome"] == "deleted", " and archived its courses")
 
 
 @outcome_sentence.register

@@ -1,9 +1,11 @@
-"""Operators that import courses of external providers, and the statistics of their learners."""
+"""Operators that import and archive courses of external providers, and import the statistics of their learners."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.bulk import Learning360RowsOperator
 
 if TYPE_CHECKING:
@@ -119,3 +121,40 @@ class Learning360ImportExternalCoursesOperator(Learning360RowsOperator):
         from airflow_provider_360learning.rows.config import ImportCourses
 
         return ImportCourses(self.group_id, self.group, self.external_platform, self.integration_id, self.author_id)
+
+
+class Learning360ArchiveExternalCoursesOperator(Learning360BaseOperator):
+    """
+    Archive courses of an external provider (``deleteExternalCourses``), which learners then cannot start any more.
+
+    Importing a course again restores it. Returns ``{"outcome": "archived", "courses"}``; ``courses`` is their number.
+    With ``dry_run``, ``outcome`` is ``would_archive``, ``courses`` is the number of those that exist and are not
+    archived, and ``missing`` has the external ids of those that do not exist.
+
+    :param group_id: Id of the group whose library has the courses.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
+    :param external_platform: Name of the provider.
+    :param integration_id: Id of the integration of the group with the provider. API v2 only; by default it is looked
+        up.
+    :param external_ids: The provider's ids of the courses.
+    :param dry_run: Whether to change nothing, and only look up and return what would be changed.
+    """
+
+    action = "archive_external_courses"
+    required_pairs = (("group_id", "group"),)
+    name_arguments = ("external_platform", "group", "group_id")
+
+    def __init__(
+        self,
+        *,
+        group_id: str | None = None,
+        group: str | None = None,
+        external_platform: str,
+        integration_id: str | None = None,
+        external_ids: Sequence[str],
+        dry_run: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())

@@ -20,12 +20,18 @@ from airflow_provider_360learning.api.models.custom_links import (
     UpdateCustomLink,
     UpdateCustomUserLink,
 )
+from airflow_provider_360learning.api.models.external import ArchiveExternalCourses
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
     CreateGroup,
     DeleteGroup,
     RemoveUserFromGroup,
     UpdateGroup,
+)
+from airflow_provider_360learning.api.models.integrations import (
+    CreateIntegration,
+    DeleteIntegration,
+    UpdateIntegration,
 )
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
@@ -236,6 +242,41 @@ def created(outcome, user_id=USER):
             EnrollGroups(session_id=SESSION, group_ids=[GROUP, OTHER]),
             {"session_id": SESSION, "outcome": "enrolled", "groups": 2},
             f"Enrolled groups {GROUP} and {OTHER} in session {SESSION}",
+        ),
+        # external courses and integrations
+        (
+            ArchiveExternalCourses(group="Sales", external_platform="Courses & More", external_ids=["1", "2"]),
+            {"outcome": "archived", "courses": 2},
+            'Archived 2 courses of "Courses & More" in group Sales',
+        ),
+        (
+            ArchiveExternalCourses(group_id=GROUP, external_platform="p", external_ids=["1", "2"], dry_run=True),
+            {"outcome": "would_archive", "courses": 1, "missing": ["2"]},
+            f"Would archive 1 course of p in group {GROUP}; not found: 2",
+        ),
+        (
+            CreateIntegration(group="Sales", external_platform="p", author_id=USER),
+            {"integration_id": OTHER, "outcome": "created"},
+            f"Created integration {OTHER} of group Sales with p",
+        ),
+        (
+            UpdateIntegration(integration_id=OTHER, author_id=USER),
+            {"integration_id": OTHER, "outcome": "updated"},
+            f"Updated author_id of integration {OTHER}",
+        ),
+        (
+            DeleteIntegration(integration_id=OTHER),
+            {"integration_id": OTHER, "outcome": "deleted"},
+            f"Deleted integration {OTHER} and archived its courses",
+        ),
+        (
+            DeleteIntegration(integration_id=OTHER, dry_run=True),
+            {
+                "integration_id": OTHER,
+                "outcome": "would_delete",
+                "integration": {"external_platform": "p", "group_id": GROUP},
+            },
+            f"Would delete integration {OTHER} of group {GROUP} with p, and archive its courses",
         ),
         # tags
         (

@@ -37,6 +37,12 @@ from airflow_provider_360learning.operators.groups import (
     Learning360RemoveUserFromGroupOperator,
     Learning360UpdateGroupOperator,
 )
+from airflow_provider_360learning.operators.imports import Learning360ArchiveExternalCoursesOperator
+from airflow_provider_360learning.operators.integrations import (
+    Learning360CreateIntegrationOperator,
+    Learning360DeleteIntegrationOperator,
+    Learning360UpdateIntegrationOperator,
+)
 from airflow_provider_360learning.operators.paths import (
     Learning360CreatePathSessionOperator,
     Learning360EnrollGroupsOperator,
@@ -54,7 +60,9 @@ from airflow_provider_360learning.operators.users import (
     Learning360UpdateUserOperator,
 )
 from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
     ADMIN_MAIL,
+    GRACE_ID,
     GRACE_MAIL,
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
@@ -73,6 +81,11 @@ def make_tag(sandbox):
     return Learning360Hook().api.create_tag(name="Onboarding")["tag_id"]
 
 
+def make_integration(sandbox):
+    made = Learning360Hook().api.create_integration(group="Sales", external_platform="p", author_id=ADMIN_ID)
+    return made["integration_id"]
+
+
 def make_link(sandbox):
     """Create a custom link with a URL of one user, and return its type."""
     api = Learning360Hook().api
@@ -82,7 +95,17 @@ def make_link(sandbox):
 
 
 #: What is made before an operator runs, if the line names it: the argument that takes its id, and how to make it.
-MADE = {"session": ("session_id", make_session), "tag": ("tag_id", make_tag), "link": ("type", make_link)}
+MADE = {
+    "integration": ("integration_id", make_integration),
+    "link": ("type", make_link),
+    "session": ("session_id", make_session),
+    "tag": ("tag_id", make_tag),
+}
+#: Keys of results that have the id of an object.
+IDS = [
+    *("user_id", "group_id", "session_id", "course_id", "tag_id"),
+    *("custom_field_id", "custom_link_id", "integration_id"),
+]
 #: Operators with arguments, and the line that each logs; ``{id}`` is the id in its result.
 LINES = [
     (
@@ -170,6 +193,8 @@ LINES = [
         Learning360RemoveUserCustomFieldOperator,
         {"user": GRACE_MAIL, "custom_field": "Site"},
         f"Removed custom field Site ({{id}}) of user {GRACE_MAIL}",
+    ),
+    (
         Learning360AddToLibraryOperator,
         {"group": "Sales", "courses": ["Welcome to Acme"]},
         f"Added 1 course to the library of group Sales ({SALES_GROUP_ID})",
@@ -211,6 +236,18 @@ LINES = [
         {"user": GRACE_MAIL},
         f"Deleted URL of custom link {{link}} of user {GRACE_MAIL}",
     ),
+    (
+        Learning360ArchiveExternalCoursesOperator,
+        {"group": "Sales", "external_platform": "p", "external_ids": ["1"]},
+        "Archived 1 course of p in group Sales",
+    ),
+    (
+        Learning360CreateIntegrationOperator,
+        {"group": "Sales", "external_platform": "p", "author_id": ADMIN_ID},
+        "Created integration {id} of group Sales with p",
+    ),
+    (Learning360UpdateIntegrationOperator, {"author_id": GRACE_ID}, "Updated author_id of integration {integration}"),
+    (Learning360DeleteIntegrationOperator, {}, "Deleted integration {integration} and archived its courses"),
     (Learning360CreateTagOperator, {"name": "Onboarding"}, "Created tag Onboarding ({id})"),
     (Learning360UpdateTagOperator, {"is_main": True}, "Updated is_main of tag {tag}"),
     (Learning360DeleteTagOperator, {}, "Deleted tag {tag}"),
@@ -235,13 +272,8 @@ def test_an_operator_logs_its_outcome_in_one_line(sandbox, monkeypatch, capfd, c
     made = {name: make(sandbox) for name, (_, make) in MADE.items() if f"{{{name}}}" in line}
     given = {MADE[name][0]: value for name, value in made.items()}
     capfd.readouterr()
-    result = operator(task_id="one", **arguments).execute({})
-    made = next(
-        (result[name] for name in ("user_id", "group_id", "session_id", "custom_field_id") if name in result), None
-    )
     result = operator(task_id="one", **given, **arguments).execute({})
-    ids = ("user_id", "group_id", "session_id", "course_id", "tag_id", "custom_link_id")
-    made_id = next((result[name] for name in ids if name in result), None)
+    made_id = next((result[name] for name in IDS if name in result), None)
     log = capfd.readouterr().out
     assert log.count(line.format(id=made_id, **made)) == 1
     assert SECRET not in log + caplog.text

@@ -85,6 +85,21 @@ def test_imports_returns_and_archives_a_course(library: Library) -> None:
     assert (again["course_id"], again["title"], again["archived"]) == (found["course_id"], "First", False)
 
 
+def test_a_dry_run_of_archiving_counts_courses_and_names_missing_ones(library: Library, sandbox: Sandbox) -> None:
+    get, where = library.api.get_external_course, library.where
+    library.courses(COURSE, {**COURSE, "external_id": "c/2"})
+    library.api.archive_external_courses(**where, external_ids=["c/2"])
+    planned = library.api.archive_external_courses(**where, external_ids=["c/1", "c/2", "c/3"], dry_run=True)
+    assert planned == {"outcome": "would_archive", "courses": 1, "missing": ["c/3"]}
+    assert get(**where, external_id="c/1")["archived"] is False
+
+
+def test_a_dry_run_of_archiving_raises_for_a_missing_group(library: Library) -> None:
+    where = {**library.where, "group_id": "0" * 24}
+    with pytest.raises(NotFoundError):
+        library.api.archive_external_courses(**where, external_ids=["c/1"], dry_run=True)
+
+
 def test_an_import_leaves_the_same_course_in_each_version(library: Library, sandbox: Sandbox) -> None:
     library.courses(COURSE)
     (course,) = sandbox.control.state()["external_courses"]

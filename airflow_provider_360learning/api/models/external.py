@@ -10,7 +10,9 @@ from pydantic import Field
 from airflow_provider_360learning.api.models.base import ActionArguments, Problem
 from airflow_provider_360learning.api.models.choices import Difficulty, Result
 from airflow_provider_360learning.api.models.fields import (
+    DRY_RUN,
     GROUP,
+    DryRun,
     ExternalId,
     ExternalIds,
     GroupName,
@@ -76,6 +78,7 @@ class ArchiveExternalCourses(Library):
     """Arguments of ``archive_external_courses``."""
 
     external_ids: ExternalIds = Field(description="The provider's ids of the courses.")
+    dry_run: DryRun = DRY_RUN
 
 
 class GetExternalCourse(Library):

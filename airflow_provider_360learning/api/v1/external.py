@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
+from airflow_provider_360learning.api.external import archiving_of
 from airflow_provider_360learning.api.fields import boolean, first_string, string
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
@@ -25,6 +26,7 @@ from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvai
 
 #: Maximum number of statistics per request (documented).
 MAX_STATISTICS = 20
+_ARCHIVED_KEY = ("group_id", "external_platform", "external_ids")
 _FAILURE = re.compile(r"error|fail|not.?found|invalid|missing|refus|reject|denied|unknown", re.IGNORECASE)
 
 
@@ -65,9 +67,22 @@ class ExternalActions(ApiAdapter):
         response = yield Call("importExternalCourses", path=_library(arguments), body=body)
         return _refusals(response, len(courses))
 
-    @action(ArchiveExternalCourses, check=_check_library)
+    @action(
+        ArchiveExternalCourses,
+        write=WriteSpec("deleteExternalCourses", key=_ARCHIVED_KEY),
+        check=_check_library,
+    )
     def archive_external_courses(self, arguments: ArchiveExternalCourses) -> ActionSteps[ArchivedCourses]:
-        """Archive courses of another provider (``deleteExternalCourses``)."""
+        """
+        Archive courses of another provider (``deleteExternalCourses``), which learners then cannot start any more.
+
+        Importing a course again restores it. ``dry_run`` looks each course up.
+
+        :raises NotFoundError: if the group does not exist.
+        """
+        if arguments.dry_run:
+            yield Call("headGroup", path={"group_id": arguments.group_id})
+            return (yield from archiving_of(arguments, self.get_external_course))
         ids = list(arguments.external_ids)
         yield Call("deleteExternalCourses", path=_library(arguments), body={"externalIds": ids})
         return {"outcome": "archived", "courses": len(ids)}

@@ -10,6 +10,8 @@ from airflow_provider_360learning.api.interface import LearningApi
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_NO_INTEGRATIONS = "the actions on external courses take group and provider"
+
 
 def only_v2(promised: Action[P, R], instead: str = "") -> Action[P, R]:
     """
@@ -48,3 +50,7 @@ class ActionsOfV2(ApiAdapter):
     set_path_session_custom_field = only_v2(LearningApi.set_path_session_custom_field)
     delete_tag = only_v2(LearningApi.delete_tag)
     get_library = only_v2(LearningApi.get_library)
+    list_integrations = only_v2(LearningApi.list_integrations, _NO_INTEGRATIONS)
+    create_integration = only_v2(LearningApi.create_integration, _NO_INTEGRATIONS)
+    update_integration = only_v2(LearningApi.update_integration, _NO_INTEGRATIONS)
+    delete_integration = only_v2(LearningApi.delete_integration, _NO_INTEGRATIONS)

@@ -12,6 +12,7 @@ from airflow_provider_360learning.api.v2.custom_fields import CustomFieldActions
 from airflow_provider_360learning.api.v2.custom_links import CustomLinkActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
+from airflow_provider_360learning.api.v2.integrations import IntegrationActions
 from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
 from airflow_provider_360learning.api.v2.libraries import LibraryActions
 from airflow_provider_360learning.api.v2.listings import Listings
@@ -34,6 +35,7 @@ class ApiV2(
     ClassroomActions,
     RegistrationActions,
     AttendanceSheetActions,
+    IntegrationActions,
     TagActions,
     CustomLinkActions,
     Listings,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.bulk_jobs import JobTarget
+from airflow_provider_360learning.api.external import archiving_of
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
@@ -76,14 +77,23 @@ class ExternalActions(Lookups):
         inputs = [course_input(course, arguments.author_id) for course in arguments.courses]
         return refusals((yield from run_jobs(IMPORT_COURSES, inputs, target)))
 
-    @action(ArchiveExternalCourses)
+    @action(
+        ArchiveExternalCourses,
+        write=WriteSpec(ARCHIVE_COURSES.operation, key=("group_id", "external_platform", "external_ids")),
+    )
     def archive_external_courses(self, arguments: ArchiveExternalCourses) -> ActionSteps[ArchivedCourses]:
         """
         Archive courses of another provider by a bulk job (``archiveExternalCourses``).
 
+        Learners then cannot start them any more. Importing a course again restores it. ``dry_run`` looks each course
+        up.
+
+        :raises NotFoundError: if the integration does not exist.
         :raises RefusedError: if the job has refused one of them. The others are archived.
         """
         target = yield from _target(arguments)
+        if arguments.dry_run:
+            return (yield from archiving_of(arguments, self.get_external_course, target.integration_id))
         inputs = [archiving_input(each) for each in arguments.external_ids]
         raise_refused(ARCHIVE_COURSES, (yield from run_jobs(ARCHIVE_COURSES, inputs, target)))
         return {"outcome": "archived", "courses": len(inputs)}
