@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from airflow_provider_360learning.api.v2.job_kinds import KINDS
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.cli.scopes import operators_and_sensors
 from airflow_provider_360learning.sandbox import server
+from tests.contract import specs, specs_v1
 
 #: Tests that run each of their cases on all versions.
 FOLDER = Path(__file__).parents[1] / "versions"
@@ -79,24 +81,49 @@ def rows() -> tuple[Row, ...]:
 
 
 class Counts(NamedTuple):
-    """Numbers of operations of an API version."""
+    """
+    Numbers of operations of an API version.
 
+    :param known: Operations that the vendor or public clients describe.
+    :param by_name: Those that can be called by name.
+    :param in_actions: Those that actions may call.
+    :param in_operators: Those that operators and sensors may call through these actions.
+    :param in_bulk: Those that actions on many rows may call.
+    :param in_sandbox: Those that the sandbox has.
+    :param tested: Those whose request, as it arrives at a server, is compared with their description
+        (tests/api/test_every_operation.py).
+    """
+
+    known: int
     by_name: int
     in_actions: int
+    in_operators: int
+    in_bulk: int
     in_sandbox: int
+    tested: int
 
 
 @cache
 def operations() -> dict[str, Counts]:
-    """Return how many operations of each API version can be called by name, are used by actions, are in the sandbox."""
+    """Return the numbers of operations of each API version."""
+    described = {"v1": specs_v1.facts().keys(), "v2": {one.name for one in specs.published()}}
+    known = {"v1": len(json.loads(specs_v1.FACTS.read_text(encoding="utf-8"))), "v2": len(described["v2"])}
     return {
         name: Counts(
+            known[name],
             len(version.spec.endpoints),
-            len(frozenset[str]().union(*(row.operations.get(name, ()) for row in rows()))),
+            _count(name, rows()),
+            _count(name, (row for row in rows() if row.classes)),
+            _count(name, (row for row in rows() if row.is_bulk)),
             len(_ROUTES[name] & version.spec.endpoints.keys()),
+            len(described[name] & version.spec.endpoints.keys()),
         )
         for name, version in VERSIONS.items()
     }
+
+
+def _count(version: str, of: Iterable[Row]) -> int:
+    return len(frozenset[str]().union(*(row.operations.get(version, ()) for row in of)))
 
 
 def _actions(adapter: type) -> Iterator[str]:

@@ -28,4 +28,12 @@ def test_an_action_runs_on_both_versions_in_one_test(row):
 
 
 def test_every_operation_can_be_called_by_name():
-    assert {name: each.by_name for name, each in operations().items()} == {"v1": 97, "v2": 161}
+    # The path of one operation of API v1 is not known.
+    assert {name: (each.known, each.by_name) for name, each in operations().items()} == {
+        "v1": (98, 97),
+        "v2": (161, 161),
+    }
+
+
+def test_every_operation_is_compared_with_its_description():
+    assert all(each.tested == each.by_name for each in operations().values())
