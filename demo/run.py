@@ -455,7 +455,7 @@ def _keep_open(airflow: AirflowStack, sandbox: Sandbox) -> None:
 Airflow and the sandbox stay open until Ctrl-C. They accept connections from this machine only.
 
   Airflow   {airflow.url}   no login: every visitor is an administrator
-  sandbox   {sandbox.control_url}/state   and …/journal
+  sandbox   {sandbox.page_url}
             API v1: company ID {sandbox.company_id}, API key {sandbox.api_key}
             API v2: client ID {sandbox.client_id}, client secret {sandbox.client_secret}
 """,

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from pydantic import BaseModel
+
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models import external, fields
@@ -40,6 +42,7 @@ from airflow_provider_360learning.metrics import COMMON_TAGS, METRICS, Metric
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.routing import Version
+from airflow_provider_360learning.sandbox.seed_file import SeedFile
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 from airflow_provider_360learning.sandbox.v2.version import V2
@@ -423,6 +426,28 @@ def sandbox_routes(version: Version) -> str:
     )
 
 
+def seed_file() -> str:
+    """Return the table of the objects of a file that describes a company, with their fields."""
+    lists = {name: get_args(field.annotation)[0] for name, field in SeedFile.model_fields.items() if name != "company"}
+    return _table(
+        ("List", "Required fields", "Other fields"),
+        (
+            (f"`{name}`", *(_names_of_fields(model, required=required) for required in (True, False)))
+            for name, model in lists.items()
+        ),
+    )
+
+
+def _names_of_fields(model: type[BaseModel], *, required: bool) -> str:
+    """Return the fields of a model that are required or not, with the meanings that its docstring gives."""
+    meanings = _parameter_descriptions(model)
+    return "; ".join(
+        f"`{name}`" + (f": {' '.join(meanings[name].split()).rstrip('.')}" if name in meanings else "")
+        for name, field in model.model_fields.items()
+        if field.is_required() is required and name != "id"
+    )
+
+
 def sandbox_control() -> str:
     """Return the table of the calls of the sandbox's control client."""
     calls = {name: one for name, one in vars(SandboxControl).items() if not name.startswith("_")}
@@ -519,7 +544,16 @@ def _only(versions: Iterable[str]) -> str:
 def operations_by_version() -> str:
     """Return the table of the numbers of operations of each API version."""
     counts = _of_tests("contract.table").operations()
-    heading = ("API", "Callable by name", "Used by actions", "In the sandbox")
+    heading = (
+        "API",
+        "Known",
+        "Callable by name",
+        "Used by actions",
+        "Used by operators and sensors",
+        "Used for many rows",
+        "In the sandbox",
+        "Requests compared with the description",
+    )
     return _table(heading, ((name, *map(str, each)) for name, each in counts.items()))
 
 
@@ -585,6 +619,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "sandbox routes": partial(sandbox_routes, V1),
     "sandbox routes of API v2": partial(sandbox_routes, V2),
     "sandbox settings": sandbox_settings,
+    "seed file": seed_file,
     "settings": settings,
     "tested versions": tested_versions,
 }

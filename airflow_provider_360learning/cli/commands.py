@@ -21,8 +21,8 @@ def sandbox(args: argparse.Namespace) -> None:
     """
     Serve the sandbox until interrupted, or change the API keys of one that is running.
 
-    :param args: ``host``, ``port``, ``url_file``, ``seed`` and ``settings``; or ``url_file``, ``add_api_key`` and
-        ``revoke_api_key``.
+    :param args: ``host``, ``port``, ``url_file``, ``seed``, ``state`` and ``settings``; or ``url_file``,
+        ``add_api_key`` and ``revoke_api_key``.
     """
     if args.add_api_key or args.revoke_api_key:
         _change_api_keys(args)
@@ -30,12 +30,12 @@ def sandbox(args: argparse.Namespace) -> None:
     try:
         from airflow_provider_360learning.sandbox.server import serve
 
-        serve(args.host, args.port, args.settings, args.seed, args.url_file)
+        serve(args.host, args.port, args.settings, args.seed, args.url_file, args.state)
     except (ImportError, OSError, ValueError) as error:
         advice = ""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             advice = f": port {args.port} is in use; choose another one with --port, and use it in the connection"
-        raise SystemExit(escape_controls(f"Sandbox not started: {error}{advice}")) from None
+        raise SystemExit(escape_controls(f"Sandbox failed: {error}{advice}")) from None
 
 
 def _change_api_keys(args: argparse.Namespace) -> None:

@@ -71,7 +71,18 @@ COMMANDS = (
             ),
             Option(
                 "--seed",
-                {"choices": ["demo", "empty"], "default": "demo", "help": "Company to start with (%(default)s)"},
+                {
+                    "default": "demo",
+                    "metavar": "COMPANY",
+                    "help": "Company to start with: demo, empty, or a YAML or JSON file of one (%(default)s)",
+                },
+            ),
+            Option(
+                "--state",
+                {
+                    "metavar": "FILE",
+                    "help": "File that the company is loaded from, if it exists, and saved to when the sandbox stops",
+                },
             ),
             Option(
                 "--settings",

@@ -1,5 +1,5 @@
 """
-The application: the control routes, and the API versions at every other path, behind a guard.
+The application: the control routes, the page, and the API versions at every other path, behind a guard.
 
 An API request passes: guard -> way in -> arrival (journal, limits) -> authentication -> fault -> route -> way back.
 """
@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import json
 import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette import responses
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_360learning.sandbox.company import Company, Fact, control_router
+from airflow_provider_360learning.sandbox.compression import accepts_gzip, compress, is_larger
 from airflow_provider_360learning.sandbox.faults import Fault
 from airflow_provider_360learning.sandbox.guard import Guard
 from airflow_provider_360learning.sandbox.journal import SECRET_KEYS, Entry
 from airflow_provider_360learning.sandbox.limits import Excess
 from airflow_provider_360learning.sandbox.log import log_failure
+from airflow_provider_360learning.sandbox.overview import Overview
 from airflow_provider_360learning.sandbox.routing import (
     Body,
     Exchange,
@@ -112,9 +115,21 @@ def create_app(
         title="360Learning sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
     control.include_router(control_router(company, facts(versions)))
+    control.include_router(_overview_router(Overview(company, versions)))
     control.add_exception_handler(StorageFullError, _refuse_storage)
     api = Api(company, versions, close)
     return Guard(control, api, address=address, token=token, unread_bytes=unread_bytes)
+
+
+def _overview_router(overview: Overview) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/overview")
+    async def show(find: str = "") -> responses.Response:
+        # Names may have halves of surrogate pairs, which JSON in ASCII can contain.
+        return responses.Response(json.dumps(overview.as_dict(find)), media_type="application/json")
+
+    return router
 
 
 async def _refuse_storage(request: Request, error: Exception) -> responses.Response:
@@ -166,16 +181,29 @@ class Api:
         try:
             response = self._refuse(incoming, excess) if excess else await self._respond(incoming, entry)
         except _DroppedError:
+            entry.seconds = self._company.monotonic() - entry.arrived_at
             await self._drop(scope, receive)
             return
         await _sleep(self._company.settings.delay_after_ms / 1000)
         entry.status, entry.error = response.status, response.error
+        entry.seconds = self._company.monotonic() - entry.arrived_at
+        await self._send(response, incoming, scope, receive, send)
+
+    async def _send(self, response: Response, incoming: _Incoming, scope: Scope, receive: Receive, send: Send) -> None:
         content = response.content()
         headers = _HEADERS | ({"Content-Type": _JSON} if content else {}) | response.headers
         if (route := incoming.match.route) and route.is_assumed:
             headers[EVIDENCE_HEADER] = "assumed"
+        is_chunked = is_larger(content)
+        if is_chunked and self._company.settings.compressed_responses:
+            headers["Vary"] = "Accept-Encoding"
+            if accepts_gzip(incoming.request.headers.get("accept-encoding", "")):
+                headers["Content-Encoding"], content = "gzip", compress(content)
+        sent: responses.Response
         if isinstance(content, bytes):
             sent = responses.Response(content, response.status, headers)
+            if is_chunked:
+                del sent.headers["Content-Length"]
         else:
             sent = responses.StreamingResponse(self._streamed(content, scope, receive), response.status, headers)
         await sent(scope, receive, send)
@@ -184,8 +212,8 @@ class Api:
         """Read a request, which then takes its time to arrive."""
         settings = self._company.settings
         raw = await request.body()
-        content_type, brackets = request.headers.get("content-type", ""), settings.form_arrays != "indexed"
-        body = decode_body(content_type, raw, empty_brackets=brackets) if raw else None
+        content_type, unindexed = request.headers.get("content-type", ""), settings.form_arrays != "indexed"
+        body = decode_body(content_type, raw, unindexed_arrays=unindexed) if raw else None
         match = self._router.match(request.method, raw_path(request), settings.token_path, _login(body))
         await _sleep(self._company.request_latency())
         return _Incoming(request, match, body, self._company.monotonic())

@@ -31,6 +31,11 @@ class Clock:
         """
         self._start += seconds
 
+    @property
+    def ahead(self) -> float:
+        """How many seconds this clock is ahead of the machine's."""
+        return self.now() - time.time()
+
 
 class Period(NamedTuple):
     """

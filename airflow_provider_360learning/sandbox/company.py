@@ -25,6 +25,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.faults import Fault, Faults
 from airflow_provider_360learning.sandbox.journal import Journal
 from airflow_provider_360learning.sandbox.limits import Windows
+from airflow_provider_360learning.sandbox.seed_file import SeedFile
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
 from airflow_provider_360learning.sandbox.state.generated import GeneratedAttempts
@@ -85,13 +86,19 @@ class Company:
 
     id = COMPANY_ID
 
-    def __init__(self, settings: Settings, seed: Seed, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._initial_settings = settings
+    def __init__(
+        self, settings: Settings, seed: Seed | SeedFile, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._initial_settings, self._initial_seed = settings, seed
         self.monotonic = monotonic
-        self.reset(seed)
+        self.reset()
 
-    def reset(self, seed: Seed) -> None:
-        """Start over: initial settings, credentials, state, current time; no tokens, arrivals, faults, journal."""
+    def reset(self, seed: Seed | None = None) -> None:
+        """
+        Start over: initial settings, credentials, state, current time; no tokens, arrivals, faults, journal.
+
+        :param seed: see :func:`.demo_company.seed_state`; by default that of the start.
+        """
         self.settings = self._initial_settings
         self.clock = Clock()
         self.api_keys = ApiKeys(API_KEY)
@@ -101,7 +108,7 @@ class Company:
         self.faults = Faults()
         self.journal = Journal(lambda: self.settings.max_journal_mb)
         self.state = State(self.clock, MemoryBudget(lambda: self.settings.max_state_mb))
-        seed_state(self.state, seed)
+        seed_state(self.state, seed or self._initial_seed)
         self._jitter = random.Random(self.settings.jitter_seed)
 
     @property
@@ -255,7 +262,7 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
         return _person(company, mail, "active").password == password
 
     @router.post("/reset", status_code=204)
-    async def reset(seed: Annotated[Seed, Body(embed=True)]) -> None:
+    async def reset(seed: Annotated[Seed | None, Body(embed=True)] = None) -> None:
         company.reset(seed)
 
     return router

@@ -167,8 +167,12 @@ class SandboxControl:
         facts: list[dict[str, str]] = self._call("GET", "/evidence")
         return facts
 
-    def reset(self, seed: Seed = "demo") -> None:
-        """Start over, with the initial settings."""
+    def reset(self, seed: Seed | None = None) -> None:
+        """
+        Start over, with the initial settings and, by default, the company of the start.
+
+        :param seed: ``demo`` or ``empty`` for another company.
+        """
         self._call("POST", "/reset", {"seed": seed})
 
     def _call(self, method: str, path: str, body: object = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from airflow_provider_360learning.sandbox.seed_file import SeedFile
 from airflow_provider_360learning.sandbox.state.model import CourseStatus, CustomField
 from airflow_provider_360learning.sandbox.state.state import State
 
@@ -41,21 +42,25 @@ DRAFT_COURSE_NAME = ""
 DELETED_COURSE_NAME = " Welcome\u00a0to Acme 2024\n\u00a0"
 
 Seed = Literal["demo", "empty"]
-SEEDS: tuple[str, ...] = get_args(Seed)
+SEEDS: tuple[Seed, ...] = get_args(Seed)
 
 
-def seed_state(state: State, seed: Seed) -> None:
+def seed_state(state: State, seed: Seed | SeedFile) -> None:
     """
     Fill a new state.
 
-    :param seed: ``demo`` for the whole company; ``empty`` for its root group and administrator alone.
+    :param seed: ``demo`` for the whole company; ``empty`` for its root group and administrator alone; a file for these
+        two and what it describes.
+    :raises ValueError: if the file is invalid.
     """
     state.add_group("Acme", public=False, parent=None, id=ROOT_GROUP_ID)
     admin = state.add_person(ADMIN_MAIL, {"first_name": "Ada", "last_name": "Admin"}, id=ADMIN_ID)
     state.join(admin, ROOT_GROUP_ID, ["admin"])
     state.owner = admin.id
     state.log_in(admin)
-    if seed == "empty":
+    if isinstance(seed, SeedFile):
+        seed.fill(state)
+    if seed != "demo":
         return
     state.add_group("Sales", public=True, parent=ROOT_GROUP_ID, id=SALES_GROUP_ID)
     grace = state.add_person(GRACE_MAIL, {"first_name": "Grace", "last_name": "Hopper"}, id=GRACE_ID)

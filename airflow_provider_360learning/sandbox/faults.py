@@ -89,6 +89,11 @@ class Faults:
         """Add a fault."""
         self._faults.append(fault)
 
+    @property
+    def pending(self) -> tuple[Fault, ...]:
+        """All of them."""
+        return tuple(self._faults)
+
     def clear(self) -> None:
         """Remove all faults."""
         self._faults.clear()

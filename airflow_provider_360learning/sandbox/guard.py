@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from airflow_provider_360learning.sandbox import page
 from airflow_provider_360learning.sandbox.control import CONTROL_PATH
 from airflow_provider_360learning.sandbox.log import log_failure
 
@@ -44,7 +45,7 @@ class _RefusedError(Exception):
 
 class Guard:
     """
-    The sandbox as one ASGI application, in front of its two parts.
+    The sandbox as one ASGI application, in front of the page and its two parts.
 
     :param control: the control routes, without prefix and token.
     :param api: every other path.
@@ -73,7 +74,7 @@ class Guard:
         try:
             self._check_sender(Headers(scope=scope))
             app, app_scope = self._find(scope)
-            await self._read(receive, body, MAX_BODY_BYTES if app is self._api else MAX_BODIES_BYTES)
+            await self._read(receive, body, MAX_BODIES_BYTES if app is self._control else MAX_BODY_BYTES)
             await app(app_scope, _replay(bytes(body), receive), send)
         except ClientDisconnect:
             pass  # the request never arrived as a whole
@@ -97,6 +98,8 @@ class Guard:
     def _find(self, scope: Scope) -> tuple[ASGIApp, Scope]:
         """Return the part that a path belongs to, and the scope for it. The path is decoded, as in the scope."""
         path = str(scope["path"])
+        if page.serves(scope["method"], path):
+            return page.serve, scope
         if path != CONTROL_PATH and not path.startswith(f"{CONTROL_PATH}/"):
             return self._api, scope
         token, _, rest = path.removeprefix(f"{CONTROL_PATH}/").partition("/")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 
@@ -34,6 +34,8 @@ class Entry:
     :param clock: the same time on the sandbox's clock.
     :param auth: how it authenticated: ``token``, ``headers``, ``query`` or ``none``.
     :param status: status of the response; ``None`` before there is one, or if the connection was dropped first.
+    :param seconds: time from the arrival until the response was sent, or its first part, or the connection was dropped;
+        ``None`` until then.
     :param done: whether the work was done (a request that is refused, fails or is dropped early does none).
     :param error: error code of the response.
     :param refused_by: the limits that had no capacity.
@@ -54,6 +56,7 @@ class Entry:
     clock: float
     auth: str = "none"
     status: int | None = None
+    seconds: float | None = None
     done: bool = False
     error: str | None = None
     refused_by: list[str] = field(default_factory=list)
@@ -110,6 +113,19 @@ class Journal:
         """
         first = bisect_right(self._entries, after, key=lambda pair: pair[0].id)
         return [asdict(entry) for entry, _ in self._entries[first:]]
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._entries)
+
+    def newest(self, count: int) -> list[Entry]:
+        """Return the last entries, the newest one first."""
+        return [entry for entry, _ in reversed(self._entries[-count:])]
+
+    def since(self, arrived_at: float) -> list[Entry]:
+        """Return the entries of requests that arrived at a time or later."""
+        first = bisect_left(self._entries, arrived_at, key=lambda pair: pair[0].arrived_at)
+        return [entry for entry, _ in self._entries[first:]]
 
     def _remove_oldest(self) -> None:
         """Remove entries that are too much, but never the newest one."""

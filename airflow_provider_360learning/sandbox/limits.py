@@ -40,6 +40,14 @@ class Limit:
             return operation == self.name
         return self.kind == ("reads" if method in _READS else "writes")
 
+    def maximum(self, version: str, changed: Mapping[str, int | None]) -> int | None:
+        """
+        Return how many requests a window allows now; ``None`` for any number.
+
+        :param changed: other figures by name of the limit, alone or after the version; ``None`` lifts a limit.
+        """
+        return changed.get(f"{version} {self.name}", changed.get(self.name, self.requests))
+
 
 class Excess(NamedTuple):
     """Why a request is refused: the limits without capacity, and the seconds until all of them have some."""
@@ -75,7 +83,7 @@ class Windows:
         :param limits: the limits that apply to the request.
         :param version: name of the API version, whose windows are its own.
         :param address: source address of the request.
-        :param changed: other figures by name of the limit, alone or after the version; ``None`` lifts a limit.
+        :param changed: see :meth:`Limit.maximum`.
         :param at: time of arrival, monotonic seconds.
         :param count_refused: whether a refused request counts, too.
         :param shared: whether versions share the windows of limits with the same name.
@@ -90,7 +98,7 @@ class Windows:
         windows = [
             (limit, figure, self._window(limit, (owner, limit.name, address if limit.per_address else ""), at))
             for limit in limits
-            if (figure := changed.get(f"{version} {limit.name}", changed.get(limit.name, limit.requests))) is not None
+            if (figure := limit.maximum(version, changed)) is not None
         ]
         full = [(limit, figure, window) for limit, figure, window in windows if len(window) >= figure]
         if not full or count_refused:

@@ -227,33 +227,34 @@ def _pattern(version: Version, route: Route) -> tuple[Version, Route, re.Pattern
     return version, route, re.compile(version.prefix + _PARAMETER.sub(r"(?P<\1>[^/]+)", route.path) + "/?")
 
 
-def decode_body(content_type: str, raw: bytes, *, empty_brackets: bool = True) -> Body:
+def decode_body(content_type: str, raw: bytes, *, unindexed_arrays: bool = True) -> Body:
     """
     Decode a body by its content type.
 
-    :param empty_brackets: whether ``name[]=`` in a form is an item of a list, as ``name[0]=`` is.
+    :param unindexed_arrays: whether ``name[]=``, and each ``name=`` of several in a form, is an item of a list, as
+        ``name[0]=`` is.
     """
     kind = _FORMATS.get(content_type.partition(";")[0].strip().lower(), "other")
     try:
-        value = _decoded(kind, content_type, raw, empty_brackets)
+        value = _decoded(kind, content_type, raw, unindexed_arrays)
     except (ValueError, RecursionError):
         value = None
     return Body(kind, value)
 
 
-def _decoded(kind: BodyFormat, content_type: str, raw: bytes, empty_brackets: bool) -> object:
+def _decoded(kind: BodyFormat, content_type: str, raw: bytes, unindexed_arrays: bool) -> object:
     if kind == "other":
         return None
     if kind == "json":
         value = json.loads(raw)
     elif kind == "form":
         fields = parse_qsl(raw.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_BODY_VALUES)
-        value = _nested(fields, empty_brackets)
+        value = _nested(fields, unindexed_arrays)
     else:
         if raw.count(b"--") > MAX_MULTIPART_BOUNDARIES:
             raise ValueError("too many parts")
         head = f"Content-Type: {content_type}\r\n\r\n".encode()
-        value = _nested(_multipart_fields(BytesParser().parsebytes(head + raw)), empty_brackets)
+        value = _nested(_multipart_fields(BytesParser().parsebytes(head + raw)), unindexed_arrays)
     for number, (_, depth) in enumerate(walk(value)):
         if number > MAX_BODY_VALUES or depth > MAX_BODY_DEPTH:
             raise ValueError("too many or too deep values")
@@ -275,11 +276,16 @@ def _part_text(part: Message) -> str:
     return payload.decode(errors="replace") if isinstance(payload, bytes) else ""
 
 
-def _nested(fields: list[tuple[str, str]], empty_brackets: bool) -> object:
+def _nested(fields: list[tuple[str, str]], unindexed_arrays: bool) -> object:
     """Decode ``groups[0]=a&groups[1]=b`` to a list and ``fields[0][value]=a`` to a list of objects."""
     root: dict[str, object] = {}
     for name, value in fields:
-        *outer, last = _keys(name, empty_brackets)
+        *outer, last = _keys(name, unindexed_arrays)
+        if unindexed_arrays and not outer and isinstance(earlier := root.get(last), str | list):
+            items: list[object] = [earlier] if isinstance(earlier, str) else earlier
+            items.append(value)
+            root[last] = items
+            continue
         target = root
         for key in outer:
             inner = target.setdefault(key or str(len(target)), {})
@@ -290,10 +296,10 @@ def _nested(fields: list[tuple[str, str]], empty_brackets: bool) -> object:
     return _lists(root)
 
 
-def _keys(name: str, empty_brackets: bool) -> list[str]:
+def _keys(name: str, unindexed_arrays: bool) -> list[str]:
     """Split ``groups[0]`` to ``groups`` and ``0``; an empty key stands for the next index."""
     head, *brackets = re.findall(r"[^\[\]]+|\[\]", name) or [name]
-    return [head, *("" if each == "[]" else each for each in brackets if empty_brackets or each != "[]")]
+    return [head, *("" if each == "[]" else each for each in brackets if unindexed_arrays or each != "[]")]
 
 
 def _lists(value: object) -> object:

@@ -28,9 +28,11 @@ except ImportError as error:
         "The sandbox needs FastAPI and uvicorn: pip install 'airflow-provider-360learning[sandbox]'"
     ) from error
 
+from airflow_provider_360learning.sandbox import saved_state
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.control import CONTROL_PATH, SandboxControl
 from airflow_provider_360learning.sandbox.demo_company import SEEDS, Seed
+from airflow_provider_360learning.sandbox.seed_file import SeedFile, read_seed
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.v1.version import V1
 from airflow_provider_360learning.sandbox.v2.version import V2
@@ -86,7 +88,9 @@ class Sandbox:
     :param port: port to listen on; 0 for a free one.
     :param host: an address of 127.0.0.0/8.
     :param settings: values that differ from the defaults of :class:`.settings.Settings`.
-    :param seed: ``demo`` for a small company, ``empty`` for one with a root group and an administrator only.
+    :param seed: ``demo`` for a small company, ``empty`` for one with a root group and an administrator only; or a YAML
+        or JSON file that describes a company.
+    :param state_file: file that the company is loaded from, if it exists, and saved to when the sandbox stops.
     :param monotonic: the clock of the rate limits, in seconds.
     :param middleware: wraps the ASGI application, for example to record what passes. The journal's entry of a request
         is in its scope, under ``sandbox.entry``, as soon as there is one.
@@ -97,18 +101,24 @@ class Sandbox:
         port: int = 0,
         host: str = "127.0.0.1",
         settings: Mapping[str, object] | None = None,
-        seed: Seed = "demo",
+        seed: str | Path = "demo",
+        state_file: str | Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         middleware: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     ) -> None:
-        if seed not in SEEDS:
-            raise ValueError(f"seed is {seed!r}, but must be one of: {', '.join(SEEDS)}.")
-        self._company = Company(Settings().changed(settings or {}), seed, monotonic)
+        self._company = Company(Settings().changed(settings or {}), _seed(seed), monotonic)
+        #: File that the company is saved to when the sandbox stops.
+        self.state_file = None if state_file is None else Path(state_file)
+        if self.state_file and self.state_file.exists():
+            saved_state.read(self._company, self.state_file)
+        self._save_state()  # fails now rather than at the end if the file cannot be written
         self._socket = _listen(_loopback(host), port)
         address = self._socket.getsockname()
         token = secrets.token_urlsafe(32)
         self.url = "http://{}:{}".format(*address)
         self.control_url = f"{self.url}{CONTROL_PATH}/{token}"
+        #: The page, with the token in the fragment, which browsers send to no server.
+        self.page_url = f"{self.url}/#{token}"
         self.control = SandboxControl(self.control_url)
         connections = _Connections()
         app = create_app(
@@ -194,10 +204,15 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the sandbox with all requests in progress."""
+        """Stop the sandbox with all requests in progress, and save its company if there is a file for it."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
+        self._save_state()
+
+    def _save_state(self) -> None:
+        if self.state_file:
+            _write_secret(self.state_file, saved_state.dump(self._company))
 
     def _run(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._socket]))
@@ -207,8 +222,9 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 3600,
     settings: Mapping[str, object] | None = None,
-    seed: Seed = "demo",
+    seed: str = "demo",
     url_file: str | None = None,
+    state_file: str | None = None,
 ) -> None:
     """
     Run a sandbox in the foreground until Ctrl-C or SIGTERM (parameters: see :class:`Sandbox`).
@@ -222,7 +238,7 @@ def serve(
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Sandbox(port, host, settings, seed) as sandbox:
+        with Sandbox(port, host, settings, seed, state_file) as sandbox:
             # A garbage collection over everything that was imported takes up to 30 ms, a delay of requests.
             gc.freeze()
             print(_banner(sandbox), flush=True)
@@ -241,6 +257,7 @@ def _banner(sandbox: Sandbox) -> str:
   API key        {sandbox.api_key} (API v1)
   client ID      {sandbox.client_id} (API v2)
   client secret  {sandbox.client_secret} (API v2)
+  page           {sandbox.page_url}
   control URL    {sandbox.control_url}
   journal        {sandbox.control_url}/journal
   state          {sandbox.control_url}/state
@@ -253,15 +270,33 @@ or through API v2:
 
   export AIRFLOW_CONN_LEARNING360_DEFAULT='{sandbox.connection_json(api_version="v2")}'
 
-Ctrl-C stops it. Nothing is kept."""
+Ctrl-C stops it. {_what_is_kept(sandbox)}"""
+
+
+def _what_is_kept(sandbox: Sandbox) -> str:
+    return f"The company is saved to {sandbox.state_file} then." if sandbox.state_file else "Nothing is kept."
+
+
+def _seed(given: str | Path) -> Seed | SeedFile:
+    for name in SEEDS:
+        if given == name:
+            return name
+    file = Path(given)
+    if not file.is_file():
+        raise ValueError(f"seed is {str(given)!r}, but must be {', '.join(SEEDS)}, or a file that exists.")
+    return read_seed(file)
 
 
 def _write_secret(path: Path, text: str) -> None:
     """Write a file that other users cannot read, and that no process sees half written."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _loopback(host: str) -> str:

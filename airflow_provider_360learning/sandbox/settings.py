@@ -354,8 +354,13 @@ class Settings(BaseModel):
     bounds: Literal["inclusive", "after_exclusive", "before_exclusive", "exclusive"] = _setting(
         "inclusive", "Whether the bounds of a filter (`…After`, `…Before`) belong to its period.", "assumed"
     )
-    form_arrays: Literal["indexed_or_empty", "indexed"] = _setting(
-        "indexed_or_empty", "Whether a form may contain `name[]=` for an item of a list, besides `name[0]=`.", "client"
+    form_arrays: Literal["all", "indexed"] = _setting(
+        "all", "Whether a form may contain `name[]=` or `name=` for each item of a list, besides `name[0]=`.", "client"
+    )
+    compressed_responses: bool = _setting(
+        True,
+        "Whether larger responses, which arrive in chunks, are compressed if the client accepts gzip.",
+        "recorded",
     )
     acknowledgment: Literal["empty_object", "no_content", "status", "empty_body"] = _setting(
         "empty_object",

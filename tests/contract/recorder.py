@@ -8,6 +8,7 @@ in the thread of the test, so that the sandbox responds as fast as without it.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,4 +112,6 @@ def _decoded(headers: dict[str, str], body: bytearray) -> object:
     """Return a JSON body, the bytes of another one, ``None`` for an empty one."""
     if not body:
         return None
+    if headers.get("content-encoding") == "gzip":
+        body = bytearray(zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(body))
     return json.loads(body) if headers.get("content-type", "").startswith("application/json") else bytes(body)

@@ -72,3 +72,11 @@ def test_routes_that_are_not_only_known_from_documentation():
         "createCustomLink": "assumed",
         "updateCustomLink": "assumed",
     }
+
+
+def test_responses_of_operations_with_assumptions_say_so(client):
+    assumes = {route.operation: bool(route.assumes) for route in V1.routes}
+    assert (assumes["getGroups"], assumes["createGroup"]) == (False, True)
+    assert "X-Sandbox-Evidence" not in client("GET", "/groups").headers
+    created = client("POST", "/groups", json={"name": "Lab", "public": True})
+    assert created.headers["X-Sandbox-Evidence"] == "assumed"

@@ -60,7 +60,7 @@ def test_default_of_send_credentials_can_be_switched(sandbox, client, default, s
             "user_not_member_of_primaryGroup",
         ),
         ({"mail": NEW, "groups[0]": "0" * 24}, "group_not_found"),
-        ({"mail": NEW, "groups": ROOT_GROUP_ID}, "invalid argument : groups"),
+        ({"mail": NEW, "groups[x]": ROOT_GROUP_ID}, "invalid argument : groups"),
         ({"mail": NEW, "roles[0]": "king"}, "invalid argument : roles"),
         ({"mail": NEW, "sendCredentials": "True"}, "invalid argument : sendCredentials"),
     ],
@@ -100,17 +100,20 @@ def test_user_is_created_with_groups_and_roles(client):
     assert coaches == [{"_id": created["_id"], "mail": NEW}]
 
 
-@pytest.mark.parametrize(
-    ("form_arrays", "status"), [("indexed_or_empty", 200), ("indexed", 400)], ids=["accepted", "refused"]
-)
-def test_form_arrays_with_empty_brackets_can_be_switched(sandbox, client, form_arrays, status):
-    sandbox.control.settings(form_arrays=form_arrays)
-    body = {"mail": NEW, "password": "pw", "groups[]": [ROOT_GROUP_ID, SALES_GROUP_ID]}
-    response = client("POST", "/users", data=body)
-    assert response.status_code == status
-    if status == 200:
-        roles = client("GET", f"/users/{NEW}/roles").json()
-        assert [role["group"] for role in roles] == [ROOT_GROUP_ID, SALES_GROUP_ID]
+@pytest.mark.parametrize("name", ["groups[]", "groups"])
+@pytest.mark.parametrize("groups", [[ROOT_GROUP_ID, SALES_GROUP_ID], [SALES_GROUP_ID]], ids=["two", "one"])
+def test_form_arrays_need_no_index(client, name, groups):
+    created = client("POST", "/users", data={"mail": NEW, "password": "pw", name: groups})
+    assert created.status_code == 200, created.text
+    roles = client("GET", f"/users/{NEW}/roles").json()
+    assert [role["group"] for role in roles] == groups
+
+
+@pytest.mark.parametrize("name", ["groups[]", "groups"])
+def test_form_arrays_without_an_index_can_be_refused(sandbox, client, name):
+    sandbox.control.settings(form_arrays="indexed")
+    body = {"mail": NEW, "password": "pw", name: [ROOT_GROUP_ID, SALES_GROUP_ID]}
+    assert client("POST", "/users", data=body).status_code == 400
 
 
 @pytest.mark.parametrize("mail", UNUSUAL_MAILS)

@@ -1,10 +1,11 @@
 """
-Take pictures of the pages of Airflow that users of the provider see, in a real browser, and check what can be checked.
+Take pictures of the pages that users of the provider see, in a real browser, and check what can be checked.
 
 ::
 
     .venv/bin/python -m tests.screenshots /tmp/pictures                    # all of them: several minutes
     .venv/bin/python -m tests.screenshots /tmp/pictures form_3 form_2      # some of them
+    .venv/bin/python -m tests.screenshots docs sandbox_page                # the one of the documentation
 
 Installs Debian's packages chromium and chromium-driver if they are missing. Look at each picture.
 """
@@ -27,6 +28,7 @@ from demo.airflow_stack import AirflowStack
 from tests.airflow.form_values import DAG_ID, fields_of_v2
 from tests.screenshots import pages_2, pages_3
 from tests.screenshots.browser import Browser, install_browser
+from tests.screenshots.sandbox_page import sandbox_page
 
 ROOT = Path(__file__).parents[2]
 DAGS = ROOT / "tests/screenshots/dags", ROOT / "tests/airflow/dags"
@@ -190,10 +192,13 @@ PICTURES: dict[int, tuple[Callable[[Scene], None], ...]] = {
     2: (form_2, form_2_v2),
 }
 
+#: The pictures without Airflow.
+OTHER_PICTURES: tuple[Callable[[Path], None], ...] = (sandbox_page,)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Take the pictures."""
-    names = [one.__name__ for functions in PICTURES.values() for one in functions]
+    names = [one.__name__ for functions in (*PICTURES.values(), OTHER_PICTURES) for one in functions]
     parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description="Take pictures in a real browser.")
     parser.add_argument("folder", type=Path, help="Where the pictures are written to")
     parser.add_argument("names", nargs="*", metavar="name", help=f"What to show, by default all: {', '.join(names)}")
@@ -202,6 +207,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     install_browser()
     args.folder.mkdir(parents=True, exist_ok=True)
+    for take in OTHER_PICTURES:
+        if not args.names or take.__name__ in args.names:
+            take(args.folder)
     for line, functions in PICTURES.items():
         if chosen := [one for one in functions if not args.names or one.__name__ in args.names]:
             with _scene(line, args.folder) as scene:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,15 +29,26 @@ input.dispatchEvent(new Event("input", {bubbles: true}));
 input.dispatchEvent(new Event("change", {bubbles: true}));
 input.blur();
 """
+_CHOOSE = """
+const [id, value] = arguments;
+const list = document.getElementById(id);
+list.value = value;
+list.dispatchEvent(new Event("change", {bubbles: true}));
+"""
 
 
 class BrowserError(RuntimeError):
     """The browser did not do what it was asked for."""
 
 
+def is_installed() -> bool:
+    """Return whether the browser and its driver are there."""
+    return bool(shutil.which("chromedriver") and shutil.which("chromium"))
+
+
 def install_browser() -> None:
     """Install the browser and its driver, if they are missing."""
-    if shutil.which("chromedriver") and shutil.which("chromium"):
+    if is_installed():
         return
     for command in ("update",), ("install", "--yes", "--no-install-recommends", "chromium", "chromium-driver"):
         subprocess.run(["apt-get", "-q", *command], check=True)
@@ -87,6 +99,16 @@ class Browser:
         """Change the size of the window."""
         self._request("POST", "/window/rect", {"width": width, "height": height})
 
+    @contextlib.contextmanager
+    def phone(self) -> Iterator[None]:
+        """Show pages as a phone does: windows cannot be so narrow."""
+        metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        self._devtools("Emulation.setDeviceMetricsOverride", metrics)
+        try:
+            yield
+        finally:
+            self._devtools("Emulation.clearDeviceMetricsOverride", {})
+
     def find(self, xpath: str, timeout: float = _TIMEOUT) -> str:
         """Wait for a visible element, and return its id."""
         return self._wait(lambda: next(iter(self._visible(xpath)), None), timeout, f"nothing matches {xpath}")
@@ -106,6 +128,10 @@ class Browser:
     def enter(self, xpath: str, text: str) -> None:
         """Replace the text of an input at once, as if it was pasted: pages lose keys that are typed fast."""
         self.run(_PASTE, {_ELEMENT: self.find(xpath)}, text)
+
+    def choose(self, id: str, value: str) -> None:
+        """Choose an option of a list by its value."""
+        self.run(_CHOOSE, id, value)
 
     def type(self, text: str) -> None:
         """Type into the element that has the focus."""
@@ -127,6 +153,10 @@ class Browser:
             timeout,
             f"the page does not show {' or '.join(texts)}",
         )
+
+    def wait_until(self, script: str, timeout: float = _TIMEOUT) -> None:
+        """Wait until JavaScript returns a true value."""
+        self._wait(lambda: self.run(script) or None, timeout, f"not fulfilled: {script}")
 
     def take_picture(self, file: Path) -> None:
         """Write a picture of the window as PNG."""
@@ -152,6 +182,9 @@ class Browser:
             if time.monotonic() > deadline:
                 raise BrowserError(f"{problem} after {timeout:g} s; the page shows:\n{self.text()}")
             time.sleep(0.1)
+
+    def _devtools(self, command: str, parameters: dict[str, object]) -> None:
+        self._request("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def _read_port(self) -> int:
         assert self._driver.stdout

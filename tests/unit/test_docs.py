@@ -238,7 +238,7 @@ _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep toml txt"
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta unpublished_requests"
 _RESULTS = "imported"
-_SANDBOX = "control control_url learning360_sandbox localhost"
+_SANDBOX = "control control_url learning360_sandbox localhost seed"
 _EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
     " ".join(

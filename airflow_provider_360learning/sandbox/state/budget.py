@@ -41,6 +41,11 @@ class MemoryBudget:
             )
         self._used += size
 
+    def restart(self, size: int) -> None:
+        """Count only what is stored now, in bytes."""
+        self._used = 0
+        self.take(size)
+
 
 def memory_of(value: object) -> int:
     """Return the bytes of memory that a decoded JSON value takes: equal keys of a document are one object."""

@@ -58,12 +58,16 @@ class Behavior:
     unmentioned: Sequence[str] = ()
 
 
+def _refuse_row(row: Mapping[str, object]) -> str:
+    raise RowError("The sandbox was restarted.")
+
+
 @dataclass
 class BulkJob:
     """
     A job, whose times are known from its submission.
 
-    :param apply: does one row and returns the id of what it changed, or raises :class:`RowError`.
+    :param apply: does one row and returns the id of what it changed, or raises :class:`RowError`. It is not saved.
     :param results: ``None`` until it has ended.
     :param error: why it ended in error.
     """
@@ -72,11 +76,11 @@ class BulkJob:
     type: str
     inputs: Sequence[Mapping[str, object]]
     behavior: Behavior
-    apply: Callable[[Mapping[str, object]], str]
     created_at: float
     queued_at: float
     started_at: float
     ended_at: float
+    apply: Callable[[Mapping[str, object]], str] = field(default=_refuse_row, metadata={"saved": False})
     results: list[RowResult] | None = None
     error: str | None = None
 
@@ -151,10 +155,18 @@ class BulkJobs:
         started_at = self._start(created_at + _STARTS_AFTER * behavior.seconds, behavior.max_running)
         lasts = math.inf if behavior.never_ends else (1 - _STARTS_AFTER) * behavior.seconds
         queued_at = created_at + _QUEUED_AFTER * behavior.seconds
-        job = BulkJob(id, type, inputs, behavior, apply, created_at, queued_at, started_at, started_at + lasts)
+        job = BulkJob(id, type, inputs, behavior, created_at, queued_at, started_at, started_at + lasts, apply)
         self.jobs[id] = job
         self.webhooks.record("bulk.operation.created", bulkOperationId=id, type=type, createdAt=created_at)
         return job
+
+    def interrupt(self) -> None:
+        """End the jobs that have not ended in error, without having done a row."""
+        now = self.clock.now()
+        for job in self.jobs.values():
+            if job.results is None:
+                job.results, job.error = [], "The sandbox was stopped before the operation ended."
+                job.started_at, job.ended_at = min(job.started_at, now), min(job.ended_at, now)
 
     def advance(self) -> None:
         """Do the work of all jobs whose time is over, in the order of their ends."""

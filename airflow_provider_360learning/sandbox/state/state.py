@@ -305,11 +305,11 @@ class State:
         """Archive a path, or restore it."""
         path.archived, path.modified_at = archived, self._clock.now()
 
-    def add_session(self, path: str, name: str, owner_group: str, start: float) -> Session:
+    def add_session(self, path: str, name: str, owner_group: str, start: float, *, id: str | None = None) -> Session:
         """Create a session of a path."""
         self.budget.take()
         now = self._clock.now()
-        session = Session(self.new_id(), path, name, owner_group, start, created_at=now, modified_at=now)
+        session = Session(id or self.new_id(), path, name, owner_group, start, created_at=now, modified_at=now)
         self.sessions[session.id] = session
         self.webhooks.record("path.session.added", pathId=path, sessionId=session.id, name=name, createdAt=now)
         return session
@@ -509,6 +509,15 @@ class State:
         attempts[index] = replace(attempt, id=known.id, times_sent=known.times_sent + 1)
 
     # Dump
+
+    def complete(self, size: int) -> None:
+        """
+        Complete a state whose attributes were set from a file.
+
+        :param size: size of the file in bytes.
+        """
+        self.jobs.interrupt()
+        self.budget.restart(size)
 
     def as_dict(self) -> dict[str, list[dict[str, object]]]:
         """Return everything as JSON values, with memberships and enrollments as lists of their own."""

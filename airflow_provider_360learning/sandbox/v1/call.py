@@ -132,10 +132,12 @@ class Call(Exchange):
         return value
 
     def strings(self, name: str) -> list[str] | None:
-        """Return a list of strings of the body; ``None`` if it is missing."""
+        """Return a list of strings of the body, in a form also a single one; ``None`` if it is missing."""
         value = self.fields.get(name)
         if value is None:
             return None
+        if isinstance(value, str) and self.has_unindexed_arrays:
+            return [value]
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ApiError(400, f"invalid argument : {name}")
         return value
@@ -146,6 +148,12 @@ class Call(Exchange):
         if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
             raise ApiError(400, "bad_request")
         return value
+
+    @property
+    def has_unindexed_arrays(self) -> bool:
+        """Whether the items of a list may be fields of the same name."""
+        is_form = self.body is not None and self.body.format in ("form", "multipart")
+        return is_form and self.settings.form_arrays == "all"
 
     def boolean(self, name: str) -> bool | None:
         """Return a boolean of the body, in a form ``true`` or ``false``; ``None`` if it is missing."""
