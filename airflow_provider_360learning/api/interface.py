@@ -81,15 +81,28 @@ from airflow_provider_360learning.api.models.paths import (
 )
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.models.users import (
+    ActivateUser,
+    AddManager,
     CreateUser,
     DeleteUser,
     GetUser,
+    GetUserByExternalId,
+    ListManagers,
+    ListSubordinates,
     ListUserRoles,
     ListUsers,
+    PseudonymizeUser,
+    RemoveManager,
+    SetExternalId,
+    SetPassword,
+    SubscribeToEmailNotifications,
+    UnsubscribeFromEmailNotifications,
     UpdateUser,
 )
 from airflow_provider_360learning.api.names import Names
 from airflow_provider_360learning.api.results import (
+    ActivatedUser,
+    AddedManager,
     AddedToGroup,
     ArchivedCourse,
     ArchivedCourses,
@@ -118,20 +131,26 @@ from airflow_provider_360learning.api.results import (
     DeletedIntegration,
     DeletedTag,
     DeletedUser,
+    EmailSubscription,
     EnrolledGroups,
     EnrolledUsers,
     ExternalCourseRecord,
+    ExternalIdOfUser,
     GroupDetails,
     GroupMember,
     GroupRecord,
     IntegrationRecord,
     Library,
+    PasswordOfUser,
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
     PathSessionStatuses,
+    PseudonymizedUser,
+    RelatedUser,
     RemovedCourseField,
     RemovedFromGroup,
+    RemovedManager,
     RemovedSessionField,
     RemovedUserField,
     SetCourseField,
@@ -265,9 +284,68 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """Delete a user."""
         ...
 
+    @action(ActivateUser)
+    def activate_user(self, arguments: ActivateUser) -> ActionSteps[ActivatedUser]:
+        """Activate an invited user."""
+        ...
+
+    @action(SetPassword)
+    def set_password(self, arguments: SetPassword) -> ActionSteps[PasswordOfUser]:
+        """Set the password of a user."""
+        ...
+
+    @action(PseudonymizeUser)
+    def pseudonymize_user(self, arguments: PseudonymizeUser) -> ActionSteps[PseudonymizedUser]:
+        """Remove the personal data of a user for good."""
+        ...
+
     @action(ListUserRoles)
     def list_user_roles(self, arguments: ListUserRoles) -> ActionSteps[list[UserRole]]:
         """Return the groups of a user, and the roles there."""
+        ...
+
+    @action(AddManager)
+    def add_manager(self, arguments: AddManager) -> ActionSteps[AddedManager]:
+        """Make a user the manager of another one."""
+        ...
+
+    @action(RemoveManager)
+    def remove_manager(self, arguments: RemoveManager) -> ActionSteps[RemovedManager]:
+        """Remove a manager of a user."""
+        ...
+
+    @action(ListManagers)
+    def list_managers(self, arguments: ListManagers) -> ActionSteps[list[RelatedUser]]:
+        """Return the managers of a user."""
+        ...
+
+    @action(ListSubordinates)
+    def list_subordinates(self, arguments: ListSubordinates) -> ActionSteps[list[RelatedUser]]:
+        """Return the users whose manager a user is."""
+        ...
+
+    @action(SetExternalId)
+    def set_external_id(self, arguments: SetExternalId) -> ActionSteps[ExternalIdOfUser]:
+        """Set the id that a user has in another platform."""
+        ...
+
+    @action(GetUserByExternalId)
+    def get_user_by_external_id(self, arguments: GetUserByExternalId) -> ActionSteps[UserRecord]:
+        """Return the user with an id in another platform."""
+        ...
+
+    @action(SubscribeToEmailNotifications)
+    def subscribe_to_email_notifications(
+        self, arguments: SubscribeToEmailNotifications
+    ) -> ActionSteps[EmailSubscription]:
+        """Let 360Learning send notification emails to a user."""
+        ...
+
+    @action(UnsubscribeFromEmailNotifications)
+    def unsubscribe_from_email_notifications(
+        self, arguments: UnsubscribeFromEmailNotifications
+    ) -> ActionSteps[EmailSubscription]:
+        """Stop all notification emails to a user."""
         ...
 
     @action(CreateGroup)

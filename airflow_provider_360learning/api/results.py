@@ -29,24 +29,131 @@ class DeletedUser(TypedDict):
     outcome: Literal["deleted", "not_found"]
 
 
+class ActivatedUser(TypedDict):
+    """Result of ``activate_user``."""
+
+    user: str
+    user_id: str
+    outcome: Literal["activated", "already_active"]
+
+
+class PasswordOfUser(TypedDict):
+    """Result of ``set_password``, without the password."""
+
+    user: str
+    outcome: Literal["set"]
+
+
+class PseudonymizedUser(TypedDict):
+    """Result of ``pseudonymize_user``; ``user_id`` is ``None`` if it is not known."""
+
+    user: str
+    user_id: str | None
+    outcome: Literal["pseudonymized", "not_found", "would_pseudonymize"]
+
+
 class UserRecord(TypedDict):
-    """A user, as listings return one."""
+    """
+    A user, as listings return one. ``status`` is active, invited or deleted.
+
+    API v1 returns the name, ``mail``, ``custom`` and ``primary_group_id`` only; ``get_user`` has more. What is ``None``
+    is not set, or the version does not return it, also lists.
+    """
 
     user_id: str | None
     mail: str | None
+    username: str | None
+    status: str | None
     first_name: str | None
     last_name: str | None
+    job: str | None
+    organization: str | None
+    phone: str | None
+    lang: str | None
     custom: str | None
     primary_group_id: str | None
-
-
-class UserDetails(UserRecord):
-    """A user, as ``get_user`` returns one; ``custom_fields`` maps field id to value."""
-
+    profile_image_id: str | None
     last_login_at: str | None
     to_be_deactivated_at: str | None
+    #: When the account was deleted and restored, each time.
+    deleted_at: list[str] | None
+    reactivated_at: list[str] | None
+
+
+class UserProfile(TypedDict):
+    """
+    What API v1 returns of a single user besides; all of it is ``None`` in API v2.
+
+    API v2 has other actions for parts of it: ``list_user_roles``, ``list_managers`` and ``list_subordinates``. Lists
+    and numbers are of any type, because their form is not documented.
+    """
+
+    groups: Any
+    managers: Any
+    subordinates: Any
+    external_ids: Any
+    labels: Any
+    skills: Any
+    certifications: Any
+    paths: Any
+    assigned_programs: Any
+    completed_programs: Any
+    average_score: Any
+    total_time_spent_minutes: Any
+    publications: Any
+    comments: Any
+    messages: Any
+    reactions: Any
+    champion_status: Any
+    champion_achievements: Any
+    learner_achievements: Any
+    image_url: str | None
+
+
+class UserDetails(UserRecord, UserProfile):
+    """A user, as ``get_user`` returns one; ``custom_fields`` maps field id to value."""
+
     #: Of any type: what 360Learning returns is not documented.
     custom_fields: dict[str, Any]
+
+
+class RelatedUser(TypedDict):
+    """A manager or a subordinate; API v2 has no ``mail`` here."""
+
+    user_id: str | None
+    mail: str | None
+
+
+class AddedManager(TypedDict):
+    """Result of ``add_manager``."""
+
+    user: str
+    manager: str
+    outcome: Literal["added"]
+
+
+class RemovedManager(TypedDict):
+    """Result of ``remove_manager``."""
+
+    user: str
+    manager: str
+    outcome: Literal["removed"]
+
+
+class ExternalIdOfUser(TypedDict):
+    """Result of ``set_external_id``."""
+
+    user: str
+    external_platform: str
+    external_id: str
+    outcome: Literal["set"]
+
+
+class EmailSubscription(TypedDict):
+    """Result of ``subscribe_to_email_notifications`` and ``unsubscribe_from_email_notifications``."""
+
+    user: str
+    outcome: Literal["subscribed", "unsubscribed"]
 
 
 class UserRole(TypedDict):

@@ -80,8 +80,22 @@ from airflow_provider_360learning.api.models.integrations import (
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, ChangeLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, UpdateTag
-from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
+from airflow_provider_360learning.api.models.users import (
+    ActivateUser,
+    AddManager,
+    CreateUser,
+    DeleteUser,
+    PseudonymizeUser,
+    RemoveManager,
+    SetExternalId,
+    SetPassword,
+    SubscribeToEmailNotifications,
+    UnsubscribeFromEmailNotifications,
+    UpdateUser,
+)
 from airflow_provider_360learning.api.results import (
+    ActivatedUser,
+    AddedManager,
     AddedToGroup,
     ArchivedCourse,
     ArchivedCourses,
@@ -102,10 +116,15 @@ from airflow_provider_360learning.api.results import (
     DeletedIntegration,
     DeletedTag,
     DeletedUser,
+    EmailSubscription,
     EnrolledGroups,
     EnrolledUsers,
+    ExternalIdOfUser,
+    PasswordOfUser,
+    PseudonymizedUser,
     RemovedCourseField,
     RemovedFromGroup,
+    RemovedManager,
     RemovedSessionField,
     RemovedUserField,
     SetCourseField,
@@ -163,6 +182,51 @@ def _updated_user(arguments: UpdateUser, result: UpdatedUser) -> str:
 @outcome_sentence.register
 def _deleted_user(arguments: DeleteUser, result: DeletedUser) -> str:
     return _deleted("user", _name(arguments.user), result["outcome"] == "deleted")
+
+
+@outcome_sentence.register
+def _activated_user(arguments: ActivateUser, result: ActivatedUser) -> str:
+    user = _user(arguments.user, result["user_id"])
+    return f"Activated user {user}" if result["outcome"] == "activated" else f"User {user} is active already; unchanged"
+
+
+@outcome_sentence.register
+def _set_password(arguments: SetPassword, result: PasswordOfUser) -> str:
+    return f"Set the password of user {_name(arguments.user)}"
+
+
+@outcome_sentence.register
+def _pseudonymized_user(arguments: PseudonymizeUser, result: PseudonymizedUser) -> str:
+    user, outcome = _user(arguments.user, result["user_id"]), result["outcome"]
+    if outcome == "not_found":
+        return f"User {_name(arguments.user)} does not exist; nothing to pseudonymize"
+    return f"Would pseudonymize user {user}" if outcome == "would_pseudonymize" else f"Pseudonymized user {user}"
+
+
+@outcome_sentence.register
+def _added_manager(arguments: AddManager, result: AddedManager) -> str:
+    return f"Added manager {_name(arguments.manager)} to user {_name(arguments.user)}"
+
+
+@outcome_sentence.register
+def _removed_manager(arguments: RemoveManager, result: RemovedManager) -> str:
+    return f"Removed manager {_name(arguments.manager)} from user {_name(arguments.user)}"
+
+
+@outcome_sentence.register
+def _set_external_id(arguments: SetExternalId, result: ExternalIdOfUser) -> str:
+    platform, external_id = _name(arguments.external_platform), _name(arguments.external_id)
+    return f"Set the id of user {_name(arguments.user)} in {platform} to {external_id}"
+
+
+@outcome_sentence.register
+def _subscribed(arguments: SubscribeToEmailNotifications, result: EmailSubscription) -> str:
+    return f"Subscribed user {_name(arguments.user)} to email notifications"
+
+
+@outcome_sentence.register
+def _unsubscribed(arguments: UnsubscribeFromEmailNotifications, result: EmailSubscription) -> str:
+    return f"Unsubscribed user {_name(arguments.user)} from email notifications"
 
 
 @outcome_sentence.register
@@ -505,6 +569,11 @@ def _created(kind: str, name: str, outcome: str) -> str:
 
 def _capitalized(kind: str) -> str:
     return kind[:1].upper() + kind[1:]
+
+
+def _user(user: str, user_id: str | None) -> str:
+    """Return the email address or id of a user as it was given, and the id if it was not."""
+    return _object(user, None if user_id == user else user_id)
 
 
 def _deleted(kind: str, name: str, existed: bool, more: str = "") -> str:

@@ -170,3 +170,206 @@ class Learning360DeleteUserOperator(Learning360BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+
+
+class Learning360ActivateUserOperator(Learning360BaseOperator):
+    """
+    Activate an invited user, who can log in then (``activateUser``). Only API v2 has it.
+
+    Set a password first, for a user who has none. Returns ``{"user", "user_id", "outcome"}``; ``outcome`` is
+    ``activated`` or ``already_active``.
+
+    :param user: Email address or id of the user.
+    """
+
+    action = "activate_user"
+    name_arguments = ("user",)
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360SetPasswordOperator(Learning360BaseOperator):
+    """
+    Set the password of a user (``updateUser``).
+
+    Returns ``{"user", "outcome": "set"}``. The password is masked in the rendered template, in logs and in errors.
+
+    :param user: Email address or id of the user.
+    :param password: New password. Pass it by a template: literal values in the DAG file are stored with the serialized
+        DAG.
+    :param password_must_be_changed: Whether the user must change it at the next login. API v1 ignores it.
+    """
+
+    action = "set_password"
+    name_arguments = ("user",)
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        password: str,
+        password_must_be_changed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360PseudonymizeUserOperator(Learning360BaseOperator):
+    """
+    Remove the personal data of a user for good (``pseudonymizeUser``).
+
+    **This cannot be undone.** First name, last name, email address and user name are replaced with random characters,
+    and the values of custom fields are deleted, so that the account can neither be found nor restored by its email
+    address. The id stays, and with it the statistics: this is not a full anonymization. In API v2, the user must be
+    deleted first (``delete_user``). Returns ``{"user", "user_id", "outcome"}``; ``outcome`` is ``pseudonymized``,
+    ``not_found`` or ``would_pseudonymize``.
+
+    :param user: Email address or id of the user, who must be deleted in API v2.
+    :param delete_external_ids: Whether the ids of the user in other platforms are removed, too. API v2 only.
+    :param if_missing: ``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that
+        has pseudonymized a user who was given by the email address.
+    :param dry_run: Whether to change nothing, and only look up and return what would be changed.
+    """
+
+    action = "pseudonymize_user"
+    name_arguments = ("user",)
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        delete_external_ids: bool = False,
+        if_missing: IfMissing = "skip",
+        dry_run: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360AddManagerOperator(Learning360BaseOperator):
+    """
+    Make a user the manager of another one (``addManagerToUser``); other managers stay.
+
+    Returns ``{"user", "manager", "outcome": "added"}``.
+
+    :param user: Email address or id of the user.
+    :param manager: Email address or id of the manager.
+    """
+
+    action = "add_manager"
+    name_arguments = ("user", "manager")
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        manager: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360RemoveManagerOperator(Learning360BaseOperator):
+    """
+    Remove a manager of a user (``deleteManagerFromUser``), who need not have this manager.
+
+    Returns ``{"user", "manager", "outcome": "removed"}``.
+
+    :param user: Email address or id of the user.
+    :param manager: Email address or id of the manager.
+    """
+
+    action = "remove_manager"
+    name_arguments = ("user", "manager")
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        manager: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360SetExternalIdOperator(Learning360BaseOperator):
+    """
+    Set the id that a user has in another platform (``addExternalIdToUser``).
+
+    Returns ``{"user", "external_platform", "external_id", "outcome": "set"}``.
+
+    :param user: Email address or id of the user.
+    :param external_platform: Name of the other platform, as 360Learning knows it, such as ``BambooHR``.
+    :param external_id: Id of the user in that platform.
+    """
+
+    action = "set_external_id"
+    name_arguments = ("user", "external_platform")
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        external_platform: str,
+        external_id: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360SubscribeToEmailNotificationsOperator(Learning360BaseOperator):
+    """
+    Let 360Learning send notification emails to a user (``subscribeToEmailNotifications``).
+
+    In API v2, this is a bulk job, which needs the scope ``subscriptions:bulk``. Returns
+    ``{"user", "outcome": "subscribed"}``.
+
+    :param user: Email address or id of the user.
+    """
+
+    action = "subscribe_to_email_notifications"
+    name_arguments = ("user",)
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360UnsubscribeFromEmailNotificationsOperator(Learning360BaseOperator):
+    """
+    Stop all notification emails to a user (``unsubscribeToEmailNotifications``).
+
+    In API v2, this is a bulk job, which needs the scope ``subscriptions:bulk``. Returns
+    ``{"user", "outcome": "unsubscribed"}``.
+
+    :param user: Email address or id of the user.
+    """
+
+    action = "unsubscribe_from_email_notifications"
+    name_arguments = ("user",)
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())

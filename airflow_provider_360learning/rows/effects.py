@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Ways to name an object of each kind. Whether two objects are the same one is known only if both are named alike.
-_NAMINGS = {"user": ("mail", "id"), "group": ("name", "id"), "item": ("id",), "tag": ("name", "id"), "link": ("type",)}
+_NAMINGS = {
+    "user": ("mail", "id"),
+    "manager": ("mail mail", "mail id", "id mail", "id id"),
+    "group": ("name", "id"),
+    "item": ("id",),
+    "tag": ("name", "id"),
+    "link": ("type",),
+}
+
+
+#: Outcomes of rows that have changed nothing, besides those of dry runs.
+_UNCHANGED = frozenset({"already_exists", "already_invited", "already_active"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Effects:
 
         :param outcome: What it has done; ``None``: it may have done anything.
         """
-        if outcome in ("already_exists", "already_invited"):
+        if outcome and (outcome in _UNCHANGED or outcome.startswith("would_")):
             return ()
         # A creation that updated an object did not make it exist.
         existed = outcome == "updated" and self.is_creation
@@ -81,7 +92,11 @@ def effects_of(action: str, arguments: Any) -> Effects:
 
 
 def _user(topic: str, name: str) -> Fact:
-    return Fact(topic, "user", "mail" if "@" in name else "id", name)
+    return Fact(topic, "user", _naming(name), name)
+
+
+def _naming(user: str) -> str:
+    return "mail" if "@" in user else "id"
 
 
 def _group(topic: str, group_id: str) -> Fact:
@@ -126,6 +141,31 @@ def _value(user: str, custom_field_id: str) -> Fact:
 def _delete_user(arguments: Any) -> Effects:
     exists = [_user("exists", arguments.user)]
     return Effects(exists, exists)
+
+
+def _change_manager(change: str, opposite: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        people = (arguments.user, arguments.manager)
+        naming = " ".join(_naming(each) for each in people)
+
+        def fact(topic: str) -> Fact:
+            return Fact(topic, "manager", naming, "\n".join(people))
+
+        return Effects([fact(change)], [fact(opposite), *(_user("exists", each) for each in people)])
+
+    return effects
+
+
+def _of_user(arguments: Any) -> Effects:
+    return Effects(depends_on=[_user("exists", arguments.user)])
+
+
+def _email_subscription(change: str, opposite: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        user = arguments.user
+        return Effects([_user(change, user)], [_user("exists", user), _user(opposite, user)])
+
+    return effects
 
 
 def _create_group(arguments: Any) -> Effects:
@@ -238,6 +278,14 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "remove_course_custom_field": _change_content_value("course_id"),
     "set_path_session_custom_field": _change_content_value("session_id"),
     "remove_path_session_custom_field": _change_content_value("session_id"),
+    "activate_user": _of_user,
+    "set_password": _of_user,
+    "pseudonymize_user": _delete_user,
+    "add_manager": _change_manager("added", "removed"),
+    "remove_manager": _change_manager("removed", "added"),
+    "set_external_id": _of_user,
+    "subscribe_to_email_notifications": _email_subscription("subscribed", "unsubscribed"),
+    "unsubscribe_from_email_notifications": _email_subscription("unsubscribed", "subscribed"),
     "create_group": _create_group,
     "update_group": _update_group,
     "delete_group": _delete_group,

@@ -33,7 +33,19 @@ from airflow_provider_360learning.rows.stored_state import StoredStateError
 log = get_logger(__name__)
 
 #: Actions whose rows are about one user each.
-USER_ACTIONS = ("create_user", "update_user", "add_user_to_group", "remove_user_from_group")
+USER_ACTIONS = (
+    "create_user",
+    "update_user",
+    "activate_user",
+    "set_password",
+    "add_user_to_group",
+    "remove_user_from_group",
+    "add_manager",
+    "remove_manager",
+    "set_external_id",
+    "subscribe_to_email_notifications",
+    "unsubscribe_from_email_notifications",
+)
 #: Column of the rows that are made of the users.
 COLUMN = "user"
 

@@ -132,6 +132,12 @@ class Settings(BaseModel):
     mails_of_other_companies: list[str] = _setting([], "Email addresses that are refused with `unavailableEmails`.")
     mails_invited_elsewhere: list[str] = _setting([], "Email addresses that are refused with `faultyInvitations`.")
 
+    hr_platforms: list[str] | None = _setting(
+        None,
+        "Names of the platforms that users have ids in, `None` for any; API v1 refuses others with "
+        "`externalPlatform_not_found`.",
+    )
+
     # Groups and catalogs
 
     max_groups: int = _setting(30_000, "Maximum number of groups. The error beyond it is assumed.", "documented")

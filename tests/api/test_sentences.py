@@ -36,7 +36,19 @@ from airflow_provider_360learning.api.models.integrations import (
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, UpdateTag
-from airflow_provider_360learning.api.models.users import CreateUser, DeleteUser, UpdateUser
+from airflow_provider_360learning.api.models.users import (
+    ActivateUser,
+    AddManager,
+    CreateUser,
+    DeleteUser,
+    PseudonymizeUser,
+    RemoveManager,
+    SetExternalId,
+    SetPassword,
+    SubscribeToEmailNotifications,
+    UnsubscribeFromEmailNotifications,
+    UpdateUser,
+)
 from airflow_provider_360learning.api.sentences import outcome_sentence
 from airflow_provider_360learning.api.v1 import ApiV1
 
@@ -91,6 +103,59 @@ def created(outcome, user_id=USER):
             DeleteUser(user=ANA),
             {"user": ANA, "outcome": "not_found"},
             f"User {ANA} does not exist; nothing to delete",
+        ),
+        # accounts
+        (
+            ActivateUser(user=ANA),
+            {"user": ANA, "user_id": USER, "outcome": "activated"},
+            f"Activated user {ANA} ({USER})",
+        ),
+        (
+            ActivateUser(user=USER),
+            {"user": USER, "user_id": USER, "outcome": "already_active"},
+            f"User {USER} is active already; unchanged",
+        ),
+        (SetPassword(user=ANA, password=SECRET), {"user": ANA, "outcome": "set"}, f"Set the password of user {ANA}"),
+        (
+            PseudonymizeUser(user=ANA),
+            {"user": ANA, "user_id": USER, "outcome": "pseudonymized"},
+            f"Pseudonymized user {ANA} ({USER})",
+        ),
+        (
+            PseudonymizeUser(user=ANA),
+            {"user": ANA, "user_id": None, "outcome": "not_found"},
+            f"User {ANA} does not exist; nothing to pseudonymize",
+        ),
+        (
+            PseudonymizeUser(user=USER, dry_run=True),
+            {"user": USER, "user_id": USER, "outcome": "would_pseudonymize"},
+            f"Would pseudonymize user {USER}",
+        ),
+        # managers, external ids and notification emails
+        (
+            SubscribeToEmailNotifications(user=ANA),
+            {"user": ANA, "outcome": "subscribed"},
+            f"Subscribed user {ANA} to email notifications",
+        ),
+        (
+            UnsubscribeFromEmailNotifications(user=ANA),
+            {"user": ANA, "outcome": "unsubscribed"},
+            f"Unsubscribed user {ANA} from email notifications",
+        ),
+        (
+            AddManager(user=ANA, manager=BEN),
+            {"user": ANA, "manager": BEN, "outcome": "added"},
+            f"Added manager {BEN} to user {ANA}",
+        ),
+        (
+            RemoveManager(user=ANA, manager=USER),
+            {"user": ANA, "manager": USER, "outcome": "removed"},
+            f"Removed manager {USER} from user {ANA}",
+        ),
+        (
+            SetExternalId(user=ANA, external_platform="BambooHR", external_id="E 17"),
+            {"user": ANA, "external_platform": "BambooHR", "external_id": "E 17", "outcome": "set"},
+            f'Set the id of user {ANA} in BambooHR to "E 17"',
         ),
         # create_group
         (

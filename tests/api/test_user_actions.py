@@ -15,6 +15,7 @@ from airflow_provider_360learning.exceptions import (
 )
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_MAIL,
+    DEPARTMENT_FIELD_ID,
     GRACE_ID,
     GRACE_MAIL,
     LINUS_MAIL,
@@ -292,32 +293,64 @@ def test_refuses_a_role_of_api_v2_before_anything_is_sent(api, sent, role):
 # Read
 
 
-def test_returns_a_user(api):
-    assert api.get_user(user=GRACE_MAIL) == {
-        "user_id": GRACE_ID,
-        "mail": GRACE_MAIL,
-        "first_name": "Grace",
-        "last_name": "Hopper",
-        "custom": None,
-        "primary_group_id": None,
-        "last_login_at": None,
-        "to_be_deactivated_at": None,
-        "custom_fields": {},
-    }
-    assert api.get_user(user=GRACE_ID) == api.get_user(user=GRACE_MAIL)
+#: A user with all 24 keys that were recorded in production, and those documented since, and what each becomes.
+RECORDED = {
+    "_id": (GRACE_ID, "user_id"),
+    "mail": (GRACE_MAIL, "mail"),
+    "firstName": ("Grace", "first_name"),
+    "lastName": ("Hopper", "last_name"),
+    "lastLoginAt": ("2024-03-05T08:15:00.120Z", "last_login_at"),
+    "toDeactivateAt": ("2090-01-01T00:00:00.000Z", "to_be_deactivated_at"),
+    "imageUrl": ("https://images.test/1.png", "image_url"),
+    "groups": ([{"_id": SALES_GROUP_ID, "name": "Sales"}], "groups"),
+    "managers": ([{"_id": "1"}], "managers"),
+    "subordinates": ([{"_id": "2"}], "subordinates"),
+    "labels": (["old"], "labels"),
+    "skills": ([{"_id": "3"}], "skills"),
+    "certifications": ([{"_id": "4"}], "certifications"),
+    "paths": ([{"_id": "5"}], "paths"),
+    "assignedPrograms": (2, "assigned_programs"),
+    "completedPrograms": (1, "completed_programs"),
+    "totalTimeSpentInMinutes": (12.5, "total_time_spent_minutes"),
+    "publications": (3, "publications"),
+    "comments": (4, "comments"),
+    "messages": (5, "messages"),
+    "reactions": (6, "reactions"),
+    "championStatus": ("gold", "champion_status"),
+    "championAchievements": ({"coursesPublished": [1]}, "champion_achievements"),
+    "learnerAchievements": ({"coursesPlayed": [2]}, "learner_achievements"),
+    # documented, not recorded
+    "averageScore": (87.5, "average_score"),
+    "custom": ("E-17", "custom"),
+    "primaryGroupId": (SALES_GROUP_ID, "primary_group_id"),
+    "externalIds": ([{"externalId": "7"}], "external_ids"),
+}
+
+
+def test_returns_every_field_of_a_user(sandbox, api):
+    body = {key: value for key, (value, _) in RECORDED.items()}
+    custom_fields = [{"customFieldId": DEPARTMENT_FIELD_ID, "name": "Department", "value": "Navy"}]
+    sandbox.control.add_fault("getUser", kind="invalid_content", body={**body, "customFields": custom_fields})
+    found = api.get_user(user=GRACE_MAIL)
+    expected = {name: value for value, name in RECORDED.values()} | {"custom_fields": {DEPARTMENT_FIELD_ID: "Navy"}}
+    assert {name: value for name, value in found.items() if value is not None} == expected
+
+
+def test_the_sandbox_has_the_recorded_fields_of_a_user(api):
+    found = api.get_user(user=ADMIN_MAIL)
+    recorded = {name for _, name in RECORDED.values()} - {"average_score", "custom", "primary_group_id"}
+    assert {name for name in recorded if found[name] is None} == {"to_be_deactivated_at"}
 
 
 def test_lists_users(api):
     assert {user["mail"] for user in api.list_users()} == {ADMIN_MAIL, GRACE_MAIL}
     api.delete_user(user=GRACE_MAIL)
     (deleted,) = api.list_users(deleted=True)
-    assert deleted == {
+    assert {name: value for name, value in deleted.items() if value is not None} == {
         "user_id": GRACE_ID,
         "mail": GRACE_MAIL,
         "first_name": "Grace",
         "last_name": "Hopper",
-        "custom": None,
-        "primary_group_id": None,
     }
 
 

@@ -59,6 +59,7 @@ LINK = {"_id": ID, "type": "a", "name": "A", "order": 0, "iconName": "inbox"}
 URL = {"type": "a", "name": "A", "iconName": "inbox", "url": "https://x.test"}
 #: Arguments of each action, and valid responses to its requests.
 ACTIONS = {
+    "add_manager": ({"user": MAIL, "manager": ID}, [{}]),
     "add_to_catalog": ({"group_id": ID, "course_ids": [ID]}, [{}]),
     "add_to_library": ({"group_id": ID, "course_ids": [ID]}, [{}]),
     "add_user_to_group": ({"user": MAIL, "group": "Lab"}, [[GROUP], {}]),
@@ -93,6 +94,7 @@ ACTIONS = {
         {"user": MAIL},
         [{**USER, "lastLoginAt": TIME, "customFields": [{"customFieldId": ID, "value": "x"}]}],
     ),
+    "get_user_by_external_id": ({"external_platform": "p", "external_id": "1"}, [USER]),
     "get_user_course_stats": ({"course_id": ID, "user": MAIL}, [{"attempts": [ATTEMPT, ATTEMPT]}]),
     "import_external_course_stats": (
         {"group_id": ID, "external_platform": "p", "statistics": [{"external_id": "1", "mail": MAIL, "progress": 100}]},
@@ -111,13 +113,16 @@ ACTIONS = {
     "list_custom_user_links": ({"user": MAIL}, [[URL]]),
     "list_group_members": ({"group_id": ID}, [GROUP]),
     "list_groups": ({}, [[GROUP, GROUP]]),
+    "list_managers": ({"user": MAIL}, [{**USER, "managers": [USER, MAIL, ID]}]),
     "list_path_session_stats": ({"session_id": ID}, [{"pathId": ID, "usersStats": [STATISTIC, STATISTIC]}]),
     "list_path_session_users": ({"session_id": ID}, [[USER, USER]]),
     "list_path_sessions": ({}, [[{"sessionId": ID, "pathId": ID, "sessionName": "x", "sessionOwnerGroup": ID}]]),
     "list_paths": ({}, [[{"_id": ID, "name": "x", "groupId": ID, "sessionIds": [ID]}]]),
     "list_tags": ({}, [[{"_id": ID, "name": "a", "isMain": True, "author": MAIL}]]),
+    "list_subordinates": ({"user": MAIL}, [{**USER, "subordinates": [USER]}]),
     "list_user_roles": ({"user": MAIL}, [[{"group": ID, "roles": ["learner"]}]]),
     "list_users": ({}, [[USER, USER]]),
+    "pseudonymize_user": ({"user": MAIL}, [USER, {"message": "user pseudonymized"}]),
     "remove_from_catalog": ({"group_id": ID, "course_ids": [ID]}, [{}]),
     "remove_user_custom_field": ({"user": MAIL, "custom_field": "Site"}, [[FIELD], USER, {}]),
     "remove_from_library": ({"group_id": ID, "course_ids": [ID]}, [{}]),
@@ -129,6 +134,11 @@ ACTIONS = {
     "update_custom_field": ({"custom_field_id": ID, "name": "x"}, [{}]),
     "update_custom_link": ({"type": "a", "name": "B"}, [[LINK], {}]),
     "update_custom_user_link": ({"user": MAIL, "type": "a", "url": "https://x.test"}, [[URL], {}]),
+    "remove_manager": ({"user": MAIL, "manager": ID}, [{}]),
+    "set_external_id": ({"user": MAIL, "external_platform": "p", "external_id": "1"}, [{}]),
+    "set_password": ({"user": MAIL, "password": "s3cret-12"}, [{"status": "user_updated"}]),
+    "subscribe_to_email_notifications": ({"user": ID}, [USER, {}]),
+    "unsubscribe_from_email_notifications": ({"user": ID}, [USER, {}]),
     "update_group": ({"group_id": ID, "name": "x"}, [{}]),
     "update_tag": ({"tag": "a", "name": "b"}, [[{"_id": ID, "name": "a", "isMain": True}], {}]),
     "update_user": (

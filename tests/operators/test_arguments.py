@@ -23,10 +23,14 @@ from airflow_provider_360learning.sensors.users import Learning360UserActiveSens
 
 LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")
 ISSUED = {
-    "operators.users": ["CreateUser", "UpdateUser", "DeleteUser"],
     "operators.groups": [
         *("CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"),
         *("AddToLibrary", "RemoveFromLibrary"),
+    ],
+    "operators.users": [
+        *("CreateUser", "UpdateUser", "DeleteUser", "ActivateUser", "SetPassword", "PseudonymizeUser"),
+        *("AddManager", "RemoveManager", "SetExternalId"),
+        *("SubscribeToEmailNotifications", "UnsubscribeFromEmailNotifications"),
     ],
     "operators.courses": ["AddToCatalog", "ArchiveCourse", "RemoveFromCatalog"],
     "operators.custom_fields": [

@@ -55,8 +55,15 @@ from airflow_provider_360learning.operators.tags import (
     Learning360UpdateTagOperator,
 )
 from airflow_provider_360learning.operators.users import (
+    Learning360AddManagerOperator,
     Learning360CreateUserOperator,
     Learning360DeleteUserOperator,
+    Learning360PseudonymizeUserOperator,
+    Learning360RemoveManagerOperator,
+    Learning360SetExternalIdOperator,
+    Learning360SetPasswordOperator,
+    Learning360SubscribeToEmailNotificationsOperator,
+    Learning360UnsubscribeFromEmailNotificationsOperator,
     Learning360UpdateUserOperator,
 )
 from airflow_provider_360learning.sandbox.demo_company import (
@@ -129,6 +136,37 @@ LINES = [
         f"Updated job and password of user {GRACE_MAIL}",
     ),
     (Learning360DeleteUserOperator, {"user": GRACE_MAIL}, f"Deleted user {GRACE_MAIL}"),
+    (
+        Learning360SetPasswordOperator,
+        {"user": GRACE_MAIL, "password": SECRET},
+        f"Set the password of user {GRACE_MAIL}",
+    ),
+    (Learning360PseudonymizeUserOperator, {"user": GRACE_MAIL}, f"Pseudonymized user {GRACE_MAIL} ({{id}})"),
+    (
+        Learning360SubscribeToEmailNotificationsOperator,
+        {"user": GRACE_MAIL},
+        f"Subscribed user {GRACE_MAIL} to email notifications",
+    ),
+    (
+        Learning360UnsubscribeFromEmailNotificationsOperator,
+        {"user": GRACE_MAIL},
+        f"Unsubscribed user {GRACE_MAIL} from email notifications",
+    ),
+    (
+        Learning360AddManagerOperator,
+        {"user": GRACE_MAIL, "manager": ADMIN_MAIL},
+        f"Added manager {ADMIN_MAIL} to user {GRACE_MAIL}",
+    ),
+    (
+        Learning360RemoveManagerOperator,
+        {"user": GRACE_MAIL, "manager": ADMIN_MAIL},
+        f"Removed manager {ADMIN_MAIL} from user {GRACE_MAIL}",
+    ),
+    (
+        Learning360SetExternalIdOperator,
+        {"user": GRACE_MAIL, "external_platform": "SAP SuccessFactors", "external_id": "E-17"},
+        f'Set the id of user {GRACE_MAIL} in "SAP SuccessFactors" to E-17',
+    ),
     (
         Learning360CreateGroupOperator,
         {"name": "New hires", "parent_id": SALES_GROUP_ID},

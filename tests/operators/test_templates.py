@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, redact
 
 from airflow_provider_360learning.exceptions import RefusedError, ServerError
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.operators.groups import Learning360AddUserToGroupOperator
 from airflow_provider_360learning.operators.paths import Learning360EnrollUsersOperator
-from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
+from airflow_provider_360learning.operators.users import (
+    Learning360CreateUserOperator,
+    Learning360SetPasswordOperator,
+    Learning360UpdateUserOperator,
+)
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
@@ -101,6 +105,22 @@ def test_only_the_path_of_rows_is_stored_for_the_page_of_rendered_templates(rows
     assert str(task.defaults) == hidden
     task.render_template_fields({"day": "2026-10-01"})
     assert str(task.rows) == ("/data/2026-10-01.csv" if is_shown else hidden)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (Learning360CreateUserOperator, {"mail": GRACE_MAIL}),
+        (Learning360UpdateUserOperator, {"user": GRACE_MAIL}),
+        (Learning360SetPasswordOperator, {"user": GRACE_MAIL}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_password_is_hidden_where_airflow_shows_rendered_arguments(kind, arguments):
+    task = rendered(kind, {"word": "correct-horse"}, password="{{ word }}", **arguments)
+    shown = {name: redact(getattr(task, name), name) for name in task.template_fields}
+    assert "correct-horse" not in repr(shown)
+    assert task.password == "correct-horse"
 
 
 @pytest.mark.parametrize("kind", [ServerError, RefusedError])

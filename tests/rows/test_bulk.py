@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
-from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
 from tests.rows.support import (
     ROOT,
     bulk,
@@ -103,6 +103,14 @@ def test_writes_rejected_rows_to_rejected_path(sandbox, place):
         ("create_custom_field", {"name": "Level"}, "created"),
         ("set_user_custom_field", {"user": GRACE_MAIL, "custom_field": "Site", "value": "Lyon"}, "set"),
         ("remove_user_custom_field", {"user": GRACE_MAIL, "custom_field": "Site"}, "removed"),
+        ("set_password", {"user": GRACE_MAIL, "password": "s3cret-12"}, "set"),
+        ("pseudonymize_user", {"user": GRACE_MAIL}, "pseudonymized"),
+        ("pseudonymize_user", {"user": GRACE_MAIL, "dry_run": True}, "would_pseudonymize"),
+        ("subscribe_to_email_notifications", {"user": GRACE_MAIL}, "subscribed"),
+        ("unsubscribe_from_email_notifications", {"user": GRACE_MAIL}, "unsubscribed"),
+        ("add_manager", {"user": GRACE_MAIL, "manager": ADMIN_MAIL}, "added"),
+        ("remove_manager", {"user": GRACE_MAIL, "manager": ADMIN_MAIL}, "removed"),
+        ("set_external_id", {"user": GRACE_MAIL, "external_platform": "BambooHR", "external_id": "007"}, "set"),
         ("create_group", {"name": "Lab"}, "created"),
         ("create_group", {"name": "Sales", "parent_id": "64b1f0c2a9d3e40012ab0001"}, "already_exists"),
         ("update_group", {"group_id": SALES_GROUP_ID, "custom": "4711"}, "updated"),

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.rows.sender import OutageError
 from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
     ADMIN_MAIL,
     DEPARTMENT_FIELD_ID,
     GRACE_ID,
@@ -233,6 +234,30 @@ def test_adds_a_user_again_who_was_removed(sandbox, apply, naming):
         assert apply("add_user_to_group", member) == ["added"]
         assert apply("add_user_to_group", member) == ["unchanged"]
         assert apply("remove_user_from_group", removed) == ["removed"]
+
+
+@pytest.mark.parametrize("naming", ["mail", "id"])
+def test_adds_a_manager_again_who_was_removed(sandbox, apply, naming):
+    apply("create_user", ANA)
+    row = {"user": ANA["mail"], "manager": ADMIN_MAIL}
+    removed = row if naming == "mail" else {"user": user_id(sandbox), "manager": ADMIN_ID}
+    for _ in range(2):
+        assert apply("add_manager", row) == ["added"]
+        assert apply("add_manager", row) == ["unchanged"]
+        assert apply("remove_manager", removed) == ["removed"]
+
+
+def test_a_new_manager_does_not_undo_the_removal_of_another_one(sandbox, apply):
+    apply("create_user", ANA)
+
+    def night():
+        return [
+            *apply("add_manager", {"user": ANA["mail"], "manager": ADMIN_MAIL}),
+            *apply("remove_manager", {"user": ANA["mail"], "manager": GRACE_MAIL}),
+        ]
+
+    assert night() == ["added", "removed"]
+    assert night() == ["unchanged", "unchanged"]
 
 
 def test_updates_a_user_again_who_was_updated_by_id(sandbox, apply):

@@ -27,6 +27,7 @@ from airflow_provider_360learning.rows.config import JobTimes, LeaseTimes
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
+    GRACE_ID,
     GRACE_MAIL,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
@@ -225,6 +226,16 @@ def test_unknown_users_are_refused_before_the_submission(sandbox, bulk, tmp_path
     assert outcomes_in(tmp_path) == ["added", "refused", "added"]
     assert results_in(tmp_path)[1]["error_code"] == "user_not_found"
     assert count(sandbox, MEMBERSHIPS) == 1
+
+
+def test_one_job_switches_the_notification_emails_of_all_users(sandbox, bulk, tmp_path):
+    """Users who are given by their ids are looked up: the job takes email addresses."""
+    rows = [{"user": GRACE_ID}, {"user": ADMIN_MAIL}, {"user": "0" * 24}]
+    bulk("unsubscribe_from_email_notifications", rows, max_failures=1)
+    assert outcomes_in(tmp_path) == ["unsubscribed", "unsubscribed", "refused"]
+    assert "No user with an email address" in results_in(tmp_path)[2]["message"]
+    assert count(sandbox, "createSubscriptionEvents") == 1
+    assert not any(user["email_notifications"] for user in sandbox.control.state()["users"])
 
 
 def test_a_row_with_several_contents_has_one_result(sandbox, bulk, tmp_path):

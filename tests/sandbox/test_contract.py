@@ -31,6 +31,7 @@ importExternalCourses deleteExternalCourses getExternalCourse importExternalCour
 createClassroomSlot updateClassroomSlot updateClassroomSlotAttendance
 getSkills postSkills updateSkill getCustomLinks createCustomLink updateCustomLink deleteCustomLink
 getAllCustomUserLinks createCustomUserLink updateCustomUserLink deleteCustomUserLink
+addManagerToUser deleteManagerFromUser addExternalIdToUser getUserByExternalId pseudonymizeUser
 """
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 

@@ -270,3 +270,19 @@ def test_accepted_invitation_becomes_a_user_in_its_groups(sandbox, client):
     sandbox.control.accept_invitation(NEW)
     assert [user["mail"] for user in client("GET", f"/groups/{SALES_GROUP_ID}").json()["users"]] == [NEW]
     assert client("GET", f"/users/{NEW}").status_code == 200
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_pseudonymized_user_is_deleted_and_has_another_name(sandbox, client, deleted):
+    if deleted:
+        client("DELETE", f"/users/{GRACE_MAIL}")
+    done = client("PUT", f"/users/{GRACE_MAIL}/pseudonymize")
+    assert (done.status_code, done.json()) == (200, {"message": "user pseudonymized"})
+    (grace,) = (each for each in sandbox.control.state()["users"] if each["id"] == GRACE_ID)
+    assert grace["status"] == "deleted"
+    assert not {GRACE_MAIL, "Grace", "Hopper"} & {grace["mail"], *grace["profile"].values()}
+    assert client("PUT", f"/users/{GRACE_MAIL}/pseudonymize").json() == {"error": "user_not_found"}
+
+
+def test_invited_user_is_not_pseudonymized(client):
+    assert client("PUT", f"/users/{LINUS_MAIL}/pseudonymize").json() == {"error": "user_not_found"}

@@ -11,12 +11,14 @@ from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Mode, Role
 from airflow_provider_360learning.api.models.fields import (
     CREATE_GROUPS,
+    DRY_RUN,
     GROUP,
     PARENT_GROUP,
     PARENT_GROUP_ID,
     Boolean,
     CustomFields,
     Days,
+    ExternalId,
     Id,
     Ids,
     Mail,
@@ -189,7 +191,98 @@ class DeleteUser(ActionArguments):
     )
 
 
+class ActivateUser(ActionArguments):
+    """Arguments of ``activate_user``."""
+
+    user: User = Field(description="Email address or id of the user.")
+
+
+class SetPassword(ActionArguments):
+    """Arguments of ``set_password``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    password: Password = Field(
+        description="New password. Pass it by a template: literal values in the DAG file are stored with the "
+        "serialized DAG."
+    )
+    password_must_be_changed: Boolean = Field(
+        default=False, description="Whether the user must change it at the next login. API v1 ignores it."
+    )
+
+
+class PseudonymizeUser(ActionArguments):
+    """Arguments of ``pseudonymize_user``."""
+
+    user: User = Field(description="Email address or id of the user, who must be deleted in API v2.")
+    delete_external_ids: Boolean = Field(
+        default=False, description="Whether the ids of the user in other platforms are removed, too. API v2 only."
+    )
+    if_missing: IfMissing = Field(
+        default="skip",
+        description="``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that "
+        "has pseudonymized a user who was given by the email address.",
+    )
+    dry_run: Boolean = DRY_RUN
+
+
 class ListUserRoles(ActionArguments):
     """Arguments of ``list_user_roles``."""
+
+    user: User = Field(description="Email address or id of the user.")
+
+
+class AddManager(ActionArguments):
+    """Arguments of ``add_manager``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    manager: User = Field(description="Email address or id of the manager.")
+
+
+class RemoveManager(ActionArguments):
+    """Arguments of ``remove_manager``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    manager: User = Field(description="Email address or id of the manager.")
+
+
+class ListManagers(ActionArguments):
+    """Arguments of ``list_managers``."""
+
+    user: User = Field(description="Email address or id of the user.")
+
+
+class ListSubordinates(ActionArguments):
+    """Arguments of ``list_subordinates``."""
+
+    user: User = Field(description="Email address or id of the manager.")
+
+
+class SetExternalId(ActionArguments):
+    """Arguments of ``set_external_id``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    external_platform: Text = Field(
+        description="Name of the other platform, as 360Learning knows it, such as ``BambooHR``."
+    )
+    external_id: ExternalId = Field(description="Id of the user in that platform.")
+
+
+class GetUserByExternalId(ActionArguments):
+    """Arguments of ``get_user_by_external_id``."""
+
+    external_platform: Text = Field(
+        description="Name of the other platform, as 360Learning knows it, such as ``BambooHR``."
+    )
+    external_id: ExternalId = Field(description="Id of the user in that platform.")
+
+
+class SubscribeToEmailNotifications(ActionArguments):
+    """Arguments of ``subscribe_to_email_notifications``."""
+
+    user: User = Field(description="Email address or id of the user.")
+
+
+class UnsubscribeFromEmailNotifications(ActionArguments):
+    """Arguments of ``unsubscribe_from_email_notifications``."""
 
     user: User = Field(description="Email address or id of the user.")

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.v1.access import AccessCheck
+from airflow_provider_360learning.api.v1.accounts import AccountActions
 from airflow_provider_360learning.api.v1.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.custom_fields import CustomFieldActions
 from airflow_provider_360learning.api.v1.custom_links import CustomLinkActions
 from airflow_provider_360learning.api.v1.external import ExternalActions
+from airflow_provider_360learning.api.v1.external_ids import ExternalIdActions
 from airflow_provider_360learning.api.v1.groups import GroupActions
 from airflow_provider_360learning.api.v1.libraries import LibraryActions
+from airflow_provider_360learning.api.v1.managers import ManagerActions
+from airflow_provider_360learning.api.v1.notifications import NotificationActions
 from airflow_provider_360learning.api.v1.only_v2 import ActionsOfV2
 from airflow_provider_360learning.api.v1.paths import PathActions
 from airflow_provider_360learning.api.v1.tags import TagActions
-from airflow_provider_360learning.api.v1.users import UserActions
 
 
 class ApiV1(
-    UserActions,
+    AccountActions,
+    ManagerActions,
+    ExternalIdActions,
+    NotificationActions,
     GroupActions,
     CustomFieldActions,
     LibraryActions,

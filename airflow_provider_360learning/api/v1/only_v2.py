@@ -26,6 +26,9 @@ def only_v2(promised: Action[P, R], instead: str = "") -> Action[P, R]:
 class ActionsOfV2(ApiAdapter):
     """Refuse the actions that only API v2 has, and name what API v1 has instead."""
 
+    activate_user = only_v2(
+        LearningApi.activate_user, "create_user with mode='create_active' creates an account that is active at once"
+    )
     archive_course = only_v2(LearningApi.archive_course)
     create_classroom = only_v2(LearningApi.create_classroom)
     update_classroom = only_v2(LearningApi.update_classroom)

@@ -23,6 +23,7 @@ from airflow_provider_360learning.api.results import (
     DeletedUser,
     UpdatedUser,
     UserDetails,
+    UserProfile,
     UserRecord,
     UserRole,
 )
@@ -73,10 +74,47 @@ def neutral_user(item: ResponseObject) -> UserRecord:
     return {
         "user_id": string(item, "_id"),
         "mail": string(item, "mail"),
+        "username": None,
+        "status": None,
         "first_name": string(item, "firstName"),
         "last_name": string(item, "lastName"),
+        "job": string(item, "job"),
+        "organization": string(item, "organization"),
+        "phone": string(item, "phone"),
+        "lang": string(item, "lang"),
         "custom": item.get("custom"),  # of any type: one odd value must not make a listing unusable
         "primary_group_id": string(item, "primaryGroupId"),
+        "profile_image_id": None,
+        "last_login_at": read_timestamp("lastLoginAt", item.get("lastLoginAt")),
+        "to_be_deactivated_at": read_timestamp("toDeactivateAt", item.get("toDeactivateAt")),
+        "deleted_at": None,
+        "reactivated_at": None,
+    }
+
+
+def _profile_of(item: ResponseObject) -> UserProfile:
+    """Read what only a single user has."""
+    return {
+        "groups": item.get("groups"),
+        "managers": item.get("managers"),
+        "subordinates": item.get("subordinates"),
+        "external_ids": item.get("externalIds"),
+        "labels": item.get("labels"),
+        "skills": item.get("skills"),
+        "certifications": item.get("certifications"),
+        "paths": item.get("paths"),
+        "assigned_programs": item.get("assignedPrograms"),
+        "completed_programs": item.get("completedPrograms"),
+        "average_score": item.get("averageScore"),
+        "total_time_spent_minutes": item.get("totalTimeSpentInMinutes"),
+        "publications": item.get("publications"),
+        "comments": item.get("comments"),
+        "messages": item.get("messages"),
+        "reactions": item.get("reactions"),
+        "champion_status": item.get("championStatus"),
+        "champion_achievements": item.get("championAchievements"),
+        "learner_achievements": item.get("learnerAchievements"),
+        "image_url": string(item, "imageUrl"),
     }
 
 
@@ -137,8 +175,7 @@ class UserActions(ApiAdapter):
         item = yield Call("getUser", path={"user": arguments.user})
         return {
             **neutral_user(item),
-            "last_login_at": read_timestamp("lastLoginAt", item.get("lastLoginAt")),
-            "to_be_deactivated_at": read_timestamp("toDeactivateAt", item.get("toDeactivateAt")),
+            **_profile_of(item),
             "custom_fields": {
                 first_string(field, "customFieldId"): field.get("value") for field in objects(item, "customFields")
             },
@@ -168,7 +205,7 @@ class UserActions(ApiAdapter):
         """
         active = set()
         for user in users:
-            if (yield from self._id_of(user)) is not None:
+            if (yield from self.id_of(user)) is not None:
                 active.add(user)
         return frozenset(active)
 
@@ -281,14 +318,19 @@ class UserActions(ApiAdapter):
 
     def _has_mail(self, user: str, mail: str, error: Learning360Error) -> ActionSteps[bool]:
         """Return whether the email address that an update was refused for is this user's own."""
-        owner = yield from self._id_of(mail)
+        owner = yield from self.id_of(mail)
         if owner is None or is_id(user):
             return owner == user
-        before = yield from self._id_of(user)
+        before = yield from self.id_of(user)
         # A send with an unknown outcome has done it if the old address is gone, and the new one has a user.
         return before == owner or (before is None and error.after_unknown_outcome)
 
-    def _id_of(self, user: str) -> ActionSteps[str | None]:
+    def id_of(self, user: str) -> ActionSteps[str | None]:
+        """
+        Return the id of a user, ``None`` for one who does not exist or is deleted.
+
+        :param user: Email address or id.
+        """
         try:
             found = yield from self.get_user.steps(user=user)
         except NotFoundError:

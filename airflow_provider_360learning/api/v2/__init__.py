@@ -11,11 +11,14 @@ from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.custom_fields import CustomFieldActions
 from airflow_provider_360learning.api.v2.custom_links import CustomLinkActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
+from airflow_provider_360learning.api.v2.external_ids import ExternalIdActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
 from airflow_provider_360learning.api.v2.integrations import IntegrationActions
 from airflow_provider_360learning.api.v2.jobs import BulkJobsV2
 from airflow_provider_360learning.api.v2.libraries import LibraryActions
 from airflow_provider_360learning.api.v2.listings import Listings
+from airflow_provider_360learning.api.v2.managers import ManagerActions
+from airflow_provider_360learning.api.v2.notifications import NotificationActions
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.registrations import RegistrationActions
 from airflow_provider_360learning.api.v2.tags import TagActions
@@ -25,6 +28,9 @@ from airflow_provider_360learning.api.v2.users import UserActions
 
 class ApiV2(
     UserActions,
+    ManagerActions,
+    ExternalIdActions,
+    NotificationActions,
     GroupActions,
     CustomFieldActions,
     LibraryActions,

@@ -91,6 +91,7 @@ _ADVICE = {
     "tokenBasedPathExcludedLearners": "enrollments in this path take tokens: it cannot have excluded learners",
     "tokenBasedPathMode": "enrollments in this path take tokens: its audiences must be updated manually (mode manual)",
     "userDeleted": "create the user again, which restores the account",
+    "userNotDeleted": "delete the user first (delete_user)",
     "unsupportedAudienceFilter": "change the enrollments of this session in 360Learning: its audience has filters that "
     "API v2 does not know",
 }

@@ -11,6 +11,10 @@ from airflow_provider_360learning.api.models.courses import AddToCatalog, Change
 from airflow_provider_360learning.api.models.external import ExternalCourse, ExternalStatistic
 from airflow_provider_360learning.api.models.groups import AddUserToGroup, DeleteGroup, RemoveUserFromGroup
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, ChangeLibrary, RemoveFromLibrary
+from airflow_provider_360learning.api.models.users import (
+    SubscribeToEmailNotifications,
+    UnsubscribeFromEmailNotifications,
+)
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import JsonObject
@@ -19,10 +23,12 @@ from airflow_provider_360learning.exceptions import NotAvailableError
 
 #: Maximum numbers of inputs (documented).
 MAX_GROUP_ROWS, MAX_DELETED_GROUPS, MAX_COURSES, MAX_STATISTICS = 20_000, 2_000, 10_000, 10_000
-MAX_ARCHIVED_COURSES = 1_000
+MAX_ARCHIVED_COURSES, MAX_SUBSCRIPTIONS = 1_000, 20_000
 
 #: Actions whose jobs take the id of a user.
 MEMBERSHIPS = frozenset({"add_user_to_group", "remove_user_from_group"})
+#: Actions whose jobs take the email address of a user.
+SUBSCRIPTIONS = frozenset({"subscribe_to_email_notifications", "unsubscribe_from_email_notifications"})
 
 _LANGUAGES = """
     bg cs da de el en es fi fr hr ht_HT hu id it ja kar_MM ko lt mh_MH nl nl_BE no pl pt ro ru rw_RW sk sl so_SO sv
@@ -83,16 +89,16 @@ def check_statistic(statistic: ExternalStatistic) -> None:
         )
 
 
-def inputs_of(kind: JobKind, row: ActionArguments, target: JobTarget, user_ids: Mapping[str, str]) -> list[JsonObject]:
+def inputs_of(kind: JobKind, row: ActionArguments, target: JobTarget, users: Mapping[str, str]) -> list[JsonObject]:
     """
     Return what a job is sent for a row.
 
     :param kind: Kind of the job.
     :param row: A row that the kind accepts.
     :param target: What it is done to.
-    :param user_ids: Ids of users by email address or id.
+    :param users: Ids of users, or their email addresses for subscriptions, by what the rows name them with.
     """
-    return _INPUTS[kind.action](row, target, user_ids)
+    return _INPUTS[kind.action](row, target, users)
 
 
 def catalog_inputs(row: ChangeCatalog) -> list[JsonObject]:
@@ -129,6 +135,16 @@ def archiving_input(external_id: str) -> JsonObject:
     :param external_id: The provider's id of the course.
     """
     return {"externalId": external_id}
+
+
+def subscription_input(mail: str, *, on: bool) -> JsonObject:
+    """
+    Return what a job is sent for the notification emails to a user.
+
+    :param mail: Email address of the user.
+    :param on: Whether they are sent from now on.
+    """
+    return {"mail": mail, "type": "activation" if on else "deactivation"}
 
 
 def _membership(row: AddUserToGroup | RemoveUserFromGroup, target: JobTarget, ids: Mapping[str, str]) -> JsonObject:
@@ -195,6 +211,8 @@ _INPUTS: Mapping[str, Callable[[Any, JobTarget, Mapping[str, str]], list[JsonObj
     "remove_from_library": lambda row, target, ids: library_inputs(row),
     "import_external_courses": lambda row, target, ids: [course_input(row, target.author_id)],
     "import_external_course_stats": lambda row, target, ids: [statistic_input(row)],
+    "subscribe_to_email_notifications": lambda row, target, mails: [subscription_input(mails[row.user], on=True)],
+    "unsubscribe_from_email_notifications": lambda row, target, mails: [subscription_input(mails[row.user], on=False)],
 }
 
 
@@ -312,6 +330,26 @@ IMPORT_STATISTICS = JobKind(
     key=("courseIdentifier", "userIdentifier", "firstActivityAt", "lastActivityAt"),
     check=check_statistic,
 )
+SUBSCRIBE = JobKind(
+    action="subscribe_to_email_notifications",
+    row_model=SubscribeToEmailNotifications,
+    operation="createSubscriptionEvents",
+    max_rows=MAX_SUBSCRIPTIONS,
+    has_single_requests=False,
+    may_resend=True,
+    outcome="subscribed",
+    key=("mail", "type"),
+)
+UNSUBSCRIBE = JobKind(
+    action="unsubscribe_from_email_notifications",
+    row_model=UnsubscribeFromEmailNotifications,
+    operation="createSubscriptionEvents",
+    max_rows=MAX_SUBSCRIPTIONS,
+    has_single_requests=False,
+    may_resend=True,
+    outcome="unsubscribed",
+    key=("mail", "type"),
+)
 #: The job behind ``archive_external_courses``, which is not an action of rows.
 ARCHIVE_COURSES = JobKind(
     action="archive_external_courses",
@@ -337,5 +375,7 @@ KINDS: Mapping[str, JobKind] = {
         REMOVE_FROM_LIBRARY,
         IMPORT_COURSES,
         IMPORT_STATISTICS,
+        SUBSCRIBE,
+        UNSUBSCRIBE,
     )
 }

@@ -8,10 +8,11 @@ from typing import Any
 
 from airflow_provider_360learning.api.bulk_jobs import JobKind, JobRowResult, JobStatus, JobTarget, LostJob
 from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.pages import all_items
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.integrations import find_integration
-from airflow_provider_360learning.api.v2.job_kinds import KINDS, MEMBERSHIPS, inputs_of
+from airflow_provider_360learning.api.v2.job_kinds import KINDS, MEMBERSHIPS, SUBSCRIPTIONS, inputs_of
 from airflow_provider_360learning.api.v2.job_steps import (
     find_lost_job,
     give_back_place,
@@ -22,7 +23,7 @@ from airflow_provider_360learning.api.v2.job_steps import (
     submit_job,
     wait_for_results,
 )
-from airflow_provider_360learning.api.v2.lookups import Lookups
+from airflow_provider_360learning.api.v2.lookups import Lookups, without_mail
 from airflow_provider_360learning.api.v2.roles import role_in_body
 from airflow_provider_360learning.exceptions import Learning360Error, NotFoundError
 
@@ -57,12 +58,27 @@ class BulkJobsV2:
         self, kind: JobKind, rows: Sequence[ActionArguments], target: JobTarget
     ) -> ActionSteps[list[list[JsonObject] | Learning360Error]]:
         """Return the inputs of a job for rows, with ids in the place of email addresses."""
-        if kind.action not in MEMBERSHIPS:
+        if kind.action not in MEMBERSHIPS | SUBSCRIPTIONS:
             return [inputs_of(kind, row, target, {}) for row in rows]
-        # Any: the rows of memberships have a user.
+        # Any: the rows of these kinds have a user.
         users: list[Any] = list(rows)
-        found = yield from self._lookups.find_user_ids([row.user for row in users])
-        return [found.errors.get(row.user) or inputs_of(kind, row, target, found.ids) for row in users]
+        names = [row.user for row in users]
+        if kind.action in SUBSCRIPTIONS:
+            found, errors = yield from self._find_mails(names)
+        else:
+            ids = yield from self._lookups.find_user_ids(names)
+            found, errors = ids.ids, ids.errors
+        return [errors.get(row.user) or inputs_of(kind, row, target, found) for row in users]
+
+    def _find_mails(
+        self, users: Sequence[str]
+    ) -> ActionSteps[tuple[Mapping[str, str], Mapping[str, Learning360Error]]]:
+        """Return the email addresses of users, of which those that are given are not looked up, and errors."""
+        ids = [user for user in users if is_id(user)]
+        mails = {user: user for user in users if not is_id(user)}
+        if ids:
+            mails.update((yield from self._lookups.mails_of(ids)))
+        return mails, {id: without_mail(id) for id in ids if id not in mails}
 
     def submit(self, kind: JobKind, inputs: Sequence[JsonObject], target: JobTarget, *, owner: str) -> ActionSteps[str]:
         """Submit a job, once there is a place among the company's jobs, and return its id."""

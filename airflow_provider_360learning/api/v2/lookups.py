@@ -217,6 +217,25 @@ class Lookups(ApiAdapter):
                 return accounts[0]
         return None
 
+    def deleted_user_id_of(self, mail: str) -> ActionSteps[str]:
+        """
+        Return the id of the deleted user with an email address.
+
+        :param mail: Email address.
+        :raises NotFoundError: if no deleted user has the address.
+        :raises RefusedError: naming the ids, if several have it.
+        """
+        users = (yield from self._find([mail], _identity, deleted=True))[mail]
+        if len(users) > 1:
+            raise ambiguous(mail, users)
+        if not users:
+            raise NotFoundError(
+                f"No user has the email address {shown(mail)}, not even a deleted one: check the spelling",
+                operation="getUsers",
+                code=USER_NOT_FOUND,
+            )
+        return first_string(users[0], "_id")
+
     def find_accounts(self, mails: Collection[str]) -> ActionSteps[Mapping[str, Sequence[ResponseObject]]]:
         """
         Return the active and invited users with each of several email addresses, as 360Learning has them now.
@@ -436,6 +455,19 @@ def not_found(mails: Collection[str]) -> NotFoundError:
     first = listed([shown(mail) for mail in islice(mails, MAX_LISTED)], MAX_LISTED * 80, total=len(mails))
     return NotFoundError(
         f"No active or invited user has the email address {first}: check the spelling, capital letters included",
+        operation="getUsers",
+        code=USER_NOT_FOUND,
+    )
+
+
+def without_mail(user: str) -> NotFoundError:
+    """
+    Return the error about a user without an email address, which an operation needs.
+
+    :param user: Id of the user.
+    """
+    return NotFoundError(
+        f"No user with an email address has the id {shown(user)}: check the id",
         operation="getUsers",
         code=USER_NOT_FOUND,
     )

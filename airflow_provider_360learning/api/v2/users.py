@@ -9,8 +9,7 @@ from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.course_attempts import UserMail
-from airflow_provider_360learning.api.fields import first_string, string
-from airflow_provider_360learning.api.models.parsers import is_id
+from airflow_provider_360learning.api.fields import first_string, string, strings
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
     DeleteUser,
@@ -25,17 +24,23 @@ from airflow_provider_360learning.api.results import (
     DeletedUser,
     UpdatedUser,
     UserDetails,
+    UserProfile,
     UserRecord,
     UserRole,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.v2.accounts import (
+    MAX_SENDS,
+    AccountActions,
+    check_password,
+    deleted,
+    replace_password,
+)
 from airflow_provider_360learning.api.v2.custom_values import CustomValues, values_of_user
-from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, ambiguous, not_found
 from airflow_provider_360learning.api.v2.roles import neutral_role, role_in_body
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
-    InvalidRequestError,
     Learning360Error,
     NotAvailableError,
     NotFoundError,
@@ -56,10 +61,6 @@ _PROFILE = {
     "lang": "lang",
     "custom": "custom",
 }
-#: Documented minimum number of characters of a password; rules of the company may come on top.
-MIN_PASSWORD = 8
-#: Maximum number of times that a request is sent whose outcome is unknown, with a lookup after each.
-MAX_SENDS = 3
 
 
 def check_creation(arguments: CreateUser) -> None:
@@ -81,19 +82,6 @@ def check_creation(arguments: CreateUser) -> None:
     check_password(arguments)
 
 
-def check_password(arguments: CreateUser | UpdateUser) -> None:
-    """
-    Refuse a password that is too short for API v2.
-
-    :raises InvalidRequestError: if there is one.
-    """
-    if arguments.password is not None and len(arguments.password.get_secret_value()) < MIN_PASSWORD:
-        raise InvalidRequestError(
-            f"password has fewer than {MIN_PASSWORD} characters, the minimum in API v2. Nothing was sent.",
-            argument="password",
-        )
-
-
 def _writes_of_creation(arguments: CreateUser) -> int:
     """Return how many writes create an account: itself, further groups, the rest, and password and activation."""
     changes = (arguments.primary_group_id, arguments.custom_fields)
@@ -113,14 +101,57 @@ def neutral_user(item: ResponseObject) -> UserRecord:
     return {
         "user_id": string(item, "_id"),
         "mail": string(item, "mail"),
+        "username": string(item, "username"),
+        "status": string(item, "status"),
         "first_name": string(item, "firstName"),
         "last_name": string(item, "lastName"),
+        "job": string(item, "job"),
+        "organization": string(item, "organization"),
+        "phone": string(item, "phone"),
+        "lang": string(item, "lang"),
         "custom": string(item, "custom"),
         "primary_group_id": string(item, "primaryGroupId"),
+        "profile_image_id": string(item, "profileImageId"),
+        "last_login_at": read_timestamp("lastLoginDate", item.get("lastLoginDate")),
+        "to_be_deactivated_at": read_timestamp("toBeDeactivatedAt", item.get("toBeDeactivatedAt")),
+        "deleted_at": _times(item, "deletedAt"),
+        "reactivated_at": _times(item, "reactivatedAt"),
     }
 
 
-class UserActions(CustomValues):
+def _times(item: ResponseObject, name: str) -> list[str] | None:
+    if item.get(name) is None:
+        return None
+    times = (read_timestamp(name, each) for each in strings(item, name))
+    return [time for time in times if time is not None]
+
+
+#: What API v2 does not return of a user.
+_NO_PROFILE: UserProfile = {
+    "groups": None,
+    "managers": None,
+    "subordinates": None,
+    "external_ids": None,
+    "labels": None,
+    "skills": None,
+    "certifications": None,
+    "paths": None,
+    "assigned_programs": None,
+    "completed_programs": None,
+    "average_score": None,
+    "total_time_spent_minutes": None,
+    "publications": None,
+    "comments": None,
+    "messages": None,
+    "reactions": None,
+    "champion_status": None,
+    "champion_achievements": None,
+    "learner_achievements": None,
+    "image_url": None,
+}
+
+
+class UserActions(AccountActions, CustomValues):
     """Create, read, change and delete users."""
 
     @action(
@@ -158,12 +189,11 @@ class UserActions(CustomValues):
 
         :raises NotFoundError: if the user does not exist, or is deleted.
         """
-        item = yield from self._account(arguments.user)
+        item = yield from self.account_of(arguments.user)
         values = yield Call("getUserCustomFieldValues", path={"userId": first_string(item, "_id")})
         return {
             **neutral_user(item),
-            "last_login_at": read_timestamp("lastLoginDate", item.get("lastLoginDate")),
-            "to_be_deactivated_at": read_timestamp("toBeDeactivatedAt", item.get("toBeDeactivatedAt")),
+            **_NO_PROFILE,
             "custom_fields": {first_string(value, "customFieldId"): value.get("value") for value in values},
         }
 
@@ -369,7 +399,7 @@ class UserActions(CustomValues):
         if arguments.mode != "create_active":
             return joins or moves or changes
         password = random_password() if arguments.password is None else arguments.password.get_secret_value()
-        yield _replace_password(arguments, user_id, password)
+        yield replace_password(user_id, password, arguments.password_must_be_changed)
         yield Call("activateUser", path={"userId": user_id})
         return True
 
@@ -402,21 +432,8 @@ class UserActions(CustomValues):
         if values is not None:
             yield target.replacement(values)
         if arguments.password is not None:
-            yield _replace_password(arguments, user_id, arguments.password.get_secret_value())
-
-    def _account(self, user: str) -> ActionSteps[ResponseObject]:
-        """Return the active or invited account with an id or an email address."""
-        if not is_id(user):
-            found = (yield from self.find_accounts([user]))[user]
-            if len(found) > 1:
-                raise ambiguous(user, found)
-            if not found:
-                raise not_found([user])
-            return found[0]
-        item: ResponseObject = yield Call("getUser", path={"userId": user})
-        if string(item, "status") == "deleted":
-            raise _deleted(user, "getUser")
-        return item
+            password = arguments.password.get_secret_value()
+            yield replace_password(user_id, password, arguments.password_must_be_changed)
 
     def _patch(self, user_id: str, fields: JsonObject, mail: str | None = None) -> ActionSteps[None]:
         """Change fields that are given; ``None`` stands for one that is not."""
@@ -432,7 +449,7 @@ class UserActions(CustomValues):
             yield from self._patch(user_id, fields)
             return
         if isinstance(account, dict) and account.get("status") == "deleted":
-            raise _deleted(user_id, "updateUser")
+            raise deleted(user_id, "updateUser")
 
     def _roles_of(self, user_id: str) -> ActionSteps[list[UserRole]]:
         items = yield from all_items(Call("getUserRolesInGroups", path={"userId": user_id}))
@@ -526,14 +543,5 @@ def _keys(roles: Sequence[UserRole]) -> set[tuple[str, str]]:
     return {((role["group_id"] or "").lower(), role["role"]) for role in roles}
 
 
-def _replace_password(arguments: CreateUser | UpdateUser, user_id: str, password: str) -> Call:
-    body: JsonObject = {"password": password, "passwordMustBeChanged": bool(arguments.password_must_be_changed)}
-    return Call("replacePassword", path={"userId": user_id}, body=body)
-
-
 def _listed_status(deleted: bool | None) -> JsonObject:
     return {"status[eq]": "deleted"} if deleted else {"status[ne]": "deleted"}
-
-
-def _deleted(user: str, operation: str) -> NotFoundError:
-    return NotFoundError(f"The user {user} is deleted", operation=operation, code=USER_NOT_FOUND)

@@ -49,6 +49,7 @@ class Person:
     :param last_login_at: ``None`` for a user who has never logged in.
     :param deleted_at: when the account was deleted, each time.
     :param reactivated_at: when it was restored, each time.
+    :param managers: ids of the managers; like the subordinates, they survive a deletion.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Person:
     email_notifications: bool = True
     deleted_at: list[float] = field(default_factory=list)
     reactivated_at: list[float] = field(default_factory=list)
+    managers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,22 @@ class CustomField:
     target: FieldTarget
     kind: FieldKind
     authorized_values: tuple[str, ...] = ()
+
+
+@dataclass
+class ExternalId:
+    """
+    The id that something has in another platform.
+
+    :param target: id of what has it.
+    :param target_type: what that is, in the words of API v2.
+    """
+
+    id: str
+    platform: str
+    target: str
+    target_type: str
+    value: str
 
 
 @dataclass

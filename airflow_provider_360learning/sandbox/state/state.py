@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from airflow_provider_360learning.sandbox.clock import Clock, iso
 from airflow_provider_360learning.sandbox.state.budget import OBJECT_BYTES, MemoryBudget, memory_of
 from airflow_provider_360learning.sandbox.state.classrooms import Classrooms
+from airflow_provider_360learning.sandbox.state.external_ids import ExternalIds
 from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
 from airflow_provider_360learning.sandbox.state.links import Links
 from airflow_provider_360learning.sandbox.state.model import (
@@ -64,6 +65,7 @@ class State:
         self.jobs = BulkJobs(clock, budget, self.webhooks)
         self.tags = Tags(budget)
         self.links = Links(budget)
+        self.external_ids = ExternalIds(self.new_id, budget)
         #: Id of the owner of the platform, who has this role in the root group.
         self.owner: str | None = None
         self.mails_sent: list[SentMail] = []
@@ -157,9 +159,27 @@ class State:
         del self.people[person.id]
         del self._id_by_mail[person.mail.lower()]
         self.classrooms.forget(person.id)
+        self.external_ids.remove_all(person.id)
+        for subordinate in self.people.values():
+            if person.id in subordinate.managers:
+                subordinate.managers.remove(person.id)
         for session in self.sessions.values():
             for ids in (session.users, session.excluded, session.enrolled, session.self_enrolled, session.former):
                 ids.pop(person.id, None)
+
+    def managers_of(self, person: Person) -> list[Person]:
+        """Return the managers of a person, without deleted ones (assumption)."""
+        return [manager for id in person.managers if (manager := self.people[id]).status != "deleted"]
+
+    def subordinates_of(self, manager: Person) -> list[Person]:
+        """Return the people whose manager a person is, without deleted ones (assumption)."""
+        return [each for each in self.people.values() if manager.id in each.managers and each.status != "deleted"]
+
+    def pseudonymize(self, person: Person) -> None:
+        """Replace names and email address of a person, and remove the other details; the id stays."""
+        pseudonym = f"pseudonym{self.new_id()}"
+        self.change_mail(person, pseudonym)
+        person.profile = {"first_name": pseudonym, "last_name": pseudonym}
 
     def put_custom_field(self, field: CustomField) -> None:
         """Add a custom field, or replace the one with its id."""
@@ -560,6 +580,7 @@ class State:
             "integrations": [asdict(integration) for integration in self.integrations.values()],
             "external_courses": [_external_course(each) for each in self.external_courses.values()],
             "external_attempts": list(self._external_attempts()),
+            "external_ids": [asdict(each) for each in self.external_ids],
             "bulk_jobs": [_job(job, self._clock.now()) for job in self.jobs.jobs.values()],
             "mails_sent": [asdict(mail) for mail in self.mails_sent],
         }

@@ -45,7 +45,8 @@ def get_users(call: Call) -> Response:
     "GET",
     "/users/{user_email}",
     evidence="recorded",
-    assumes="The values of `championStatus` and `imageUrl` are strings; `lastLoginAt` is missing before a first login.",
+    assumes="The values of `championStatus` and `imageUrl` are strings; `lastLoginAt` is missing before a first login;"
+    " managers and subordinates are objects with `_id` and `mail`, external ids with the names of addExternalIdToUser.",
 )
 def get_user(call: Call) -> Response:
     """Return one user in full, with the recorded keys and those documented since."""
@@ -55,7 +56,7 @@ def get_user(call: Call) -> Response:
     return Response(
         {
             **_summary(person),
-            **_given(person, _DETAIL_FIELDS),
+            **given(person, _DETAIL_FIELDS),
             **login,
             "assignedPrograms": 0,
             "certifications": [],
@@ -72,18 +73,21 @@ def get_user(call: Call) -> Response:
                 {"customFieldId": id, "name": fields[id].name if id in fields else "", "value": value}
                 for id, value in profile.get("custom_fields", {}).items()
             ],
-            "externalIds": [],
+            "externalIds": [
+                {"externalPlatform": each.platform, "externalId": each.value}
+                for each in call.state.external_ids.of(person.id)
+            ],
             "groups": [{"_id": group.id, "name": group.name} for group in call.state.groups_of(person)],
             "imageUrl": "",
             "labels": profile.get("labels", []),
             "learnerAchievements": {"reactionsGiven": [], "repliesGiven": [], "coursesPlayed": []},
-            "managers": [],
+            "managers": [_reference(each) for each in call.state.managers_of(person)],
             "messages": 0,
             "paths": [],
             "publications": 0,
             "reactions": 0,
             "skills": [],
-            "subordinates": [],
+            "subordinates": [_reference(each) for each in call.state.subordinates_of(person)],
             "toDeactivateAt": iso(profile["deactivate_at"]) if "deactivate_at" in profile else "",
             "totalTimeSpentInMinutes": 0,
         }
@@ -159,6 +163,23 @@ def delete_user(call: Call) -> Response:
         return NO_CONTENT
     call.state.delete_person(call.person(call.path["user_email"]))
     return NO_CONTENT
+
+
+@operations.add(
+    "pseudonymizeUser",
+    "PUT",
+    "/users/{user_email}/pseudonymize",
+    assumes="A user who is not deleted becomes deleted, too; an invited one is not known. The same data are replaced as"
+    " in API v2; external ids stay.",
+)
+def pseudonymize_user(call: Call) -> Response:
+    """Remove the personal data of a user."""
+    person = call.state.find(call.path["user_email"])
+    if person is None or person.status != "deleted":
+        person = call.person(call.path["user_email"])
+        call.state.delete_person(person, keep_invitations=True)
+    call.state.pseudonymize(person)
+    return Response({"message": "user pseudonymized"})
 
 
 @operations.add(
@@ -286,10 +307,18 @@ def _custom_fields(items: object) -> dict[str, object]:
 
 
 def _summary(person: Person) -> dict[str, object]:
-    return {"_id": person.id, "mail": person.mail, **_given(person, _LISTED_FIELDS)}
+    return {"_id": person.id, "mail": person.mail, **given(person, _LISTED_FIELDS)}
 
 
-def _given(person: Person, fields: Mapping[str, str]) -> dict[str, object]:
-    """Return fields with a value; others are absent."""
+def _reference(person: Person) -> dict[str, object]:
+    return {"_id": person.id, "mail": person.mail}
+
+
+def given(person: Person, fields: Mapping[str, str]) -> dict[str, object]:
+    """
+    Return fields with a value; others are absent.
+
+    :param fields: names of the fields to details of a person.
+    """
     values: Mapping[str, object] = person.profile
     return {name: values[key] for name, key in fields.items() if values.get(key)}

@@ -15,7 +15,9 @@ from airflow_provider_360learning.sandbox.v1 import (
     custom_fields,
     custom_links,
     external,
+    external_ids,
     groups,
+    managers,
     paths,
     tags,
     users,
@@ -25,6 +27,8 @@ from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operati
 _MODULES = (
     users,
     custom_fields,
+    managers,
+    external_ids,
     groups,
     courses,
     paths,

@@ -234,7 +234,7 @@ def subscribe(company: Company) -> Apply:
 
     def apply(row: Mapping[str, Any]) -> str:
         read = read_row(_SubscriptionEvent, row)
-        person = known(company.state.find(read.mail), "user")
+        person = known(company.state.find(read.mail) if "@" in read.mail else None, "user")
         if person.status == "deleted":
             raise RowError("The user is deleted.")
         person.email_notifications = read.type == "activation"

@@ -215,6 +215,28 @@ def activate_user(call: Call) -> Response:
     return Response(user(call, person))
 
 
+@operations.add(
+    "pseudonymizeUser",
+    "PUT",
+    "/users/{userId}/pseudonymize",
+    scope="users:write",
+    parameters=("deleteExternalIds",),
+    assumes="Other details than names, email address and custom fields are removed, too.",
+)
+def pseudonymize_user(call: Call) -> Response:
+    """Remove the personal data of a deleted user."""
+    delete_external_ids = call.parameters.get("deleteExternalIds", "false")
+    if delete_external_ids not in ("true", "false"):
+        raise call.malformed("deleteExternalIds must be true or false.")
+    person = call.person(call.path["userId"])
+    if person.status != "deleted":
+        raise ApiError(400, "userNotDeleted")
+    call.state.pseudonymize(person)
+    if delete_external_ids == "true":
+        call.state.external_ids.remove_all(person.id)
+    return Response(user(call, person))
+
+
 @operations.add("replacePassword", "PUT", "/users/{userId}/password", scope="users:write", bodies=("json",))
 def replace_password(call: Call) -> Response:
     """Set a password."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from airflow_provider_360learning.api.types import Call
@@ -28,6 +31,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 )
 from tests.api.support import everything_about
 
+SPECIFICATIONS = Path(__file__).parents[2] / "contract" / "openapi"
 ANA = "ana@acme.test"
 PASSWORD = "s3cret-12"
 UNKNOWN_FIELD_ID = "64b1f0c2a9d3e40012ab1119"
@@ -419,3 +423,43 @@ def test_an_invited_user_is_deleted_and_restored(api):
         "user_id": LINUS_INVITATION_ID,
         "outcome": "restored",
     }
+
+
+# All fields
+
+
+#: A user with all published fields, and what each becomes.
+PUBLISHED = {
+    "_id": (GRACE_ID, "user_id"),
+    "mail": (GRACE_MAIL, "mail"),
+    "username": ("grace", "username"),
+    "status": ("active", "status"),
+    "lang": ("fr", "lang"),
+    "firstName": ("Grace", "first_name"),
+    "lastName": ("Hopper", "last_name"),
+    "job": ("Admiral", "job"),
+    "organization": ("Navy", "organization"),
+    "phone": ("+33 1", "phone"),
+    "custom": ("E-17", "custom"),
+    "deletedAt": (["2024-01-01T00:00:00.000Z", "2025-01-01T00:00:00.000Z"], "deleted_at"),
+    "primaryGroupId": (SALES_GROUP_ID, "primary_group_id"),
+    "reactivatedAt": (["2024-02-01T00:00:00.000Z"], "reactivated_at"),
+    "lastLoginDate": ("2024-03-05T08:15:00.120Z", "last_login_at"),
+    "toBeDeactivatedAt": ("2090-01-01T00:00:00.000Z", "to_be_deactivated_at"),
+    "profileImageId": (ROOT_GROUP_ID, "profile_image_id"),
+}
+
+
+def test_returns_every_published_field_of_a_user(sandbox, api):
+    user = {key: value for key, (value, _) in PUBLISHED.items()}
+    expected = {name: value for value, name in PUBLISHED.values()}
+    for operation, body in (("getUser", user), ("getUsers", [user])):
+        sandbox.control.add_fault(operation, kind="invalid_content", body=body)
+    assert api.list_users() == [expected]
+    found = api.get_user(user=GRACE_ID)
+    assert {name: value for name, value in found.items() if value is not None} == {**expected, "custom_fields": {}}
+
+
+def test_the_published_fields_are_those_of_the_specification():
+    schemas = json.loads((SPECIFICATIONS / "v2-core.json").read_text())["components"]["schemas"]
+    assert PUBLISHED.keys() == schemas["UserDTO"]["properties"].keys()

@@ -174,6 +174,15 @@ def test_libraries_have_courses_and_paths(client, run):
     assert client("GET", f"/groups/{SALES_GROUP_ID}/library/course-ids").json == []
 
 
+def test_notification_emails_are_switched_by_email_address(run, sandbox):
+    rows = [{"mail": mail, "type": "deactivation"} for mail in (GRACE_MAIL, "missing@acme.test", GRACE_ID)]
+    assert run("POST", "/bulk/notifications/subscriptions", *rows) == [None, *["There is no such user."] * 2]
+    subscribed = {each["id"]: each["email_notifications"] for each in sandbox.control.state()["users"]}
+    assert subscribed == {ADMIN_ID: True, GRACE_ID: False}
+    assert run("POST", "/bulk/notifications/subscriptions", {"mail": GRACE_MAIL, "type": "activation"}) == [None]
+    assert all(each["email_notifications"] for each in sandbox.control.state()["users"])
+
+
 def test_learners_leave_public_subgroups_and_others_stay(run, sandbox):
     memberships = lambda: {  # noqa: E731
         each["group"]: each["roles"] for each in sandbox.control.state()["memberships"] if each["user"] == GRACE_ID

@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
+    DEPARTMENT_FIELD_ID,
     GRACE_ID,
     GRACE_MAIL,
     LINUS_INVITATION_ID,
@@ -137,3 +138,37 @@ def test_a_user_of_one_version_is_there_for_the_other(sandbox, client):
     assert user["status"] == "active"
     assert client("DELETE", f"/users/{user['_id']}").status == 204
     assert [each["status"] for each in sandbox.control.state()["users"] if each["mail"] == ANA] == ["deleted"]
+
+
+@pytest.mark.parametrize(("query", "left"), [("", 1), ("?deleteExternalIds=false", 1), ("?deleteExternalIds=true", 0)])
+def test_pseudonymizes_a_deleted_user(sandbox, client, query, left):
+    mapping = {"platform": "BambooHR", "targetId": GRACE_ID, "targetType": "user", "value": "7"}
+    assert client("POST", "/external-ids", mapping).status == 201
+    body = {"customValues": [{"customFieldId": DEPARTMENT_FIELD_ID, "type": "string", "value": "Navy"}]}
+    assert client("PUT", f"/users/{GRACE_ID}/custom-fields/values", body).status == 200
+    client("PATCH", f"/users/{GRACE_ID}", {"phone": "+33 1"})
+    client("DELETE", f"/users/{GRACE_ID}")
+    done = client("PUT", f"/users/{GRACE_ID}/pseudonymize{query}")
+    assert (done.status, done.json["_id"], done.json["status"]) == (200, GRACE_ID, "deleted")
+    names = {done.json[name] for name in ("mail", "firstName", "lastName")}
+    assert all(name.isalnum() for name in names)
+    assert not names & {GRACE_MAIL, "Grace", "Hopper"}
+    assert "phone" not in done.json
+    assert client("GET", f"/users/{GRACE_ID}/custom-fields/values").json == []
+    assert len(client("GET", "/external-ids").json) == left
+    assert client("GET", f"/users?mail[eq]={GRACE_MAIL}").json == []
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "code"), [(GRACE_ID, 400, "userNotDeleted"), (NOBODY_ID, 404, "userNotFound")]
+)
+def test_refuses_a_pseudonymization(client, user, status, code):
+    refused = client("PUT", f"/users/{user}/pseudonymize")
+    assert (refused.status, refused.code) == (status, code)
+
+
+def test_the_address_of_a_pseudonymized_user_is_free(client):
+    client("DELETE", f"/users/{GRACE_ID}")
+    client("PUT", f"/users/{GRACE_ID}/pseudonymize")
+    created = client("POST", "/users", {"mail": GRACE_MAIL, "membership": MEMBERSHIP})
+    assert (created.status, created.json["_id"] == GRACE_ID) == (201, False)
