@@ -81,7 +81,7 @@ class ExternalActions(ApiAdapter):
         :raises NotFoundError: if the group does not exist.
         """
         if arguments.dry_run:
-            yield Call("headGroup", path={"group_id": arguments.group_id})
+            yield Call("getGroup", path={"group_id": arguments.group_id})
             return (yield from archiving_of(arguments, self.get_external_course))
         ids = list(arguments.external_ids)
         yield Call("deleteExternalCourses", path=_library(arguments), body={"externalIds": ids})
