@@ -59,6 +59,7 @@ from airflow_provider_360learning.api.models.groups import (
     ListGroupMembers,
     ListGroups,
     RemoveUserFromGroup,
+    SetGroupBranding,
     UpdateGroup,
 )
 from airflow_provider_360learning.api.models.integrations import (
@@ -376,6 +377,11 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(DeleteGroup)
     def delete_group(self, arguments: DeleteGroup) -> ActionSteps[DeletedGroup]:
         """Delete a group and all its subgroups."""
+        ...
+
+    @action(SetGroupBranding)
+    def set_group_branding(self, arguments: SetGroupBranding) -> ActionSteps[UpdatedGroup]:
+        """Set colors of a group and its subgroups; other colors stay."""
         ...
 
     @action(AddUserToGroup)

@@ -70,6 +70,7 @@ from airflow_provider_360learning.api.models.groups import (
     CreateGroup,
     DeleteGroup,
     RemoveUserFromGroup,
+    SetGroupBranding,
     UpdateGroup,
 )
 from airflow_provider_360learning.api.models.integrations import (
@@ -244,6 +245,12 @@ def _created_group(arguments: CreateGroup, result: CreatedGroup) -> str:
 def _updated_group(arguments: UpdateGroup, result: UpdatedGroup) -> str:
     fields = _fields(arguments, {"group_id", "group"})
     return f"Updated {fields} of group {_object(arguments.group, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _set_branding(arguments: SetGroupBranding, result: UpdatedGroup) -> str:
+    colors = _fields(arguments, {"group_id", "group"})
+    return f"Set {colors} of group {_object(arguments.group, result['group_id'])}"
 
 
 @outcome_sentence.register

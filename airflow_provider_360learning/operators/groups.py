@@ -250,3 +250,38 @@ class Learning360RemoveFromLibraryOperator(Learning360BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+
+
+class Learning360SetGroupBrandingOperator(Learning360BaseOperator):
+    """
+    Set colors of a group and its subgroups (``upsertGroupCustomizationColors``). Only API v2 has it.
+
+    Other colors stay. Without the Extended Training package, 360Learning accepts the root group only. Returns
+    ``{"group_id", "outcome": "updated"}``.
+
+    :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
+    :param primary: Color of buttons, links and emails, such as ``#0a47c2``; ``default`` resets it.
+    :param menu_background: Background color of the menu.
+    :param my_work_background: Background color of the page My work.
+    :param platform_background: Background color of the platform.
+    """
+
+    action = "set_group_branding"
+    required_pairs = (("group_id", "group"),)
+    name_arguments = ("group", "group_id")
+
+    def __init__(
+        self,
+        *,
+        group_id: str | None = None,
+        group: str | None = None,
+        primary: str | None = None,
+        menu_background: str | None = None,
+        my_work_background: str | None = None,
+        platform_background: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())

@@ -144,6 +144,9 @@ class Settings(BaseModel):
     integrated_groups: list[str] = _setting(
         [], "Ids of groups with an active integration, whose deletion is refused with the documented 500."
     )
+    extended_training_solution: bool = _setting(
+        True, "Whether the company has the package that lets groups below the root have a branding (v2)."
+    )
     subgroups_of_deleted_group: Literal["deleted", "moved_up"] = _setting(
         "deleted",
         "What API v2's deleteGroup does to the groups below: they are deleted, too, or move to the group above.",

@@ -26,6 +26,7 @@ from airflow_provider_360learning.api.models.groups import (
     CreateGroup,
     DeleteGroup,
     RemoveUserFromGroup,
+    SetGroupBranding,
     UpdateGroup,
 )
 from airflow_provider_360learning.api.models.integrations import (
@@ -265,6 +266,11 @@ def created(outcome, user_id=USER):
             RemoveUserCustomField(user=ANA, custom_field_id=GROUP),
             {"user": ANA, "custom_field_id": GROUP, "outcome": "removed"},
             f"Removed custom field {GROUP} of user {ANA}",
+        ),
+        (
+            SetGroupBranding(group_id=GROUP, primary="#0A1B2C", menu_background="default"),
+            {"group_id": GROUP, "outcome": "updated"},
+            f"Set primary and menu_background of group {GROUP}",
         ),
         # libraries
         (

@@ -261,6 +261,7 @@ ACTIONS = {
     "set_course_custom_field": {"course": "x", "custom_field_id": ID, "value": "y"},
     "set_path_session_custom_field": {"session_id": ID, "custom_field_id": ID, "value": "y"},
     "set_user_custom_field": {"user": MAIL, "custom_field": "Site", "value": "y"},
+    "set_group_branding": {"group_id": ID, "primary": "default"},
     "unenroll_users": {"session_id": ID, "users": [MAIL]},
     "update_attendance_sheet": {"slot_id": ID, "sheet_id": ID, "name": "Tuesday"},
     "update_classroom": {"classroom_id": ID, "name": "x"},

@@ -35,6 +35,7 @@ from airflow_provider_360learning.operators.groups import (
     Learning360DeleteGroupOperator,
     Learning360RemoveFromLibraryOperator,
     Learning360RemoveUserFromGroupOperator,
+    Learning360SetGroupBrandingOperator,
     Learning360UpdateGroupOperator,
 )
 from airflow_provider_360learning.operators.imports import Learning360ArchiveExternalCoursesOperator
@@ -231,6 +232,11 @@ LINES = [
         Learning360RemoveUserCustomFieldOperator,
         {"user": GRACE_MAIL, "custom_field": "Site"},
         f"Removed custom field Site ({{id}}) of user {GRACE_MAIL}",
+    ),
+    (
+        Learning360SetGroupBrandingOperator,
+        {"group": "Sales", "primary": "#0a1b2c"},
+        f"Set primary of group Sales ({SALES_GROUP_ID})",
     ),
     (
         Learning360AddToLibraryOperator,

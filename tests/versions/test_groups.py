@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError, RefusedError
+from airflow_provider_360learning.exceptions import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    NotFoundError,
+    RefusedError,
+)
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     GRACE_ID,
@@ -12,6 +17,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
 )
+from tests.api.factory import api_factory
 
 MISSING_ID = "0" * 24
 
@@ -167,6 +173,35 @@ def test_adds_and_removes_a_user(api, add_group, user, role):
     # As often as a task is retried.
     assert api.remove_user_from_group(group_id=lab, user=user) == removed
     assert api.remove_user_from_group(group_id=lab, user=user, role=role) == removed
+
+
+def test_sets_and_resets_colors_in_api_v2(sandbox):
+    def colors():
+        return next(group["colors"] for group in sandbox.control.state()["groups"] if group["id"] == SALES_GROUP_ID)
+
+    with api_factory(sandbox, "v2") as make:
+        api = make()
+        done = api.set_group_branding(group="Sales", primary="#0A1B2C", menu_background="#ffffff")
+        assert done == {"group_id": SALES_GROUP_ID, "outcome": "updated"}
+        assert colors() == {"primary": "#0a1b2c", "menuBackground": "#ffffff"}
+        api.set_group_branding(group_id=SALES_GROUP_ID, primary="default", my_work_background="#000000")
+        assert colors() == {"menuBackground": "#ffffff", "myWorkBackground": "#000000"}
+        with pytest.raises(NotFoundError):
+            api.set_group_branding(group_id=MISSING_ID, primary="default")
+        sandbox.control.settings(extended_training_solution=False)
+        with pytest.raises(RefusedError, match="extendedTrainingSolutionNotEnabled"):
+            api.set_group_branding(group_id=SALES_GROUP_ID, primary="default")
+        api.set_group_branding(group_id=ROOT_GROUP_ID, primary="#123456")
+
+
+@pytest.mark.parametrize(
+    ("colors", "problem"),
+    [({}, "needs at least one color"), ({"primary": "red"}, "primary is 'red', but must be a color such as #0a47c2")],
+)
+def test_reports_an_invalid_color_before_anything_is_sent(sandbox, colors, problem):
+    with api_factory(sandbox, "v2") as make, pytest.raises(InvalidRequestError, match=problem):
+        make().set_group_branding(group_id=SALES_GROUP_ID, **colors)
+    assert sandbox.control.journal() == []
 
 
 def test_removes_one_role_or_all(api, add_group, memberships):

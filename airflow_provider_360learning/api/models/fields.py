@@ -13,6 +13,7 @@ from pydantic import Field, PlainValidator, SecretStr
 from airflow_provider_360learning.api.models.base import NameOf, NotInRows
 from airflow_provider_360learning.api.models.parsers import (
     parse_boolean,
+    parse_color,
     parse_custom_fields,
     parse_custom_value,
     parse_external_id,
@@ -49,6 +50,7 @@ ExternalId: TypeAlias = Annotated[str, PlainValidator(parse_external_id)]
 #: The email address or the id of an existing user.
 User: TypeAlias = Annotated[str, PlainValidator(parse_user), IgnoresCase()]
 Url: TypeAlias = Annotated[str, PlainValidator(parse_url)]
+Color: TypeAlias = Annotated[str, PlainValidator(parse_color)]
 Password: TypeAlias = Annotated[SecretStr, PlainValidator(parse_password)]
 Boolean: TypeAlias = Annotated[bool, PlainValidator(parse_boolean)]
 #: Whether an action that destroys something only returns what would be lost. Tasks of rows have their own dry run.

@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.models.fields import (
     PARENT_GROUP,
     PARENT_GROUP_ID,
     Boolean,
+    Color,
     DryRun,
     GroupName,
     Id,
@@ -99,6 +100,24 @@ class DeleteGroup(ActionArguments):
         "has deleted the group.",
     )
     dry_run: DryRun = DRY_RUN
+
+
+class SetGroupBranding(ActionArguments):
+    """Arguments of ``set_group_branding``."""
+
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
+    primary: Color | None = Field(
+        default=None, description="Color of buttons, links and emails, such as ``#0a47c2``; ``default`` resets it."
+    )
+    menu_background: Color | None = Field(default=None, description="Background color of the menu.")
+    my_work_background: Color | None = Field(default=None, description="Background color of the page My work.")
+    platform_background: Color | None = Field(default=None, description="Background color of the platform.")
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return that there is nothing to change."""
+        if not self.given().keys() - {"group_id", "group"}:
+            yield Problem(None, "set_group_branding needs at least one color")
 
 
 class AddUserToGroup(ActionArguments):

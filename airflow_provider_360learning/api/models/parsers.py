@@ -25,6 +25,7 @@ from airflow_provider_360learning.log_text import JOINERS
 #: Maximum number of characters of a value that an error shows.
 MAX_SHOWN = 200
 
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _ID = re.compile(r"[0-9a-fA-F]{24}")
 #: Deliberately generous: 360Learning itself makes addresses such as ``name#company@domain``.
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -176,6 +177,19 @@ def parse_user(value: object) -> str:
     if type(value) is str and value.isascii() and (_PLAIN_MAIL.fullmatch(value) or _ID.fullmatch(value)):
         return value
     return _parse_mail(value, _EXISTING_MAIL, "an email address or an id of 24 hexadecimal characters")
+
+
+def parse_color(value: object) -> str:
+    """
+    Read a color in hexadecimal format, or ``default``.
+
+    :param value: The value.
+    :raises PydanticCustomError: if it is neither.
+    """
+    text = parse_text(value)
+    if text == "default" or _COLOR.fullmatch(text):
+        return text.lower()
+    raise problem(f"is {shown(value)}, but must be a color such as #0a47c2, or default")
 
 
 def parse_url(value: object) -> str:

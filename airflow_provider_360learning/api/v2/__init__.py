@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.v2.access import AccessCheck
 from airflow_provider_360learning.api.v2.attendance_sheets import AttendanceSheetActions
+from airflow_provider_360learning.api.v2.branding import BrandingActions
 from airflow_provider_360learning.api.v2.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
@@ -34,6 +35,7 @@ class ApiV2(
     GroupActions,
     CustomFieldActions,
     LibraryActions,
+    BrandingActions,
     CourseActions,
     CourseAttemptActions,
     PathActions,

@@ -107,6 +107,8 @@ class Group:
     :param path_sessions: ids of the catalog's sessions.
     :param library_courses: ids of the library's courses.
     :param library_paths: ids of the library's paths.
+    :param colors: colors that are not the defaults, by name.
+    :param details: images, addresses and policies, as they were given.
     """
 
     id: str
@@ -119,6 +121,8 @@ class Group:
     path_sessions: list[str] = field(default_factory=list)
     library_courses: list[str] = field(default_factory=list)
     library_paths: list[str] = field(default_factory=list)
+    colors: dict[str, str] = field(default_factory=dict)
+    details: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass

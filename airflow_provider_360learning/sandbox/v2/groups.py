@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.model import Group, Person, Role
@@ -9,6 +11,17 @@ from airflow_provider_360learning.sandbox.v2.call import NO_CONTENT, ROLE_NAMES,
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
 
 operations = Operations()
+
+#: Colors of a group without a branding (documented).
+_COLORS = {
+    "primary": "#0a47c2",
+    "menuBackground": "#ffffff",
+    "myWorkBackground": "#f7f4ee",
+    "platformBackground": "#ffffff",
+}
+_COLOR = re.compile("#[0-9a-f]{6}", re.IGNORECASE)
+_IMAGES = ("bannerImageId", "backgroundImageId", "faviconImageId", "logoImageId")
+_DETAILS = (*_IMAGES, "subdomain", "url", "privacyPolicy", "moderationCharter", "termsOfUse", "imprint")
 
 
 @operations.add("getGroups", "GET", "/groups", scope="groups:read", page_size=500)
@@ -29,7 +42,7 @@ def get_group(call: Call) -> Response:
     "/groups",
     scope="groups:write",
     bodies=("json",),
-    assumes="Names need not be unique. Images, policies and addresses are accepted and not kept.",
+    assumes="Names need not be unique. Images, policies and addresses are kept as they are.",
 )
 def create_group(call: Call) -> Response:
     """Create a group."""
@@ -39,6 +52,7 @@ def create_group(call: Call) -> Response:
     if len(call.state.groups) >= call.settings.max_groups:
         raise ApiError(400, "maxGroupsLimitReached")
     created = call.state.add_group(str(name), public=bool(public), parent=parent.id, custom=custom)
+    created.details.update(_details(call))
     return Response(group(created), 201)
 
 
@@ -48,7 +62,7 @@ def create_group(call: Call) -> Response:
     "/groups/{groupId}",
     scope="groups:write",
     bodies=("json",),
-    assumes="Images, policies and addresses are accepted and not kept.",
+    assumes="Images, policies and addresses are kept as they are.",
 )
 def update_group(call: Call) -> Response:
     """Change the given fields of a group; `null` removes `custom`."""
@@ -64,7 +78,30 @@ def update_group(call: Call) -> Response:
         raise ApiError(400, "rootGroupNotPublic")
     changed.name, changed.custom, changed.parent = name or changed.name, custom, parent_id or changed.parent
     changed.public = changed.public if public is None else public
+    changed.details = {name: value for name, value in (changed.details | _details(call)).items() if value is not None}
     return Response(group(changed))
+
+
+@operations.add(
+    "upsertGroupCustomizationColors",
+    "PATCH",
+    "/groups/{groupId}/branding",
+    scope="groups:write",
+    bodies=("json",),
+    assumes="Colors have six digits. `null` for all colors resets them. The response has the defaults, too.",
+)
+def upsert_group_customization_colors(call: Call) -> Response:
+    """Set colors of a group; `null` resets one."""
+    changed = call.group(call.path["groupId"])
+    if changed.parent is not None and not call.settings.extended_training_solution:
+        raise ApiError(400, "extendedTrainingSolutionNotEnabled")
+    colors = call.fields.get("colors", {})
+    if colors is None:
+        colors = dict.fromkeys(_COLORS)
+    if not isinstance(colors, dict) or not all(map(_is_color, colors.items())):
+        raise call.malformed(f"colors must have colors in hexadecimal format: {', '.join(_COLORS)}.")
+    changed.colors = {name: color for name, color in (changed.colors | colors).items() if color is not None}
+    return Response({"colors": _COLORS | changed.colors})
 
 
 @operations.add(
@@ -160,7 +197,17 @@ def group(group: Group) -> dict[str, object]:
     """Return a group as responses show it. The root group has no ``parentId``; ``custom`` is absent if not given."""
     optional = {"parentId": group.parent, "custom": group.custom}
     given = {name: value for name, value in optional.items() if value is not None}
-    return {"_id": group.id, "name": group.name, "public": group.public, **given}
+    return {"_id": group.id, "name": group.name, "public": group.public, **given, **group.details}
+
+
+def _details(call: Call) -> dict[str, object]:
+    """Return the fields of the body that the sandbox keeps as they are; nothing is checked in them."""
+    return {name: call.fields[name] for name in _DETAILS if name in call.fields}
+
+
+def _is_color(item: tuple[str, object]) -> bool:
+    name, color = item
+    return name in _COLORS and (color is None or (isinstance(color, str) and bool(_COLOR.fullmatch(color))))
 
 
 def remove_role(company: Company, person: Person, group: Group, role: Role) -> None:

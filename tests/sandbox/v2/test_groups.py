@@ -135,3 +135,28 @@ def test_empty_catalogs_and_libraries_are_empty_lists(client):
         for content in contents:
             response = client("GET", f"{SALES}/{kind}/{content}-ids")
             assert (response.status, response.json) == (200, [])
+
+
+def test_images_and_addresses_are_kept(client):
+    details = {"logoImageId": UNKNOWN, "subdomain": "acme-lab", "privacyPolicy": {"url": "https://acme.test/privacy"}}
+    lab = client("POST", "/groups", {**LAB, **details}).json
+    assert {name: lab[name] for name in details} == details
+    changed = client("PATCH", f"/groups/{lab['_id']}", {"subdomain": None, "url": "lab.acme.test"}).json
+    assert (changed["logoImageId"], changed["url"]) == (UNKNOWN, "lab.acme.test")
+    assert "subdomain" not in changed
+
+
+def test_colors_are_set_and_reset(client):
+    branding = f"{SALES}/branding"
+    changed = client("PATCH", branding, {"colors": {"primary": "#0a1b2c"}})
+    assert (changed.status, changed.json["colors"]["primary"]) == (200, "#0a1b2c")
+    assert client("PATCH", branding, {}).json == changed.json
+    assert client("PATCH", branding, {"colors": {"primary": None}}).json["colors"]["primary"] == "#0a47c2"
+    client("PATCH", branding, {"colors": {"primary": "#0a1b2c"}})
+    assert client("PATCH", branding, {"colors": None}).json["colors"]["primary"] == "#0a47c2"
+
+
+@pytest.mark.unpublished_requests
+@pytest.mark.parametrize("colors", ["#0a1b2c", {"primary": "red"}, {"primary": 1}, {"text": "#0a1b2c"}])
+def test_malformed_colors_are_refused(client, colors):
+    assert client("PATCH", f"{SALES}/branding", {"colors": colors}).status == 400
