@@ -14,10 +14,12 @@ from airflow_provider_360learning.completion import CONDITIONS, make_condition
 from airflow_provider_360learning.completion.course import CourseCompletionResult
 from airflow_provider_360learning.completion.event import timeout_message
 from airflow_provider_360learning.completion.path_session import PathSessionCompletionResult
+from airflow_provider_360learning.completion.slot_attendance import SlotAttendanceResult
 from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
     WELCOME_COURSE_ID,
 )
+from airflow_provider_360learning.sensors.classrooms import Learning360SlotAttendanceSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 
@@ -226,6 +228,7 @@ def test_names_every_invalid_argument(sandbox):
             "path_session",
             {"session_id": SESSION, "path_id": SESSION, "users": (ANA, BEN), "required": "0.5", "min_enrolled": 2},
         ),
+        ("slot_attendance", {"slot_id": SESSION, "users": (ANA, BEN), "required": "0.5", "min_registered": 2}),
     ],
 )
 def test_a_condition_is_the_same_after_a_round_trip_through_json(subject, arguments):
@@ -248,6 +251,7 @@ def test_equal_conditions_have_equal_arguments():
     [
         (Learning360CourseCompletionSensor, CourseCompletionResult),
         (Learning360PathSessionCompletionSensor, PathSessionCompletionResult),
+        (Learning360SlotAttendanceSensor, SlotAttendanceResult),
     ],
 )
 def test_the_arguments_of_a_sensor_are_the_fields_of_its_condition(sensor, result):

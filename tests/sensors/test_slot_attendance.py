@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
+import json
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_360learning.completion import make_condition
-from airflow_provider_360learning.completion.slot_attendance import SlotAttendanceResult
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
@@ -18,6 +17,9 @@ from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
 )
 from airflow_provider_360learning.sensors.classrooms import Learning360SlotAttendanceSensor
+from tests.rows.support import put_results
+from tests.sensors.test_trigger import event_of
+from tests.sensors.virtual_time import VirtualTimeTrigger
 from tests.unlimited_sandbox import CONNECTION, operations
 
 SLOT = {
@@ -109,6 +111,29 @@ def test_logs_how_far_the_wait_is(api, poll, slot_id, capfd):
     assert line in capfd.readouterr().out
 
 
+def test_waits_for_the_users_of_a_bulk_task(api, poll, slot_id, tmp_path):
+    users = put_results(tmp_path, [(GRACE_MAIL, "already_exists"), ("linus@acme.test", "invited")])
+    assert poll(users_from=users) is None
+    api.set_attendance(slot_id=slot_id, users=[GRACE_ID])
+    assert poll(users_from=users)["pending_invitations"] == 1
+
+
+def test_a_deferred_wait_ends_when_the_attendance_is_recorded(api, slot_id):
+    sensor = Learning360SlotAttendanceSensor(task_id="wait", slot_id=slot_id, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    _, arguments = deferred.value.trigger.serialize()
+    api.set_attendance(slot_id=slot_id, users=[GRACE_ID])
+    event = event_of(VirtualTimeTrigger(**json.loads(json.dumps(arguments))))
+    assert (event["status"], event["message"]) == ("success", "Attendance of 1 of 1 recorded")
+    assert sensor.execute_complete({}, event)["present"] == 1
+
+
+def test_waits_without_a_triggerer(api, poll, slot_id):
+    api.set_attendance(slot_id=slot_id, users=[GRACE_ID])
+    assert poll(deferrable=False, mode="poke")["recorded"] == 1
+
+
 def test_a_poll_is_one_request(sandbox, api, slot_id):
     condition = make_condition("slot_attendance", {"slot_id": slot_id})
     api.client.run(condition.poll(api))
@@ -135,13 +160,3 @@ def test_more_users_than_given_cannot_be_required():
         make_condition("slot_attendance", {"slot_id": "a" * 24, "users": [GRACE_MAIL], "required": 2})
     with pytest.raises(InvalidRequestError, match="users is empty; leave it out to wait for all users"):
         make_condition("slot_attendance", {"slot_id": "a" * 24, "users": []})
-
-
-def test_users_and_users_from_exclude_each_other():
-    with pytest.raises(AirflowException, match="give either users or users_from"):
-        Learning360SlotAttendanceSensor(task_id="wait", slot_id="a" * 24, users=[GRACE_MAIL], users_from={})
-
-
-def test_the_keys_of_the_result_are_documented():
-    text = inspect.getdoc(Learning360SlotAttendanceSensor) or ""
-    assert all(f"``{key}``" in text for key in SlotAttendanceResult.__annotations__)

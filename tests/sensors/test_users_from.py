@@ -22,6 +22,7 @@ from airflow_provider_360learning.completion.users import MAX_USERS_IN_TRIGGER
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator, Learning360DeleteUserOperator
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, WELCOME_COURSE_ID
+from airflow_provider_360learning.sensors.classrooms import Learning360SlotAttendanceSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
 from airflow_provider_360learning.triggers import completion
@@ -125,14 +126,18 @@ def test_refuses_results_that_are_missing(sandbox, session_id, tmp_path):
 @pytest.mark.parametrize("is_mapped", [False, True])
 @pytest.mark.parametrize(
     ("sensor", "of"),
-    [(Learning360PathSessionCompletionSensor, "session_id"), (Learning360CourseCompletionSensor, "course_id")],
+    [
+        (Learning360PathSessionCompletionSensor, "session_id"),
+        (Learning360CourseCompletionSensor, "course_id"),
+        (Learning360SlotAttendanceSensor, "slot_id"),
+    ],
 )
 def test_refuses_the_result_of_a_task_that_was_skipped(sandbox, session_id, enroll, sensor, of, is_mapped):
     """The learners of the session, who have completed it, must not take the place of the users."""
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.clear_journal()
-    arguments = {"task_id": "wait", "mode": "poke", of: session_id if of == "session_id" else WELCOME_COURSE_ID}
+    arguments = {"task_id": "wait", "mode": "poke", of: WELCOME_COURSE_ID if of == "course_id" else session_id}
     if is_mapped:
         with DAG("waits", schedule=None):
             mapped = sensor.partial(**arguments).expand(users_from=[None])
@@ -151,6 +156,7 @@ def test_refuses_the_result_of_a_task_that_was_skipped(sandbox, session_id, enro
         (Learning360PathSessionCompletionSensor, {"session_id": "a" * 24, "users": [ANA], "users_from": {}}),
         (Learning360CourseCompletionSensor, {"course_id": "a" * 24, "user": ANA, "users_from": {}}),
         (Learning360CourseCompletionSensor, {"course_id": "a" * 24}),
+        (Learning360SlotAttendanceSensor, {"slot_id": "a" * 24, "users": [ANA], "users_from": {}}),
     ],
 )
 def test_users_from_takes_the_place_of_a_list(sensor, arguments):
