@@ -147,9 +147,11 @@ def get_provider_info() -> dict[str, object]:
         "operators": _modules(
             "operators.bulk",
             "operators.classrooms",
+            "operators.content_tags",
             "operators.courses",
             "operators.custom_fields",
             "operators.custom_links",
+            "operators.elearning",
             "operators.exports",
             "operators.groups",
             "operators.imports",

@@ -70,6 +70,21 @@ def holding(acquire: Acquire, steps: ActionSteps[R]) -> ActionSteps[R]:
     return result
 
 
+def exclusively(client: Client, name: str, steps: ActionSteps[R]) -> ActionSteps[R]:
+    """
+    Run steps that read something and write it, while no other task that uses the same store does the same.
+
+    :param client: The client that makes the calls.
+    :param name: What they read and write.
+    :param steps: The steps.
+    """
+    settings = client.settings
+    # Held without being renewed: a request, a pause after it, and a half more. The client renews the lock before a
+    # request if a third of this time has passed.
+    seconds = 1.5 * (settings.total_timeout + settings.read_timeout)
+    return (yield from holding(Acquire(name, 1, seconds=seconds), steps))
+
+
 @dataclass(frozen=True, slots=True)
 class WriteSpec:
     """

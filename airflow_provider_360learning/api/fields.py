@@ -54,6 +54,17 @@ def strings(item: ResponseObject, name: str) -> list[str]:
     return [text for text in (_string(name, each) for each in items) if text is not None]
 
 
+def strings_if_any(item: ResponseObject, name: str) -> list[str] | None:
+    """
+    Return a list of strings like :func:`strings`; ``None`` if the response does not have it.
+
+    :param item: The object.
+    :param name: Key of the list.
+    :raises UnexpectedResponseError: if it is something else.
+    """
+    return None if item.get(name) is None else strings(item, name)
+
+
 def objects(item: ResponseObject, name: str) -> list[ResponseObject]:
     """
     Return a list of objects.
@@ -66,6 +77,20 @@ def objects(item: ResponseObject, name: str) -> list[ResponseObject]:
     if not all(isinstance(each, dict) for each in items):
         raise unusable(f"{name} is not a list of objects")
     return items
+
+
+def nested(item: ResponseObject, name: str) -> ResponseObject:
+    """
+    Return an object in another one.
+
+    :param item: The object.
+    :param name: Key of the other one; ``None`` and a missing one are empty.
+    :raises UnexpectedResponseError: if it is something else.
+    """
+    value = item.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise unusable(f"{name} is not an object")
+    return value or {}
 
 
 def number(item: ResponseObject, name: str) -> float | None:

@@ -12,12 +12,24 @@ from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.classroom_interface import ClassroomApi
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
+from airflow_provider_360learning.api.models.content_tags import (
+    AddCourseTags,
+    AddPathTags,
+    ListCourseTags,
+    ListPathTags,
+    RemoveCourseTags,
+    RemovePathTags,
+    ReplaceCourseTags,
+    ReplacePathTags,
+)
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ArchiveCourse,
     GetCatalog,
+    GetCourse,
     GetUserCourseStats,
     ListCourses,
+    ListUserCourseStats,
     RemoveFromCatalog,
 )
 from airflow_provider_360learning.api.models.custom_fields import (
@@ -45,6 +57,7 @@ from airflow_provider_360learning.api.models.custom_links import (
     UpdateCustomLink,
     UpdateCustomUserLink,
 )
+from airflow_provider_360learning.api.models.elearning import CreateElearningCourse, UpdateElearningCourse
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
     GetExternalCourse,
@@ -80,6 +93,7 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessionUsers,
     UnenrollUsers,
 )
+from airflow_provider_360learning.api.models.projects import ListLearningNeeds, ListProjects
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.models.users import (
     ActivateUser,
@@ -110,9 +124,13 @@ from airflow_provider_360learning.api.results import (
     AuthorizedValues,
     Catalog,
     ChangedCatalog,
+    ChangedCourseTags,
     ChangedLibrary,
+    ChangedPathTags,
+    ContentTag,
     CourseAttempt,
     CourseRecord,
+    CreatedCourse,
     CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
@@ -141,12 +159,14 @@ from airflow_provider_360learning.api.results import (
     GroupMember,
     GroupRecord,
     IntegrationRecord,
+    LearningNeedRecord,
     Library,
     PasswordOfUser,
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
     PathSessionStatuses,
+    ProjectRecord,
     PseudonymizedUser,
     RelatedUser,
     RemovedCourseField,
@@ -158,6 +178,7 @@ from airflow_provider_360learning.api.results import (
     SetSessionField,
     SetUserField,
     TagRecord,
+    UpdatedCourse,
     UpdatedCustomField,
     UpdatedCustomLink,
     UpdatedCustomUserLink,
@@ -165,6 +186,7 @@ from airflow_provider_360learning.api.results import (
     UpdatedIntegration,
     UpdatedTag,
     UpdatedUser,
+    UserCourseAttempt,
     UserDetails,
     UserRecord,
     UserRole,
@@ -466,9 +488,44 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """Return courses."""
         ...
 
+    @action(GetCourse)
+    def get_course(self, arguments: GetCourse) -> ActionSteps[CourseRecord]:
+        """Return a course."""
+        ...
+
     @action(ArchiveCourse)
     def archive_course(self, arguments: ArchiveCourse) -> ActionSteps[ArchivedCourse]:
         """Archive or restore a course."""
+        ...
+
+    @action(CreateElearningCourse)
+    def create_elearning_course(self, arguments: CreateElearningCourse) -> ActionSteps[CreatedCourse]:
+        """Create a course from a file in an eLearning standard, unless the author has one of this name in the group."""
+        ...
+
+    @action(UpdateElearningCourse)
+    def update_elearning_course(self, arguments: UpdateElearningCourse) -> ActionSteps[UpdatedCourse]:
+        """Change a course in an eLearning standard; fields that are not given keep their values."""
+        ...
+
+    @action(ListCourseTags)
+    def list_course_tags(self, arguments: ListCourseTags) -> ActionSteps[list[ContentTag]]:
+        """Return the tags of a course."""
+        ...
+
+    @action(AddCourseTags)
+    def add_course_tags(self, arguments: AddCourseTags) -> ActionSteps[ChangedCourseTags]:
+        """Add tags to a course, which keeps the others."""
+        ...
+
+    @action(RemoveCourseTags)
+    def remove_course_tags(self, arguments: RemoveCourseTags) -> ActionSteps[ChangedCourseTags]:
+        """Remove tags from a course."""
+        ...
+
+    @action(ReplaceCourseTags)
+    def replace_course_tags(self, arguments: ReplaceCourseTags) -> ActionSteps[ChangedCourseTags]:
+        """Replace all tags of a course."""
         ...
 
     @action(GetCatalog)
@@ -504,6 +561,41 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(GetUserCourseStats)
     def get_user_course_stats(self, arguments: GetUserCourseStats) -> ActionSteps[list[CourseAttempt]]:
         """Return the attempts of a user at a course."""
+        ...
+
+    @action(ListUserCourseStats)
+    def list_user_course_stats(self, arguments: ListUserCourseStats) -> ActionSteps[list[UserCourseAttempt]]:
+        """Return the attempts of a user at all courses."""
+        ...
+
+    @action(ListLearningNeeds)
+    def list_learning_needs(self, arguments: ListLearningNeeds) -> ActionSteps[list[LearningNeedRecord]]:
+        """Return all learning needs."""
+        ...
+
+    @action(ListProjects)
+    def list_projects(self, arguments: ListProjects) -> ActionSteps[list[ProjectRecord]]:
+        """Return all projects."""
+        ...
+
+    @action(ListPathTags)
+    def list_path_tags(self, arguments: ListPathTags) -> ActionSteps[list[ContentTag]]:
+        """Return the tags of a path."""
+        ...
+
+    @action(AddPathTags)
+    def add_path_tags(self, arguments: AddPathTags) -> ActionSteps[ChangedPathTags]:
+        """Add tags to a path, which keeps the others."""
+        ...
+
+    @action(RemovePathTags)
+    def remove_path_tags(self, arguments: RemovePathTags) -> ActionSteps[ChangedPathTags]:
+        """Remove tags from a path."""
+        ...
+
+    @action(ReplacePathTags)
+    def replace_path_tags(self, arguments: ReplacePathTags) -> ActionSteps[ChangedPathTags]:
+        """Replace all tags of a path."""
         ...
 
     @action(ListPaths)

@@ -39,6 +39,16 @@ from airflow_provider_360learning.api.models.classrooms import (
     UpdateClassroom,
     UpdateClassroomSlot,
 )
+from airflow_provider_360learning.api.models.content_tags import (
+    AddCourseTags,
+    AddPathTags,
+    ChangeCourseTags,
+    ChangePathTags,
+    RemoveCourseTags,
+    RemovePathTags,
+    ReplaceCourseTags,
+    ReplacePathTags,
+)
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ArchiveCourse,
@@ -64,6 +74,7 @@ from airflow_provider_360learning.api.models.custom_links import (
     UpdateCustomLink,
     UpdateCustomUserLink,
 )
+from airflow_provider_360learning.api.models.elearning import CreateElearningCourse, UpdateElearningCourse
 from airflow_provider_360learning.api.models.external import ArchiveExternalCourses
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -101,7 +112,10 @@ from airflow_provider_360learning.api.results import (
     ArchivedCourse,
     ArchivedCourses,
     ChangedCatalog,
+    ChangedCourseTags,
     ChangedLibrary,
+    ChangedPathTags,
+    CreatedCourse,
     CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
@@ -131,6 +145,7 @@ from airflow_provider_360learning.api.results import (
     SetCourseField,
     SetSessionField,
     SetUserField,
+    UpdatedCourse,
     UpdatedCustomField,
     UpdatedCustomLink,
     UpdatedCustomUserLink,
@@ -281,6 +296,36 @@ def _removed_from_group(arguments: RemoveUserFromGroup, result: RemovedFromGroup
 def _archived_course(arguments: ArchiveCourse, result: ArchivedCourse) -> str:
     course = _object(arguments.course or result["name"], result["course_id"])
     return f"{result['outcome'].replace('_', ' ').capitalize()} course {course}"
+
+
+@outcome_sentence.register
+def _created_course(arguments: CreateElearningCourse, result: CreatedCourse) -> str:
+    course = _object(result["name"], result["course_id"])
+    if result["outcome"] == "already_exists":
+        return f"Course {course} already exists; unchanged"
+    return f"{result['outcome'].capitalize()} course {course}"
+
+
+@outcome_sentence.register
+def _updated_course(arguments: UpdateElearningCourse, result: UpdatedCourse) -> str:
+    fields = _fields(arguments, {"course_id", "course"})
+    return f"Updated {fields} of course {_object(arguments.course, result['course_id'])}"
+
+
+@outcome_sentence.register(AddCourseTags)
+@outcome_sentence.register(RemoveCourseTags)
+@outcome_sentence.register(ReplaceCourseTags)
+def _changed_course_tags(
+    arguments: AddCourseTags | RemoveCourseTags | ReplaceCourseTags, result: ChangedCourseTags
+) -> str:
+    return _changed_tags(arguments, result, f"course {_object(arguments.course, result['course_id'])}")
+
+
+@outcome_sentence.register(AddPathTags)
+@outcome_sentence.register(RemovePathTags)
+@outcome_sentence.register(ReplacePathTags)
+def _changed_path_tags(arguments: AddPathTags | RemovePathTags | ReplacePathTags, result: ChangedPathTags) -> str:
+    return _changed_tags(arguments, result, f"path {_object(arguments.path, result['path_id'])}")
 
 
 @outcome_sentence.register
@@ -607,6 +652,18 @@ def _groups(arguments: CreateUser) -> str:
 def _all_groups(names: Iterable[str]) -> str:
     groups = [_name(name) for name in names]
     return f"group {groups[0]}" if len(groups) == 1 else f"groups {listed(groups)}"
+
+
+def _changed_tags(
+    arguments: ChangeCourseTags | ChangePathTags | ReplaceCourseTags | ReplacePathTags,
+    result: ChangedCourseTags | ChangedPathTags,
+    subject: str,
+) -> str:
+    names = [_name(tag) for tag in arguments.tags or arguments.tag_ids]
+    tags = f"tag {names[0]}" if len(names) == 1 else f"tags {listed(names)}"
+    if result["outcome"] == "replaced":
+        return f"Replaced the tags of {subject} with {tags}" if names else f"Removed all tags of {subject}"
+    return f"{result['outcome'].capitalize()} {tags} {'to' if result['outcome'] == 'added' else 'from'} {subject}"
 
 
 def _users(arguments: EnrollUsers | UnenrollUsers, result: EnrolledUsers) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import StoragePath
 
-Kind: TypeAlias = Literal["string", "integer", "number", "boolean", "timestamp"]
+Kind: TypeAlias = Literal["string", "integer", "number", "boolean", "timestamp", "json"]
 #: A value of a column.
 Value: TypeAlias = "str | int | float | bool | None"
 
@@ -23,6 +23,7 @@ _TYPES: dict[Kind, set[type]] = {
     "number": {int, float, type(None)},
     "boolean": {bool, type(None)},
     "timestamp": {str, type(None)},
+    "json": {type(None)},
 }
 #: Length of a timestamp.
 _LENGTH = len("2026-10-01T00:00:00.000Z")
@@ -37,7 +38,8 @@ class Column:
     A column of a file of rows.
 
     :param name: Its name.
-    :param kind: The kind of its values. A ``timestamp`` is a string in UTC (``2026-10-01T00:00:00.000Z``).
+    :param kind: The kind of its values. A ``timestamp`` is a string in UTC (``2026-10-01T00:00:00.000Z``); ``json`` is
+        any value of JSON: itself in JSON Lines, its text in the other formats.
     """
 
     name: str
@@ -72,7 +74,7 @@ def is_normalized(kind: Kind, values: Sequence[object]) -> bool:
     """
     if not set(map(type, values)) <= _TYPES[kind]:
         return False
-    if kind == "string" or kind == "boolean":
+    if kind in ("string", "boolean", "json"):
         return True
     present: list[Any] = [value for value in values if value is not None]
     if kind == "number":
@@ -153,6 +155,10 @@ def _normalize_timestamp(value: Any) -> str:
     return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
+def _normalize_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 _BOOLEANS = {"true": True, "false": False}
 _NORMALIZERS: dict[Kind, Callable[[Any], Value]] = {
     "string": _normalize_string,
@@ -160,4 +166,5 @@ _NORMALIZERS: dict[Kind, Callable[[Any], Value]] = {
     "number": _normalize_number,
     "boolean": _normalize_boolean,
     "timestamp": _normalize_timestamp,
+    "json": _normalize_json,
 }

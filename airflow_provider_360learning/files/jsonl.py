@@ -121,6 +121,7 @@ _JSON: dict[Kind, Callable[[Any], str]] = {
     "number": repr,
     "boolean": ("false", "true").__getitem__,
     "timestamp": encode_basestring,
+    "json": str,
 }
 
 

@@ -237,13 +237,14 @@ def _arrow_type(kind: Kind) -> Any:
         "number": arrow.float64(),
         "boolean": arrow.bool_(),
         "timestamp": arrow.timestamp("ms", "UTC"),
+        "json": arrow.string(),
     }
     return types[kind]
 
 
 def _arrow_array(kind: Kind, values: Sequence[Any]) -> Any:
     arrow = _arrow()
-    if kind not in ("string", "timestamp"):
+    if kind not in ("string", "timestamp", "json"):
         return arrow.array(values, _arrow_type(kind))
     try:
         strings = arrow.array(values, arrow.string())

@@ -35,17 +35,24 @@ def read_uploads(paths: Mapping[str, StoragePath]) -> dict[str, Upload]:
     :param paths: Field of the body to the path of its file.
     :raises InvalidRequestError: if a file does not exist, is too large, or is not a regular file.
     """
-    return {field: _read_upload(field, path) for field, path in paths.items()}
+    return {field: read_upload(f"files.{field}", path) for field, path in paths.items()}
 
 
-def _read_upload(field: str, where: StoragePath) -> Upload:
+def read_upload(name: str, where: StoragePath) -> Upload:
+    """
+    Return a file to upload.
+
+    :param name: Name of the argument with its path.
+    :param where: The path.
+    :raises InvalidRequestError: if the file does not exist, is too large, or is not a regular file.
+    """
     path = storage_path(where)
     size = size_of(path)
     if size is not None and size <= MAX_UPLOAD:
         with open_binary(path) as file:
             return Upload(PurePosixPath(path.path).name, file.read())
     problem = "does not exist" if size is None else f"has more than {MAX_UPLOAD >> 20} MiB"
-    raise InvalidRequestError(f"files.{field}: {path} {problem}. Nothing was sent", argument="files")
+    raise InvalidRequestError(f"{name}: {path} {problem}. Nothing was sent", argument=name.partition(".")[0])
 
 
 def write_response(api: LearningApi, call: OperationCall, output_path: StoragePath) -> dict[str, object]:

@@ -57,6 +57,8 @@ class Learning360BaseOperator(
     action: str
     #: Names of all actions of the API that it runs; by default its action.
     actions: ClassVar[tuple[str, ...]] = ()
+    #: Its arguments that are paths of files to upload: the action gets the files.
+    uploads: ClassVar[tuple[str, ...]] = ()
     #: The keyword arguments of ``__init__``: in most operators those of the action.
     arguments: ClassVar[tuple[str, ...]] = ()
     documentation_page = "operators.md"
@@ -113,7 +115,17 @@ class Learning360BaseOperator(
         return result
 
     def _arguments_of_action(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.arguments}
+        values = {name: getattr(self, name) for name in self.arguments}
+        return {**values, **self._read_uploads(values)}
+
+    # Any: a template may have rendered a value of any type.
+    def _read_uploads(self, values: Mapping[str, Any]) -> dict[str, object]:
+        paths = {name: values[name] for name in self.uploads if values[name]}
+        if not paths:
+            return {}
+        from airflow_provider_360learning.hooks.operation_files import read_upload
+
+        return {name: read_upload(name, path) for name, path in paths.items()}
 
     def _log_outcome(self, arguments: ActionArguments, result: object) -> None:
         from airflow_provider_360learning.api.sentences import outcome_sentence

@@ -267,6 +267,33 @@ def _contents(change: str, opposite: str, others: str) -> Callable[[Any], Effect
     return effects
 
 
+def _tags(change: str, opposite: str) -> Callable[[Any], Effects]:
+    """Return the effects of adding or removing tags of a course or path, which a replacement of all tags undoes."""
+
+    def effects(arguments: Any) -> Effects:
+        content = _tagged(arguments)
+        return Effects(
+            [Fact("tags changed", "item", "id", content), *_tag_facts(change, content, arguments)],
+            [Fact("tags replaced", "item", "id", content), *_tag_facts(opposite, content, arguments)],
+        )
+
+    return effects
+
+
+def _replaced_tags(arguments: Any) -> Effects:
+    content = _tagged(arguments)
+    return Effects([Fact("tags replaced", "item", "id", content)], [Fact("tags changed", "item", "id", content)])
+
+
+def _tag_facts(topic: str, content: str, arguments: Any) -> list[Fact]:
+    return [Fact(f"{topic} {content.lower()}", "item", "id", tag) for tag in arguments.tag_ids]
+
+
+def _tagged(arguments: Any) -> str:
+    """Return the id of the course or path whose tags change."""
+    return str(getattr(arguments, "course_id", None) or arguments.path_id)
+
+
 #: Other actions have no opposite: only a later row with the same key replaces what they did.
 _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "create_user": _create_user,
@@ -309,4 +336,7 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "remove_from_catalog": _contents("unlisted", "listed", "session_ids"),
     "add_to_library": _contents("in library", "not in library", "path_ids"),
     "remove_from_library": _contents("not in library", "in library", "path_ids"),
+    **{f"add_{content}_tags": _tags("tagged", "untagged") for content in ("course", "path")},
+    **{f"remove_{content}_tags": _tags("untagged", "tagged") for content in ("course", "path")},
+    **{f"replace_{content}_tags": _replaced_tags for content in ("course", "path")},
 }

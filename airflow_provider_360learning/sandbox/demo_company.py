@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from airflow_provider_360learning.sandbox.seed_file import SeedFile
-from airflow_provider_360learning.sandbox.state.model import CourseStatus, CustomField
+from airflow_provider_360learning.sandbox.state.model import Answer, CourseStatus, CustomField, LearningNeed, Project
 from airflow_provider_360learning.sandbox.state.state import State
+from airflow_provider_360learning.sandbox.state.tags import Tag
 
 COMPANY_ID = "64b1f0c2a9d3e40012aa0001"
 API_KEY = "5d1c9be2f0a84b7f9e63c0d2a7b841f3"
@@ -30,6 +31,11 @@ ONBOARDING_PATH_ID = "64b1f0c2a9d3e40012ae0001"
 FIRST_DAY_CLASSROOM_ID = "64b1f0c2a9d3e40012af0001"
 
 DEPARTMENT_FIELD_ID = "64b1f0c2a9d3e40012ab1111"
+SAFETY_TAG_ID = "64b1f0c2a9d3e40012af0001"
+SALES_TAG_ID = "64b1f0c2a9d3e40012af0002"
+LEARNING_NEED_ID = "64b1f0c2a9d3e40012af1001"
+PROJECT_ID = "64b1f0c2a9d3e40012af2001"
+
 HIRING_FIELD_ID = "64b1f0c2a9d3e40012ab1112"
 SITE_FIELD_ID = "64b1f0c2a9d3e40012ab1113"
 
@@ -82,6 +88,14 @@ def seed_state(state: State, seed: Seed | SeedFile) -> None:
     )
     for id, name, status in courses:
         state.add_course(name, group=ROOT_GROUP_ID, author=ADMIN_MAIL, status=status, id=id)
+    for id, name in ((SAFETY_TAG_ID, "Safety"), (SALES_TAG_ID, "Sales")):
+        state.tags.add(Tag(id, name))
+    state.courses[SECURITY_COURSE_ID].tags.append(SAFETY_TAG_ID)
+    now = state.courses[SECURITY_COURSE_ID].created_at
+    question: Answer = {"title": "Which problem would this training solve?", "answer": "Negotiations take long."}
+    need = LearningNeed(LEARNING_NEED_ID, "Negotiation", SALES_GROUP_ID, GRACE_ID, now, questions=(question,))
+    state.learning_needs[need.id] = need
+    state.projects[PROJECT_ID] = Project(PROJECT_ID, "Sales kit", SALES_GROUP_ID)
     state.add_path(
         "Onboarding",
         id=ONBOARDING_PATH_ID,

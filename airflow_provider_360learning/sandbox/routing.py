@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -261,30 +261,35 @@ def _decoded(kind: BodyFormat, content_type: str, raw: bytes, unindexed_arrays: 
     return value
 
 
-def _multipart_fields(message: Message) -> list[tuple[str, str]]:
+def _multipart_fields(message: Message) -> list[tuple[str, object]]:
     if not message.is_multipart():
         return []
     return [
-        (str(part.get_param("name", "", "content-disposition")), _part_text(part))
+        (str(part.get_param("name", "", "content-disposition")), _part_value(part))
         for part in message.get_payload()
         if isinstance(part, Message)
     ]
 
 
-def _part_text(part: Message) -> str:
+def _part_value(part: Message) -> object:
+    """Return the text of a part, the value of one in JSON, and what is to be known of a file."""
     payload = part.get_payload(decode=True)
-    return payload.decode(errors="replace") if isinstance(payload, bytes) else ""
+    content = payload if isinstance(payload, bytes) else b""
+    if (name := part.get_filename()) is not None:
+        return {"file_name": name, "media_type": part.get_content_type(), "size": len(content)}
+    return json.loads(content) if part.get_content_type() == "application/json" else content.decode(errors="replace")
 
 
-def _nested(fields: list[tuple[str, str]], unindexed_arrays: bool) -> object:
+def _nested(fields: Sequence[tuple[str, object]], unindexed_arrays: bool) -> object:
     """Decode ``groups[0]=a&groups[1]=b`` to a list and ``fields[0][value]=a`` to a list of objects."""
     root: dict[str, object] = {}
+    given: dict[str, list[object]] = {}
     for name, value in fields:
         *outer, last = _keys(name, unindexed_arrays)
-        if unindexed_arrays and not outer and isinstance(earlier := root.get(last), str | list):
-            items: list[object] = [earlier] if isinstance(earlier, str) else earlier
-            items.append(value)
-            root[last] = items
+        if unindexed_arrays and not outer:
+            values = given.setdefault(last, [])
+            values.append(value)
+            root[last] = values if len(values) > 1 else value
             continue
         target = root
         for key in outer:

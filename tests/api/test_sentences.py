@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.api.models.courses import AddToCatalog, ListCourses, RemoveFromCatalog
+from airflow_provider_360learning.api.models.content_tags import (
+    AddCourseTags,
+    RemovePathTags,
+    ReplaceCourseTags,
+    ReplacePathTags,
+)
+from airflow_provider_360learning.api.models.courses import AddToCatalog, ArchiveCourse, ListCourses, RemoveFromCatalog
 from airflow_provider_360learning.api.models.custom_fields import (
     CreateCustomField,
     DeleteCustomField,
@@ -20,6 +26,7 @@ from airflow_provider_360learning.api.models.custom_links import (
     UpdateCustomLink,
     UpdateCustomUserLink,
 )
+from airflow_provider_360learning.api.models.elearning import CreateElearningCourse, UpdateElearningCourse
 from airflow_provider_360learning.api.models.external import ArchiveExternalCourses
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -51,10 +58,12 @@ from airflow_provider_360learning.api.models.users import (
     UpdateUser,
 )
 from airflow_provider_360learning.api.sentences import outcome_sentence
-from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.types import Upload
+from airflow_provider_360learning.api.versions import VERSIONS
 
 ANA, BEN = "ana.roy@acme.test", "ben@acme.test"
 USER, GROUP, OTHER, PATH, SESSION = "a" * 24, "b" * 24, "c" * 24, "d" * 24, "e" * 24
+PACKAGE = Upload("safety.zip", b"PK")
 SECRET = "correct horse battery"
 NEW_SESSION = {"path_id": PATH, "name": "New hires", "session_start": "2026-10-01T00:00:00Z", "group_id": GROUP}
 
@@ -157,6 +166,54 @@ def created(outcome, user_id=USER):
             SetExternalId(user=ANA, external_platform="BambooHR", external_id="E 17"),
             {"user": ANA, "external_platform": "BambooHR", "external_id": "E 17", "outcome": "set"},
             f'Set the id of user {ANA} in BambooHR to "E 17"',
+        )
+        # courses
+        (
+            ArchiveCourse(course="Security basics"),
+            {"course_id": GROUP, "name": None, "outcome": "archived"},
+            f'Archived course "Security basics" ({GROUP})',
+        ),
+        (
+            ArchiveCourse(course_id=GROUP, archived=False, dry_run=True),
+            {"course_id": GROUP, "name": "Security basics", "outcome": "would_restore"},
+            f'Would restore course "Security basics" ({GROUP})',
+        ),
+        *(
+            (
+                CreateElearningCourse(name="Safety", lang="en", author=ANA, group_id=GROUP, package=PACKAGE),
+                {"course_id": OTHER, "name": "Safety", "outcome": outcome},
+                sentence,
+            )
+            for outcome, sentence in (
+                ("created", f"Created course Safety ({OTHER})"),
+                ("updated", f"Updated course Safety ({OTHER})"),
+                ("already_exists", f"Course Safety ({OTHER}) already exists; unchanged"),
+            )
+        ),
+        (
+            UpdateElearningCourse(course="Safety", package=PACKAGE, lang="fr"),
+            {"course_id": OTHER, "outcome": "updated"},
+            f"Updated lang and package of course Safety ({OTHER})",
+        ),
+        (
+            AddCourseTags(course="Safety", tags=["Sales", "New hires"]),
+            {"course_id": OTHER, "tags": 2, "outcome": "added"},
+            f'Added tags Sales and "New hires" to course Safety ({OTHER})',
+        ),
+        (
+            RemovePathTags(path_id=PATH, tag_ids=[OTHER]),
+            {"path_id": PATH, "tags": 1, "outcome": "removed"},
+            f"Removed tag {OTHER} from path {PATH}",
+        ),
+        (
+            ReplaceCourseTags(course_id=OTHER, tags=["Sales"]),
+            {"course_id": OTHER, "tags": 1, "outcome": "replaced"},
+            f"Replaced the tags of course {OTHER} with tag Sales",
+        ),
+        (
+            ReplacePathTags(path_id=PATH, tag_ids=[]),
+            {"path_id": PATH, "tags": 0, "outcome": "replaced"},
+            f"Removed all tags of path {PATH}",
         ),
         # create_group
         (
@@ -465,7 +522,7 @@ def test_texts_from_outside_stay_in_the_line():
 
 
 def test_every_write_action_has_a_sentence():
-    actions = {name: one for kind in ApiV1.__mro__ for name, one in vars(kind).items() if getattr(one, "write", None)}
+    actions = {name: one for version in VERSIONS.values() for name, one in version.actions.items() if one.write}
     fallback = outcome_sentence.dispatch(ListCourses)
     silent = {name for name, one in actions.items() if outcome_sentence.dispatch(one.model) is fallback}
     assert silent == {"import_external_courses", "import_external_course_stats"}, "which are imported in batches"

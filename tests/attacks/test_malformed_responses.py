@@ -57,6 +57,16 @@ SLOT = {
 }
 LINK = {"_id": ID, "type": "a", "name": "A", "order": 0, "iconName": "inbox"}
 URL = {"type": "a", "name": "A", "iconName": "inbox", "url": "https://x.test"}
+COURSE = {
+    "_id": ID,
+    "name": "x",
+    "author": MAIL,
+    "creationDate": TIME,
+    "coAuthors": [MAIL],
+    "courseDuration": 15,
+    "skills": [ID],
+    "translationsLangs": [{"lang": "fr", "published": True, "translators": [MAIL]}],
+}
 #: Arguments of each action, and valid responses to its requests.
 ACTIONS = {
     "add_manager": ({"user": MAIL, "manager": ID}, [{}]),
@@ -84,6 +94,7 @@ ACTIONS = {
     "enroll_users": ({"session": "Autumn", "users": [MAIL]}, [[{"sessionId": ID, "sessionName": "Autumn"}], {}]),
     "get_authorized_values": ({"custom_field": "Site"}, [[FIELD], [FIELD]]),
     "get_catalog": ({"group_id": ID}, [{"courses": [USER], "paths": [GROUP]}]),
+    "get_course": ({"course_id": ID}, [COURSE]),
     "get_external_course": (
         {"group_id": ID, "external_platform": "p", "external_id": "1"},
         [{"id": ID, "externalId": "1", "title": "x", "archived": False}],
@@ -107,19 +118,23 @@ ACTIONS = {
         },
         [{"externalCourses": [{"error": "no"}]}],
     ),
-    "list_courses": ({}, [[{"_id": ID, "name": "x", "author": MAIL, "creationDate": TIME}]]),
     "list_custom_fields": ({}, [[FIELD, FIELD]]),
     "list_custom_links": ({}, [[LINK]]),
     "list_custom_user_links": ({"user": MAIL}, [[URL]]),
     "list_group_members": ({"group_id": ID}, [GROUP]),
+    "list_course_tags": ({"course_id": ID}, [COURSE]),
+    "list_courses": ({}, [[COURSE, COURSE]]),
     "list_groups": ({}, [[GROUP, GROUP]]),
     "list_managers": ({"user": MAIL}, [{**USER, "managers": [USER, MAIL, ID]}]),
+    "list_learning_needs": ({}, [[{"_id": ID, "group": ID, "name": "x", "declaredAt": TIME, "declaredBy": ID}]]),
     "list_path_session_stats": ({"session_id": ID}, [{"pathId": ID, "usersStats": [STATISTIC, STATISTIC]}]),
     "list_path_session_users": ({"session_id": ID}, [[USER, USER]]),
     "list_path_sessions": ({}, [[{"sessionId": ID, "pathId": ID, "sessionName": "x", "sessionOwnerGroup": ID}]]),
     "list_paths": ({}, [[{"_id": ID, "name": "x", "groupId": ID, "sessionIds": [ID]}]]),
     "list_tags": ({}, [[{"_id": ID, "name": "a", "isMain": True, "author": MAIL}]]),
     "list_subordinates": ({"user": MAIL}, [{**USER, "subordinates": [USER]}]),
+    "list_projects": ({}, [[{"_id": ID, "name": "x", "completed": "true", "group": ID}]]),
+    "list_user_course_stats": ({"user": MAIL}, [[{"course": {"_id": ID}, "attempts": [ATTEMPT]}] * 2]),
     "list_user_roles": ({"user": MAIL}, [[{"group": ID, "roles": ["learner"]}]]),
     "list_users": ({}, [[USER, USER]]),
     "pseudonymize_user": ({"user": MAIL}, [USER, {"message": "user pseudonymized"}]),

@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_360learning.api.links import MAX_LINK
 from airflow_provider_360learning.api.sentences import outcome_sentence
+from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.api.v2.spec import API_V2
 from airflow_provider_360learning.exceptions import Learning360Error, UnexpectedResponseError
 from tests.api.factory import api_factory
@@ -44,7 +45,32 @@ SESSION = {
     "instructorIds": [ID],
     "mainInstructorId": ID,
 }
-COURSE = {"_id": ID, "name": "x", "status": "published", "authorId": ID, "createdAt": TIME, "modifiedAt": TIME}
+COURSE = {
+    "_id": ID,
+    "name": "x",
+    "status": "published",
+    "authorId": ID,
+    "createdAt": TIME,
+    "modifiedAt": TIME,
+    "coAuthorIds": [ID],
+    "duration": 15,
+    "currentVersionNumber": 2,
+    "collaborativeLearning": False,
+    "translations": [
+        {"lang": "fr", "published": True, "translatorIds": [ID], "translatedFields": {"name": "y", "description": ""}}
+    ],
+}
+NEED = {
+    "_id": ID,
+    "groupId": ID,
+    "name": "x",
+    "status": "new",
+    "createdAt": TIME,
+    "authorId": ID,
+    "questions": [{"title": "x", "answer": "y"}],
+    "suggestedExpertIds": [ID],
+    "volunteerIds": [],
+}
 ATTEMPT = {
     "_id": ID,
     "courseId": ID,
@@ -123,6 +149,11 @@ RESPONSES = {
     "getLibraryContentIds": [ID],
     "getCourses": [COURSE],
     "getCourse": COURSE,
+    "courses.getTags": [{"tagId": ID, "source": "native"}],
+    "createELearningStandardCourse": COURSE,
+    "paths.getTags": [{"tagId": ID, "source": "native"}],
+    "getLearningNeeds": [NEED],
+    "getProjects": [{"_id": ID, "name": "x", "completed": True, "groupId": ID}],
     "getAllCourseStats": [ATTEMPT, ATTEMPT],
     "getPaths": [{"_id": ID, "name": "Welcome", "groupId": ID, "status": "published"}],
     "getPath": {"_id": ID, "name": "Welcome", "groupId": ID, "status": "published"},
@@ -178,14 +209,18 @@ NEW_SLOT = {
     "location": "Room 1",
     "duration_hours": 1,
 }
+PACKAGE = Upload("course.zip", b"PK")
 #: Arguments of each action.
 ACTIONS = {
     "activate_user": {"user": MAIL},
     "add_manager": {"user": MAIL, "manager": ID},
+    "add_course_tags": {"course_id": ID, "tag_ids": [OTHER_ID]},
+    "add_path_tags": {"path_id": ID, "tag_ids": [OTHER_ID]},
     "add_to_catalog": {"group_id": ID, "course_ids": [ID]},
     "add_to_library": {"group_id": ID, "course_ids": [ID], "path_ids": [ID]},
     "add_to_waitlist": {"slot_id": ID, "users": [MAIL]},
     "add_user_to_group": {"user": MAIL, "group": "Acme/Lab"},
+    "archive_course": {"course": "x", "dry_run": True},
     "archive_external_courses": {**LIBRARY, "external_ids": ["1"]},
     "create_attendance_sheet": {"slot_id": ID, "name": "Tuesday"},
     "create_classroom": {"name": "Lab", "group": "Acme/Lab", "message": "x", "if_exists": "update"},
@@ -193,6 +228,7 @@ ACTIONS = {
     "create_custom_field": {"name": "Level", "authorized_values": ["x"]},
     "create_custom_link": {"type": "b", "name": "B"},
     "create_custom_user_link": {"user": MAIL, "type": "a", "url": "https://x.test", "if_exists": "update"},
+    "create_elearning_course": {"name": "New", "lang": "en", "author": MAIL, "group_id": ID, "package": PACKAGE},
     "create_group": {"name": "Lab", "if_exists": "update", "public": True},
     "create_integration": {"group_id": ID, "external_platform": "p", "author_id": ID, "if_exists": "update"},
     "create_path_session": {"name": "Spring", "path": "Welcome", "group_id": ID, "session_start": TIME},
@@ -212,6 +248,7 @@ ACTIONS = {
     "get_authorized_values": {"custom_field": "Site"},
     "get_catalog": {"group_id": ID},
     "get_course_custom_fields": {"course_id": ID},
+    "get_course": {"course_id": ID},
     "get_external_course": {**LIBRARY, "external_id": "1"},
     "get_group": {"group_id": ID},
     "get_path_session_custom_fields": {"session_id": ID},
@@ -230,6 +267,7 @@ ACTIONS = {
     "list_attendances": {"slot_id": ID, "sheet_id": ID},
     "list_classroom_slots": {"classroom_id": ID},
     "list_classrooms": {"group": "Acme/Lab"},
+    "list_course_tags": {"course_id": ID},
     "list_courses": {},
     "list_custom_fields": {},
     "list_custom_links": {},
@@ -238,18 +276,26 @@ ACTIONS = {
     "list_groups": {},
     "list_integrations": {},
     "list_managers": {"user": MAIL},
+    "list_learning_needs": {},
     "list_path_session_stats": {"session_id": ID},
     "list_path_session_users": {"session_id": ID},
     "list_path_sessions": {},
+    "list_path_tags": {"path_id": ID},
     "list_paths": {},
     "list_registrations": {"classroom_id": ID},
     "list_tags": {},
     "list_subordinates": {"user": MAIL},
+    "list_projects": {},
+    "list_user_course_stats": {"user": MAIL},
     "list_user_roles": {"user": MAIL},
     "list_users": {},
     "list_waitlist": {"slot_id": ID},
     "register_users": {"slot_id": ID, "users": [MAIL]},
     "pseudonymize_user": {"user": ID, "dry_run": True},
+    "remove_course_tags": {"course_id": ID, "tag_ids": [ID]},
+    "remove_path_tags": {"path_id": ID, "tag_ids": [ID]},
+    "replace_course_tags": {"course_id": ID, "tag_ids": [ID]},
+    "replace_path_tags": {"path_id": ID, "tag_ids": [ID]},
     "remove_from_catalog": {"group_id": ID, "course_ids": [ID]},
     "remove_course_custom_field": {"course": "x", "custom_field_id": ID},
     "remove_path_session_custom_field": {"session_id": ID, "custom_field_id": ID},
@@ -274,6 +320,7 @@ ACTIONS = {
     "set_password": {"user": MAIL, "password": "s3cret-12"},
     "subscribe_to_email_notifications": {"user": MAIL},
     "unsubscribe_from_email_notifications": {"user": MAIL},
+    "update_elearning_course": {"course": "x", "author": MAIL, "cover_picture": Upload("a.png", b"x")},
     "update_group": {"group_id": ID, "name": "x"},
     "update_integration": {"integration_id": ID, "author_id": ID},
     "update_tag": {"tag_id": ID, "name": "b"},

@@ -201,7 +201,7 @@ class Operation:
         if "security" in self.described and not headers.get("authorization", "").startswith("Bearer "):
             yield "no bearer token"
         yield from self._query_violations(raw_query)
-        yield from self._body_violations(headers.get("content-type", ""), body)
+        yield from self._body_violations(headers.get("content-type", "").partition(";")[0], body)
 
     def _query_violations(self, raw_query: str) -> Iterator[str]:
         for part in filter(None, raw_query.split("&")):

@@ -99,6 +99,16 @@ def test_writes_json_lines(place):
     ]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_json_column_has_lists_and_objects(place, format):
+    values = [["a", "é"], {"b": [1, None]}, "=1+1", None, [], object()]
+    file = write(f"{place}/a.{format}", [[value] for value in values], [Column("tags", "json")])
+    texts = ['["a","é"]', '{"b":[1,null]}', '"=1+1"', None, "[]", None]
+    expected = [None if text is None else json.loads(text) for text in texts] if format == "jsonl" else texts
+    assert [value or None if format == "csv" else value for (value,) in rows_of(f"{place}/a.{format}")] == expected
+    assert file.invalid_values == {"tags": 1}
+
+
 def test_writes_parquet_with_types(place):
     write(f"{place}/a.parquet", [ROW, EMPTY])
     with open_binary(f"{place}/a.parquet") as file:

@@ -6,8 +6,17 @@ import logging
 
 import pytest
 
+from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.operators.content_tags import (
+    Learning360AddCourseTagsOperator,
+    Learning360AddPathTagsOperator,
+    Learning360RemoveCourseTagsOperator,
+    Learning360RemovePathTagsOperator,
+    Learning360ReplaceCourseTagsOperator,
+    Learning360ReplacePathTagsOperator,
+)
 from airflow_provider_360learning.operators.courses import (
     Learning360AddToCatalogOperator,
     Learning360ArchiveCourseOperator,
@@ -27,6 +36,10 @@ from airflow_provider_360learning.operators.custom_links import (
     Learning360DeleteCustomUserLinkOperator,
     Learning360UpdateCustomLinkOperator,
     Learning360UpdateCustomUserLinkOperator,
+)
+from airflow_provider_360learning.operators.elearning import (
+    Learning360CreateElearningCourseOperator,
+    Learning360UpdateElearningCourseOperator,
 )
 from airflow_provider_360learning.operators.groups import (
     Learning360AddToLibraryOperator,
@@ -85,6 +98,12 @@ ANA = "ana.roy@acme.test"
 SECRET = "Correct-horse-7"
 
 
+def make_course(sandbox):
+    package = Upload("safety.zip", b"PK")
+    course = {"name": "Safety", "lang": "en", "author": ADMIN_MAIL, "group_id": SALES_GROUP_ID, "package": package}
+    return Learning360Hook().api.create_elearning_course(**course)["course_id"]
+
+
 def make_tag(sandbox):
     return Learning360Hook().api.create_tag(name="Onboarding")["tag_id"]
 
@@ -105,6 +124,7 @@ def make_link(sandbox):
 #: What is made before an operator runs, if the line names it: the argument that takes its id, and how to make it.
 MADE = {
     "integration": ("integration_id", make_integration),
+    "course": ("course_id", make_course),
     "link": ("type", make_link),
     "session": ("session_id", make_session),
     "tag": ("tag_id", make_tag),
@@ -114,6 +134,9 @@ IDS = [
     *("user_id", "group_id", "session_id", "course_id", "tag_id"),
     *("custom_field_id", "custom_link_id", "integration_id"),
 ]
+WELCOME = f'"Welcome to Acme" ({WELCOME_COURSE_ID})'
+TAGS_OF_COURSE = {"course": "Welcome to Acme", "tags": ["Sales"]}
+TAGS_OF_PATH = {"path_id": ONBOARDING_PATH_ID, "tags": ["Sales"]}
 #: Operators with arguments, and the line that each logs; ``{id}`` is the id in its result.
 LINES = [
     (
@@ -292,6 +315,26 @@ LINES = [
     ),
     (Learning360UpdateIntegrationOperator, {"author_id": GRACE_ID}, "Updated author_id of integration {integration}"),
     (Learning360DeleteIntegrationOperator, {}, "Deleted integration {integration} and archived its courses"),
+    (Learning360AddCourseTagsOperator, TAGS_OF_COURSE, f"Added tag Sales to course {WELCOME}"),
+    (Learning360RemoveCourseTagsOperator, TAGS_OF_COURSE, f"Removed tag Sales from course {WELCOME}"),
+    (Learning360ReplaceCourseTagsOperator, TAGS_OF_COURSE, f"Replaced the tags of course {WELCOME} with tag Sales"),
+    (Learning360AddPathTagsOperator, TAGS_OF_PATH, f"Added tag Sales to path {ONBOARDING_PATH_ID}"),
+    (Learning360RemovePathTagsOperator, TAGS_OF_PATH, f"Removed tag Sales from path {ONBOARDING_PATH_ID}"),
+    (
+        Learning360ReplacePathTagsOperator,
+        TAGS_OF_PATH,
+        f"Replaced the tags of path {ONBOARDING_PATH_ID} with tag Sales",
+    ),
+    (
+        Learning360CreateElearningCourseOperator,
+        {"name": "Safety", "lang": "en", "author": ADMIN_MAIL, "group_id": SALES_GROUP_ID},
+        "Created course Safety ({id})",
+    ),
+    (
+        Learning360UpdateElearningCourseOperator,
+        {"lang": "fr"},
+        "Updated lang and package of course {course}",
+    ),
     (Learning360CreateTagOperator, {"name": "Onboarding"}, "Created tag Onboarding ({id})"),
     (Learning360UpdateTagOperator, {"is_main": True}, "Updated is_main of tag {tag}"),
     (Learning360DeleteTagOperator, {}, "Deleted tag {tag}"),
@@ -310,11 +353,16 @@ LINES = [
 
 
 @pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_operator_logs_its_outcome_in_one_line(sandbox, monkeypatch, capfd, caplog, operator, arguments, line):
+def test_an_operator_logs_its_outcome_in_one_line(
+    sandbox, monkeypatch, capfd, caplog, tmp_path, operator, arguments, line
+):
     if not ApiV1.definitions()[operator.action].is_available:
         use_api_v2(sandbox, monkeypatch)
     made = {name: make(sandbox) for name, (_, make) in MADE.items() if f"{{{name}}}" in line}
     given = {MADE[name][0]: value for name, value in made.items()}
+    for name in operator.uploads[:1]:
+        given[name] = tmp_path / "package.zip"
+        given[name].write_bytes(b"PK")
     capfd.readouterr()
     result = operator(task_id="one", **given, **arguments).execute({})
     made_id = next((result[name] for name in IDS if name in result), None)

@@ -32,6 +32,7 @@ createClassroomSlot updateClassroomSlot updateClassroomSlotAttendance
 getSkills postSkills updateSkill getCustomLinks createCustomLink updateCustomLink deleteCustomLink
 getAllCustomUserLinks createCustomUserLink updateCustomUserLink deleteCustomUserLink
 addManagerToUser deleteManagerFromUser addExternalIdToUser getUserByExternalId pseudonymizeUser
+getUserCourses listLearningNeeds listProjects
 """
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 
@@ -66,6 +67,7 @@ def test_routes_that_are_not_only_known_from_documentation():
     assert {route.operation: route.evidence for route in V1.routes if route.evidence != "documented"} == {
         "getUser": "recorded",
         "getCourses": "recorded",
+        "getUserCourses": "client",
         "removeUsersFromPathSession": "client",
         "updateCustomField": "client",
         "removeCustomFieldValue": "client",

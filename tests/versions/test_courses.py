@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.results import CourseRecord
+from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
     DELETED_COURSE_ID,
+    DRAFT_COURSE_ID,
     GRACE_ID,
     GRACE_MAIL,
     ONBOARDING_PATH_ID,
@@ -44,16 +47,75 @@ def test_lists_courses(api):
     assert courses.keys() >= {WELCOME_COURSE_ID, SECURITY_COURSE_ID, DELETED_COURSE_ID}
     course = courses[WELCOME_COURSE_ID]
     assert (course["author_id"] or ADMIN_ID, course["author_mail"] or ADMIN_MAIL) == (ADMIN_ID, ADMIN_MAIL)
-    assert course == {
-        "course_id": WELCOME_COURSE_ID,
-        "name": "Welcome to Acme",
-        "status": "published",
-        "author_id": course["author_id"],
-        "author_mail": course["author_mail"],
-        "created_at": course["created_at"],
-        "modified_at": course["created_at"],
-    }
+    assert (
+        course.items()
+        >= {
+            "course_id": WELCOME_COURSE_ID,
+            "name": "Welcome to Acme",
+            "status": "published",
+            "lang": "en",
+            "default_lang": "en",
+            "description": "",
+            "modified_at": course["created_at"],
+        }.items()
+    )
     assert courses[DELETED_COURSE_ID]["status"] == "deleted"
+
+
+def test_courses_have_the_states_of_their_version(api, version):
+    states = {course["course_id"]: course["status"] for course in api.list_courses()}
+    drafts = {"v1": "draft", "v2": None}
+    assert (states.get(DRAFT_COURSE_ID), states[DELETED_COURSE_ID]) == (drafts[version], "deleted")
+
+
+def test_returns_every_field_of_a_course(sandbox, api, version):
+    """What a version does not return is null; what both return is equal."""
+    with api_factory(sandbox, "v2") as make:
+        v2 = make()
+        v2.add_user_to_group(group_id=ROOT_GROUP_ID, user=GRACE_MAIL, role="editor")
+        package = Upload("safety.zip", b"PK")
+        made = v2.create_elearning_course(
+            name="Safety",
+            lang="fr",
+            author=GRACE_MAIL,
+            co_authors=[ADMIN_MAIL],
+            group_id=SALES_GROUP_ID,
+            package=package,
+            description="<p>Sécurité</p>",
+            duration_minutes=25,
+        )
+    course = api.get_course(course_id=made["course_id"])
+    created = course["created_at"]
+    in_both = {
+        "course_id": made["course_id"],
+        "name": "Safety",
+        "status": "published",
+        "lang": "fr",
+        "default_lang": "fr",
+        "description": "<p>Sécurité</p>",
+        "duration_minutes": 25,
+        "group_id": SALES_GROUP_ID,
+        "translations": [],
+        "created_at": created,
+        "modified_at": created,
+    }
+    own = {
+        "v1": {"group_name": "Sales", "author_mail": GRACE_MAIL, "co_author_mails": [ADMIN_MAIL], "tag_ids": []},
+        "v2": {
+            "type": "elearning standard",
+            "author_id": GRACE_ID,
+            "co_author_ids": [ADMIN_ID],
+            "version_number": 1,
+            "collaborative_learning": False,
+        },
+    }
+    assert course == {**dict.fromkeys(CourseRecord.__annotations__), **in_both, **own[version]}
+    assert api.get_course(course="Safety") == course
+
+
+def test_a_missing_course_is_not_found(api):
+    with pytest.raises(NotFoundError):
+        api.get_course(course_id=MISSING_ID)
 
 
 def test_archives_and_restores_a_course_in_api_v2(sandbox):
@@ -116,6 +178,18 @@ def test_returns_the_attempts_of_a_user_at_a_course(sandbox, api, v1, session_id
     assert api.get_user_course_stats(course_id=WELCOME_COURSE_ID, user=ADMIN_ID) == []
 
 
+def test_lists_the_attempts_of_a_user_at_all_courses(sandbox, api, v1, session_id):
+    assert api.list_user_course_stats(user=GRACE_MAIL) == []
+    sandbox.control.advance(60)
+    attempts = {each["course_id"]: each for each in api.list_user_course_stats(user=GRACE_ID)}
+    assert attempts.keys() == {WELCOME_COURSE_ID, SECURITY_COURSE_ID}
+    for course_id, attempt in attempts.items():
+        (same,) = api.get_user_course_stats(course_id=course_id, user=GRACE_MAIL)
+        assert attempt.items() >= same.items()
+    assert attempts[WELCOME_COURSE_ID]["course_name"] in ("Welcome to Acme", None)
+    assert api.list_user_course_stats(user=ADMIN_ID) == []
+
+
 def test_an_unfinished_attempt_has_no_completion(sandbox, api, session_id):
     sandbox.control.advance(7)
     (attempt,) = api.get_user_course_stats(course_id=WELCOME_COURSE_ID, user=GRACE_MAIL)
@@ -133,6 +207,8 @@ def test_raises_for_a_missing_course_or_user(api, v1):
         with pytest.raises(NotFoundError) as caught:
             api.get_user_course_stats(course_id=WELCOME_COURSE_ID, user=user)
         assert caught.value.code == "user_not_found"  # by which a wait for many users leaves out deleted ones
+        with pytest.raises(NotFoundError):
+            api.list_user_course_stats(user=user)
 
 
 @pytest.mark.parametrize(

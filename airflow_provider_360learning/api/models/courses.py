@@ -34,6 +34,13 @@ class ListCourses(ActionArguments):
     modified_before: Timestamp | None = Field(default=None, description="Only courses modified before this time.")
 
 
+class GetCourse(ActionArguments):
+    """Arguments of ``get_course``."""
+
+    course_id: Id = id_or_name("Id of the course.")
+    course: CourseName = COURSE
+
+
 class ArchiveCourse(ActionArguments):
     """Arguments of ``archive_course``."""
 
@@ -83,4 +90,10 @@ class GetUserCourseStats(ActionArguments):
 
     course_id: Id = id_or_name("Id of the course.")
     course: CourseName = COURSE
+    user: User = Field(description="Email address or id of the user.")
+
+
+class ListUserCourseStats(ActionArguments):
+    """Arguments of ``list_user_course_stats``."""
+
     user: User = Field(description="Email address or id of the user.")

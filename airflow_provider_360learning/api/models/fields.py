@@ -28,10 +28,12 @@ from airflow_provider_360learning.api.models.parsers import (
     parse_spent_seconds,
     parse_text,
     parse_timestamp,
+    parse_upload,
     parse_url,
     parse_user,
     parse_users,
 )
+from airflow_provider_360learning.api.types import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ User: TypeAlias = Annotated[str, PlainValidator(parse_user), IgnoresCase()]
 Url: TypeAlias = Annotated[str, PlainValidator(parse_url)]
 Color: TypeAlias = Annotated[str, PlainValidator(parse_color)]
 Password: TypeAlias = Annotated[SecretStr, PlainValidator(parse_password)]
+#: A file to upload. Operators read it from its path. Rows cannot have one: they could name any file of the host.
+File: TypeAlias = Annotated[Upload, PlainValidator(parse_upload)]
 Boolean: TypeAlias = Annotated[bool, PlainValidator(parse_boolean)]
 #: Whether an action that destroys something only returns what would be lost. Tasks of rows have their own dry run.
 DryRun: TypeAlias = Annotated[bool, PlainValidator(parse_boolean), NotInRows()]

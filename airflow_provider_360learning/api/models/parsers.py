@@ -20,6 +20,7 @@ from decimal import Decimal
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.log_text import JOINERS
 
 #: Maximum number of characters of a value that an error shows.
@@ -203,6 +204,17 @@ def parse_url(value: object) -> str:
         raise invalid(value, "a URL that begins with https:// or http://")
     _refuse_invisible(value, text)
     return text
+
+
+def parse_upload(value: object) -> Upload:
+    """
+    Return a file to upload.
+
+    :raises PydanticCustomError: if it is anything else, such as a path: an operator reads the file, an action does not.
+    """
+    if not isinstance(value, Upload):
+        raise problem("is not a file: give Upload(name, content), or use the operator, which takes a path")
+    return value
 
 
 def parse_multiline_text(value: object) -> str:

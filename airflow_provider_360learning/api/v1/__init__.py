@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_360learning.api.v1.access import AccessCheck
 from airflow_provider_360learning.api.v1.accounts import AccountActions
 from airflow_provider_360learning.api.v1.classrooms import ClassroomActions
+from airflow_provider_360learning.api.v1.content_tags import ContentTagActions
 from airflow_provider_360learning.api.v1.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v1.courses import CourseActions
 from airflow_provider_360learning.api.v1.custom_fields import CustomFieldActions
@@ -17,6 +18,7 @@ from airflow_provider_360learning.api.v1.managers import ManagerActions
 from airflow_provider_360learning.api.v1.notifications import NotificationActions
 from airflow_provider_360learning.api.v1.only_v2 import ActionsOfV2
 from airflow_provider_360learning.api.v1.paths import PathActions
+from airflow_provider_360learning.api.v1.projects import ProjectActions
 from airflow_provider_360learning.api.v1.tags import TagActions
 
 
@@ -29,8 +31,10 @@ class ApiV1(
     CustomFieldActions,
     LibraryActions,
     CourseActions,
+    ContentTagActions,
     CourseAttemptActions,
     PathActions,
+    ProjectActions,
     ExternalActions,
     ClassroomActions,
     TagActions,

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
-from airflow_provider_360learning.api.fields import number, objects, string
+from airflow_provider_360learning.api.fields import boolean, nested, number, objects, string, strings_if_any
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ChangeCatalog,
     GetCatalog,
+    GetCourse,
     GetUserCourseStats,
     ListCourses,
+    ListUserCourseStats,
     RemoveFromCatalog,
 )
 from airflow_provider_360learning.api.results import (
@@ -21,6 +23,8 @@ from airflow_provider_360learning.api.results import (
     ChangedCatalog,
     CourseAttempt,
     CourseRecord,
+    CourseTranslation,
+    UserCourseAttempt,
 )
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
@@ -28,6 +32,47 @@ from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseOb
 #: The first start of an interval that has a time before it.
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
+
+
+def _neutral_course(item: ResponseObject) -> CourseRecord:
+    """Read a course of the listing, which lacks some keys, or of ``getCourse``."""
+    translations = None
+    if item.get("translationsLangs") is not None:
+        translations = [_neutral_translation(each) for each in objects(item, "translationsLangs")]
+    return {
+        "course_id": string(item, "_id"),
+        "name": string(item, "name"),
+        "status": string(item, "status"),
+        "type": string(item, "type"),
+        "lang": string(item, "lang"),
+        "default_lang": string(item, "defaultLang"),
+        "description": string(item, "description"),
+        "duration_minutes": number(item, "courseDuration"),
+        "group_id": string(item, "group"),
+        "group_name": string(item, "groupName"),
+        "author_id": None,
+        "author_mail": string(item, "author"),
+        "co_author_ids": None,
+        "co_author_mails": strings_if_any(item, "coAuthors"),
+        "tag_ids": strings_if_any(item, "skills"),
+        "translations": translations,
+        "external_platform": None,
+        "version_number": None,
+        "collaborative_learning": None,
+        "created_at": read_timestamp("creationDate", item.get("creationDate")),
+        "modified_at": read_timestamp("modificationDate", item.get("modificationDate")),
+    }
+
+
+def _neutral_translation(item: ResponseObject) -> CourseTranslation:
+    return {
+        "lang": string(item, "lang"),
+        "published": boolean(item, "published"),
+        "translator_ids": None,
+        "translator_mails": strings_if_any(item, "translators"),
+        "name": None,
+        "description": None,
+    }
 
 
 class CourseActions(ApiAdapter):
@@ -49,19 +94,17 @@ class CourseActions(ApiAdapter):
             "modifiedBefore": write_timestamp(modified.end),
         }
         items = yield Call("getCourses", query=query)
-        courses: list[CourseRecord] = [
-            {
-                "course_id": string(item, "_id"),
-                "name": string(item, "name"),
-                "status": string(item, "status"),
-                "author_id": None,
-                "author_mail": string(item, "author"),
-                "created_at": read_timestamp("creationDate", item.get("creationDate")),
-                "modified_at": read_timestamp("modificationDate", item.get("modificationDate")),
-            }
-            for item in items
-        ]
+        courses = [_neutral_course(item) for item in items]
         return [each for each in courses if created.has(each["created_at"]) and modified.has(each["modified_at"])]
+
+    @action(GetCourse)
+    def get_course(self, arguments: GetCourse) -> ActionSteps[CourseRecord]:
+        """
+        Return a course (``getCourse``).
+
+        :raises NotFoundError: if the course does not exist.
+        """
+        return _neutral_course((yield Call("getCourse", path={"course_id": arguments.course_id})))
 
     @action(GetCatalog)
     def get_catalog(self, arguments: GetCatalog) -> ActionSteps[Catalog]:
@@ -88,17 +131,24 @@ class CourseActions(ApiAdapter):
         """
         path = {"course_id": arguments.course_id, "user": arguments.user}
         response = yield Call("getUserCourseStats", path=path)
+        return [_neutral_attempt(attempt) for attempt in response["attempts"]]
+
+    @action(ListUserCourseStats)
+    def list_user_course_stats(self, arguments: ListUserCourseStats) -> ActionSteps[list[UserCourseAttempt]]:
+        """
+        Return the attempts of a user at all courses (``getUserCourses``).
+
+        The shape of v1's response is an assumption: that of ``getCoursesStats`` without users.
+        """
+        items = yield Call("getUserCourses", path={"user": arguments.user})
         return [
             {
-                "attempt_id": string(attempt, "_id"),
-                "progress": number(attempt, "progress"),
-                "score": number(attempt, "score"),
-                "first_activity": string(attempt, "firstActivity"),
-                "last_activity": string(attempt, "lastActivity"),
-                "completed_at": read_timestamp("completedAt", attempt.get("completedAt")),
-                "time_spent_ms": _whole(number(attempt, "globalTime")),
+                "course_id": string(nested(item, "course"), "_id"),
+                "course_name": string(nested(item, "course"), "name"),
+                **_neutral_attempt(attempt),
             }
-            for attempt in response["attempts"]
+            for item in items
+            for attempt in objects(item, "attempts")
         ]
 
     def _change_catalog(
@@ -108,6 +158,18 @@ class CourseActions(ApiAdapter):
         body = {"courses": courses or None, "pathSessions": sessions or None}
         yield Call(operation, path={"group_id": arguments.group_id}, body=body)
         return {"group_id": arguments.group_id, "outcome": outcome, "items": len(courses) + len(sessions)}
+
+
+def _neutral_attempt(attempt: ResponseObject) -> CourseAttempt:
+    return {
+        "attempt_id": string(attempt, "_id"),
+        "progress": number(attempt, "progress"),
+        "score": number(attempt, "score"),
+        "first_activity": string(attempt, "firstActivity"),
+        "last_activity": string(attempt, "lastActivity"),
+        "completed_at": read_timestamp("completedAt", attempt.get("completedAt")),
+        "time_spent_ms": _whole(number(attempt, "globalTime")),
+    }
 
 
 def _just_before(start: datetime | None) -> str | None:

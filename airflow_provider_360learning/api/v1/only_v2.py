@@ -23,12 +23,17 @@ def only_v2(promised: Action[P, R], instead: str = "") -> Action[P, R]:
     return not_available(promised, "only API v2 has it" + (f"; with API v1, {instead}" if instead else ""))
 
 
+_TAGS = "the operation updateSkill takes courses and paths of a tag"
+
+
 class ActionsOfV2(ApiAdapter):
     """Refuse the actions that only API v2 has, and name what API v1 has instead."""
 
     activate_user = only_v2(
         LearningApi.activate_user, "create_user with mode='create_active' creates an account that is active at once"
     )
+    add_course_tags = only_v2(LearningApi.add_course_tags, _TAGS)
+    add_path_tags = only_v2(LearningApi.add_path_tags, _TAGS)
     archive_course = only_v2(LearningApi.archive_course)
     create_classroom = only_v2(LearningApi.create_classroom)
     update_classroom = only_v2(LearningApi.update_classroom)
@@ -58,3 +63,10 @@ class ActionsOfV2(ApiAdapter):
     create_integration = only_v2(LearningApi.create_integration, _NO_INTEGRATIONS)
     update_integration = only_v2(LearningApi.update_integration, _NO_INTEGRATIONS)
     delete_integration = only_v2(LearningApi.delete_integration, _NO_INTEGRATIONS)
+    create_elearning_course = only_v2(LearningApi.create_elearning_course)
+    list_path_tags = only_v2(LearningApi.list_path_tags)
+    remove_course_tags = only_v2(LearningApi.remove_course_tags, _TAGS)
+    remove_path_tags = only_v2(LearningApi.remove_path_tags, _TAGS)
+    replace_course_tags = only_v2(LearningApi.replace_course_tags, _TAGS)
+    replace_path_tags = only_v2(LearningApi.replace_path_tags, _TAGS)
+    update_elearning_course = only_v2(LearningApi.update_elearning_course)

@@ -56,6 +56,7 @@ _SHAPES_BY_OPERATION = {
     "createPathSession": ResponseShape.OBJECT,
     "getPaths": ResponseShape.LIST,
     "getUserCourseStats": ResponseShape.OBJECT,
+    "getUserCourses": ResponseShape.LIST,
 }
 _SHAPES = {"any": ResponseShape.ACKNOWLEDGMENT, "object": ResponseShape.OBJECT, "list": ResponseShape.LIST}
 

@@ -7,10 +7,12 @@ from airflow_provider_360learning.api.v2.access import AccessCheck
 from airflow_provider_360learning.api.v2.attendance_sheets import AttendanceSheetActions
 from airflow_provider_360learning.api.v2.branding import BrandingActions
 from airflow_provider_360learning.api.v2.classrooms import ClassroomActions
+from airflow_provider_360learning.api.v2.content_tags import ContentTagActions
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
 from airflow_provider_360learning.api.v2.courses import CourseActions
 from airflow_provider_360learning.api.v2.custom_fields import CustomFieldActions
 from airflow_provider_360learning.api.v2.custom_links import CustomLinkActions
+from airflow_provider_360learning.api.v2.elearning import ElearningActions
 from airflow_provider_360learning.api.v2.external import ExternalActions
 from airflow_provider_360learning.api.v2.external_ids import ExternalIdActions
 from airflow_provider_360learning.api.v2.groups import GroupActions
@@ -21,6 +23,7 @@ from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.managers import ManagerActions
 from airflow_provider_360learning.api.v2.notifications import NotificationActions
 from airflow_provider_360learning.api.v2.paths import PathActions
+from airflow_provider_360learning.api.v2.projects import ProjectActions
 from airflow_provider_360learning.api.v2.registrations import RegistrationActions
 from airflow_provider_360learning.api.v2.tags import TagActions
 from airflow_provider_360learning.api.v2.user_states import UserStates
@@ -37,8 +40,11 @@ class ApiV2(
     LibraryActions,
     BrandingActions,
     CourseActions,
+    ElearningActions,
+    ContentTagActions,
     CourseAttemptActions,
     PathActions,
+    ProjectActions,
     ExternalActions,
     ClassroomActions,
     RegistrationActions,

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from airflow_provider_360learning.api.actions import holding
+from airflow_provider_360learning.api.actions import exclusively
 from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings
 from airflow_provider_360learning.api.pages import all_items
 from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
-from airflow_provider_360learning.api.types import Acquire, ActionSteps, Call, JsonObject, ResponseObject, Sleep
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject, Sleep
 from airflow_provider_360learning.api.v2.lookups import MAX_LISTED, Lookups
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
@@ -173,8 +173,7 @@ class AudienceSteps(Lookups):
         :param path: Path and session.
         :param steps: The steps.
         """
-        name = f"audience {path['sessionId'].lower()}"
-        return (yield from holding(Acquire(name, 1, seconds=self._lock_seconds), steps))
+        return (yield from exclusively(self.client, f"audience {path['sessionId'].lower()}", steps))
 
     def replace_audience(
         self, path: Mapping[str, str], change: Change, audience: Audience | None = None
@@ -211,13 +210,6 @@ class AudienceSteps(Lookups):
                 operation="updateSessionAudience",
             )
         return True
-
-    @property
-    def _lock_seconds(self) -> float:
-        """Seconds for which the lock is held without being renewed: a request, a pause after it, and a half more."""
-        settings = self.client.settings
-        # The client renews it before a request if a third of this time has passed.
-        return 1.5 * (settings.total_timeout + settings.read_timeout)
 
     def _seconds_until_settled(self, failure: Learning360Error | None) -> float:
         """

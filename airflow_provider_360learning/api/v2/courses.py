@@ -9,14 +9,24 @@ from typing import Literal
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.bulk_jobs import JobKind, JobTarget
-from airflow_provider_360learning.api.fields import first_string, number, string
+from airflow_provider_360learning.api.fields import (
+    boolean,
+    first_string,
+    nested,
+    number,
+    objects,
+    string,
+    strings_if_any,
+)
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
     ArchiveCourse,
     ChangeCatalog,
     GetCatalog,
+    GetCourse,
     GetUserCourseStats,
     ListCourses,
+    ListUserCourseStats,
     RemoveFromCatalog,
 )
 from airflow_provider_360learning.api.pages import all_items, each_page
@@ -28,6 +38,8 @@ from airflow_provider_360learning.api.results import (
     CourseAttempt,
     CourseCompletionRecord,
     CourseRecord,
+    CourseTranslation,
+    UserCourseAttempt,
 )
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
@@ -47,15 +59,42 @@ _CATALOG_KEY = ("group_id", "course_ids", "session_ids")
 
 
 def neutral_course(item: ResponseObject) -> CourseRecord:
-    """Read a course of a listing."""
+    """Read a course of any v2 route."""
+    translations = [_neutral_translation(each) for each in objects(item, "translations")]
     return {
         "course_id": string(item, "_id"),
         "name": string(item, "name"),
         "status": string(item, "status"),
+        "type": string(item, "type"),
+        "lang": string(item, "sourceLang"),
+        "default_lang": string(item, "defaultLang"),
+        "description": string(item, "description"),
+        "duration_minutes": number(item, "duration"),
+        "group_id": string(item, "groupId"),
+        "group_name": None,
         "author_id": string(item, "authorId"),
         "author_mail": None,
+        "co_author_ids": strings_if_any(item, "coAuthorIds"),
+        "co_author_mails": None,
+        "tag_ids": None,
+        "translations": translations,
+        "external_platform": string(item, "externalPlatform"),
+        "version_number": number(item, "currentVersionNumber"),
+        "collaborative_learning": boolean(item, "collaborativeLearning"),
         "created_at": read_timestamp("createdAt", item.get("createdAt")),
         "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
+    }
+
+
+def _neutral_translation(item: ResponseObject) -> CourseTranslation:
+    fields = nested(item, "translatedFields")
+    return {
+        "lang": string(item, "lang"),
+        "published": boolean(item, "published"),
+        "translator_ids": strings_if_any(item, "translatorIds"),
+        "translator_mails": None,
+        "name": string(fields, "name"),
+        "description": string(fields, "description"),
     }
 
 
@@ -77,6 +116,15 @@ class CourseActions(Lookups):
         courses = [neutral_course(item) for item in items]
         # The filters have a precision of one second.
         return [each for each in courses if created.has(each["created_at"]) and modified.has(each["modified_at"])]
+
+    @action(GetCourse)
+    def get_course(self, arguments: GetCourse) -> ActionSteps[CourseRecord]:
+        """
+        Return a course (``getCourse``).
+
+        :raises NotFoundError: if the course does not exist.
+        """
+        return neutral_course((yield Call("getCourse", path={"courseId": arguments.course_id})))
 
     @action(ArchiveCourse, write=WriteSpec("archiveOrUnarchiveCourse", key=("course_id",)))
     def archive_course(self, arguments: ArchiveCourse) -> ActionSteps[ArchivedCourse]:
@@ -147,17 +195,25 @@ class CourseActions(Lookups):
             yield from self._check_course(course_id)
         if not any(item.get("completedAt") for item in items):
             yield from self._check_user(user, user_id)
+        return [_neutral_attempt(item) for item in items]
+
+    @action(ListUserCourseStats)
+    def list_user_course_stats(self, arguments: ListUserCourseStats) -> ActionSteps[list[UserCourseAttempt]]:
+        """
+        Return the attempts of a user at all courses (``getAllCourseStats``).
+
+        API v2 returns no attempts for an unknown user, and those of a deleted one. Without a completed attempt, the
+        user is therefore looked up.
+
+        :raises NotFoundError: if the user does not exist.
+        """
+        user = arguments.user
+        user_id = yield from self.user_id_of(user)
+        items = yield from all_items(Call("getAllCourseStats", query={"userId[eq]": user_id}))
+        if not any(item.get("completedAt") for item in items):
+            yield from self._check_user(user, user_id)
         return [
-            {
-                "attempt_id": string(item, "_id"),
-                "progress": number(item, "progress"),
-                "score": number(item, "score"),
-                "first_activity": read_timestamp("firstActivityAt", item.get("firstActivityAt")),
-                "last_activity": read_timestamp("lastActivityAt", item.get("lastActivityAt")),
-                "completed_at": read_timestamp("completedAt", item.get("completedAt")),
-                "time_spent_ms": _whole(number(item, "timeSpent")),
-            }
-            for item in items
+            {"course_id": string(item, "courseId"), "course_name": None, **_neutral_attempt(item)} for item in items
         ]
 
     def course_completions(
@@ -235,6 +291,18 @@ class CourseActions(Lookups):
         path = {"groupId": group_id, "contentType": content_type}
         ids = yield from all_items(Call("getCatalogContentIds", path=path))
         return [{"id": id, "name": None} for id in ids]
+
+
+def _neutral_attempt(item: ResponseObject) -> CourseAttempt:
+    return {
+        "attempt_id": string(item, "_id"),
+        "progress": number(item, "progress"),
+        "score": number(item, "score"),
+        "first_activity": read_timestamp("firstActivityAt", item.get("firstActivityAt")),
+        "last_activity": read_timestamp("lastActivityAt", item.get("lastActivityAt")),
+        "completed_at": read_timestamp("completedAt", item.get("completedAt")),
+        "time_spent_ms": _whole(number(item, "timeSpent")),
+    }
 
 
 def _filter(field: str, interval: Interval) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypedDict
 Role = Literal["admin", "analyst", "coach", "contributor", "editor", "learner", "user_admin"]
 PersonStatus = Literal["active", "invited", "deleted"]
 CourseStatus = Literal["draft", "published", "archived", "deleted"]
+LearningNeedStatus = Literal["new", "exploring", "onHold", "projectOngoing", "done", "alreadyExists", "discarded"]
 MailKind = Literal["invitation", "password", "generated_password"]
 #: What a custom field belongs to, and what its values are.
 FieldTarget = Literal["users", "contents"]
@@ -125,6 +126,58 @@ class Group:
     details: dict[str, object] = field(default_factory=dict)
 
 
+class Answer(TypedDict):
+    """A question about a learning need, with its answer."""
+
+    title: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class LearningNeed:
+    """
+    What the members of a group need to learn.
+
+    :param author: id of the user who has declared it.
+    :param experts: ids of the suggested experts.
+    :param volunteers: ids of the users who have volunteered.
+    """
+
+    id: str
+    name: str
+    group: str
+    author: str
+    created_at: float
+    status: LearningNeedStatus = "new"
+    questions: tuple[Answer, ...] = ()
+    experts: tuple[str, ...] = ()
+    volunteers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of a group."""
+
+    id: str
+    name: str
+    group: str
+    completed: bool = False
+
+
+class CourseTranslation(TypedDict):
+    """
+    A translation of a course.
+
+    :param translators: ids of the users who translate.
+    """
+
+    lang: str
+    published: bool
+    translators: list[str]
+    name: str
+    description: str
+
+
 @dataclass
 class Course:
     """
@@ -133,6 +186,11 @@ class Course:
     :param group: id of its group.
     :param author: email address of its author.
     :param custom_fields: values by id of the custom field.
+    :param co_authors: ids of further authors.
+    :param duration: minutes.
+    :param tags: ids of its tags.
+    :param is_package: whether it consists of a file in an eLearning standard.
+    :param version: number of its releases.
     """
 
     id: str
@@ -143,6 +201,14 @@ class Course:
     modified_at: float
     status: CourseStatus = "published"
     custom_fields: dict[str, object] = field(default_factory=dict)
+    co_authors: list[str] = field(default_factory=list)
+    description: str = ""
+    duration: float = 15
+    lang: str = "en"
+    tags: list[str] = field(default_factory=list)
+    translations: list[CourseTranslation] = field(default_factory=list)
+    is_package: bool = False
+    version: int = 1
 
 
 @dataclass
@@ -153,6 +219,7 @@ class Path:
     :param author: id of its author.
     :param courses: ids of its courses, in order.
     :param uses_tokens: whether each enrollment takes one of a number of bought tokens.
+    :param tags: ids of its tags.
     """
 
     id: str
@@ -164,6 +231,7 @@ class Path:
     modified_at: float
     archived: bool = False
     uses_tokens: bool = False
+    tags: list[str] = field(default_factory=list)
 
 
 class FormerEnrollment(NamedTuple):
@@ -251,6 +319,7 @@ class ExternalCourse:
     :param details: the fields of the last import, in snake case.
     :param more: sources and translations of the last import, if it had more than their names and languages.
     :param times_sent: how often it was imported.
+    :param is_connected: whether the integration that it came through exists, if it came through one.
     """
 
     course: Course
@@ -260,6 +329,7 @@ class ExternalCourse:
     details: dict[str, object] = field(default_factory=dict)
     more: dict[str, object] = field(default_factory=dict)
     times_sent: int = 0
+    is_connected: bool = True
 
 
 @dataclass(frozen=True)

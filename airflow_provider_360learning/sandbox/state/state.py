@@ -21,18 +21,20 @@ from airflow_provider_360learning.sandbox.state.model import (
     FormerEnrollment,
     Group,
     Integration,
+    LearningNeed,
     MailKind,
     Path,
     Person,
     PersonStatus,
     Profile,
+    Project,
     ReportedAttempt,
     Role,
     SentMail,
     Session,
 )
 from airflow_provider_360learning.sandbox.state.skills import Skills
-from airflow_provider_360learning.sandbox.state.tags import Tags
+from airflow_provider_360learning.sandbox.state.tags import Tag, Tags
 from airflow_provider_360learning.sandbox.state.webhooks import Subscription, Webhooks
 
 #: What has values of custom fields.
@@ -66,6 +68,8 @@ class State:
         self.tags = Tags(budget)
         self.links = Links(budget)
         self.external_ids = ExternalIds(self.new_id, budget)
+        self.learning_needs: dict[str, LearningNeed] = {}
+        self.projects: dict[str, Project] = {}
         #: Id of the owner of the platform, who has this role in the root group.
         self.owner: str | None = None
         self.mails_sent: list[SentMail] = []
@@ -313,6 +317,13 @@ class State:
         self.courses[course.id] = course
         return course
 
+    def delete_tag(self, tag: Tag) -> None:
+        """Delete a tag, also from courses and paths."""
+        del self.tags[tag.id]
+        contents: list[Course | Path] = [*self.courses.values(), *self.paths.values()]
+        for content in contents:
+            content.tags = [each for each in content.tags if each != tag.id]
+
     def add_path(self, name: str, *, group: str, author: str, courses: list[str], id: str | None = None) -> Path:
         """Create a path."""
         self.budget.take()
@@ -476,6 +487,7 @@ class State:
         """Delete an integration and archive its courses."""
         for external in self.courses_of(integration):
             external.course.status = "archived"
+            external.is_connected = False
         del self.integrations[integration.id]
 
     def put_external_course(
@@ -498,6 +510,7 @@ class State:
         external.course.name, external.course.author = title, author.mail
         external.course.status, external.course.modified_at = "published", self._clock.now()
         external.times_sent += 1
+        external.is_connected = True
         return external
 
     def reported_attempts(self, course: str) -> Mapping[str, list[ReportedAttempt]]:
@@ -558,6 +571,8 @@ class State:
             "tags": [asdict(tag) for tag in self.tags.values()],
             "courses": [asdict(course) for course in self.courses.values()],
             "paths": [asdict(path) for path in self.paths.values()],
+            "learning_needs": [asdict(need) for need in self.learning_needs.values()],
+            "projects": [asdict(project) for project in self.projects.values()],
             "sessions": [_session(session) for session in self.sessions.values()],
             "enrollments": [
                 {

@@ -65,7 +65,7 @@ def get_courses(call: Call) -> Response:
     modified = call.period("modifiedAfter", "modifiedBefore")
     return Response(
         [
-            _summary(each) | {"skills": [], "defaultLang": "en"}
+            _summary(each) | {"skills": each.tags}
             for each in call.state.courses.values()
             if created.holds(each.created_at) and modified.holds(each.modified_at)
         ]
@@ -73,7 +73,11 @@ def get_courses(call: Call) -> Response:
 
 
 @operations.add(
-    "getCourse", "GET", "/courses/{course_id}", assumes="The error for an unknown course; a deleted course is found."
+    "getCourse",
+    "GET",
+    "/courses/{course_id}",
+    assumes="The error for an unknown course; a deleted course is found; `skills` are there, as a guide on migration "
+    "implies.",
 )
 def get_course(call: Call) -> Response:
     """Return one course."""
@@ -82,11 +86,19 @@ def get_course(call: Call) -> Response:
     return Response(
         _summary(course)
         | {
-            "coAuthors": [],
+            "coAuthors": _mails(call, course.co_authors),
             "group": course.group,
             "groupName": group.name if group else "",
-            "courseDuration": 15,
-            "translationsLangs": [],
+            "courseDuration": course.duration,
+            "skills": course.tags,
+            "translationsLangs": [
+                {
+                    "lang": each["lang"],
+                    "published": each["published"],
+                    "translators": _mails(call, each["translators"]),
+                }
+                for each in course.translations
+            ],
         }
     )
 
@@ -123,17 +135,42 @@ def get_user_course_stats(call: Call) -> Response:
     return Response({"attempts": attempts, "user": _user(person)})
 
 
+@operations.add(
+    "getUserCourses",
+    "GET",
+    "/users/{user_email}/courses",
+    evidence="client",
+    assumes="The shape of the response, which is that of getCoursesStats without users; deleted courses are listed.",
+)
+def get_user_courses(call: Call) -> Response:
+    """List one user's attempts, by course."""
+    person, learners = call.person(call.path["user_email"]), call.company.learners
+    found = ((course, _selected(learners.attempts(course, person), {})) for course in call.state.courses.values())
+    return Response(
+        [
+            _entry(call, course={"_id": course.id, "name": course.name}, attempts=attempts)
+            for course, attempts in found
+            if attempts
+        ]
+    )
+
+
 def _summary(course: Course) -> dict[str, object]:
     return {
         "_id": course.id,
         "name": course.name,
         "author": course.author,
-        "description": "",
+        "description": course.description,
         "status": course.status,
-        "lang": "en",
+        "lang": course.lang,
+        "defaultLang": course.lang,
         "creationDate": iso(course.created_at),
         "modificationDate": iso(course.modified_at),
     }
+
+
+def _mails(call: Call, ids: Iterable[str]) -> list[str]:
+    return [call.state.people[id].mail for id in ids if id in call.state.people]
 
 
 def _user(person: Person) -> dict[str, object]:

@@ -19,6 +19,7 @@ from airflow_provider_360learning.sandbox.v1 import (
     groups,
     managers,
     paths,
+    projects,
     tags,
     users,
 )
@@ -36,6 +37,7 @@ _MODULES = (
     external,
     tags,
     custom_links,
+    projects,
 )
 
 LIMITS = (

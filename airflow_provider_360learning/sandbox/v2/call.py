@@ -210,6 +210,8 @@ class Call(Exchange):
         value = self.fields.get(name)
         if value is None:
             return None
+        if isinstance(value, str) and self.body and self.body.format == "multipart":
+            value = [value]  # a list of one looks like a text there
         if not isinstance(value, list) or not all(is_id(item) for item in value):
             raise self.malformed(f"{name} must be a list of ids.")
         return [item.lower() for item in value]
@@ -229,6 +231,17 @@ class Call(Exchange):
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.malformed(f"{name} must be a list of objects.")
         return value
+
+    def file(self, name: str, *media_types: str) -> Mapping[str, object] | None:
+        """
+        Return name, media type and size of a file of the body; ``None`` if it is missing.
+
+        :param media_types: the valid ones.
+        """
+        value = self.fields.get(name)
+        if value is None or (isinstance(value, dict) and value.get("media_type") in media_types):
+            return value
+        raise self.malformed(f"{name} must be a file of the type {' or '.join(media_types)}.")
 
     def date(self, name: str) -> float | None:
         """Return a date of the body in seconds since the epoch; ``None`` if it is missing."""

@@ -16,7 +16,7 @@ from airflow_provider_360learning.sandbox.state.generated import (
     text_of_day,
     texts_of_seconds,
 )
-from airflow_provider_360learning.sandbox.state.model import Attempt, Course, ExternalCourse
+from airflow_provider_360learning.sandbox.state.model import Attempt, Course, CourseTranslation, ExternalCourse
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
 from airflow_provider_360learning.sandbox.v2.filters import boolean, choices, dates, ids, strings
@@ -61,7 +61,7 @@ def get_course(call: Call) -> Response:
     course = call.course(call.path["courseId"])
     if course.status == "draft":
         raise ApiError(404, "courseNotFound")
-    return Response(_course(call, course, _external(call)))
+    return Response(render_course(call, course))
 
 
 @operations.add(
@@ -70,7 +70,7 @@ def get_course(call: Call) -> Response:
     "/courses/{courseId}/archive",
     scope="courses:write",
     bodies=("json",),
-    assumes="A deleted course and a draft are not found. No integration is inactive.",
+    assumes="A deleted course and a draft are not found; an inactive integration is a deleted one.",
 )
 def archive_or_unarchive_course(call: Call) -> Response:
     """Archive or restore a course, which does not count as a modification."""
@@ -78,8 +78,11 @@ def archive_or_unarchive_course(call: Call) -> Response:
     course = call.course(call.path["courseId"])
     if course.status in ("draft", "deleted"):
         raise ApiError(404, "courseNotFound")
+    external = _external(call).get(course.id)
+    if external and not external.is_connected:
+        raise ApiError(400, "integrationInactive")
     course.status = "archived" if call.boolean("archived") else "published"
-    return Response(_course(call, course, _external(call)))
+    return Response(render_course(call, course))
 
 
 @operations.add(
@@ -95,6 +98,11 @@ def get_all_course_stats(call: Call) -> Response:
     if generated := call.company.generated:
         return _generated_stats(call, generated)
     return call.page(list(_attempts(call)), _attempt)
+
+
+def render_course(call: Call, course: Course) -> dict[str, object]:
+    """Return a course as responses show it."""
+    return _course(call, course, _external(call))
 
 
 class _Stat(NamedTuple):
@@ -155,9 +163,9 @@ def _fulfills(call: Call, course: Course, external: Mapping[str, ExternalCourse]
         authorId=author,
         originalAuthorId=author,
         groupId=course.group,
-        tagIds=(),
-        coAuthorIds=(),
-        sourceLang=_LANGUAGE,
+        tagIds=course.tags,
+        coAuthorIds=course.co_authors,
+        sourceLang=course.lang,
         collaborativeLearning=False,
     )
 
@@ -166,27 +174,38 @@ def _course(call: Call, course: Course, external: Mapping[str, ExternalCourse]) 
     platform = {"externalPlatform": external[course.id].platform} if course.id in external else {}
     return {
         "name": course.name,
-        "sourceLang": _LANGUAGE,
+        "sourceLang": course.lang,
         "authorId": _author(call, course),
         "groupId": course.group,
-        "coAuthorIds": [],
-        "description": "",
-        "duration": 15,
+        "coAuthorIds": course.co_authors,
+        "description": course.description,
+        "duration": course.duration,
         "_id": course.id,
         "createdAt": iso(course.created_at),
-        "defaultLang": _LANGUAGE,
+        "defaultLang": course.lang,
         "modifiedAt": iso(course.modified_at),
         "status": course.status,
-        "translations": [],
+        "translations": [_translation(each) for each in course.translations],
         "type": _type(course, external),
         **platform,
-        "currentVersionNumber": 1,
+        "currentVersionNumber": course.version,
         "collaborativeLearning": False,
     }
 
 
+def _translation(translation: CourseTranslation) -> dict[str, object]:
+    return {
+        "lang": translation["lang"],
+        "published": translation["published"],
+        "translatorIds": translation["translators"],
+        "translatedFields": {"name": translation["name"], "description": translation["description"]},
+    }
+
+
 def _type(course: Course, external: Mapping[str, ExternalCourse]) -> str:
-    return "external" if course.id in external else "native"
+    if course.id in external:
+        return "external"
+    return "elearning standard" if course.is_package else "native"
 
 
 def _author(call: Call, course: Course) -> str | None:

@@ -52,7 +52,7 @@ def update_tag(call: Call) -> Response:
 @operations.add("deleteTag", "DELETE", "/tags/{tagId}", scope="tags:write")
 def delete_tag(call: Call) -> Response:
     """Delete a tag."""
-    del call.state.tags[_tag(call).id]
+    call.state.delete_tag(_tag(call))
     return NO_CONTENT
 
 

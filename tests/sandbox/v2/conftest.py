@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_360learning.sandbox.server import Sandbox
 
+_BOUNDARY = "b0undary"
 TOKEN_PATH = "/api/v2/oauth2/token"
 
 
@@ -68,11 +69,33 @@ class Client:
         used = dict(self.headers if headers is None else headers)
         if content is not None:
             used["Content-Type"] = "application/json"
-        self._connection.request(method, path, content, used)
+        return self._send(method, path, content, used)
+
+    def _send(self, method: str, path: str, content: str | None, headers: dict[str, str]) -> Response:
+        self._connection.request(method, path, None if content is None else content.encode(), headers)
         response = self._connection.getresponse()
         return Response(
             response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
         )
+
+    def multipart(
+        self, method: str, path: str, fields: Mapping[str, object], **files: tuple[str, str, str]
+    ) -> Response:
+        """
+        Send a multipart body, in which a list has a part of the same name for each item.
+
+        :param files: Name, media type and content of each file.
+        """
+        lines = []
+        for name, value in fields.items():
+            for item in value if isinstance(value, list) else [value]:
+                lines += [f"--{_BOUNDARY}", f'Content-Disposition: form-data; name="{name}"', "", str(item)]
+        for name, (file_name, media_type, content) in files.items():
+            disposition = f'Content-Disposition: form-data; name="{name}"; filename="{file_name}"'
+            lines += [f"--{_BOUNDARY}", disposition, f"Content-Type: {media_type}", "", content]
+        body = "\r\n".join([*lines, f"--{_BOUNDARY}--", ""])
+        content_type = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+        return self._send(method, f"/api/v2{path}", body, self.headers | content_type)
 
     def pages(self, path: str) -> list[Response]:
         """Return all pages of a list."""
