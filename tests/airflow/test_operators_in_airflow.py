@@ -509,6 +509,33 @@ def test_sensors_wait_through_api_v2(sandbox, run, monkeypatch):
         assert ended.results[f"course_{mode}"]["progress"] == 100
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_sensors_wait_for_a_user_in_every_mode(sandbox, run, monkeypatch, version):
+    monkeypatch.setenv("AIRFLOW_CONN_EVENTS", sandbox.connection_json(api_version=version))
+    api = Learning360Hook().api
+    body, acts = "from airflow_provider_360learning.sensors import groups, users\n", {}
+    for mode, how in MODES.items():
+        mail = f"{mode}.{version}@acme.test"
+        user = api.create_user(mail=mail, mode="invite")["user_id"]
+        common = f"{how}poke_interval={INTERVAL}, timeout=60, learning360_conn_id='events'"
+        body += (
+            f"active = users.Learning360UserActiveSensor(task_id='active_{mode}', users=[{user!r}], {common})\n"
+            f"active >> groups.Learning360GroupMembershipSensor(task_id='member_{mode}', "
+            f"group_id={SALES_GROUP_ID!r}, user={user!r}, {common})\n"
+        )
+        join = partial(api.add_user_to_group, group_id=SALES_GROUP_ID, user=mail, role="learner")
+        acts[user] = partial(sandbox.control.accept_invitation, mail), join
+    with ExitStack() as watching:
+        for user, (accept, join) in acts.items():
+            watching.enter_context(after_requests(sandbox, 2, user, accept, join))
+        ended = run(f"events_{version}", body)
+    for mode in MODES:
+        assert ended.state_and_tries(f"active_{mode}") == ("success", 1)
+        assert ended.results[f"active_{mode}"]["done"] == 1
+        assert ended.state_and_tries(f"member_{mode}") == ("success", 1)
+        assert ended.results[f"member_{mode}"]["roles"] == ["learner"]
+
+
 def test_five_failures_in_a_row_are_tolerated(waits, mode):
     assert waits.run.state_and_tries(f"five_failures_{mode}") == ("success", 1)
     assert len(waits.pokes[f"five_failures_{mode}"]) == 6

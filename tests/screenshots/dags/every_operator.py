@@ -19,8 +19,16 @@ from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
     ROOT_GROUP_ID,
 )
-from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
-from airflow_provider_360learning.sensors.paths import Learning360PathSessionCompletionSensor
+from airflow_provider_360learning.sensors.courses import (
+    Learning360CourseCompletionSensor,
+    Learning360CoursePublishedSensor,
+)
+from airflow_provider_360learning.sensors.groups import Learning360GroupMembershipSensor
+from airflow_provider_360learning.sensors.paths import (
+    Learning360PathSessionCompletionSensor,
+    Learning360PathSessionStatusSensor,
+)
+from airflow_provider_360learning.sensors.users import Learning360UserActiveSensor
 
 #: The script of the pictures links this file into a copy of the examples.
 EXAMPLES = Path(__file__).parent
@@ -80,9 +88,17 @@ def every_operator() -> None:
         session,
         paths.Learning360EnrollUsersOperator(task_id="enroll_users", session=SESSION, users=[MAIL, GRACE_MAIL]),
         paths.Learning360EnrollGroupsOperator(task_id="enroll_groups", session=SESSION, groups=["Engineering"]),
+        Learning360UserActiveSensor(task_id="wait_for_user", users=[MAIL], poke_interval=2),
+        Learning360GroupMembershipSensor(
+            task_id="wait_for_membership", group="Engineering", user=GRACE_MAIL, poke_interval=2
+        ),
+        Learning360CoursePublishedSensor(
+            task_id="wait_for_publication", since=INTERVAL["interval_start"], poke_interval=2
+        ),
         Learning360PathSessionCompletionSensor(
             task_id="wait_for_path_session", session=SESSION, deferrable=True, poke_interval=2
         ),
+        Learning360PathSessionStatusSensor(task_id="wait_for_statuses", session=SESSION, poke_interval=2),
         Learning360CourseCompletionSensor(
             task_id="wait_for_course", course="Welcome to Acme", user=MAIL, poke_interval=2
         ),
