@@ -14,6 +14,7 @@ from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, GRACE_MA
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sandbox.settings import Settings
 from airflow_provider_360learning.sandbox.state.jobs import Behavior
+from airflow_provider_360learning.sandbox.state.skills import Skill
 from tests.sandbox.conftest import Client
 from tests.sandbox.test_external import COURSE, COURSES
 
@@ -74,6 +75,21 @@ def test_objects_that_belong_to_two_lists_are_one_object(file):
     saved_state.read(company, file)
     [loaded] = company.state.external_courses.values()
     assert loaded.course is company.state.courses[external["id"]]
+
+
+def test_skills_and_webhooks_are_kept_with_secrets_and_events():
+    before, after = Company(Settings(), "empty"), Company(Settings(), "empty")
+    subscription = before.state.webhooks.subscribe("group.created", "Groups", "https://hooks.acme.test")
+    before.state.add_group("Lab", public=True, parent=ROOT_GROUP_ID)
+    skills = before.state.skills
+    skill = Skill(id="1" * 24, external_id="sql", name="SQL", created_at=1.0, updated_at=2.0)
+    skills.review(skills.put(skills.skills, skill), ADMIN_ID, "2" * 24, 3.0)
+    saved_state.load(after, saved_state.dump(before))
+    assert after.state.skills.powers == skills.powers
+    assert after.state.skills.skill("sql") == skill
+    assert after.state.webhooks.subscriptions == {subscription.id: subscription}
+    after.state.add_group("Lab 2", public=True, parent=ROOT_GROUP_ID)
+    assert len(after.state.webhooks.subscriptions[subscription.id].events) == 2
 
 
 def test_a_job_that_had_not_ended_ends_in_error():

@@ -10,7 +10,6 @@ from typing import Literal
 
 from airflow_provider_360learning.sandbox.clock import Clock
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget, StorageFullError
-from airflow_provider_360learning.sandbox.state.webhooks import Webhooks
 
 JobState = Literal["pending", "queued", "running", "completed", "error"]
 
@@ -133,12 +132,12 @@ class BulkJobs:
 
     :param clock: the sandbox's clock.
     :param budget: bounds the memory of the company.
-    :param webhooks: record the creations and the ends.
+    :param record: records an event for webhooks.
     """
 
     clock: Clock
     budget: MemoryBudget
-    webhooks: Webhooks
+    record: Callable[..., None]
     jobs: dict[str, BulkJob] = field(default_factory=dict)
 
     def submit(
@@ -157,7 +156,7 @@ class BulkJobs:
         queued_at = created_at + _QUEUED_AFTER * behavior.seconds
         job = BulkJob(id, type, inputs, behavior, created_at, queued_at, started_at, started_at + lasts, apply)
         self.jobs[id] = job
-        self.webhooks.record("bulk.operation.created", bulkOperationId=id, type=type, createdAt=created_at)
+        self.record("bulk.operation.created", bulkOperationId=id, type=type, createdAt=created_at)
         return job
 
     def interrupt(self) -> None:
@@ -174,7 +173,7 @@ class BulkJobs:
         due = [job for job in self.jobs.values() if job.results is None and job.ended_at <= now]
         for job in sorted(due, key=lambda job: job.ended_at):
             job.run()
-            self.webhooks.record(
+            self.record(
                 "bulk.operation.ended",
                 bulkOperationId=job.id,
                 type=job.type,

@@ -64,7 +64,7 @@ class State:
         self.custom_fields: dict[str, CustomField] = {}
         self.skills = Skills(budget)
         self.webhooks = Webhooks(self.new_id, clock, budget)
-        self.jobs = BulkJobs(clock, budget, self.webhooks)
+        self.jobs = BulkJobs(clock, budget, self.webhooks.record)
         self.tags = Tags(budget)
         self.links = Links(budget)
         self.external_ids = ExternalIds(self.new_id, budget)

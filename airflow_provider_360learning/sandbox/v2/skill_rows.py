@@ -224,7 +224,7 @@ def add_review(company: Company) -> Apply:
     def apply(row: Mapping[str, Any]) -> str:
         by_index = row.get("actionType") == "skillAssessedByIndex"
         read = read_row(_ReviewByIndex, row) if by_index else read_row(_ReviewById, row)
-        person, _ = person_of(company, read.user_id), person_of(company, read.assessor_id)
+        person, assessor = person_of(company, read.user_id), person_of(company, read.assessor_id)
         skill = known(find(skills.skills, read.skill_id), "skill")
         if read.action_type == "skillDeleted":
             return known(skills.powers.pop((skill.id, person.id), None), "skill of this user").id
@@ -233,7 +233,7 @@ def add_review(company: Company) -> Apply:
         power.external_id = read.external_id or power.external_id
         if read.action_type != "skillAdded":
             power.qualifiers.update(_values(read.qualifiers))
-            power.status = "pendingValidation"
+            power.status = "validated" if assessor.id in person.managers else "pendingValidation"
         return power.id
 
     return apply

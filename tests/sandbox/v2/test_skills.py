@@ -122,6 +122,10 @@ def test_reviews_add_assess_and_remove_the_skills_of_users(client, run, skills):
     assert power["externalId"] == "r1"
     assert power["qualifiers"] == [{"_id": "level", "type": "singleChoice", "currentValueId": "level-2"}]
     assert client("GET", f"/skills/powers?skillId[in]={MISSING_ID}").json == []
+    assert client("POST", f"/users/{GRACE_ID}/managers/{ADMIN_ID}").status == 204
+    assert run("POST", "/bulk/skills/reviews", assessed) == [None]
+    (validated,) = client("GET", "/skills/powers?status[eq]=validated").json
+    assert validated["_id"] == power["_id"]
     deleted = {**REVIEW, "actionType": "skillDeleted"}
     assert run("POST", "/bulk/skills/reviews", deleted, deleted) == [None, "There is no such skill of this user."]
     assert client("GET", "/skills/powers").json == []
