@@ -27,6 +27,7 @@ def file(tmp_path):
 def fill(sandbox: Sandbox) -> None:
     """Create an object of each kind."""
     client = Client(sandbox)
+    sandbox.control.settings(limits_enabled=False)
     created = client("POST", "/users", json={"mail": "ana@acme.test", "password": "pw-1", "sendCredentials": True})
     assert created.status_code == 200
     start = "2026-01-05T09:00:00.000Z"
@@ -37,6 +38,12 @@ def fill(sandbox: Sandbox) -> None:
     sandbox.control.self_enroll(session_id, GRACE_MAIL)
     imported = client("POST", COURSES, json={"authorId": ADMIN_ID, "externalCourses": [COURSE]})
     assert imported.status_code == 200, imported.text
+    for path, body in (
+        ("/skills", [{"name": "Safety"}]),
+        ("/customlinks", {"type": "mail", "name": "Mail"}),
+        ("/customuserlinks", {"mail": GRACE_MAIL, "type": "mail", "url": "https://mail.test"}),
+    ):
+        assert client("POST", path, json=body).status_code == 200
     client.close()
 
 
@@ -55,6 +62,7 @@ def test_a_company_is_the_same_after_a_restart(file):
         assert sandbox.control.has_password("ana@acme.test", "pw-1")
         client = Client(sandbox)
         assert client("POST", "/users", json={"mail": "ANA@acme.test", "password": "x"}).status_code == 400
+        assert client("POST", "/skills", json=[{"name": "Safety"}]).status_code == 400
         created = client("POST", "/groups", json={"name": "New", "public": True}).json()["id"]
         client.close()
         assert created not in json.dumps(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +25,7 @@ class Tag:
     source: Literal["native", "integration"] = "native"
 
 
-class Tags(dict[str, Tag]):
+class Tags(UserDict[str, Tag]):
     """
     All tags by id.
 
