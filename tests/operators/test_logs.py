@@ -69,6 +69,7 @@ from airflow_provider_360learning.operators.tags import (
     Learning360UpdateTagOperator,
 )
 from airflow_provider_360learning.operators.users import (
+    Learning360ActivateUserOperator,
     Learning360AddManagerOperator,
     Learning360CreateUserOperator,
     Learning360DeleteUserOperator,
@@ -85,6 +86,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_MAIL,
     GRACE_ID,
     GRACE_MAIL,
+    LINUS_MAIL,
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
@@ -160,6 +162,7 @@ LINES = [
         f"Updated job and password of user {GRACE_MAIL}",
     ),
     (Learning360DeleteUserOperator, {"user": GRACE_MAIL}, f"Deleted user {GRACE_MAIL}"),
+    (Learning360ActivateUserOperator, {"user": LINUS_MAIL}, f"Activated user {LINUS_MAIL} ({{id}})"),
     (
         Learning360SetPasswordOperator,
         {"user": GRACE_MAIL, "password": SECRET},
