@@ -166,7 +166,7 @@ def created(outcome, user_id=USER):
             SetExternalId(user=ANA, external_platform="BambooHR", external_id="E 17"),
             {"user": ANA, "external_platform": "BambooHR", "external_id": "E 17", "outcome": "set"},
             f'Set the id of user {ANA} in BambooHR to "E 17"',
-        )
+        ),
         # courses
         (
             ArchiveCourse(course="Security basics"),
