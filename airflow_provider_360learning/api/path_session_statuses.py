@@ -16,5 +16,5 @@ def statuses_of_session(session_id: str, counts: Mapping[str, int]) -> PathSessi
     :param session_id: Id of the session.
     :param counts: The numbers that a response has; a status that is missing has no learners.
     """
-    statuses = {**dict.fromkeys(get_args(LearnerStatus), 0), **counts}
-    return {"session_id": session_id, "enrolled": sum(statuses.values()), "statuses": statuses}
+    statuses = {status: counts.get(status, 0) for status in get_args(LearnerStatus)}
+    return {"session_id": session_id, "enrolled": sum(counts.values()), "statuses": statuses}

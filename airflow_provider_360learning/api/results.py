@@ -537,7 +537,8 @@ class PathSessionStatuses(TypedDict):
     """
     How many learners of a path session have each status.
 
-    ``statuses`` has a number for each status of :class:`PathSessionStatistic`, and ``enrolled`` is their sum.
+    ``statuses`` has a number for each status of :class:`PathSessionStatistic`, and ``enrolled`` is the number of all
+    learners, also of those with a status that is not known yet.
     """
 
     session_id: str

@@ -68,4 +68,5 @@ class CoursePublication(CompletionCondition):
         if not courses:
             return text
         text += ": "
-        return text + listed([course["name"] or "" for course in courses], MAX_PROGRESS - len(text))
+        names = [normalized(course["name"]) or course["course_id"] or "" for course in courses]
+        return text + listed(names, MAX_PROGRESS - len(text))

@@ -42,7 +42,13 @@ class GroupMembership(CompletionCondition):
     _user_id: str | None = PrivateAttr(default=None)
 
     def poll(self, api: LearningApi) -> ActionSteps[CompletionStatus]:
-        """See :meth:`CompletionCondition.poll`."""
+        """
+        See :meth:`CompletionCondition.poll`.
+
+        :raises NotAvailableError: for a role that only another version has.
+        """
+        if self.role is not None:
+            api.add_user_to_group.arguments({"group_id": self.group_id, "user": self.user, "role": self.role})
         held = yield from self._roles(api)
         roles = [each["role"] for each in held or () if (each["group_id"] or "").lower() == self.group_id.lower()]
         is_complete = bool(roles) if self.role is None else self.role in roles

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from airflow_provider_360learning.api.models.choices import LearnerStatus
+from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -259,3 +263,9 @@ def test_reports_an_invalid_argument_before_anything_is_sent(api, sent, action, 
     with pytest.raises(InvalidRequestError, match=f"{problem}.*Nothing was sent"):
         getattr(api, action)(**arguments)
     assert sent() == []
+
+
+def test_a_learner_with_a_status_that_is_not_known_is_enrolled():
+    counts = statuses_of_session(MISSING_ID, {"successful": 2, "paused": 1})
+    assert (counts["enrolled"], counts["statuses"]["successful"], counts["statuses"]["late"]) == (3, 2, 0)
+    assert set(counts["statuses"]) == set(get_args(LearnerStatus))

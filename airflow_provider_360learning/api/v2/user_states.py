@@ -23,7 +23,8 @@ class UserStates(Lookups):
         :raises RefusedError: naming the ids, if several users have an address.
         """
         by_id = yield from self.users_of([user for user in users if is_id(user)])
-        active = {user for user, item in by_id.items() if _is_active(item)}
+        active_ids = {id.lower() for id, item in by_id.items() if _is_active(item)}
+        active = {user for user in users if user.lower() in active_ids}
         by_mail = yield from self.find_accounts([user for user in users if not is_id(user)])
         for mail, found in by_mail.items():
             if len(found) > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.v2 import skill_rows
 from airflow_provider_360learning.sandbox.v2.bulk import submit
@@ -43,8 +45,7 @@ def delete_libraries(call: Call) -> Response:
 )
 def upsert_skills(call: Call) -> Response:
     """Create skills, or replace those whose external id is known."""
-    skill_rows.refuse_cycles(call)
-    return _submit(call, "upsertSkills", skill_rows.upsert_skill(call.company))
+    return _submit(call, "upsertSkills", skill_rows.upsert_skill(call.company), skill_rows.refuse_cycles)
 
 
 @operations.add(
@@ -60,9 +61,16 @@ def delete_skills(call: Call) -> Response:
     return _submit(call, "deleteSkills", skill_rows.delete_skill(call.company))
 
 
-@operations.add("upsertJobs", "PUT", "/bulk/skills/jobs", scope="skillsJobs:bulk", bodies=("json",))
+@operations.add(
+    "upsertJobs",
+    "PUT",
+    "/bulk/skills/jobs",
+    scope="skillsJobs:bulk",
+    bodies=("json",),
+    assumes="A job that is replaced keeps its skills, and a parent must exist.",
+)
 def upsert_jobs(call: Call) -> Response:
-    """Create jobs, or replace those whose external id is known, which keep their skills (assumption)."""
+    """Create jobs, or replace those whose external id is known."""
     return _submit(call, "upsertJobs", skill_rows.upsert_job(call.company))
 
 
@@ -89,8 +97,8 @@ def delete_jobs(call: Call) -> Response:
 )
 def replace_jobs_skills(call: Call) -> Response:
     """Replace the skills of the jobs in the input."""
-    skill_rows.refuse_too_many_skills(call)
-    return _submit(call, "replaceJobsSkills", skill_rows.replace_job_skill(call.company))
+    apply = skill_rows.replace_job_skill(call.company)
+    return _submit(call, "replaceJobsSkills", apply, skill_rows.refuse_too_many_skills)
 
 
 @operations.add(
@@ -103,8 +111,8 @@ def replace_jobs_skills(call: Call) -> Response:
 )
 def replace_users_jobs(call: Call) -> Response:
     """Replace the jobs of users."""
-    skill_rows.refuse_too_many_jobs(call)
-    return _submit(call, "replaceUsersJobs", skill_rows.replace_user_jobs(call.company))
+    apply = skill_rows.replace_user_jobs(call.company)
+    return _submit(call, "replaceUsersJobs", apply, skill_rows.refuse_too_many_jobs)
 
 
 @operations.add(
@@ -121,6 +129,8 @@ def add_skill_reviews(call: Call) -> Response:
     return _submit(call, "addSkillReviews", skill_rows.add_review(call.company))
 
 
-def _submit(call: Call, type: str, apply: Apply) -> Response:
+def _submit(call: Call, type: str, apply: Apply, refuse: Callable[[Call], None] | None = None) -> Response:
     check_enabled(call)
+    if refuse is not None:
+        refuse(call)
     return submit(call, type, _MAX_ROWS, apply)
