@@ -39,7 +39,7 @@ def fill(sandbox: Sandbox) -> None:
     imported = client("POST", COURSES, json={"authorId": ADMIN_ID, "externalCourses": [COURSE]})
     assert imported.status_code == 200, imported.text
     for path, body in (
-        ("/skills", [{"name": "Safety"}]),
+        ("/skills", [{"name": "Onboarding"}]),
         ("/customlinks", {"type": "mail", "name": "Mail"}),
         ("/customuserlinks", {"mail": GRACE_MAIL, "type": "mail", "url": "https://mail.test"}),
     ):
@@ -62,7 +62,7 @@ def test_a_company_is_the_same_after_a_restart(file):
         assert sandbox.control.has_password("ana@acme.test", "pw-1")
         client = Client(sandbox)
         assert client("POST", "/users", json={"mail": "ANA@acme.test", "password": "x"}).status_code == 400
-        assert client("POST", "/skills", json=[{"name": "Safety"}]).status_code == 400
+        assert client("POST", "/skills", json=[{"name": "Onboarding"}]).status_code == 400
         created = client("POST", "/groups", json={"name": "New", "public": True}).json()["id"]
         client.close()
         assert created not in json.dumps(before)
