@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.api.v2.spec import API_V2
 from airflow_provider_360learning.exceptions import OutcomeUnknownError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
@@ -134,7 +135,8 @@ def v1(sandbox):
 @pytest.fixture
 def made(sandbox, monkeypatch):
     """Use API v2, and return the ids of a session, a full slot for which Grace is registered, and a sheet."""
-    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2"))
+    limits = dict.fromkeys(API_V2.limits, 1000)
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2", limits=limits))
     session = make_session(sandbox, GRACE_ID, ADMIN_ID)
     api = Learning360Hook().api
     slot = api.create_classroom_slot(**SLOT, session_id=session, max_capacity=1)["slot_id"]

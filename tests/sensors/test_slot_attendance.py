@@ -7,6 +7,7 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_360learning.api.v2.spec import API_V2
 from airflow_provider_360learning.completion import make_condition
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.sandbox.demo_company import (
@@ -34,8 +35,9 @@ SLOT = {
 
 @pytest.fixture(autouse=True)
 def connection(sandbox, monkeypatch):
-    """Use API v2."""
-    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2"))
+    """Use API v2, without reaching its rate limits."""
+    limits = dict.fromkeys(API_V2.limits, 1000)
+    monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2", limits=limits))
 
 
 @pytest.fixture
