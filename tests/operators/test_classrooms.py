@@ -25,6 +25,7 @@ from airflow_provider_360learning.operators.classrooms import (
 )
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
+    ADMIN_MAIL,
     FIRST_DAY_CLASSROOM_ID,
     GRACE_ID,
     GRACE_MAIL,
@@ -171,15 +172,18 @@ def test_attendance_is_recorded_by_rows(made, tmp_path):
     assert apply("set_attendance", rows, tmp_path) == ["recorded", "refused"]
 
 
-def test_attendance_is_recorded_again_only_if_it_has_changed(sandbox, made, tmp_path):
-    def rows(attended):
-        return [{"slot_id": made["slot"], "users": GRACE_MAIL, "attended": attended}]
-
+def test_attendance_is_recorded_again_if_another_row_may_have_changed_it(made, tmp_path):
+    api, slot = Learning360Hook().api, made["slot"]
+    api.update_classroom_slot(slot_id=slot, classroom_id=FIRST_DAY_CLASSROOM_ID, max_capacity=2)
+    api.register_users(slot_id=slot, users=[ADMIN_ID])
+    both = f"{GRACE_MAIL};{ADMIN_MAIL}"
     outcomes = [
-        apply("set_attendance", rows(attended), tmp_path, skip_unchanged=True)[0]
-        for attended in ("true", "true", "false", "true")
+        apply(
+            "set_attendance", [{"slot_id": slot, "users": users, "attended": attended}], tmp_path, skip_unchanged=True
+        )
+        for users, attended in ((both, "true"), (both, "true"), (GRACE_MAIL, "false"), (both, "true"))
     ]
-    assert outcomes == ["recorded", "unchanged", "recorded", "recorded"]
+    assert outcomes == [["recorded"], ["unchanged"], ["recorded"], ["recorded"]]
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before"])

@@ -520,7 +520,7 @@ def test_v2_records_no_attendance_of_users_who_are_not_registered(api, session_i
 
 
 @only_v2
-def test_adds_users_to_a_waitlist_and_removes_them(sandbox, api, session_id):
+def test_adds_users_to_a_waitlist_and_removes_them(sandbox, api, session_id, sent):
     sandbox.control.advance(-400 * 24 * 3600)
     slot_id = api.create_classroom_slot(**MORNING, session_id=session_id, max_capacity=1)["slot_id"]
     with pytest.raises(RefusedError, match="classroomSlotNotFull"):
@@ -531,6 +531,8 @@ def test_adds_users_to_a_waitlist_and_removes_them(sandbox, api, session_id):
     added = {"slot_id": slot_id, "outcome": "added", "users": 1}
     for _ in range(2):
         assert api.add_to_waitlist(slot_id=slot_id, users=[GRACE_MAIL]) == added
+    # The first request was refused, because the slot was not full.
+    assert len(sent("joinClassroomSlotWaitlist")) == 2
     (entry,) = api.list_waitlist(slot_id=slot_id)
     assert entry["user_id"] == GRACE_ID
     for _ in range(2):
