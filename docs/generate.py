@@ -90,6 +90,7 @@ TYPE_NAMES = {
     "Texts": "list of strings",
     "Timestamp": "timestamp",
     "Url": "URL",
+    "UserLimit": "integer, at least 1",
     "User": "email address or id",
     "Users": "list of email addresses and ids",
     "WholePercent": "integer, 0 to 100",

@@ -83,15 +83,24 @@ from airflow_provider_360learning.api.models.integrations import (
 )
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, GetLibrary, RemoveFromLibrary
 from airflow_provider_360learning.api.models.paths import (
+    ArchivePath,
+    CreatePath,
     CreatePathSession,
+    DeletePath,
+    DeletePathSession,
     EnrollGroups,
     EnrollUsers,
+    GetPath,
     GetPathSessionStatuses,
     ListPaths,
     ListPathSessions,
     ListPathSessionStats,
     ListPathSessionUsers,
+    ReplacePathSessionAudience,
+    UnenrollGroups,
     UnenrollUsers,
+    UpdatePath,
+    UpdatePathSession,
 )
 from airflow_provider_360learning.api.models.projects import ListLearningNeeds, ListProjects
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
@@ -121,6 +130,7 @@ from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourse,
     ArchivedCourses,
+    ArchivedPath,
     AuthorizedValues,
     Catalog,
     ChangedCatalog,
@@ -136,6 +146,7 @@ from airflow_provider_360learning.api.results import (
     CreatedCustomUserLink,
     CreatedGroup,
     CreatedIntegration,
+    CreatedPath,
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
@@ -148,6 +159,8 @@ from airflow_provider_360learning.api.results import (
     DeletedCustomUserLink,
     DeletedGroup,
     DeletedIntegration,
+    DeletedPath,
+    DeletedPathSession,
     DeletedTag,
     DeletedUser,
     EmailSubscription,
@@ -162,6 +175,7 @@ from airflow_provider_360learning.api.results import (
     LearningNeedRecord,
     Library,
     PasswordOfUser,
+    PathDetails,
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
@@ -174,6 +188,7 @@ from airflow_provider_360learning.api.results import (
     RemovedManager,
     RemovedSessionField,
     RemovedUserField,
+    ReplacedAudience,
     SetCourseField,
     SetSessionField,
     SetUserField,
@@ -184,6 +199,8 @@ from airflow_provider_360learning.api.results import (
     UpdatedCustomUserLink,
     UpdatedGroup,
     UpdatedIntegration,
+    UpdatedPath,
+    UpdatedPathSession,
     UpdatedTag,
     UpdatedUser,
     UserCourseAttempt,
@@ -603,6 +620,31 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """Return paths."""
         ...
 
+    @action(GetPath)
+    def get_path(self, arguments: GetPath) -> ActionSteps[PathDetails]:
+        """Return a path."""
+        ...
+
+    @action(CreatePath)
+    def create_path(self, arguments: CreatePath) -> ActionSteps[CreatedPath]:
+        """Create a path, unless one of this name and owner group exists."""
+        ...
+
+    @action(UpdatePath)
+    def update_path(self, arguments: UpdatePath) -> ActionSteps[UpdatedPath]:
+        """Change a path; fields that are not given keep their values."""
+        ...
+
+    @action(ArchivePath)
+    def archive_path(self, arguments: ArchivePath) -> ActionSteps[ArchivedPath]:
+        """Archive or restore a path."""
+        ...
+
+    @action(DeletePath)
+    def delete_path(self, arguments: DeletePath) -> ActionSteps[DeletedPath]:
+        """Delete a path and all its sessions."""
+        ...
+
     @action(ListPathSessions)
     def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:
         """Return all sessions of all paths."""
@@ -611,6 +653,16 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(CreatePathSession)
     def create_path_session(self, arguments: CreatePathSession) -> ActionSteps[CreatedPathSession]:
         """Create a session of a path, unless the path has one of this name and owner group."""
+        ...
+
+    @action(UpdatePathSession)
+    def update_path_session(self, arguments: UpdatePathSession) -> ActionSteps[UpdatedPathSession]:
+        """Change a path session; fields that are not given keep their values, if the version can keep them."""
+        ...
+
+    @action(DeletePathSession)
+    def delete_path_session(self, arguments: DeletePathSession) -> ActionSteps[DeletedPathSession]:
+        """Delete a path session."""
         ...
 
     @action(EnrollUsers)
@@ -623,9 +675,19 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """Enroll groups in a path session."""
         ...
 
+    @action(UnenrollGroups)
+    def unenroll_groups(self, arguments: UnenrollGroups) -> ActionSteps[EnrolledGroups]:
+        """Unenroll groups from a path session."""
+        ...
+
     @action(UnenrollUsers)
     def unenroll_users(self, arguments: UnenrollUsers) -> ActionSteps[EnrolledUsers]:
         """Unenroll users from a path session."""
+        ...
+
+    @action(ReplacePathSessionAudience)
+    def replace_path_session_audience(self, arguments: ReplacePathSessionAudience) -> ActionSteps[ReplacedAudience]:
+        """Replace who is enrolled in a path session."""
         ...
 
     @action(ListPathSessionUsers)

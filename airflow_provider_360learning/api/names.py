@@ -43,6 +43,10 @@ _CHANGES: Mapping[str, Kind] = {
     "create_group": "group",
     "update_group": "group",
     "delete_group": "group",
+    "create_path": "path",
+    "update_path": "path",
+    "archive_path": "path",
+    "delete_path": "path",
     "create_path_session": "session",
     "create_custom_field": "custom_field",
     "update_custom_field": "custom_field",
@@ -50,6 +54,8 @@ _CHANGES: Mapping[str, Kind] = {
     "create_tag": "tag",
     "update_tag": "tag",
     "delete_tag": "tag",
+    "update_path_session": "session",
+    "delete_path_session": "session",
 }
 _PARENT_OF_NEW_GROUPS = "parent_group_id"
 #: What the custom fields of an action belong to.

@@ -494,6 +494,64 @@ class PathRecord(TypedDict):
     session_ids: list[str]
 
 
+class PathStep(TypedDict):
+    """A step of a path; ``title`` is ``None`` in API v2."""
+
+    step_id: str | None
+    type: str | None
+    title: str | None
+
+
+class PathDetails(PathRecord):
+    """A path, as ``get_path`` returns one; API v1 has no ``status``, options, further authors and information."""
+
+    description: str | None
+    author_id: str | None
+    co_author_ids: list[str] | None
+    additional_information: str | None
+    language: str | None
+    source_language: str | None
+    status: str | None
+    linear: bool | None
+    mandatory_replay: bool | None
+    automated_reminders: bool | None
+    created_at: str | None
+    modified_at: str | None
+    steps: list[PathStep]
+
+
+class CreatedPath(TypedDict):
+    """Result of ``create_path``."""
+
+    path_id: str
+    name: str
+    outcome: Literal["created", "updated", "already_exists"]
+
+
+class UpdatedPath(TypedDict):
+    """Result of ``update_path``."""
+
+    path_id: str
+    outcome: Literal["updated"]
+
+
+class ArchivedPath(TypedDict):
+    """Result of ``archive_path``; ``name`` is ``None`` without ``dry_run``."""
+
+    path_id: str
+    name: str | None
+    outcome: Literal["archived", "restored", "would_archive", "would_restore"]
+
+
+class DeletedPath(TypedDict):
+    """Result of ``delete_path``; ``name`` and ``sessions``, their names, are ``None`` without ``dry_run``."""
+
+    path_id: str
+    name: str | None
+    sessions: list[str] | None
+    outcome: Literal["deleted", "not_found", "would_delete"]
+
+
 class PathSessionRecord(TypedDict):
     """A session of a path."""
 
@@ -526,10 +584,10 @@ class EnrolledUsers(TypedDict):
 
 
 class EnrolledGroups(TypedDict):
-    """Result of ``enroll_groups``; ``groups`` is their number."""
+    """Result of ``enroll_groups`` and ``unenroll_groups``; ``groups`` is their number."""
 
     session_id: str
-    outcome: Literal["enrolled"]
+    outcome: Literal["enrolled", "unenrolled"]
     groups: int
 
 
@@ -544,6 +602,42 @@ class PathSessionStatuses(TypedDict):
     session_id: str
     enrolled: int
     statuses: dict[str, int]
+
+
+class UpdatedPathSession(TypedDict):
+    """
+    Result of ``update_path_session``.
+
+    ``reset`` has the names of the arguments whose values the update has removed: in API v1 ``user_limit``, and
+    ``registration_validation`` unless 360Learning returns it. It is empty in API v2.
+    """
+
+    session_id: str
+    outcome: Literal["updated"]
+    reset: list[str]
+
+
+class DeletedPathSession(TypedDict):
+    """
+    Result of ``delete_path_session``.
+
+    ``name`` and ``learners``, the number of users who are enrolled, are ``None`` without ``dry_run``.
+    """
+
+    session_id: str
+    name: str | None
+    learners: int | None
+    outcome: Literal["deleted", "not_found", "would_delete"]
+
+
+class ReplacedAudience(TypedDict):
+    """Result of ``replace_path_session_audience``: the numbers of users, groups and excluded users."""
+
+    session_id: str
+    outcome: Literal["updated"]
+    users: int
+    groups: int
+    excluded_users: int
 
 
 class PathSessionStatistic(TypedDict):

@@ -90,7 +90,20 @@ from airflow_provider_360learning.api.models.integrations import (
     UpdateIntegration,
 )
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, ChangeLibrary, RemoveFromLibrary
-from airflow_provider_360learning.api.models.paths import CreatePathSession, EnrollGroups, EnrollUsers, UnenrollUsers
+from airflow_provider_360learning.api.models.paths import (
+    ArchivePath,
+    CreatePath,
+    CreatePathSession,
+    DeletePath,
+    DeletePathSession,
+    EnrollGroups,
+    EnrollUsers,
+    ReplacePathSessionAudience,
+    UnenrollGroups,
+    UnenrollUsers,
+    UpdatePath,
+    UpdatePathSession,
+)
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, UpdateTag
 from airflow_provider_360learning.api.models.users import (
     ActivateUser,
@@ -111,6 +124,7 @@ from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourse,
     ArchivedCourses,
+    ArchivedPath,
     ChangedCatalog,
     ChangedCourseTags,
     ChangedLibrary,
@@ -121,6 +135,7 @@ from airflow_provider_360learning.api.results import (
     CreatedCustomUserLink,
     CreatedGroup,
     CreatedIntegration,
+    CreatedPath,
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
@@ -129,6 +144,8 @@ from airflow_provider_360learning.api.results import (
     DeletedCustomUserLink,
     DeletedGroup,
     DeletedIntegration,
+    DeletedPath,
+    DeletedPathSession,
     DeletedTag,
     DeletedUser,
     EmailSubscription,
@@ -142,6 +159,7 @@ from airflow_provider_360learning.api.results import (
     RemovedManager,
     RemovedSessionField,
     RemovedUserField,
+    ReplacedAudience,
     SetCourseField,
     SetSessionField,
     SetUserField,
@@ -151,6 +169,8 @@ from airflow_provider_360learning.api.results import (
     UpdatedCustomUserLink,
     UpdatedGroup,
     UpdatedIntegration,
+    UpdatedPath,
+    UpdatedPathSession,
     UpdatedTag,
     UpdatedUser,
 )
@@ -349,11 +369,57 @@ def _removed_from_library(arguments: RemoveFromLibrary, result: ChangedLibrary) 
 
 
 @outcome_sentence.register
+def _created_path(arguments: CreatePath, result: CreatedPath) -> str:
+    path = _object(result["name"], result["path_id"])
+    if result["outcome"] == "already_exists":
+        return f"Path {path} already exists; unchanged"
+    if result["outcome"] == "updated":
+        return f"Updated path {path}"
+    return f"Created path {path} of group {_name(arguments.group or arguments.group_id)}"
+
+
+@outcome_sentence.register
+def _updated_path(arguments: UpdatePath, result: UpdatedPath) -> str:
+    return f"Updated {_fields(arguments, {'path_id', 'path'})} of path {_object(arguments.path, result['path_id'])}"
+
+
+@outcome_sentence.register
+def _archived_path(arguments: ArchivePath, result: ArchivedPath) -> str:
+    path = _object(arguments.path or result["name"], result["path_id"])
+    return f"{result['outcome'].replace('_', ' ').capitalize()} path {path}"
+
+
+@outcome_sentence.register
+def _deleted_path(arguments: DeletePath, result: DeletedPath) -> str:
+    path = _object(arguments.path or result["name"], result["path_id"])
+    if result["outcome"] == "would_delete":
+        sessions = result["sessions"] or []
+        named = f": {listed([_name(each) for each in sessions])}" if sessions else ""
+        return f"Would delete path {path} and {counted(len(sessions), 'session')}{named}"
+    return _deleted("path", path, result["outcome"] == "deleted", " and its sessions")
+
+
+@outcome_sentence.register
 def _created_session(arguments: CreatePathSession, result: CreatedPathSession) -> str:
     session = f"{_object(result['name'], result['session_id'])} of path {_object(arguments.path, result['path_id'])}"
     if result["outcome"] == "already_exists":
         return f"Session {session} already exists; unchanged"
     return f"Created session {session}"
+
+
+@outcome_sentence.register
+def _updated_session(arguments: UpdatePathSession, result: UpdatedPathSession) -> str:
+    fields = _fields(arguments, {"session_id", "session", "path_id", "path"})
+    sentence = f"Updated {fields} of session {_object(arguments.session, result['session_id'])}"
+    return f"{sentence}; API v1 has reset {listed(result['reset'])}" if result["reset"] else sentence
+
+
+@outcome_sentence.register
+def _deleted_session(arguments: DeletePathSession, result: DeletedPathSession) -> str:
+    session = _object(arguments.session or result["name"], result["session_id"])
+    if result["outcome"] == "would_delete":
+        return f"Would delete session {session} with the enrollments of {counted(result['learners'] or 0, 'learner')}"
+    return _deleted("session", session, result["outcome"] == "deleted", " and its enrollments")
 
 
 @outcome_sentence.register
@@ -590,6 +656,20 @@ def _updated_custom_user_link(arguments: UpdateCustomUserLink, result: UpdatedCu
 @outcome_sentence.register
 def _deleted_custom_user_link(arguments: DeleteCustomUserLink, result: DeletedCustomUserLink) -> str:
     return _deleted("URL", _url_of(arguments), result["outcome"] == "deleted")
+
+
+@outcome_sentence.register
+def _unenrolled_groups(arguments: UnenrollGroups, result: EnrolledGroups) -> str:
+    groups = _all_groups(arguments.groups or arguments.group_ids)
+    return f"Unenrolled {groups} from session {_object(arguments.session, result['session_id'])}"
+
+
+@outcome_sentence.register
+def _replaced_audience(arguments: ReplacePathSessionAudience, result: ReplacedAudience) -> str:
+    parts = [counted(result["users"], "user"), counted(result["groups"], "group")]
+    if result["excluded_users"]:
+        parts.append(counted(result["excluded_users"], "excluded user"))
+    return f"Set the audience of session {_object(arguments.session, result['session_id'])} to {listed(parts)}"
 
 
 # Parts of sentences

@@ -363,6 +363,7 @@ _HINTS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     "create_path_session": _hints_of_session,
     "enroll_groups": _hints_of_enrollment,
     "enroll_users": _hints_of_enrollment,
+    "unenroll_groups": _hints_of_enrollment,
     "unenroll_users": _hints_of_enrollment,
     "import_external_courses": _hints_of_library,
     "import_external_course_stats": _hints_of_library,

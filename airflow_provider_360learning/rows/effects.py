@@ -12,6 +12,8 @@ _NAMINGS = {
     "manager": ("mail mail", "mail id", "id mail", "id id"),
     "group": ("name", "id"),
     "item": ("id",),
+    "path": ("name", "id"),
+    "session": ("name", "id"),
     "tag": ("name", "id"),
     "link": ("type",),
 }
@@ -226,6 +228,43 @@ def _change_url(arguments: Any) -> Effects:
     return Effects(urls, [*urls, _user("exists", arguments.user), _link("exists", arguments.type)])
 
 
+def _created(kind: str, *parts: str | None) -> Effects:
+    """Return the effects of the creation of an object that these parts identify, the name last."""
+    facts = [Fact(topic, kind, "name", "\n".join(part or "" for part in parts)) for topic in ("exists", "fields")]
+    return Effects(facts, facts, is_creation=True)
+
+
+def _updates(kind: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        exists, fields = _by_id(kind, arguments)
+        return Effects([fields], [fields, exists])
+
+    return effects
+
+
+def _deletes(kind: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        exists, _ = _by_id(kind, arguments)
+        return Effects([exists], [exists])
+
+    return effects
+
+
+def _by_id(kind: str, arguments: Any) -> Sequence[Fact]:
+    return [Fact(topic, kind, "id", getattr(arguments, f"{kind}_id")) for topic in ("exists", "fields")]
+
+
+def _enrolled_groups(change: str, opposite: str) -> Callable[[Any], Effects]:
+    def effects(arguments: Any) -> Effects:
+        session = arguments.session_id.lower()
+        return Effects(
+            [_group(f"{change} {session}", group) for group in arguments.group_ids],
+            [_group(topic, group) for group in arguments.group_ids for topic in ("exists", f"{opposite} {session}")],
+        )
+
+    return effects
+
+
 def _add_user(arguments: Any) -> Effects:
     user, group_id = arguments.user, arguments.group_id
     # Who leaves a group leaves its public subgroups, too, so that a removal from any group counts.
@@ -327,6 +366,14 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "delete_custom_user_link": _change_url,
     "add_user_to_group": _add_user,
     "remove_user_from_group": _remove_user,
+    "create_path": lambda arguments: _created("path", arguments.group_id, arguments.name),
+    "update_path": _updates("path"),
+    "delete_path": _deletes("path"),
+    "create_path_session": lambda arguments: _created("session", arguments.path_id, arguments.group_id, arguments.name),
+    "update_path_session": _updates("session"),
+    "delete_path_session": _deletes("session"),
+    "enroll_groups": _enrolled_groups("enrolled", "unenrolled"),
+    "unenroll_groups": _enrolled_groups("unenrolled", "enrolled"),
     "enroll_users": _per_user("session_id", "enrolled", "unenrolled"),
     "unenroll_users": _per_user("session_id", "unenrolled", "enrolled"),
     "set_attendance": _per_user("slot_id", "attendance", "attendance"),

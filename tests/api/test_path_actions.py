@@ -12,6 +12,7 @@ from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
+    NotAvailableError,
     NotFoundError,
     RefusedError,
 )
@@ -105,6 +106,75 @@ def test_raises_for_a_missing_path_group_or_instructor(api):
         api.create_path_session(path_id=ONBOARDING_PATH_ID, **{**MAY, "group_id": MISSING_ID})
     with pytest.raises(InvalidRequestError, match="invalid_instructors"):
         api.create_path_session(path_id=ONBOARDING_PATH_ID, **MAY, instructors=["missing@acme.test"])
+
+
+def test_sends_what_a_session_has_with_each_change(sandbox, api, sent, session_id):
+    """Name, owner group and start are required each time, and the rest may be removed if it is left out."""
+    session = {
+        "sessionName": "May",
+        "sessionOwnerGroup": ROOT_GROUP_ID,
+        "startDate": "2026-04-30T22:00:00.000Z",
+        "endDate": None,
+        "sessionAdditionalInformation": "",
+        "instructorsMails": [ADMIN_MAIL],
+        "registrationRequest": {"validation": "managers"},
+        "name": "that of the path",
+    }
+    for body, reset in (
+        (session, ["user_limit"]),
+        ({**session, "registrationRequest": None}, ["registration_validation", "user_limit"]),
+    ):
+        sandbox.control.add_fault("getPathSession", kind="status", status=200, body=body)
+        done = api.update_path_session(session_id=session_id, session_end="2096-06-01T00:00:00Z")
+        assert done == {"session_id": session_id, "outcome": "updated", "reset": reset}
+    with_validation, without = (entry["body"] for entry in sent("updatePathSession"))
+    assert without == {
+        "sessionName": "May",
+        "sessionOwnerGroup": ROOT_GROUP_ID,
+        "startDate": "2026-04-30T22:00:00.000Z",
+        "endDate": "2096-06-01T00:00:00.000Z",
+        "instructorsMails": [ADMIN_MAIL],
+    }
+    assert with_validation == {**without, "registrationRequest": session["registrationRequest"]}
+
+
+def test_switches_the_validation_of_registrations_off(sandbox, api, sent, session_id):
+    session = api.client.call(Call("getPathSession", path={"session_id": session_id}))
+    body = {**session, "registrationRequest": True}
+    sandbox.control.add_fault("getPathSession", kind="status", status=200, body=body)
+    done = api.update_path_session(session_id=session_id, registration_validation="disabled")
+    assert done["reset"] == ["user_limit"]
+    assert "registrationRequest" not in sent("updatePathSession")[0]["body"]
+
+
+def test_asks_for_what_a_session_does_not_show(sandbox, api, sent, session_id):
+    """The keys of getPathSession are not documented."""
+    sandbox.control.add_fault("getPathSession", kind="status", status=200, body={"sessionName": "May"}, count=2)
+    with pytest.raises(InvalidRequestError, match=r"present sessionOwnerGroup .* give group_id\. Nothing was changed"):
+        api.update_path_session(session_id=session_id, session_start="2090-01-01T00:00:00Z")
+    with pytest.raises(InvalidRequestError, match=r"present startDate .* give session_start"):
+        api.update_path_session(session_id=session_id, group_id=SALES_GROUP_ID)
+    assert sent("updatePathSession") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"user_limit": 20}, "user_limit is not available in API v1, each of whose updates"),
+        ({"registration_validation": "managers"}, "'managers' is not available in API v1, which can only switch"),
+    ],
+)
+def test_refuses_what_only_v2_can_change_in_a_session(api, sent, session_id, arguments, problem):
+    before = len(sent())
+    with pytest.raises(NotAvailableError, match=problem):
+        api.update_path_session(session_id=session_id, **arguments)
+    assert len(sent()) == before
+
+
+def test_refuses_to_change_a_session_that_is_a_part_of_another(sandbox, api, session_id):
+    sandbox.control.settings(non_root_sessions=[session_id])
+    with pytest.raises(RefusedError, match="Cannot update a non root session"):
+        api.update_path_session(session_id=session_id, name="June")
 
 
 def test_lists_paths(api, session_id):

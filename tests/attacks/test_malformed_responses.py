@@ -79,6 +79,10 @@ ACTIONS = {
     "create_custom_user_link": ({"user": MAIL, "type": "b", "url": "https://x.test"}, [[URL], {"status": "ok"}]),
     "create_group": ({"name": "Lab", "if_exists": "update", "public": True}, [[GROUP], {}]),
     "create_classroom_slot": ({**SLOT, "session_id": ID}, [USER, {"_id": ID}]),
+    "create_path": (
+        {"name": "Safety", "group_id": ID, "course_ids": [ID], "if_exists": "update", "linear": True},
+        [[{"_id": ID, "name": "Safety", "groupId": ID}], {}],
+    ),
     "create_path_session": (
         {"name": "Autumn", "path": "Welcome", "group_id": ID, "session_start": TIME},
         [[{"_id": ID, "name": "Welcome"}], [{"sessionId": ID, "pathId": ID, "sessionName": "Spring"}], {"_id": ID}],
@@ -89,6 +93,10 @@ ACTIONS = {
     "delete_custom_link": ({"type": "a"}, [[LINK], {}]),
     "delete_custom_user_link": ({"user": ID, "type": "a"}, [USER, [URL], {}]),
     "delete_group": ({"group": "Lab"}, [[GROUP], {}]),
+    "delete_path_session": (
+        {"session_id": ID, "dry_run": True},
+        [{"sessionId": ID, "sessionName": "Autumn"}, [USER, USER]],
+    ),
     "delete_user": ({"user": MAIL}, [{}]),
     "enroll_groups": ({"session_id": ID, "group_ids": [ID]}, [{}]),
     "enroll_users": ({"session": "Autumn", "users": [MAIL]}, [[{"sessionId": ID, "sessionName": "Autumn"}], {}]),
@@ -101,6 +109,10 @@ ACTIONS = {
     ),
     "get_group": ({"group_id": ID}, [GROUP]),
     "get_path_session_statuses": ({"session_id": ID}, [{"detailedStatus": {"onTime": 2, "successful": 1}}]),
+    "get_path": (
+        {"path_id": ID},
+        [{"_id": ID, "name": "x", "sessionIds": [ID], "steps": [{"_id": ID, "type": "course"}], "createdAt": TIME}],
+    ),
     "get_user": (
         {"user": MAIL},
         [{**USER, "lastLoginAt": TIME, "customFields": [{"customFieldId": ID, "value": "x"}]}],
@@ -144,6 +156,7 @@ ACTIONS = {
     "remove_user_from_group": ({"user": MAIL, "group_id": ID}, [{}]),
     "set_attendance": ({"slot_id": ID, "users": [MAIL]}, [USER, {}]),
     "set_user_custom_field": ({"user": MAIL, "custom_field": "Site", "value": "x"}, [[FIELD], USER, {}]),
+    "unenroll_groups": ({"session_id": ID, "group_ids": [ID]}, [{}]),
     "unenroll_users": ({"session_id": ID, "users": [ID]}, [USER, {}]),
     "update_classroom_slot": ({**SLOT, "slot_id": ID}, [USER, {}]),
     "update_custom_field": ({"custom_field_id": ID, "name": "x"}, [{}]),
@@ -156,6 +169,11 @@ ACTIONS = {
     "unsubscribe_from_email_notifications": ({"user": ID}, [USER, {}]),
     "update_group": ({"group_id": ID, "name": "x"}, [{}]),
     "update_tag": ({"tag": "a", "name": "b"}, [[{"_id": ID, "name": "a", "isMain": True}], {}]),
+    "update_path": ({"path": "Welcome", "linear": True}, [[{"_id": ID, "name": "Welcome"}], {}]),
+    "update_path_session": (
+        {"session_id": ID, "name": "x"},
+        [{"sessionName": "Autumn", "sessionOwnerGroup": ID, "startDate": TIME, "instructorsMails": [MAIL]}, {}],
+    ),
     "update_user": (
         {"user": MAIL, "mail": "bo@acme.test", "job": "x"},
         [{"error": "mail_already_exists"}, USER, USER, {}],

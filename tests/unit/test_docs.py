@@ -224,7 +224,7 @@ _AIRFLOW = """
     on_failure_callback on_success_callback output partial poke_interval port reschedule retries retry_delay
     return_value run_as_user schedule smtp_default start_date strict test tojson trigger_rule
 """
-_VENDOR = "draft email_already_used external late manual native owner report user_not_found"
+_VENDOR = "draft email_already_used external late native owner report user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _POSTGRES = """
     default_transaction_isolation learning360_rate_limiter prefer require schema sslcert sslkey sslmode sslrootcert

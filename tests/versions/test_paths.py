@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from airflow_provider_360learning.api.models.choices import LearnerStatus
-from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError
+from airflow_provider_360learning.exceptions import AlreadyExistsError, InvalidRequestError, NotFoundError
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     ADMIN_MAIL,
@@ -101,6 +101,85 @@ def test_creates_no_session_without_its_path_group_or_instructor(sandbox, api):
     assert sandbox.control.state()["sessions"] == []
 
 
+def test_changes_the_given_fields_of_a_session(api, session_id, session):
+    before = session()
+    done = api.update_path_session(session_id=session_id, session_end="2096-06-01T00:00:00Z")
+    assert (done["session_id"], done["outcome"]) == (session_id, "updated")
+    changed = {name for name, value in session().items() if value != before[name]}
+    assert changed - {"registration_request"} == {"end", "modified_at"}
+    assert session()["end"] == 3989347200.0
+
+
+def test_changes_all_fields_of_a_session_by_names(api, session_id, session):
+    api.update_path_session(
+        session="May",
+        path="Onboarding",
+        name="June",
+        session_start="2090-06-01T00:00:00Z",
+        session_end="2090-07-01T00:00:00Z",
+        group="Sales",
+        instructors=[GRACE_MAIL, ADMIN_MAIL],
+        additional_information="cohort 6",
+        registration_validation="disabled",
+    )
+    found = session()
+    assert {name: found[name] for name in ("name", "owner_group", "start", "end", "info", "instructors")} == {
+        "name": "June",
+        "owner_group": SALES_GROUP_ID,
+        "start": 3799958400.0,
+        "end": 3802550400.0,
+        "info": "cohort 6",
+        "instructors": [GRACE_MAIL, ADMIN_MAIL],
+    }
+    # The listing is read again, because the name has changed.
+    assert api.update_path_session(session="June", name="July")["session_id"] == session_id
+
+
+def test_reports_a_change_of_a_session_that_is_none_or_invalid(api, session_id, session):
+    before = session()
+    for arguments, problem in (
+        ({}, "needs at least one field to change"),
+        (
+            {"session_start": "2090-06-01T00:00:00Z", "session_end": "2090-05-01T00:00:00Z"},
+            "session_end is before session_start",
+        ),
+    ):
+        with pytest.raises(InvalidRequestError, match=f"{problem}.*Nothing was sent"):
+            api.update_path_session(session_id=session_id, **arguments)
+    for arguments in ({"group_id": MISSING_ID}, {"session_id": MISSING_ID, "name": "June"}):
+        with pytest.raises(NotFoundError):
+            api.update_path_session(**{"session_id": session_id, **arguments})
+    assert session() == before
+
+
+def test_deletes_a_session_once(sandbox, api, session_id):
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    unknown = {"name": None, "learners": None}
+    assert api.delete_path_session(session="May", dry_run=True) == {
+        "session_id": session_id,
+        "name": "May",
+        "learners": 1,
+        "outcome": "would_delete",
+    }
+    assert len(sandbox.control.state()["enrollments"]) == 1
+    deleted = api.delete_path_session(session="May")
+    assert deleted == {"session_id": session_id, **unknown, "outcome": "deleted"}
+    assert sandbox.control.state()["sessions"] == sandbox.control.state()["enrollments"] == []
+    for dry_run in (False, True):
+        missing = api.delete_path_session(session_id=session_id, dry_run=dry_run)
+        assert missing == {"session_id": session_id, **unknown, "outcome": "not_found"}
+        with pytest.raises(NotFoundError):
+            api.delete_path_session(session_id=session_id, if_missing="fail", dry_run=dry_run)
+    with pytest.raises(InvalidRequestError, match="no session has this name"):
+        api.delete_path_session(session="May")
+
+
+def test_a_deletion_of_a_session_whose_response_is_lost_is_done(sandbox, make_api, session_id):
+    api = make_api(client={"sleep": lambda seconds: None})
+    sandbox.control.add_fault("deletePathSession", kind="drop_after")
+    assert api.delete_path_session(session_id=session_id, if_missing="fail")["outcome"] == "deleted"
+
+
 def test_lists_paths(api, session_id):
     assert api.list_paths() == [
         {
@@ -150,6 +229,19 @@ def test_enrolls_groups_and_excludes_members(api, session_id, session, enrolled)
     api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
     assert enrolled() == {GRACE_MAIL, ADMIN_MAIL}
     assert (session()["users"], session()["excluded"]) == ([GRACE_ID], [])
+
+
+def test_unenrolls_groups_but_not_users_who_are_enrolled_otherwise(sandbox, api, session_id, session, enrolled):
+    sandbox.control.add_users(["ana@acme.test", "ben@acme.test"])
+    api.add_user_to_group(group="Sales", user="ana@acme.test")
+    api.enroll_users(session_id=session_id, users=[GRACE_MAIL])
+    api.enroll_groups(session_id=session_id, groups=["Acme", "Sales"])
+    assert enrolled() == {GRACE_MAIL, ADMIN_MAIL, "ana@acme.test", "ben@acme.test"}
+    for _ in range(2):
+        done = api.unenroll_groups(session="May", groups=["Acme"])
+        assert done == {"session_id": session_id, "outcome": "unenrolled", "groups": 1}
+        assert enrolled() == {GRACE_MAIL, "ana@acme.test"}
+    assert session()["groups"] == [SALES_GROUP_ID]
 
 
 def test_lists_enrolled_users_as_all_users_are_listed(api, session_id):
@@ -246,6 +338,7 @@ def test_raises_for_missing_users_groups_and_sessions(api, session_id, enrolled)
         (api.enroll_groups, {"session_id": session_id, "group_ids": [ROOT_GROUP_ID, MISSING_ID]}),
         (api.unenroll_users, {"session_id": session_id, "users": ["missing@acme.test"]}),
         (api.unenroll_users, {"session_id": MISSING_ID, "users": [GRACE_MAIL]}),
+        (api.unenroll_groups, {"session_id": MISSING_ID, "group_ids": [ROOT_GROUP_ID]}),
         (api.list_path_session_users, {"session_id": MISSING_ID}),
         (api.list_path_session_stats, {"session_id": MISSING_ID}),
     ):

@@ -33,6 +33,8 @@ LearnerStatus: TypeAlias = Literal[
 ]
 #: Icon of a custom link.
 LinkIcon: TypeAlias = Literal["agenda", "absence", "certificate", "convention", "default", "inbox", "survey"]
+#: Whether changes of the groups of an audience enroll and unenroll their members.
+AudienceMode: TypeAlias = Literal["dynamic", "dynamicEnrollment", "dynamicUnenrollment", "manual"]
 #: Result of an attempt at an external course.
 Result: TypeAlias = Literal["success", "failed"]
 #: Difficulty of an external course.

@@ -74,6 +74,8 @@ CustomValue: TypeAlias = Annotated[str | date, PlainValidator(parse_custom_value
 Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
 Order: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=10_000_000))]
 Hours: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000))]
+#: Maximum number of learners who enroll themselves.
+UserLimit: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000_000))]
 Percent: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=100))]
 WholePercent: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=100))]
 Minutes: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000_000))]

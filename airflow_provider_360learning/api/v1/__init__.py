@@ -17,6 +17,7 @@ from airflow_provider_360learning.api.v1.libraries import LibraryActions
 from airflow_provider_360learning.api.v1.managers import ManagerActions
 from airflow_provider_360learning.api.v1.notifications import NotificationActions
 from airflow_provider_360learning.api.v1.only_v2 import ActionsOfV2
+from airflow_provider_360learning.api.v1.path_definitions import PathDefinitions
 from airflow_provider_360learning.api.v1.paths import PathActions
 from airflow_provider_360learning.api.v1.projects import ProjectActions
 from airflow_provider_360learning.api.v1.tags import TagActions
@@ -34,6 +35,7 @@ class ApiV1(
     ContentTagActions,
     CourseAttemptActions,
     PathActions,
+    PathDefinitions,
     ProjectActions,
     ExternalActions,
     ClassroomActions,

@@ -70,3 +70,9 @@ class ActionsOfV2(ApiAdapter):
     replace_course_tags = only_v2(LearningApi.replace_course_tags, _TAGS)
     replace_path_tags = only_v2(LearningApi.replace_path_tags, _TAGS)
     update_elearning_course = only_v2(LearningApi.update_elearning_course)
+    archive_path = only_v2(LearningApi.archive_path)
+    delete_path = only_v2(LearningApi.delete_path, "delete_path_session deletes its sessions")
+    replace_path_session_audience = only_v2(
+        LearningApi.replace_path_session_audience,
+        "enroll_users, enroll_groups, unenroll_users and unenroll_groups change who is enrolled",
+    )

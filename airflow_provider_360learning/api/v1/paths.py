@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string, strings
 from airflow_provider_360learning.api.models.parsers import is_id, normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
+    DeletePathSession,
     EnrollGroups,
     EnrollUsers,
     GetPathSessionStatuses,
@@ -14,31 +17,41 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessions,
     ListPathSessionStats,
     ListPathSessionUsers,
+    UnenrollGroups,
     UnenrollUsers,
+    UpdatePathSession,
 )
 from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
+    DeletedPathSession,
     EnrolledGroups,
     EnrolledUsers,
     PathRecord,
     PathSessionRecord,
     PathSessionStatistic,
     PathSessionStatuses,
+    UpdatedPathSession,
     UserRecord,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
-from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v1.mails import mail_of
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
+    InvalidRequestError,
     NotAvailableError,
+    NotFoundError,
     OutcomeUnknownError,
     RefusedError,
 )
 
 _SESSION_ID_KEYS = ("_id", "id", "sessionId")
+#: Keys of updatePathSession that each request must have, and the arguments that set them.
+_REQUIRED_FOR_UPDATE = {"sessionName": "name", "sessionOwnerGroup": "group_id", "startDate": "session_start"}
+#: Its key for the validation of registrations. What it may contain is not known.
+_VALIDATION = "registrationRequest"
 
 
 def _check_session(arguments: CreatePathSession) -> None:
@@ -48,6 +61,20 @@ def _check_session(arguments: CreatePathSession) -> None:
             f"registration_validation {validation!r} is not available in API v1, which creates sessions with "
             "'disabled' only.",
             argument="registration_validation",
+        )
+
+
+def _check_update(arguments: UpdatePathSession) -> None:
+    if arguments.registration_validation not in (None, "disabled"):
+        raise NotAvailableError(
+            f"registration_validation {arguments.registration_validation!r} is not available in API v1, which can only "
+            "switch the validation off.",
+            argument="registration_validation",
+        )
+    if arguments.user_limit is not None:
+        raise NotAvailableError(
+            "user_limit is not available in API v1, each of whose updates of a session removes it.",
+            argument="user_limit",
         )
 
 
@@ -122,6 +149,54 @@ class PathActions(ApiAdapter):
             session_id = first_string(response, *_SESSION_ID_KEYS)
         return {"session_id": session_id, "path_id": path_id, "name": name, "outcome": "created"}
 
+    @action(UpdatePathSession, write=WriteSpec("updatePathSession", key=("session_id",)), check=_check_update)
+    def update_path_session(self, arguments: UpdatePathSession) -> ActionSteps[UpdatedPathSession]:
+        """
+        Change a session (``updatePathSession``); fields that are not given keep their values, but for two.
+
+        Each request must have name, owner group and start, so that the session is read first (``getPathSession``); what
+        it returns is sent back. As documented, a request removes the maximum number of learners who enroll themselves,
+        which API v1 can neither read nor set, and switches the validation of registrations off unless it contains it.
+        That it is returned is not documented: ``reset`` of the result says what was removed.
+
+        :raises InvalidRequestError: naming the argument to give, if 360Learning does not return a required value.
+        :raises RefusedError: for a session that is a part of the session of another path.
+        """
+        path = {"session_id": arguments.session_id}
+        session = yield Call("getPathSession", path=path)
+        body = _updated_session(session, arguments)
+        yield Call("updatePathSession", path=path, body=body)
+        is_reset = _VALIDATION not in body and arguments.registration_validation is None
+        reset = ["registration_validation"] * is_reset + ["user_limit"]
+        return {"session_id": arguments.session_id, "outcome": "updated", "reset": reset}
+
+    @action(DeletePathSession, write=WriteSpec("deletePathSession", key=("session_id",)))
+    def delete_path_session(self, arguments: DeletePathSession) -> ActionSteps[DeletedPathSession]:
+        """
+        Delete a session **with the enrollments of its learners** (``deletePathSession``).
+
+        It leaves the catalogs of groups. What becomes of the statistics of its learners is not documented.
+
+        :raises NotFoundError: with ``if_missing="fail"``, if the session does not exist.
+        """
+        session_id, path = arguments.session_id, {"session_id": arguments.session_id}
+        name = learners = None
+        try:
+            if arguments.dry_run:
+                session = yield Call("getPathSession", path=path)
+                name = string(session, "sessionName")
+                learners = len((yield Call("getPathSessionUsers", path=path)))
+            else:
+                yield Call("deletePathSession", path=path)
+        except NotFoundError as error:
+            if error.after_unknown_outcome:
+                return {"session_id": session_id, "name": None, "learners": None, "outcome": "deleted"}
+            if arguments.if_missing == "fail":
+                raise
+            return {"session_id": session_id, "name": None, "learners": None, "outcome": "not_found"}
+        outcome: Literal["would_delete", "deleted"] = "would_delete" if arguments.dry_run else "deleted"
+        return {"session_id": session_id, "name": name, "learners": learners, "outcome": outcome}
+
     @action(EnrollUsers, write=WriteSpec("addUsersToPathSession", key=("session_id", "users")))
     def enroll_users(self, arguments: EnrollUsers) -> ActionSteps[EnrolledUsers]:
         """
@@ -146,6 +221,18 @@ class PathActions(ApiAdapter):
         path = {"session_id": arguments.session_id}
         yield Call("addGroupsToPathSession", path=path, body={"groupIds": groups})
         return {"session_id": arguments.session_id, "outcome": "enrolled", "groups": len(groups)}
+
+    @action(UnenrollGroups, write=WriteSpec("removeGroupsFromPathSession", key=("session_id", "group_ids")))
+    def unenroll_groups(self, arguments: UnenrollGroups) -> ActionSteps[EnrolledGroups]:
+        """
+        Unenroll groups from a path session (``removeGroupsFromPathSession``, known from public code only).
+
+        Users who are also enrolled by themselves, or as members of another group, stay enrolled (assumption).
+        """
+        groups = list(arguments.group_ids)
+        path = {"session_id": arguments.session_id}
+        yield Call("removeGroupsFromPathSession", path=path, body={"groupIds": groups})
+        return {"session_id": arguments.session_id, "outcome": "unenrolled", "groups": len(groups)}
 
     @action(UnenrollUsers, write=WriteSpec("removeUsersFromPathSession", key=("session_id", "users")))
     def unenroll_users(self, arguments: UnenrollUsers) -> ActionSteps[EnrolledUsers]:
@@ -206,6 +293,37 @@ class PathActions(ApiAdapter):
                 operation="createPathSession",
             )
         return found[0] if found else None
+
+
+def _updated_session(session: ResponseObject, arguments: UpdatePathSession) -> JsonObject:
+    """
+    Return the body that changes a session.
+
+    :param session: The session as it is. Values that it has are sent back, because it is not known whether a request
+        without them keeps them.
+    """
+    given: dict[str, JsonValue] = {
+        "sessionName": arguments.name,
+        "sessionOwnerGroup": arguments.group_id,
+        "startDate": write_timestamp(arguments.session_start),
+        "endDate": write_timestamp(arguments.session_end),
+        "sessionAdditionalInformation": arguments.additional_information,
+        "instructorsMails": list(arguments.instructors) or None,
+        _VALIDATION: None,
+    }
+    body = {key: given[key] if given[key] is not None else session.get(key) for key in given}
+    if arguments.registration_validation:
+        del body[_VALIDATION]  # which switches it off
+    body = {key: value for key, value in body.items() if value}
+    for key, argument in _REQUIRED_FOR_UPDATE.items():
+        if key not in body:
+            raise InvalidRequestError(
+                f"360Learning does not return the present {key} of the session {arguments.session_id}, without which "
+                f"API v1 updates none: give {argument}. Nothing was changed.",
+                operation="updatePathSession",
+                argument=argument,
+            )
+    return body
 
 
 def _is_same_id(listed: str | None, given: str) -> bool:

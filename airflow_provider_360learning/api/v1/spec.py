@@ -53,7 +53,9 @@ _MAY_RESEND_BY_OPERATION = {
 
 #: What a response must contain, where no example of it is known.
 _SHAPES_BY_OPERATION = {
+    "createPath": ResponseShape.OBJECT,
     "createPathSession": ResponseShape.OBJECT,
+    "getPathSession": ResponseShape.OBJECT,
     "getPaths": ResponseShape.LIST,
     "getUserCourseStats": ResponseShape.OBJECT,
     "getUserCourses": ResponseShape.LIST,
@@ -68,7 +70,8 @@ _REQUIRED_KEYS = {
     "getGroup": ("_id",),
     "createGroup": ("id",),
     "getGroupCatalog": ("courses", "paths"),
-    # The key of the new session's id is not documented.
+    # The keys of the ids of new paths and sessions are not documented.
+    "createPath": ("_id", "id", "pathId"),
     "createPathSession": ("_id", "id", "sessionId"),
     "getUserPathSessionStats": ("detailedStatus", "status", "progress"),
     "getExternalCourse": ("id",),

@@ -22,9 +22,11 @@ from airflow_provider_360learning.api.v2.libraries import LibraryActions
 from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.managers import ManagerActions
 from airflow_provider_360learning.api.v2.notifications import NotificationActions
+from airflow_provider_360learning.api.v2.path_definitions import PathDefinitions
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.projects import ProjectActions
 from airflow_provider_360learning.api.v2.registrations import RegistrationActions
+from airflow_provider_360learning.api.v2.session_changes import SessionChanges
 from airflow_provider_360learning.api.v2.tags import TagActions
 from airflow_provider_360learning.api.v2.user_states import UserStates
 from airflow_provider_360learning.api.v2.users import UserActions
@@ -44,7 +46,9 @@ class ApiV2(
     ContentTagActions,
     CourseAttemptActions,
     PathActions,
+    PathDefinitions,
     ProjectActions,
+    SessionChanges,
     ExternalActions,
     ClassroomActions,
     RegistrationActions,

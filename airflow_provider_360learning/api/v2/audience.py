@@ -91,6 +91,10 @@ class Audience:
         """Return the audience with more groups. Learners who were excluded one by one stay excluded."""
         return replace(self, groups=self.groups | _lowered(ids))
 
+    def without_groups(self, ids: Iterable[str]) -> Audience:
+        """Return the audience without some groups. Learners who are excluded stay excluded."""
+        return replace(self, groups=self.groups - _lowered(ids))
+
     def without_users(self, ids: Iterable[str], excluded: Collection[str]) -> Audience:
         """
         Return the audience without some users.

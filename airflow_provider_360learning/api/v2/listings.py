@@ -11,7 +11,8 @@ from airflow_provider_360learning.api.pages import read_pages
 from airflow_provider_360learning.api.types import Call, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.courses import neutral_course
 from airflow_provider_360learning.api.v2.groups import neutral_group
-from airflow_provider_360learning.api.v2.paths import PUBLISHED, neutral_session
+from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED
+from airflow_provider_360learning.api.v2.paths import neutral_session
 
 
 class _Listing(NamedTuple):

@@ -398,6 +398,16 @@ class Lookups(ApiAdapter):
         self._memory.path_ids.put(session_id.lower(), path_id)
         return path_id
 
+    def path_and_session(self, session_id: str, path_id: str | None) -> ActionSteps[Mapping[str, str]]:
+        """
+        Return path and session as the segments of an operation.
+
+        :param session_id: Id of the session.
+        :param path_id: Id of its path, if it is known.
+        :raises NotFoundError: if the path is looked up, and the session does not exist.
+        """
+        return {"pathId": path_id or (yield from self.path_id_of(session_id)), "sessionId": session_id}
+
     def session_of(self, session_id: str) -> ActionSteps[ResponseObject]:
         """
         Return a session whose path is not known.

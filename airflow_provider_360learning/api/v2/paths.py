@@ -19,9 +19,10 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessions,
     ListPathSessionStats,
     ListPathSessionUsers,
+    UnenrollGroups,
     UnenrollUsers,
 )
-from airflow_provider_360learning.api.pages import all_items, first_item, read_pages
+from airflow_provider_360learning.api.pages import all_items, read_pages
 from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
 from airflow_provider_360learning.api.results import (
     CreatedPathSession,
@@ -36,6 +37,8 @@ from airflow_provider_360learning.api.results import (
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.audience import Audience, AudienceSteps
+from airflow_provider_360learning.api.v2.owner import OwnerLookup
+from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED
 from airflow_provider_360learning.api.v2.sorted_rows import SortedRows
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
 from airflow_provider_360learning.api.v2.users import neutral_user
@@ -53,8 +56,6 @@ log = get_logger(__name__)
 
 #: Maximum number of instructors: the main one, and the others.
 MAX_INSTRUCTORS = 101
-#: The filter for paths that are not archived.
-PUBLISHED: Mapping[str, JsonValue] = {"status[eq]": "published"}
 #: Learners of all sessions that are sorted in memory, with about 1 KB each.
 MAX_IN_MEMORY = 10_000
 #: Maximum number of times that enrollments are read to unenroll users: for each way of being enrolled, and to see that
@@ -81,11 +82,8 @@ def neutral_session(item: ResponseObject) -> PathSessionRecord:
     }
 
 
-class PathActions(AudienceSteps):
+class PathActions(AudienceSteps, OwnerLookup):
     """Sessions of paths: create them, enroll and unenroll learners, read their statistics."""
-
-    #: Id of the owner of the platform, once it was looked up.
-    _owner_id: str | None = None
 
     @action(ListPaths)
     def list_paths(self, arguments: ListPaths) -> ActionSteps[list[PathRecord]]:
@@ -192,6 +190,20 @@ class PathActions(AudienceSteps):
         yield from self.change_audience(path, lambda audience: audience.with_groups(groups))
         return {"session_id": arguments.session_id, "outcome": "enrolled", "groups": len(groups)}
 
+    @action(UnenrollGroups, write=WriteSpec("updateSessionAudience", key=("session_id", "group_ids")))
+    def unenroll_groups(self, arguments: UnenrollGroups) -> ActionSteps[EnrolledGroups]:
+        """
+        Unenroll groups from a path session (``updateSessionAudience``).
+
+        Users who are also enrolled by themselves, or as members of another group, stay enrolled.
+
+        :raises RefusedError: if the audience of the session cannot be changed.
+        """
+        groups = arguments.group_ids
+        path = yield from self.session_to_change(arguments.session_id, arguments.path_id)
+        yield from self.change_audience(path, lambda audience: audience.without_groups(groups))
+        return {"session_id": arguments.session_id, "outcome": "unenrolled", "groups": len(groups)}
+
     @action(UnenrollUsers, write=WriteSpec("updateSessionAudience", key=("session_id", "users")))
     def unenroll_users(self, arguments: UnenrollUsers) -> ActionSteps[EnrolledUsers]:
         """
@@ -215,7 +227,7 @@ class PathActions(AudienceSteps):
         API v2 lists their ids; the rest is read user by user, or from the listing of all users where that takes fewer
         requests.
         """
-        path = yield from self._path_of(arguments)
+        path = yield from self.path_and_session(arguments.session_id, arguments.path_id)
         enrolled = yield from self.enrollments(path)
         users = yield from self.users_of(enrolled)
         return [neutral_user(item) for id in enrolled if (item := users.get(id)) and item["status"] != "deleted"]
@@ -227,7 +239,9 @@ class PathActions(AudienceSteps):
 
         :raises NotFoundError: if the session does not exist.
         """
-        response = yield Call("getSessionStats", path=(yield from self._path_of(arguments)))
+        response = yield Call(
+            "getSessionStats", path=(yield from self.path_and_session(arguments.session_id, arguments.path_id))
+        )
         return statuses_of_session(arguments.session_id, counts_by_name(response, "usersCountByStatus"))
 
     @action(ListPathSessionStats)
@@ -239,7 +253,7 @@ class PathActions(AudienceSteps):
         ``with_mails`` is given.
         """
         after, until = arguments.completed_after, arguments.completed_before
-        path = yield from self._path_of(arguments)
+        path = yield from self.path_and_session(arguments.session_id, arguments.path_id)
         items = yield from all_items(Call("getUserStats", path=path, query=_completed(after, until)))
         items = [item for item in items if _is_enrolled(item) and _is_in(item, "completedAt", after, until)]
         users: Mapping[str, ResponseObject] = {}
@@ -289,7 +303,7 @@ class PathActions(AudienceSteps):
 
     def _session_fields(self, arguments: CreatePathSession) -> ActionSteps[dict[str, JsonValue]]:
         """Return the fields of the session, without the fields that are set when it exists."""
-        main, *others = yield from self._instructor_ids(arguments)
+        main, *others = yield from self.ids_or_owner(arguments.instructors, "instructors", "createPathSession")
         return {
             "name": arguments.name,
             "startDate": write_timestamp(arguments.session_start),
@@ -307,24 +321,6 @@ class PathActions(AudienceSteps):
         except OutcomeUnknownError as unknown:
             return (yield from confirm_by_lookup(unknown, self._unfinished_session_id(arguments)))
         return first_string(session, "_id")
-
-    def _instructor_ids(self, arguments: CreatePathSession) -> ActionSteps[list[str]]:
-        """Return the ids of the instructors, the main one first; by default the owner of the platform."""
-        if arguments.instructors:
-            ids = yield from self.user_ids_of(arguments.instructors)
-            return [ids[mail] for mail in arguments.instructors]
-        if self._owner_id is None:
-            root_id = yield from self.root_group_id()
-            members = Call("getGroupMembers", path={"groupId": root_id})
-            owner = yield from first_item(members, lambda item: string(item, "role") == "owner")
-            self._owner_id = None if owner is None else first_string(owner, "userId")
-        if self._owner_id is not None:
-            return [self._owner_id]
-        raise RefusedError(
-            "API v2 requires a main instructor, and the root group has no owner to be it: give instructors. "
-            "Nothing was created.",
-            operation="createPathSession",
-        )
 
     def _unenroll(self, path: Mapping[str, str], ids: frozenset[str]) -> ActionSteps[None]:
         """
@@ -357,13 +353,6 @@ class PathActions(AudienceSteps):
         except NotFoundError as error:
             if error.code != "learnerNotEnrolled":
                 raise  # else it has ended meanwhile, or by a request whose response was lost
-
-    def _path_of(
-        self, arguments: GetPathSessionStatuses | ListPathSessionUsers | ListPathSessionStats
-    ) -> ActionSteps[Mapping[str, str]]:
-        """Return path and session as the segments of an operation."""
-        path_id = arguments.path_id or (yield from self.path_id_of(arguments.session_id))
-        return {"pathId": path_id, "sessionId": arguments.session_id}
 
 
 def _refuse_past_end(arguments: CreatePathSession) -> None:

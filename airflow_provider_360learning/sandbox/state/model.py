@@ -212,26 +212,61 @@ class Course:
 
 
 @dataclass
+class PathStep:
+    """
+    A step of a path.
+
+    :param kind: ``course``, ``path``, ``email`` and others.
+    :param id: id of the course or path, or of the step itself.
+    :param title: title of a step that is no course or path.
+    :param options: stored as they were given.
+    """
+
+    kind: str
+    id: str
+    title: str = ""
+    options: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
 class Path:
     """
     A path.
 
     :param author: id of its author.
-    :param courses: ids of its courses, in order.
+    :param options: what learners may and must do, by the names of API v2.
+    :param commitment: hours per week that it takes, minimum and maximum.
+    :param translations: stored as they were given.
     :param uses_tokens: whether each enrollment takes one of a number of bought tokens.
     :param tags: ids of its tags.
+    :param tokens: numbers of bought tokens by id of the group.
     """
 
     id: str
     name: str
     group: str
     author: str
-    courses: list[str]
+    steps: list[PathStep]
     created_at: float
     modified_at: float
+    co_authors: list[str] = field(default_factory=list)
+    description: str | None = None
+    info: str | None = None
+    language: str = "en"
+    source_language: str = "en"
+    certificate: str | None = None
+    options: dict[str, bool] = field(default_factory=dict)
+    commitment: dict[str, object] | None = None
+    translations: list[dict[str, object]] = field(default_factory=list)
     archived: bool = False
     uses_tokens: bool = False
     tags: list[str] = field(default_factory=list)
+    tokens: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def courses(self) -> list[str]:
+        """Ids of its courses, in order."""
+        return [step.id for step in self.steps if step.kind == "course"]
 
 
 class FormerEnrollment(NamedTuple):
@@ -258,6 +293,7 @@ class Session:
 
     :param instructors: email addresses.
     :param registration_request: stored as it was given.
+    :param user_limit: maximum number of learners who enroll themselves.
     :param root: id of the session that contains this one, if the path is a step of another path.
     :param has_audience_builder: whether its audience can be read and replaced as a whole.
     :param has_other_filters: whether its audience is also defined by something that no API shows.
@@ -281,6 +317,7 @@ class Session:
     info: str | None = None
     instructors: list[str] = field(default_factory=list)
     registration_request: object = None
+    user_limit: int | None = None
     root: str | None = None
     has_audience_builder: bool = True
     has_other_filters: bool = False

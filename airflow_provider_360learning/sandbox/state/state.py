@@ -24,6 +24,7 @@ from airflow_provider_360learning.sandbox.state.model import (
     LearningNeed,
     MailKind,
     Path,
+    PathStep,
     Person,
     PersonStatus,
     Profile,
@@ -328,13 +329,28 @@ class State:
         """Create a path."""
         self.budget.take()
         now = self._clock.now()
-        path = Path(id or self.new_id(), name, group, author, courses, created_at=now, modified_at=now)
+        steps = [PathStep("course", course) for course in courses]
+        path = Path(id or self.new_id(), name, group, author, steps, created_at=now, modified_at=now)
         self.paths[path.id] = path
         return path
 
     def archive_path(self, path: Path, archived: bool) -> None:
         """Archive a path, or restore it."""
         path.archived, path.modified_at = archived, self._clock.now()
+
+    def delete_path(self, path: Path) -> None:
+        """Delete a path with its sessions, also from libraries (assumption)."""
+        for session in self.sessions_of(path):
+            if session.id in self.sessions:  # else it was a part of one that was deleted before
+                self.delete_session(session)
+        for group in self.groups.values():
+            if path.id in group.library_paths:
+                group.library_paths.remove(path.id)
+        del self.paths[path.id]
+
+    def paths_with(self, kind: str, id: str) -> list[Path]:
+        """Return the paths that have a step."""
+        return [path for path in self.paths.values() if any((kind, id) == (each.kind, each.id) for each in path.steps)]
 
     def add_session(self, path: str, name: str, owner_group: str, start: float, *, id: str | None = None) -> Session:
         """Create a session of a path."""
@@ -345,9 +361,9 @@ class State:
         self.webhooks.record("path.session.added", pathId=path, sessionId=session.id, name=name, createdAt=now)
         return session
 
-    def touch(self, session: Session) -> None:
-        """Record that a session was changed."""
-        session.modified_at = self._clock.now()
+    def touch(self, item: Path | Session) -> None:
+        """Record that a path or a session was changed."""
+        item.modified_at = self._clock.now()
 
     def sessions_of(self, path: Path) -> list[Session]:
         """Return the sessions of a path."""
@@ -358,11 +374,13 @@ class State:
         return [session for session in self.sessions.values() if course.id in self.paths[session.path].courses]
 
     def delete_session(self, session: Session) -> None:
-        """Delete a session with its slots of classrooms, also from catalogs."""
+        """Delete a session with its slots of classrooms and the sessions that are parts of it, also from catalogs."""
         del self.sessions[session.id]
         self.classrooms.delete_slots_in(session.id)
         head = {"pathId": session.path, "sessionId": session.id, "name": session.name}
         self.webhooks.record("path.session.removed", **head, deletedAt=self._clock.now())
+        for child in [each for each in self.sessions.values() if each.root == session.id]:
+            self.delete_session(child)
         for group in self.groups.values():
             if session.id in group.path_sessions:
                 group.path_sessions.remove(session.id)
@@ -411,6 +429,14 @@ class State:
             session.excluded.pop(person.id, None)
             self.enroll(session, person)
 
+    def remove_group_from_audience(self, session: Session, group: Group) -> None:
+        """Remove a group from an audience; its members are unenrolled unless they are in the audience otherwise."""
+        if group.id in session.groups:
+            session.groups.remove(group.id)
+            for person in map(self.people.__getitem__, group.members):
+                if not self._is_in_audience(session, person):
+                    self.end_enrollment(session, person)
+
     def remove_user(self, session: Session, person: Person) -> None:
         """Remove a person from an audience, in which other members of the same groups stay."""
         session.users.pop(person.id, None)
@@ -453,11 +479,13 @@ class State:
         is_member = any(person.id in self.groups[each].members for each in session.groups)
         return is_member and person.id not in session.excluded
 
+    def _is_in_audience(self, session: Session, person: Person) -> bool:
+        """Return whether a person is in an audience, or has enrolled without being in it."""
+        return person.id in session.users or person.id in session.self_enrolled or self._is_in_group(session, person)
+
     def _follow_departure(self, session: Session, person: Person) -> None:
         """Unenroll a person who has left a group of an audience, if the audience follows."""
-        follows = session.mode in ("dynamic", "dynamic_unenrollment")
-        stays = person.id in session.users or person.id in session.self_enrolled or self._is_in_group(session, person)
-        if follows and not stays:
+        if session.mode in ("dynamic", "dynamic_unenrollment") and not self._is_in_audience(session, person):
             self.end_enrollment(session, person)
 
     # External contents
@@ -570,9 +598,9 @@ class State:
             "custom_user_links": [asdict(url) for url in self.links.user_links.values()],
             "tags": [asdict(tag) for tag in self.tags.values()],
             "courses": [asdict(course) for course in self.courses.values()],
-            "paths": [asdict(path) for path in self.paths.values()],
             "learning_needs": [asdict(need) for need in self.learning_needs.values()],
             "projects": [asdict(project) for project in self.projects.values()],
+            "paths": [asdict(path) | {"courses": path.courses} for path in self.paths.values()],
             "sessions": [_session(session) for session in self.sessions.values()],
             "enrollments": [
                 {

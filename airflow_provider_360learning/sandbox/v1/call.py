@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -117,6 +117,20 @@ class Call(Exchange):
         :param error: the code, which differs among routes.
         """
         return _found(self.state.sessions.get(self.path["session_id"]), 404, error)
+
+    def summaries(self, user_ids: Iterable[str]) -> list[dict[str, object]]:
+        """Return users who are not deleted as lists of learners show them."""
+        people = map(self.state.people.__getitem__, user_ids)
+        return [
+            {
+                "_id": person.id,
+                "mail": person.mail,
+                "firstName": person.profile.get("first_name", ""),
+                "lastName": person.profile.get("last_name", ""),
+            }
+            for person in people
+            if person.status != "deleted"
+        ]
 
     # Fields of the body
 

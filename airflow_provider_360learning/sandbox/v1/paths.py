@@ -1,4 +1,4 @@
-"""Paths, their sessions, and the enrollments and statistics of sessions."""
+"""Sessions of paths, their enrollments and statistics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 from airflow_provider_360learning.sandbox.clock import iso, parse_iso
 from airflow_provider_360learning.sandbox.routing import Response
-from airflow_provider_360learning.sandbox.state.model import Path, Person, Session
+from airflow_provider_360learning.sandbox.state.model import Person, Session
 from airflow_provider_360learning.sandbox.state.progress import Progress, ProgressStatus
 from airflow_provider_360learning.sandbox.v1.call import NO_CONTENT, ApiError, Call, Operations, is_id
 
@@ -20,19 +20,6 @@ _DETAILED_STATUS: dict[ProgressStatus, str] = {
     "late": "late",
     "successful": "successful",
 }
-
-
-@operations.add("getPaths", "GET", "/paths", assumes="A path is modified when it is created.")
-def get_paths(call: Call) -> Response:
-    """List all paths."""
-    modified = call.period("modifiedAfter")
-    return Response([_path(call, path) for path in call.state.paths.values() if modified.holds(path.modified_at)])
-
-
-@operations.add("getPath", "GET", "/paths/{path_id}")
-def get_path(call: Call) -> Response:
-    """Return one path."""
-    return Response(_path(call, call.learning_path(call.path["path_id"])))
 
 
 @operations.add("getPathSessions", "GET", "/paths/sessions", assumes="Keys beyond ids, name and owner group.")
@@ -116,8 +103,9 @@ def update_path_session(call: Call) -> Response:
     session.name, session.owner_group, session.start, session.instructors = name, owner, start, instructors
     session.end = end if "endDate" in body else session.end
     session.info = _info(call) if "sessionAdditionalInformation" in body else session.info
-    # A missing value switches the validation of registrations off (documented).
+    # Documented: a missing value switches the validation of registrations off, and any update removes the limit.
     session.registration_request = body.get("registrationRequest")
+    session.user_limit = None
     call.state.touch(session)
     return call.acknowledge()
 
@@ -180,6 +168,22 @@ def remove_users_from_path_session(call: Call) -> Response:
     session = call.session()
     for person in _listed_people(call, "userEmails"):
         call.state.remove_user(session, person)
+    return call.acknowledge()
+
+
+@operations.add(
+    "removeGroupsFromPathSession",
+    "DELETE",
+    "/paths/sessions/{session_id}/groups",
+    bodies=("json",),
+    evidence="client",
+    assumes="A group that is not enrolled is accepted; members who are enrolled in another way stay enrolled.",
+)
+def remove_groups_from_path_session(call: Call) -> Response:
+    """Unenroll groups."""
+    session = call.session()
+    for group in [call.group(each) for each in _required(call, "groupIds")]:
+        call.state.remove_group_from_audience(session, group)
     return call.acknowledge()
 
 
@@ -255,25 +259,6 @@ def get_user_path_session_stats(call: Call) -> Response:
     )
 
 
-def _path(call: Call, path: Path) -> dict[str, object]:
-    return {
-        "_id": path.id,
-        "authorId": path.author,
-        "description": "",
-        "createdAt": iso(path.created_at),
-        "modifiedAt": iso(path.modified_at),
-        "defaultLang": "en",
-        "sourceLang": "en",
-        "groupId": path.group,
-        "name": path.name,
-        "sessionIds": [session.id for session in call.state.sessions_of(path)],
-        "steps": [
-            {"_id": course, "title": call.state.courses[course].name, "type": "course"} for course in path.courses
-        ],
-        "translationsLangs": [],
-    }
-
-
 def _session_head(call: Call, session: Session) -> dict[str, object]:
     return {
         "sessionId": session.id,
@@ -325,17 +310,7 @@ def _summary(session: Session) -> dict[str, object]:
 
 
 def _enrolled(call: Call, session: Session) -> list[dict[str, object]]:
-    people = [call.state.people[each] for each in session.enrolled]
-    return [
-        {
-            "_id": person.id,
-            "mail": person.mail,
-            "firstName": person.profile.get("first_name", ""),
-            "lastName": person.profile.get("last_name", ""),
-        }
-        for person in people
-        if person.status != "deleted"
-    ]
+    return call.summaries(session.enrolled)
 
 
 def _required(call: Call, *names: str) -> list[str]:

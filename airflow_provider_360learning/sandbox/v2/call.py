@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -138,10 +139,22 @@ class Call(Exchange):
         """Return a path, or refuse."""
         return _found(self.state.paths.get(path_id), "pathNotFound")
 
-    def session(self) -> Session:
-        """Return the session of this route, which belongs to the path of this route, or refuse."""
+    def people(self, user_ids: Iterable[str]) -> list[Person]:
+        """Return users who are not deleted, or refuse."""
+        people = [self.state.people.get(each) for each in user_ids]
+        found = [person for person in people if person and person.status != "deleted"]
+        if len(found) < len(people):
+            raise ApiError(404, "usersNotFound")
+        return found
+
+    def session(self, parameter: str = "sessionId") -> Session:
+        """
+        Return the session of this route, which belongs to the path of this route, or refuse.
+
+        :param parameter: the parameter of the path that contains its id.
+        """
         path = self.learning_path(self.path["pathId"])
-        session = _found(self.state.sessions.get(self.path["sessionId"]), "sessionNotFound")
+        session = _found(self.state.sessions.get(self.path[parameter]), "sessionNotFound")
         if session.path != path.id:
             raise ApiError(400, "sessionNotBelongToPath")
         return session
@@ -198,6 +211,13 @@ class Call(Exchange):
             raise self.malformed(f"{name} is out of range.")
         return value
 
+    def integer(self, name: str, *, minimum: float | None = None) -> int | None:
+        """Return an integer of the body; ``None`` if it is missing."""
+        value = self.number(name, minimum=minimum)
+        if value is not None and value != int(value):
+            raise self.malformed(f"{name} must be an integer.")
+        return None if value is None else int(value)
+
     def id(self, name: str) -> str | None:
         """Return an id of the body in lower case; ``None`` if it is missing."""
         value = self.fields.get(name)
@@ -222,6 +242,19 @@ class Call(Exchange):
         if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
             return value
         raise self.malformed(f"{name} must be a list of strings.")
+
+    def part(self, name: str) -> dict[str, object] | None:
+        """Return an object of a multipart body, where it is JSON; ``None`` if it is missing."""
+        value = self.fields.get(name)
+        if value is None:
+            return None
+        try:
+            found = json.loads(value) if isinstance(value, str) else value
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise self.malformed(f"{name} must be an object in JSON.")
+        return found
 
     def objects(self, name: str) -> list[dict[str, object]] | None:
         """Return a list of objects of the body; ``None`` if it is missing."""

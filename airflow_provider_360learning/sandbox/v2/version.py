@@ -9,6 +9,7 @@ from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.limits import Limit
 from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, Version
 from airflow_provider_360learning.sandbox.v2 import (
+    audiences,
     bulk,
     classrooms,
     content_tags,
@@ -20,6 +21,9 @@ from airflow_provider_360learning.sandbox.v2 import (
     groups,
     integrations,
     managers,
+    path_sessions,
+    path_statistics,
+    path_steps,
     paths,
     projects,
     registrations,
@@ -43,6 +47,10 @@ _MODULES = (
     content_tags,
     projects,
     paths,
+    path_steps,
+    path_sessions,
+    audiences,
+    path_statistics,
     classrooms,
     registrations,
     integrations,

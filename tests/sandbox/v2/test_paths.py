@@ -88,6 +88,41 @@ def code_of(response):
 # Paths and sessions
 
 
+def test_a_change_through_api_v1_removes_the_user_limit_and_the_validation(v2, v1, add_session):
+    session = add_session(userLimit=20, registrationRequestValidation="managers")
+    read = v2("GET", f"{PATH}/sessions/{session}").json
+    assert (read["userLimit"], read["registrationRequestValidation"]) == (20, "managers")
+    body = {"sessionName": "June", "sessionOwnerGroup": SALES_GROUP_ID, "startDate": read["startDate"]}
+    assert v1("PATCH", f"/paths/sessions/{session}", json=body).status_code == 200
+    read = v2("GET", f"{PATH}/sessions/{session}").json
+    assert (read["name"], "userLimit" in read, read["registrationRequestValidation"]) == ("June", False, "disabled")
+    assert v2("PATCH", f"{PATH}/sessions/{session}", {"userLimit": 30}).json["userLimit"] == 30
+    assert "userLimit" not in v2("PATCH", f"{PATH}/sessions/{session}", {"userLimit": None}).json
+
+
+def test_a_session_that_is_a_part_of_another_follows_its_instructors(v2, sandbox, add_session):
+    root, child = add_session(), add_session()
+    sandbox.control.change_session(child, root=root)
+    base = f"{PATH}/child-sessions"
+    changes = {"additionalInformation": "part", "instructorIds": [GRACE_ID]}
+    changed = v2("PATCH", f"{base}/{child}", changes).json
+    assert (changed["rootSessionId"], changed["additionalInformation"], changed["mainInstructorId"]) == (
+        root,
+        "part",
+        ADMIN_ID,
+    )
+    assert changed == v2("GET", f"{PATH}/sessions/{child}").json
+    assert code_of(v2("PATCH", f"{PATH}/sessions/{child}", {"name": "x"})) == (400, "childPathSession")
+    assert code_of(v2("PATCH", f"{base}/{root}", changes)) == (400, "rootPathSession")
+    assert code_of(v2("PATCH", f"{base}/{UNKNOWN}", changes)) == (404, "sessionNotFound")
+    v2("PATCH", f"{PATH}/sessions/{root}", {"mainInstructorId": GRACE_ID, "instructorIds": []})
+    assert v2("GET", f"{PATH}/sessions/{child}").json["mainInstructorId"] == GRACE_ID
+    sandbox.control.change_session(child, end=0)
+    assert code_of(v2("PATCH", f"{base}/{child}", changes)) == (400, "sessionEnded")
+    assert v2("DELETE", f"{PATH}/sessions/{root}").status == 204
+    assert v2("GET", "/paths/sessions").json == []
+
+
 def test_lists_paths_by_status_and_time(v2):
     (path,) = v2("GET", "/paths").json
     assert path == v2("GET", PATH).json
