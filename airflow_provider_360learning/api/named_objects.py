@@ -153,6 +153,10 @@ class _Paths(NamedObjects):
     kind = "path"
 
 
+class _Classrooms(NamedObjects):
+    kind = "classroom"
+
+
 class _Tags(NamedObjects):
     kind = "tag"
 
@@ -285,7 +289,7 @@ class _Groups(NamedObjects):
 
 #: The objects of each kind.
 OBJECTS: Mapping[Kind, type[NamedObjects]] = {
-    one.kind: one for one in (_Groups, _Paths, _Sessions, _Courses, _CustomFields, _Tags)
+    one.kind: one for one in (_Groups, _Paths, _Sessions, _Courses, _Classrooms, _CustomFields, _Tags)
 }
 
 

@@ -35,6 +35,7 @@ _LISTINGS: Mapping[Kind, str] = {
     "path": "list_paths",
     "session": "list_path_sessions",
     "course": "list_courses",
+    "classroom": "list_classrooms",
     "custom_field": "list_custom_fields",
     "tag": "list_tags",
 }
@@ -48,6 +49,8 @@ _CHANGES: Mapping[str, Kind] = {
     "archive_path": "path",
     "delete_path": "path",
     "create_path_session": "session",
+    "create_classroom": "classroom",
+    "update_classroom": "classroom",
     "create_custom_field": "custom_field",
     "update_custom_field": "custom_field",
     "delete_custom_field": "custom_field",

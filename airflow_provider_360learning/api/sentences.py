@@ -452,12 +452,14 @@ def _created_classroom(arguments: CreateClassroom, result: CreatedClassroom) -> 
 
 @outcome_sentence.register
 def _updated_classroom(arguments: UpdateClassroom, result: UpdatedClassroom) -> str:
-    return f"Updated {_fields(arguments, {'classroom_id'})} of classroom {result['classroom_id']}"
+    fields = _fields(arguments, {"classroom_id", "classroom"})
+    return f"Updated {fields} of classroom {_object(arguments.classroom, result['classroom_id'])}"
 
 
 @outcome_sentence.register
 def _created_slot(arguments: CreateClassroomSlot, result: CreatedClassroomSlot) -> str:
-    slot = f"{_object(result['name'], result['slot_id'])} of classroom {result['classroom_id']}"
+    classroom = _object(arguments.classroom, result["classroom_id"])
+    slot = f"{_object(result['name'], result['slot_id'])} of classroom {classroom}"
     if result["outcome"] == "already_exists":
         return f"Slot {slot} already exists; unchanged"
     return f"Created slot {slot} in session {_object(arguments.session, result['session_id'])}"
@@ -465,7 +467,7 @@ def _created_slot(arguments: CreateClassroomSlot, result: CreatedClassroomSlot) 
 
 @outcome_sentence.register
 def _updated_slot(arguments: UpdateClassroomSlot, result: UpdatedClassroomSlot) -> str:
-    fields = _fields(arguments, {"slot_id", "classroom_id", "message", "notify"})
+    fields = _fields(arguments, {"slot_id", "classroom_id", "classroom", "message", "notify"})
     return f"Updated {fields} of slot {result['slot_id']}"
 
 

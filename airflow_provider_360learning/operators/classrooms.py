@@ -57,6 +57,7 @@ class Learning360UpdateClassroomOperator(Learning360BaseOperator):
     Returns ``{"classroom_id", "outcome": "updated"}``.
 
     :param classroom_id: Id of the classroom.
+    :param classroom: Name of the classroom instead of ``classroom_id``. API v2 only.
     :param name: New name.
     :param message: Information that 360Learning sends to registered learners by email.
     :param training_objective: Training objective.
@@ -64,12 +65,14 @@ class Learning360UpdateClassroomOperator(Learning360BaseOperator):
     """
 
     action = "update_classroom"
-    name_arguments = ("classroom_id",)
+    required_pairs = (("classroom_id", "classroom"),)
+    name_arguments = ("classroom", "classroom_id")
 
     def __init__(
         self,
         *,
-        classroom_id: str,
+        classroom_id: str | None = None,
+        classroom: str | None = None,
         name: str | None = None,
         message: str | None = None,
         training_objective: str | None = None,
@@ -90,6 +93,7 @@ class Learning360CreateClassroomSlotOperator(Learning360BaseOperator):
     the response of API v1 has no id.
 
     :param classroom_id: Id of the classroom.
+    :param classroom: Name of the classroom instead of ``classroom_id``. API v2 only.
     :param session_id: Id of the path session; in API v1, of the session of a program.
     :param session: Name of the session instead of ``session_id``; where it is not unique, with the path.
     :param path_id: Id of the path, where the name of the session is not unique.
@@ -111,13 +115,17 @@ class Learning360CreateClassroomSlotOperator(Learning360BaseOperator):
     """
 
     action = "create_classroom_slot"
-    required_pairs = (("session_id", "session"),)
-    name_arguments = ("name", "classroom_id")
+    required_pairs = (
+        ("classroom_id", "classroom"),
+        ("session_id", "session"),
+    )
+    name_arguments = ("name", "classroom", "classroom_id")
 
     def __init__(
         self,
         *,
-        classroom_id: str,
+        classroom_id: str | None = None,
+        classroom: str | None = None,
         session_id: str | None = None,
         session: str | None = None,
         path_id: str | None = None,
@@ -148,7 +156,8 @@ class Learning360UpdateClassroomSlotOperator(Learning360BaseOperator):
     With API v2, fields that are not given keep their values. Returns ``{"slot_id", "outcome": "updated"}``.
 
     :param slot_id: Id of the slot.
-    :param classroom_id: Id of the classroom; API v2 needs it.
+    :param classroom_id: Id of the classroom; API v2 needs it, or the name.
+    :param classroom: Name of the classroom instead of ``classroom_id``. API v2 only.
     :param name: Name of the slot. API v1 needs it.
     :param slot_start: When the slot starts: a timestamp with a time zone. API v1 needs it.
     :param slot_end: When the slot ends. API v1 needs it.
@@ -170,6 +179,7 @@ class Learning360UpdateClassroomSlotOperator(Learning360BaseOperator):
         *,
         slot_id: str,
         classroom_id: str | None = None,
+        classroom: str | None = None,
         name: str | None = None,
         slot_start: datetime | str | None = None,
         slot_end: datetime | str | None = None,
@@ -195,6 +205,7 @@ class Learning360DeleteClassroomSlotOperator(Learning360BaseOperator):
     ``not_found`` or ``would_delete``; without ``dry_run``, ``name`` and ``registrations`` are ``None``.
 
     :param classroom_id: Id of the classroom.
+    :param classroom: Name of the classroom instead of ``classroom_id``. API v2 only.
     :param slot_id: Id of the slot.
     :param if_missing: ``skip`` succeeds if the slot does not exist; ``fail`` fails, also when a task is retried that
         has deleted the slot.
@@ -202,12 +213,14 @@ class Learning360DeleteClassroomSlotOperator(Learning360BaseOperator):
     """
 
     action = "delete_classroom_slot"
+    required_pairs = (("classroom_id", "classroom"),)
     name_arguments = ("slot_id",)
 
     def __init__(
         self,
         *,
-        classroom_id: str,
+        classroom_id: str | None = None,
+        classroom: str | None = None,
         slot_id: str,
         if_missing: IfMissing = "skip",
         dry_run: bool = False,

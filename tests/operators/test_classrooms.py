@@ -56,8 +56,8 @@ LINES = [
     ),
     (
         Learning360UpdateClassroomOperator,
-        {"classroom_id": FIRST_DAY_CLASSROOM_ID, "name": "Day 1", "message": "Hello"},
-        f"Updated name and message of classroom {FIRST_DAY_CLASSROOM_ID}",
+        {"classroom": "First day", "name": "Day 1", "message": "Hello"},
+        f'Updated name and message of classroom "First day" ({FIRST_DAY_CLASSROOM_ID})',
     ),
     (
         Learning360CreateClassroomSlotOperator,

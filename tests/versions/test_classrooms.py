@@ -209,6 +209,7 @@ def test_attendance_of_an_unknown_user_or_slot_is_not_recorded(api, slot_id, att
 @pytest.mark.parametrize(
     ("arguments", "argument", "problem"),
     [
+        ({"classroom": "First day", "classroom_id": None}, "classroom", "which lists no classrooms: give classroom_id"),
         ({"session": "May"}, "session", "whose names are not looked up: give session_id"),
         ({"path": "Onboarding", "session_id": MISSING_ID}, "path", "whose names are not looked up: give session_id"),
         ({"self_registration_until": "2026-05-01T00:00:00Z"}, "self_registration_until", "not available in API v1"),
@@ -346,7 +347,7 @@ def test_an_update_whose_response_is_lost_is_confirmed_and_not_repeated(sandbox,
 def test_v2_refuses_what_only_v1_knows_of_a_slot(api, sent):
     with pytest.raises(NotAvailableError, match="message is not available in API v2 for a new slot"):
         api.create_classroom_slot(**MORNING, session_id=MISSING_ID, message="Hello")
-    with pytest.raises(InvalidRequestError, match="classroom_id is missing, which API v2 needs"):
+    with pytest.raises(InvalidRequestError, match="classroom_id or classroom is missing, which API v2 needs"):
         api.update_classroom_slot(slot_id=MISSING_ID, name="Noon")
     many = [f"{number:024x}" for number in range(21)]
     with pytest.raises(InvalidRequestError, match="trainers contains 21 items, but API v2 allows at most 20"):
@@ -415,6 +416,25 @@ def test_a_classroom_whose_response_is_lost_is_found(sandbox, api):
     made = api.create_classroom(name="Lab", group_id=SALES_GROUP_ID)
     (found,) = api.list_classrooms(group="Sales")
     assert (made["classroom_id"], made["outcome"]) == (found["classroom_id"], "created")
+
+
+@only_v2
+def test_finds_a_classroom_by_its_name(api, slot_id, session_id):
+    named = {name: value for name, value in MORNING.items() if name != "classroom_id"}
+    made = api.create_classroom_slot(**named, classroom="First day", session_id=session_id)
+    assert (made["slot_id"], made["classroom_id"], made["outcome"]) == (
+        slot_id,
+        FIRST_DAY_CLASSROOM_ID,
+        "already_exists",
+    )
+    assert api.update_classroom_slot(classroom="First day", slot_id=slot_id, name="Late")["outcome"] == "updated"
+    (slot,) = api.list_classroom_slots(classroom="First day")
+    assert slot["name"] == "Late"
+    assert len(api.list_registrations(classroom="First day")) == 2
+    assert api.update_classroom(classroom="First day", name="Day 1")["classroom_id"] == FIRST_DAY_CLASSROOM_ID
+    with pytest.raises(InvalidRequestError, match="classroom is 'First day', but no classroom has this name"):
+        api.delete_classroom_slot(classroom="First day", slot_id=slot_id)
+    assert api.delete_classroom_slot(classroom="Day 1", slot_id=slot_id)["outcome"] == "deleted"
 
 
 @only_v2

@@ -33,7 +33,10 @@ from airflow_provider_360learning.api.models.fields import (
 )
 
 _SLOT_ID = Field(description="Id of the slot.")
-_CLASSROOM_ID = Field(description="Id of the classroom.")
+_CLASSROOM_ID = id_or_name("Id of the classroom.")
+_CLASSROOM = Field(default=None, description="Name of the classroom instead of ``classroom_id``. API v2 only.")
+_ClassroomName = Annotated[Text | None, NameOf("classroom", "classroom_id", is_required=True)]
+_OptionalClassroomName = Annotated[Text | None, NameOf("classroom", "classroom_id")]
 _SHEET_ID = Field(description="Id of the attendance sheet.")
 _USERS = Field(description="Email addresses or ids of the users.")
 _NAMED = "Name of the slot."
@@ -69,6 +72,7 @@ class UpdateClassroom(ActionArguments):
     """Arguments of ``update_classroom``."""
 
     classroom_id: Id = _CLASSROOM_ID
+    classroom: _ClassroomName = _CLASSROOM
     name: Text | None = Field(default=None, description="New name.")
     message: MultilineText | None = Field(
         default=None, description="Information that 360Learning sends to registered learners by email."
@@ -80,7 +84,7 @@ class UpdateClassroom(ActionArguments):
 
     def conflicts(self) -> Iterator[Problem]:
         """Return that there is nothing to change."""
-        if not self.given().keys() - {"classroom_id"}:
+        if not self.given().keys() - {"classroom_id", "classroom"}:
             yield Problem(None, "update_classroom needs at least one field to change")
 
 
@@ -95,6 +99,7 @@ class CreateClassroomSlot(ActionArguments):
     """Arguments of ``create_classroom_slot``."""
 
     classroom_id: Id = _CLASSROOM_ID
+    classroom: _ClassroomName = _CLASSROOM
     session_id: Id = id_or_name("Id of the path session; in API v1, of the session of a program.")
     session: SessionName = SESSION
     path_id: Id | None = Field(default=None, description="Id of the path, where the name of the session is not unique.")
@@ -128,7 +133,8 @@ class UpdateClassroomSlot(ActionArguments):
     """Arguments of ``update_classroom_slot``."""
 
     slot_id: Id = _SLOT_ID
-    classroom_id: Id | None = Field(default=None, description="Id of the classroom; API v2 needs it.")
+    classroom_id: Id | None = Field(default=None, description="Id of the classroom; API v2 needs it, or the name.")
+    classroom: _OptionalClassroomName = _CLASSROOM
     name: Text | None = Field(default=None, description=f"{_NAMED} API v1 needs it.")
     slot_start: Timestamp | None = Field(
         default=None, description="When the slot starts: a timestamp with a time zone. API v1 needs it."
@@ -148,7 +154,7 @@ class UpdateClassroomSlot(ActionArguments):
 
     def conflicts(self) -> Iterator[Problem]:
         """Return that there is nothing to change, and conflicts of the fields with each other."""
-        if not self.given().keys() - {"slot_id", "classroom_id", "message", "notify"}:
+        if not self.given().keys() - {"slot_id", "classroom_id", "classroom", "message", "notify"}:
             yield Problem(None, "update_classroom_slot needs at least one field to change")
         if self.message is not None and self.notify is False:
             yield Problem("notify", "notify is False, but message is given, which is sent by email")
@@ -159,6 +165,7 @@ class DeleteClassroomSlot(ActionArguments):
     """Arguments of ``delete_classroom_slot``."""
 
     classroom_id: Id = _CLASSROOM_ID
+    classroom: _ClassroomName = _CLASSROOM
     slot_id: Id = _SLOT_ID
     if_missing: IfMissing = Field(
         default="skip",
@@ -172,6 +179,7 @@ class ListClassroomSlots(ActionArguments):
     """Arguments of ``list_classroom_slots``."""
 
     classroom_id: Id = _CLASSROOM_ID
+    classroom: _ClassroomName = _CLASSROOM
 
 
 class SetAttendance(ActionArguments):
@@ -196,11 +204,12 @@ class ListRegistrations(ActionArguments):
     classroom_id: Id | None = Field(
         default=None, description="Id of the classroom: the registrations of all its slots."
     )
+    classroom: _OptionalClassroomName = _CLASSROOM
 
     def conflicts(self) -> Iterator[Problem]:
         """Return that not exactly one of the two ids is given."""
-        if (self.slot_id is None) == (self.classroom_id is None):
-            yield Problem("slot_id", "list_registrations needs either slot_id or classroom_id")
+        if (self.slot_id is None) == (self.classroom_id is None and self.classroom is None):
+            yield Problem("slot_id", "list_registrations needs either slot_id or classroom_id (or classroom)")
 
 
 class AddToWaitlist(ActionArguments):

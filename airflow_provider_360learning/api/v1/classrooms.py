@@ -21,7 +21,15 @@ from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvai
 _REQUIRED = ("name", "slot_start", "slot_end", "location", "virtual", "duration_hours")
 
 
+def _check_classroom(arguments: CreateClassroomSlot | UpdateClassroomSlot) -> None:
+    if arguments.classroom is not None:
+        raise NotAvailableError(
+            "classroom is not available in API v1, which lists no classrooms: give classroom_id", argument="classroom"
+        )
+
+
 def _check_new_slot(arguments: CreateClassroomSlot) -> None:
+    _check_classroom(arguments)
     if arguments.session or arguments.path:
         name = "session" if arguments.session else "path"
         raise NotAvailableError(
@@ -43,6 +51,7 @@ def _check_new_slot(arguments: CreateClassroomSlot) -> None:
 
 
 def _check_changed_slot(arguments: UpdateClassroomSlot) -> None:
+    _check_classroom(arguments)
     missing = [name for name in _REQUIRED if getattr(arguments, name) is None]
     if missing:
         raise NotAvailableError(

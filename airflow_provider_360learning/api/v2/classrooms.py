@@ -67,9 +67,10 @@ def _check_new_slot(arguments: CreateClassroomSlot) -> None:
 
 
 def _check_changed_slot(arguments: UpdateClassroomSlot) -> None:
-    if arguments.classroom_id is None:
+    if arguments.classroom_id is None and arguments.classroom is None:
         raise InvalidRequestError(
-            "classroom_id is missing, which API v2 needs to find the slot. Nothing was sent.", argument="classroom_id"
+            "classroom_id or classroom is missing, which API v2 needs to find the slot. Nothing was sent.",
+            argument="classroom_id",
         )
     _check_length("trainers", arguments.trainers)
 
