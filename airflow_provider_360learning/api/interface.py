@@ -74,6 +74,7 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     SetGroupBranding,
     UpdateGroup,
+    UploadGroupMedia,
 )
 from airflow_provider_360learning.api.models.integrations import (
     CreateIntegration,
@@ -169,6 +170,7 @@ from airflow_provider_360learning.api.results import (
     ExternalCourseRecord,
     ExternalIdOfUser,
     GroupDetails,
+    GroupMedia,
     GroupMember,
     GroupRecord,
     IntegrationRecord,
@@ -421,6 +423,11 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(SetGroupBranding)
     def set_group_branding(self, arguments: SetGroupBranding) -> ActionSteps[UpdatedGroup]:
         """Set colors of a group and its subgroups; other colors stay."""
+        ...
+
+    @action(UploadGroupMedia)
+    def upload_group_media(self, arguments: UploadGroupMedia) -> ActionSteps[GroupMedia]:
+        """Upload images of a group; images of other kinds stay."""
         ...
 
     @action(AddUserToGroup)

@@ -171,6 +171,17 @@ class CreatedGroup(TypedDict):
     outcome: Literal["created", "updated", "already_exists"]
 
 
+class GroupMedia(TypedDict):
+    """Result of ``upload_group_media``: the images that the group has now."""
+
+    group_id: str
+    banner_image_id: str | None
+    background_image_id: str | None
+    favicon_image_id: str | None
+    logo_image_id: str | None
+    outcome: Literal["updated"]
+
+
 class UpdatedGroup(TypedDict):
     """Result of ``update_group``."""
 

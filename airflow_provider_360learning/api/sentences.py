@@ -83,6 +83,7 @@ from airflow_provider_360learning.api.models.groups import (
     RemoveUserFromGroup,
     SetGroupBranding,
     UpdateGroup,
+    UploadGroupMedia,
 )
 from airflow_provider_360learning.api.models.integrations import (
     CreateIntegration,
@@ -152,6 +153,7 @@ from airflow_provider_360learning.api.results import (
     EnrolledGroups,
     EnrolledUsers,
     ExternalIdOfUser,
+    GroupMedia,
     PasswordOfUser,
     PseudonymizedUser,
     RemovedCourseField,
@@ -286,6 +288,12 @@ def _updated_group(arguments: UpdateGroup, result: UpdatedGroup) -> str:
 def _set_branding(arguments: SetGroupBranding, result: UpdatedGroup) -> str:
     colors = _fields(arguments, {"group_id", "group"})
     return f"Set {colors} of group {_object(arguments.group, result['group_id'])}"
+
+
+@outcome_sentence.register
+def _uploaded_group_media(arguments: UploadGroupMedia, result: GroupMedia) -> str:
+    kinds = _fields(arguments, {"group_id", "group", "author"})
+    return f"Uploaded {kinds} of group {_object(arguments.group, result['group_id'])}"
 
 
 @outcome_sentence.register

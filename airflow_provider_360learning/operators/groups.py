@@ -9,6 +9,7 @@ from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Role
+    from airflow_provider_360learning.files.storage import StoragePath
 
 
 class Learning360CreateGroupOperator(Learning360BaseOperator):
@@ -281,6 +282,44 @@ class Learning360SetGroupBrandingOperator(Learning360BaseOperator):
         menu_background: str | None = None,
         my_work_background: str | None = None,
         platform_background: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360UploadGroupMediaOperator(Learning360BaseOperator):
+    """
+    Upload images of a group (``uploadGroupMedia``); images of other kinds stay. Only API v2 has it.
+
+    Returns ``{"group_id", "banner_image_id", "background_image_id", "favicon_image_id", "logo_image_id",
+    "outcome": "updated"}``: the images that the group has now.
+
+    :param group_id: Id of the group.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
+    :param author: Email address or id of the user who uploads the files.
+    :param banner: Path of a picture for the banner, also in an object store; an ``Upload`` in ``hook.api``.
+    :param background: Path of a picture for the background, also in an object store; an ``Upload`` in ``hook.api``.
+    :param favicon: Path of a picture for the favicon, also in an object store; an ``Upload`` in ``hook.api``.
+    :param logo: Path of a picture for the logo, also in an object store; an ``Upload`` in ``hook.api``.
+    """
+
+    action = "upload_group_media"
+    uploads = ("banner", "background", "favicon", "logo")
+    required_pairs = (("group_id", "group"),)
+    name_arguments = ("group", "group_id")
+
+    def __init__(
+        self,
+        *,
+        group_id: str | None = None,
+        group: str | None = None,
+        author: str,
+        banner: StoragePath | None = None,
+        background: StoragePath | None = None,
+        favicon: StoragePath | None = None,
+        logo: StoragePath | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

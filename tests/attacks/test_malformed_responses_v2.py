@@ -319,6 +319,7 @@ ACTIONS = {
     "set_group_branding": {"group_id": ID, "primary": "default"},
     "replace_path_session_audience": {"session": "Autumn", "users": [MAIL], "group_ids": [ID]},
     "unenroll_groups": {"session_id": ID, "group_ids": [ID]},
+    "upload_group_media": {"group_id": ID, "author": MAIL, "logo": PACKAGE},
     "unenroll_users": {"session_id": ID, "users": [MAIL]},
     "update_attendance_sheet": {"slot_id": ID, "sheet_id": ID, "name": "Tuesday"},
     "update_classroom": {"classroom_id": ID, "name": "x"},

@@ -25,7 +25,7 @@ LISTED = ("Users", "Groups", "Memberships", "Courses", "Paths", "PathSessions")
 ISSUED = {
     "operators.groups": [
         *("CreateGroup", "UpdateGroup", "DeleteGroup", "AddUserToGroup", "RemoveUserFromGroup"),
-        *("AddToLibrary", "RemoveFromLibrary", "SetGroupBranding"),
+        *("AddToLibrary", "RemoveFromLibrary", "SetGroupBranding", "UploadGroupMedia"),
     ],
     "operators.users": [
         *("CreateUser", "UpdateUser", "DeleteUser", "ActivateUser", "SetPassword", "PseudonymizeUser"),

@@ -50,6 +50,7 @@ from airflow_provider_360learning.operators.groups import (
     Learning360RemoveUserFromGroupOperator,
     Learning360SetGroupBrandingOperator,
     Learning360UpdateGroupOperator,
+    Learning360UploadGroupMediaOperator,
 )
 from airflow_provider_360learning.operators.imports import Learning360ArchiveExternalCoursesOperator
 from airflow_provider_360learning.operators.integrations import (
@@ -266,6 +267,11 @@ LINES = [
         f"Set primary of group Sales ({SALES_GROUP_ID})",
     ),
     (
+        Learning360UploadGroupMediaOperator,
+        {"group": "Sales", "author": ADMIN_MAIL},
+        f"Uploaded banner of group Sales ({SALES_GROUP_ID})",
+    ),
+    (
         Learning360AddToLibraryOperator,
         {"group": "Sales", "courses": ["Welcome to Acme"]},
         f"Added 1 course to the library of group Sales ({SALES_GROUP_ID})",
@@ -365,7 +371,7 @@ def test_an_operator_logs_its_outcome_in_one_line(
     made = {name: make(sandbox) for name, (_, make) in MADE.items() if f"{{{name}}}" in line}
     given = {MADE[name][0]: value for name, value in made.items()}
     for name in operator.uploads[:1]:
-        given[name] = tmp_path / "package.zip"
+        given[name] = tmp_path / ("package.zip" if name == "package" else "picture.png")
         given[name].write_bytes(b"PK")
     capfd.readouterr()
     result = operator(task_id="one", **given, **arguments).execute({})

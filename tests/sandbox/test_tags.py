@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.sandbox.demo_company import (
+    ONBOARDING_PATH_ID,
+    SECURITY_COURSE_ID,
+    WELCOME_COURSE_ID,
+)
+
 UNKNOWN = "0" * 24
 
 
@@ -55,3 +61,21 @@ def test_invalid_changes_are_refused(client, tag_id, body, error):
 def test_the_name_of_another_tag_and_an_unknown_tag_are_refused(client, tag_id):
     assert client("PUT", f"/skills/{tag_id}", json={"name": "reading"}).json() == {"error": "skill_already_exists"}
     assert client("PUT", f"/skills/{UNKNOWN}", json={"name": "x"}).json() == {"error": "skill_not_found"}
+
+
+def test_contents_are_tagged_when_a_tag_is_made_or_changed(sandbox, client, tags):
+    def tags_of(kind, id):
+        return next(each["tags"] for each in sandbox.control.state()[kind] if each["id"] == id)
+
+    item = {"name": "listening", "courseId": [WELCOME_COURSE_ID], "pathId": [ONBOARDING_PATH_ID]}
+    client("POST", "/skills", json=[item])
+    tag = tags()["listening"]["_id"]
+    assert tag in tags_of("courses", WELCOME_COURSE_ID)
+    assert tag in tags_of("paths", ONBOARDING_PATH_ID)
+    for _ in range(2):
+        client("PUT", f"/skills/{tag}", json={"courseIds": [SECURITY_COURSE_ID]})
+    assert tags_of("courses", SECURITY_COURSE_ID).count(tag) == 1
+    assert tag in tags_of("courses", WELCOME_COURSE_ID)
+    refused = client("POST", "/skills", json=[{"name": "new"}, {"name": "newer", "courseId": [UNKNOWN]}])
+    assert refused.json() == {"error": "invalid argument : courseId"}
+    assert "new" not in tags()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
@@ -12,6 +13,7 @@ from airflow_provider_360learning.exceptions import (
 )
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
+    ADMIN_MAIL,
     GRACE_ID,
     GRACE_MAIL,
     ROOT_GROUP_ID,
@@ -192,6 +194,22 @@ def test_sets_and_resets_colors_in_api_v2(sandbox):
         with pytest.raises(RefusedError, match="extendedTrainingSolutionNotEnabled"):
             api.set_group_branding(group_id=SALES_GROUP_ID, primary="default")
         api.set_group_branding(group_id=ROOT_GROUP_ID, primary="#123456")
+
+
+def test_uploads_images_in_api_v2(sandbox):
+    with api_factory(sandbox, "v2") as make:
+        api, where = make(), {"group": "Sales", "author": ADMIN_MAIL}
+        first = api.upload_group_media(**where, banner=Upload("a.png", b"a"), favicon=Upload("b.ico", b"b"))
+        assert (first["group_id"], first["outcome"]) == (SALES_GROUP_ID, "updated")
+        assert first["banner_image_id"] != first["favicon_image_id"]
+        assert (first["logo_image_id"], first["background_image_id"]) == (None, None)
+        second = api.upload_group_media(**where, logo=Upload("c.svg", b"c"), banner=Upload("d.png", b"d"))
+        assert second["favicon_image_id"] == first["favicon_image_id"]
+        assert second["banner_image_id"] not in (None, first["banner_image_id"])
+        with pytest.raises(NotFoundError):
+            api.upload_group_media(group_id=MISSING_ID, author=ADMIN_MAIL, logo=Upload("c.svg", b"c"))
+        with pytest.raises(InvalidRequestError, match="needs at least one of banner"):
+            api.upload_group_media(**where)
 
 
 @pytest.mark.parametrize(

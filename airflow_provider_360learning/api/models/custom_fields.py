@@ -14,9 +14,9 @@ from airflow_provider_360learning.api.models.fields import (
     PATH,
     PATH_ID,
     SESSION,
-    Boolean,
     CourseName,
     CustomValue,
+    DryRun,
     Id,
     PathName,
     SessionName,
@@ -105,7 +105,7 @@ class DeleteCustomField(ActionArguments):
         description="``skip`` succeeds if the custom field does not exist; ``fail`` fails, also when a task is retried "
         "that has deleted it.",
     )
-    dry_run: Boolean = Field(
+    dry_run: DryRun = Field(
         default=False,
         description="Whether to look up and return what would be deleted, and to change nothing. Values are not "
         "counted.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from airflow_provider_360learning.api.models.fields import (
     Boolean,
     Color,
     DryRun,
+    File,
     GroupName,
     Id,
     ParentGroupName,
@@ -118,6 +119,30 @@ class SetGroupBranding(ActionArguments):
         """Return that there is nothing to change."""
         if not self.given().keys() - {"group_id", "group"}:
             yield Problem(None, "set_group_branding needs at least one color")
+
+
+def _picture(what: str) -> Any:
+    return Field(
+        default=None,
+        description=f"Path of a picture for {what}, also in an object store; an ``Upload`` in ``hook.api``.",
+    )
+
+
+class UploadGroupMedia(ActionArguments):
+    """Arguments of ``upload_group_media``."""
+
+    group_id: Id = id_or_name("Id of the group.")
+    group: GroupName = GROUP
+    author: User = Field(description="Email address or id of the user who uploads the files.")
+    banner: File | None = _picture("the banner")
+    background: File | None = _picture("the background")
+    favicon: File | None = _picture("the favicon")
+    logo: File | None = _picture("the logo")
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Return that there is no file."""
+        if not (self.banner or self.background or self.favicon or self.logo):
+            yield Problem(None, "upload_group_media needs at least one of banner, background, favicon and logo")
 
 
 class AddUserToGroup(ActionArguments):

@@ -18,6 +18,7 @@ from airflow_provider_360learning.api.models.fields import (
     Boolean,
     CustomFields,
     Days,
+    DryRun,
     ExternalId,
     Id,
     Ids,
@@ -222,7 +223,7 @@ class PseudonymizeUser(ActionArguments):
         description="``skip`` succeeds if the user does not exist; ``fail`` fails, also when a task is retried that "
         "has pseudonymized a user who was given by the email address.",
     )
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class ListUserRoles(ActionArguments):

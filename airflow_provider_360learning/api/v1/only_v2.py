@@ -57,6 +57,7 @@ class ActionsOfV2(ApiAdapter):
     set_course_custom_field = only_v2(LearningApi.set_course_custom_field)
     set_path_session_custom_field = only_v2(LearningApi.set_path_session_custom_field)
     delete_tag = only_v2(LearningApi.delete_tag)
+    upload_group_media = only_v2(LearningApi.upload_group_media)
     set_group_branding = only_v2(LearningApi.set_group_branding)
     get_library = only_v2(LearningApi.get_library)
     list_integrations = only_v2(LearningApi.list_integrations, _NO_INTEGRATIONS)

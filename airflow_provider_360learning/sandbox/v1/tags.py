@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow_provider_360learning.sandbox.routing import Response
+from airflow_provider_360learning.sandbox.state.model import Course, Path
 from airflow_provider_360learning.sandbox.state.tags import Tag
 from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations
 
@@ -21,7 +24,7 @@ def get_skills(call: Call) -> Response:
     "/skills",
     bodies=("json",),
     takes_list=True,
-    assumes="The response; an invalid skill, or a name that another tag has, refuses all.",
+    assumes="The response; an invalid skill, a name that another tag has, or an unknown content refuses all.",
 )
 def post_skills(call: Call) -> Response:
     """Create tags."""
@@ -33,16 +36,18 @@ def post_skills(call: Call) -> Response:
         if name in names or call.state.tags.has_other(name):
             raise ApiError(400, "skill_already_exists")
         names.add(name)
-    for item in call.rows():
+    contents = [_contents(call, item, "courseId", "pathId") for item in call.rows()]
+    for item, tagged in zip(call.rows(), contents, strict=True):
         external_id = item.get("externalId")
-        call.state.tags.add(
-            Tag(
-                call.state.new_id(),
-                str(item["name"]),
-                is_main=item.get("isMain") is True,
-                external_id=None if external_id is None else str(external_id),
-            )
+        tag = Tag(
+            call.state.new_id(),
+            str(item["name"]),
+            is_main=item.get("isMain") is True,
+            external_id=None if external_id is None else str(external_id),
         )
+        call.state.tags.add(tag)
+        for each in tagged:
+            each.tags.append(tag.id)
     return call.acknowledge()
 
 
@@ -51,7 +56,7 @@ def post_skills(call: Call) -> Response:
     "PUT",
     "/skills/{skillId}",
     bodies=("json",),
-    assumes="The response, and the errors. Contents are accepted and not changed.",
+    assumes="The response, and the errors. Contents that are not given keep the tag.",
 )
 def update_skill(call: Call) -> Response:
     """Change the given fields of a tag."""
@@ -64,9 +69,24 @@ def update_skill(call: Call) -> Response:
     is_main = call.boolean("isMain")
     if call.state.tags.has_other(name, tag):
         raise ApiError(400, "skill_already_exists")
+    contents = _contents(call, call.fields, "courseIds", "pathIds")
     tag.external_id = call.text("externalId") if "externalId" in call.fields else tag.external_id
     tag.name, tag.is_main = name, tag.is_main if is_main is None else is_main
+    for each in contents:
+        if tag.id not in each.tags:
+            each.tags.append(tag.id)
     return call.acknowledge()
+
+
+def _contents(call: Call, item: Mapping[str, object], courses: str, paths: str) -> list[Course | Path]:
+    """Return the courses and paths that an object names in these lists, or refuse."""
+    found: list[Course | Path] = []
+    for name, known in ((courses, call.state.courses), (paths, call.state.paths)):
+        ids = item.get(name, [])
+        if not isinstance(ids, list) or not all(id in known for id in ids):
+            raise ApiError(400, f"invalid argument : {name}")
+        found += [known[id] for id in dict.fromkeys(ids)]
+    return found
 
 
 def _shown(call: Call, tag: Tag) -> dict[str, object]:

@@ -41,6 +41,8 @@ ROLES_IN_BODIES: dict[str, Role] = {name.replace("user-admin", "userAdmin"): r f
 ROLE_NAMES = {role: name for name, role in ROLES_IN_BODIES.items()}
 
 NO_CONTENT = Response(status=204)
+#: Media types of pictures (documented).
+PICTURE_TYPES = tuple(f"image/{kind}" for kind in ("bmp", "gif", "heic", "jpeg", "png", "svg+xml", "webp"))
 
 _ID = re.compile(r"[0-9a-f]{24}", re.IGNORECASE)
 

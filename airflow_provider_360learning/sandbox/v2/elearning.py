@@ -6,7 +6,7 @@ import re
 
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.model import Course, Person
-from airflow_provider_360learning.sandbox.v2.call import Call, Operations
+from airflow_provider_360learning.sandbox.v2.call import PICTURE_TYPES, Call, Operations
 from airflow_provider_360learning.sandbox.v2.courses import render_course
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
 from airflow_provider_360learning.sandbox.v2.languages import CONTENT_LANGUAGES
@@ -14,7 +14,6 @@ from airflow_provider_360learning.sandbox.v2.languages import CONTENT_LANGUAGES
 operations = Operations()
 
 _PACKAGE_TYPES = ("application/zip", "application/x-zip-compressed")
-_PICTURE_TYPES = tuple(f"image/{kind}" for kind in ("bmp", "gif", "heic", "jpeg", "png", "svg+xml", "webp"))
 #: Maximum number of minutes (assumption).
 _MAX_DURATION = 100_000
 #: Maximum number of characters of the name of a generated course (assumption).
@@ -89,7 +88,7 @@ class _Fields:
 
     def __init__(self, call: Call, course: Course | None = None) -> None:
         for name in ("estdFile", "coverPicture"):
-            call.file(name, *(_PICTURE_TYPES if name == "coverPicture" else _PACKAGE_TYPES))
+            call.file(name, *(PICTURE_TYPES if name == "coverPicture" else _PACKAGE_TYPES))
         if (call.fields.get("estdFile") or {"size": 1})["size"] == 0:  # type: ignore[index]
             raise ApiError(400, "invalidFile")
         self.name, self.description = call.text("name"), call.text("description", empty=True)

@@ -7,7 +7,14 @@ import re
 from airflow_provider_360learning.sandbox.company import Company
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.model import Group, Person, Role
-from airflow_provider_360learning.sandbox.v2.call import NO_CONTENT, ROLE_NAMES, ROLES_IN_PATHS, Call, Operations
+from airflow_provider_360learning.sandbox.v2.call import (
+    NO_CONTENT,
+    PICTURE_TYPES,
+    ROLE_NAMES,
+    ROLES_IN_PATHS,
+    Call,
+    Operations,
+)
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
 
 operations = Operations()
@@ -79,6 +86,32 @@ def update_group(call: Call) -> Response:
     changed.name, changed.custom, changed.parent = name or changed.name, custom, parent_id or changed.parent
     changed.public = changed.public if public is None else public
     changed.details = {name: value for name, value in (changed.details | _details(call)).items() if value is not None}
+    return Response(group(changed))
+
+
+@operations.add(
+    "uploadGroupMedia",
+    "POST",
+    "/groups/{groupId}/media",
+    scope="groups:write",
+    bodies=("multipart",),
+    assumes="Files are not opened and not kept: each has an id.",
+)
+def upload_group_media(call: Call) -> Response:
+    """Give a group the images of the body."""
+    changed = call.group(call.path["groupId"])
+    call.require("authorId")
+    if call.person(call.id("authorId") or "", error="usersNotFound").status == "deleted":
+        raise ApiError(404, "usersNotFound")
+    icons = (*PICTURE_TYPES, "image/x-icon", "image/vnd.microsoft.icon")
+    given = [
+        image
+        for image in _IMAGES
+        if call.file(image.removesuffix("ImageId"), *(icons if image == "faviconImageId" else PICTURE_TYPES))
+    ]
+    if not given:
+        raise ApiError(400, "noFilesProvided")
+    changed.details |= {image: call.state.new_id() for image in given}
     return Response(group(changed))
 
 
