@@ -149,6 +149,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.classrooms",
             "operators.content_tags",
             "operators.courses",
+            "operators.certificates",
             "operators.custom_fields",
             "operators.custom_links",
             "operators.elearning",

@@ -80,6 +80,7 @@ TYPE_NAMES = {
     "Mail": "email address",
     "Mails": "list of email addresses",
     "Minutes": "number",
+    "Months": "integer, at least 1",
     "MultilineText": "string, may have several lines",
     "Order": "integer, at least 0",
     "Password": "password",

@@ -12,6 +12,15 @@ from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.classroom_interface import ClassroomApi
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
+from airflow_provider_360learning.api.models.certificates import (
+    CreateCertificateOutline,
+    DeleteCertificateOutline,
+    ImportUserCertificate,
+    ListCertificateOutlines,
+    ListUserCertificates,
+    UpdateCertificateOutline,
+    UpdateCertificatePrivacy,
+)
 from airflow_provider_360learning.api.models.content_tags import (
     AddCourseTags,
     AddPathTags,
@@ -134,6 +143,8 @@ from airflow_provider_360learning.api.results import (
     ArchivedPath,
     AuthorizedValues,
     Catalog,
+    CertificateOutlineRecord,
+    CertificateRecord,
     ChangedCatalog,
     ChangedCourseTags,
     ChangedLibrary,
@@ -141,6 +152,7 @@ from airflow_provider_360learning.api.results import (
     ContentTag,
     CourseAttempt,
     CourseRecord,
+    CreatedCertificateOutline,
     CreatedCourse,
     CreatedCustomField,
     CreatedCustomLink,
@@ -155,6 +167,7 @@ from airflow_provider_360learning.api.results import (
     CustomFieldValues,
     CustomLinkRecord,
     CustomUserLinkRecord,
+    DeletedCertificateOutline,
     DeletedCustomField,
     DeletedCustomLink,
     DeletedCustomUserLink,
@@ -173,6 +186,7 @@ from airflow_provider_360learning.api.results import (
     GroupMedia,
     GroupMember,
     GroupRecord,
+    ImportedCertificate,
     IntegrationRecord,
     LearningNeedRecord,
     Library,
@@ -195,6 +209,8 @@ from airflow_provider_360learning.api.results import (
     SetSessionField,
     SetUserField,
     TagRecord,
+    UpdatedCertificateOutline,
+    UpdatedCertificatePrivacy,
     UpdatedCourse,
     UpdatedCustomField,
     UpdatedCustomLink,
@@ -438,6 +454,43 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(RemoveUserFromGroup)
     def remove_user_from_group(self, arguments: RemoveUserFromGroup) -> ActionSteps[RemovedFromGroup]:
         """Remove one role, or all roles, of a user in a group."""
+        ...
+
+    @action(ListUserCertificates)
+    def list_user_certificates(self, arguments: ListUserCertificates) -> ActionSteps[list[CertificateRecord]]:
+        """Return the certificates of a user."""
+        ...
+
+    @action(ImportUserCertificate)
+    def import_user_certificate(self, arguments: ImportUserCertificate) -> ActionSteps[ImportedCertificate]:
+        """Import a certificate of a user, unless the user has it."""
+        ...
+
+    @action(UpdateCertificatePrivacy)
+    def update_certificate_privacy(self, arguments: UpdateCertificatePrivacy) -> ActionSteps[UpdatedCertificatePrivacy]:
+        """Set who can see certificates of a user."""
+        ...
+
+    @action(ListCertificateOutlines)
+    def list_certificate_outlines(
+        self, arguments: ListCertificateOutlines
+    ) -> ActionSteps[list[CertificateOutlineRecord]]:
+        """Return outlines of certificates."""
+        ...
+
+    @action(CreateCertificateOutline)
+    def create_certificate_outline(self, arguments: CreateCertificateOutline) -> ActionSteps[CreatedCertificateOutline]:
+        """Create an outline of certificates, unless the group has one of this title."""
+        ...
+
+    @action(UpdateCertificateOutline)
+    def update_certificate_outline(self, arguments: UpdateCertificateOutline) -> ActionSteps[UpdatedCertificateOutline]:
+        """Change an outline of certificates; fields that are not given keep their values."""
+        ...
+
+    @action(DeleteCertificateOutline)
+    def delete_certificate_outline(self, arguments: DeleteCertificateOutline) -> ActionSteps[DeletedCertificateOutline]:
+        """Delete an outline of certificates."""
         ...
 
     @action(CreateCustomField)

@@ -190,6 +190,13 @@ class _Sessions(NamedObjects):
         return self.noun if scope is None else f"{self.noun} of this path"
 
 
+class _CertificateOutlines(NamedObjects):
+    kind = "certificate_outline"
+
+    def _object(self, record: Mapping[str, Any]) -> NamedObject:
+        return NamedObject(record["certificate_outline_id"] or "", normalized(record["title"]))
+
+
 class _CustomFields(NamedObjects):
     kind = "custom_field"
 
@@ -289,7 +296,8 @@ class _Groups(NamedObjects):
 
 #: The objects of each kind.
 OBJECTS: Mapping[Kind, type[NamedObjects]] = {
-    one.kind: one for one in (_Groups, _Paths, _Sessions, _Courses, _Classrooms, _CustomFields, _Tags)
+    one.kind: one
+    for one in (_Groups, _Paths, _Sessions, _Courses, _Classrooms, _CustomFields, _CertificateOutlines, _Tags)
 }
 
 

@@ -37,6 +37,7 @@ _LISTINGS: Mapping[Kind, str] = {
     "course": "list_courses",
     "classroom": "list_classrooms",
     "custom_field": "list_custom_fields",
+    "certificate_outline": "list_certificate_outlines",
     "tag": "list_tags",
 }
 #: The kind of object whose listing an action changes.
@@ -54,6 +55,9 @@ _CHANGES: Mapping[str, Kind] = {
     "create_custom_field": "custom_field",
     "update_custom_field": "custom_field",
     "delete_custom_field": "custom_field",
+    "create_certificate_outline": "certificate_outline",
+    "update_certificate_outline": "certificate_outline",
+    "delete_certificate_outline": "certificate_outline",
     "create_tag": "tag",
     "update_tag": "tag",
     "delete_tag": "tag",

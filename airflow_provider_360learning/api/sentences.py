@@ -25,6 +25,13 @@ from airflow_provider_360learning.api.classroom_results import (
     UpdatedClassroomSlot,
 )
 from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.api.models.certificates import (
+    CreateCertificateOutline,
+    DeleteCertificateOutline,
+    ImportUserCertificate,
+    UpdateCertificateOutline,
+    UpdateCertificatePrivacy,
+)
 from airflow_provider_360learning.api.models.classrooms import (
     AddToWaitlist,
     CreateAttendanceSheet,
@@ -130,6 +137,7 @@ from airflow_provider_360learning.api.results import (
     ChangedCourseTags,
     ChangedLibrary,
     ChangedPathTags,
+    CreatedCertificateOutline,
     CreatedCourse,
     CreatedCustomField,
     CreatedCustomLink,
@@ -140,6 +148,7 @@ from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
+    DeletedCertificateOutline,
     DeletedCustomField,
     DeletedCustomLink,
     DeletedCustomUserLink,
@@ -154,6 +163,7 @@ from airflow_provider_360learning.api.results import (
     EnrolledUsers,
     ExternalIdOfUser,
     GroupMedia,
+    ImportedCertificate,
     PasswordOfUser,
     PseudonymizedUser,
     RemovedCourseField,
@@ -165,6 +175,8 @@ from airflow_provider_360learning.api.results import (
     SetCourseField,
     SetSessionField,
     SetUserField,
+    UpdatedCertificateOutline,
+    UpdatedCertificatePrivacy,
     UpdatedCourse,
     UpdatedCustomField,
     UpdatedCustomLink,
@@ -529,6 +541,43 @@ def _deleted_sheet(arguments: DeleteAttendanceSheet, result: DeletedAttendanceSh
     if result["outcome"] == "would_delete":
         return f"Would delete attendance sheet {sheet}"
     return _deleted("attendance sheet", sheet, result["outcome"] == "deleted", " and the signatures on it")
+
+
+@outcome_sentence.register
+def _imported_certificate(arguments: ImportUserCertificate, result: ImportedCertificate) -> str:
+    certificate = f"{_object(arguments.title, result['certificate_id'])} of user {_name(arguments.user)}"
+    if result["outcome"] == "already_exists":
+        return f"Certificate {certificate} already exists; unchanged"
+    return f"Imported certificate {certificate}"
+
+
+@outcome_sentence.register
+def _updated_privacy(arguments: UpdateCertificatePrivacy, result: UpdatedCertificatePrivacy) -> str:
+    access = "public" if arguments.public else "private"
+    return f"Made {counted(result['certificates'], 'certificate')} of user {_name(arguments.user)} {access}"
+
+
+@outcome_sentence.register
+def _created_outline(arguments: CreateCertificateOutline, result: CreatedCertificateOutline) -> str:
+    outline = _object(result["title"], result["certificate_outline_id"])
+    if result["outcome"] == "already_exists":
+        return f"Certificate outline {outline} already exists; unchanged"
+    if result["outcome"] == "updated":
+        return f"Updated certificate outline {outline}"
+    return f"Created certificate outline {outline} in group {_object(arguments.group, arguments.group_id)}"
+
+
+@outcome_sentence.register
+def _updated_outline(arguments: UpdateCertificateOutline, result: UpdatedCertificateOutline) -> str:
+    fields = _fields(arguments, {"certificate_outline_id", "certificate_outline"})
+    outline = _object(arguments.certificate_outline, result["certificate_outline_id"])
+    return f"Updated {fields} of certificate outline {outline}"
+
+
+@outcome_sentence.register
+def _deleted_outline(arguments: DeleteCertificateOutline, result: DeletedCertificateOutline) -> str:
+    outline = _object(arguments.certificate_outline, result["certificate_outline_id"])
+    return _deleted("certificate outline", outline, result["outcome"] == "deleted")
 
 
 @outcome_sentence.register

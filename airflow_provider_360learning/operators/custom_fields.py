@@ -90,7 +90,7 @@ class Learning360DeleteCustomFieldOperator(Learning360BaseOperator):
         error, also with ``if_missing``.
     :param if_missing: ``skip`` succeeds if the custom field does not exist; ``fail`` fails, also when a task is retried
         that has deleted it.
-    :param dry_run: Whether to look up and return what would be deleted, and to change nothing. Values are not counted.
+    :param dry_run: Whether to change nothing, and only look up and return what would be changed.
     """
 
     action = "delete_custom_field"

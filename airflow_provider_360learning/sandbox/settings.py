@@ -306,6 +306,9 @@ class Settings(BaseModel):
     own_name_refused: bool = _setting(
         True, "Whether updateCustomField of API v2 refuses the name that the custom field has already.", "assumed"
     )
+    public_certificates: bool = _setting(
+        True, "Whether certificates may be public; otherwise `privacyLevelNotAllowedByCompanySettings`."
+    )
     content_custom_fields: bool = _setting(
         True,
         "Whether courses and path sessions may have custom fields; otherwise `customFieldsTargetTypeNotEnabled` and "

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.models.certificates import (
+    CreateCertificateOutline,
+    DeleteCertificateOutline,
+    ImportUserCertificate,
+    UpdateCertificateOutline,
+    UpdateCertificatePrivacy,
+)
 from airflow_provider_360learning.api.models.content_tags import (
     AddCourseTags,
     RemovePathTags,
@@ -65,6 +72,7 @@ ANA, BEN = "ana.roy@acme.test", "ben@acme.test"
 USER, GROUP, OTHER, PATH, SESSION = "a" * 24, "b" * 24, "c" * 24, "d" * 24, "e" * 24
 PACKAGE = Upload("safety.zip", b"PK")
 SECRET = "correct horse battery"
+TIME, PDF = "2026-01-31T08:00:00Z", Upload("a.pdf", b"")
 NEW_SESSION = {"path_id": PATH, "name": "New hires", "session_start": "2026-10-01T00:00:00Z", "group_id": GROUP}
 
 
@@ -287,6 +295,42 @@ def created(outcome, user_id=USER):
             RemoveFromCatalog(group_id=GROUP, session_ids=[SESSION]),
             {"group_id": GROUP, "outcome": "removed", "items": 1},
             f"Removed 1 session from the catalog of group {GROUP}",
+        ),
+        # certificates
+        (
+            ImportUserCertificate(user=ANA, title="First aid", delivered_at=TIME, file=PDF),
+            {"user": ANA, "certificate_id": GROUP, "outcome": "imported"},
+            f'Imported certificate "First aid" ({GROUP}) of user {ANA}',
+        ),
+        (
+            ImportUserCertificate(user=ANA, title="Diploma", delivered_at=TIME, file=PDF),
+            {"user": ANA, "certificate_id": None, "outcome": "already_exists"},
+            f"Certificate Diploma of user {ANA} already exists; unchanged",
+        ),
+        (
+            UpdateCertificatePrivacy(user=ANA, certificate_ids=[GROUP], public=False),
+            {"user": ANA, "outcome": "updated", "certificates": 1},
+            f"Made 1 certificate of user {ANA} private",
+        ),
+        (
+            CreateCertificateOutline(title="Diploma", group_id=GROUP, body_html="x"),
+            {"certificate_outline_id": OTHER, "title": "Diploma", "outcome": "created"},
+            f"Created certificate outline Diploma ({OTHER}) in group {GROUP}",
+        ),
+        (
+            CreateCertificateOutline(title="Diploma", group_id=GROUP, body_html="x", if_exists="update"),
+            {"certificate_outline_id": OTHER, "title": "Diploma", "outcome": "updated"},
+            f"Updated certificate outline Diploma ({OTHER})",
+        ),
+        (
+            UpdateCertificateOutline(certificate_outline_id=OTHER, title="Degree", validity_months=12),
+            {"certificate_outline_id": OTHER, "outcome": "updated"},
+            f"Updated title and validity_months of certificate outline {OTHER}",
+        ),
+        (
+            DeleteCertificateOutline(certificate_outline_id=OTHER),
+            {"certificate_outline_id": OTHER, "outcome": "deleted"},
+            f"Deleted certificate outline {OTHER}",
         ),
         # custom fields
         (

@@ -92,6 +92,8 @@ STATISTIC = {
     "selfEnrolled": False,
 }
 FIELD = {"_id": ID, "name": "Site", "type": "string", "targetType": "users"}
+OUTLINE = {"_id": ID, "title": "Diploma", "groupId": ID, "createdAt": TIME}
+CERTIFICATE = {"_id": ID, "type": "external", "title": "First aid", "deliveryDate": TIME, "validityPeriod": 12}
 VALUES = [{"customFieldId": ID, "type": "string", "value": "x"}]
 TAG = {"_id": ID, "name": "a", "isMain": True, "externalId": "1", "source": "native"}
 LINK = {"_id": ID, "type": "a", "name": "A", "order": 0, "iconName": "inbox"}
@@ -139,6 +141,11 @@ RESPONSES = {
     "createCustomField": FIELD,
     "updateCustomField": FIELD,
     "getAuthorizedValues": ["x"],
+    "getUserCertificates": [CERTIFICATE],
+    "createUserCertificate": CERTIFICATE,
+    "getCertificateOutlines": [OUTLINE],
+    "createCertificateOutline": OUTLINE,
+    "updateCertificateOutline": OUTLINE,
     "getCourseCustomFieldValues": VALUES,
     "getPathSessionCustomFieldValues": VALUES,
     "getGroups": [ROOT, GROUP],
@@ -229,6 +236,7 @@ ACTIONS = {
     "create_attendance_sheet": {"slot_id": ID, "name": "Tuesday"},
     "create_classroom": {"name": "Lab", "group": "Acme/Lab", "message": "x", "if_exists": "update"},
     "create_classroom_slot": {**NEW_SLOT, "session": "Autumn", "trainers": [MAIL]},
+    "create_certificate_outline": {"title": "Degree", "group_id": ID, "body_html": "x"},
     "create_custom_field": {"name": "Level", "authorized_values": ["x"]},
     "create_custom_link": {"type": "b", "name": "B"},
     "create_custom_user_link": {"user": MAIL, "type": "a", "url": "https://x.test", "if_exists": "update"},
@@ -242,6 +250,7 @@ ACTIONS = {
     "create_user": {"mail": MAIL, "mode": "create_active", "custom_fields": {ID: "x"}, "first_name": "Ana"},
     "delete_attendance_sheet": {"slot_id": ID, "sheet_id": ID, "dry_run": True},
     "delete_classroom_slot": {"classroom_id": ID, "slot_id": ID, "dry_run": True},
+    "delete_certificate_outline": {"certificate_outline": "Diploma"},
     "delete_custom_field": {"custom_field": "Site"},
     "delete_custom_link": {"type": "a"},
     "delete_custom_user_link": {"user": MAIL, "type": "a"},
@@ -278,7 +287,10 @@ ACTIONS = {
     "list_classrooms": {"group": "Acme/Lab"},
     "list_course_tags": {"course_id": ID},
     "list_courses": {},
+    "import_user_certificate": {"user": MAIL, "title": "Aid", "delivered_at": TIME, "file": Upload("a.pdf", b"")},
+    "list_certificate_outlines": {},
     "list_custom_fields": {},
+    "list_user_certificates": {"user": MAIL},
     "list_custom_links": {},
     "list_custom_user_links": {"user": MAIL},
     "list_group_members": {"group_id": ID},
@@ -324,6 +336,8 @@ ACTIONS = {
     "update_attendance_sheet": {"slot_id": ID, "sheet_id": ID, "name": "Tuesday"},
     "update_classroom": {"classroom_id": ID, "name": "x"},
     "update_classroom_slot": {"slot_id": ID, "classroom_id": ID, "location": "x", "trainers": [MAIL]},
+    "update_certificate_outline": {"certificate_outline_id": ID, "title": "x"},
+    "update_certificate_privacy": {"user": MAIL, "certificate_ids": [ID], "public": True},
     "update_custom_field": {"custom_field_id": ID, "name": "x", "authorized_values": ["x"]},
     "update_custom_link": {"type": "a", "name": "B"},
     "update_custom_user_link": {"user": MAIL, "type": "a", "url": "https://x.test"},

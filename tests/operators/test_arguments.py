@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.get_provider_info import get_provider_info
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
+from airflow_provider_360learning.operators.certificates import Learning360DownloadCertificateOperator
 from airflow_provider_360learning.operators.exports import Learning360ExportOperator, Learning360ListingExportOperator
 from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.paths import Learning360EnrollmentOperator
@@ -36,6 +37,14 @@ ISSUED = {
         f"{verb}{kind}Tags" for kind in ("Course", "Path") for verb in ("Add", "Remove", "Replace")
     ],
     "operators.courses": ["AddToCatalog", "ArchiveCourse", "RemoveFromCatalog"],
+    "operators.certificates": [
+        "ImportUserCertificate",
+        "UpdateCertificatePrivacy",
+        "DownloadCertificate",
+        "CreateCertificateOutline",
+        "UpdateCertificateOutline",
+        "DeleteCertificateOutline",
+    ],
     "operators.custom_fields": [
         "CreateCustomField",
         "UpdateCustomField",
@@ -107,7 +116,12 @@ SHARED = (
     Learning360EnrollmentOperator,
 )
 #: Bases of operators that run no single action.
-WITHOUT_ACTION = (Learning360RowsOperator, Learning360ExportOperator, Learning360Operator)
+WITHOUT_ACTION = (
+    Learning360RowsOperator,
+    Learning360ExportOperator,
+    Learning360Operator,
+    Learning360DownloadCertificateOperator,
+)
 #: Arguments that operators and sensors have in addition to those of their action or condition.
 USERS_FROM = {"users_from": None, "include_invited": False}
 

@@ -94,7 +94,9 @@ from airflow_provider_360learning.sandbox.demo_company import (
     WELCOME_COURSE_ID,
 )
 from tests.operators.test_arguments import ONE_ACTION
+from tests.operators.test_certificates import LINES as LINES_OF_CERTIFICATES
 from tests.operators.test_classrooms import LINES as LINES_OF_CLASSROOMS
+from tests.operators.test_custom_fields import LINES as LINES_OF_CUSTOM_FIELDS
 from tests.operators.test_paths import LINES as LINES_OF_PATHS
 from tests.unlimited_sandbox import make_session, operations, use_api_v2
 
@@ -382,7 +384,8 @@ def test_an_operator_logs_its_outcome_in_one_line(
 
 
 def test_every_operator_of_one_action_is_in_the_list():
-    assert {operator for operator, _, _ in [*LINES, *LINES_OF_CLASSROOMS, *LINES_OF_PATHS]} == set(ONE_ACTION)
+    elsewhere = [*LINES_OF_CERTIFICATES, *LINES_OF_CLASSROOMS, *LINES_OF_CUSTOM_FIELDS, *LINES_OF_PATHS]
+    assert {operator for operator, _, _ in [*LINES, *elsewhere]} == set(ONE_ACTION)
 
 
 def test_no_request_is_made_for_the_line(sandbox):

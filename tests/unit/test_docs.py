@@ -237,13 +237,10 @@ _CELERY = """
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep toml txt"
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta unpublished_requests"
-_RESULTS = "imported"
 _SANDBOX = "control control_url learning360_sandbox localhost seed"
 _EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
-    " ".join(
-        (_AIRFLOW, _VENDOR, _REDIS, _POSTGRES, _CELERY, _FILES, _VALUES, _PYTHON, _RESULTS, _SANDBOX, _EXAMPLES)
-    ).split()
+    " ".join((_AIRFLOW, _VENDOR, _REDIS, _POSTGRES, _CELERY, _FILES, _VALUES, _PYTHON, _SANDBOX, _EXAMPLES)).split()
 )
 
 

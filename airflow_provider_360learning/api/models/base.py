@@ -17,7 +17,9 @@ T = TypeVar("T")
 C = TypeVar("C", bound=str)
 
 #: Kinds of objects that have a name.
-Kind: TypeAlias = Literal["group", "path", "session", "course", "classroom", "custom_field", "tag"]
+Kind: TypeAlias = Literal[
+    "group", "path", "session", "course", "classroom", "custom_field", "certificate_outline", "tag"
+]
 
 
 @dataclass(frozen=True, slots=True)

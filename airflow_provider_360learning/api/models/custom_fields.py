@@ -11,6 +11,7 @@ from airflow_provider_360learning.api.models.base import ActionArguments, NameOf
 from airflow_provider_360learning.api.models.choices import CustomFieldTarget, CustomFieldType, IfExists, IfMissing
 from airflow_provider_360learning.api.models.fields import (
     COURSE,
+    DRY_RUN,
     PATH,
     PATH_ID,
     SESSION,
@@ -105,11 +106,7 @@ class DeleteCustomField(ActionArguments):
         description="``skip`` succeeds if the custom field does not exist; ``fail`` fails, also when a task is retried "
         "that has deleted it.",
     )
-    dry_run: DryRun = Field(
-        default=False,
-        description="Whether to look up and return what would be deleted, and to change nothing. Values are not "
-        "counted.",
-    )
+    dry_run: DryRun = DRY_RUN
 
 
 class ChangeUserCustomField(ActionArguments):

@@ -72,6 +72,7 @@ CustomFields: TypeAlias = Annotated[Mapping[str, str | date] | None, PlainValida
 CustomValue: TypeAlias = Annotated[str | date, PlainValidator(parse_custom_value)]
 #: Days, hours, minutes, seconds and positions are bounded only to keep out what cannot be meant.
 Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
+Months: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
 Order: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=10_000_000))]
 Hours: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000))]
 #: Maximum number of learners who enroll themselves.

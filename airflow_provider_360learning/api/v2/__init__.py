@@ -6,6 +6,7 @@ from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.v2.access import AccessCheck
 from airflow_provider_360learning.api.v2.attendance_sheets import AttendanceSheetActions
 from airflow_provider_360learning.api.v2.branding import BrandingActions
+from airflow_provider_360learning.api.v2.certificates import CertificateActions
 from airflow_provider_360learning.api.v2.classrooms import ClassroomActions
 from airflow_provider_360learning.api.v2.content_tags import ContentTagActions
 from airflow_provider_360learning.api.v2.course_attempts import CourseAttemptActions
@@ -39,6 +40,7 @@ class ApiV2(
     NotificationActions,
     GroupActions,
     CustomFieldActions,
+    CertificateActions,
     LibraryActions,
     BrandingActions,
     CourseActions,

@@ -199,7 +199,7 @@ class CustomFieldActions(CustomValues):
         :raises NotFoundError: if the course does not exist.
         :raises RefusedError: if courses of the company have no custom fields.
         """
-        return {"custom_fields": (yield from self.read_values(values_of_course(arguments.course_id)))}
+        return {"custom_fields": (yield from self.custom_values_of(values_of_course(arguments.course_id)))}
 
     @action(
         SetCourseCustomField, write=WriteSpec("updateCourseCustomFieldValues", key=("course_id", "custom_field_id"))
@@ -239,7 +239,7 @@ class CustomFieldActions(CustomValues):
         :raises NotFoundError: if the session does not exist.
         """
         target = yield from self._session_values(arguments)
-        return {"custom_fields": (yield from self.read_values(target))}
+        return {"custom_fields": (yield from self.custom_values_of(target))}
 
     @action(
         SetPathSessionCustomField,

@@ -12,12 +12,12 @@ from datetime import date
 from functools import cached_property
 from typing import TypeVar
 
-from airflow_provider_360learning.api.actions import holding
+from airflow_provider_360learning.api.actions import exclusively
 from airflow_provider_360learning.api.fields import first_string
 from airflow_provider_360learning.api.models.choices import CustomFieldTarget
 from airflow_provider_360learning.api.models.parsers import shown
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.types import Acquire, ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, RefusedError
 
@@ -64,7 +64,7 @@ def values_of_session(path_id: str, session_id: str) -> Target:
 class CustomValues(Lookups):
     """Reads and changes the values of custom fields."""
 
-    def read_values(self, target: Target) -> ActionSteps[dict[str, str]]:
+    def custom_values_of(self, target: Target) -> ActionSteps[dict[str, str]]:
         """
         Return the values that an object has, by id of the field.
 
@@ -103,10 +103,8 @@ class CustomValues(Lookups):
         :param target: The object that has them.
         :param steps: The steps.
         """
-        # The client renews the lock before each request, which takes no longer than this.
-        seconds = 1.5 * self.client.settings.total_timeout
         name = "custom values " + " ".join(target.read.path.values()).lower()
-        return (yield from holding(Acquire(name, 1, seconds=seconds), steps))
+        return (yield from exclusively(self.client, name, steps))
 
     def merged_values(
         self, target: Target, values: Mapping[str, str | date], argument: str

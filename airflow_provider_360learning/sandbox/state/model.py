@@ -81,6 +81,43 @@ class CustomField:
     authorized_values: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class CertificateOutline:
+    """
+    What certificates are made from.
+
+    :param group: id of its group.
+    :param validity_months: how long certificates are valid; ``None`` if they do not expire.
+    :param texts: its texts, by their names in API v2.
+    """
+
+    id: str
+    title: str
+    group: str
+    created_at: float
+    validity_months: int | None = None
+    texts: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """
+    A certificate of a user that was imported.
+
+    :param user: id of the user.
+    :param outline: id of the outline that it belongs to, which may be deleted.
+    :param public: whether others can see it.
+    """
+
+    id: str
+    user: str
+    title: str
+    delivered_at: float
+    expires_at: float | None = None
+    outline: str | None = None
+    public: bool = False
+
+
 @dataclass
 class ExternalId:
     """
@@ -238,6 +275,7 @@ class Path:
     :param commitment: hours per week that it takes, minimum and maximum.
     :param translations: stored as they were given.
     :param uses_tokens: whether each enrollment takes one of a number of bought tokens.
+    :param certificate: id of the outline of the certificate that it delivers.
     :param tags: ids of its tags.
     :param tokens: numbers of bought tokens by id of the group.
     """

@@ -14,6 +14,8 @@ from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
 from airflow_provider_360learning.sandbox.state.links import Links
 from airflow_provider_360learning.sandbox.state.model import (
     AudienceMode,
+    Certificate,
+    CertificateOutline,
     Course,
     CourseStatus,
     CustomField,
@@ -63,6 +65,8 @@ class State:
         self.integrations: dict[str, Integration] = {}
         self.external_courses: dict[ExternalKey, ExternalCourse] = {}
         self.custom_fields: dict[str, CustomField] = {}
+        self.certificates: dict[str, Certificate] = {}
+        self.certificate_outlines: dict[str, CertificateOutline] = {}
         self.skills = Skills(budget)
         self.webhooks = Webhooks(self.new_id, clock, budget)
         self.jobs = BulkJobs(clock, budget, self.webhooks.record)
@@ -185,6 +189,16 @@ class State:
         pseudonym = f"pseudonym{self.new_id()}"
         self.change_mail(person, pseudonym)
         person.profile = {"first_name": pseudonym, "last_name": pseudonym}
+
+    def put_certificate(self, certificate: Certificate) -> None:
+        """Add a certificate, or replace the one with its id."""
+        self.budget.take()
+        self.certificates[certificate.id] = certificate
+
+    def put_certificate_outline(self, outline: CertificateOutline) -> None:
+        """Add an outline of certificates, or replace the one with its id."""
+        self.budget.take(OBJECT_BYTES + memory_of(outline.texts))
+        self.certificate_outlines[outline.id] = outline
 
     def put_custom_field(self, field: CustomField) -> None:
         """Add a custom field, or replace the one with its id."""
@@ -587,6 +601,8 @@ class State:
         return {
             "users": [_without(person, "password") for person in people if person.status != "invited"],
             "invitations": [_without(person, "password") for person in people if person.status == "invited"],
+            "certificates": [asdict(certificate) for certificate in self.certificates.values()],
+            "certificate_outlines": [asdict(outline) for outline in self.certificate_outlines.values()],
             "custom_fields": [asdict(field) for field in self.custom_fields.values()],
             "groups": [_without(group, "members") for group in self.groups.values()],
             "memberships": [

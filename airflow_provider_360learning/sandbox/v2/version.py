@@ -11,6 +11,7 @@ from airflow_provider_360learning.sandbox.routing import TOKEN_PATH, Response, V
 from airflow_provider_360learning.sandbox.v2 import (
     audiences,
     bulk,
+    certificates,
     classrooms,
     content_tags,
     courses,
@@ -41,6 +42,7 @@ _MODULES = (
     custom_fields,
     managers,
     external_ids,
+    certificates,
     groups,
     courses,
     elearning,
