@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_360learning.completion import make_condition
 from airflow_provider_360learning.exceptions import NotFoundError, RefusedError, ServerError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, WELCOME_COURSE_ID
+from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, ROOT_GROUP_ID, WELCOME_COURSE_ID
 
 ANA = "ana@acme.test"
 
@@ -68,11 +68,19 @@ def test_a_learner_is_enrolled_after_a_failure_to_look_the_address_up(sandbox, s
     assert poll(condition).failure is None
 
 
-def test_an_address_of_two_users_is_an_error(sandbox, poll):
+@pytest.mark.parametrize(
+    ("subject", "arguments"),
+    [
+        ("course_of_users", {"course_id": WELCOME_COURSE_ID, "users": [ANA, GRACE_MAIL]}),
+        ("group_membership", {"group_id": ROOT_GROUP_ID, "user": ANA}),
+        ("user_activation", {"users": [ANA, GRACE_MAIL]}),
+    ],
+)
+def test_an_address_of_two_users_is_an_error(sandbox, poll, subject, arguments):
     other = {"_id": "7" * 24, "mail": ANA, "status": "active"}
     sandbox.control.add_fault("getUsers", kind="status", status=200, body=[other, {**other, "_id": "8" * 24}])
     with pytest.raises(RefusedError, match="2 users have the email address"):
-        poll(of_course(ANA, GRACE_MAIL))
+        poll(make_condition(subject, arguments))
 
 
 def test_completions_are_read_again_after_a_failure(sandbox, enroll, poll):
