@@ -346,11 +346,15 @@ class State:
         steps = [PathStep("course", course) for course in courses]
         path = Path(id or self.new_id(), name, group, author, steps, created_at=now, modified_at=now)
         self.paths[path.id] = path
+        self.webhooks.record("path.created", pathId=path.id, createdAt=now)
         return path
 
     def archive_path(self, path: Path, archived: bool) -> None:
         """Archive a path, or restore it."""
-        path.archived, path.modified_at = archived, self._clock.now()
+        now = self._clock.now()
+        if archived and not path.archived:
+            self.webhooks.record("path.archived", pathId=path.id, name=path.name, archivedAt=now)
+        path.archived, path.modified_at = archived, now
 
     def delete_path(self, path: Path) -> None:
         """Delete a path with its sessions, also from libraries (assumption)."""
@@ -361,6 +365,7 @@ class State:
             if path.id in group.library_paths:
                 group.library_paths.remove(path.id)
         del self.paths[path.id]
+        self.webhooks.record("path.deleted", pathId=path.id, name=path.name, deletedAt=self._clock.now())
 
     def paths_with(self, kind: str, id: str) -> list[Path]:
         """Return the paths that have a step."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.sandbox.demo_company import LINUS_INVITATION_ID, LINUS_MAIL, ROOT_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    LINUS_INVITATION_ID,
+    LINUS_MAIL,
+    ONBOARDING_PATH_ID,
+    ROOT_GROUP_ID,
+)
 
 ACTIVATED = {"eventType": "user.activated", "name": "Onboarding", "url": "https://hooks.acme.test/1"}
 MISSING = "/webhooks/subscriptions/" + "0" * 24
@@ -86,6 +92,25 @@ def test_has_events_of_users_groups_and_sessions(client, subscribe):
     assert [len(each) for each in data.values()] == [1] * 5
     assert data["user.invited"][0]["firstName"] == "New"
     assert data["group.deleted"][0]["name"] == "Lab"
+
+
+def test_has_events_of_paths_and_their_sessions(client, subscribe):
+    types = ("path.archived", "path.session.added", "path.session.removed")
+    paths = {each: subscribe(eventType=each) for each in types}
+    path = f"/paths/{ONBOARDING_PATH_ID}"
+    session = {
+        "name": "May",
+        "startDate": "2096-05-01T00:00:00.000Z",
+        "mainInstructorId": ADMIN_ID,
+        "registrationRequestValidation": "disabled",
+    }
+    session_id = client("POST", f"{path}/sessions", session).json["_id"]
+    assert client("DELETE", f"{path}/sessions/{session_id}").status == 204
+    for _ in range(2):
+        assert client("PUT", f"{path}/archive", {"archived": True}).status == 200
+    for event_type, subscription in paths.items():
+        (event,) = client("GET", f"{subscription}/events").json
+        assert (event["payload"]["type"], event["payload"]["data"]["pathId"]) == (event_type, ONBOARDING_PATH_ID)
 
 
 def test_has_events_of_bulk_jobs(client, run, subscribe):
