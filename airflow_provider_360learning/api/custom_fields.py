@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.models.custom_fields import CreateCustomField, DeleteCustomField
 from airflow_provider_360learning.api.models.parsers import normalized
-from airflow_provider_360learning.api.results import CreatedCustomField, CustomFieldRecord, DeletedCustomField
+from airflow_provider_360learning.api.results import (
+    CreatedCustomField,
+    CustomFieldRecord,
+    DeletedCustomField,
+)
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError, RefusedError
 

@@ -8,7 +8,12 @@ from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.existing import outcome_of_existing
 from airflow_provider_360learning.api.models.groups import CreateGroup, DeleteGroup
 from airflow_provider_360learning.api.models.parsers import normalized
-from airflow_provider_360learning.api.results import CreatedGroup, DeletedGroup, GroupRecord, Subgroup
+from airflow_provider_360learning.api.results import (
+    CreatedGroup,
+    DeletedGroup,
+    GroupRecord,
+    Subgroup,
+)
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import NotFoundError, RefusedError
 

@@ -12,6 +12,7 @@ from airflow_provider_360learning.api.bulk_jobs import BulkJobs
 from airflow_provider_360learning.api.classroom_interface import ClassroomApi
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
+from airflow_provider_360learning.api.course_interface import CourseApi
 from airflow_provider_360learning.api.models.certificates import (
     CreateCertificateOutline,
     DeleteCertificateOutline,
@@ -20,26 +21,6 @@ from airflow_provider_360learning.api.models.certificates import (
     ListUserCertificates,
     UpdateCertificateOutline,
     UpdateCertificatePrivacy,
-)
-from airflow_provider_360learning.api.models.content_tags import (
-    AddCourseTags,
-    AddPathTags,
-    ListCourseTags,
-    ListPathTags,
-    RemoveCourseTags,
-    RemovePathTags,
-    ReplaceCourseTags,
-    ReplacePathTags,
-)
-from airflow_provider_360learning.api.models.courses import (
-    AddToCatalog,
-    ArchiveCourse,
-    GetCatalog,
-    GetCourse,
-    GetUserCourseStats,
-    ListCourses,
-    ListUserCourseStats,
-    RemoveFromCatalog,
 )
 from airflow_provider_360learning.api.models.custom_fields import (
     CreateCustomField,
@@ -66,7 +47,6 @@ from airflow_provider_360learning.api.models.custom_links import (
     UpdateCustomLink,
     UpdateCustomUserLink,
 )
-from airflow_provider_360learning.api.models.elearning import CreateElearningCourse, UpdateElearningCourse
 from airflow_provider_360learning.api.models.external import (
     ArchiveExternalCourses,
     GetExternalCourse,
@@ -112,7 +92,6 @@ from airflow_provider_360learning.api.models.paths import (
     UpdatePath,
     UpdatePathSession,
 )
-from airflow_provider_360learning.api.models.projects import ListLearningNeeds, ListProjects
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.models.users import (
     ActivateUser,
@@ -138,22 +117,13 @@ from airflow_provider_360learning.api.results import (
     ActivatedUser,
     AddedManager,
     AddedToGroup,
-    ArchivedCourse,
     ArchivedCourses,
     ArchivedPath,
     AuthorizedValues,
-    Catalog,
     CertificateOutlineRecord,
     CertificateRecord,
-    ChangedCatalog,
-    ChangedCourseTags,
     ChangedLibrary,
-    ChangedPathTags,
-    ContentTag,
-    CourseAttempt,
-    CourseRecord,
     CreatedCertificateOutline,
-    CreatedCourse,
     CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
@@ -188,7 +158,6 @@ from airflow_provider_360learning.api.results import (
     GroupRecord,
     ImportedCertificate,
     IntegrationRecord,
-    LearningNeedRecord,
     Library,
     PasswordOfUser,
     PathDetails,
@@ -196,7 +165,6 @@ from airflow_provider_360learning.api.results import (
     PathSessionRecord,
     PathSessionStatistic,
     PathSessionStatuses,
-    ProjectRecord,
     PseudonymizedUser,
     RelatedUser,
     RemovedCourseField,
@@ -211,7 +179,6 @@ from airflow_provider_360learning.api.results import (
     TagRecord,
     UpdatedCertificateOutline,
     UpdatedCertificatePrivacy,
-    UpdatedCourse,
     UpdatedCustomField,
     UpdatedCustomLink,
     UpdatedCustomUserLink,
@@ -221,7 +188,6 @@ from airflow_provider_360learning.api.results import (
     UpdatedPathSession,
     UpdatedTag,
     UpdatedUser,
-    UserCourseAttempt,
     UserDetails,
     UserRecord,
     UserRole,
@@ -232,7 +198,7 @@ from airflow_provider_360learning.api.types import ActionSteps
 R = TypeVar("R")
 
 
-class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
+class LearningApi(ClassroomApi, CourseApi, ReadsCourseAttempts, Protocol):
     """
     The actions of 360Learning, under the same names in all versions of the API.
 
@@ -560,66 +526,6 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
         """Remove the value of a custom field of a path session, if there is one."""
         ...
 
-    @action(ListCourses)
-    def list_courses(self, arguments: ListCourses) -> ActionSteps[list[CourseRecord]]:
-        """Return courses."""
-        ...
-
-    @action(GetCourse)
-    def get_course(self, arguments: GetCourse) -> ActionSteps[CourseRecord]:
-        """Return a course."""
-        ...
-
-    @action(ArchiveCourse)
-    def archive_course(self, arguments: ArchiveCourse) -> ActionSteps[ArchivedCourse]:
-        """Archive or restore a course."""
-        ...
-
-    @action(CreateElearningCourse)
-    def create_elearning_course(self, arguments: CreateElearningCourse) -> ActionSteps[CreatedCourse]:
-        """Create a course from a file in an eLearning standard, unless the author has one of this name in the group."""
-        ...
-
-    @action(UpdateElearningCourse)
-    def update_elearning_course(self, arguments: UpdateElearningCourse) -> ActionSteps[UpdatedCourse]:
-        """Change a course in an eLearning standard; fields that are not given keep their values."""
-        ...
-
-    @action(ListCourseTags)
-    def list_course_tags(self, arguments: ListCourseTags) -> ActionSteps[list[ContentTag]]:
-        """Return the tags of a course."""
-        ...
-
-    @action(AddCourseTags)
-    def add_course_tags(self, arguments: AddCourseTags) -> ActionSteps[ChangedCourseTags]:
-        """Add tags to a course, which keeps the others."""
-        ...
-
-    @action(RemoveCourseTags)
-    def remove_course_tags(self, arguments: RemoveCourseTags) -> ActionSteps[ChangedCourseTags]:
-        """Remove tags from a course."""
-        ...
-
-    @action(ReplaceCourseTags)
-    def replace_course_tags(self, arguments: ReplaceCourseTags) -> ActionSteps[ChangedCourseTags]:
-        """Replace all tags of a course."""
-        ...
-
-    @action(GetCatalog)
-    def get_catalog(self, arguments: GetCatalog) -> ActionSteps[Catalog]:
-        """Return the catalog of a group."""
-        ...
-
-    @action(AddToCatalog)
-    def add_to_catalog(self, arguments: AddToCatalog) -> ActionSteps[ChangedCatalog]:
-        """Add courses and path sessions to the catalog of a group."""
-        ...
-
-    @action(RemoveFromCatalog)
-    def remove_from_catalog(self, arguments: RemoveFromCatalog) -> ActionSteps[ChangedCatalog]:
-        """Remove courses and path sessions from the catalog of a group."""
-        ...
-
     @action(GetLibrary)
     def get_library(self, arguments: GetLibrary) -> ActionSteps[Library]:
         """Return the library of a group."""
@@ -633,46 +539,6 @@ class LearningApi(ClassroomApi, ReadsCourseAttempts, Protocol):
     @action(RemoveFromLibrary)
     def remove_from_library(self, arguments: RemoveFromLibrary) -> ActionSteps[ChangedLibrary]:
         """Remove courses and paths from the library of a group."""
-        ...
-
-    @action(GetUserCourseStats)
-    def get_user_course_stats(self, arguments: GetUserCourseStats) -> ActionSteps[list[CourseAttempt]]:
-        """Return the attempts of a user at a course."""
-        ...
-
-    @action(ListUserCourseStats)
-    def list_user_course_stats(self, arguments: ListUserCourseStats) -> ActionSteps[list[UserCourseAttempt]]:
-        """Return the attempts of a user at all courses."""
-        ...
-
-    @action(ListLearningNeeds)
-    def list_learning_needs(self, arguments: ListLearningNeeds) -> ActionSteps[list[LearningNeedRecord]]:
-        """Return all learning needs."""
-        ...
-
-    @action(ListProjects)
-    def list_projects(self, arguments: ListProjects) -> ActionSteps[list[ProjectRecord]]:
-        """Return all projects."""
-        ...
-
-    @action(ListPathTags)
-    def list_path_tags(self, arguments: ListPathTags) -> ActionSteps[list[ContentTag]]:
-        """Return the tags of a path."""
-        ...
-
-    @action(AddPathTags)
-    def add_path_tags(self, arguments: AddPathTags) -> ActionSteps[ChangedPathTags]:
-        """Add tags to a path, which keeps the others."""
-        ...
-
-    @action(RemovePathTags)
-    def remove_path_tags(self, arguments: RemovePathTags) -> ActionSteps[ChangedPathTags]:
-        """Remove tags from a path."""
-        ...
-
-    @action(ReplacePathTags)
-    def replace_path_tags(self, arguments: ReplacePathTags) -> ActionSteps[ChangedPathTags]:
-        """Replace all tags of a path."""
         ...
 
     @action(ListPaths)

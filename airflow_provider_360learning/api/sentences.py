@@ -24,6 +24,14 @@ from airflow_provider_360learning.api.classroom_results import (
     UpdatedClassroom,
     UpdatedClassroomSlot,
 )
+from airflow_provider_360learning.api.course_results import (
+    ArchivedCourse,
+    ChangedCatalog,
+    ChangedCourseTags,
+    ChangedPathTags,
+    CreatedCourse,
+    UpdatedCourse,
+)
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.models.certificates import (
     CreateCertificateOutline,
@@ -130,15 +138,10 @@ from airflow_provider_360learning.api.results import (
     ActivatedUser,
     AddedManager,
     AddedToGroup,
-    ArchivedCourse,
     ArchivedCourses,
     ArchivedPath,
-    ChangedCatalog,
-    ChangedCourseTags,
     ChangedLibrary,
-    ChangedPathTags,
     CreatedCertificateOutline,
-    CreatedCourse,
     CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
@@ -177,7 +180,6 @@ from airflow_provider_360learning.api.results import (
     SetUserField,
     UpdatedCertificateOutline,
     UpdatedCertificatePrivacy,
-    UpdatedCourse,
     UpdatedCustomField,
     UpdatedCustomLink,
     UpdatedCustomUserLink,

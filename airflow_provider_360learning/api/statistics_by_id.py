@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from airflow_provider_360learning.api.results import CourseCompletionRecord
+from airflow_provider_360learning.api.course_results import CourseCompletionRecord
 from airflow_provider_360learning.api.types import ActionSteps
 
 

@@ -22,8 +22,11 @@ from airflow_provider_360learning.completion.users import UsersInStatistics, par
 from airflow_provider_360learning.exceptions import NotFoundError
 
 if TYPE_CHECKING:
+    from airflow_provider_360learning.api.course_results import (
+        CourseAttempt,
+        CourseCompletionRecord,
+    )
     from airflow_provider_360learning.api.interface import LearningApi
-    from airflow_provider_360learning.api.results import CourseAttempt, CourseCompletionRecord
     from airflow_provider_360learning.api.statistics_by_id import StatisticsById
     from airflow_provider_360learning.api.types import ActionSteps
 

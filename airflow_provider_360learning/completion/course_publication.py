@@ -13,8 +13,8 @@ from airflow_provider_360learning.completion.condition import MAX_PROGRESS, Comp
 from airflow_provider_360learning.completion.required import AtLeastOne
 
 if TYPE_CHECKING:
+    from airflow_provider_360learning.api.course_results import CourseRecord
     from airflow_provider_360learning.api.interface import LearningApi
-    from airflow_provider_360learning.api.results import CourseRecord
     from airflow_provider_360learning.api.types import ActionSteps
 
 #: Maximum number of courses in a result, which is stored in the metadata database.

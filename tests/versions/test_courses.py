@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.api.results import CourseRecord
+from airflow_provider_360learning.api.course_results import CourseRecord
 from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_360learning.sandbox.demo_company import (

@@ -6,7 +6,10 @@ from typing import get_type_hints
 
 import pytest
 
-from airflow_provider_360learning.api.results import UserDetails, UserRecord
+from airflow_provider_360learning.api.results import (
+    UserDetails,
+    UserRecord,
+)
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,

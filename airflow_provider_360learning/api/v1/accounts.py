@@ -5,7 +5,10 @@ from __future__ import annotations
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.models.parsers import is_id, shown
 from airflow_provider_360learning.api.models.users import PseudonymizeUser, SetPassword
-from airflow_provider_360learning.api.results import PasswordOfUser, PseudonymizedUser
+from airflow_provider_360learning.api.results import (
+    PasswordOfUser,
+    PseudonymizedUser,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v1.users import UserActions
 from airflow_provider_360learning.exceptions import NotAvailableError, NotFoundError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action
+from airflow_provider_360learning.api.course_results import ContentTag
 from airflow_provider_360learning.api.fields import strings
 from airflow_provider_360learning.api.models.content_tags import ListCourseTags
-from airflow_provider_360learning.api.results import ContentTag
 from airflow_provider_360learning.api.types import ActionSteps, Call
 
 

@@ -6,6 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
+from airflow_provider_360learning.api.course_results import (
+    Catalog,
+    CatalogItem,
+    ChangedCatalog,
+    CourseAttempt,
+    CourseRecord,
+    CourseTranslation,
+    UserCourseAttempt,
+)
 from airflow_provider_360learning.api.fields import boolean, nested, number, objects, string, strings_if_any
 from airflow_provider_360learning.api.models.courses import (
     AddToCatalog,
@@ -16,15 +25,6 @@ from airflow_provider_360learning.api.models.courses import (
     ListCourses,
     ListUserCourseStats,
     RemoveFromCatalog,
-)
-from airflow_provider_360learning.api.results import (
-    Catalog,
-    CatalogItem,
-    ChangedCatalog,
-    CourseAttempt,
-    CourseRecord,
-    CourseTranslation,
-    UserCourseAttempt,
 )
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject

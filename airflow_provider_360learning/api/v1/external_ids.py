@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
 from airflow_provider_360learning.api.models.users import GetUserByExternalId, SetExternalId
-from airflow_provider_360learning.api.results import ExternalIdOfUser, UserRecord
+from airflow_provider_360learning.api.results import (
+    ExternalIdOfUser,
+    UserRecord,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v1.users import neutral_user
 

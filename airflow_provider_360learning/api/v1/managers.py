@@ -7,7 +7,11 @@ from airflow_provider_360learning.api.fields import string
 from airflow_provider_360learning.api.json_stream import unusable
 from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import AddManager, ListManagers, ListSubordinates, RemoveManager
-from airflow_provider_360learning.api.results import AddedManager, RelatedUser, RemovedManager
+from airflow_provider_360learning.api.results import (
+    AddedManager,
+    RelatedUser,
+    RemovedManager,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.exceptions import NotFoundError
 

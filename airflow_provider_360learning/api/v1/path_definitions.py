@@ -6,7 +6,11 @@ from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, acti
 from airflow_provider_360learning.api.existing_paths import existing_path, find_path
 from airflow_provider_360learning.api.fields import first_string, objects, string, strings
 from airflow_provider_360learning.api.models.paths import CreatePath, GetPath, UpdatePath
-from airflow_provider_360learning.api.results import CreatedPath, PathDetails, UpdatedPath
+from airflow_provider_360learning.api.results import (
+    CreatedPath,
+    PathDetails,
+    UpdatedPath,
+)
 from airflow_provider_360learning.api.timestamps import read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue, ResponseObject
 from airflow_provider_360learning.exceptions import NotAvailableError, OutcomeUnknownError

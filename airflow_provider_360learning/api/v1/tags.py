@@ -7,7 +7,11 @@ from airflow_provider_360learning.api.existing import find_tag, outcome_of_exist
 from airflow_provider_360learning.api.fields import boolean, string
 from airflow_provider_360learning.api.models.tags import CreateTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.request import without_nones
-from airflow_provider_360learning.api.results import CreatedTag, TagRecord, UpdatedTag
+from airflow_provider_360learning.api.results import (
+    CreatedTag,
+    TagRecord,
+    UpdatedTag,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call, ResponseObject
 from airflow_provider_360learning.exceptions import OutcomeUnknownError
 

@@ -12,7 +12,11 @@ from airflow_provider_360learning.api.models.users import (
     SetPassword,
     UpdateUser,
 )
-from airflow_provider_360learning.api.results import ActivatedUser, PasswordOfUser, PseudonymizedUser
+from airflow_provider_360learning.api.results import (
+    ActivatedUser,
+    PasswordOfUser,
+    PseudonymizedUser,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups, ambiguous, not_found
 from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, RefusedError

@@ -5,7 +5,10 @@ from __future__ import annotations
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.fields import string
 from airflow_provider_360learning.api.models.groups import SetGroupBranding, UploadGroupMedia
-from airflow_provider_360learning.api.results import GroupMedia, UpdatedGroup
+from airflow_provider_360learning.api.results import (
+    GroupMedia,
+    UpdatedGroup,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v2.lookups import Lookups
 

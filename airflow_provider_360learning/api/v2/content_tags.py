@@ -11,6 +11,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, exclusively
+from airflow_provider_360learning.api.course_results import (
+    ChangedCourseTags,
+    ChangedPathTags,
+    ContentTag,
+)
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.content_tags import (
     AddCourseTags,
@@ -23,7 +28,6 @@ from airflow_provider_360learning.api.models.content_tags import (
     ReplacePathTags,
 )
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import ChangedCourseTags, ChangedPathTags, ContentTag
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.exceptions import InvalidRequestError
 

@@ -9,6 +9,17 @@ from typing import Literal
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.bulk_jobs import JobKind, JobTarget
+from airflow_provider_360learning.api.course_results import (
+    ArchivedCourse,
+    Catalog,
+    CatalogItem,
+    ChangedCatalog,
+    CourseAttempt,
+    CourseCompletionRecord,
+    CourseRecord,
+    CourseTranslation,
+    UserCourseAttempt,
+)
 from airflow_provider_360learning.api.fields import (
     boolean,
     first_string,
@@ -30,17 +41,6 @@ from airflow_provider_360learning.api.models.courses import (
     RemoveFromCatalog,
 )
 from airflow_provider_360learning.api.pages import all_items, each_page
-from airflow_provider_360learning.api.results import (
-    ArchivedCourse,
-    Catalog,
-    CatalogItem,
-    ChangedCatalog,
-    CourseAttempt,
-    CourseCompletionRecord,
-    CourseRecord,
-    CourseTranslation,
-    UserCourseAttempt,
-)
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_CATALOG, REMOVE_FROM_CATALOG, catalog_inputs

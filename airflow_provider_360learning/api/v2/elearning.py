@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import action, confirm_by_lookup
+from airflow_provider_360learning.api.course_results import (
+    CreatedCourse,
+    UpdatedCourse,
+)
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.elearning import CreateElearningCourse, UpdateElearningCourse
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import CreatedCourse, UpdatedCourse
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Upload
 from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.exceptions import AlreadyExistsError, OutcomeUnknownError, RefusedError

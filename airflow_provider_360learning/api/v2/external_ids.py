@@ -7,7 +7,10 @@ from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import shown
 from airflow_provider_360learning.api.models.users import GetUserByExternalId, SetExternalId
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import ExternalIdOfUser, UserRecord
+from airflow_provider_360learning.api.results import (
+    ExternalIdOfUser,
+    UserRecord,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.accounts import MAX_SENDS
 from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups

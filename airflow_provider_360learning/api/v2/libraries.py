@@ -13,7 +13,10 @@ from airflow_provider_360learning.api.models.libraries import (
     RemoveFromLibrary,
 )
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import ChangedLibrary, Library
+from airflow_provider_360learning.api.results import (
+    ChangedLibrary,
+    Library,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v2.job_kinds import ADD_TO_LIBRARY, REMOVE_FROM_LIBRARY, library_inputs
 from airflow_provider_360learning.api.v2.job_steps import raise_refused, run_jobs

@@ -5,7 +5,11 @@ from __future__ import annotations
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.models.users import AddManager, ListManagers, ListSubordinates, RemoveManager
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import AddedManager, RelatedUser, RemovedManager
+from airflow_provider_360learning.api.results import (
+    AddedManager,
+    RelatedUser,
+    RemovedManager,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.exceptions import NotFoundError, OutcomeUnknownError

@@ -9,7 +9,13 @@ from airflow_provider_360learning.api.existing_paths import existing_path, find_
 from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings
 from airflow_provider_360learning.api.models.paths import ArchivePath, CreatePath, DeletePath, GetPath, UpdatePath
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import ArchivedPath, CreatedPath, DeletedPath, PathDetails, UpdatedPath
+from airflow_provider_360learning.api.results import (
+    ArchivedPath,
+    CreatedPath,
+    DeletedPath,
+    PathDetails,
+    UpdatedPath,
+)
 from airflow_provider_360learning.api.timestamps import read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.owner import OwnerLookup

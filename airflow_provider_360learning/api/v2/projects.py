@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, action
+from airflow_provider_360learning.api.course_results import (
+    LearningNeedRecord,
+    ProjectRecord,
+)
 from airflow_provider_360learning.api.fields import boolean, objects, string, strings
 from airflow_provider_360learning.api.models.projects import ListLearningNeeds, ListProjects
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import LearningNeedRecord, ProjectRecord
 from airflow_provider_360learning.api.timestamps import read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call
 

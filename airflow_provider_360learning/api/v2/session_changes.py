@@ -12,7 +12,11 @@ from airflow_provider_360learning.api.models.paths import (
     ReplacePathSessionAudience,
     UpdatePathSession,
 )
-from airflow_provider_360learning.api.results import DeletedPathSession, ReplacedAudience, UpdatedPathSession
+from airflow_provider_360learning.api.results import (
+    DeletedPathSession,
+    ReplacedAudience,
+    UpdatedPathSession,
+)
 from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue

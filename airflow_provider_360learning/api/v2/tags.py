@@ -7,7 +7,12 @@ from airflow_provider_360learning.api.existing import find_tag, outcome_of_exist
 from airflow_provider_360learning.api.fields import boolean, first_string, string
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import CreatedTag, DeletedTag, TagRecord, UpdatedTag
+from airflow_provider_360learning.api.results import (
+    CreatedTag,
+    DeletedTag,
+    TagRecord,
+    UpdatedTag,
+)
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.exceptions import NotFoundError, OutcomeUnknownError
 
