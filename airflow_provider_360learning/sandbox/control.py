@@ -57,9 +57,9 @@ class SandboxControl:
         Return everything that exists in the company, and the emails that were sent.
 
         Keys: ``users``, ``invitations``, ``groups``, ``memberships``, ``courses``, ``paths``, ``sessions``,
-        ``enrollments``, ``classrooms``, ``slots``, ``registrations``, ``skills``, ``skill_jobs``, ``skill_libraries``,
-        ``powers``, ``user_jobs``, ``webhooks``, ``integrations``, ``external_courses``, ``external_attempts``,
-        ``bulk_jobs`` and ``mails_sent``, each with a list.
+        ``enrollments``, ``classrooms``, ``slots``, ``registrations``, ``program_templates``, ``program_sessions``,
+        ``skills``, ``skill_jobs``, ``skill_libraries``, ``powers``, ``user_jobs``, ``webhooks``, ``integrations``,
+        ``external_courses``, ``external_attempts``, ``bulk_jobs`` and ``mails_sent``, each with a list.
         """
         state: dict[str, list[JsonObject]] = self._call("GET", "/state")
         return state

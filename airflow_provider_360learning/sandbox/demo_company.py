@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from airflow_provider_360learning.sandbox.seed_file import SeedFile
 from airflow_provider_360learning.sandbox.state.model import Answer, CourseStatus, CustomField, LearningNeed, Project
+from airflow_provider_360learning.sandbox.state.programs import ProgramElement, ProgramTemplate
 from airflow_provider_360learning.sandbox.state.state import State
 from airflow_provider_360learning.sandbox.state.tags import Tag
 
@@ -28,6 +29,7 @@ SECURITY_COURSE_ID = "64b1f0c2a9d3e40012ad0002"
 DRAFT_COURSE_ID = "64b1f0c2a9d3e40012ad0003"
 DELETED_COURSE_ID = "64b1f0c2a9d3e40012ad0004"
 ONBOARDING_PATH_ID = "64b1f0c2a9d3e40012ae0001"
+INDUCTION_PROGRAM_ID = "64b1f0c2a9d3e40012ae1001"
 FIRST_DAY_CLASSROOM_ID = "64b1f0c2a9d3e40012af0001"
 
 DEPARTMENT_FIELD_ID = "64b1f0c2a9d3e40012ab1111"
@@ -103,4 +105,6 @@ def seed_state(state: State, seed: Seed | SeedFile) -> None:
         author=ADMIN_ID,
         courses=[WELCOME_COURSE_ID, SECURITY_COURSE_ID],
     )
+    welcome = ProgramElement("course", WELCOME_COURSE_ID, "Welcome to Acme")
+    state.programs.add_template(ProgramTemplate(INDUCTION_PROGRAM_ID, "Induction", ADMIN_MAIL, (welcome,)))
     state.classrooms.add("First day", ROOT_GROUP_ID, id=FIRST_DAY_CLASSROOM_ID)

@@ -33,7 +33,11 @@ getSkills postSkills updateSkill getCustomLinks createCustomLink updateCustomLin
 getAllCustomUserLinks createCustomUserLink updateCustomUserLink deleteCustomUserLink
 addManagerToUser deleteManagerFromUser addExternalIdToUser getUserByExternalId pseudonymizeUser
 getUserCourses listLearningNeeds listProjects
-getPathUsers createPath updatePath removeGroupsFromPathSession
+getPathUsers createPath updatePath removeGroupsFromPathSession getGroupPathsSessions
+getProgramTemplates getProgramTemplate getProgramTemplateUsers getProgramSessions getProgramSession
+createProgramSession updateProgramSession patchProgramSession deleteProgramSession getProgramSessionUsers
+addUserToProgramSession deleteUserFromProgramSession addGroupToProgramSession deleteGroupFromProgramSession
+getProgramSessionStats getUserProgramSessionStats unblockScorm getUserPrograms getGroupPrograms
 """
 WORDS = {"form": "x-www-form-urlencoded", "json": "json", "multipart": "multipart/form-data"}
 
@@ -76,6 +80,22 @@ def test_routes_that_are_not_only_known_from_documentation():
         "createCustomLink": "assumed",
         "updateCustomLink": "assumed",
         "removeGroupsFromPathSession": "client",
+        "getGroupPathsSessions": "client",
+        "getProgramTemplates": "client",
+        "getProgramTemplate": "client",
+        "getProgramTemplateUsers": "client",
+        "updateProgramSession": "client",
+        "deleteProgramSession": "client",
+        "getProgramSessionUsers": "client",
+        "addUserToProgramSession": "client",
+        "deleteUserFromProgramSession": "client",
+        "addGroupToProgramSession": "client",
+        "deleteGroupFromProgramSession": "client",
+        "getProgramSessionStats": "client",
+        "getUserProgramSessionStats": "client",
+        "unblockScorm": "client",
+        "getUserPrograms": "client",
+        "getGroupPrograms": "client",
     }
 
 

@@ -373,3 +373,13 @@ def test_courses_are_filtered_by_date(client):
     assert client("GET", "/courses", params={"createdAfter": timestamp(days=-1)}).json() == []
     assert client("GET", f"/courses/{WELCOME_COURSE_ID}").json()["groupName"] == "Acme"
     assert client("GET", f"/courses/{UNKNOWN}").status_code == 400
+
+
+def test_sessions_of_a_group_are_listed(client, add_session):
+    session, _ = add_session(), add_session()
+    sessions = f"/groups/{SALES_GROUP_ID}/pathsSessions"
+    assert client("GET", sessions).json() == []
+    client("PATCH", f"/paths/sessions/{session}/groups", json={"groupIds": [SALES_GROUP_ID]})
+    assert [each["sessionId"] for each in client("GET", sessions).json()] == [session]
+    client("DELETE", f"/paths/sessions/{session}/groups", json={"groupIds": [SALES_GROUP_ID]})
+    assert client("GET", sessions).json() == []

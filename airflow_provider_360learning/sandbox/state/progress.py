@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_360learning.sandbox.state.model import Attempt, Path, Person, Session
+from airflow_provider_360learning.sandbox.state.programs import ProgramSession
 
 ProgressStatus = Literal["not_open", "not_started", "on_time", "late", "successful", "unsuccessful"]
 
@@ -25,7 +26,7 @@ class Progress:
     :param completed_at: time of completion, possibly in the future.
     """
 
-    session: Session
+    session: Session | ProgramSession
     person: Person
     now: float
     started_at: float
@@ -106,9 +107,20 @@ def progress_of(person: Person, session: Session, now: float, *, seconds: float,
     :param seconds: time from that start to completion.
     :param successful: whether the learner will complete with success.
     """
-    # An invited person has not started, and will not before accepting.
     former = session.former.get(person.id)
     since = session.enrolled[person.id] if former is None else former.since
+    return progress_since(since, person, session, now, seconds=seconds, successful=successful)
+
+
+def progress_since(
+    since: float, person: Person, session: Session | ProgramSession, now: float, *, seconds: float, successful: bool
+) -> Progress:
+    """
+    Compute the progress of a learner (other parameters: see :func:`progress_of`).
+
+    :param since: time of the enrollment.
+    """
+    # An invited person has not started, and will not before accepting.
     enrolled_at = now if person.status == "invited" else since
     start = max(enrolled_at, session.start)
     return Progress(

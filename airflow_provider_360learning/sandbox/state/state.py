@@ -36,6 +36,7 @@ from airflow_provider_360learning.sandbox.state.model import (
     SentMail,
     Session,
 )
+from airflow_provider_360learning.sandbox.state.programs import Programs
 from airflow_provider_360learning.sandbox.state.skills import Skills
 from airflow_provider_360learning.sandbox.state.tags import Tag, Tags
 from airflow_provider_360learning.sandbox.state.webhooks import Subscription, Webhooks
@@ -82,6 +83,7 @@ class State:
         self._clock = clock
         self._ids = 0
         self.classrooms = Classrooms(clock, budget, self.new_id)
+        self.programs = Programs(clock, budget, self.new_id)
         self._id_by_mail: dict[str, str] = {}
 
     def new_id(self) -> str:
@@ -168,6 +170,7 @@ class State:
         del self.people[person.id]
         del self._id_by_mail[person.mail.lower()]
         self.classrooms.forget(person.id)
+        self.programs.forget(person.id)
         self.external_ids.remove_all(person.id)
         for subordinate in self.people.values():
             if person.id in subordinate.managers:
@@ -269,6 +272,7 @@ class State:
         """Delete a group and all groups below it."""
         for deleted in self.branch(group):
             del self.groups[deleted.id]
+            self.programs.forget(deleted.id)
             now = self._clock.now()
             self.webhooks.record("group.deleted", groupId=deleted.id, name=deleted.name, deletedAt=now)
             for session in self.sessions.values():
@@ -635,6 +639,7 @@ class State:
                 for user, since in session.enrolled.items()
             ],
             **self.classrooms.as_dict(),
+            **self.programs.as_dict(),
             "skills": [asdict(skill) for skill in self.skills.skills.values()],
             "skill_jobs": [asdict(job) for job in self.skills.jobs.values()],
             "skill_libraries": [asdict(library) for library in self.skills.libraries.values()],

@@ -48,6 +48,19 @@ def get_path_session(call: Call) -> Response:
 
 
 @operations.add(
+    "getGroupPathsSessions",
+    "GET",
+    "/groups/{group_id}/pathsSessions",
+    evidence="client",
+    assumes="The sessions whose audience has the group, with the keys of getPathSessions.",
+)
+def get_group_paths_sessions(call: Call) -> Response:
+    """List the sessions that a group is invited to."""
+    group = call.group(call.path["group_id"])
+    return Response([_summary(each) for each in call.state.sessions.values() if group.id in each.groups])
+
+
+@operations.add(
     "createPathSession",
     "POST",
     "/paths/{path_id}/sessions",

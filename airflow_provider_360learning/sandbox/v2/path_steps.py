@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.model import Path, PathStep
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations, is_id
@@ -27,7 +29,7 @@ _TRANSLATION_KEYS = ("lang", "published", "translatorIds", "translatedFields")
     "/paths/{pathId}/steps",
     scope="paths:write",
     bodies=("json",),
-    assumes="Messages, assessments, classrooms and programs exist if a path has them already. Of the rules for the "
+    assumes="Programs are templates; messages and assessments exist if a path has them already. Of the rules for the "
     "options of steps, only that not all steps may be optional is checked.",
 )
 def update_steps(call: Call) -> Response:
@@ -100,8 +102,13 @@ def _exists(call: Call, step: PathStep) -> bool:
     if step.kind == "course":
         course = call.state.courses.get(step.id)
         return course is not None and course.status in ("published", "archived")
-    if step.kind == "path":
-        return step.id in call.state.paths
+    known: dict[str, Container[str]] = {
+        "path": call.state.paths,
+        "classroom": call.state.classrooms.classrooms,
+        "program": call.state.programs.templates,
+    }
+    if step.kind in known:
+        return step.id in known[step.kind]
     return bool(call.state.paths_with(step.kind, step.id))
 
 

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
     DRAFT_COURSE_ID,
+    FIRST_DAY_CLASSROOM_ID,
     GRACE_ID,
     ONBOARDING_PATH_ID,
     SALES_GROUP_ID,
@@ -106,7 +107,9 @@ def test_refuses_an_invalid_path(client, upload, part, status, code):
 
 
 def test_replaces_the_steps_of_a_path(client, safety):
-    steps = [step(SECURITY_COURSE_ID, attemptsLimit=2), step(ONBOARDING_PATH_ID, "path")]
+    classroom = step(FIRST_DAY_CLASSROOM_ID, "classroom")
+    classroom["options"] |= {"autoRegistration": True, "selfRegistration": {"enabled": False}}
+    steps = [step(SECURITY_COURSE_ID, attemptsLimit=2), step(ONBOARDING_PATH_ID, "path"), classroom]
     assert client("PUT", f"/paths/{safety}/steps", {"steps": steps}).json == steps
     assert client("GET", f"/paths/{safety}").json["steps"] == steps
 
@@ -123,6 +126,8 @@ def test_replaces_the_steps_of_a_path(client, safety):
         ([step(DRAFT_COURSE_ID)], 404, "courseStepNotFound"),
         ([step(UNKNOWN, "path")], 404, "pathStepNotFound"),
         ([step(UNKNOWN, "email")], 404, "emailStepNotFound"),
+        ([step(UNKNOWN, "classroom")], 404, "classroomStepNotFound"),
+        ([step(UNKNOWN, "program")], 404, "programStepNotFound"),
         ([step(ONBOARDING_PATH_ID, "path")], 400, "pathCycle"),
     ],
 )
