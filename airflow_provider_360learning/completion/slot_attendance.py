@@ -101,7 +101,7 @@ class SlotAttendance(CompletionCondition):
                 yield user, current.get(id)
 
     def _ids_of(self, users: Sequence[str]) -> Mapping[str, str]:
-        """Return users by id in lower case, so that each counts once; one who does not exist is not registered."""
+        """Return users by id in lower case, so that each counts once; a user who does not exist is not registered."""
         return {self._known.ids.get(user, user).lower(): user for user in users}
 
     def _progress(self, result: SlotAttendanceResult, awaited: int, waiting_for: int) -> str:

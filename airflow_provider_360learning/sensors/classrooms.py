@@ -15,8 +15,8 @@ class Learning360SlotAttendanceSensor(Learning360BaseSensor):
     Wait until the attendance of a classroom slot is recorded (``getSlotRegistrations``). Only API v2 has it.
 
     Deleted users do not count, and a slot without users is never complete. The result has the keys ``registered``
-    (number of registered users that count), ``recorded`` (number of those whose attendance is recorded), ``present``
-    (number of those who were present), ``needed`` (number of those whose attendance must be recorded) and ``pending``
+    (number of registered users that count), ``recorded`` (number of users whose attendance is recorded), ``present``
+    (number of users who were present), ``needed`` (number of users whose attendance must be recorded) and ``pending``
     (up to 20 users whose attendance is not recorded); and with ``users_from`` ``pending_invitations`` (number of people
     who were left out because they have not accepted their invitation).
 

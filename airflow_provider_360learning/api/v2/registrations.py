@@ -46,7 +46,7 @@ class RegistrationActions(Lookups):
         """
         Record whether users were present in a slot (``updateSlotRegistration``), with one request per user.
 
-        The registrations are read first; those that have the attendance already are left as they are.
+        The registrations are read first. Requests that would change nothing are not sent.
 
         :raises NotFoundError: if the slot does not exist, or a user does not exist or is not registered for it; nothing
             was recorded.

@@ -179,7 +179,7 @@ class Classrooms:
         return found
 
     def wait(self, slot: Slot, user: str) -> None:
-        """Put a user on the waitlist; one who is on it keeps the place."""
+        """Put a user on the waitlist; a user who is on it keeps the place."""
         self._budget.take()
         slot.waitlist.setdefault(user, self._clock.now())
 

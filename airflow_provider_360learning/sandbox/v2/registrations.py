@@ -61,7 +61,7 @@ def add_slot_registration(call: Call) -> Response:
     assumes="A registration without recorded attendance matches no filter on it.",
 )
 def get_slot_registrations(call: Call) -> Response:
-    """List the registrations for a slot, also those that have ended."""
+    """List the registrations for a slot, also registrations that have ended."""
     slot = _slot(call)
     found = [
         each
@@ -137,7 +137,7 @@ def get_classroom_slot_waitlist(call: Call) -> Response:
     "POST",
     "/classroom-slots/{classroomSlotId}/waitlist/{userId}",
     scope="classrooms:write",
-    assumes=f"A waitlist has at most {_MAX_WAITING} users; one who is on it keeps the place.",
+    assumes=f"A waitlist has at most {_MAX_WAITING} users; a user who is on it keeps the place.",
 )
 def join_classroom_slot_waitlist(call: Call) -> Response:
     """Put a user on the waitlist of a slot that is full."""

@@ -123,7 +123,7 @@ def test_an_answer_is_kept_and_removed_without_the_attendance(client, slot):
     assert ("rsvp" in changed, changed["hasAttended"]) == (False, True)
 
 
-def test_who_leaves_the_session_loses_the_registration(client, session_id, slot):
+def test_a_user_who_leaves_the_session_loses_the_registration(client, session_id, slot):
     first = slot()
     client("POST", f"{first}/registrations/{GRACE_ID}")
     audience = {"filters": [{"type": "users", "ids": [ADMIN_ID]}], "mode": "manual"}
@@ -155,7 +155,7 @@ def test_a_waitlist_keeps_its_order_and_ends_with_the_registration(sandbox, clie
     assert client("DELETE", f"{waitlist}/{GRACE_ID}").code == "userNotInClassroomSlotWaitlist"
 
 
-def test_nobody_waits_for_a_slot_that_has_started(sandbox, client, slot):
+def test_a_slot_that_has_started_has_no_new_waiting_users(sandbox, client, slot):
     first = slot(maxCapacity=1)
     client("POST", f"{first}/registrations/{ADMIN_ID}")
     assert client("POST", f"{first}/waitlist/{GRACE_ID}").code == "classroomSlotAlreadyStarted"
