@@ -108,6 +108,7 @@ from airflow_provider_360learning.api.models.users import (
     RemoveManager,
     SetExternalId,
     SetPassword,
+    SetProfileImage,
     SubscribeToEmailNotifications,
     UnsubscribeFromEmailNotifications,
     UpdateUser,
@@ -165,6 +166,7 @@ from airflow_provider_360learning.api.results import (
     PathSessionRecord,
     PathSessionStatistic,
     PathSessionStatuses,
+    ProfileImage,
     PseudonymizedUser,
     RelatedUser,
     RemovedCourseField,
@@ -316,6 +318,11 @@ class LearningApi(ClassroomApi, CourseApi, ReadsCourseAttempts, Protocol):
     @action(SetPassword)
     def set_password(self, arguments: SetPassword) -> ActionSteps[PasswordOfUser]:
         """Set the password of a user."""
+        ...
+
+    @action(SetProfileImage)
+    def set_profile_image(self, arguments: SetProfileImage) -> ActionSteps[ProfileImage]:
+        """Replace the profile image of a user."""
         ...
 
     @action(PseudonymizeUser)

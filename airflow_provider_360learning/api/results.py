@@ -44,6 +44,15 @@ class PasswordOfUser(TypedDict):
     outcome: Literal["set"]
 
 
+class ProfileImage(TypedDict):
+    """Result of ``set_profile_image``."""
+
+    user: str
+    user_id: str
+    profile_image_id: str
+    outcome: Literal["set"]
+
+
 class PseudonymizedUser(TypedDict):
     """Result of ``pseudonymize_user``; ``user_id`` is ``None`` if it is not known."""
 

@@ -130,6 +130,7 @@ from airflow_provider_360learning.api.models.users import (
     RemoveManager,
     SetExternalId,
     SetPassword,
+    SetProfileImage,
     SubscribeToEmailNotifications,
     UnsubscribeFromEmailNotifications,
     UpdateUser,
@@ -168,6 +169,7 @@ from airflow_provider_360learning.api.results import (
     GroupMedia,
     ImportedCertificate,
     PasswordOfUser,
+    ProfileImage,
     PseudonymizedUser,
     RemovedCourseField,
     RemovedFromGroup,
@@ -245,6 +247,11 @@ def _activated_user(arguments: ActivateUser, result: ActivatedUser) -> str:
 @outcome_sentence.register
 def _set_password(arguments: SetPassword, result: PasswordOfUser) -> str:
     return f"Set the password of user {_name(arguments.user)}"
+
+
+@outcome_sentence.register
+def _set_profile_image(arguments: SetProfileImage, result: ProfileImage) -> str:
+    return f"Set the profile image of user {_user(arguments.user, result['user_id'])}"
 
 
 @outcome_sentence.register

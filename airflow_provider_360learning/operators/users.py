@@ -10,6 +10,7 @@ from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Mode, Role
+    from airflow_provider_360learning.files.storage import StoragePath
 
 
 class Learning360CreateUserOperator(Learning360BaseOperator):
@@ -216,6 +217,32 @@ class Learning360SetPasswordOperator(Learning360BaseOperator):
         user: str,
         password: str,
         password_must_be_changed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+
+
+class Learning360SetProfileImageOperator(Learning360BaseOperator):
+    """
+    Replace the profile image of a user (``uploadUserMedia``). Only API v2 has it.
+
+    Returns ``{"user", "user_id", "profile_image_id", "outcome": "set"}``.
+
+    :param user: Email address or id of the user.
+    :param image: Path of the image (BMP, GIF, HEIC, JPEG, PNG, SVG or WebP, at most 10 MB), also in an object store; an
+        ``Upload`` in ``hook.api``.
+    """
+
+    action = "set_profile_image"
+    uploads = ("image",)
+    name_arguments = ("user",)
+
+    def __init__(
+        self,
+        *,
+        user: str,
+        image: StoragePath,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

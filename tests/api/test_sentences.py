@@ -60,6 +60,7 @@ from airflow_provider_360learning.api.models.users import (
     RemoveManager,
     SetExternalId,
     SetPassword,
+    SetProfileImage,
     SubscribeToEmailNotifications,
     UnsubscribeFromEmailNotifications,
     UpdateUser,
@@ -148,6 +149,11 @@ def created(outcome, user_id=USER):
             PseudonymizeUser(user=USER, dry_run=True),
             {"user": USER, "user_id": USER, "outcome": "would_pseudonymize"},
             f"Would pseudonymize user {USER}",
+        ),
+        (
+            SetProfileImage(user=ANA, image=Upload("ana.png", b"x")),
+            {"user": ANA, "user_id": USER, "profile_image_id": GROUP, "outcome": "set"},
+            f"Set the profile image of user {ANA} ({USER})",
         ),
         # managers, external ids and notification emails
         (

@@ -29,7 +29,15 @@ ISSUED = {
         *("AddToLibrary", "RemoveFromLibrary", "SetGroupBranding", "UploadGroupMedia"),
     ],
     "operators.users": [
-        *("CreateUser", "UpdateUser", "DeleteUser", "ActivateUser", "SetPassword", "PseudonymizeUser"),
+        *(
+            "CreateUser",
+            "UpdateUser",
+            "DeleteUser",
+            "ActivateUser",
+            "SetPassword",
+            "SetProfileImage",
+            "PseudonymizeUser",
+        ),
         *("AddManager", "RemoveManager", "SetExternalId"),
         *("SubscribeToEmailNotifications", "UnsubscribeFromEmailNotifications"),
     ],

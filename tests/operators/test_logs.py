@@ -78,6 +78,7 @@ from airflow_provider_360learning.operators.users import (
     Learning360RemoveManagerOperator,
     Learning360SetExternalIdOperator,
     Learning360SetPasswordOperator,
+    Learning360SetProfileImageOperator,
     Learning360SubscribeToEmailNotificationsOperator,
     Learning360UnsubscribeFromEmailNotificationsOperator,
     Learning360UpdateUserOperator,
@@ -172,6 +173,7 @@ LINES = [
         {"user": GRACE_MAIL, "password": SECRET},
         f"Set the password of user {GRACE_MAIL}",
     ),
+    (Learning360SetProfileImageOperator, {"user": GRACE_MAIL}, f"Set the profile image of user {GRACE_MAIL} ({{id}})"),
     (Learning360PseudonymizeUserOperator, {"user": GRACE_MAIL}, f"Pseudonymized user {GRACE_MAIL} ({{id}})"),
     (
         Learning360SubscribeToEmailNotificationsOperator,
@@ -374,6 +376,7 @@ def test_an_operator_logs_its_outcome_in_one_line(
     given = {MADE[name][0]: value for name, value in made.items()}
     for name in operator.uploads[:1]:
         given[name] = tmp_path / ("package.zip" if name == "package" else "picture.png")
+        given[name] = tmp_path / ("image.png" if name == "image" else "package.zip")
         given[name].write_bytes(b"PK")
     capfd.readouterr()
     result = operator(task_id="one", **given, **arguments).execute({})

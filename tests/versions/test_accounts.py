@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvailableError, NotFoundError, RefusedError
+from airflow_provider_360learning.api.types import Upload
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    NotAvailableError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 from airflow_provider_360learning.sandbox.demo_company import (
     DEPARTMENT_FIELD_ID,
     GRACE_ID,
@@ -84,6 +91,54 @@ def test_activates_no_deleted_or_unknown_user(v2, user):
 def test_api_v1_names_what_it_has_instead_of_an_activation(sandbox):
     with api_factory(sandbox, "v1") as make, pytest.raises(NotAvailableError, match="mode='create_active'"):
         make().activate_user(user=LINUS_MAIL)
+
+
+# Profile images, in API v2 only
+
+
+IMAGE = Upload("grace.png", b"\x89PNG")
+
+
+@pytest.mark.parametrize("user", [GRACE_MAIL, GRACE_ID])
+def test_sets_a_profile_image(v2, user):
+    done = v2.set_profile_image(user=user, image=IMAGE)
+    assert done == {
+        "user": user,
+        "user_id": GRACE_ID,
+        "profile_image_id": v2.get_user(user=user)["profile_image_id"],
+        "outcome": "set",
+    }
+    assert done["profile_image_id"] != v2.set_profile_image(user=user, image=IMAGE)["profile_image_id"]
+
+
+def test_an_image_whose_response_is_lost_is_not_uploaded_twice(sandbox, v2):
+    for kind in ("drop_after", "drop_before"):
+        before = v2.get_user(user=GRACE_MAIL)["profile_image_id"]
+        sandbox.control.add_fault("uploadUserMedia", kind=kind)
+        if kind == "drop_before":
+            with pytest.raises(OutcomeUnknownError):
+                v2.set_profile_image(user=GRACE_MAIL, image=IMAGE)
+        else:
+            assert v2.set_profile_image(user=GRACE_MAIL, image=IMAGE)["profile_image_id"] != before
+    operations = [entry["operation"] for entry in sandbox.control.journal()]
+    assert operations.count("uploadUserMedia") == 2
+
+
+@pytest.mark.parametrize("image", [None, "/etc/passwd", b"x"])
+def test_an_action_takes_no_path_of_an_image(v2, sent, image):
+    with pytest.raises(InvalidRequestError, match="image"):
+        v2.set_profile_image(user=GRACE_MAIL, image=image)
+    assert sent() == []
+
+
+def test_a_file_that_is_no_image_is_refused(v2):
+    with pytest.raises(InvalidRequestError, match="invalidFile"):
+        v2.set_profile_image(user=GRACE_MAIL, image=Upload("grace.pdf", b"%PDF"))
+
+
+def test_api_v1_has_no_profile_images(sandbox):
+    with api_factory(sandbox, "v1") as make, pytest.raises(NotAvailableError, match="only API v2 has it"):
+        make().set_profile_image(user=GRACE_MAIL, image=IMAGE)
 
 
 # Pseudonymization

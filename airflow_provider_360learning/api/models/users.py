@@ -20,6 +20,7 @@ from airflow_provider_360learning.api.models.fields import (
     Days,
     DryRun,
     ExternalId,
+    File,
     Id,
     Ids,
     Mail,
@@ -208,6 +209,16 @@ class SetPassword(ActionArguments):
     )
     password_must_be_changed: Boolean = Field(
         default=False, description="Whether the user must change it at the next login. API v1 ignores it."
+    )
+
+
+class SetProfileImage(ActionArguments):
+    """Arguments of ``set_profile_image``."""
+
+    user: User = Field(description="Email address or id of the user.")
+    image: File = Field(
+        description="Path of the image (BMP, GIF, HEIC, JPEG, PNG, SVG or WebP, at most 10 MB), also in an object "
+        "store; an ``Upload`` in ``hook.api``."
     )
 
 

@@ -34,6 +34,7 @@ class ActionsOfV2(ApiAdapter):
     )
     add_course_tags = only_v2(LearningApi.add_course_tags, _TAGS)
     add_path_tags = only_v2(LearningApi.add_path_tags, _TAGS)
+    set_profile_image = only_v2(LearningApi.set_profile_image)
     archive_course = only_v2(LearningApi.archive_course)
     create_classroom = only_v2(LearningApi.create_classroom)
     update_classroom = only_v2(LearningApi.update_classroom)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_360learning.api.actions import WriteSpec, action
+from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import (
@@ -10,16 +10,23 @@ from airflow_provider_360learning.api.models.users import (
     CreateUser,
     PseudonymizeUser,
     SetPassword,
+    SetProfileImage,
     UpdateUser,
 )
 from airflow_provider_360learning.api.results import (
     ActivatedUser,
     PasswordOfUser,
+    ProfileImage,
     PseudonymizedUser,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups, ambiguous, not_found
-from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, RefusedError
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 
 #: Documented minimum number of characters of a password; rules of the company may come on top.
 MIN_PASSWORD = 8
@@ -70,6 +77,28 @@ class AccountActions(Lookups):
         user_id = yield from self.user_id_of(arguments.user)
         yield replace_password(user_id, arguments.password.get_secret_value(), arguments.password_must_be_changed)
         return {"user": arguments.user, "outcome": "set"}
+
+    # No action for rows: a file of rows could name any file of the host.
+    @action(SetProfileImage)
+    def set_profile_image(self, arguments: SetProfileImage) -> ActionSteps[ProfileImage]:
+        """
+        Replace the profile image of a user (``uploadUserMedia``). Only API v2 has it.
+
+        If the outcome is unknown, the user is read, and the upload is not repeated.
+
+        :raises NotFoundError: if the user does not exist, or is deleted.
+        :raises InvalidRequestError: if 360Learning cannot process the file.
+        :raises OutcomeUnknownError: if the outcome is unknown, and the user has no new image (yet).
+        """
+        account = yield from self.account_of(arguments.user)
+        user_id, before = first_string(account, "_id"), string(account, "profileImageId")
+        try:
+            item = yield Call("uploadUserMedia", path={"userId": user_id}, files={"profileImage": arguments.image})
+        except OutcomeUnknownError as unknown:
+            image_id = yield from confirm_by_lookup(unknown, _find_new_image(user_id, before))
+        else:
+            image_id = first_string(item, "profileImageId")
+        return {"user": arguments.user, "user_id": user_id, "profile_image_id": image_id, "outcome": "set"}
 
     @action(PseudonymizeUser, write=WriteSpec("pseudonymizeUser", key=("user",)))
     def pseudonymize_user(self, arguments: PseudonymizeUser) -> ActionSteps[PseudonymizedUser]:
@@ -130,6 +159,12 @@ class AccountActions(Lookups):
             if string(item, "status") != "deleted":
                 raise _not_deleted(user)
         return user
+
+
+def _find_new_image(user_id: str, before: str | None) -> ActionSteps[str | None]:
+    """Return the id of the profile image of a user if it is another one than before."""
+    image_id = string((yield Call("getUser", path={"userId": user_id})), "profileImageId")
+    return None if image_id == before else image_id
 
 
 def replace_password(user_id: str, password: str, must_be_changed: bool | None) -> Call:

@@ -23,6 +23,7 @@ class Profile(TypedDict, total=False):
 
     :param custom_fields: values by id of the field.
     :param deactivate_at: when the account is to be deactivated.
+    :param image: id of the profile image.
     """
 
     first_name: str
@@ -33,6 +34,7 @@ class Profile(TypedDict, total=False):
     job: str
     organization: str
     primary_group: str
+    image: str
     labels: list[str]
     custom_fields: dict[str, object]
     deactivate_at: float

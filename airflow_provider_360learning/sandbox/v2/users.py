@@ -31,7 +31,7 @@ _TEXT_FIELDS = {
     "phone": "phone",
     "custom": "custom",
 }
-_PROFILE_FIELDS = _TEXT_FIELDS | {"primaryGroupId": "primary_group"}
+_PROFILE_FIELDS = _TEXT_FIELDS | {"primaryGroupId": "primary_group", "profileImageId": "image"}
 
 #: The languages of users (documented); the first one is the default.
 _LANGUAGES = [
@@ -77,6 +77,8 @@ _LANGUAGES = [
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _MIN_PASSWORD = 8
+#: Types of profile images (documented). The documented maximum of 10 MB is beyond that of bodies in the sandbox.
+_IMAGE_TYPES = [f"image/{kind}" for kind in ("bmp", "gif", "heic", "jpeg", "png", "svg+xml", "webp")]
 
 
 @operations.add(
@@ -151,14 +153,12 @@ def create_user(call: Call) -> Response:
     "/users/{userId}",
     scope="users:write",
     bodies=("json",),
-    assumes="A deleted user can be updated except for the deactivation; users have no images.",
+    assumes="A deleted user can be updated except for the deactivation; an image is known if a user has it.",
 )
 def update_user(call: Call) -> Response:
     """Change the given fields of a user; ``null`` clears one."""
     person = call.person(call.path["userId"])
     _check_user_name(call)
-    if call.id("profileImageId") is not None:
-        raise ApiError(400, "mediaNotFound")
     mail = call.text("mail")
     if mail is None and "mail" in call.fields:
         raise ApiError(400, "userShouldHaveAtLeastOneValidIdentifier")
@@ -247,6 +247,17 @@ def replace_password(call: Call) -> Response:
         raise ApiError(400, "passwordInvalid")
     person.password, person.password_must_be_changed = password, bool(must_be_changed)
     return NO_CONTENT
+
+
+@operations.add("uploadUserMedia", "POST", "/users/{userId}/media", scope="users:write", bodies=("multipart",))
+def upload_user_media(call: Call) -> Response:
+    """Replace the profile image of a user."""
+    call.require("profileImage")
+    person, image = call.person(call.path["userId"]), call.fields["profileImage"]
+    if not isinstance(image, dict) or image.get("media_type") not in _IMAGE_TYPES or not image["size"]:
+        raise ApiError(400, "invalidFile")
+    person.profile["image"] = call.state.new_id()
+    return Response(user(call, person))
 
 
 @operations.add(
@@ -345,6 +356,10 @@ def _profile(call: Call) -> Profile:
         profile["language"] = str(call.choice("lang", _LANGUAGES))
     if primary := call.id("primaryGroupId"):
         profile["primary_group"] = primary
+    if image := call.id("profileImageId"):
+        if all(each.profile.get("image") != image for each in call.state.people.values()):
+            raise ApiError(400, "mediaNotFound")
+        profile["image"] = image
     if (date := call.date("toBeDeactivatedAt")) is not None:
         if date <= call.now:
             raise ApiError(400, "deactivationDateInvalid")

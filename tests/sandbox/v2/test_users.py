@@ -172,3 +172,35 @@ def test_the_address_of_a_pseudonymized_user_is_free(client):
     client("PUT", f"/users/{GRACE_ID}/pseudonymize")
     created = client("POST", "/users", {"mail": GRACE_MAIL, "membership": MEMBERSHIP})
     assert (created.status, created.json["_id"] == GRACE_ID) == (201, False)
+
+
+MEDIA = f"/users/{GRACE_ID}/media"
+
+
+def test_an_uploaded_image_is_that_of_the_user_and_can_be_reused_and_removed(client):
+    done = client.multipart("POST", MEDIA, {}, profileImage=("a.png", "image/png", "x"))
+    image = done.json["profileImageId"]
+    assert (done.status, client("GET", f"/users/{GRACE_ID}").json["profileImageId"]) == (200, image)
+    assert client("PATCH", f"/users/{ADMIN_ID}", {"profileImageId": image}).json["profileImageId"] == image
+    assert "profileImageId" not in client("PATCH", f"/users/{GRACE_ID}", {"profileImageId": None}).json
+    replaced = client.multipart("POST", MEDIA, {}, profileImage=("b.webp", "image/webp", "y"))
+    assert replaced.json["profileImageId"] != image
+
+
+@pytest.mark.parametrize(
+    ("path", "file", "status", "code"),
+    [
+        (MEDIA, ("a.pdf", "application/pdf", "x"), 400, "invalidFile"),
+        (MEDIA, ("a.png", "image/png", ""), 400, "invalidFile"),
+        (f"/users/{NOBODY_ID}/media", ("a.png", "image/png", "x"), 404, "userNotFound"),
+    ],
+    ids=["type", "empty", "user"],
+)
+def test_refuses_an_image(client, path, file, status, code):
+    refused = client.multipart("POST", path, {}, profileImage=file)
+    assert (refused.status, refused.code) == (status, code)
+
+
+def test_an_unknown_image_is_refused(client):
+    refused = client("PATCH", f"/users/{GRACE_ID}", {"profileImageId": NOBODY_ID})
+    assert (refused.status, refused.code) == (400, "mediaNotFound")
