@@ -9,6 +9,7 @@
 #   make test-lowest  run the quick tests and the example DAGs with the lowest versions that the package allows
 #   make test-matrix  run these on all Airflow lines and Python versions and record the results: an hour or two
 #   make bench        run all benchmarks: about half an hour on an idle machine
+#   make fuzz         send generated requests to API v2 of the sandbox: several minutes
 #   make audit        look for published vulnerabilities of the versions that are installed, if a database can be reached
 #   make requirements rewrite requirements/, the versions that are installed; UPGRADE=1 takes the newest
 # KEEP=1              leave Airflow and the sandbox of the demo open until Ctrl-C
@@ -16,15 +17,17 @@
 # CELLS=…             parts of the matrix, e.g. CELLS="airflow-3.2:3.12 lowest-2:3.11"
 # PYTEST_ARGS=…       more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
 # BENCH_ARGS=…        more arguments for the benchmarks: --quick, or names of benchmarks
+# FUZZ_ARGS=…         more arguments for the fuzzer: --examples 5, --seed 1, or words of paths
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
 CELLS ?=
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-matrix \
-	test-deployments servers redis-server postgres-server mysql lint bench audit requirements clean
+	test-deployments servers redis-server postgres-server mysql lint bench fuzz audit requirements clean
 
 help:
 	@sed -n 's/^#   *//p' Makefile
@@ -113,6 +116,9 @@ specs: .venv/.ready
 bench: .venv/.bench-ready .venv/.mysql-ready servers
 	.venv/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
+fuzz: .venv/.ready .venv-fuzz/.ready
+	@.venv/bin/python -m tests.fuzz $(FUZZ_ARGS)
+
 audit: .venv-tools/.ready
 	@.venv-tools/bin/python .ci/audit.py
 
@@ -120,7 +126,7 @@ requirements: .venv-tools/.ready
 	.ci/lock .venv-tools/bin/uv $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf .venv .venv-2.11 .venv-matrix .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-2.11 .venv-fuzz .venv-matrix .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The checkout has no hash. Its build needs hatchling, which the requirements contain.
 INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .
@@ -145,6 +151,10 @@ mysql: .venv/.mysql-ready
 
 .venv/.mysql-ready: .venv/.ready .ci/install-mysql
 	.ci/install-mysql .venv
+	@touch $@
+
+.venv-fuzz/.ready: requirements/fuzz.txt
+	.ci/make-env .venv-fuzz requirements/fuzz.txt 14 '$(PYTHON)' python3.12 python3.13 python3.14 python3.11
 	@touch $@
 
 .venv-tools/.ready: requirements/tools.txt

@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MATRIX = runpy.run_path(str(ROOT / ".ci/matrix.py"))
 LINES = tuple(MATRIX["PYTHONS"])
 
-each_file = pytest.mark.parametrize("name", [*LINES, "tools"])
+each_file = pytest.mark.parametrize("name", [*LINES, "fuzz", "tools"])
 on_unix = pytest.mark.skipif(os.name != "posix", reason="the scripts are for a POSIX shell")
 
 
