@@ -376,7 +376,6 @@ def test_an_operator_logs_its_outcome_in_one_line(
     given = {MADE[name][0]: value for name, value in made.items()}
     for name in operator.uploads[:1]:
         given[name] = tmp_path / ("package.zip" if name == "package" else "picture.png")
-        given[name] = tmp_path / ("image.png" if name == "image" else "package.zip")
         given[name].write_bytes(b"PK")
     capfd.readouterr()
     result = operator(task_id="one", **given, **arguments).execute({})
