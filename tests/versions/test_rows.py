@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.versions import VERSIONS
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
     ADMIN_MAIL,
     GRACE_MAIL,
     SALES_GROUP_ID,
     WELCOME_COURSE_ID,
 )
+from tests.api.factory import api_factory
 from tests.rows.support import results_in
 from tests.unlimited_sandbox import CONNECTION
 
@@ -53,10 +56,43 @@ def test_catalogs(lines):
     assert [line[2:] for line in lines("remove_from_catalog", rows)] == [("removed", None, None)]
 
 
+@pytest.mark.slow  # API v2 does it with bulk jobs
 def test_libraries(lines):
     rows = [{"group_id": SALES_GROUP_ID, "courses": "Welcome to Acme"}]
     assert [line[2:] for line in lines("add_to_library", rows)] == [("added", None, None)]
     assert [line[2:] for line in lines("remove_from_library", rows)] == [("removed", None, None)]
+
+
+def test_tags(lines):
+    rows = [{"name": "Onboarding", "is_main": "true"}, {"name": "Onboarding 2"}]
+    outcomes = [(line[1], line[2]) for line in lines("create_tag", rows)]
+    assert outcomes == [("Onboarding", "created"), ("Onboarding 2", "created")]
+    rows = [{"tag": "Onboarding", "name": "Welcome"}, {"tag": "Onboarding 2", "external_id": "2"}]
+    assert [line[2] for line in lines("update_tag", rows)] == ["updated", "updated"]
+
+
+def test_links_of_users(lines):
+    assert [line[2] for line in lines("create_custom_link", [{"type": "mail", "name": "Mail"}])] == ["created"]
+    rows = [{"user": user, "type": "mail", "url": "https://mail.test"} for user in (GRACE_MAIL, "nobody@acme.test")]
+    assert [line[1:3] for line in lines("create_custom_user_link", rows)] == [
+        (f"{GRACE_MAIL} / mail", "created"),
+        ("nobody@acme.test / mail", "refused"),
+    ]
+    assert [line[2] for line in lines("delete_custom_user_link", [{"user": GRACE_MAIL, "type": "mail"}])] == ["deleted"]
+
+
+@pytest.mark.slow  # API v2 does it with bulk jobs
+def test_archived_external_courses(lines, sandbox):
+    body = {"externalPlatform": "p", "groupId": SALES_GROUP_ID, "authorId": ADMIN_ID}
+    with api_factory(sandbox, "v2") as make:
+        make().client.call(Call("createIntegration", body=body))
+        sandbox.control.settings(faulty_statistics="report")
+        course = {"external_id": "1", "title": "x", "launch_url": "https://x.test", "language": "en"}
+        make().import_external_courses(
+            group_id=SALES_GROUP_ID, external_platform="p", author_id=ADMIN_ID, courses=[course]
+        )
+    rows = [{"group_id": SALES_GROUP_ID, "external_platform": "p", "external_ids": "1"}]
+    assert [line[2] for line in lines("archive_external_courses", rows)] == ["archived"]
 
 
 def test_deleted_groups(lines):
