@@ -29,6 +29,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     FIRST_DAY_CLASSROOM_ID,
     GRACE_ID,
     GRACE_MAIL,
+    INDUCTION_PROGRAM_ID,
 )
 from tests.rows.support import results_in
 from tests.unlimited_sandbox import CONNECTION, make_session, operations
@@ -128,9 +129,12 @@ LINES = [
 
 
 @pytest.fixture
-def v1(sandbox):
-    """Return the connection to API v1."""
-    return sandbox.connection_json(auth="api_key_header")
+def program_session(sandbox):
+    """Return the id of a session of a program, which a slot can be created in with API v1."""
+    path, body = {"template_id": INDUCTION_PROGRAM_ID}, {"name": "Autumn", "startDate": "2026-10-01T00:00:00.000Z"}
+    made = Learning360Hook().call("createProgramSession", path_params=path, body=body)
+    sandbox.control.clear_journal()
+    return made["_id"]
 
 
 @pytest.fixture
@@ -187,10 +191,9 @@ def test_attendance_is_recorded_again_if_another_row_may_have_changed_it(made, t
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
-def test_a_slot_of_v1_whose_outcome_is_unknown_is_created_by_no_retry(sandbox, v1, monkeypatch, kind):
-    monkeypatch.setenv(CONNECTION, v1)
+def test_a_slot_of_v1_whose_outcome_is_unknown_is_created_by_no_retry(sandbox, program_session, kind):
     sandbox.control.add_fault("createClassroomSlot", kind=kind)
-    task = Learning360CreateClassroomSlotOperator(task_id="one", **SLOT, session_id="5" * 24)
+    task = Learning360CreateClassroomSlotOperator(task_id="one", **SLOT, session_id=program_session)
     with pytest.raises(AirflowFailException, match="OutcomeUnknownError: It is not known whether createClassroomSlot"):
         task.execute({})
     assert operations(sandbox) == ["createClassroomSlot"]
@@ -204,9 +207,8 @@ def test_a_slot_of_v2_whose_outcome_is_unknown_may_be_created_by_a_retry(sandbox
     assert task.execute({})["outcome"] == "created"
 
 
-def test_a_slot_of_v1_whose_outcome_is_unknown_is_an_unconfirmed_row(sandbox, v1, monkeypatch, tmp_path):
-    monkeypatch.setenv(CONNECTION, v1)
-    rows = [{**SLOT, "session_id": "5" * 24, "name": name} for name in ("a", "b")]
+def test_a_slot_of_v1_whose_outcome_is_unknown_is_an_unconfirmed_row(sandbox, program_session, tmp_path):
+    rows = [{**SLOT, "session_id": program_session, "name": name} for name in ("a", "b")]
     sandbox.control.add_fault("createClassroomSlot", kind="drop_after", mentions='"a"')
     assert apply("create_classroom_slot", rows, tmp_path) == ["unknown", "created"]
     again = apply("create_classroom_slot", rows, tmp_path, retry_failed_only=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, FIRST_DAY_CLASSROOM_ID, GRACE_ID
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_ID,
+    FIRST_DAY_CLASSROOM_ID,
+    GRACE_ID,
+    INDUCTION_PROGRAM_ID,
+)
 
 UNKNOWN = "0" * 24
-SLOTS = f"/programs/sessions/{'5' * 24}/classrooms/{FIRST_DAY_CLASSROOM_ID}/slots"
 SLOT = {
     "name": "Morning",
     "startDate": "2026-05-04T09:00:00.000Z",
@@ -19,8 +23,17 @@ SLOT = {
 
 
 @pytest.fixture
-def slot_id(client):
-    response = client("POST", SLOTS, json=SLOT)
+def slots(client):
+    """Return the path of the slots in a session of a program in May."""
+    dates = {"startDate": "2026-05-01T00:00:00.000Z", "endDate": "2026-05-31T00:00:00.000Z"}
+    path = f"/programs/{INDUCTION_PROGRAM_ID}/sessions"
+    session_id = client("POST", path, json={"name": "May", **dates}).json()["_id"]
+    return f"/programs/sessions/{session_id}/classrooms/{FIRST_DAY_CLASSROOM_ID}/slots"
+
+
+@pytest.fixture
+def slot_id(client, slots):
+    response = client("POST", slots, json=SLOT)
     assert response.status_code == 200, response.text
     return response.json()["_id"]
 
@@ -43,24 +56,31 @@ def test_an_update_replaces_the_slot(sandbox, client, slot_id):
         ({"reportedDuration": 1.5}, 400, "Request validation failed: reportedDuration must be an integer number"),
         ({"location": ""}, 400, "Request validation failed: location should not be empty"),
         ({"virtual": None}, 400, "Request validation failed: virtual should not be empty"),
+        (
+            {"endDate": "2026-06-01T09:00:00.000Z"},
+            400,
+            "classroom_slot_dates_not_within_session_dates",
+        ),
         ({"startDate": "x"}, 400, "Request validation failed: startDate must be a valid ISO 8601 date string"),
     ],
 )
-def test_invalid_slots_are_refused(client, slot_id, fields, status, error):
-    for method, path in (("POST", SLOTS), ("PUT", f"/classrooms/slots/{slot_id}")):
+def test_invalid_slots_are_refused(client, slots, slot_id, fields, status, error):
+    for method, path in (("POST", slots), ("PUT", f"/classrooms/slots/{slot_id}")):
         response = client(method, path, json={**SLOT, **fields})
         assert (response.status_code, response.json()["error"]) == (status, error)
 
 
-def test_unknown_slots_and_classrooms_are_refused(client):
+def test_unknown_slots_classrooms_and_sessions_are_refused(client, slots):
     for method, path, body in (
         ("PUT", f"/classrooms/slots/{UNKNOWN}", SLOT),
         ("PATCH", f"/classrooms/slots/{UNKNOWN}/attendance", {"users": []}),
     ):
         response = client(method, path, json=body)
         assert (response.status_code, response.json()) == (404, {"error": "slot_not_found"})
-    path = SLOTS.replace(FIRST_DAY_CLASSROOM_ID, UNKNOWN)
+    path = slots.replace(FIRST_DAY_CLASSROOM_ID, UNKNOWN)
     assert client("POST", path, json=SLOT).json() == {"error": "classroom_not_found"}
+    path = f"/programs/sessions/{UNKNOWN}/classrooms/{FIRST_DAY_CLASSROOM_ID}/slots"
+    assert client("POST", path, json=SLOT).json() == {"error": "program_session_not_found"}
 
 
 @pytest.mark.parametrize("users", [None, {}, [{"userId": ADMIN_ID}], [{"userId": ADMIN_ID, "hasAttended": "yes"}]])

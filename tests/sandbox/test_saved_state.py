@@ -100,6 +100,21 @@ def test_skills_and_webhooks_are_kept_with_secrets_and_events():
     assert len(after.state.webhooks.subscriptions[subscription.id].events) == 2
 
 
+def test_slots_of_classrooms_are_kept_with_registrations_and_sheets():
+    before, after = Company(Settings(), "empty"), Company(Settings(), "empty")
+    classrooms = before.state.classrooms
+    lab = classrooms.add("Lab", ROOT_GROUP_ID)
+    slot = classrooms.add_slot(
+        lab.id, "1" * 24, "program", name="Day 1", start=1.0, end=2.0, hours=1, virtual=False, location="Room 1"
+    )
+    classrooms.set_attendance(classrooms.register(slot, ADMIN_ID), attended=True)
+    classrooms.wait(slot, "2" * 24)
+    classrooms.add_sheet(slot, "Morning")
+    saved_state.load(after, saved_state.dump(before))
+    assert after.state.classrooms.slots_of(lab) == [slot]
+    assert after.state.classrooms.as_dict() == classrooms.as_dict()
+
+
 def test_a_job_that_had_not_ended_ends_in_error():
     company = Company(Settings(), "empty")
     behavior = Behavior(seconds=60, max_running=3)

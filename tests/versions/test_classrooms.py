@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
@@ -17,6 +18,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     FIRST_DAY_CLASSROOM_ID,
     GRACE_ID,
     GRACE_MAIL,
+    INDUCTION_PROGRAM_ID,
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
 )
@@ -62,6 +64,16 @@ def session_id(v2):
 
 
 @pytest.fixture
+def place(api, version, request):
+    """Return the id of a session that a slot can be created in: of a program in API v1."""
+    if version == "v2":
+        return request.getfixturevalue("session_id")
+    body = {"name": "May", "startDate": "2026-05-01T00:00:00.000Z"}
+    made = api.client.call(Call("createProgramSession", path={"template_id": INDUCTION_PROGRAM_ID}, body=body))
+    return made["_id"]
+
+
+@pytest.fixture
 def slot_id(v2, session_id):
     """Return a slot for which Grace and the administrator are registered."""
     slot_id = v2.create_classroom_slot(**MORNING, session_id=session_id)["slot_id"]
@@ -84,10 +96,10 @@ def attendance(v2, slot_id):
 # Slots, in both versions
 
 
-def test_creates_a_slot(api, version, session_id, slots):
+def test_creates_a_slot(api, version, place, slots):
     made = api.create_classroom_slot(
         **MORNING,
-        session_id=session_id,
+        session_id=place,
         virtual=True,
         max_capacity=12,
         timezone="Europe/Paris",
@@ -97,13 +109,13 @@ def test_creates_a_slot(api, version, session_id, slots):
     assert made == {
         "slot_id": slot["id"],
         "classroom_id": FIRST_DAY_CLASSROOM_ID,
-        "session_id": session_id,
+        "session_id": place,
         "name": "Morning",
         "outcome": "created",
     }
     expected = {
         "classroom": FIRST_DAY_CLASSROOM_ID,
-        "session": session_id,
+        "session": place,
         "session_kind": {"v1": "program", "v2": "path"}[version],
         "name": "Morning",
         "start": 1777878000.0,
@@ -236,18 +248,18 @@ def test_v1_needs_the_whole_slot_for_an_update(api, sent):
 
 
 @only_v1
-def test_v1_reports_a_slot_whose_response_was_lost_as_unknown(sandbox, api, session_id, slots):
+def test_v1_reports_a_slot_whose_response_was_lost_as_unknown(sandbox, api, place, slots):
     sandbox.control.add_fault("createClassroomSlot", kind="drop_after")
     with pytest.raises(OutcomeUnknownError, match="It is not known whether createClassroomSlot was applied"):
-        api.create_classroom_slot(**MORNING, session_id=session_id)
+        api.create_classroom_slot(**MORNING, session_id=place)
     assert len(slots()) == 1
 
 
 @only_v1
 @pytest.mark.parametrize("key", ["_id", "id", None])
-def test_v1_creates_a_slot_whatever_the_response_has(sandbox, api, session_id, slots, key):
+def test_v1_creates_a_slot_whatever_the_response_has(sandbox, api, place, slots, key):
     sandbox.control.settings(slot_id_key=key)
-    made = api.create_classroom_slot(**MORNING, session_id=session_id)
+    made = api.create_classroom_slot(**MORNING, session_id=place)
     (slot,) = slots()
     assert (made["slot_id"], made["outcome"]) == (slot["id"] if key else None, "created")
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from airflow_provider_360learning.sandbox.clock import parse_iso
 from airflow_provider_360learning.sandbox.routing import Response
 from airflow_provider_360learning.sandbox.state.classrooms import Slot
+from airflow_provider_360learning.sandbox.state.model import Session
+from airflow_provider_360learning.sandbox.state.programs import ProgramSession
 from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations
 
 operations = Operations()
@@ -34,17 +36,21 @@ class _Fields(NamedTuple):
     "POST",
     "/programs/sessions/{programSessionId}/classrooms/{classroomId}/slots",
     bodies=("json",),
-    assumes="All errors, and the response. The session is not looked up.",
+    assumes="All errors, and the response.",
 )
 def create_classroom_slot(call: Call) -> Response:
     """Create a slot in a session of a program."""
     classroom = call.state.classrooms.classrooms.get(call.path["classroomId"].lower())
     if classroom is None:
         raise ApiError(404, "classroom_not_found")
+    session = call.state.programs.sessions.get(call.path["programSessionId"].lower())
+    if session is None:
+        raise ApiError(404, "program_session_not_found")
     fields = _fields(call)
+    _check_dates(session, fields)
     slot = call.state.classrooms.add_slot(
         classroom.id,
-        call.path["programSessionId"].lower(),
+        session.id,
         "program",
         name=fields.name,
         start=fields.start,
@@ -69,9 +75,7 @@ def create_classroom_slot(call: Call) -> Response:
 def update_classroom_slot(call: Call) -> Response:
     """Replace a slot."""
     slot, fields = _slot(call), _fields(call)
-    session = call.state.sessions.get(slot.session)
-    if session is not None and (fields.start < session.start or (session.end is not None and fields.end > session.end)):
-        raise ApiError(400, "classroom_slot_dates_not_within_session_dates")
+    _check_dates(_session_of(call, slot), fields)
     slot.name, slot.start, slot.end, slot.hours = fields.name, fields.start, fields.end, fields.hours
     slot.virtual, slot.location, slot.trainers = fields.virtual, fields.location, fields.trainers
     slot.capacity, slot.timezone = fields.capacity, fields.timezone
@@ -103,6 +107,17 @@ def _slot(call: Call) -> Slot:
     if slot is None:
         raise ApiError(404, "slot_not_found")
     return slot
+
+
+def _session_of(call: Call, slot: Slot) -> Session | ProgramSession:
+    """Return the session of a slot, which is deleted with it."""
+    state = call.state
+    return state.sessions[slot.session] if slot.session_kind == "path" else state.programs.sessions[slot.session]
+
+
+def _check_dates(session: Session | ProgramSession, fields: _Fields) -> None:
+    if fields.start < session.start or (session.end is not None and fields.end > session.end):
+        raise ApiError(400, "classroom_slot_dates_not_within_session_dates")
 
 
 def _fields(call: Call) -> _Fields:

@@ -236,10 +236,10 @@ def _slot(slot: Slot) -> dict[str, object]:
 
 
 def _check_dates(call: Call, session_id: str, start: float, end: float) -> None:
-    """Refuse dates that are no period, or not within the session. Sessions of programs have no dates here."""
+    """Refuse dates that are no period, or not within the session."""
     if end <= start:
         raise ApiError(400, "invalidStartOrEndDate")
-    session = call.state.sessions.get(session_id)
+    session = call.state.sessions.get(session_id) or call.state.programs.sessions.get(session_id)
     if session is not None and (start < session.start or (session.end is not None and end > session.end)):
         raise ApiError(400, "outOfPathSessionDates")
 
