@@ -6,13 +6,15 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from airflow_provider_360learning import operators, sensors
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.names import listings_of
 from airflow_provider_360learning.api.needs import scopes_of, scopes_of_names, scopes_of_rows
 from airflow_provider_360learning.api.versions import ApiVersion
+from airflow_provider_360learning.completion import CONDITIONS
 
 _FINDERS = (scopes_of, scopes_of_names, scopes_of_rows)
 
@@ -52,11 +54,18 @@ def needs_of_operators(version: ApiVersion) -> dict[str, Needs]:
     :param version: The API version.
     """
     found = {}
-    for name, used in operators_and_sensors():
-        needs = [_needs(version, each) for each in used]
+    for name, kind in _classes():
+        needs = [_needs(version, each) for each in kind.actions]
         scopes, names, rows = (frozenset[str]().union(*each) for each in zip(*needs, strict=True))
+        names = names.union(*(_needs(version, listing).scopes for listing in _listings_of(kind)))
         found[name] = Needs(scopes, names - scopes, rows)
     return found
+
+
+def _listings_of(kind: Any) -> set[str]:
+    """Return the actions that list what the names stand for that a sensor's condition takes; none for an operator."""
+    subject = getattr(kind, "subject", None)
+    return set() if subject is None else listings_of(CONDITIONS[subject])
 
 
 def _needs(version: ApiVersion, action: str) -> Needs:
@@ -67,9 +76,14 @@ def _needs(version: ApiVersion, action: str) -> Needs:
 
 def operators_and_sensors() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the operators and sensors that run actions of their own choice: the name of the class, and the actions."""
+    return ((name, kind.actions) for name, kind in _classes())
+
+
+# Any: a subclass of one of two classes without a common base.
+def _classes() -> Iterator[tuple[str, Any]]:
+    """Yield the operators and sensors that run actions of their own choice."""
     for package in (operators, sensors):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             for name, found in sorted(vars(importlib.import_module(module.name)).items()):
-                actions: tuple[str, ...] = getattr(found, "actions", ())
-                if isinstance(found, type) and found.__module__ == module.name and actions:
-                    yield name, actions
+                if isinstance(found, type) and found.__module__ == module.name and getattr(found, "actions", None):
+                    yield name, found

@@ -112,13 +112,24 @@ class Learning360CoursePublishedSensor(Learning360BaseSensor):
         publication: a draft that was created earlier counts with ``modified_at`` only, as does a published course that
         is edited.
     :param name: Only courses with this name count.
+    :param group_id: Only courses of the group with this id count.
+    :param group: Name of the group instead of ``group_id``; where it is not unique, after those of its parents:
+        ``Acme/Sales``.
     :param min_courses: Minimum number of courses.
     """
 
     subject = "course_publication"
-    actions = ("list_courses",)
-    name_arguments = ("name", "since")
-    template_fields: Sequence[str] = ("learning360_conn_id", "since", "date_field", "name", "min_courses")
+    actions = ("list_courses", "get_course")
+    name_arguments = ("name", "group", "group_id", "since")
+    template_fields: Sequence[str] = (
+        "learning360_conn_id",
+        "since",
+        "date_field",
+        "name",
+        "group_id",
+        "group",
+        "min_courses",
+    )
 
     def __init__(
         self,
@@ -126,6 +137,8 @@ class Learning360CoursePublishedSensor(Learning360BaseSensor):
         since: datetime | str,
         date_field: str = "created_at",
         name: str | None = None,
+        group_id: str | None = None,
+        group: str | None = None,
         min_courses: int | str = 1,
         **kwargs: Any,
     ) -> None:
@@ -133,4 +146,6 @@ class Learning360CoursePublishedSensor(Learning360BaseSensor):
         self.since = since
         self.date_field = date_field
         self.name = name
+        self.group_id = group_id
+        self.group = group
         self.min_courses = min_courses

@@ -221,6 +221,28 @@ def test_waits_for_a_number_of_courses_and_for_a_name(sandbox):
     assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, name="Welcome") is None
 
 
+def test_waits_for_the_courses_of_a_group(sandbox, publish):
+    assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group="Acme/Sales") is None
+    publish()
+    assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group="Acme/Sales")["courses"] == 1
+    assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group_id=ROOT_GROUP_ID.upper())["courses"] == 2
+
+
+def test_looks_up_the_group_of_a_course_once_at_most(sandbox, api, version):
+    condition = make_condition("course_publication", {"since": LONG_AGO, "group_id": SALES_GROUP_ID})
+    sandbox.control.clear_journal()
+    for _ in range(2):
+        assert not api.client.run(condition.poll(api)).is_complete
+    assert operations(sandbox).count("getCourse") == {"v1": 2, "v2": 0}[version]
+
+
+@pytest.mark.parametrize("version", ["v1"], indirect=True)
+def test_a_course_that_is_deleted_while_its_group_is_looked_up_does_not_count(sandbox):
+    missing = {"kind": "status", "status": 400, "body": {"error": "course_not_found"}}
+    sandbox.control.add_fault("getCourse", **missing)
+    assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group_id=ROOT_GROUP_ID)["courses"] == 1
+
+
 def test_a_course_that_was_created_earlier_counts_by_its_modification_only(sandbox, publish):
     publish()
     since = an_hour_later(sandbox)
