@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_360learning.api.actions import BoundAction
-from airflow_provider_360learning.api.models.custom_fields import CreateCustomField, DeleteCustomField
-from airflow_provider_360learning.api.models.parsers import normalized
-from airflow_provider_360learning.api.results import (
+from airflow_provider_360learning.api.custom_field_results import (
     CreatedCustomField,
     CustomFieldRecord,
     DeletedCustomField,
 )
+from airflow_provider_360learning.api.models.custom_fields import CreateCustomField, DeleteCustomField
+from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError, RefusedError
 

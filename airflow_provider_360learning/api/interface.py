@@ -9,34 +9,12 @@ from typing import Protocol, TypeVar
 from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.api.actions import BoundAction, action
 from airflow_provider_360learning.api.bulk_jobs import BulkJobs
+from airflow_provider_360learning.api.certificate_interface import CertificateApi
 from airflow_provider_360learning.api.classroom_interface import ClassroomApi
 from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import ReadsCourseAttempts
 from airflow_provider_360learning.api.course_interface import CourseApi
-from airflow_provider_360learning.api.models.certificates import (
-    CreateCertificateOutline,
-    DeleteCertificateOutline,
-    ImportUserCertificate,
-    ListCertificateOutlines,
-    ListUserCertificates,
-    UpdateCertificateOutline,
-    UpdateCertificatePrivacy,
-)
-from airflow_provider_360learning.api.models.custom_fields import (
-    CreateCustomField,
-    DeleteCustomField,
-    GetAuthorizedValues,
-    GetCourseCustomFields,
-    GetPathSessionCustomFields,
-    ListCustomFields,
-    RemoveCourseCustomField,
-    RemovePathSessionCustomField,
-    RemoveUserCustomField,
-    SetCourseCustomField,
-    SetPathSessionCustomField,
-    SetUserCustomField,
-    UpdateCustomField,
-)
+from airflow_provider_360learning.api.custom_field_interface import CustomFieldApi
 from airflow_provider_360learning.api.models.custom_links import (
     CreateCustomLink,
     CreateCustomUserLink,
@@ -120,12 +98,7 @@ from airflow_provider_360learning.api.results import (
     AddedToGroup,
     ArchivedCourses,
     ArchivedPath,
-    AuthorizedValues,
-    CertificateOutlineRecord,
-    CertificateRecord,
     ChangedLibrary,
-    CreatedCertificateOutline,
-    CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
     CreatedGroup,
@@ -134,12 +107,8 @@ from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
-    CustomFieldRecord,
-    CustomFieldValues,
     CustomLinkRecord,
     CustomUserLinkRecord,
-    DeletedCertificateOutline,
-    DeletedCustomField,
     DeletedCustomLink,
     DeletedCustomUserLink,
     DeletedGroup,
@@ -157,7 +126,6 @@ from airflow_provider_360learning.api.results import (
     GroupMedia,
     GroupMember,
     GroupRecord,
-    ImportedCertificate,
     IntegrationRecord,
     Library,
     PasswordOfUser,
@@ -169,19 +137,10 @@ from airflow_provider_360learning.api.results import (
     ProfileImage,
     PseudonymizedUser,
     RelatedUser,
-    RemovedCourseField,
     RemovedFromGroup,
     RemovedManager,
-    RemovedSessionField,
-    RemovedUserField,
     ReplacedAudience,
-    SetCourseField,
-    SetSessionField,
-    SetUserField,
     TagRecord,
-    UpdatedCertificateOutline,
-    UpdatedCertificatePrivacy,
-    UpdatedCustomField,
     UpdatedCustomLink,
     UpdatedCustomUserLink,
     UpdatedGroup,
@@ -200,7 +159,7 @@ from airflow_provider_360learning.api.types import ActionSteps
 R = TypeVar("R")
 
 
-class LearningApi(ClassroomApi, CourseApi, ReadsCourseAttempts, Protocol):
+class LearningApi(CertificateApi, ClassroomApi, CourseApi, CustomFieldApi, ReadsCourseAttempts, Protocol):
     """
     The actions of 360Learning, under the same names in all versions of the API.
 
@@ -427,110 +386,6 @@ class LearningApi(ClassroomApi, CourseApi, ReadsCourseAttempts, Protocol):
     @action(RemoveUserFromGroup)
     def remove_user_from_group(self, arguments: RemoveUserFromGroup) -> ActionSteps[RemovedFromGroup]:
         """Remove one role, or all roles, of a user in a group."""
-        ...
-
-    @action(ListUserCertificates)
-    def list_user_certificates(self, arguments: ListUserCertificates) -> ActionSteps[list[CertificateRecord]]:
-        """Return the certificates of a user."""
-        ...
-
-    @action(ImportUserCertificate)
-    def import_user_certificate(self, arguments: ImportUserCertificate) -> ActionSteps[ImportedCertificate]:
-        """Import a certificate of a user, unless the user has it."""
-        ...
-
-    @action(UpdateCertificatePrivacy)
-    def update_certificate_privacy(self, arguments: UpdateCertificatePrivacy) -> ActionSteps[UpdatedCertificatePrivacy]:
-        """Set who can see certificates of a user."""
-        ...
-
-    @action(ListCertificateOutlines)
-    def list_certificate_outlines(
-        self, arguments: ListCertificateOutlines
-    ) -> ActionSteps[list[CertificateOutlineRecord]]:
-        """Return outlines of certificates."""
-        ...
-
-    @action(CreateCertificateOutline)
-    def create_certificate_outline(self, arguments: CreateCertificateOutline) -> ActionSteps[CreatedCertificateOutline]:
-        """Create an outline of certificates, unless the group has one of this title."""
-        ...
-
-    @action(UpdateCertificateOutline)
-    def update_certificate_outline(self, arguments: UpdateCertificateOutline) -> ActionSteps[UpdatedCertificateOutline]:
-        """Change an outline of certificates; fields that are not given keep their values."""
-        ...
-
-    @action(DeleteCertificateOutline)
-    def delete_certificate_outline(self, arguments: DeleteCertificateOutline) -> ActionSteps[DeletedCertificateOutline]:
-        """Delete an outline of certificates."""
-        ...
-
-    @action(CreateCustomField)
-    def create_custom_field(self, arguments: CreateCustomField) -> ActionSteps[CreatedCustomField]:
-        """Create a custom field, unless one has this name."""
-        ...
-
-    @action(ListCustomFields)
-    def list_custom_fields(self, arguments: ListCustomFields) -> ActionSteps[list[CustomFieldRecord]]:
-        """Return custom fields."""
-        ...
-
-    @action(GetAuthorizedValues)
-    def get_authorized_values(self, arguments: GetAuthorizedValues) -> ActionSteps[AuthorizedValues]:
-        """Return the only values that a custom field may have."""
-        ...
-
-    @action(UpdateCustomField)
-    def update_custom_field(self, arguments: UpdateCustomField) -> ActionSteps[UpdatedCustomField]:
-        """Change the name or the authorized values of a custom field."""
-        ...
-
-    @action(DeleteCustomField)
-    def delete_custom_field(self, arguments: DeleteCustomField) -> ActionSteps[DeletedCustomField]:
-        """Delete a custom field and its values."""
-        ...
-
-    @action(SetUserCustomField)
-    def set_user_custom_field(self, arguments: SetUserCustomField) -> ActionSteps[SetUserField]:
-        """Set the value of a custom field of a user."""
-        ...
-
-    @action(RemoveUserCustomField)
-    def remove_user_custom_field(self, arguments: RemoveUserCustomField) -> ActionSteps[RemovedUserField]:
-        """Remove the value of a custom field of a user, if there is one."""
-        ...
-
-    @action(GetCourseCustomFields)
-    def get_course_custom_fields(self, arguments: GetCourseCustomFields) -> ActionSteps[CustomFieldValues]:
-        """Return the values of the custom fields of a course."""
-        ...
-
-    @action(SetCourseCustomField)
-    def set_course_custom_field(self, arguments: SetCourseCustomField) -> ActionSteps[SetCourseField]:
-        """Set the value of a custom field of a course."""
-        ...
-
-    @action(RemoveCourseCustomField)
-    def remove_course_custom_field(self, arguments: RemoveCourseCustomField) -> ActionSteps[RemovedCourseField]:
-        """Remove the value of a custom field of a course, if there is one."""
-        ...
-
-    @action(GetPathSessionCustomFields)
-    def get_path_session_custom_fields(self, arguments: GetPathSessionCustomFields) -> ActionSteps[CustomFieldValues]:
-        """Return the values of the custom fields of a path session."""
-        ...
-
-    @action(SetPathSessionCustomField)
-    def set_path_session_custom_field(self, arguments: SetPathSessionCustomField) -> ActionSteps[SetSessionField]:
-        """Set the value of a custom field of a path session."""
-        ...
-
-    @action(RemovePathSessionCustomField)
-    def remove_path_session_custom_field(
-        self, arguments: RemovePathSessionCustomField
-    ) -> ActionSteps[RemovedSessionField]:
-        """Remove the value of a custom field of a path session, if there is one."""
         ...
 
     @action(GetLibrary)

@@ -11,6 +11,13 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import singledispatch
 from typing import Any
 
+from airflow_provider_360learning.api.certificate_results import (
+    CreatedCertificateOutline,
+    DeletedCertificateOutline,
+    ImportedCertificate,
+    UpdatedCertificateOutline,
+    UpdatedCertificatePrivacy,
+)
 from airflow_provider_360learning.api.classroom_results import (
     ChangedWaitlist,
     CreatedAttendanceSheet,
@@ -31,6 +38,17 @@ from airflow_provider_360learning.api.course_results import (
     ChangedPathTags,
     CreatedCourse,
     UpdatedCourse,
+)
+from airflow_provider_360learning.api.custom_field_results import (
+    CreatedCustomField,
+    DeletedCustomField,
+    RemovedCourseField,
+    RemovedSessionField,
+    RemovedUserField,
+    SetCourseField,
+    SetSessionField,
+    SetUserField,
+    UpdatedCustomField,
 )
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.api.models.certificates import (
@@ -142,8 +160,6 @@ from airflow_provider_360learning.api.results import (
     ArchivedCourses,
     ArchivedPath,
     ChangedLibrary,
-    CreatedCertificateOutline,
-    CreatedCustomField,
     CreatedCustomLink,
     CreatedCustomUserLink,
     CreatedGroup,
@@ -152,8 +168,6 @@ from airflow_provider_360learning.api.results import (
     CreatedPathSession,
     CreatedTag,
     CreatedUser,
-    DeletedCertificateOutline,
-    DeletedCustomField,
     DeletedCustomLink,
     DeletedCustomUserLink,
     DeletedGroup,
@@ -167,22 +181,12 @@ from airflow_provider_360learning.api.results import (
     EnrolledUsers,
     ExternalIdOfUser,
     GroupMedia,
-    ImportedCertificate,
     PasswordOfUser,
     ProfileImage,
     PseudonymizedUser,
-    RemovedCourseField,
     RemovedFromGroup,
     RemovedManager,
-    RemovedSessionField,
-    RemovedUserField,
     ReplacedAudience,
-    SetCourseField,
-    SetSessionField,
-    SetUserField,
-    UpdatedCertificateOutline,
-    UpdatedCertificatePrivacy,
-    UpdatedCustomField,
     UpdatedCustomLink,
     UpdatedCustomUserLink,
     UpdatedGroup,

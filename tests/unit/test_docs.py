@@ -16,7 +16,13 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from airflow_provider_360learning import config, exceptions
-from airflow_provider_360learning.api import classroom_results, course_results, results
+from airflow_provider_360learning.api import (
+    certificate_results,
+    classroom_results,
+    course_results,
+    custom_field_results,
+    results,
+)
 from airflow_provider_360learning.api.actions import Action
 from airflow_provider_360learning.api.limiter.usage import Usage, WaitTimes
 from airflow_provider_360learning.cli.definition import COMMANDS
@@ -144,7 +150,7 @@ def _arguments(function):
     return {name for name, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY}
 
 
-RESULTS = (results, classroom_results, course_results)
+RESULTS = (results, certificate_results, classroom_results, course_results, custom_field_results)
 
 
 def _result_keys_and_outcomes():

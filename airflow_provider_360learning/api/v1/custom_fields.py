@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
+from airflow_provider_360learning.api.custom_field_results import (
+    AuthorizedValues,
+    CreatedCustomField,
+    CustomFieldRecord,
+    DeletedCustomField,
+    RemovedUserField,
+    SetUserField,
+    UpdatedCustomField,
+)
 from airflow_provider_360learning.api.custom_fields import deletion_of, existing_field, field_named
 from airflow_provider_360learning.api.fields import first_string, string, strings
 from airflow_provider_360learning.api.models.custom_fields import (
@@ -15,15 +24,6 @@ from airflow_provider_360learning.api.models.custom_fields import (
     UpdateCustomField,
 )
 from airflow_provider_360learning.api.models.parsers import is_id
-from airflow_provider_360learning.api.results import (
-    AuthorizedValues,
-    CreatedCustomField,
-    CustomFieldRecord,
-    DeletedCustomField,
-    RemovedUserField,
-    SetUserField,
-    UpdatedCustomField,
-)
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.exceptions import (
     NotAvailableError,

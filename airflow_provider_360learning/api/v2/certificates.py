@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
+from airflow_provider_360learning.api.certificate_results import (
+    CertificateOutlineRecord,
+    CertificateRecord,
+    CreatedCertificateOutline,
+    DeletedCertificateOutline,
+    ImportedCertificate,
+    UpdatedCertificateOutline,
+    UpdatedCertificatePrivacy,
+)
 from airflow_provider_360learning.api.fields import first_string, number, string
 from airflow_provider_360learning.api.models.certificates import (
     CreateCertificateOutline,
@@ -15,15 +24,6 @@ from airflow_provider_360learning.api.models.certificates import (
 )
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import (
-    CertificateOutlineRecord,
-    CertificateRecord,
-    CreatedCertificateOutline,
-    DeletedCertificateOutline,
-    ImportedCertificate,
-    UpdatedCertificateOutline,
-    UpdatedCertificatePrivacy,
-)
 from airflow_provider_360learning.api.timestamps import Interval, read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.lookups import Lookups

@@ -5,6 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
+from airflow_provider_360learning.api.custom_field_results import (
+    AuthorizedValues,
+    CreatedCustomField,
+    CustomFieldRecord,
+    CustomFieldValues,
+    DeletedCustomField,
+    RemovedCourseField,
+    RemovedSessionField,
+    RemovedUserField,
+    SetCourseField,
+    SetSessionField,
+    SetUserField,
+    UpdatedCustomField,
+)
 from airflow_provider_360learning.api.custom_fields import deletion_of, existing_field, field_named, field_with_id
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.custom_fields import (
@@ -25,20 +39,6 @@ from airflow_provider_360learning.api.models.custom_fields import (
 )
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import (
-    AuthorizedValues,
-    CreatedCustomField,
-    CustomFieldRecord,
-    CustomFieldValues,
-    DeletedCustomField,
-    RemovedCourseField,
-    RemovedSessionField,
-    RemovedUserField,
-    SetCourseField,
-    SetSessionField,
-    SetUserField,
-    UpdatedCustomField,
-)
 from airflow_provider_360learning.api.types import ActionSteps, Call
 from airflow_provider_360learning.api.v2.custom_values import (
     CustomValues,
