@@ -19,10 +19,11 @@ from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
     SALES_GROUP_ID,
     SITE_FIELD_ID,
+    WELCOME_COURSE_ID,
 )
 from airflow_provider_360learning.sandbox.server import Sandbox
 from tests.rows.support import bulk, bulk_failing, files_in, outcomes_in, people, put_csv, writes
-from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations
+from tests.unlimited_sandbox import CONNECTION, UNLIMITED, operations, use_api_v2
 
 
 @pytest.fixture
@@ -291,6 +292,20 @@ def test_sets_a_value_of_a_custom_field_again_that_was_removed(sandbox, apply):
     apply("set_user_custom_field", {**row, "value": "Lyon"})
     assert apply("update_user", {"user": GRACE_MAIL, "custom_fields": {SITE_FIELD_ID: "Paris"}}) == ["updated"]
     assert apply("set_user_custom_field", {**row, "value": "Lyon"}, other) == ["set", "unchanged"]
+
+
+def test_adds_a_tag_again_that_was_removed_or_replaced(sandbox, apply, monkeypatch):
+    use_api_v2(sandbox, monkeypatch)
+    row = {"course_id": WELCOME_COURSE_ID, "tags": "Safety"}
+    other = {**row, "tags": "Sales"}
+    for _ in range(2):
+        assert apply("add_course_tags", row, other)[0] == "added"
+        assert apply("add_course_tags", row, other) == ["unchanged", "unchanged"]
+        assert apply("remove_course_tags", row) == ["removed"]
+    assert apply("replace_course_tags", row) == ["replaced"]
+    assert apply("replace_course_tags", row) == ["unchanged"]
+    assert apply("add_course_tags", other) == ["added"]
+    assert apply("replace_course_tags", row) == ["replaced"]
 
 
 def test_actions_without_conflict_share_one_state(sandbox, apply, tmp_path):

@@ -489,6 +489,8 @@ def test_a_value_of_the_row_wins_over_the_default(sandbox, results):
     [
         ({"action": "create_users"}, r"action is 'create_users', but must be one of .*create_user, "),
         ({"action": "get_user"}, "action is 'get_user', but must be one of"),
+        # With API v1, which does not have it.
+        ({"action": "archive_course"}, "archive_course is not available: only API v2 has it"),
         ({"action": "import_external_course_stats"}, "but must be one of"),
         ({"on_invalid": "shrug"}, "on_invalid is 'shrug', but must be one of fail, skip"),
         ({"allow_empty": "perhaps"}, "allow_empty is 'perhaps', but must be true or false"),

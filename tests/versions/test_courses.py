@@ -111,6 +111,8 @@ def test_returns_every_field_of_a_course(sandbox, api, version):
     }
     assert course == {**dict.fromkeys(CourseRecord.__annotations__), **in_both, **own[version]}
     assert api.get_course(course="Safety") == course
+    (listed,) = (each for each in api.list_courses() if each["course_id"] == made["course_id"])
+    assert listed == {**course, "translations": {"v1": None, "v2": []}[version]}
 
 
 def test_a_missing_course_is_not_found(api):

@@ -17,6 +17,7 @@ from airflow_provider_360learning.exceptions import (
     OutcomeUnknownError,
     RefusedError,
 )
+from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.operators.elearning import (
     Learning360CreateElearningCourseOperator,
     Learning360UpdateElearningCourseOperator,
@@ -166,6 +167,17 @@ def test_a_file_that_does_not_exist_is_named_before_anything_is_sent(tmp_path, s
         task_id="update", course_id=WELCOME_COURSE_ID, package=str(tmp_path / "missing.zip")
     )
     with pytest.raises(AirflowFailException, match=r"package: .*missing.zip does not exist. Nothing was sent"):
+        operator.execute({})
+    assert sent() == []
+
+
+@pytest.mark.usefixtures("connected")
+def test_rows_cannot_name_files(tmp_path, sent):
+    rows = [{**COURSE, "package": "/etc/passwd"}]
+    operator = Learning360BulkOperator(
+        task_id="bulk", action="create_elearning_course", rows=rows, results_path=str(tmp_path)
+    )
+    with pytest.raises(AirflowFailException, match="action is 'create_elearning_course', but must be one of"):
         operator.execute({})
     assert sent() == []
 

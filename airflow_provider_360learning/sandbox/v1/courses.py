@@ -57,7 +57,8 @@ class ResultCap:
     "GET",
     "/courses",
     evidence="recorded",
-    assumes="The status of an archived external course is `archived`.",
+    assumes="The status of an archived course is `archived`. Authors, group and duration are those that a public "
+    "client reads.",
 )
 def get_courses(call: Call) -> Response:
     """List all courses, whatever their status, that were created and modified in the given periods."""
@@ -65,7 +66,7 @@ def get_courses(call: Call) -> Response:
     modified = call.period("modifiedAfter", "modifiedBefore")
     return Response(
         [
-            _summary(each) | {"skills": each.tags}
+            _summary(call, each)
             for each in call.state.courses.values()
             if created.holds(each.created_at) and modified.holds(each.modified_at)
         ]
@@ -82,25 +83,15 @@ def get_courses(call: Call) -> Response:
 def get_course(call: Call) -> Response:
     """Return one course."""
     course = call.course(call.path["course_id"])
-    group = call.state.groups.get(course.group)
-    return Response(
-        _summary(course)
-        | {
-            "coAuthors": _mails(call, course.co_authors),
-            "group": course.group,
-            "groupName": group.name if group else "",
-            "courseDuration": course.duration,
-            "skills": course.tags,
-            "translationsLangs": [
-                {
-                    "lang": each["lang"],
-                    "published": each["published"],
-                    "translators": _mails(call, each["translators"]),
-                }
-                for each in course.translations
-            ],
+    translations = [
+        {
+            "lang": each["lang"],
+            "published": each["published"],
+            "translators": _mails(call, each["translators"]),
         }
-    )
+        for each in course.translations
+    ]
+    return Response(_summary(call, course) | {"translationsLangs": translations})
 
 
 @operations.add("getCoursesStats", "GET", "/courses/stats", assumes="Courses without attempts are left out.")
@@ -155,11 +146,17 @@ def get_user_courses(call: Call) -> Response:
     )
 
 
-def _summary(course: Course) -> dict[str, object]:
+def _summary(call: Call, course: Course) -> dict[str, object]:
+    group = call.state.groups.get(course.group)
     return {
         "_id": course.id,
         "name": course.name,
         "author": course.author,
+        "coAuthors": _mails(call, course.co_authors),
+        "group": course.group,
+        "groupName": group.name if group else "",
+        "courseDuration": course.duration,
+        "skills": course.tags,
         "description": course.description,
         "status": course.status,
         "lang": course.lang,
