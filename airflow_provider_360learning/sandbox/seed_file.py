@@ -72,6 +72,8 @@ class SeedUser(_Described):
     :param groups: names of groups, where the user is a learner, or roles by name of the group; by default, an active
         user is a learner in the root group.
     :param custom_fields: values by name of the custom field.
+    :param managers: email addresses of users in the file.
+    :param external_ids: the user's ids by name of the other platform.
     """
 
     mail: Mail
@@ -86,6 +88,8 @@ class SeedUser(_Described):
     labels: list[str] | None = None
     groups: list[Name] | dict[Name, list[Role]] = []
     custom_fields: dict[Name, str] = {}
+    managers: list[Mail] = []
+    external_ids: dict[Name, Name] = {}
 
     @property
     def roles(self) -> Mapping[str, list[Role]]:
@@ -237,6 +241,8 @@ class _Filling:
             ).id
         for user in seed.users:
             self._add_user(user)
+        for user in seed.users:
+            self._add_managers(user)
         for course in seed.courses:
             where = f"course {course.name!r}"
             group_id, author = self._group(course.group, where), self._author(course.author, where)
@@ -280,8 +286,17 @@ class _Filling:
         roles = user.roles or ({self._seed.company: ["learner"]} if user.status == "active" else {})
         for name, held in roles.items():
             state.join(person, self._group(name, where), list(held))
+        for platform, value in user.external_ids.items():
+            if state.external_ids.with_value(platform, "user", value) is not None:
+                raise ValueError(f"{where}: another user has the id {value!r} in {platform!r}")
+            state.external_ids.add(platform, person.id, "user", value)
         if user.status == "deleted":
             state.delete_person(person)
+
+    def _add_managers(self, user: SeedUser) -> None:
+        where, managers = f"user {user.mail}", dict.fromkeys(user.managers)
+        person = self._state.people[self._person(user.mail, where)]
+        person.managers = [self._person(mail, where) for mail in managers]
 
     def _add_path(self, path: SeedPath) -> None:
         where = f"path {path.name!r}"

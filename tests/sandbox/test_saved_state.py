@@ -44,6 +44,9 @@ def fill(sandbox: Sandbox) -> None:
         ("/customuserlinks", {"mail": GRACE_MAIL, "type": "mail", "url": "https://mail.test"}),
     ):
         assert client("POST", path, json=body).status_code == 200
+    assert client("PUT", f"/users/{GRACE_MAIL}/managers/{ADMIN_ID}").status_code == 200
+    external_id = {"externalPlatform": "HR", "externalId": "7"}
+    assert client("PUT", f"/users/{GRACE_MAIL}/externalId", data=external_id).status_code == 200
     client.close()
 
 
@@ -63,6 +66,8 @@ def test_a_company_is_the_same_after_a_restart(file):
         client = Client(sandbox)
         assert client("POST", "/users", json={"mail": "ANA@acme.test", "password": "x"}).status_code == 400
         assert client("POST", "/skills", json=[{"name": "Onboarding"}]).status_code == 400
+        assert client("GET", f"/users/{ADMIN_ID}").json()["subordinates"][0]["mail"] == GRACE_MAIL
+        assert client("GET", "/users/getUserByExternalId/7/HR").json()["mail"] == GRACE_MAIL
         created = client("POST", "/groups", json={"name": "New", "public": True}).json()["id"]
         client.close()
         assert created not in json.dumps(before)

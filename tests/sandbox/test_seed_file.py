@@ -18,7 +18,7 @@ groups:
   - {name: Optics, parent: Lab, public: false, id: 64b1f0c2a9d3e40012ab0099}
 users:
   - {mail: ana@globex.test, first_name: Ana, last_name: Roy, groups: [Lab], custom_fields: {Site: Lyon}}
-  - {mail: bo@globex.test, groups: {Optics: [learner, coach]}}
+  - {mail: bo@globex.test, groups: {Optics: [learner, coach]}, managers: [ed@globex.test], external_ids: {HR: E-1}}
   - {mail: cy@globex.test, status: invited, groups: [Lab]}
   - {mail: di@globex.test, status: deleted}
   - {mail: ed@globex.test}
@@ -54,12 +54,15 @@ def test_a_company_is_described_in_yaml(start):
         state = sandbox.control.state()
         client = Client(sandbox)
         roles = client("GET", "/users/bo@globex.test/roles").json()
+        bo = client("GET", "/users/getUserByExternalId/E-1/HR").json()
+        managers = client("GET", "/users/bo@globex.test").json()["managers"]
         client.close()
     groups = {group["name"]: group for group in state["groups"]}
     assert groups.keys() == {"Globex", "Lab", "Optics"}
     assert groups["Optics"]["id"] == "64b1f0c2a9d3e40012ab0099"
     assert groups["Optics"]["parent"] == groups["Lab"]["id"]
     assert roles == [{"group": groups["Optics"]["id"], "roles": ["learner", "coach"]}]
+    assert (bo["mail"], [each["mail"] for each in managers]) == ("bo@globex.test", ["ed@globex.test"])
     users = {user["mail"]: user for user in state["users"]}
     assert users["di@globex.test"]["status"] == "deleted"
     assert list(users["ana@globex.test"]["profile"]["custom_fields"].values()) == ["Lyon"]
@@ -105,6 +108,11 @@ def test_reset_returns_to_the_file(start):
         ("users: [{mail: a@b.c, id: 64b1f0c2a9d3e40012ab0001}]", r"ids: '64b1f0c2a9d3e40012ab0001' is there more than"),
         ("users: [{mail: a@b.c, groups: [Lab]}]", r"user a@b.c: 'Lab' is none of 'Acme'"),
         ("users: [{mail: a@b.c, custom_fields: {Site: Lyon}}]", r"user a@b.c: 'Site' is none of those of the file"),
+        ("users: [{mail: a@b.c, managers: [b@b.c]}]", r"user a@b.c: the user b@b.c is not in the file"),
+        (
+            "users: [{mail: a@b.c, external_ids: {HR: '1'}}, {mail: b@b.c, external_ids: {HR: '1'}}]",
+            r"user b@b.c: another user has the id '1' in 'HR'",
+        ),
         ("courses: [{name: x, author: a@b.c}]", r"course 'x': the user a@b.c is not in the file"),
         ("paths: [{name: x, courses: []}]", r"paths.0.courses: List should have at least 1 item"),
         ("paths: [{name: x, courses: [y]}]", r"path 'x': 'y' is none of"),
