@@ -16,6 +16,7 @@ _NAMINGS = {
     "session": ("name", "id"),
     "tag": ("name", "id"),
     "link": ("type",),
+    "integration": ("place", "id"),
 }
 
 
@@ -202,6 +203,23 @@ def _delete_tag(arguments: Any) -> Effects:
     return Effects(exists, exists)
 
 
+def _create_integration(arguments: Any) -> Effects:
+    place = f"{arguments.group_id}\n{arguments.external_platform}"
+    facts = [Fact(topic, "integration", "place", place) for topic in ("exists", "fields")]
+    return Effects(facts, facts, is_creation=True)
+
+
+def _update_integration(arguments: Any) -> Effects:
+    fields, exists = (Fact(topic, "integration", "id", arguments.integration_id) for topic in ("fields", "exists"))
+    moved = [exists] if arguments.group_id or arguments.external_platform else []
+    return Effects([fields, *moved], [fields, exists])
+
+
+def _delete_integration(arguments: Any) -> Effects:
+    exists = [Fact("exists", "integration", "id", arguments.integration_id)]
+    return Effects(exists, exists)
+
+
 def _link(topic: str, type: str) -> Fact:
     return Fact(topic, "link", "type", type)
 
@@ -358,6 +376,9 @@ _EFFECTS: dict[str, Callable[[Any], Effects]] = {
     "create_tag": _create_tag,
     "update_tag": _update_tag,
     "delete_tag": _delete_tag,
+    "create_integration": _create_integration,
+    "update_integration": _update_integration,
+    "delete_integration": _delete_integration,
     "create_custom_link": _create_link,
     "update_custom_link": _update_link,
     "delete_custom_link": _delete_link,

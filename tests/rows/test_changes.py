@@ -308,6 +308,47 @@ def test_adds_a_tag_again_that_was_removed_or_replaced(sandbox, apply, monkeypat
     assert apply("replace_course_tags", row) == ["replaced"]
 
 
+def test_adds_a_course_to_a_library_again_that_was_removed(sandbox, apply):
+    row = {"group_id": SALES_GROUP_ID, "course_ids": [WELCOME_COURSE_ID]}
+    for _ in range(2):
+        assert apply("add_to_library", row) == ["added"]
+        assert apply("add_to_catalog", row)[0] in ("added", "unchanged")
+        assert apply("add_to_library", row) == ["unchanged"]
+        assert apply("remove_from_library", row) == ["removed"]
+    assert apply("add_to_catalog", row) == ["unchanged"]
+
+
+def test_creates_a_tag_again_that_was_renamed(sandbox, apply):
+    for number in range(2):
+        assert apply("create_tag", {"name": "Onboarding"}) == ["created"]
+        assert apply("create_tag", {"name": "Onboarding"}) == ["unchanged"]
+        assert apply("update_tag", {"tag": "Onboarding", "name": f"Welcome {number}"}) == ["updated"]
+
+
+@pytest.mark.parametrize("naming", ["mail", "id"])
+def test_sets_a_url_again_that_was_deleted_with_its_link_or_alone(sandbox, apply, naming):
+    link, row = {"type": "mail", "name": "Mail"}, {"user": GRACE_MAIL, "type": "mail", "url": "https://mail.test"}
+    where = {"user": GRACE_MAIL if naming == "mail" else GRACE_ID, "type": "mail"}
+    assert apply("create_custom_link", link) == ["created"]
+    assert apply("create_custom_user_link", row) == ["created"]
+    assert apply("create_custom_user_link", row) == ["unchanged"]
+    assert apply("delete_custom_user_link", where) == ["deleted"]
+    assert apply("create_custom_user_link", row) == ["created"]
+    assert apply("delete_custom_link", {"type": "mail"}) == ["deleted"]
+    assert apply("create_custom_link", link) == ["created"]
+    assert apply("create_custom_user_link", row) == ["created"]
+
+
+def test_creates_an_integration_again_that_was_deleted_by_id(sandbox, apply, monkeypatch):
+    use_api_v2(sandbox, monkeypatch)
+    row = {"group_id": SALES_GROUP_ID, "external_platform": "p", "author_id": ADMIN_ID}
+    for _ in range(2):
+        assert apply("create_integration", row) == ["created"]
+        assert apply("create_integration", row) == ["unchanged"]
+        (made,) = sandbox.control.state()["integrations"]
+        assert apply("delete_integration", {"integration_id": made["id"]}) == ["deleted"]
+
+
 def test_actions_without_conflict_share_one_state(sandbox, apply, tmp_path):
     """Nightly: new people are created, updated, and move from one group to another."""
     mail = ANA["mail"]
