@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from airflow_provider_360learning.sandbox.state.model import Attempt, Course, Person, Session
+from airflow_provider_360learning.sandbox.state.model import Attempt, Certificate, Course, Person, Session
 from airflow_provider_360learning.sandbox.state.progress import Progress, progress_of
 from airflow_provider_360learning.sandbox.state.state import State
 
@@ -40,6 +41,27 @@ class Learners:
         time = max(since, session.start) + self.seconds
         now = self.now if former is None else min(self.now, former.until)
         return time if time <= now and person.status != "invited" else None
+
+    def certificate(self, session: Session, person: Person) -> Certificate | None:
+        """Return the certificate of a learner who has completed a session with success, if its path delivers one."""
+        outline = self.state.certificate_outlines.get(self.state.paths[session.path].certificate or "")
+        if outline is None or not (person.id in session.enrolled or person.id in session.former):
+            return None
+        progress = self.progress(session, person)
+        if progress.status != "successful":
+            return None
+        id = hashlib.sha256(f"certificate|{session.id}|{person.id}".encode()).hexdigest()[:24]
+        delivered_at = progress.completed_at
+        delivered = Certificate(
+            id, person.id, outline.title, delivered_at, outline.expiration(delivered_at), outline.id, session.id
+        )
+        return self.state.certificates.get(id, delivered)
+
+    def certificates_of(self, person: Person) -> list[Certificate]:
+        """Return the certificates of a person, imported or delivered by paths."""
+        delivered = (self.certificate(session, person) for session in self.state.sessions.values())
+        stored = [each for each in self.state.certificates.values() if each.user == person.id]
+        return list({each.id: each for each in (*filter(None, delivered), *stored)}.values())
 
     def of_course(self, course: Course) -> Iterator[Person]:
         """Yield each person who may have an attempt on a course, once."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypedDict
 
 Role = Literal["admin", "analyst", "coach", "contributor", "editor", "learner", "user_admin"]
@@ -100,14 +102,24 @@ class CertificateOutline:
     validity_months: int | None = None
     texts: dict[str, str | None] = field(default_factory=dict)
 
+    def expiration(self, delivered_at: float) -> float | None:
+        """Return when a certificate expires: the day of its delivery, some months later, or the end of that month."""
+        if self.validity_months is None:
+            return None
+        start = datetime.fromtimestamp(delivered_at, UTC)
+        year, month = divmod(start.year * 12 + start.month - 1 + self.validity_months, 12)
+        day = min(start.day, calendar.monthrange(year, month + 1)[1])
+        return start.replace(year=year, month=month + 1, day=day).timestamp()
+
 
 @dataclass(frozen=True)
 class Certificate:
     """
-    A certificate of a user that was imported.
+    A certificate of a user.
 
     :param user: id of the user.
     :param outline: id of the outline that it belongs to, which may be deleted.
+    :param session: id of the path session that has delivered it; ``None`` if it was imported.
     :param public: whether others can see it.
     """
 
@@ -117,6 +129,7 @@ class Certificate:
     delivered_at: float
     expires_at: float | None = None
     outline: str | None = None
+    session: str | None = None
     public: bool = False
 
 

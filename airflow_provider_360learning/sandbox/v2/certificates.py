@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from airflow_provider_360learning.sandbox.clock import iso
 from airflow_provider_360learning.sandbox.routing import Response
@@ -32,16 +30,16 @@ _TAGS = {
     scope="users:read",
     page_size=1000,
     filters=dates("deliveryDate", "expirationDate"),
-    assumes="No path delivers certificates. Those without an expiration fulfill no filter on it.",
+    assumes="A path delivers a certificate to each learner who completes a session with success. One without an"
+    " expiration fulfills no filter on it.",
 )
 def get_user_certificates(call: Call) -> Response:
     """List the certificates of a user."""
     person = call.person(call.path["userId"])
     found = [
         each
-        for each in call.state.certificates.values()
-        if each.user == person.id
-        and call.conditions.hold(deliveryDate=each.delivered_at, expirationDate=each.expires_at)
+        for each in call.company.learners.certificates_of(person)
+        if call.conditions.hold(deliveryDate=each.delivered_at, expirationDate=each.expires_at)
     ]
     return call.page(found, lambda each: _certificate(call, each))
 
@@ -70,7 +68,7 @@ def create_user_certificate(call: Call) -> Response:
     if outline is not None and outline.validity_months is not None:
         if expires_at is not None:
             raise ApiError(400, "unexpectedExpiryDate")
-        expires_at = _after(delivered_at, outline.validity_months)
+        expires_at = outline.expiration(delivered_at)
     known = ((each.user, each.title, each.delivered_at) for each in call.state.certificates.values())
     if (person.id, title, delivered_at) in known:
         raise ApiError(400, "CertificateAlreadyImported")
@@ -187,9 +185,12 @@ def _certificate(call: Call, certificate: Certificate) -> dict[str, object]:
         "validityPeriod": outline and outline.validity_months,
         "certificateOutlineId": certificate.outline,
     }
+    if session := call.state.sessions.get(certificate.session or ""):
+        path = call.state.paths[session.path]
+        optional |= {"pathId": path.id, "pathName": path.name, "pathSessionId": session.id}
     return {
         "_id": certificate.id,
-        "type": "external",
+        "type": "path" if session else "external",
         "title": certificate.title,
         "deliveryDate": iso(certificate.delivered_at),
         **{name: value for name, value in optional.items() if value is not None},
@@ -239,18 +240,10 @@ def _active(call: Call) -> Person:
 
 
 def _of_user(call: Call, person: Person, certificate_id: str) -> Certificate:
-    certificate = call.state.certificates.get(certificate_id)
-    if certificate is None or certificate.user != person.id:
-        raise ApiError(404, "certificateNotFound")
-    return certificate
-
-
-def _after(seconds: float, months: int) -> float:
-    """Return the time that is some months later, or at the end of a shorter month."""
-    start = datetime.fromtimestamp(seconds, UTC)
-    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
-    day = min(start.day, calendar.monthrange(year, month + 1)[1])
-    return start.replace(year=year, month=month + 1, day=day).timestamp()
+    for certificate in call.company.learners.certificates_of(person):
+        if certificate.id == certificate_id:
+            return certificate
+    raise ApiError(404, "certificateNotFound")
 
 
 def _pdf(title: str) -> bytes:

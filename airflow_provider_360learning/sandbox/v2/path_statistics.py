@@ -41,17 +41,21 @@ _ALL_STATUSES = (
     "GET",
     "/paths/{pathId}/sessions/{sessionId}/user-statuses",
     scope="pathStats:read",
-    assumes="Learners who were unenrolled are not counted. No learner gets a certificate.",
+    assumes="Learners who were unenrolled are not counted, nor are their certificates.",
 )
 def get_session_stats(call: Call) -> Response:
     """Count the learners of a session by status."""
     session, learners = call.session(), call.company.learners
-    counts = Counter(
-        _STATUSES[learners.progress(session, each.person).status]
+    counted = [
+        each.person
         for each in enrollments(call, session)
         if each.until is None and (each.person.status != "deleted" or call.settings.deleted_users_in_counts)
+    ]
+    counts = Counter(_STATUSES[learners.progress(session, person).status] for person in counted)
+    certificates = sum(learners.certificate(session, person) is not None for person in counted)
+    return Response(
+        {"certificates": certificates, "usersCountByStatus": {status: counts[status] for status in _ALL_STATUSES}}
     )
-    return Response({"certificates": 0, "usersCountByStatus": {status: counts[status] for status in _ALL_STATUSES}})
 
 
 @operations.add(
@@ -100,6 +104,7 @@ def get_path_stats(call: Call) -> Response:
 
 def _statistic(learners: Learners, enrollment: Enrollment) -> dict[str, object]:
     learner = learners.progress(enrollment.session, enrollment.person)
+    certificate = learners.certificate(enrollment.session, enrollment.person)
     optional = {
         "completedAt": learner.completed_at if learner.completed else None,
         "startedAt": learner.started_at if learner.started else None,
@@ -115,6 +120,7 @@ def _statistic(learners: Learners, enrollment: Enrollment) -> dict[str, object]:
         "enrolledAt": iso(enrollment.since),
         "selfEnrolled": enrollment.by_self,
         **({} if learner.score is None else {"score": learner.score}),
+        **({} if certificate is None else {"certificateId": certificate.id}),
         **{name: iso(seconds) for name, seconds in optional.items() if seconds is not None},
     }
 

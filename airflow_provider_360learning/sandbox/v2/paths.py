@@ -67,8 +67,8 @@ def archive_path(call: Call) -> Response:
     "/paths",
     scope="paths:write",
     bodies=("multipart",),
-    assumes="A list has a part of the same name for each item, and an object is JSON. Cover pictures and outlines of "
-    "certificates are accepted, and pictures are not kept.",
+    assumes="A list has a part of the same name for each item, and an object is JSON. Cover pictures are "
+    "accepted and not kept.",
 )
 def create_path(call: Call) -> Response:
     """Create a path without steps."""
@@ -167,6 +167,9 @@ def _changes(call: Call) -> _Changes:
     options = call.part("options") or {}
     if not options.keys() <= set(_OPTIONS) or not all(isinstance(each, bool) for each in options.values()):
         raise call.malformed(f"options must have booleans for {', '.join(_OPTIONS)}.")
+    certificate = call.id("certificateId")
+    if certificate is not None and certificate not in call.state.certificate_outlines:
+        raise ApiError(404, "certificateOutlineNotFound")
     commitment = call.part("estimatedWeeklyCommitment")
     if commitment is not None and commitment.keys() != {"min", "max"}:
         raise call.malformed("estimatedWeeklyCommitment must have min and max.")
@@ -175,7 +178,7 @@ def _changes(call: Call) -> _Changes:
         call.text("description"),
         call.text("additionalInformation"),
         call.text("defaultLang"),
-        call.id("certificateId"),
+        certificate,
         {name: bool(value) for name, value in options.items()},
         commitment,
     )

@@ -6,7 +6,9 @@ import pytest
 
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
+    ADMIN_MAIL,
     GRACE_ID,
+    ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
 )
 
@@ -112,3 +114,44 @@ def test_creates_changes_and_deletes_outlines(client, outline_id):
 def test_refuses_an_outline(client, outline_id, changes, code):
     assert client("POST", "/certificate-outlines", OUTLINE | changes).code == code
     assert client("PATCH", f"/certificate-outlines/{outline_id}", changes).code == code
+
+
+@pytest.fixture
+def path_id(client, outline_id):
+    """Return the id of a path that delivers certificates."""
+    changed = client.multipart("PATCH", f"/paths/{ONBOARDING_PATH_ID}", {"certificateId": outline_id})
+    assert changed.json["certificateId"] == outline_id
+    return ONBOARDING_PATH_ID
+
+
+def test_an_outline_that_a_path_uses_is_not_deleted(client, outline_id, path_id):
+    refused = client("DELETE", f"/certificate-outlines/{outline_id}")
+    assert (refused.status, refused.code) == (409, "certificateOutlineStillUsed")
+    unknown = client.multipart("PATCH", f"/paths/{path_id}", {"certificateId": UNKNOWN})
+    assert unknown.code == "certificateOutlineNotFound"
+
+
+def test_a_path_delivers_a_certificate_to_who_completes_it_with_success(sandbox, client, outline_id, path_id):
+    sandbox.control.settings(learner_seconds=60, unsuccessful_mails=[ADMIN_MAIL])
+    body = {
+        "name": "May",
+        "mainInstructorId": ADMIN_ID,
+        "startDate": "2026-05-01T00:00:00Z",
+        "registrationRequestValidation": "disabled",
+    }
+    session = client("POST", f"/paths/{path_id}/sessions", body).json["_id"]
+    audience = {"mode": "manual", "filters": [{"type": "users", "ids": [GRACE_ID, ADMIN_ID]}]}
+    of_session = f"/paths/{path_id}/sessions/{session}"
+    assert client("PUT", f"{of_session}/audiences", audience).status == 200
+    assert client("GET", OF_GRACE).json == []
+    sandbox.control.advance(90)
+    (found,) = client("GET", OF_GRACE).json
+    assert (found["type"], found["title"], found["certificateOutlineId"]) == ("path", "Diploma", outline_id)
+    assert (found["pathId"], found["pathName"], found["pathSessionId"]) == (path_id, "Onboarding", session)
+    assert client("GET", f"/users/{ADMIN_ID}/certificates").json == []
+    assert client("GET", f"{of_session}/user-statuses").json["certificates"] == 1
+    statistics = {each["userId"]: each.get("certificateId") for each in client("GET", f"{of_session}/user-stats").json}
+    assert statistics == {GRACE_ID: found["_id"], ADMIN_ID: None}
+    public = {"certificateIds": [found["_id"]], "isPublic": True}
+    assert client("PATCH", f"{OF_GRACE}/privacy-level", public).json == {}
+    assert client("GET", OF_GRACE).json == [found]
