@@ -21,7 +21,9 @@ from airflow_provider_360learning.api.client import Client
 from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.names import Names
-from airflow_provider_360learning.api.results import PathSessionStatistic
+from airflow_provider_360learning.api.path_results import (
+    PathSessionStatistic,
+)
 from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.types import Acquire, ActionSteps, Release
 from airflow_provider_360learning.exceptions import Learning360Error, NotAvailableError, OutcomeUnknownError

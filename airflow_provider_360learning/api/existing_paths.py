@@ -8,7 +8,9 @@ from airflow_provider_360learning.api.actions import BoundAction
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.models.paths import CreatePath, UpdatePath
-from airflow_provider_360learning.api.results import CreatedPath
+from airflow_provider_360learning.api.path_results import (
+    CreatedPath,
+)
 from airflow_provider_360learning.api.types import ActionSteps, ResponseObject
 from airflow_provider_360learning.exceptions import AlreadyExistsError, RefusedError
 

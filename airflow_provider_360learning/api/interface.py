@@ -50,26 +50,6 @@ from airflow_provider_360learning.api.models.integrations import (
     UpdateIntegration,
 )
 from airflow_provider_360learning.api.models.libraries import AddToLibrary, GetLibrary, RemoveFromLibrary
-from airflow_provider_360learning.api.models.paths import (
-    ArchivePath,
-    CreatePath,
-    CreatePathSession,
-    DeletePath,
-    DeletePathSession,
-    EnrollGroups,
-    EnrollUsers,
-    GetPath,
-    GetPathSessionStatuses,
-    ListPaths,
-    ListPathSessions,
-    ListPathSessionStats,
-    ListPathSessionUsers,
-    ReplacePathSessionAudience,
-    UnenrollGroups,
-    UnenrollUsers,
-    UpdatePath,
-    UpdatePathSession,
-)
 from airflow_provider_360learning.api.models.tags import CreateTag, DeleteTag, ListTags, UpdateTag
 from airflow_provider_360learning.api.models.users import (
     ActivateUser,
@@ -92,19 +72,18 @@ from airflow_provider_360learning.api.models.users import (
     UpdateUser,
 )
 from airflow_provider_360learning.api.names import Names
+from airflow_provider_360learning.api.path_interface import PathApi
+from airflow_provider_360learning.api.path_results import PathSessionStatistic
 from airflow_provider_360learning.api.results import (
     ActivatedUser,
     AddedManager,
     AddedToGroup,
     ArchivedCourses,
-    ArchivedPath,
     ChangedLibrary,
     CreatedCustomLink,
     CreatedCustomUserLink,
     CreatedGroup,
     CreatedIntegration,
-    CreatedPath,
-    CreatedPathSession,
     CreatedTag,
     CreatedUser,
     CustomLinkRecord,
@@ -113,13 +92,9 @@ from airflow_provider_360learning.api.results import (
     DeletedCustomUserLink,
     DeletedGroup,
     DeletedIntegration,
-    DeletedPath,
-    DeletedPathSession,
     DeletedTag,
     DeletedUser,
     EmailSubscription,
-    EnrolledGroups,
-    EnrolledUsers,
     ExternalCourseRecord,
     ExternalIdOfUser,
     GroupDetails,
@@ -129,24 +104,16 @@ from airflow_provider_360learning.api.results import (
     IntegrationRecord,
     Library,
     PasswordOfUser,
-    PathDetails,
-    PathRecord,
-    PathSessionRecord,
-    PathSessionStatistic,
-    PathSessionStatuses,
     ProfileImage,
     PseudonymizedUser,
     RelatedUser,
     RemovedFromGroup,
     RemovedManager,
-    ReplacedAudience,
     TagRecord,
     UpdatedCustomLink,
     UpdatedCustomUserLink,
     UpdatedGroup,
     UpdatedIntegration,
-    UpdatedPath,
-    UpdatedPathSession,
     UpdatedTag,
     UpdatedUser,
     UserDetails,
@@ -159,7 +126,7 @@ from airflow_provider_360learning.api.types import ActionSteps
 R = TypeVar("R")
 
 
-class LearningApi(CertificateApi, ClassroomApi, CourseApi, CustomFieldApi, ReadsCourseAttempts, Protocol):
+class LearningApi(CertificateApi, ClassroomApi, CourseApi, CustomFieldApi, PathApi, ReadsCourseAttempts, Protocol):
     """
     The actions of 360Learning, under the same names in all versions of the API.
 
@@ -401,96 +368,6 @@ class LearningApi(CertificateApi, ClassroomApi, CourseApi, CustomFieldApi, Reads
     @action(RemoveFromLibrary)
     def remove_from_library(self, arguments: RemoveFromLibrary) -> ActionSteps[ChangedLibrary]:
         """Remove courses and paths from the library of a group."""
-        ...
-
-    @action(ListPaths)
-    def list_paths(self, arguments: ListPaths) -> ActionSteps[list[PathRecord]]:
-        """Return paths."""
-        ...
-
-    @action(GetPath)
-    def get_path(self, arguments: GetPath) -> ActionSteps[PathDetails]:
-        """Return a path."""
-        ...
-
-    @action(CreatePath)
-    def create_path(self, arguments: CreatePath) -> ActionSteps[CreatedPath]:
-        """Create a path, unless one of this name and owner group exists."""
-        ...
-
-    @action(UpdatePath)
-    def update_path(self, arguments: UpdatePath) -> ActionSteps[UpdatedPath]:
-        """Change a path; fields that are not given keep their values."""
-        ...
-
-    @action(ArchivePath)
-    def archive_path(self, arguments: ArchivePath) -> ActionSteps[ArchivedPath]:
-        """Archive or restore a path."""
-        ...
-
-    @action(DeletePath)
-    def delete_path(self, arguments: DeletePath) -> ActionSteps[DeletedPath]:
-        """Delete a path and all its sessions."""
-        ...
-
-    @action(ListPathSessions)
-    def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:
-        """Return all sessions of all paths."""
-        ...
-
-    @action(CreatePathSession)
-    def create_path_session(self, arguments: CreatePathSession) -> ActionSteps[CreatedPathSession]:
-        """Create a session of a path, unless the path has one of this name and owner group."""
-        ...
-
-    @action(UpdatePathSession)
-    def update_path_session(self, arguments: UpdatePathSession) -> ActionSteps[UpdatedPathSession]:
-        """Change a path session; fields that are not given keep their values, if the version can keep them."""
-        ...
-
-    @action(DeletePathSession)
-    def delete_path_session(self, arguments: DeletePathSession) -> ActionSteps[DeletedPathSession]:
-        """Delete a path session."""
-        ...
-
-    @action(EnrollUsers)
-    def enroll_users(self, arguments: EnrollUsers) -> ActionSteps[EnrolledUsers]:
-        """Enroll users in a path session."""
-        ...
-
-    @action(EnrollGroups)
-    def enroll_groups(self, arguments: EnrollGroups) -> ActionSteps[EnrolledGroups]:
-        """Enroll groups in a path session."""
-        ...
-
-    @action(UnenrollGroups)
-    def unenroll_groups(self, arguments: UnenrollGroups) -> ActionSteps[EnrolledGroups]:
-        """Unenroll groups from a path session."""
-        ...
-
-    @action(UnenrollUsers)
-    def unenroll_users(self, arguments: UnenrollUsers) -> ActionSteps[EnrolledUsers]:
-        """Unenroll users from a path session."""
-        ...
-
-    @action(ReplacePathSessionAudience)
-    def replace_path_session_audience(self, arguments: ReplacePathSessionAudience) -> ActionSteps[ReplacedAudience]:
-        """Replace who is enrolled in a path session."""
-        ...
-
-    @action(ListPathSessionUsers)
-    def list_path_session_users(self, arguments: ListPathSessionUsers) -> ActionSteps[list[UserRecord]]:
-        """Return the users enrolled in a path session."""
-        ...
-
-    @action(GetPathSessionStatuses)
-    def get_path_session_statuses(self, arguments: GetPathSessionStatuses) -> ActionSteps[PathSessionStatuses]:
-        """Return how many learners of a path session have each status."""
-        ...
-
-    @action(ListPathSessionStats)
-    def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
-        """Return the state of each learner of a path session."""
         ...
 
     @action(ImportExternalCourses)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import get_args
 
 from airflow_provider_360learning.api.models.choices import LearnerStatus
-from airflow_provider_360learning.api.results import PathSessionStatuses
+from airflow_provider_360learning.api.path_results import (
+    PathSessionStatuses,
+)
 
 
 def statuses_of_session(session_id: str, counts: Mapping[str, int]) -> PathSessionStatuses:

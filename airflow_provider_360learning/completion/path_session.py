@@ -21,7 +21,7 @@ from airflow_provider_360learning.completion.users import UsersInStatistics
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
-    from airflow_provider_360learning.api.results import PathSessionStatistic
+    from airflow_provider_360learning.api.path_results import PathSessionStatistic
     from airflow_provider_360learning.api.types import ActionSteps
 
 

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Unpack
 
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.api.results import PathSessionStatistic
+from airflow_provider_360learning.api.path_results import (
+    PathSessionStatistic,
+)
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS

@@ -102,7 +102,7 @@ class Learning360CreatePathOperator(Learning360BaseOperator):
         360Learning chooses in API v1.
     :param description: Description, in HTML.
     :param additional_information: Information that only the editor, exports and the API show.
-    :param language: Default language, such as ``en``.
+    :param default_lang: Language for learners whose own is not available, such as ``en``.
     :param linear: Whether learners must complete the steps in their order.
     :param mandatory_replay: Whether learners must complete steps again that they have completed elsewhere.
     :param automated_reminders: Whether 360Learning sends reminders to inactive learners.
@@ -125,7 +125,7 @@ class Learning360CreatePathOperator(Learning360BaseOperator):
         authors: Sequence[str] = (),
         description: str | None = None,
         additional_information: str | None = None,
-        language: str | None = None,
+        default_lang: str | None = None,
         linear: bool | None = None,
         mandatory_replay: bool | None = None,
         automated_reminders: bool | None = None,
@@ -154,7 +154,7 @@ class Learning360UpdatePathOperator(Learning360BaseOperator):
         the main author and keeps the other authors.
     :param description: Description, in HTML.
     :param additional_information: Information that only the editor, exports and the API show. API v2 only.
-    :param language: Default language, such as ``en``.
+    :param default_lang: Language for learners whose own is not available, such as ``en``.
     :param linear: Whether learners must complete the steps in their order.
     :param mandatory_replay: Whether learners must complete steps again that they have completed elsewhere.
     :param automated_reminders: Whether 360Learning sends reminders to inactive learners.
@@ -175,7 +175,7 @@ class Learning360UpdatePathOperator(Learning360BaseOperator):
         authors: Sequence[str] = (),
         description: str | None = None,
         additional_information: str | None = None,
-        language: str | None = None,
+        default_lang: str | None = None,
         linear: bool | None = None,
         mandatory_replay: bool | None = None,
         automated_reminders: bool | None = None,

@@ -34,8 +34,8 @@ LINES = [
     ),
     (
         Learning360UpdatePathOperator,
-        {"path": "Onboarding", "linear": True, "language": "fr"},
-        f"Updated language and linear of path Onboarding ({ONBOARDING_PATH_ID})",
+        {"path": "Onboarding", "linear": True, "default_lang": "fr"},
+        f"Updated default_lang and linear of path Onboarding ({ONBOARDING_PATH_ID})",
     ),
     (
         Learning360ArchivePathOperator,

@@ -21,6 +21,7 @@ from airflow_provider_360learning.api import (
     classroom_results,
     course_results,
     custom_field_results,
+    path_results,
     results,
 )
 from airflow_provider_360learning.api.actions import Action
@@ -150,7 +151,7 @@ def _arguments(function):
     return {name for name, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY}
 
 
-RESULTS = (results, certificate_results, classroom_results, course_results, custom_field_results)
+RESULTS = (results, certificate_results, classroom_results, course_results, custom_field_results, path_results)
 
 
 def _result_keys_and_outcomes():

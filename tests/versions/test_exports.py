@@ -44,6 +44,14 @@ OF_ONE_VERSION = {
         *("type", "duration_minutes", "group_id", "group_name", "author_id", "co_author_ids", "co_author_mails"),
         *("tag_ids", "translations", "external_platform", "version_number", "collaborative_learning"),
     },
+    "paths": {
+        *("status", "description", "co_author_ids", "linear", "mandatory_replay", "automated_reminders", "steps"),
+        *("display_forum", "display_classroom_messages", "notification_on_step_creation"),
+    },
+    "path_sessions": {
+        *("main_instructor_id", "instructor_ids", "registration_validation", "is_audience_builder"),
+        *("created_at", "modified_at"),
+    },
 }
 MAIL_EXPORTS = [kind for kind, (_, unknown) in EXPORTS.items() if unknown]
 INTERVAL = {"interval_start": "2020-01-01T00:00:00Z", "interval_end": "2040-01-01T00:00:00Z"}

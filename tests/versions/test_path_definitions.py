@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import AlreadyExistsError, InvalidRequestError, NotFoundError, RefusedError
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
@@ -16,6 +17,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SECURITY_COURSE_ID,
     WELCOME_COURSE_ID,
 )
+from tests.api.factory import api_factory
 
 MISSING_ID = "0" * 24
 SAFETY = {"name": "Safety", "group_id": SALES_GROUP_ID, "course_ids": [SECURITY_COURSE_ID, WELCOME_COURSE_ID]}
@@ -33,7 +35,7 @@ def test_creates_a_path_once(api, paths):
         authors=[GRACE_MAIL, ADMIN_MAIL],
         description="<p>At work</p>\n<p>é</p>",
         additional_information="P-17",
-        language="fr",
+        default_lang="fr",
         linear=True,
         mandatory_replay=False,
         automated_reminders=True,
@@ -107,7 +109,9 @@ def test_changes_the_given_fields_of_a_path(api, paths):
     assert (path["name"], path["options"]) == ("Safety 2", {"linearProgression": True, "mandatoryReplay": True})
     changed = {name for name, value in path.items() if value != before[name]}
     assert changed == {"name", "options", "modified_at"}
-    api.update_path(path="Safety 2", group="Acme", authors=[ADMIN_MAIL, GRACE_MAIL], description="new", language="de")
+    api.update_path(
+        path="Safety 2", group="Acme", authors=[ADMIN_MAIL, GRACE_MAIL], description="new", default_lang="de"
+    )
     (path,) = paths()
     assert (path["group"], path["author"], path["co_authors"]) == (ROOT_GROUP_ID, ADMIN_ID, [GRACE_ID])
     assert (path["description"], path["language"]) == ("new", "de")
@@ -127,28 +131,56 @@ def test_returns_a_path_with_its_steps_and_sessions(api, version):
         path_id=ONBOARDING_PATH_ID, name="May", session_start="2026-05-01T00:00:00Z", group_id=ROOT_GROUP_ID
     )
     path = api.get_path(path="Onboarding")
-    in_v2 = version == "v2"
+    assert path == api.list_paths()[0]
+    of_v1, of_v2 = (version == each for each in ("v1", "v2"))
+    options = {"optional": False, "showCorrection": "onCompletion", "showForum": "never"} if of_v2 else None
     assert path == {
         "path_id": ONBOARDING_PATH_ID,
         "name": "Onboarding",
         "group_id": ROOT_GROUP_ID,
         "session_ids": [session["session_id"]],
-        "description": None if in_v2 else "",
-        "author_id": ADMIN_ID,
-        "co_author_ids": [] if in_v2 else None,
+        "status": "published" if of_v2 else None,
+        "lang": "en",
+        "default_lang": "en",
+        "description": "" if of_v1 else None,
         "additional_information": None,
-        "language": "en",
-        "source_language": "en",
-        "status": "published" if in_v2 else None,
-        "linear": False if in_v2 else None,
-        "mandatory_replay": False if in_v2 else None,
-        "automated_reminders": False if in_v2 else None,
+        "author_id": ADMIN_ID,
+        "co_author_ids": [] if of_v2 else None,
+        "certificate_id": None,
+        "certificate_title": None,
+        "cover_picture_id": None,
+        "linear": False if of_v2 else None,
+        "mandatory_replay": False if of_v2 else None,
+        "automated_reminders": False if of_v2 else None,
+        "display_forum": False if of_v2 else None,
+        "display_classroom_messages": False if of_v2 else None,
+        "notification_on_step_creation": False if of_v2 else None,
+        "estimated_duration": None,
+        "estimated_weekly_commitment": None,
+        "steps": [
+            {"step_id": id, "type": "course", "title": title if of_v1 else None, "options": options}
+            for id, title in ((WELCOME_COURSE_ID, "Welcome to Acme"), (SECURITY_COURSE_ID, "Security basics"))
+        ],
+        "translations": [],
         "created_at": path["created_at"],
         "modified_at": path["created_at"],
-        "steps": [
-            {"step_id": WELCOME_COURSE_ID, "type": "course", "title": None if in_v2 else "Welcome to Acme"},
-            {"step_id": SECURITY_COURSE_ID, "type": "course", "title": None if in_v2 else "Security basics"},
-        ],
     }
     with pytest.raises(NotFoundError):
         api.get_path(path_id=MISSING_ID)
+
+
+def test_returns_the_translations_of_a_path(sandbox, api, version):
+    translation = {
+        "lang": "fr",
+        "published": False,
+        "translatorIds": [GRACE_ID],
+        "translatedFields": {"name": "Accueil", "description": "<p>é</p>"},
+    }
+    english = {**translation, "lang": "en", "published": True}
+    with api_factory(sandbox, "v2") as make:
+        body = {"translations": [english, translation]}
+        make().client.call(Call("replacePathTranslations", path={"pathId": ONBOARDING_PATH_ID}, body=body))
+    found = api.get_path(path_id=ONBOARDING_PATH_ID)["translations"][1]
+    assert (found["lang"], found["published"], found["translator_ids"]) == ("fr", False, [GRACE_ID])
+    named = (found["name"], found["description"])
+    assert named == (("Accueil", "<p>é</p>") if version == "v2" else (None, None))

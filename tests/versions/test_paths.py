@@ -82,10 +82,10 @@ def test_identifies_a_session_by_path_name_and_group(api, session_id):
     assert api.create_path_session(**{**MAY, **in_capitals})["session_id"] == session_id
     other = api.create_path_session(**{**MAY, "group_id": SALES_GROUP_ID})
     assert (other["outcome"], other["session_id"] == session_id) == ("created", False)
-    of_path = {"path_id": ONBOARDING_PATH_ID, "name": "May"}
-    assert api.list_path_sessions() == [
-        {"session_id": session_id, **of_path, "group_id": ROOT_GROUP_ID},
-        {"session_id": other["session_id"], **of_path, "group_id": SALES_GROUP_ID},
+    keys = ("session_id", "path_id", "name", "group_id", "session_start", "session_end")
+    assert [tuple(each[key] for key in keys) for each in api.list_path_sessions()] == [
+        (session_id, ONBOARDING_PATH_ID, "May", ROOT_GROUP_ID, "2026-04-30T22:00:00.000Z", None),
+        (other["session_id"], ONBOARDING_PATH_ID, "May", SALES_GROUP_ID, "2026-04-30T22:00:00.000Z", None),
     ]
 
 
@@ -181,14 +181,8 @@ def test_a_deletion_of_a_session_whose_response_is_lost_is_done(sandbox, make_ap
 
 
 def test_lists_paths(api, session_id):
-    assert api.list_paths() == [
-        {
-            "path_id": ONBOARDING_PATH_ID,
-            "name": "Onboarding",
-            "group_id": ROOT_GROUP_ID,
-            "session_ids": [session_id],
-        }
-    ]
+    (path,) = api.list_paths()
+    assert (path["path_id"], path["name"], path["session_ids"]) == (ONBOARDING_PATH_ID, "Onboarding", [session_id])
     assert api.list_paths(modified_after="2090-01-01T00:00:00Z") == []
 
 

@@ -43,7 +43,7 @@ from airflow_provider_360learning.api.models.parsers import shown
 #: The name of a path that must be given unless its id is.
 _RequiredPathName = Annotated[Text | None, NameOf("path", "path_id", is_required=True)]
 
-_LANGUAGE = Field(default=None, description="Default language, such as ``en``.")
+_DEFAULT_LANG = Field(default=None, description="Language for learners whose own is not available, such as ``en``.")
 _LINEAR = Field(default=None, description="Whether learners must complete the steps in their order.")
 _MANDATORY_REPLAY = Field(
     default=None, description="Whether learners must complete steps again that they have completed elsewhere."
@@ -85,7 +85,7 @@ class CreatePath(ActionArguments):
     additional_information: Text | None = Field(
         default=None, description="Information that only the editor, exports and the API show."
     )
-    language: Text | None = _LANGUAGE
+    default_lang: Text | None = _DEFAULT_LANG
     linear: Boolean | None = _LINEAR
     mandatory_replay: Boolean | None = _MANDATORY_REPLAY
     automated_reminders: Boolean | None = _REMINDERS
@@ -113,7 +113,7 @@ class UpdatePath(ActionArguments):
     additional_information: Text | None = Field(
         default=None, description="Information that only the editor, exports and the API show. API v2 only."
     )
-    language: Text | None = _LANGUAGE
+    default_lang: Text | None = _DEFAULT_LANG
     linear: Boolean | None = _LINEAR
     mandatory_replay: Boolean | None = _MANDATORY_REPLAY
     automated_reminders: Boolean | None = _REMINDERS

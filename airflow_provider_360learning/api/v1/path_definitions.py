@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.existing_paths import existing_path, find_path
-from airflow_provider_360learning.api.fields import first_string, objects, string, strings
+from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings, strings_if_any
 from airflow_provider_360learning.api.models.paths import CreatePath, GetPath, UpdatePath
-from airflow_provider_360learning.api.results import (
+from airflow_provider_360learning.api.path_results import (
     CreatedPath,
-    PathDetails,
+    PathRecord,
     UpdatedPath,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp
@@ -39,39 +39,66 @@ def _check_creation(arguments: CreatePath) -> None:
         )
 
 
+def neutral_path(item: ResponseObject) -> PathRecord:
+    """Read a path of any v1 route."""
+    return {
+        "path_id": string(item, "_id"),
+        "name": string(item, "name"),
+        "group_id": string(item, "groupId"),
+        "session_ids": strings(item, "sessionIds"),
+        "status": None,
+        "lang": string(item, "sourceLang"),
+        "default_lang": string(item, "defaultLang"),
+        "description": string(item, "description"),
+        "additional_information": None,
+        "author_id": string(item, "authorId"),
+        "co_author_ids": None,
+        "certificate_id": None,
+        "certificate_title": string(item, "certificatePDF"),
+        "cover_picture_id": None,
+        "linear": None,
+        "mandatory_replay": None,
+        "automated_reminders": None,
+        "display_forum": None,
+        "display_classroom_messages": None,
+        "notification_on_step_creation": None,
+        "estimated_duration": None,
+        "estimated_weekly_commitment": None,
+        "steps": [
+            {
+                "step_id": string(step, "_id"),
+                "type": string(step, "type"),
+                "title": string(step, "title"),
+                "options": None,
+            }
+            for step in objects(item, "steps")
+        ],
+        "translations": [
+            {
+                "lang": string(each, "lang"),
+                "published": boolean(each, "published"),
+                "translator_ids": strings_if_any(each, "translators"),
+                "name": None,
+                "description": None,
+            }
+            for each in objects(item, "translationsLangs")
+        ],
+        "created_at": read_timestamp("createdAt", item.get("createdAt")),
+        "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
+    }
+
+
 class PathDefinitions(ApiAdapter):
     """Read, create and change paths."""
 
     @action(GetPath)
-    def get_path(self, arguments: GetPath) -> ActionSteps[PathDetails]:
+    def get_path(self, arguments: GetPath) -> ActionSteps[PathRecord]:
         """
         Return a path with its steps (``getPath``).
 
         :raises NotFoundError: if the path does not exist.
         """
-        item = yield Call("getPath", path={"path_id": arguments.path_id})
-        return {
-            "path_id": string(item, "_id"),
-            "name": string(item, "name"),
-            "group_id": string(item, "groupId"),
-            "session_ids": strings(item, "sessionIds"),
-            "description": string(item, "description"),
-            "author_id": string(item, "authorId"),
-            "co_author_ids": None,
-            "additional_information": None,
-            "language": string(item, "defaultLang"),
-            "source_language": string(item, "sourceLang"),
-            "status": None,
-            "linear": None,
-            "mandatory_replay": None,
-            "automated_reminders": None,
-            "created_at": read_timestamp("createdAt", item.get("createdAt")),
-            "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
-            "steps": [
-                {"step_id": string(step, "_id"), "type": string(step, "type"), "title": string(step, "title")}
-                for step in objects(item, "steps")
-            ],
-        }
+        return neutral_path((yield Call("getPath", path={"path_id": arguments.path_id})))
 
     @action(CreatePath, write=WriteSpec("createPath", key=("name", "group_id"), makes="path_id"), check=_check_creation)
     def create_path(self, arguments: CreatePath) -> ActionSteps[CreatedPath]:
@@ -124,7 +151,7 @@ def _fields(arguments: CreatePath | UpdatePath) -> dict[str, JsonValue]:
         "description": arguments.description,
         "ownerGroup": arguments.group_id,
         "authorMails": list(arguments.authors) or None,
-        "defaultLang": arguments.language,
+        "defaultLang": arguments.default_lang,
         "linear": arguments.linear,
         "mandatoryReplay": arguments.mandatory_replay,
         "sendAutomatedReminders": arguments.automated_reminders,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string, strings
+from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string, strings_if_any
 from airflow_provider_360learning.api.models.parsers import is_id, normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
@@ -21,8 +21,7 @@ from airflow_provider_360learning.api.models.paths import (
     UnenrollUsers,
     UpdatePathSession,
 )
-from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
-from airflow_provider_360learning.api.results import (
+from airflow_provider_360learning.api.path_results import (
     CreatedPathSession,
     DeletedPathSession,
     EnrolledGroups,
@@ -32,11 +31,15 @@ from airflow_provider_360learning.api.results import (
     PathSessionStatistic,
     PathSessionStatuses,
     UpdatedPathSession,
+)
+from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
+from airflow_provider_360learning.api.results import (
     UserRecord,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v1.mails import mail_of
+from airflow_provider_360learning.api.v1.path_definitions import neutral_path
 from airflow_provider_360learning.api.v1.users import neutral_user
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
@@ -85,29 +88,13 @@ class PathActions(ApiAdapter):
     def list_paths(self, arguments: ListPaths) -> ActionSteps[list[PathRecord]]:
         """Return paths (``getPaths``)."""
         items = yield Call("getPaths", query={"modifiedAfter": write_timestamp(arguments.modified_after)})
-        return [
-            {
-                "path_id": string(item, "_id"),
-                "name": string(item, "name"),
-                "group_id": string(item, "groupId"),
-                "session_ids": strings(item, "sessionIds"),
-            }
-            for item in items
-        ]
+        return [neutral_path(item) for item in items]
 
     @action(ListPathSessions)
     def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:
         """Return all sessions of all paths (``getPathSessions``)."""
         items = yield Call("getPathSessions")
-        return [
-            {
-                "session_id": string(item, "sessionId"),
-                "path_id": string(item, "pathId"),
-                "name": string(item, "sessionName"),
-                "group_id": string(item, "sessionOwnerGroup"),
-            }
-            for item in items
-        ]
+        return [_neutral_session(item) for item in items]
 
     @action(
         CreatePathSession,
@@ -324,6 +311,30 @@ def _updated_session(session: ResponseObject, arguments: UpdatePathSession) -> J
                 argument=argument,
             )
     return body
+
+
+def _neutral_session(item: ResponseObject) -> PathSessionRecord:
+    """Read a session of the listing, of which ``pathId`` and all after ``sessionOwnerGroup`` are assumed."""
+    return {
+        "session_id": string(item, "sessionId"),
+        "path_id": string(item, "pathId"),
+        "name": string(item, "sessionName"),
+        "group_id": string(item, "sessionOwnerGroup"),
+        "session_start": read_timestamp("startDate", item.get("startDate")),
+        "session_end": read_timestamp("endDate", item.get("endDate")),
+        "additional_information": string(item, "sessionAdditionalInformation"),
+        "main_instructor_id": None,
+        "instructor_ids": None,
+        "instructor_mails": strings_if_any(item, "instructorsMails"),
+        "registration_validation": None,
+        "user_limit": None,
+        "automatic_reenrollment": None,
+        "ip_filtering": None,
+        "is_audience_builder": None,
+        "root_session_id": None,
+        "created_at": read_timestamp("createdAt", item.get("createdAt")),
+        "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
+    }
 
 
 def _is_same_id(listed: str | None, given: str) -> bool:

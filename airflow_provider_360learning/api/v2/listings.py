@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from airflow_provider_360learning.api.actions import ApiAdapter
-from airflow_provider_360learning.api.fields import string
 from airflow_provider_360learning.api.pages import read_pages
 from airflow_provider_360learning.api.types import Call, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.courses import neutral_course
 from airflow_provider_360learning.api.v2.groups import neutral_group
-from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED
+from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED, neutral_path
 from airflow_provider_360learning.api.v2.paths import neutral_session
 
 
@@ -31,7 +30,7 @@ class _Listing(NamedTuple):
 
 def _path(item: ResponseObject) -> Mapping[str, object]:
     """Read a path. The ids of its sessions, which :meth:`.PathActions.list_paths` returns, are in another list."""
-    return {"path_id": string(item, "_id"), "name": string(item, "name"), "group_id": string(item, "groupId")}
+    return neutral_path(item, [])
 
 
 _LISTINGS: Mapping[str, _Listing] = {

@@ -6,20 +6,22 @@ from typing import Literal
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
 from airflow_provider_360learning.api.existing_paths import existing_path, find_path
-from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings
+from airflow_provider_360learning.api.fields import boolean, first_string, nested, objects, string, strings_if_any
 from airflow_provider_360learning.api.models.paths import ArchivePath, CreatePath, DeletePath, GetPath, UpdatePath
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.results import (
+from airflow_provider_360learning.api.path_results import (
     ArchivedPath,
     CreatedPath,
     DeletedPath,
-    PathDetails,
+    PathRecord,
+    PathStep,
+    PathTranslation,
     UpdatedPath,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.owner import OwnerLookup
-from airflow_provider_360learning.exceptions import NotFoundError, OutcomeUnknownError, UnexpectedResponseError
+from airflow_provider_360learning.exceptions import NotFoundError, OutcomeUnknownError
 
 #: The filter for paths that are not archived.
 PUBLISHED: JsonObject = {"status[eq]": "published"}
@@ -27,11 +29,69 @@ PUBLISHED: JsonObject = {"status[eq]": "published"}
 _STEP_OPTIONS: JsonObject = {"optional": False, "showCorrection": "onCompletion", "showForum": "onCompletion"}
 
 
+def neutral_path(item: ResponseObject, session_ids: list[str]) -> PathRecord:
+    """
+    Read a path of any v2 route.
+
+    :param item: The path.
+    :param session_ids: Ids of its sessions, which are in another list.
+    """
+    options = nested(item, "options")
+    return {
+        "path_id": string(item, "_id"),
+        "name": string(item, "name"),
+        "group_id": string(item, "groupId"),
+        "session_ids": session_ids,
+        "status": string(item, "status"),
+        "lang": string(item, "sourceLang"),
+        "default_lang": string(item, "defaultLang"),
+        "description": string(item, "description"),
+        "additional_information": string(item, "additionalInformation"),
+        "author_id": string(item, "authorId"),
+        "co_author_ids": strings_if_any(item, "coAuthorIds"),
+        "certificate_id": string(item, "certificateId"),
+        "certificate_title": None,
+        "cover_picture_id": string(item, "coverPicture"),
+        "linear": boolean(options, "linearProgression"),
+        "mandatory_replay": boolean(options, "mandatoryReplay"),
+        "automated_reminders": boolean(options, "automatedReminders"),
+        "display_forum": boolean(options, "displayForum"),
+        "display_classroom_messages": boolean(options, "displayClassroomMessages"),
+        "notification_on_step_creation": boolean(options, "notificationOnStepCreation"),
+        "estimated_duration": dict(nested(item, "estimatedDuration")) or None,
+        "estimated_weekly_commitment": dict(nested(item, "estimatedWeeklyCommitment")) or None,
+        "steps": [_neutral_step(each) for each in objects(item, "steps")],
+        "translations": [_neutral_translation(each) for each in objects(item, "translations")],
+        "created_at": read_timestamp("createdAt", item.get("createdAt")),
+        "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
+    }
+
+
+def _neutral_step(item: ResponseObject) -> PathStep:
+    return {
+        "step_id": string(item, "_id"),
+        "type": string(item, "type"),
+        "title": None,
+        "options": dict(nested(item, "options")),
+    }
+
+
+def _neutral_translation(item: ResponseObject) -> PathTranslation:
+    fields = nested(item, "translatedFields")
+    return {
+        "lang": string(item, "lang"),
+        "published": boolean(item, "published"),
+        "translator_ids": strings_if_any(item, "translatorIds"),
+        "name": string(fields, "name"),
+        "description": string(fields, "description"),
+    }
+
+
 class PathDefinitions(OwnerLookup):
     """Read, create, change, archive and delete paths."""
 
     @action(GetPath)
-    def get_path(self, arguments: GetPath) -> ActionSteps[PathDetails]:
+    def get_path(self, arguments: GetPath) -> ActionSteps[PathRecord]:
         """
         Return a path with its steps (``getPath``), and the ids of its sessions (``getPathSessions``).
 
@@ -40,29 +100,7 @@ class PathDefinitions(OwnerLookup):
         path = {"pathId": arguments.path_id}
         item = yield Call("getPath", path=path)
         sessions = yield from all_items(Call("getPathSessions", path=path))
-        options = _options(item)
-        return {
-            "path_id": string(item, "_id"),
-            "name": string(item, "name"),
-            "group_id": string(item, "groupId"),
-            "session_ids": [first_string(session, "_id") for session in sessions],
-            "description": string(item, "description"),
-            "author_id": string(item, "authorId"),
-            "co_author_ids": strings(item, "coAuthorIds"),
-            "additional_information": string(item, "additionalInformation"),
-            "language": string(item, "defaultLang"),
-            "source_language": string(item, "sourceLang"),
-            "status": string(item, "status"),
-            "linear": boolean(options, "linearProgression"),
-            "mandatory_replay": boolean(options, "mandatoryReplay"),
-            "automated_reminders": boolean(options, "automatedReminders"),
-            "created_at": read_timestamp("createdAt", item.get("createdAt")),
-            "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
-            "steps": [
-                {"step_id": string(step, "_id"), "type": string(step, "type"), "title": None}
-                for step in objects(item, "steps")
-            ],
-        }
+        return neutral_path(item, [first_string(session, "_id") for session in sessions])
 
     @action(
         CreatePath,
@@ -192,17 +230,10 @@ def _fields(arguments: CreatePath | UpdatePath, authors: list[str]) -> dict[str,
         "coAuthorIds": authors[1:],
         "description": arguments.description,
         "additionalInformation": arguments.additional_information,
-        "defaultLang": arguments.language,
+        "defaultLang": arguments.default_lang,
         "options": {name: value for name, value in options.items() if value is not None} or None,
     }
 
 
 def _steps(arguments: CreatePath) -> list[JsonValue]:
     return [{"_id": course_id, "type": "course", "options": _STEP_OPTIONS} for course_id in arguments.course_ids]
-
-
-def _options(item: ResponseObject) -> ResponseObject:
-    options = item.get("options") or {}
-    if isinstance(options, dict):
-        return options
-    raise UnexpectedResponseError("360Learning's response cannot be used: options is not an object")

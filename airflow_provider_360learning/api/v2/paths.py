@@ -8,7 +8,15 @@ from functools import partial
 from operator import itemgetter
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string
+from airflow_provider_360learning.api.fields import (
+    boolean,
+    counts_by_name,
+    first_string,
+    nested,
+    number,
+    string,
+    strings_if_any,
+)
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
@@ -23,8 +31,7 @@ from airflow_provider_360learning.api.models.paths import (
     UnenrollUsers,
 )
 from airflow_provider_360learning.api.pages import all_items, read_pages
-from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
-from airflow_provider_360learning.api.results import (
+from airflow_provider_360learning.api.path_results import (
     CreatedPathSession,
     EnrolledGroups,
     EnrolledUsers,
@@ -32,13 +39,16 @@ from airflow_provider_360learning.api.results import (
     PathSessionRecord,
     PathSessionStatistic,
     PathSessionStatuses,
+)
+from airflow_provider_360learning.api.path_session_statuses import statuses_of_session
+from airflow_provider_360learning.api.results import (
     UserRecord,
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.audience import Audience, AudienceSteps
 from airflow_provider_360learning.api.v2.owner import OwnerLookup
-from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED
+from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED, neutral_path
 from airflow_provider_360learning.api.v2.sorted_rows import SortedRows
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
 from airflow_provider_360learning.api.v2.users import neutral_user
@@ -73,12 +83,26 @@ def _check_session(arguments: CreatePathSession) -> None:
 
 
 def neutral_session(item: ResponseObject) -> PathSessionRecord:
-    """Read a session of a listing."""
+    """Read a session of any v2 route."""
     return {
         "session_id": string(item, "_id"),
         "path_id": string(item, "pathId"),
         "name": string(item, "name"),
         "group_id": string(item, "groupId"),
+        "session_start": read_timestamp("startDate", item.get("startDate")),
+        "session_end": read_timestamp("endDate", item.get("endDate")),
+        "additional_information": string(item, "additionalInformation"),
+        "main_instructor_id": string(item, "mainInstructorId"),
+        "instructor_ids": strings_if_any(item, "instructorIds"),
+        "instructor_mails": None,
+        "registration_validation": string(item, "registrationRequestValidation"),
+        "user_limit": number(item, "userLimit"),
+        "automatic_reenrollment": dict(nested(item, "automaticReenrollment")) or None,
+        "ip_filtering": dict(nested(item, "ipFiltering")) or None,
+        "is_audience_builder": boolean(item, "isAudienceBuilder"),
+        "root_session_id": string(item, "rootSessionId"),
+        "created_at": read_timestamp("createdAt", item.get("createdAt")),
+        "modified_at": read_timestamp("modifiedAt", item.get("modifiedAt")),
     }
 
 
@@ -99,15 +123,7 @@ class PathActions(AudienceSteps, OwnerLookup):
         sessions: dict[str | None, list[str]] = {}
         for session in (yield from all_items(Call("getAllPathSessions"))) if items else ():
             sessions.setdefault(string(session, "pathId"), []).append(first_string(session, "_id"))
-        return [
-            {
-                "path_id": (path_id := first_string(item, "_id")),
-                "name": string(item, "name"),
-                "group_id": string(item, "groupId"),
-                "session_ids": sessions.get(path_id, []),
-            }
-            for item in items
-        ]
+        return [neutral_path(item, sessions.get(first_string(item, "_id"), [])) for item in items]
 
     @action(ListPathSessions)
     def list_path_sessions(self, arguments: ListPathSessions) -> ActionSteps[list[PathSessionRecord]]:

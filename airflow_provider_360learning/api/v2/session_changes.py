@@ -12,7 +12,7 @@ from airflow_provider_360learning.api.models.paths import (
     ReplacePathSessionAudience,
     UpdatePathSession,
 )
-from airflow_provider_360learning.api.results import (
+from airflow_provider_360learning.api.path_results import (
     DeletedPathSession,
     ReplacedAudience,
     UpdatedPathSession,

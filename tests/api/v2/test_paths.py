@@ -289,3 +289,29 @@ def test_reads_large_sessions_in_pages(sandbox, api, page_size):
         == {user["mail"] for user in users}
         == {user["mail"] for user in api.list_users()} - {"linus.pauling@acme.test"}
     )
+
+
+def test_lists_all_fields_of_a_session(sandbox, api):
+    session_id = api.create_path_session(**MAY, instructors=[GRACE_MAIL, ADMIN_MAIL])["session_id"]
+    api.update_path_session(session_id=session_id, user_limit=20, session_end="2096-06-01T00:00:00Z")
+    (session,) = api.list_path_sessions()
+    assert session == {
+        "session_id": session_id,
+        "path_id": ONBOARDING_PATH_ID,
+        "name": "May",
+        "group_id": SALES_GROUP_ID,
+        "session_start": "2026-04-30T22:00:00.000Z",
+        "session_end": "2096-06-01T00:00:00.000Z",
+        "additional_information": None,
+        "main_instructor_id": GRACE_ID,
+        "instructor_ids": [ADMIN_ID],
+        "instructor_mails": None,
+        "registration_validation": "disabled",
+        "user_limit": 20,
+        "automatic_reenrollment": None,
+        "ip_filtering": None,
+        "is_audience_builder": True,
+        "root_session_id": None,
+        "created_at": session["created_at"],
+        "modified_at": session["modified_at"],
+    }
