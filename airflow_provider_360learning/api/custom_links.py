@@ -33,7 +33,15 @@ from airflow_provider_360learning.api.results import (
     UpdatedCustomUserLink,
 )
 from airflow_provider_360learning.api.types import ActionSteps, JsonObject, ResponseObject
-from airflow_provider_360learning.exceptions import Learning360Error, NotFoundError, OutcomeUnknownError
+from airflow_provider_360learning.exceptions import (
+    AlreadyExistsError,
+    Learning360Error,
+    NotFoundError,
+    OutcomeUnknownError,
+)
+
+#: Maximum number of positions that are tried for a new link, while other links are created at the same time.
+MAX_POSITIONS = 20
 
 L = TypeVar("L", CustomLinkRecord, CustomUserLinkRecord)
 
@@ -101,16 +109,30 @@ class CustomLinkSteps(ApiAdapter):
                 arguments.if_exists, described, link_id, self._update_link(changes), "createCustomLink"
             )
             return {"custom_link_id": link_id, "type": type, "outcome": outcome}
-        order = _next_order(links) if arguments.order is None else arguments.order
         try:
-            yield from self._add_link(
-                {"type": type, "name": arguments.name, "order": order, "iconName": arguments.icon}
-            )
+            yield from self._add_new_link(arguments, links)
         except OutcomeUnknownError as unknown:
             made: str | None = yield from confirm_by_lookup(unknown, self._id_of_link(type))
         else:
             made = yield from self._id_of_link(type)
         return {"custom_link_id": made, "type": type, "outcome": "created"}
+
+    def _add_new_link(self, arguments: CreateCustomLink, links: list[CustomLinkRecord]) -> ActionSteps[None]:
+        """Create a link; without a position, after all others, also while other rows or tasks do the same."""
+        fields = {"type": arguments.type, "name": arguments.name, "iconName": arguments.icon}
+        if arguments.order is not None:
+            yield from self._add_link({**fields, "order": arguments.order})
+            return
+        for attempt in range(1, MAX_POSITIONS + 1):
+            order = _next_order(links)
+            try:
+                yield from self._add_link({**fields, "order": order})
+                return
+            except AlreadyExistsError:
+                links = yield from self._links()
+                was_taken = any(link["order"] == order and link["name"] != arguments.name for link in links)
+                if not was_taken or attempt == MAX_POSITIONS:
+                    raise
 
     def _update_link(self, arguments: UpdateCustomLink) -> ActionSteps[UpdatedCustomLink]:
         known = yield from self._known_link(arguments.type)

@@ -71,6 +71,12 @@ def test_tags(lines):
     assert [line[2] for line in lines("update_tag", rows)] == ["updated", "updated"]
 
 
+def test_new_links_share_no_position_although_rows_are_sent_at_the_same_time(lines, sandbox):
+    rows = [{"type": f"link {number}", "name": f"Link {number}"} for number in range(8)]
+    assert [line[2] for line in lines("create_custom_link", rows)] == ["created"] * 8
+    assert sorted(link["order"] for link in sandbox.control.state()["custom_links"]) == list(range(8))
+
+
 def test_links_of_users(lines):
     assert [line[2] for line in lines("create_custom_link", [{"type": "mail", "name": "Mail"}])] == ["created"]
     rows = [{"user": user, "type": "mail", "url": "https://mail.test"} for user in (GRACE_MAIL, "nobody@acme.test")]
