@@ -10,10 +10,11 @@ from airflow_provider_360learning.api.custom_field_results import (
     CustomFieldRecord,
     DeletedCustomField,
 )
+from airflow_provider_360learning.api.existing import outcome_of_existing
 from airflow_provider_360learning.api.models.custom_fields import CreateCustomField, DeleteCustomField
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.types import ActionSteps
-from airflow_provider_360learning.exceptions import AlreadyExistsError, NotFoundError, RefusedError
+from airflow_provider_360learning.exceptions import NotFoundError, RefusedError
 
 CREATE, DELETE = "createCustomField", "deleteCustomField"
 
@@ -53,19 +54,17 @@ def existing_field(
     :raises AlreadyExistsError: with ``if_exists="fail"``.
     :raises RefusedError: if its values are of another type.
     """
-    name, field_id = arguments.name, str(found["custom_field_id"])
-    if arguments.if_exists == "fail":
-        raise AlreadyExistsError(f"The custom field {name!r} exists already: {field_id}", operation=CREATE)
-    if found["type"] not in (None, arguments.type):
+    name, field_id, values = arguments.name, str(found["custom_field_id"]), arguments.authorized_values
+    if arguments.if_exists != "fail" and found["type"] not in (None, arguments.type):
         raise RefusedError(
             f"The custom field {name!r} ({field_id}) exists already, and its type is {found['type']}, not "
             f"{arguments.type}: a type cannot be changed; use another name",
             operation=CREATE,
         )
-    if arguments.if_exists == "update" and arguments.authorized_values:
-        yield from update_field.steps(custom_field_id=field_id, authorized_values=arguments.authorized_values)
-        return {"custom_field_id": field_id, "name": name, "outcome": "updated"}
-    return {"custom_field_id": field_id, "name": name, "outcome": "already_exists"}
+    if_exists = "skip" if arguments.if_exists == "update" and not values else arguments.if_exists
+    update = update_field.steps(custom_field_id=field_id, authorized_values=values)
+    outcome = yield from outcome_of_existing(if_exists, f"The custom field {name!r}", field_id, update, CREATE)
+    return {"custom_field_id": field_id, "name": name, "outcome": outcome}
 
 
 def deletion_of(arguments: DeleteCustomField, fields: Sequence[CustomFieldRecord]) -> DeletedCustomField:

@@ -104,3 +104,18 @@ def test_archived_external_courses(lines, sandbox):
 def test_deleted_groups(lines):
     rows = [{"group_id": group_id} for group_id in (SALES_GROUP_ID, "0" * 24)]
     assert [line[2] for line in lines("delete_group", rows)] == ["deleted", "not_found"]
+
+
+def test_values_of_custom_fields(lines):
+    rows = [
+        {"user": GRACE_MAIL, "custom_field": "Department", "value": "Navy"},
+        {"user": GRACE_MAIL, "custom_field": "Site", "value": "Rome"},  # not authorized
+        {"user": GRACE_MAIL, "custom_field": "Site", "value": "Lyon"},
+    ]
+    found = lines("set_user_custom_field", rows[::2])
+    assert [line[1:] for line in found] == [
+        (f"{GRACE_MAIL} / {name}", "set", None, GRACE_MAIL) for name in ("Department", "Site")
+    ]
+    assert [line[2] for line in lines("set_user_custom_field", rows[:2])] == ["set", "refused"]
+    removed = [{"user": GRACE_MAIL, "custom_field": name} for name in ("Department", "Site")]
+    assert [line[2] for line in lines("remove_user_custom_field", removed)] == ["removed", "removed"]

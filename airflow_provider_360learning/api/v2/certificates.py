@@ -12,6 +12,7 @@ from airflow_provider_360learning.api.certificate_results import (
     UpdatedCertificateOutline,
     UpdatedCertificatePrivacy,
 )
+from airflow_provider_360learning.api.existing import outcome_of_existing
 from airflow_provider_360learning.api.fields import first_string, number, string
 from airflow_provider_360learning.api.models.certificates import (
     CreateCertificateOutline,
@@ -163,14 +164,11 @@ class CertificateActions(Lookups):
         title, body = arguments.title, _outline_body(arguments)
         found = yield from self._find_outline(arguments)
         if found is not None:
-            if arguments.if_exists == "fail":
-                raise AlreadyExistsError(
-                    f"The outline {title!r} exists already: {found}", operation="createCertificateOutline"
-                )
-            if arguments.if_exists == "update":
-                yield _update_outline(found, body)
-                return {"certificate_outline_id": found, "title": title, "outcome": "updated"}
-            return {"certificate_outline_id": found, "title": title, "outcome": "already_exists"}
+            update, operation = _update_outline(found, body), "createCertificateOutline"
+            outcome = yield from outcome_of_existing(
+                arguments.if_exists, f"The outline {title!r}", found, update, operation
+            )
+            return {"certificate_outline_id": found, "title": title, "outcome": outcome}
         try:
             outline_id = first_string((yield Call("createCertificateOutline", body=body)), "_id")
         except OutcomeUnknownError as unknown:
@@ -188,7 +186,7 @@ class CertificateActions(Lookups):
         :raises NotFoundError: if the outline, the group or a medium does not exist.
         """
         outline_id = arguments.certificate_outline_id
-        yield _update_outline(outline_id, _outline_body(arguments))
+        yield from _update_outline(outline_id, _outline_body(arguments))
         return {"certificate_outline_id": outline_id, "outcome": "updated"}
 
     @action(
@@ -250,8 +248,8 @@ def _import(user_id: str, arguments: ImportUserCertificate) -> Call:
     )
 
 
-def _update_outline(outline_id: str, body: JsonObject) -> Call:
-    return Call("updateCertificateOutline", path={"certificateOutlineId": outline_id}, body=body)
+def _update_outline(outline_id: str, body: JsonObject) -> ActionSteps[None]:
+    yield Call("updateCertificateOutline", path={"certificateOutlineId": outline_id}, body=body)
 
 
 def _filter(name: str, interval: Interval) -> JsonObject:
