@@ -256,8 +256,10 @@ class Learning360PseudonymizeUserOperator(Learning360BaseOperator):
     **This cannot be undone.** First name, last name, email address and user name are replaced with random characters,
     and the values of custom fields are deleted, so that the account can neither be found nor restored by its email
     address. The id stays, and with it the statistics: this is not a full anonymization. In API v2, the user must be
-    deleted first (``delete_user``). Returns ``{"user", "user_id", "outcome"}``; ``outcome`` is ``pseudonymized``,
-    ``not_found`` or ``would_pseudonymize``.
+    deleted first (``delete_user``); whether API v1 requires it is not known.
+
+    Returns ``{"user", "user_id", "outcome"}``; ``outcome`` is ``pseudonymized``, ``not_found`` or
+    ``would_pseudonymize``.
 
     :param user: Email address or id of the user, who must be deleted in API v2.
     :param delete_external_ids: Whether the ids of the user in other platforms are removed, too. API v2 only.

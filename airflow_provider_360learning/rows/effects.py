@@ -20,7 +20,7 @@ _NAMINGS = {
 }
 
 
-#: Outcomes of rows that have changed nothing, besides those of dry runs.
+#: Outcomes of rows that have changed nothing.
 _UNCHANGED = frozenset({"already_exists", "already_invited", "already_active"})
 
 
@@ -76,7 +76,7 @@ class Effects:
 
         :param outcome: What it has done; ``None``: it may have done anything.
         """
-        if outcome and (outcome in _UNCHANGED or outcome.startswith("would_")):
+        if outcome in _UNCHANGED:
             return ()
         # A creation that updated an object did not make it exist.
         existed = outcome == "updated" and self.is_creation

@@ -14,7 +14,7 @@ from airflow_provider_360learning.api.results import (
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.accounts import MAX_SENDS
 from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups
-from airflow_provider_360learning.api.v2.users import neutral_user
+from airflow_provider_360learning.api.v2.user_records import neutral_user
 from airflow_provider_360learning.exceptions import NotFoundError, OutcomeUnknownError
 
 

@@ -51,7 +51,7 @@ from airflow_provider_360learning.api.v2.owner import OwnerLookup
 from airflow_provider_360learning.api.v2.path_definitions import PUBLISHED, neutral_path
 from airflow_provider_360learning.api.v2.sorted_rows import SortedRows
 from airflow_provider_360learning.api.v2.timestamps import at_or_after, before
-from airflow_provider_360learning.api.v2.users import neutral_user
+from airflow_provider_360learning.api.v2.user_records import neutral_user
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,

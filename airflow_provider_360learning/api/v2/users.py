@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.course_attempts import UserMail
-from airflow_provider_360learning.api.fields import first_string, string, strings
+from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
     DeleteUser,
@@ -24,11 +24,10 @@ from airflow_provider_360learning.api.results import (
     DeletedUser,
     UpdatedUser,
     UserDetails,
-    UserProfile,
     UserRecord,
     UserRole,
 )
-from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
+from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.accounts import (
     MAX_SENDS,
@@ -39,6 +38,7 @@ from airflow_provider_360learning.api.v2.accounts import (
 )
 from airflow_provider_360learning.api.v2.custom_values import CustomValues, values_of_user
 from airflow_provider_360learning.api.v2.roles import neutral_role, role_in_body
+from airflow_provider_360learning.api.v2.user_records import NO_PROFILE, neutral_user
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     Learning360Error,
@@ -96,61 +96,6 @@ def _writes_of_update(arguments: UpdateUser) -> int:
     return len(apart) + (given > apart)
 
 
-def neutral_user(item: ResponseObject) -> UserRecord:
-    """Read a user of any v2 route."""
-    return {
-        "user_id": string(item, "_id"),
-        "mail": string(item, "mail"),
-        "username": string(item, "username"),
-        "status": string(item, "status"),
-        "first_name": string(item, "firstName"),
-        "last_name": string(item, "lastName"),
-        "job": string(item, "job"),
-        "organization": string(item, "organization"),
-        "phone": string(item, "phone"),
-        "lang": string(item, "lang"),
-        "custom": string(item, "custom"),
-        "primary_group_id": string(item, "primaryGroupId"),
-        "profile_image_id": string(item, "profileImageId"),
-        "last_login_at": read_timestamp("lastLoginDate", item.get("lastLoginDate")),
-        "to_be_deactivated_at": read_timestamp("toBeDeactivatedAt", item.get("toBeDeactivatedAt")),
-        "deleted_at": _times(item, "deletedAt"),
-        "reactivated_at": _times(item, "reactivatedAt"),
-    }
-
-
-def _times(item: ResponseObject, name: str) -> list[str] | None:
-    if item.get(name) is None:
-        return None
-    times = (read_timestamp(name, each) for each in strings(item, name))
-    return [time for time in times if time is not None]
-
-
-#: What API v2 does not return of a user.
-_NO_PROFILE: UserProfile = {
-    "groups": None,
-    "managers": None,
-    "subordinates": None,
-    "external_ids": None,
-    "labels": None,
-    "skills": None,
-    "certifications": None,
-    "paths": None,
-    "assigned_programs": None,
-    "completed_programs": None,
-    "average_score": None,
-    "total_time_spent_minutes": None,
-    "publications": None,
-    "comments": None,
-    "messages": None,
-    "reactions": None,
-    "champion_status": None,
-    "champion_achievements": None,
-    "learner_achievements": None,
-    "image_url": None,
-}
-
-
 class UserActions(AccountActions, CustomValues):
     """Create, read, change and delete users."""
 
@@ -193,7 +138,7 @@ class UserActions(AccountActions, CustomValues):
         values = yield Call("getUserCustomFieldValues", path={"userId": first_string(item, "_id")})
         return {
             **neutral_user(item),
-            **_NO_PROFILE,
+            **NO_PROFILE,
             "custom_fields": {first_string(value, "customFieldId"): value.get("value") for value in values},
         }
 
