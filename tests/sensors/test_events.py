@@ -228,19 +228,28 @@ def test_waits_for_the_courses_of_a_group(sandbox, publish):
     assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group_id=ROOT_GROUP_ID.upper())["courses"] == 2
 
 
-def test_looks_up_the_group_of_a_course_once_at_most(sandbox, api, version):
-    condition = make_condition("course_publication", {"since": LONG_AGO, "group_id": SALES_GROUP_ID})
-    sandbox.control.clear_journal()
-    for _ in range(2):
-        assert not api.client.run(condition.poll(api)).is_complete
-    assert operations(sandbox).count("getCourse") == {"v1": 2, "v2": 0}[version]
+@pytest.fixture
+def listed_without_groups(sandbox):
+    """Let API v1 list a course without its group."""
+    dates = dict.fromkeys(("creationDate", "modificationDate"), "2026-01-01T00:00:00.000Z")
+    course = {"_id": WELCOME_COURSE_ID, "name": "Welcome", "status": "published", **dates}
+    sandbox.control.add_fault("getCourses", kind="status", status=200, body=[course], count=2)
 
 
 @pytest.mark.parametrize("version", ["v1"], indirect=True)
-def test_a_course_that_is_deleted_while_its_group_is_looked_up_does_not_count(sandbox):
+def test_looks_up_the_group_of_a_course_once_where_it_is_not_listed(sandbox, api, listed_without_groups):
+    for group_id, is_complete in ((SALES_GROUP_ID, False), (ROOT_GROUP_ID, True)):
+        condition = make_condition("course_publication", {"since": LONG_AGO, "group_id": group_id})
+        for _ in range(2):
+            assert api.client.run(condition.poll(api)).is_complete is is_complete
+    assert operations(sandbox).count("getCourse") == 1
+
+
+@pytest.mark.parametrize("version", ["v1"], indirect=True)
+def test_a_course_that_is_deleted_while_its_group_is_looked_up_does_not_count(sandbox, listed_without_groups):
     missing = {"kind": "status", "status": 400, "body": {"error": "course_not_found"}}
     sandbox.control.add_fault("getCourse", **missing)
-    assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group_id=ROOT_GROUP_ID)["courses"] == 1
+    assert poll(Learning360CoursePublishedSensor, since=LONG_AGO, group_id=ROOT_GROUP_ID) is None
 
 
 def test_a_course_that_was_created_earlier_counts_by_its_modification_only(sandbox, publish):
