@@ -92,7 +92,7 @@ class CertificateOutline:
 
     :param group: id of its group.
     :param validity_months: how long certificates are valid; ``None`` if they do not expire.
-    :param texts: its texts, by their names in API v2.
+    :param texts: its texts, and the ids of its images, by their names in API v2.
     """
 
     id: str

@@ -193,6 +193,11 @@ class State:
         self.change_mail(person, pseudonym)
         person.profile = {"first_name": pseudonym, "last_name": pseudonym}
 
+    def has_image(self, id: str) -> bool:
+        """Return whether a user or a group has an image with an id."""
+        of_users = (person.profile.get("image") for person in self.people.values())
+        return id in of_users or any(id in group.details.values() for group in self.groups.values())
+
     def put_certificate(self, certificate: Certificate) -> None:
         """Add a certificate, or replace the one with its id."""
         self.budget.take()

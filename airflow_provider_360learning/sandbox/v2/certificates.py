@@ -15,6 +15,7 @@ operations = Operations()
 
 #: Maximum number of certificates whose privacy one request changes. A maximum is documented, its figure is not.
 _MAX_CERTIFICATES = 1000
+_IMAGES = "Images are those of users and groups."
 #: Fields of an outline that show something, and the tag that each must have (documented).
 _TAGS = {
     "validityPeriodWording": "[validity_period]",
@@ -136,7 +137,7 @@ def get_certificate_outlines(call: Call) -> Response:
     "/certificate-outlines",
     scope="certificateOutlines:write",
     bodies=("json",),
-    assumes="Titles need not be unique. No medium exists.",
+    assumes=f"Titles need not be unique. {_IMAGES}",
 )
 def create_certificate_outline(call: Call) -> Response:
     """Create an outline of certificates."""
@@ -152,7 +153,7 @@ def create_certificate_outline(call: Call) -> Response:
     "/certificate-outlines/{certificateOutlineId}",
     scope="certificateOutlines:write",
     bodies=("json",),
-    assumes="No medium exists.",
+    assumes=_IMAGES,
 )
 def update_certificate_outline(call: Call) -> Response:
     """Change the given fields of an outline; ``null`` clears one."""
@@ -208,9 +209,9 @@ def _outline(outline: CertificateOutline) -> dict[str, object]:
 
 def _put_outline(call: Call, outline: CertificateOutline) -> Response:
     """Store an outline with the fields of the body."""
-    for name in ("backgroundImageId", "logoImageId"):
-        if call.id(name) is not None:
-            raise ApiError(400, "mediaNotFound")
+    images = {name: call.id(name) for name in ("backgroundImageId", "logoImageId") if name in call.fields}
+    if not all(image is None or call.state.has_image(image) for image in images.values()):
+        raise ApiError(400, "mediaNotFound")
     texts = {name: call.text(name) for name in ("bodyHtml", "subtitle", *_TAGS) if name in call.fields}
     for name, tag in _TAGS.items():
         if (wording := texts.get(name)) is not None and tag not in wording:
@@ -219,7 +220,7 @@ def _put_outline(call: Call, outline: CertificateOutline) -> Response:
     if "validityPeriod" in call.fields:
         number = call.number("validityPeriod", minimum=1, maximum=12_000)
         months = None if number is None else int(number)
-    stored = replace(outline, texts={**outline.texts, **texts}, validity_months=months)
+    stored = replace(outline, texts={**outline.texts, **texts, **images}, validity_months=months)
     call.state.put_certificate_outline(stored)
     return Response(_outline(stored))
 

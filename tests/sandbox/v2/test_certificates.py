@@ -155,3 +155,12 @@ def test_a_path_delivers_a_certificate_to_who_completes_it_with_success(sandbox,
     public = {"certificateIds": [found["_id"]], "isPublic": True}
     assert client("PATCH", f"{OF_GRACE}/privacy-level", public).json == {}
     assert client("GET", OF_GRACE).json == [found]
+
+
+def test_an_outline_has_an_image_of_a_group(sandbox, client, outline_id):
+    logo = ("logo.png", "image/png", "png")
+    group = client.multipart("POST", f"/groups/{ROOT_GROUP_ID}/media", {"authorId": ADMIN_ID}, logo=logo).json
+    path = f"/certificate-outlines/{outline_id}"
+    assert client("PATCH", path, {"logoImageId": group["logoImageId"]}).status == 200
+    (stored,) = sandbox.control.state()["certificate_outlines"]
+    assert stored["texts"]["logoImageId"] == group["logoImageId"]
