@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class CreatedClassroom(TypedDict):
@@ -91,20 +91,22 @@ class ClassroomSlotRecord(TypedDict):
 
 
 class RecordedAttendance(TypedDict):
-    """Result of ``set_attendance``; ``users`` is their number."""
+    """Result of ``set_attendance``; ``users`` is their number. See :class:`.EnrolledUsers` for the last key."""
 
     slot_id: str
     outcome: Literal["recorded"]
     attended: bool
     users: int
+    pending_invitations: NotRequired[int]
 
 
 class RegisteredUsers(TypedDict):
-    """Result of ``register_users``; ``users`` is their number."""
+    """Result of ``register_users``; ``users`` is their number. See :class:`.EnrolledUsers` for the last key."""
 
     slot_id: str
     outcome: Literal["registered"]
     users: int
+    pending_invitations: NotRequired[int]
 
 
 class SlotRegistration(TypedDict):
@@ -129,11 +131,16 @@ class SlotRegistration(TypedDict):
 
 
 class ChangedWaitlist(TypedDict):
-    """Result of ``add_to_waitlist`` and ``remove_from_waitlist``; ``users`` is their number."""
+    """
+    Result of ``add_to_waitlist`` and ``remove_from_waitlist``; ``users`` is their number.
+
+    See :class:`.EnrolledUsers` for the last key.
+    """
 
     slot_id: str
     outcome: Literal["added", "removed"]
     users: int
+    pending_invitations: NotRequired[int]
 
 
 class WaitlistEntry(TypedDict):

@@ -517,24 +517,26 @@ def _deleted_slot(arguments: DeleteClassroomSlot, result: DeletedClassroomSlot) 
 @outcome_sentence.register
 def _recorded_attendance(arguments: SetAttendance, result: RecordedAttendance) -> str:
     presence = "present" if result["attended"] else "absent"
-    return f"Recorded {_first_or_number(arguments.users, result['users'])} as {presence} in slot {result['slot_id']}"
+    users = _first_or_number(arguments.users, result["users"])
+    return f"Recorded {users} as {presence} in slot {result['slot_id']}{_left_out(result)}"
 
 
 @outcome_sentence.register
 def _registered_users(arguments: RegisterUsers, result: RegisteredUsers) -> str:
-    return f"Registered {_first_or_number(arguments.users, result['users'])} for slot {result['slot_id']}"
+    users = _first_or_number(arguments.users, result["users"])
+    return f"Registered {users} for slot {result['slot_id']}{_left_out(result)}"
 
 
 @outcome_sentence.register
 def _added_to_waitlist(arguments: AddToWaitlist, result: ChangedWaitlist) -> str:
     users = _first_or_number(arguments.users, result["users"])
-    return f"Added {users} to the waitlist of slot {result['slot_id']}"
+    return f"Added {users} to the waitlist of slot {result['slot_id']}{_left_out(result)}"
 
 
 @outcome_sentence.register
 def _removed_from_waitlist(arguments: RemoveFromWaitlist, result: ChangedWaitlist) -> str:
     users = _first_or_number(arguments.users, result["users"])
-    return f"Removed {users} from the waitlist of slot {result['slot_id']}"
+    return f"Removed {users} from the waitlist of slot {result['slot_id']}{_left_out(result)}"
 
 
 @outcome_sentence.register
@@ -830,7 +832,7 @@ def _first_or_number(users: Sequence[str], number: int) -> str:
     return f"user {_name(users[0])}" if number == 1 else counted(number, "user")
 
 
-def _left_out(result: EnrolledUsers) -> str:
+def _left_out(result: EnrolledUsers | RecordedAttendance | RegisteredUsers | ChangedWaitlist) -> str:
     pending = result.get("pending_invitations")
     return f"; {counted(pending, 'invitation')} not accepted yet" if pending else ""
 

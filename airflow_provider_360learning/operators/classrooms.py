@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.operators.user_lists import Learning360UserListOperator
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, IfSessionExists
@@ -230,7 +231,7 @@ class Learning360DeleteClassroomSlotOperator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
 
-class Learning360RegisterUsersOperator(Learning360BaseOperator):
+class Learning360RegisterUsersOperator(Learning360UserListOperator):
     """
     Register users for a slot (``addSlotRegistration``); users who are registered already stay so. Only API v2 has it.
 
@@ -242,20 +243,24 @@ class Learning360RegisterUsersOperator(Learning360BaseOperator):
     """
 
     action = "register_users"
+    batch_size = 50  # API v2 takes a request per user
     name_arguments = ("slot_id", "users")
 
     def __init__(
         self,
         *,
         slot_id: str,
-        users: Sequence[str],
+        users: Sequence[str] | None = None,
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_users()
 
 
-class Learning360SetAttendanceOperator(Learning360BaseOperator):
+class Learning360SetAttendanceOperator(Learning360UserListOperator):
     """
     Record whether users were present in a slot (``updateClassroomSlotAttendance``).
 
@@ -269,21 +274,25 @@ class Learning360SetAttendanceOperator(Learning360BaseOperator):
     """
 
     action = "set_attendance"
+    batch_size = 50  # API v2 takes a request per user
     name_arguments = ("slot_id", "users")
 
     def __init__(
         self,
         *,
         slot_id: str,
-        users: Sequence[str],
+        users: Sequence[str] | None = None,
         attended: bool = True,
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_users()
 
 
-class Learning360AddToWaitlistOperator(Learning360BaseOperator):
+class Learning360AddToWaitlistOperator(Learning360UserListOperator):
     """
     Add users to the waitlist of a full slot (``joinClassroomSlotWaitlist``), in their order. Only API v2 has it.
 
@@ -295,20 +304,24 @@ class Learning360AddToWaitlistOperator(Learning360BaseOperator):
     """
 
     action = "add_to_waitlist"
+    batch_size = 50  # API v2 takes a request per user
     name_arguments = ("slot_id", "users")
 
     def __init__(
         self,
         *,
         slot_id: str,
-        users: Sequence[str],
+        users: Sequence[str] | None = None,
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_users()
 
 
-class Learning360RemoveFromWaitlistOperator(Learning360BaseOperator):
+class Learning360RemoveFromWaitlistOperator(Learning360UserListOperator):
     """
     Remove users from the waitlist of a slot (``leaveClassroomSlotWaitlist``). Only API v2 has it.
 
@@ -320,17 +333,21 @@ class Learning360RemoveFromWaitlistOperator(Learning360BaseOperator):
     """
 
     action = "remove_from_waitlist"
+    batch_size = 50  # API v2 takes a request per user
     name_arguments = ("slot_id", "users")
 
     def __init__(
         self,
         *,
         slot_id: str,
-        users: Sequence[str],
+        users: Sequence[str] | None = None,
+        users_from: Any = None,
+        include_invited: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        self._check_users()
 
 
 class Learning360CreateAttendanceSheetOperator(Learning360BaseOperator):

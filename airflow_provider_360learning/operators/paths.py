@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
-
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.operators.user_lists import Learning360UserListOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.api.actions import BoundAction
     from airflow_provider_360learning.api.models.choices import (
         AudienceMode,
         IfExists,
@@ -21,25 +19,11 @@ if TYPE_CHECKING:
     )
 
 
-class Learning360EnrollmentOperator(Learning360BaseOperator):
-    """
-    Change the enrollment of users in a path session: of a list of users, or of the users of bulk tasks.
-
-    With ``users_from``, the users are read from the results of the tasks, whatever their number, and sent in batches.
-    The result then has the key ``pending_invitations``. If there is no user yet, the task is skipped.
-
-    .. seealso:: docs/bulk.md
-
-    :param users_from: Result of a bulk task, or a list of results, instead of ``users``: the users whose rows were
-        done, e.g. ``users_from=accounts.output``. People who have not accepted their invitation are left out and
-        counted; the next run includes the people who have accepted.
-    :param include_invited: Whether to include them.
-    """
+class Learning360EnrollmentOperator(Learning360UserListOperator):
+    """Change the enrollment of users in a path session: of a list of users, or of the users of bulk tasks."""
 
     required_pairs = (("session_id", "session"),)
     name_arguments = ("session", "session_id", "users")
-    users_from: Any
-    include_invited: bool
 
     def __init__(
         self,
@@ -55,33 +39,7 @@ class Learning360EnrollmentOperator(Learning360BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
-        # The output of a task that was skipped is None when this task runs.
-        self._has_users_from = users_from is not None
-        if (users is not None) == self._has_users_from:
-            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either users or users_from")
-
-    def _run(self, action: BoundAction[..., Any]) -> object:
-        if not self._has_users_from:
-            return super()._run(action)
-        from airflow_provider_360learning.rows.user_batches import UserBatches
-        from airflow_provider_360learning.rows.users import read_users
-
-        with read_users(self.users_from, self.include_invited) as users:
-            if not users:
-                raise AirflowSkipException(users.reason_for_none())
-            # Validated, and names looked up, once for all batches.
-            given = action.arguments({**self._arguments_of_action(), "users": next(users.batches(1))})
-            valid = self.hook.api.client.run(self.hook.api.names.resolved(given))
-            last = UserBatches(
-                lambda batch: action.run(valid.model_copy(update={"users": tuple(batch)})), users
-            ).send_all()
-            result = {**last, "users": len(users), "pending_invitations": users.pending_invitations}
-        self._log_outcome(given, result)
-        return result
-
-    def _arguments_of_action(self) -> dict[str, object]:
-        arguments = super()._arguments_of_action()
-        return {name: value for name, value in arguments.items() if name not in ("users_from", "include_invited")}
+        self._check_users()
 
 
 class Learning360CreatePathOperator(Learning360BaseOperator):

@@ -27,8 +27,11 @@ USERS_PER_REQUEST = 500
 MAX_REFUSED = 100
 #: Maximum number of refused users in an error.
 MAX_NAMED = 10
-#: Beginnings of error codes that are about the session or path, which all users share.
-_COMMON_ERRORS = ("session", "path", "childPath", "tokenBasedPath", "unsupportedAudience", "invalidAudience")
+#: Beginnings of error codes that are about the session, path or slot, which all users share.
+_COMMON_ERRORS = (
+    *("session", "path", "childPath", "tokenBasedPath", "unsupportedAudience", "invalidAudience"),
+    *("classroom", "slot"),
+)
 
 
 class UserBatches(Generic[R]):
@@ -41,14 +44,21 @@ class UserBatches(Generic[R]):
 
     :param send: Applies the action to a list of users.
     :param users: The users.
+    :param size: Maximum number of users of a batch.
     :param clock: Returns seconds of a monotonic clock.
     """
 
     def __init__(
-        self, send: Callable[[Sequence[str]], R], users: BulkUsers, clock: Callable[[], float] = time.monotonic
+        self,
+        send: Callable[[Sequence[str]], R],
+        users: BulkUsers,
+        *,
+        size: int = USERS_PER_REQUEST,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._send = send
         self._users = users
+        self._size = size
         self._clock = clock
         self._refused: dict[str, Learning360Error] = {}
         self._result: R | None = None
@@ -62,7 +72,7 @@ class UserBatches(Generic[R]):
         """
         total, sent = len(self._users), 0
         started = logged_at = self._clock()
-        for batch in self._users.batches(USERS_PER_REQUEST):
+        for batch in self._users.batches(self._size):
             self._send_or_halve(batch)
             sent += len(batch)
             if self._clock() - logged_at >= INTERVAL:

@@ -18,6 +18,7 @@ from airflow_provider_360learning.operators.certificates import Learning360Downl
 from airflow_provider_360learning.operators.exports import Learning360ExportOperator, Learning360ListingExportOperator
 from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.paths import Learning360EnrollmentOperator
+from airflow_provider_360learning.operators.user_lists import Learning360UserListOperator
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from airflow_provider_360learning.sensors.users import Learning360UserActiveSensor
@@ -178,7 +179,7 @@ def required_values(kind):
     if issubclass(kind, Learning360RowsOperator):
         return values, {"rows": "/x"}
     more = {"user": "/x"} if kind is Learning360CourseCompletionSensor else {}
-    takes_users = (Learning360EnrollmentOperator, Learning360UserActiveSensor)
+    takes_users = (Learning360UserListOperator, Learning360UserActiveSensor)
     return values, {"users": "/x"} if issubclass(kind, takes_users) else more
 
 
@@ -196,7 +197,7 @@ def test_operator_has_the_arguments_of_its_action(operator):
     expected = {
         name: inspect.Parameter.empty if field.is_required() else field.default for name, field in fields.items()
     }
-    if issubclass(operator, Learning360EnrollmentOperator):
+    if issubclass(operator, Learning360UserListOperator):
         expected = {**expected, "users": None, **USERS_FROM}  # users_from takes the place of users
     assert own_arguments(operator) == expected
 

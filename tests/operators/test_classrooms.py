@@ -31,7 +31,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     GRACE_MAIL,
     INDUCTION_PROGRAM_ID,
 )
-from tests.rows.support import results_in
+from tests.rows.support import put_results, results_in
 from tests.unlimited_sandbox import CONNECTION, make_session, operations
 
 SLOT = {
@@ -188,6 +188,30 @@ def test_attendance_is_recorded_again_if_another_row_may_have_changed_it(made, t
         for users, attended in ((both, "true"), (both, "true"), (GRACE_MAIL, "false"), (both, "true"))
     ]
     assert outcomes == [["recorded"], ["unchanged"], ["recorded"], ["recorded"]]
+
+
+def test_the_users_of_a_bulk_task_are_registered_and_present(sandbox, made, tmp_path, capfd):
+    api, slot = Learning360Hook().api, made["slot"]
+    api.update_classroom_slot(slot_id=slot, classroom_id=FIRST_DAY_CLASSROOM_ID, max_capacity=2)
+    rows = [(GRACE_MAIL, "already_exists"), (ADMIN_MAIL, "created"), ("linus@acme.test", "invited")]
+    users = put_results(tmp_path, rows)
+    result = Learning360RegisterUsersOperator(task_id="one", slot_id=slot, users_from=users).execute({})
+    assert result == {"slot_id": slot, "outcome": "registered", "users": 2, "pending_invitations": 1}
+    assert f"Registered 2 users for slot {slot}; 1 invitation not accepted yet" in capfd.readouterr().out
+    task = Learning360SetAttendanceOperator(task_id="one", slot_id=slot, users_from=users, attended=False)
+    assert task.execute({})["users"] == 2
+    assert {each["attended"] for each in api.list_registrations(slot_id=slot)} == {False}
+
+
+def test_a_full_slot_ends_the_registration_of_the_users_of_a_bulk_task(sandbox, made, tmp_path):
+    mails = [f"person{number}@acme.test" for number in range(8)]
+    sandbox.control.add_users(mails)
+    Learning360Hook().api.enroll_users(session_id=made["session"], users=mails)
+    sandbox.control.clear_journal()
+    users = put_results(tmp_path, [(mail, "created") for mail in mails])
+    with pytest.raises(AirflowFailException, match="classroomSlotFull"):
+        Learning360RegisterUsersOperator(task_id="one", slot_id=made["slot"], users_from=users).execute({})
+    assert operations(sandbox).count("addSlotRegistration") == 1
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
