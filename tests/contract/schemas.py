@@ -34,7 +34,8 @@ DIFFERENCES = (
 #: Number of items of a list that are validated: a page has up to 10,000 of the same kind.
 MAX_ITEMS = 20
 
-_PATTERNS = {
+#: Patterns by format.
+PATTERNS = {
     "date-time": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$",
     "date": r"^\d{4}-\d\d-\d\d$",
 }
@@ -62,8 +63,8 @@ def strict(document: Document, schema: Any) -> Any:
     made = {name: value for name, value in schema.items() if name not in _IGNORED and name != "allOf"}
     for part in schema.get("allOf", ()):
         made = strict(document, part) | made
-    if schema.get("format") in _PATTERNS:
-        made["pattern"] = _PATTERNS[schema["format"]]
+    if schema.get("format") in PATTERNS:
+        made["pattern"] = PATTERNS[schema["format"]]
     if "properties" in schema:
         made["properties"] = {name: strict(document, value) for name, value in schema["properties"].items()}
         made.setdefault("additionalProperties", False)

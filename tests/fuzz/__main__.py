@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -27,13 +29,28 @@ from airflow_provider_360learning.sandbox.demo_company import CLIENT_ID, CLIENT_
 from airflow_provider_360learning.sandbox.v2.version import V2
 from tests.benchmarks.support import sandbox
 from tests.contract.documents import Document, documents
+from tests.contract.schemas import PATTERNS, strict
 from tests.contract.specs import published
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 PROGRAM = Path(__file__).parents[2] / ".venv-fuzz/bin/schemathesis"
 #: The sandbox revokes nothing and never forgets, and jobs end at once.
-SETTINGS = {"limits_enabled": False, "bulk_job_seconds": 0, "max_state_mb": 1000, "max_bulk_jobs": 1_000_000}
+SETTINGS = {
+    "limits_enabled": False,
+    "bulk_job_seconds": 0,
+    "max_state_mb": 1000,
+    "max_bulk_jobs": 1_000_000,
+    # Schemathesis encodes the brackets of filters.
+    "encoded_brackets": "accepted",
+}
 
+MAX_ITEMS = 20
+_DAY = "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+#: Patterns of dates that exist, by the pattern of dates that is checked.
+DATES = {
+    PATTERNS["date"]: f"^{_DAY}$",
+    PATTERNS["date-time"]: f"^{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{{3}})?Z$",
+}
 #: The assumed body of the response to a malformed request.
 MALFORMED: Document = {
     "type": "object",
@@ -68,29 +85,78 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def of_sandbox(document: Document, words: Sequence[str] = ()) -> Document:
     """
-    Return the part of a document that the sandbox has, without tokens, as the version of OpenAPI that it is written in.
+    Return the part of a document that the sandbox has, without tokens and uploads.
 
     :param words: Only paths with one of these words; empty for all.
     """
     routes = {route.operation for route in V2.routes} - {"generateToken"}
     names = {(one.method.lower(), one.path): one.name for one in published()}
     paths = {
-        path: {method: each for method, each in item.items() if names.get((method, path), "") in routes}
+        path: {
+            method: each
+            for method, each in item.items()
+            if names.get((method, path), "") in routes and not _has_files(each)
+        }
         for path, item in document["paths"].items()
         if not words or any(word in path for word in words)
     }
-    paths = {path: {method: _completed(each) for method, each in item.items()} for path, item in paths.items() if item}
-    # `nullable` is a keyword of OpenAPI 3.0 only.
-    return {**document, "openapi": "3.0.3", "servers": [], "paths": paths}
+    return {
+        **{name: part for name, part in document.items() if name != "components"},
+        "servers": [],
+        "paths": {
+            path: {method: _completed(document, each) for method, each in item.items()}
+            for path, item in paths.items()
+            if item
+        },
+    }
 
 
-def _completed(operation: Document) -> Document:
-    """Return an operation with the response to a malformed request, which the documents do not declare."""
-    described = operation["responses"].get("400", {})
-    declared = described.get("content", {}).get("application/json", {}).get("schema")
-    schema = {"anyOf": [declared, MALFORMED]} if declared else MALFORMED
-    completed = {"description": "Bad Request", **described, "content": {"application/json": {"schema": schema}}}
-    return {**operation, "responses": {**operation["responses"], "400": completed}}
+def _has_files(operation: Document) -> bool:
+    """Return whether an operation has files, whose media types the documents do not say."""
+    return "multipart/form-data" in operation.get("requestBody", {}).get("content", {})
+
+
+def _completed(document: Document, operation: Document) -> Document:
+    """Return an operation with strict schemas, and with the responses that the documents do not declare."""
+    responses = {status: _strict_content(document, each) for status, each in operation["responses"].items()}
+    bad = responses.get("400", {}).get("content", {}).get("application/json", {}).get("schema")
+    schema = {"anyOf": [bad, MALFORMED]} if bad else MALFORMED
+    responses["400"] = {"description": "Bad Request", "content": {"application/json": {"schema": schema}}}
+    if not any(status.startswith("2") for status in responses):
+        responses["2XX"] = {"description": "Any success"}
+    parameters = [{**each, "schema": _narrowed(strict(document, each["schema"]))} for each in operation["parameters"]]
+    completed = {**operation, "parameters": parameters, "responses": responses}
+    if "requestBody" in operation:
+        completed["requestBody"] = _narrowed(_strict_content(document, operation["requestBody"]), is_body=True)
+    return {name: part for name, part in completed.items() if name != "security"}
+
+
+def _strict_content(document: Document, part: Document) -> Document:
+    """Return a response or a body with strict schemas."""
+    content = {
+        media_type: {"schema": strict(document, each["schema"])} for media_type, each in part.get("content", {}).items()
+    }
+    return {**part, "content": content} if content else part
+
+
+def _narrowed(part: Any, *, is_body: bool = False) -> Any:
+    """
+    Return what the documents mean: dates that exist, and lists that fit a request.
+
+    :param is_body: Whether it is a body, in which unknown keys are ignored (assumption).
+    """
+    if isinstance(part, list):
+        return [_narrowed(each, is_body=is_body) for each in part]
+    if not isinstance(part, dict):
+        return part
+    narrowed = {name: _narrowed(each, is_body=is_body) for name, each in part.items()}
+    if is_body and narrowed.get("additionalProperties") is False:
+        del narrowed["additionalProperties"]
+    if narrowed.get("type") == "array":
+        narrowed["maxItems"] = min(narrowed.get("maxItems", MAX_ITEMS), MAX_ITEMS)
+    if isinstance(pattern := narrowed.get("pattern"), str):
+        narrowed["pattern"] = DATES.get(pattern, pattern)
+    return narrowed
 
 
 def _fuzz(name: str, document: Document, examples: int, seed: int) -> int:
@@ -105,6 +171,7 @@ def _fuzz(name: str, document: Document, examples: int, seed: int) -> int:
                 *(f"--max-examples={examples}", f"--seed={seed}", "--no-color"),
             ],
             cwd=folder,  # schemathesis leaves files behind
+            env={**os.environ, "SCHEMATHESIS_HOOKS": "checks", "PYTHONPATH": str(CONFIGURATION.parent)},
             check=False,
         ).returncode
 
