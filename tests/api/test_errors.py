@@ -225,7 +225,7 @@ def test_reads_any_body_of_an_error(sandbox, make_api, body):
 
 
 def test_most_writes_are_acknowledged():
-    assert len(ACKNOWLEDGED) == 51
+    assert len(ACKNOWLEDGED) == 50
 
 
 @pytest.mark.parametrize("operation", ACKNOWLEDGED[::4])

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.operation_calls import Given, prepare
+from airflow_provider_360learning.api.spec import ResponseShape
 from airflow_provider_360learning.api.types import Upload
 from airflow_provider_360learning.api.versions import VERSIONS
 from tests.api.factory import api_factory
@@ -140,7 +141,7 @@ def test_sends_an_operation_of_api_v1(v1, name):
     body = [{"name": "Sales"}] if name == "postSkills" else {each: VALUES_V1[kind] for each, kind in fields.items()}
     endpoint = spec.endpoints[name]
     answer: Any = dict.fromkeys(endpoint.required_keys, "x") | ({endpoint.rows_key: []} if endpoint.rows_key else {})
-    answer = [] if described["result"] == "list" or name == "getPaths" else answer
+    answer = [] if endpoint.response is ResponseShape.LIST else answer
     answer = b"" if endpoint.method == "HEAD" else answer
 
     request, result = call(v1, name, Given(path, query, body if "body" in described else None), Response(answer))

@@ -278,15 +278,8 @@ def test_returns_attempts_of_a_user_at_a_course(sandbox, api, session_id):
 
 def test_lists_courses(api):
     course = next(each for each in api.list_courses() if each["course_id"] == WELCOME_COURSE_ID)
-    assert course == {
-        "course_id": WELCOME_COURSE_ID,
-        "name": "Welcome to Acme",
-        "status": "published",
-        "author_id": None,
-        "author_mail": ADMIN_MAIL,
-        "created_at": course["created_at"],
-        "modified_at": course["created_at"],
-    }
+    expected = {"name": "Welcome to Acme", "status": "published", "author_id": None, "author_mail": ADMIN_MAIL}
+    assert course.items() >= expected.items()
     assert api.list_courses(created_after="2090-01-01T00:00:00Z") == []
 
 
