@@ -120,6 +120,10 @@ class State:
             self._record_user("user.created", person, createdAt=self._clock.now())
         return person
 
+    def touch_user(self, person: Person) -> None:
+        """Record that fields of a user were changed."""
+        self._record_user("user.updated", person, updatedAt=self._clock.now())
+
     def _record_user(self, event_type: str, person: Person, **times: float) -> None:
         profile = person.profile
         self.webhooks.record(
@@ -264,6 +268,18 @@ class State:
         self.groups[group.id] = group
         self.webhooks.record("group.created", groupId=group.id, name=name, createdAt=self._clock.now())
         return group
+
+    def touch_group(self, group: Group) -> None:
+        """Record that fields of a group were changed."""
+        self.webhooks.record(
+            "group.updated",
+            groupId=group.id,
+            name=group.name,
+            public=group.public,
+            parentId=group.parent,
+            custom=group.custom,
+            updatedAt=self._clock.now(),
+        )
 
     def children(self, group: Group) -> list[Group]:
         """Return the groups directly below a group."""

@@ -76,6 +76,7 @@ def update_group(call: Call) -> Response:
     group.custom = call.text("custom") if "custom" in call.fields else group.custom
     group.name, group.parent = name, parent
     group.public = group.public if public is None else public
+    call.state.touch_group(group)
     return Response({"status": "group_updated"})
 
 

@@ -152,6 +152,7 @@ def update_user(call: Call) -> Response:
     person.password = _password(call) or person.password
     if "mail" in call.fields:
         call.state.change_mail(person, str(call.fields["mail"]))
+    call.state.touch_user(person)
     return Response({"status": "user_updated"})
 
 

@@ -86,6 +86,7 @@ def update_group(call: Call) -> Response:
     changed.name, changed.custom, changed.parent = name or changed.name, custom, parent_id or changed.parent
     changed.public = changed.public if public is None else public
     changed.details = {name: value for name, value in (changed.details | _details(call)).items() if value is not None}
+    call.state.touch_group(changed)
     return Response(group(changed))
 
 

@@ -177,6 +177,7 @@ def update_user(call: Call) -> Response:
             person.profile.pop(key, None)  # type: ignore[misc]  # a key of the profile
     if mail is not None:
         call.state.change_mail(person, mail)
+    call.state.touch_user(person)
     return Response(user(call, person))
 
 

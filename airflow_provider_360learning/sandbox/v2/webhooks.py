@@ -120,8 +120,8 @@ def delete_subscription(call: Call) -> Response:
     scope="webhooks:read",
     page_size=250,
     filters=(*dates("createdAt"), choices("status", "eq", "delivered", "failed", "pending", "sending")),
-    assumes="Recorded are events of users, groups and paths except for updates, of path sessions except for enrollments"
-    " and statuses, and of bulk jobs. None waits for its delivery.",
+    assumes="Recorded are events of users, groups, paths and their sessions, and bulk jobs, except for updates of"
+    " paths, enrollments, statuses and certificates. None waits for its delivery.",
 )
 def get_events(call: Call) -> Response:
     """List the events of a subscription."""

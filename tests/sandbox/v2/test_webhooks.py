@@ -76,22 +76,27 @@ def test_lists_the_events_since_the_subscription(client, sandbox, subscribe):
 
 
 def test_has_events_of_users_groups_and_sessions(client, subscribe):
-    types = ("user.invited", "user.deleted", "user.reactivated", "group.created", "group.deleted")
+    types = (
+        *("user.invited", "user.updated", "user.deleted", "user.reactivated"),
+        *("group.created", "group.updated", "group.deleted"),
+    )
     paths = {each: subscribe(eventType=each) for each in types}
     membership = {"groupId": ROOT_GROUP_ID, "role": "learner"}
     new = {"mail": "new@acme.test", "firstName": "New", "membership": membership}
     user_id = client("POST", "/users", new).json["_id"]
+    assert client("PATCH", f"/users/{user_id}", {"job": "Clerk"}).status == 200
     assert client("DELETE", f"/users/{user_id}").status == 204
     assert client("POST", "/users", new).status == 200
     group = client("POST", "/groups", {"name": "Lab", "public": True, "parentId": ROOT_GROUP_ID}).json["_id"]
+    assert client("PATCH", f"/groups/{group}", {"name": "Laboratory"}).status == 200
     assert client("DELETE", f"/groups/{group}").status == 204
     data = {
         each: [event["payload"]["data"] for event in client("GET", f"{path}/events").json]
         for each, path in paths.items()
     }
-    assert [len(each) for each in data.values()] == [1] * 5
+    assert [len(each) for each in data.values()] == [1] * 7
     assert data["user.invited"][0]["firstName"] == "New"
-    assert data["group.deleted"][0]["name"] == "Lab"
+    assert data["group.deleted"][0]["name"] == "Laboratory"
 
 
 def test_has_events_of_paths_and_their_sessions(client, subscribe):
