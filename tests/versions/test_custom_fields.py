@@ -231,6 +231,11 @@ def test_values_survive_the_deletion_and_restoration_of_a_user(api, values):
             {"name": "A", "authorized_values": [str(number) for number in range(301)]},
             "authorized_values has 301 values, but a custom field has at most 300",
         ),
+        (
+            "create_custom_field",
+            {"name": "A", "type": "date", "authorized_values": ["2026-01-31", "31.01.2026"]},
+            r"authorized_values\[1\] is '31.01.2026', but must be a date: YYYY-MM-DD",
+        ),
         ("update_custom_field", {"custom_field_id": SITE_FIELD_ID}, "needs at least one field to change"),
         ("delete_custom_field", {}, "custom_field_id or custom_field is missing or empty"),
         ("delete_custom_field", {"custom_field_id": "Site"}, "custom_field_id is 'Site'"),
@@ -286,8 +291,10 @@ def test_sets_and_removes_values_of_a_course(api_v2):
     removed = api_v2.remove_course_custom_field(**course, custom_field="Site")
     assert removed == {**course, "custom_field_id": removed["custom_field_id"], "outcome": "removed"}
     assert api_v2.get_course_custom_fields(**course) == {"custom_fields": {level: "2026-12-31"}}
-    with pytest.raises(InvalidRequestError, match=r"value has 'soon' for .*, but that field is a date: YYYY-MM-DD"):
-        api_v2.set_course_custom_field(**course, custom_field_id=level, value="soon")
+    for invalid in ("soon", "2026-01-310"):
+        problem = rf"value has '{invalid}' for .*, but that field is a date: YYYY-MM-DD"
+        with pytest.raises(InvalidRequestError, match=problem):
+            api_v2.set_course_custom_field(**course, custom_field_id=level, value=invalid)
     for change, more in ((api_v2.set_course_custom_field, {"value": "x"}), (api_v2.remove_course_custom_field, {})):
         with pytest.raises(NotFoundError):
             change(course_id=MISSING_ID, custom_field="Site", **more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
@@ -26,9 +27,12 @@ from airflow_provider_360learning.api.models.fields import (
     User,
     id_or_name,
 )
+from airflow_provider_360learning.api.models.parsers import shown
 
 #: Maximum number of authorized values of a custom field; documented for API v2.
 MAX_AUTHORIZED_VALUES = 300
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 _CustomFieldName = Annotated[Text | None, NameOf("custom_field", "custom_field_id", is_required=True)]
 _CUSTOM_FIELD = Field(default=None, description="Name of the custom field instead of ``custom_field_id``.")
@@ -54,8 +58,12 @@ class CreateCustomField(ActionArguments):
     )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Return that there are too many authorized values."""
+        """Return that there are too many authorized values, or those of a date that are none."""
         yield from _too_many(self.authorized_values)
+        for index, value in enumerate(self.authorized_values if self.type == "date" else ()):
+            if not _DATE.fullmatch(value):
+                place = f"authorized_values[{index}]"
+                yield Problem(place, f"{place} is {shown(value)}, but must be a date: YYYY-MM-DD")
 
 
 class ListCustomFields(ActionArguments):

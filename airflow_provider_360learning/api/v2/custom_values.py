@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import TypeVar
 
@@ -208,7 +208,7 @@ def _custom_value(field: str, kind: str, value: str | date, argument: str) -> Js
     text = value.isoformat() if isinstance(value, date) else value
     if kind == "date":
         try:
-            text = date.fromisoformat(text[:10]).isoformat()
+            text = datetime.fromisoformat(text).date().isoformat()  # a date, or a timestamp
         except ValueError:
             raise InvalidRequestError(
                 f"{argument} has {shown(text)} for {field}, but that field is a date: YYYY-MM-DD", argument=argument
