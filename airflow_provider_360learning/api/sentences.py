@@ -669,23 +669,23 @@ def _archived_external_courses(arguments: ArchiveExternalCourses, result: Archiv
 
 @outcome_sentence.register
 def _created_integration(arguments: CreateIntegration, result: CreatedIntegration) -> str:
-    group, id = _name(arguments.group or arguments.group_id), result["integration_id"]
-    name = f"{id} of group {group} with {_name(arguments.external_platform)}"
-    return _created("integration", name, result["outcome"])
+    group = _name(arguments.group or arguments.group_id)
+    integration = f"{_name(result['integration_id'])} of group {group} with {_name(arguments.external_platform)}"
+    return _created("integration", integration, result["outcome"])
 
 
 @outcome_sentence.register
 def _updated_integration(arguments: UpdateIntegration, result: UpdatedIntegration) -> str:
-    return f"Updated {_fields(arguments, {'integration_id'})} of integration {result['integration_id']}"
+    return f"Updated {_fields(arguments, {'integration_id'})} of integration {_name(result['integration_id'])}"
 
 
 @outcome_sentence.register
 def _deleted_integration(arguments: DeleteIntegration, result: DeletedIntegration) -> str:
-    name = result["integration_id"]
+    integration = _name(result["integration_id"])
     if found := result.get("integration"):
-        platform, group = _name(found["external_platform"] or "?"), found["group_id"]
-        return f"Would delete integration {name} of group {group} with {platform}, and archive its courses"
-    return _deleted("integration", name, result["outcome"] == "deleted", " and archived its courses")
+        group, platform = (_name(found[key] or "unknown") for key in ("group_id", "external_platform"))
+        return f"Would delete integration {integration} of group {group} with {platform}, and archive its courses"
+    return _deleted("integration", integration, result["outcome"] == "deleted", " and archived its courses")
 
 
 @outcome_sentence.register
