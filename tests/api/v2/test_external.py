@@ -28,7 +28,7 @@ def api(make_api, sandbox):
 
 def test_a_missing_integration_is_an_error_that_says_how_to_create_it(api, integration_id, sent):
     where = {"group_id": ROOT_GROUP_ID, "external_platform": PLATFORM}
-    with pytest.raises(NotFoundError, match=r"POST /api/v2/integrations.*or give integration_id") as raised:
+    with pytest.raises(NotFoundError, match=r"create_integration .*or give integration_id") as raised:
         api.import_external_courses(**where, author_id=ADMIN_ID, courses=[COURSE])
     assert f"groups that have one: {SALES_GROUP_ID}: check the spelling, capital letters" in str(raised.value)
     assert sent("importExternalCourses") == []
