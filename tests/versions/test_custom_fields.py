@@ -353,6 +353,7 @@ def test_refuses_a_custom_field_that_exists_with_another_type(api_v2):
     assert made == {"custom_field_id": HIRING_FIELD_ID, "name": "Hired on", "outcome": "already_exists"}
 
 
+@pytest.mark.slow  # they wait for each other
 def test_changes_of_one_user_at_the_same_time_are_all_kept(sandbox, api_v2):
     """Each reads and writes all values, so that without a lock one would undo the other."""
     fields = [api_v2.create_custom_field(name=f"Field {number}")["custom_field_id"] for number in range(6)]

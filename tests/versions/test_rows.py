@@ -106,6 +106,7 @@ def test_deleted_groups(lines):
     assert [line[2] for line in lines("delete_group", rows)] == ["deleted", "not_found"]
 
 
+@pytest.mark.slow  # three bulk tasks
 def test_values_of_custom_fields(lines):
     rows = [
         {"user": GRACE_MAIL, "custom_field": "Department", "value": "Navy"},
