@@ -86,6 +86,7 @@ MAY_IMPORT = {
         "task_mixins",
         "operators",
         "sensors",
+        "completion",  # what the conditions of sensors read
         "pool",
         "hooks",
         "connections",
