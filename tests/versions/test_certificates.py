@@ -67,6 +67,12 @@ def test_imports_a_certificate_once(api):
     assert certificates(api) == ["First aid"]
 
 
+def test_a_certificate_of_the_same_title_and_another_time_is_another_one(api):
+    for delivered_at in ("2026-03-01T08:00:00Z", "2026-01-31T08:00:00Z"):
+        assert api.import_user_certificate(**{**IMPORT, "delivered_at": delivered_at})["outcome"] == "imported"
+    assert certificates(api) == ["First aid", "First aid"]
+
+
 def test_an_import_whose_response_is_lost_is_confirmed_by_the_listing(sandbox, api):
     sandbox.control.add_fault("createUserCertificate", kind="drop_after")
     assert api.import_user_certificate(**IMPORT)["outcome"] == "imported"
