@@ -261,6 +261,33 @@ def test_a_new_manager_does_not_undo_the_removal_of_another_one(sandbox, apply):
     assert night() == ["unchanged", "unchanged"]
 
 
+def test_creates_a_user_again_who_was_pseudonymized(sandbox, apply):
+    assert apply("create_user", ANA) == ["created"]
+    assert apply("pseudonymize_user", {"user": ANA["mail"]}) == ["pseudonymized"]
+    assert apply("create_user", ANA) == ["created"]
+
+
+def test_sets_the_external_id_of_a_user_again_who_was_deleted(sandbox, apply):
+    apply("create_user", ANA)
+    row = {"user": ANA["mail"], "external_platform": "BambooHR", "external_id": "7"}
+    for _ in range(2):
+        assert apply("set_external_id", row) == ["set"]
+        assert apply("set_external_id", row) == ["unchanged"]
+        assert apply("delete_user", {"user": ANA["mail"]}) == ["deleted"]
+        assert apply("create_user", ANA) == ["restored"]
+
+
+@pytest.mark.parametrize("naming", ["mail", "id"])
+def test_resumes_emails_again_that_were_stopped(sandbox, apply, naming):
+    apply("create_user", ANA)
+    row = {"user": ANA["mail"]}
+    stopped = row if naming == "mail" else {"user": user_id(sandbox)}
+    for _ in range(2):
+        assert apply("subscribe_to_email_notifications", row) == ["subscribed"]
+        assert apply("subscribe_to_email_notifications", row) == ["unchanged"]
+        assert apply("unsubscribe_from_email_notifications", stopped) == ["unsubscribed"]
+
+
 def test_updates_a_user_again_who_was_updated_by_id(sandbox, apply):
     apply("create_user", ANA)
     by_mail, by_id = {"user": ANA["mail"], "job": "A"}, {"user": user_id(sandbox), "job": "B"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, ADMIN_MAIL, GRACE_ID, GRACE_MAIL
+from airflow_provider_360learning.sandbox.demo_company import ADMIN_ID, ADMIN_MAIL, GRACE_ID, GRACE_MAIL, LINUS_MAIL
 
 LINK = f"/users/{GRACE_MAIL}/managers/{ADMIN_MAIL}"
 FIND = "/users/getUserByExternalId"
@@ -58,3 +58,15 @@ def test_a_deleted_user_is_not_found_by_an_external_id(client):
     client("PUT", f"/users/{GRACE_MAIL}/externalId", data={"externalPlatform": "BambooHR", "externalId": "7"})
     client("DELETE", f"/users/{GRACE_MAIL}")
     assert client("GET", f"{FIND}/7/BambooHR").status_code == 404
+
+
+def test_nothing_of_a_deleted_invitation_stays(sandbox, client):
+    sandbox.control.settings(invited_user_routes="known")
+    for path in (f"/users/{GRACE_MAIL}/managers/{LINUS_MAIL}", f"/users/{LINUS_MAIL}/managers/{GRACE_MAIL}"):
+        assert client("PUT", path).status_code == 200
+    client("PUT", f"/users/{LINUS_MAIL}/externalId", data={"externalPlatform": "BambooHR", "externalId": "7"})
+    assert client("DELETE", f"/users/{LINUS_MAIL}").status_code == 204
+    grace = client("GET", f"/users/{GRACE_MAIL}").json()
+    assert (grace["managers"], grace["subordinates"]) == ([], [])
+    assert client("GET", f"{FIND}/7/BambooHR").json() == {"error": "user_not_found"}
+    assert sandbox.control.state()["external_ids"] == []

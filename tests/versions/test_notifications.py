@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.exceptions import NotFoundError
+from airflow_provider_360learning.exceptions import NotFoundError, RefusedError
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_ID, GRACE_MAIL
+from tests.api.factory import api_factory
 
 
 @pytest.fixture
@@ -28,6 +29,21 @@ def test_an_unknown_user_is_not_found(api, subscribed, user):
     for action in (api.subscribe_to_email_notifications, api.unsubscribe_from_email_notifications):
         with pytest.raises(NotFoundError):
             action(user=user)
+
+
+def test_requests_have_email_addresses_also_for_users_who_are_given_by_id(api, sent):
+    action = api.actions["unsubscribe_from_email_notifications"]
+    action(user=GRACE_ID)
+    (entry,) = sent(action.write.operation)
+    assert GRACE_MAIL in str(entry["body"])
+    assert GRACE_ID not in str(entry["body"])
+
+
+def test_a_row_that_a_bulk_job_refuses_is_an_error_in_api_v2(sandbox, subscribed):
+    sandbox.control.settings(bulk_rows_refused=[GRACE_MAIL])
+    with api_factory(sandbox, "v2") as make, pytest.raises(RefusedError, match="360Learning refuses 1 of 1"):
+        make().unsubscribe_from_email_notifications(user=GRACE_MAIL)
+    assert subscribed()[GRACE_MAIL]
 
 
 def test_a_lost_response_is_a_success(sandbox, api, subscribed):
