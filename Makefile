@@ -126,7 +126,7 @@ requirements: .venv-tools/.ready
 	.ci/lock .venv-tools/bin/uv $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf .venv .venv-2.11 .venv-fuzz .venv-matrix .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .hypothesis .venv .venv-2.11 .venv-fuzz .venv-matrix .venv-tools .redis .postgres .mariadb .demo .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The checkout has no hash. Its build needs hatchling, which the requirements contain.
 INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editable .

@@ -127,7 +127,10 @@ def _completed(document: Document, operation: Document) -> Document:
     parameters = [{**each, "schema": _narrowed(strict(document, each["schema"]))} for each in operation["parameters"]]
     completed = {**operation, "parameters": parameters, "responses": responses}
     if "requestBody" in operation:
-        completed["requestBody"] = _narrowed(_strict_content(document, operation["requestBody"]), is_body=True)
+        body = _narrowed(_strict_content(document, operation["requestBody"]), is_body=True)
+        for each in body["content"].values():
+            _allow_null(each["schema"])
+        completed["requestBody"] = body
     return {name: part for name, part in completed.items() if name != "security"}
 
 
@@ -152,11 +155,17 @@ def _narrowed(part: Any, *, is_body: bool = False) -> Any:
     narrowed = {name: _narrowed(each, is_body=is_body) for name, each in part.items()}
     if is_body and narrowed.get("additionalProperties") is False:
         del narrowed["additionalProperties"]
-    if narrowed.get("type") == "array":
+    if is_body and narrowed.get("type") == "array":
         narrowed["maxItems"] = min(narrowed.get("maxItems", MAX_ITEMS), MAX_ITEMS)
     if isinstance(pattern := narrowed.get("pattern"), str):
         narrowed["pattern"] = DATES.get(pattern, pattern)
     return narrowed
+
+
+def _allow_null(body: Document) -> None:
+    """Allow ``null`` as the value of an optional field, which then counts as missing (assumption)."""
+    for name in body.get("properties", {}).keys() - set(body.get("required", ())):
+        body["properties"][name] = {"anyOf": [body["properties"][name], {"type": "null"}]}
 
 
 def _fuzz(name: str, document: Document, examples: int, seed: int) -> int:

@@ -25,7 +25,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MATRIX = runpy.run_path(str(ROOT / ".ci/matrix.py"))
 LINES = tuple(MATRIX["PYTHONS"])
 
-each_file = pytest.mark.parametrize("name", [*LINES, "fuzz", "tools"])
+FILES = (*LINES, "fuzz", "tools")
+
+each_file = pytest.mark.parametrize("name", FILES)
 on_unix = pytest.mark.skipif(os.name != "posix", reason="the scripts are for a POSIX shell")
 
 
@@ -348,4 +350,4 @@ def test_audit_reports_vulnerabilities_and_what_it_could_not_check(tmp_path, rep
         timeout=180,
     )
     assert (ended.returncode, ended.stderr) == (status, "")
-    assert ended.stdout.count(text) == len(list(REQUIREMENTS.iterdir())) == len(LINES) + 1
+    assert ended.stdout.count(text) == len(list(REQUIREMENTS.iterdir())) == len(FILES)

@@ -19,7 +19,8 @@ from airflow_provider_360learning.sandbox.state.generated import (
 from airflow_provider_360learning.sandbox.state.model import Attempt, Course, CourseTranslation, ExternalCourse
 from airflow_provider_360learning.sandbox.v2.call import Call, Operations
 from airflow_provider_360learning.sandbox.v2.errors import ApiError
-from airflow_provider_360learning.sandbox.v2.filters import boolean, choices, dates, ids, strings
+from airflow_provider_360learning.sandbox.v2.filters import boolean, choices, dates, ids
+from airflow_provider_360learning.sandbox.v2.languages import CONTENT_LANGUAGES
 
 operations = Operations()
 
@@ -39,7 +40,7 @@ _LANGUAGE = "en"
         choices("type", "eq", "elearning standard", "external", "native"),
         *(ids(name, "eq") for name in ("authorId", "groupId", "originalAuthorId")),
         *(ids(name, "in") for name in ("tagIds", "coAuthorIds")),
-        strings("sourceLang", "eq in"),
+        choices("sourceLang", "eq in", *CONTENT_LANGUAGES),
         boolean("collaborativeLearning"),
     ),
     assumes="Drafts, which have no status in API v2, are not listed.",

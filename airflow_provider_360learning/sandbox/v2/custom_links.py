@@ -120,9 +120,7 @@ def _replace(call: Call, link: CustomLink) -> None:
     """Give a custom link the fields of the body, or refuse all of them."""
     call.require("type", "name", "order")
     type, name = call.text("type", empty=True) or "", call.text("name", empty=True) or ""
-    order, icon = call.number("order", minimum=0), call.choice("iconName", ICONS)
-    if not isinstance(order, int):
-        raise call.malformed("order must be an integer.")
+    order, icon = call.integer("order", minimum=0) or 0, call.choice("iconName", ICONS)
     for other in call.state.links.links.values():
         for is_used, code in (
             (other.name == name, "nameAlreadyUsed"),

@@ -67,12 +67,12 @@ def update_elearning_standard_course(call: Call) -> Response:
     scope="courses:internal",
     bodies=("json",),
     assumes="The course is there at once, with the beginning of the prompt as its name; without a group, it is in the "
-    "root group.",
+    "root group; the error for an unknown author.",
 )
 def generate_from_prompt(call: Call) -> Response:
     """Generate a course."""
     call.require("prompt", "authorId")
-    prompt, author = str(call.text("prompt")), _editor(call)
+    prompt, author = str(call.text("prompt")), _editor(call, unknown=ApiError(400, "userIsNotAnEditor"))
     group = call.group(call.id("groupId") or call.state.root.id)
     assert author
     call.state.add_course(prompt[:_MAX_GENERATED_NAME], group=group.id, author=author.mail)
@@ -128,13 +128,17 @@ def _duration(call: Call) -> int | None:
     return int(text)
 
 
-def _editor(call: Call) -> Person | None:
-    """Return the author that the body names, or refuse."""
+def _editor(call: Call, *, unknown: ApiError | None = None) -> Person | None:
+    """
+    Return the author that the body names, or refuse.
+
+    :param unknown: the error for an unknown user.
+    """
     author_id = call.id("authorId")
     if author_id is None:
         return None
     if _deleted(call, author_id):
-        raise ApiError(404, "usersNotFound")
+        raise unknown or ApiError(404, "usersNotFound")
     roles = {role for group in call.state.groups.values() for role in group.members.get(author_id, ())}
     if author_id != call.state.owner and roles.isdisjoint(("editor", "admin")):
         raise ApiError(400, "userIsNotAnEditor")

@@ -28,7 +28,10 @@ _COLORS = {
 }
 _COLOR = re.compile("#[0-9a-f]{6}", re.IGNORECASE)
 _IMAGES = ("bannerImageId", "backgroundImageId", "faviconImageId", "logoImageId")
-_DETAILS = (*_IMAGES, "subdomain", "url", "privacyPolicy", "moderationCharter", "termsOfUse", "imprint")
+_SUBDOMAIN = re.compile("[a-z0-9][a-z0-9-]{2,254}")
+#: The keys of a policy with their types.
+_POLICY = {"url": str, "explicitConsent": bool}
+_POLICIES = ("privacyPolicy", "moderationCharter", "termsOfUse", "imprint")
 
 
 @operations.add("getGroups", "GET", "/groups", scope="groups:read", page_size=500)
@@ -59,7 +62,7 @@ def create_group(call: Call) -> Response:
     if len(call.state.groups) >= call.settings.max_groups:
         raise ApiError(400, "maxGroupsLimitReached")
     created = call.state.add_group(str(name), public=bool(public), parent=parent.id, custom=custom)
-    created.details.update(_details(call))
+    created.details.update({name: value for name, value in _details(call).items() if value is not None})
     return Response(group(created), 201)
 
 
@@ -235,8 +238,23 @@ def group(group: Group) -> dict[str, object]:
 
 
 def _details(call: Call) -> dict[str, object]:
-    """Return the fields of the body that the sandbox keeps as they are; nothing is checked in them."""
-    return {name: call.fields[name] for name in _DETAILS if name in call.fields}
+    """Return the images, addresses and policies of the body, ``None`` for those that are to be removed."""
+    details: dict[str, object] = {name: call.id(name) for name in _IMAGES if name in call.fields}
+    details |= {name: call.text(name) for name in ("subdomain", "url") if name in call.fields}
+    if details.get("subdomain") is not None and not _SUBDOMAIN.fullmatch(str(details["subdomain"])):
+        raise call.malformed("subdomain must have 3 to 255 lowercase letters, digits and hyphens.")
+    return details | {name: _policy(call, name) for name in _POLICIES if name in call.fields}
+
+
+def _policy(call: Call, name: str) -> dict[str, object] | None:
+    """Return an address with the question whether users must consent; unknown keys are ignored (assumption)."""
+    given = call.fields[name]
+    if given is None:
+        return None
+    policy = {key: value for key, value in given.items() if key in _POLICY} if isinstance(given, dict) else {}
+    if not policy.get("url") or not all(isinstance(value, _POLICY[key]) for key, value in policy.items()):
+        raise call.malformed(f"{name} must be an object with a url.")
+    return policy
 
 
 def _is_color(item: tuple[str, object]) -> bool:

@@ -95,3 +95,8 @@ def test_a_user_does_not_have_the_url_of_another(client, url):
 @pytest.mark.parametrize("change", [{"order": 1.5}, {"order": -1}, {"iconName": "x"}, {"type": None}])
 def test_malformed_requests_are_refused(client, change):
     assert client("POST", "/custom-links", {**CALENDAR, **change}).status == 400
+
+
+def test_an_order_may_be_a_whole_number_with_a_fraction(client):
+    created = client("POST", "/custom-links", {**CALENDAR, "order": 7.0})
+    assert (created.status, created.json["order"]) == (201, 7)

@@ -116,3 +116,5 @@ def test_a_generated_course_is_there(client):
     assert (course["name"], course["groupId"]) == ("How to learn a language", ROOT_GROUP_ID)
     refused = client("POST", "/courses/generate-from-prompt", prompt | {"authorId": GRACE_ID})
     assert (refused.status, refused.code) == (400, "userIsNotAnEditor")
+    unknown = client("POST", "/courses/generate-from-prompt", prompt | {"authorId": UNKNOWN})
+    assert (unknown.status, unknown.code) == (400, "userIsNotAnEditor")

@@ -160,3 +160,27 @@ def test_colors_are_set_and_reset(client):
 @pytest.mark.parametrize("colors", ["#0a1b2c", {"primary": "red"}, {"primary": 1}, {"text": "#0a1b2c"}])
 def test_malformed_colors_are_refused(client, colors):
     assert client("PATCH", f"{SALES}/branding", {"colors": colors}).status == 400
+
+
+@pytest.mark.unpublished_requests
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"imprint": {}},
+        {"imprint": {"url": ""}},
+        {"imprint": "https://acme.test"},
+        {"termsOfUse": {"url": "https://acme.test", "explicitConsent": "yes"}},
+        {"logoImageId": "x"},
+        {"subdomain": "A"},
+    ],
+)
+def test_invalid_details_are_refused(client, details):
+    assert client("POST", "/groups", LAB | details).code == "badRequest"
+    assert client("PATCH", SALES, details).code == "badRequest"
+
+
+@pytest.mark.unpublished_requests
+def test_unknown_keys_of_a_policy_are_not_returned(client):
+    policy = {"url": "https://acme.test", "explicitConsent": True}
+    created = client("POST", "/groups", LAB | {"imprint": policy | {"color": "red"}, "subdomain": "lab-1"})
+    assert (created.json["imprint"], created.json["subdomain"]) == (policy, "lab-1")
