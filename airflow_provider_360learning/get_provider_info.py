@@ -158,6 +158,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.imports",
             "operators.integrations",
             "operators.operation",
+            "operators.path_contents",
             "operators.paths",
             "operators.tags",
             "operators.users",

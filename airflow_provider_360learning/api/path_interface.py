@@ -6,6 +6,7 @@ from typing import Protocol
 
 from airflow_provider_360learning.api.actions import action
 from airflow_provider_360learning.api.models.paths import (
+    AddPathTokens,
     ArchivePath,
     CreatePath,
     CreatePathSession,
@@ -19,6 +20,7 @@ from airflow_provider_360learning.api.models.paths import (
     ListPathSessions,
     ListPathSessionStats,
     ListPathSessionUsers,
+    ReplacePathCourses,
     ReplacePathSessionAudience,
     UnenrollGroups,
     UnenrollUsers,
@@ -26,6 +28,7 @@ from airflow_provider_360learning.api.models.paths import (
     UpdatePathSession,
 )
 from airflow_provider_360learning.api.path_results import (
+    AddedPathTokens,
     ArchivedPath,
     CreatedPath,
     CreatedPathSession,
@@ -38,6 +41,7 @@ from airflow_provider_360learning.api.path_results import (
     PathSessionStatistic,
     PathSessionStatuses,
     ReplacedAudience,
+    ReplacedPathCourses,
     UpdatedPath,
     UpdatedPathSession,
 )
@@ -76,6 +80,16 @@ class PathApi(Protocol):
     @action(DeletePath)
     def delete_path(self, arguments: DeletePath) -> ActionSteps[DeletedPath]:
         """Delete a path and all its sessions."""
+        ...
+
+    @action(ReplacePathCourses)
+    def replace_path_courses(self, arguments: ReplacePathCourses) -> ActionSteps[ReplacedPathCourses]:
+        """Replace the courses that are steps of a path."""
+        ...
+
+    @action(AddPathTokens)
+    def add_path_tokens(self, arguments: AddPathTokens) -> ActionSteps[AddedPathTokens]:
+        """Add bought tokens of a path to a group."""
         ...
 
     @action(ListPathSessions)

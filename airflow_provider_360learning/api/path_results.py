@@ -93,6 +93,27 @@ class DeletedPath(TypedDict):
     outcome: Literal["deleted", "not_found", "would_delete"]
 
 
+class ReplacedPathCourses(TypedDict):
+    """
+    Result of ``replace_path_courses``; ``courses`` is their number.
+
+    ``unchanged`` if the path has these courses in this order already.
+    """
+
+    path_id: str
+    outcome: Literal["replaced", "unchanged"]
+    courses: int
+
+
+class AddedPathTokens(TypedDict):
+    """Result of ``add_path_tokens``; ``tokens`` is the number that was added."""
+
+    path_id: str
+    group_id: str
+    outcome: Literal["added"]
+    tokens: int
+
+
 class PathSessionRecord(TypedDict):
     """
     A session of a path.
@@ -195,7 +216,7 @@ class ReplacedAudience(TypedDict):
     """Result of ``replace_path_session_audience``: the numbers of users, groups and excluded users."""
 
     session_id: str
-    outcome: Literal["updated"]
+    outcome: Literal["replaced"]
     users: int
     groups: int
     excluded_users: int

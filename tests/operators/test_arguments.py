@@ -66,6 +66,7 @@ ISSUED = {
         "RemovePathSessionCustomField",
     ],
     "operators.elearning": ["CreateElearningCourse", "UpdateElearningCourse"],
+    "operators.path_contents": ["ReplacePathCourses", "AddPathTokens"],
     "operators.paths": [
         "CreatePath",
         "UpdatePath",

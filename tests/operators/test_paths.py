@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.operators.path_contents import (
+    Learning360AddPathTokensOperator,
+    Learning360ReplacePathCoursesOperator,
+)
 from airflow_provider_360learning.operators.paths import (
     Learning360ArchivePathOperator,
     Learning360CreatePathOperator,
@@ -56,6 +60,21 @@ LINES = [
         Learning360DeletePathOperator,
         {"path": "Onboarding", "dry_run": True},
         f"Would delete path Onboarding ({ONBOARDING_PATH_ID}) and 1 session: Autumn",
+    ),
+    (
+        Learning360ReplacePathCoursesOperator,
+        {"path": "Onboarding", "course_ids": [WELCOME_COURSE_ID]},
+        f"Replaced the steps of path Onboarding ({ONBOARDING_PATH_ID}) by 1 course",
+    ),
+    (
+        Learning360ReplacePathCoursesOperator,
+        {"path_id": ONBOARDING_PATH_ID, "courses": ["Welcome to Acme", "Security basics"]},
+        f"Path {ONBOARDING_PATH_ID} has these 2 courses already; unchanged",
+    ),
+    (
+        Learning360AddPathTokensOperator,
+        {"path": "Onboarding", "group_id": SALES_GROUP_ID, "tokens": 5, "author": GRACE_MAIL},
+        f"Added 5 tokens of path Onboarding ({ONBOARDING_PATH_ID}) to group {SALES_GROUP_ID}",
     ),
     (
         Learning360UpdatePathSessionOperator,
@@ -144,4 +163,4 @@ def test_groups_are_enrolled_again_only_after_they_were_unenrolled(session, tmp_
 def test_a_row_that_would_empty_an_audience_is_invalid(session, tmp_path):
     rows = [{"session": "Autumn", "users": ""}, {"session": "Autumn", "users": GRACE_MAIL}]
     outcomes = apply("replace_path_session_audience", rows, tmp_path, on_invalid="skip")
-    assert outcomes == ["invalid", "updated"]
+    assert outcomes == ["invalid", "replaced"]

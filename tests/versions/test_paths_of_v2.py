@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_360learning.exceptions import InvalidRequestError, NotFoundError, RefusedError
+from airflow_provider_360learning.api.types import Call
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_MAIL,
     GRACE_ID,
@@ -12,7 +18,10 @@ from airflow_provider_360learning.sandbox.demo_company import (
     ONBOARDING_PATH_ID,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
+    SECURITY_COURSE_ID,
+    WELCOME_COURSE_ID,
 )
+from tests.api.factory import api_factory
 
 MISSING_ID = "0" * 24
 MAY = {"path_id": ONBOARDING_PATH_ID, "name": "May", "group_id": ROOT_GROUP_ID}
@@ -99,6 +108,76 @@ def test_a_deletion_of_a_path_whose_response_is_lost_is_done(sandbox, make_api):
     assert api.delete_path(path_id=ONBOARDING_PATH_ID, if_missing="fail")["outcome"] == "deleted"
 
 
+# Courses and tokens
+
+
+def test_replaces_the_courses_of_a_path(api, state, sent):
+    both = [SECURITY_COURSE_ID, WELCOME_COURSE_ID]
+    done = api.replace_path_courses(path="Onboarding", courses=["Security basics"])
+    assert done == {"path_id": ONBOARDING_PATH_ID, "outcome": "replaced", "courses": 1}
+    for outcome in ("replaced", "unchanged"):
+        done = api.replace_path_courses(path_id=ONBOARDING_PATH_ID, course_ids=[each.upper() for each in both])
+        assert done["outcome"] == outcome
+    assert [step["id"] for step in state("paths")[0]["steps"]] == both
+    assert len(sent("updateSteps")) == 2
+
+
+def test_keeps_the_options_of_courses_that_stay(sandbox, api, state):
+    options = {"optional": True, "showCorrection": "never", "showForum": "never"}
+    steps = [
+        {"_id": WELCOME_COURSE_ID, "type": "course", "options": {**options, "optional": False}},
+        {"_id": SECURITY_COURSE_ID, "type": "course", "options": options},
+    ]
+    with api_factory(sandbox, "v2") as make:
+        make().client.call(Call("updateSteps", path={"pathId": ONBOARDING_PATH_ID}, body={"steps": steps}))
+    before = state("paths")[0]["steps"]
+    api.replace_path_courses(path="Onboarding", courses=["Security basics", "Welcome to Acme"])
+    assert state("paths")[0]["steps"] == before[::-1]
+
+
+def test_replaces_no_courses_beside_steps_of_other_types(sandbox, api, state, sent):
+    with_email = {"type": "email", "title": "Welcome", "bodyHtml": "<p>x</p>"}
+    with api_factory(sandbox, "v1") as make:
+        body = {"name": "Safety", "ownerGroup": ROOT_GROUP_ID, "steps": [with_email]}
+        path_id = make().client.call(Call("createPath", body=body))["_id"]
+    arguments = {"path_id": path_id, "course_ids": [SECURITY_COURSE_ID]}
+    with pytest.raises(RefusedError, match=r"has steps of other types \(email\).* Nothing was changed"):
+        api.replace_path_courses(**arguments)
+    assert sent("updateSteps") == []
+    assert api.replace_path_courses(**arguments, remove_other_steps=True)["outcome"] == "replaced"
+    assert [step["kind"] for step in state("paths")[1]["steps"]] == ["course"]
+
+
+def test_replaces_no_courses_if_one_is_missing(api, state):
+    for arguments in ({"path_id": MISSING_ID}, {"course_ids": [SECURITY_COURSE_ID, MISSING_ID]}):
+        with pytest.raises(NotFoundError):
+            api.replace_path_courses(**{"path_id": ONBOARDING_PATH_ID, "course_ids": [SECURITY_COURSE_ID], **arguments})
+    assert len(state("paths")[0]["courses"]) == 2
+
+
+def test_adds_tokens_each_time(api, state):
+    for _ in range(2):
+        done = api.add_path_tokens(path="Onboarding", group="Sales", tokens=5, author=GRACE_MAIL)
+        assert done == {
+            "path_id": ONBOARDING_PATH_ID,
+            "group_id": SALES_GROUP_ID,
+            "outcome": "added",
+            "tokens": 5,
+        }
+    assert state("paths")[0]["tokens"] == {SALES_GROUP_ID: 10}
+    with pytest.raises(NotFoundError):
+        api.add_path_tokens(path="Onboarding", group_id=MISSING_ID, tokens=5, author=GRACE_ID)
+    with pytest.raises(InvalidRequestError, match="tokens is 0"):
+        api.add_path_tokens(path="Onboarding", group="Sales", tokens=0, author=GRACE_ID)
+
+
+def test_tokens_whose_response_is_lost_are_not_added_twice(sandbox, api, state):
+    sandbox.control.add_fault("addTokens", kind="drop_after")
+    with pytest.raises(OutcomeUnknownError):
+        api.add_path_tokens(path="Onboarding", group="Sales", tokens=5, author=GRACE_ID)
+    assert state("paths")[0]["tokens"] == {SALES_GROUP_ID: 5}
+
+
 # Replacing an audience
 
 
@@ -117,7 +196,7 @@ def test_replaces_who_is_enrolled(sandbox, api, session_id, session, enrolled):
     done = api.replace_path_session_audience(
         session="May", users=[GRACE_ID.upper()], groups=["Sales"], excluded_users=["ana@acme.test"], mode="manual"
     )
-    assert done == {"session_id": session_id, "outcome": "updated", "users": 1, "groups": 1, "excluded_users": 1}
+    assert done == {"session_id": session_id, "outcome": "replaced", "users": 1, "groups": 1, "excluded_users": 1}
     assert enrolled() == {GRACE_MAIL, ADMIN_MAIL}
     assert (session(session_id)["groups"], session(session_id)["mode"]) == ([SALES_GROUP_ID], "manual")
     api.replace_path_session_audience(session="May", users=["ben@acme.test"])

@@ -75,7 +75,7 @@ Days: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1
 Months: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000))]
 Order: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=10_000_000))]
 Hours: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=10_000))]
-#: Maximum number of learners who enroll themselves.
+#: A number of learners, or of tokens for them.
 UserLimit: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=1, maximum=10_000_000))]
 Percent: TypeAlias = Annotated[float, PlainValidator(partial(parse_number, minimum=0, maximum=100))]
 WholePercent: TypeAlias = Annotated[int, PlainValidator(partial(parse_integer, minimum=0, maximum=100))]

@@ -34,6 +34,7 @@ from airflow_provider_360learning.api.models.fields import (
     Text,
     Texts,
     Timestamp,
+    User,
     UserLimit,
     Users,
     id_or_name,
@@ -150,6 +151,33 @@ class DeletePath(ActionArguments):
         "has deleted the path.",
     )
     dry_run: Boolean = DRY_RUN
+
+
+class ReplacePathCourses(ActionArguments):
+    """Arguments of ``replace_path_courses``."""
+
+    path_id: Id = id_or_name("Id of the path.")
+    path: _RequiredPathName = PATH
+    course_ids: FilledIds = id_or_name("Ids of all courses that are steps of the path, in order.")
+    courses: Annotated[Texts, NameOf("course", "course_ids", is_required=True)] = Field(
+        default=(), description="Names of the courses instead of ``course_ids``."
+    )
+    remove_other_steps: Boolean = Field(
+        default=False,
+        description="Whether to remove steps that are no courses, such as emails and classrooms; by default, a path "
+        "that has some is refused.",
+    )
+
+
+class AddPathTokens(ActionArguments):
+    """Arguments of ``add_path_tokens``."""
+
+    path_id: Id = id_or_name("Id of the path.")
+    path: _RequiredPathName = PATH
+    group_id: Id = id_or_name("Id of the group that gets the tokens.")
+    group: GroupName = GROUP
+    tokens: UserLimit = Field(description="Number of tokens to add.")
+    author: User = Field(description="Email address or id of the user who adds them.")
 
 
 class ListPathSessions(ActionArguments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.models.paths import (
+    AddPathTokens,
     ArchivePath,
     CreatePath,
     CreatePathSession,
@@ -10,6 +11,7 @@ from airflow_provider_360learning.api.models.paths import (
     DeletePathSession,
     EnrollGroups,
     EnrollUsers,
+    ReplacePathCourses,
     ReplacePathSessionAudience,
     UnenrollGroups,
     UnenrollUsers,
@@ -17,6 +19,7 @@ from airflow_provider_360learning.api.models.paths import (
     UpdatePathSession,
 )
 from airflow_provider_360learning.api.path_results import (
+    AddedPathTokens,
     ArchivedPath,
     CreatedPath,
     CreatedPathSession,
@@ -25,6 +28,7 @@ from airflow_provider_360learning.api.path_results import (
     EnrolledGroups,
     EnrolledUsers,
     ReplacedAudience,
+    ReplacedPathCourses,
     UpdatedPath,
     UpdatedPathSession,
 )
@@ -70,6 +74,20 @@ def _deleted_path(arguments: DeletePath, result: DeletedPath) -> str:
         named = f": {listed([quoted(each) for each in sessions])}" if sessions else ""
         return f"Would delete path {path} and {counted(len(sessions), 'session')}{named}"
     return deletion("path", path, result["outcome"] == "deleted", " and its sessions")
+
+
+@outcome_sentence.register
+def _replaced_path_courses(arguments: ReplacePathCourses, result: ReplacedPathCourses) -> str:
+    path, courses = label(arguments.path, result["path_id"]), counted(result["courses"], "course")
+    if result["outcome"] == "unchanged":
+        return f"Path {path} has these {courses} already; unchanged"
+    return f"Replaced the steps of path {path} by {courses}"
+
+
+@outcome_sentence.register
+def _added_path_tokens(arguments: AddPathTokens, result: AddedPathTokens) -> str:
+    path, group = label(arguments.path, result["path_id"]), label(arguments.group, result["group_id"])
+    return f"Added {counted(result['tokens'], 'token')} of path {path} to group {group}"
 
 
 @outcome_sentence.register

@@ -32,6 +32,7 @@ class ActionsOfV2(ApiAdapter):
     )
     add_course_tags = only_v2(LearningApi.add_course_tags, _TAGS)
     add_path_tags = only_v2(LearningApi.add_path_tags, _TAGS)
+    add_path_tokens = only_v2(LearningApi.add_path_tokens)
     add_to_waitlist = only_v2(LearningApi.add_to_waitlist)
     archive_course = only_v2(LearningApi.archive_course)
     archive_path = only_v2(LearningApi.archive_path)
@@ -67,6 +68,7 @@ class ActionsOfV2(ApiAdapter):
     remove_path_session_custom_field = only_v2(LearningApi.remove_path_session_custom_field)
     remove_path_tags = only_v2(LearningApi.remove_path_tags, _TAGS)
     replace_course_tags = only_v2(LearningApi.replace_course_tags, _TAGS)
+    replace_path_courses = only_v2(LearningApi.replace_path_courses, "create_path sets the courses of a new path")
     replace_path_session_audience = only_v2(
         LearningApi.replace_path_session_audience,
         "enroll_users, enroll_groups, unenroll_users and unenroll_groups change who is enrolled",

@@ -23,6 +23,7 @@ from airflow_provider_360learning.api.v2.libraries import LibraryActions
 from airflow_provider_360learning.api.v2.listings import Listings
 from airflow_provider_360learning.api.v2.managers import ManagerActions
 from airflow_provider_360learning.api.v2.notifications import NotificationActions
+from airflow_provider_360learning.api.v2.path_contents import PathContents
 from airflow_provider_360learning.api.v2.path_definitions import PathDefinitions
 from airflow_provider_360learning.api.v2.paths import PathActions
 from airflow_provider_360learning.api.v2.projects import ProjectActions
@@ -49,6 +50,7 @@ class ApiV2(
     CourseAttemptActions,
     PathActions,
     PathDefinitions,
+    PathContents,
     ProjectActions,
     SessionChanges,
     ExternalActions,

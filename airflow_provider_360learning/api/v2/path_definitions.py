@@ -135,7 +135,8 @@ class PathDefinitions(OwnerLookup):
         else:
             path_id = yield from self._start_path(arguments)
         if arguments.course_ids:
-            yield Call("updateSteps", path={"pathId": path_id}, body={"steps": _steps(arguments)})
+            steps = [new_step(course_id) for course_id in arguments.course_ids]
+            yield Call("updateSteps", path={"pathId": path_id}, body={"steps": steps})
         return {"path_id": path_id, "name": arguments.name, "outcome": "created"}
 
     @action(UpdatePath, write=WriteSpec("updatePath", key=("path_id",)))
@@ -235,5 +236,6 @@ def _fields(arguments: CreatePath | UpdatePath, authors: list[str]) -> dict[str,
     }
 
 
-def _steps(arguments: CreatePath) -> list[JsonValue]:
-    return [{"_id": course_id, "type": "course", "options": _STEP_OPTIONS} for course_id in arguments.course_ids]
+def new_step(course_id: str) -> dict[str, JsonValue]:
+    """Return the step that a course becomes."""
+    return {"_id": course_id, "type": "course", "options": _STEP_OPTIONS}

@@ -103,7 +103,7 @@ class SessionChanges(AudienceSteps):
         yield from self.change_audience(path, lambda now: Audience(users, groups, excluded, mode or now.mode))
         return {
             "session_id": arguments.session_id,
-            "outcome": "updated",
+            "outcome": "replaced",
             "users": len(users),
             "groups": len(groups),
             "excluded_users": len(excluded),

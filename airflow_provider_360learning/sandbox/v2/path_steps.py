@@ -15,7 +15,7 @@ _KINDS = ("assessment", "classroom", "course", "email", "path", "program", "slac
 #: Options of steps that came through API v1 (assumption).
 _DEFAULT_OPTIONS: dict[str, dict[str, object]] = {
     "course": {"optional": False, "showCorrection": "onCompletion", "showForum": "never"},
-    "email": {"recipientType": "learners"},
+    "email": {"recipientType": "learner"},
     "assessment": {"isExamination": False},
 }
 _MAX_STEPS = 250
