@@ -139,7 +139,7 @@ def test_the_use_of_a_limit_is_shown(page, sandbox, client):
         client("POST", "/users", json={"mail": f"ana{number}@acme.test"})
     page.wait_for_text("limit: createOrInviteUser")
     [limit] = [row for row in rows(page, "limits") if "createOrInviteUser" in row]
-    assert limit.split("\t")[:4] == ["v1 createOrInviteUser", "1 of 1 per s", "1", "1"]
+    assert limit.split("\t")[:4] == ["v1 createOrInviteUser", "1 of 1", "1", "1"]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from tests.screenshots.browser import Browser
 
 #: Seconds of requests before the picture is taken.
 SECONDS = 20
-WIDTH, HEIGHT = 1280, 1900
+WIDTH, HEIGHT = 1280, 2310
 PEOPLE = ("Ana Roy", "Bo Chen", "Cléa Petit", "Dev Patel", "Eva Horn", "Femi Ade", "Gus Berg", "Hana Mori")
 
 
@@ -42,10 +42,11 @@ def _work(sandbox: Sandbox) -> None:
         first, last = name.split()
         mail = f"{first}.{last}@acme.test".lower()
         user = {"mail": mail, "firstName": first, "lastName": last, "password": "x", "groups": [ROOT_GROUP_ID]}
+        for _ in range(2 * number):
+            call("GET", "/users")
         call("POST", "/users", user | {"sendCredentials": number % 4 == 3})
         call("PUT", f"/groups/{SALES_GROUP_ID}/users/{mail}")
-        for _ in range(4 * number):
-            call("GET", "/users")
+        call("PUT", f"/users/{mail}", {"job": "Engineer"})
         call("GET", f"/users/{mail}")
         time.sleep(max(0.0, (end - time.monotonic()) / (len(PEOPLE) - number)))
 

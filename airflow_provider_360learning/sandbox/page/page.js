@@ -47,6 +47,12 @@ function cell(content, className) {
   return made;
 }
 
+// Long names break between their words.
+function breakable(name) {
+  const parts = name.split(/(?<=_)|(?<=[a-z])(?=[A-Z])/);
+  return parts.flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
+}
+
 function row(...cells) {
   const made = element("tr");
   made.append(...cells);
@@ -124,8 +130,8 @@ function requestRow(request) {
   const kind = request.fault || status >= 500 ? "bad" : status >= 400 ? "warn" : "good";
   const about = [request.user, request.error, request.fault && `fault: ${request.fault}`,
     request.refused_by.length && `limit: ${request.refused_by.join(", ")}`].filter(Boolean).join(" · ");
-  const name = [element("span", `${request.version} ${request.method} `, "method"), request.operation ?? request.path,
-    element("span", about, "only-narrow quiet")];
+  const name = [element("span", `${request.version} ${request.method} `, "method"),
+    ...breakable(request.operation ?? request.path), element("span", about, "only-narrow quiet")];
   const duration = request.seconds === null ? "" : `${(request.seconds * 1000).toFixed(1)} ms`;
   return row(cell(time(request.wall_time), "nowrap"), cell(name), cell(`${status}`, `nowrap ${kind}`),
     cell(duration, "number nowrap"), cell(about, "minor"));
@@ -133,11 +139,10 @@ function requestRow(request) {
 
 function limitRow(limit) {
   const full = limit.maximum !== null && limit.peak >= limit.maximum;
-  const name = [element("span", `${limit.version} `, "method"), limit.name];
-  const window = limit.seconds === 1 ? "s" : `${limit.seconds} s`;
-  const peak = limit.maximum === null ? `${limit.peak}, no maximum` : `${limit.peak} of ${limit.maximum} per ${window}`;
+  const name = [element("span", `${limit.version} `, "method"), ...breakable(limit.name)];
+  const peak = limit.maximum === null ? `${limit.peak}` : `${limit.peak} of ${limit.maximum}`;
   const refused = limit.refused.reduce((a, b) => a + b, 0);
-  return row(cell(name), cell(peak, `number ${full ? "warn" : ""}`), cell(`${limit.requests}`, "number minor"), cell(`${refused}`, `number ${refused ? "bad" : ""}`),
+  return row(cell(name), cell(peak, `number nowrap ${full ? "warn" : ""}`), cell(`${limit.requests}`, "number minor"), cell(`${refused}`, `number ${refused ? "bad" : ""}`),
     cell(bars(limit.used, limit.refused, limit.maximum)));
 }
 
