@@ -154,7 +154,7 @@ def test_people_are_found(page, sandbox):
     page.enter("//input[@id='find']", "GRACE")
     page.wait_until("return document.querySelectorAll('#people tbody tr').length === 1")
     assert GRACE_MAIL in rows(page, "people")[0]
-    page.enter("//input[@id='find']", "nobody-has-this-name")
+    page.enter("//input[@id='find']", "unknown-name")
     page.wait_until("return document.querySelector('#people tbody').innerText.includes('Nothing was found')")
     page.enter("//input[@id='find']", "")
     page.wait_for_text(LINUS_MAIL)
