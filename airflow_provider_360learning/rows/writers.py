@@ -86,6 +86,7 @@ class PerRowWriter:
 
     target = ""
     rows_per_request = 1
+    rows_ahead = 100
 
     def __init__(
         self,
@@ -97,8 +98,8 @@ class PerRowWriter:
     ) -> None:
         write = write_of(action)
         self.append_only = write.append_only
-        #: Few, where each of them may be reported as unknown.
-        self.rows_ahead = 10 if self.append_only else 100
+        if self.append_only:  # each of them may be reported as unknown
+            self.rows_ahead = 10
         self.name = action.name
         self.operation = write.operation
         self.schema = RowSchema(self.name, action.model, write, defaults, check=action.check, resolve=resolve)

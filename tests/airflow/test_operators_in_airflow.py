@@ -513,6 +513,7 @@ def test_sensors_wait_through_api_v2(sandbox, run, monkeypatch):
 def test_sensors_wait_for_a_user_in_every_mode(sandbox, run, monkeypatch, version):
     monkeypatch.setenv("AIRFLOW_CONN_EVENTS", sandbox.connection_json(api_version=version))
     api = Learning360Hook().api
+    group_id = api.create_group(name=f"Members {version}")["group_id"]
     body, acts = "from airflow_provider_360learning.sensors import groups, users\n", {}
     for mode, how in MODES.items():
         mail = f"{mode}.{version}@acme.test"
@@ -521,9 +522,9 @@ def test_sensors_wait_for_a_user_in_every_mode(sandbox, run, monkeypatch, versio
         body += (
             f"active = users.Learning360UserActiveSensor(task_id='active_{mode}', users=[{user!r}], {common})\n"
             f"active >> groups.Learning360GroupMembershipSensor(task_id='member_{mode}', "
-            f"group_id={SALES_GROUP_ID!r}, user={user!r}, {common})\n"
+            f"group_id={group_id!r}, user={user!r}, {common})\n"
         )
-        join = partial(api.add_user_to_group, group_id=SALES_GROUP_ID, user=mail, role="learner")
+        join = partial(api.add_user_to_group, group_id=group_id, user=mail, role="learner")
         acts[user] = partial(sandbox.control.accept_invitation, mail), join
     with ExitStack() as watching:
         for user, (accept, join) in acts.items():

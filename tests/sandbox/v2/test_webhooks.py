@@ -60,11 +60,8 @@ def test_lists_the_events_since_the_subscription(client, sandbox, subscribe):
     (event,) = client("GET", f"{path}/events").json
     assert (event["status"], event["payload"]["type"]) == ("delivered", "user.activated")
     data = event["payload"]["data"]
-    assert (data["userId"], data["mail"], data["firstActivatedAt"]) == (
-        LINUS_INVITATION_ID,
-        LINUS_MAIL,
-        event["createdAt"],
-    )
+    assert (data["userId"], data["mail"]) == (LINUS_INVITATION_ID, LINUS_MAIL)
+    assert data["firstActivatedAt"] <= event["createdAt"]
     since = f"{event['createdAt'][:19]}Z"
     assert len(client("GET", f"{path}/events?createdAt[gte]={since}&status[eq]=delivered").json) == 1
     assert client("GET", f"{path}/events?createdAt[lt]={since}").json == []
