@@ -7,8 +7,9 @@ from typing import Any
 import schemathesis
 
 #: What valid requests are refused for on purpose: empty texts, types of events that the sandbox does not have, colors
-#: without six digits, self-registration without an end. The documents do not say that they are invalid (assumption).
-ASSUMED = ("a string that is not empty", "eventType", "hexadecimal", "must have a cutoffDate")
+#: without six digits, self-registration without an end, certificates that are valid for more than 1,000 years. The
+#: documents do not say that they are invalid (assumption).
+ASSUMED = ("a string that is not empty", "eventType", "hexadecimal", "must have a cutoffDate", "validityPeriod")
 
 
 @schemathesis.check

@@ -242,7 +242,7 @@ _CELERY = """
     maxclients sentinel_kwargs ssl_cacert ssl_cert ssl_key ssl_mutual_tls
 """
 _FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep toml txt"
-_VALUES = "arun false null successful true"
+_VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta unpublished_requests"
 _SANDBOX = "control control_url learning360_sandbox localhost seed"
 _EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
