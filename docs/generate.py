@@ -153,7 +153,7 @@ def _is_required(model: type[ActionArguments], name: str) -> str:
 
 def columns_of_all_actions() -> str:
     """Return a heading and a table for each action of the bulk operator."""
-    return "\n\n".join(f"### `{name}`\n\n{_summary(one)}\n\n{columns(one.model)}" for name, one in bulk().items())
+    return "\n\n".join(f"### `{name}`\n\n{_effect(name, one)}\n\n{columns(one.model)}" for name, one in bulk().items())
 
 
 def columns_by_action() -> str:
@@ -245,7 +245,7 @@ def _parameter_descriptions(documented: type) -> dict[str, str]:
 
 def action_list() -> str:
     """Return the table of all actions."""
-    return _table(("Action", "Effect"), ((f"`{name}`", _summary(one)) for name, one in actions().items()))
+    return _table(("Action", "Effect"), ((f"`{name}`", _effect(name, one)) for name, one in actions().items()))
 
 
 def results_of_reads() -> str:
@@ -676,6 +676,15 @@ def _type_names(hint: Any) -> Iterator[str]:
         yield "list"
     else:
         raise KeyError(f"TYPE_NAMES has no name for {hint}")
+
+
+def is_only_in_v2(name: str) -> bool:
+    """Return whether API v1 refuses an action."""
+    return not getattr(getattr(VERSIONS["v1"].adapter, name), "is_available", True)
+
+
+def _effect(name: str, action: Any) -> str:
+    return _summary(action) + (" Only API v2 has it." if is_only_in_v2(name) else "")
 
 
 def _summary(action: Any) -> str:

@@ -329,6 +329,13 @@ def test_every_operator_and_sensor_is_in_the_readme():
     assert sorted(name for name in public if f"`{name}`" not in text) == []
 
 
+def test_tables_of_operators_mark_the_actions_that_only_api_v2_has():
+    rows = re.findall(r"^\| `Learning360\w+` \| `(\w+)` \| (.*) \|$", (DOCS / "operators.md").read_text(), re.MULTILINE)
+    marked = {name for name, result in rows if result.endswith(" (only API v2)")}
+    assert marked == {name for name, _ in rows if generate_docs.is_only_in_v2(name)}
+    assert "delete_tag" in marked, "the tables were found"
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_import_names_that_exist(path):
     imported = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]

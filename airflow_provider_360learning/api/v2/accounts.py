@@ -53,7 +53,7 @@ class AccountActions(Lookups):
     @action(ActivateUser, write=WriteSpec("activateUser", key=("user",)))
     def activate_user(self, arguments: ActivateUser) -> ActionSteps[ActivatedUser]:
         """
-        Activate an invited user, who can log in then (``activateUser``). Only API v2 has it.
+        Activate an invited user, who can log in then (``activateUser``).
 
         :return: ``outcome`` is ``activated``, or ``already_active``, for which nothing is sent.
         :raises NotFoundError: if the user does not exist, or is deleted.
@@ -82,7 +82,7 @@ class AccountActions(Lookups):
     @action(SetProfileImage)
     def set_profile_image(self, arguments: SetProfileImage) -> ActionSteps[ProfileImage]:
         """
-        Replace the profile image of a user (``uploadUserMedia``). Only API v2 has it.
+        Replace the profile image of a user (``uploadUserMedia``).
 
         If the outcome is unknown, the user is read, and the upload is not repeated.
 
