@@ -27,6 +27,7 @@ from airflow_provider_360learning.sandbox.journal import Journal
 from airflow_provider_360learning.sandbox.limits import Windows
 from airflow_provider_360learning.sandbox.seed_file import SeedFile
 from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sandbox.state import dump
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
 from airflow_provider_360learning.sandbox.state.generated import GeneratedAttempts
 from airflow_provider_360learning.sandbox.state.learners import Learners
@@ -160,7 +161,7 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
 
     @router.get("/state")
     async def state() -> dict[str, list[dict[str, object]]]:
-        return company.state.as_dict()
+        return dump.as_dict(company.state)
 
     @router.get("/evidence")
     async def evidence() -> list[Fact]:

@@ -86,7 +86,7 @@ def test_objects_that_belong_to_two_lists_are_one_object(file):
         [external] = sandbox.control.state()["external_courses"]
     company = Company(Settings(), "empty")
     saved_state.read(company, file)
-    [loaded] = company.state.external_courses.values()
+    [loaded] = company.state.external.courses.values()
     assert loaded.course is company.state.courses[external["id"]]
 
 
@@ -135,10 +135,10 @@ def test_a_job_that_had_not_ended_ends_in_error():
 def test_any_value_survives():
     company = Company(Settings(), "empty")
     details = {"$": "x", "deep": [{"$": [1, None]}], "text": "\ud800\u202e", "number": 1.5}
-    integration = company.state.add_integration("Udemy", ROOT_GROUP_ID, "x", details)
+    integration = company.state.external.add_integration("Udemy", ROOT_GROUP_ID, "x", details)
     loaded = Company(Settings(), "empty")
     saved_state.load(loaded, saved_state.dump(company))
-    assert loaded.state.integrations[integration.id] == integration
+    assert loaded.state.external.integrations[integration.id] == integration
 
 
 def test_only_the_user_can_read_the_file(file):

@@ -66,7 +66,7 @@ class Learners:
     def of_course(self, course: Course) -> Iterator[Person]:
         """Yield each person who may have an attempt on a course, once."""
         enrolled = [id for session in self.state.sessions_with(course) for id in session.enrolled]
-        for id in dict.fromkeys([*enrolled, *self.state.reported_attempts(course.id)]):
+        for id in dict.fromkeys([*enrolled, *self.state.external.reported_attempts(course.id)]):
             yield self.state.people[id]
 
     def attempts(self, course: Course, person: Person) -> list[Attempt]:
@@ -76,4 +76,4 @@ class Learners:
             for session in self.state.sessions_with(course)
             if person.id in session.enrolled
         ]
-        return [*filter(None, in_paths), *self.state.reported_attempts(course.id).get(person.id, [])]
+        return [*filter(None, in_paths), *self.state.external.reported_attempts(course.id).get(person.id, [])]

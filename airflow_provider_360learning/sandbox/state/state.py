@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
 
-from airflow_provider_360learning.sandbox.clock import Clock, iso
+from airflow_provider_360learning.sandbox.clock import Clock
 from airflow_provider_360learning.sandbox.state.budget import OBJECT_BYTES, MemoryBudget, memory_of
 from airflow_provider_360learning.sandbox.state.classrooms import Classrooms
+from airflow_provider_360learning.sandbox.state.external_contents import ExternalContents
 from airflow_provider_360learning.sandbox.state.external_ids import ExternalIds
-from airflow_provider_360learning.sandbox.state.jobs import BulkJob, BulkJobs
+from airflow_provider_360learning.sandbox.state.jobs import BulkJobs
 from airflow_provider_360learning.sandbox.state.links import Links
 from airflow_provider_360learning.sandbox.state.model import (
     AudienceMode,
@@ -19,10 +19,8 @@ from airflow_provider_360learning.sandbox.state.model import (
     Course,
     CourseStatus,
     CustomField,
-    ExternalCourse,
     FormerEnrollment,
     Group,
-    Integration,
     LearningNeed,
     MailKind,
     Path,
@@ -31,7 +29,6 @@ from airflow_provider_360learning.sandbox.state.model import (
     PersonStatus,
     Profile,
     Project,
-    ReportedAttempt,
     Role,
     SentMail,
     Session,
@@ -39,13 +36,10 @@ from airflow_provider_360learning.sandbox.state.model import (
 from airflow_provider_360learning.sandbox.state.programs import Programs
 from airflow_provider_360learning.sandbox.state.skills import Skills
 from airflow_provider_360learning.sandbox.state.tags import Tag, Tags
-from airflow_provider_360learning.sandbox.state.webhooks import Subscription, Webhooks
+from airflow_provider_360learning.sandbox.state.webhooks import Webhooks
 
 #: What has values of custom fields.
 HasCustomValues = Person | Course | Session
-
-#: Group, platform, and the platform's id of the course (assumption: in another group it is another course).
-ExternalKey = tuple[str, str, str]
 
 
 class State:
@@ -63,8 +57,6 @@ class State:
         self.courses: dict[str, Course] = {}
         self.paths: dict[str, Path] = {}
         self.sessions: dict[str, Session] = {}
-        self.integrations: dict[str, Integration] = {}
-        self.external_courses: dict[ExternalKey, ExternalCourse] = {}
         self.custom_fields: dict[str, CustomField] = {}
         self.certificates: dict[str, Certificate] = {}
         self.certificate_outlines: dict[str, CertificateOutline] = {}
@@ -79,11 +71,11 @@ class State:
         #: Id of the owner of the platform, who has this role in the root group.
         self.owner: str | None = None
         self.mails_sent: list[SentMail] = []
-        self._reported: dict[str, dict[str, list[ReportedAttempt]]] = {}
         self._clock = clock
         self._ids = 0
         self.classrooms = Classrooms(clock, budget, self.new_id)
         self.programs = Programs(clock, budget, self.new_id)
+        self.external = ExternalContents(clock, budget, self.new_id, self.add_course)
         self._id_by_mail: dict[str, str] = {}
 
     def new_id(self) -> str:
@@ -532,89 +524,6 @@ class State:
         if session.mode in ("dynamic", "dynamic_unenrollment") and not self._is_in_audience(session, person):
             self.end_enrollment(session, person)
 
-    # External contents
-
-    def add_integration(self, platform: str, group: str, author: str, options: dict[str, object]) -> Integration:
-        """Connect a group with another platform."""
-        self.budget.take()
-        integration = Integration(self.new_id(), platform, group, author, options)
-        self.integrations[integration.id] = integration
-        return integration
-
-    def courses_of(self, integration: Integration) -> Iterator[ExternalCourse]:
-        """Yield the courses that came through an integration."""
-        for (group, platform, _), external in self.external_courses.items():
-            if (group, platform) == (integration.group, integration.platform):
-                yield external
-
-    def move_integration(self, integration: Integration, platform: str, group: str) -> None:
-        """Give an integration another platform or group. Its courses stay its own (assumption)."""
-        for external in list(self.courses_of(integration)):
-            del self.external_courses[integration.group, integration.platform, external.external_id]
-            external.platform, external.course.group = platform, group
-            self.external_courses[group, platform, external.external_id] = external
-        integration.platform, integration.group = platform, group
-
-    def delete_integration(self, integration: Integration) -> None:
-        """Delete an integration and archive its courses."""
-        for external in self.courses_of(integration):
-            external.course.status = "archived"
-            external.is_connected = False
-        del self.integrations[integration.id]
-
-    def put_external_course(
-        self,
-        key: ExternalKey,
-        title: str,
-        author: Person,
-        details: dict[str, object],
-        more: dict[str, object] | None = None,
-    ) -> ExternalCourse:
-        """Create an external course, or replace and publish the one with this key."""
-        external = self.external_courses.get(key)
-        if external is None:
-            group, platform, external_id = key
-            external = ExternalCourse(
-                self.add_course(title, group=group, author=author.mail), platform, external_id, author.id
-            )
-            self.external_courses[key] = external
-        external.author, external.details, external.more = author.id, details, more or {}
-        external.course.name, external.course.author = title, author.mail
-        external.course.status, external.course.modified_at = "published", self._clock.now()
-        external.times_sent += 1
-        external.is_connected = True
-        return external
-
-    def reported_attempts(self, course: str) -> Mapping[str, list[ReportedAttempt]]:
-        """Return the attempts that were reported on a course, by id of the user."""
-        return self._reported.get(course, {})
-
-    def report_attempt(self, course: str, user: str, attempt: ReportedAttempt, *, update: bool) -> None:
-        """
-        Store a reported attempt.
-
-        :param update: whether it replaces the attempt with the same first activity, if there is one.
-        """
-        attempts = self._reported.setdefault(course, {}).setdefault(user, [])
-        for index, known in enumerate(attempts):
-            if update and known.sent_first_activity == attempt.sent_first_activity:
-                self.replace_reported_attempt(course, user, index, attempt)
-                return
-        self.add_reported_attempt(course, user, attempt)
-
-    def add_reported_attempt(self, course: str, user: str, attempt: ReportedAttempt) -> None:
-        """Store a reported attempt besides the others."""
-        self.budget.take()
-        self._reported.setdefault(course, {}).setdefault(user, []).append(attempt)
-
-    def replace_reported_attempt(self, course: str, user: str, index: int, attempt: ReportedAttempt) -> None:
-        """Replace a reported attempt, which keeps its id."""
-        attempts = self._reported[course][user]
-        known = attempts[index]
-        attempts[index] = replace(attempt, id=known.id, times_sent=known.times_sent + 1)
-
-    # Dump
-
     def complete(self, size: int) -> None:
         """
         Complete a state whose attributes were set from a file.
@@ -623,117 +532,3 @@ class State:
         """
         self.jobs.interrupt()
         self.budget.restart(size)
-
-    def as_dict(self) -> dict[str, list[dict[str, object]]]:
-        """Return everything as JSON values, with memberships and enrollments as lists of their own."""
-        self.jobs.advance()
-        people = list(self.people.values())
-        return {
-            "users": [_without(person, "password") for person in people if person.status != "invited"],
-            "invitations": [_without(person, "password") for person in people if person.status == "invited"],
-            "certificates": [asdict(certificate) for certificate in self.certificates.values()],
-            "certificate_outlines": [asdict(outline) for outline in self.certificate_outlines.values()],
-            "custom_fields": [asdict(field) for field in self.custom_fields.values()],
-            "groups": [_without(group, "members") for group in self.groups.values()],
-            "memberships": [
-                {"group": group.id, "user": user, "mail": self.people[user].mail, "roles": roles}
-                for group in self.groups.values()
-                for user, roles in group.members.items()
-            ],
-            "custom_links": [asdict(link) for link in self.links.links.values()],
-            "custom_user_links": [asdict(url) for url in self.links.user_links.values()],
-            "tags": [asdict(tag) for tag in self.tags.values()],
-            "courses": [asdict(course) for course in self.courses.values()],
-            "learning_needs": [asdict(need) for need in self.learning_needs.values()],
-            "projects": [asdict(project) for project in self.projects.values()],
-            "paths": [asdict(path) | {"courses": path.courses} for path in self.paths.values()],
-            "sessions": [_session(session) for session in self.sessions.values()],
-            "enrollments": [
-                {
-                    "session": session.id,
-                    "user": user,
-                    "mail": self.people[user].mail,
-                    "since": since,
-                    "by_self": user in session.self_enrolled,
-                }
-                for session in self.sessions.values()
-                for user, since in session.enrolled.items()
-            ],
-            **self.classrooms.as_dict(),
-            **self.programs.as_dict(),
-            "skills": [asdict(skill) for skill in self.skills.skills.values()],
-            "skill_jobs": [asdict(job) for job in self.skills.jobs.values()],
-            "skill_libraries": [asdict(library) for library in self.skills.libraries.values()],
-            "powers": [asdict(power) for power in self.skills.powers.values()],
-            "user_jobs": [{"user": user, **jobs} for user, jobs in self.skills.user_jobs.items()],
-            "webhooks": [_without(each, "secret") for each in self.webhooks.subscriptions.values()],
-            "integrations": [asdict(integration) for integration in self.integrations.values()],
-            "external_courses": [_external_course(each) for each in self.external_courses.values()],
-            "external_attempts": list(self._external_attempts()),
-            "external_ids": [asdict(each) for each in self.external_ids],
-            "bulk_jobs": [_job(job, self._clock.now()) for job in self.jobs.jobs.values()],
-            "mails_sent": [asdict(mail) for mail in self.mails_sent],
-        }
-
-    def _external_attempts(self) -> Iterator[dict[str, object]]:
-        for external in self.external_courses.values():
-            for user, attempts in self.reported_attempts(external.course.id).items():
-                for attempt in attempts:
-                    yield _external_key(external) | {"user": user, "mail": self.people[user].mail} | _attempt(attempt)
-
-
-def _without(item: Person | Group | Session | Subscription, *names: str) -> dict[str, object]:
-    return {key: value for key, value in asdict(item).items() if key not in names}
-
-
-def _session(session: Session) -> dict[str, object]:
-    """Return a session with its audience; enrollments are listed apart from it."""
-    fields = _without(session, "enrolled", "self_enrolled", "former")
-    return fields | {"users": list(session.users), "excluded": list(session.excluded)}
-
-
-def _external_key(external: ExternalCourse) -> dict[str, object]:
-    return {
-        "platform": external.platform,
-        "group": external.course.group,
-        "external_id": external.external_id,
-    }
-
-
-def _external_course(external: ExternalCourse) -> dict[str, object]:
-    course = external.course
-    return _external_key(external) | {
-        "id": course.id,
-        "title": course.name,
-        "author": external.author,
-        "archived": course.status == "archived",
-        "details": external.details,
-        "times_sent": external.times_sent,
-    }
-
-
-def _job(job: BulkJob, now: float) -> dict[str, object]:
-    return {
-        "id": job.id,
-        "type": job.type,
-        "state": job.state(now),
-        "rows": len(job.inputs),
-        "created_at": iso(job.created_at),
-        "started_at": iso(job.started_at) if job.started_at <= now else None,
-        "ended_at": None if job.results is None else iso(job.ended_at),
-        "inputs": list(job.inputs),
-    }
-
-
-def _attempt(attempt: ReportedAttempt) -> dict[str, object]:
-    return {
-        "id": attempt.id,
-        "progress": attempt.progress,
-        "score": attempt.score,
-        "result": attempt.result,
-        "time_spent_ms": attempt.time_spent_ms,
-        "first_activity": iso(attempt.first_activity),
-        "last_activity": iso(attempt.last_activity),
-        "completed_at": None if attempt.completed_at is None else iso(attempt.completed_at),
-        "times_sent": attempt.times_sent,
-    }

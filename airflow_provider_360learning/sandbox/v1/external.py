@@ -14,8 +14,8 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_360learning.sandbox.clock import parse_iso
 from airflow_provider_360learning.sandbox.routing import Response
+from airflow_provider_360learning.sandbox.state.external_contents import ExternalKey
 from airflow_provider_360learning.sandbox.state.model import Group, Person, ReportedAttempt
-from airflow_provider_360learning.sandbox.state.state import ExternalKey
 from airflow_provider_360learning.sandbox.v1.call import ApiError, Call, Operations
 
 operations = Operations()
@@ -154,7 +154,7 @@ def delete_external_courses(call: Call) -> Response:
 def get_external_course(call: Call) -> Response:
     """Return one external course."""
     call.group(call.path["groupId"])
-    external = call.state.external_courses.get(_key(call, call.path["externalId"]))
+    external = call.state.external.courses.get(_key(call, call.path["externalId"]))
     if external is None:
         raise ApiError(404, _UNKNOWN)
     return Response(
@@ -250,13 +250,13 @@ def _author(call: Call, group: Group) -> Person:
 
 def _put_course(call: Call, author: Person, item: _CourseItem) -> str:
     key = _key(call, item.external_id)
-    known = key in call.state.external_courses
-    call.state.put_external_course(key, item.title, author, item.model_dump(exclude_none=True))
+    known = key in call.state.external.courses
+    call.state.external.put_course(key, item.title, author, item.model_dump(exclude_none=True))
     return "updated" if known else "created"
 
 
 def _archive(call: Call, external_id: str) -> str:
-    external = call.state.external_courses.get(_key(call, external_id))
+    external = call.state.external.courses.get(_key(call, external_id))
     if external is None:
         return _UNKNOWN
     external.course.status = "archived"
@@ -270,7 +270,7 @@ def _attempt_or_error(call: Call, item: dict[str, object]) -> tuple[str, str, Re
         person = call.person(read.mail)
     except ApiError as error:
         return error
-    external = call.state.external_courses.get(_key(call, read.external_id))
+    external = call.state.external.courses.get(_key(call, read.external_id))
     if external is None:
         return ApiError(400, _UNKNOWN)
     return external.course.id, person.id, read.attempt(call.now)
@@ -282,7 +282,7 @@ def _store(call: Call, attempt: tuple[str, str, ReportedAttempt] | ApiError) -> 
         return attempt.code
     course, user, reported = attempt
     update = call.settings.repeated_statistics == "update"
-    call.state.report_attempt(course, user, replace(reported, id=call.state.new_id()), update=update)
+    call.state.external.report_attempt(course, user, replace(reported, id=call.state.new_id()), update=update)
     return "updated"
 
 

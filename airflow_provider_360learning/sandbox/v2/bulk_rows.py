@@ -183,7 +183,7 @@ def delete_group(company: Company) -> Apply:
         group, state = _group(company, read_row(_Group, row).group_id), company.state
         if group.parent is None:
             raise RowError("The root group cannot be deleted.")
-        integrated = {*company.settings.integrated_groups, *(each.group for each in state.integrations.values())}
+        integrated = {*company.settings.integrated_groups, *state.external.groups}
         if any(each.id in integrated for each in state.branch(group)):
             raise RowError("The group has active integrations.")
         state.delete_group(group)
@@ -250,8 +250,8 @@ def import_course(company: Company, integration: Integration) -> Apply:
         read, state = read_row(_Course, row), company.state
         author = person_of(company, read.author_id or integration.author)
         key = integration.group, integration.platform, read.external_id
-        is_new = key not in state.external_courses
-        course = state.put_external_course(key, read.name, author, read.details(), read.more()).course
+        is_new = key not in state.external.courses
+        course = state.external.put_course(key, read.name, author, read.details(), read.more()).course
         group = state.groups.get(integration.group)
         if is_new and group is not None:
             group.courses.append(course.id)
@@ -281,7 +281,7 @@ def import_statistic(company: Company, integration: Integration) -> Apply:
         if identifier.type == "externalId":
             external = _external(company, integration, identifier.value)
         else:
-            courses = {each.course.id: each for each in state.courses_of(integration)}
+            courses = {each.course.id: each for each in state.external.courses_of(integration)}
             external = known(courses.get(identifier.value), "course")
         person = state.find(read.user_identifier.value)
         if person is None or person.status == "deleted":
@@ -299,15 +299,15 @@ def _store(company: Company, course: str, user: str, statistic: _Statistic) -> s
     it updates the attempts that are not completed.
     """
     state = company.state
-    known = state.reported_attempts(course).get(user, [])
+    known = state.external.reported_attempts(course).get(user, [])
     attempt = statistic.attempt(state.new_id())
     ends = [max(each.last_activity, each.completed_at or each.last_activity) for each in known]
     if statistic.force_new or not known or attempt.first_activity > max(ends):
-        state.add_reported_attempt(course, user, attempt)
+        state.external.add_reported_attempt(course, user, attempt)
         return attempt.id
     changed = [index for index, each in enumerate(known) if each.completed_at is None]
     for index in changed:
-        state.replace_reported_attempt(course, user, index, attempt)
+        state.external.replace_reported_attempt(course, user, index, attempt)
     return known[changed[-1] if changed else -1].id
 
 
@@ -317,7 +317,7 @@ def _group(company: Company, group_id: str) -> Group:
 
 def _external(company: Company, integration: Integration, external_id: str) -> ExternalCourse:
     key = integration.group, integration.platform, external_id
-    return known(company.state.external_courses.get(key), "course")
+    return known(company.state.external.courses.get(key), "course")
 
 
 def _change(items: list[str], item: str, *, add: bool, refuse_absent: bool) -> None:

@@ -151,7 +151,7 @@ def _attempt(stat: _Stat) -> dict[str, object]:
 
 def _external(call: Call) -> Mapping[str, ExternalCourse]:
     """Return the external courses by their ids as courses."""
-    return {external.course.id: external for external in call.state.external_courses.values()}
+    return {external.course.id: external for external in call.state.external.courses.values()}
 
 
 def _fulfills(call: Call, course: Course, external: Mapping[str, ExternalCourse]) -> bool:

@@ -153,7 +153,7 @@ def delete_group(call: Call) -> Response:
     state, deleted = call.state, call.group(call.path["groupId"])
     if deleted.parent is None:
         raise ApiError(400, "groupIsRoot")
-    integrated = {*call.settings.integrated_groups, *(each.group for each in state.integrations.values())}
+    integrated = {*call.settings.integrated_groups, *state.external.groups}
     if any(each.id in integrated for each in state.branch(deleted)):
         raise ApiError(400, "hasActiveIntegrationsOrLtiConnectors")
     if call.settings.subgroups_of_deleted_group == "moved_up":

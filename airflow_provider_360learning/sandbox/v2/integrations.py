@@ -27,9 +27,9 @@ def create_integration(call: Call) -> Response:
     _refuse_reserved(call, platform)
     _refuse_duplicate(call, platform, group.id, None)
     maximum = call.settings.max_integrations
-    if maximum is not None and len(call.state.integrations) >= maximum:
+    if maximum is not None and len(call.state.external.integrations) >= maximum:
         raise ApiError(400, "integrationsLimitReached")
-    return Response(_shown(call.state.add_integration(platform, group.id, author.id, options)), 201)
+    return Response(_shown(call.state.external.add_integration(platform, group.id, author.id, options)), 201)
 
 
 @operations.add(
@@ -42,7 +42,8 @@ def create_integration(call: Call) -> Response:
 )
 def get_integrations(call: Call) -> Response:
     """List integrations."""
-    found = [each for each in call.state.integrations.values() if call.conditions.hold(externalPlatform=each.platform)]
+    integrations = call.state.external.integrations.values()
+    found = [each for each in integrations if call.conditions.hold(externalPlatform=each.platform)]
     return call.page(found, _shown)
 
 
@@ -64,7 +65,7 @@ def edit_integration(call: Call) -> Response:
     _refuse_reserved(call, integration.platform)
     _refuse_reserved(call, platform)
     _refuse_duplicate(call, platform, group, integration)
-    call.state.move_integration(integration, platform, group)
+    call.state.external.move_integration(integration, platform, group)
     integration.author = author
     integration.options.update(options)
     return Response({name: value for name, value in _shown(integration).items() if name != "_id"})
@@ -75,7 +76,7 @@ def delete_integration(call: Call) -> Response:
     """Delete an integration and archive its courses."""
     integration = integration_of(call)
     _refuse_reserved(call, integration.platform)
-    call.state.delete_integration(integration)
+    call.state.external.delete_integration(integration)
     return NO_CONTENT
 
 
@@ -90,7 +91,7 @@ def get_external_course(call: Call) -> Response:
     """Return one external course."""
     integration = integration_of(call)
     key = integration.group, integration.platform, call.path["externalId"]
-    external = call.state.external_courses.get(key)
+    external = call.state.external.courses.get(key)
     if external is None:
         raise ApiError(400, "courseNotBelongToIntegration")
     return Response(_shown_course(external))
@@ -98,7 +99,7 @@ def get_external_course(call: Call) -> Response:
 
 def integration_of(call: Call) -> Integration:
     """Return the integration of this route, or refuse."""
-    integration = call.state.integrations.get(call.path["integrationId"])
+    integration = call.state.external.integrations.get(call.path["integrationId"])
     if integration is None:
         raise ApiError(404, "integrationNotFound")
     return integration
@@ -117,7 +118,7 @@ def _refuse_reserved(call: Call, platform: str) -> None:
 
 
 def _refuse_duplicate(call: Call, platform: str, group: str, this: Integration | None) -> None:
-    for other in call.state.integrations.values():
+    for other in call.state.external.integrations.values():
         if other is not this and (other.platform, other.group) == (platform, group):
             raise ApiError(400, "duplicateExternalPlatform")
 
