@@ -658,9 +658,10 @@ def _cell(text: str) -> str:
 
 
 def _type_names(hint: Any) -> Iterator[str]:
-    if any(isinstance(one, NameOf) for one in getattr(hint, "__metadata__", ())):
-        yield "list of names" if hint.__origin__ == Sequence[str] else "name"
-        return
+    for one in getattr(hint, "__metadata__", ()):
+        if isinstance(one, NameOf):
+            yield "list of names" if one.id_field.endswith("_ids") else "name"
+            return
     for name, type_name in TYPE_NAMES.items():
         if hint == getattr(fields, name, None) or hint == getattr(required, name, None):
             yield type_name
