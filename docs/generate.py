@@ -153,7 +153,9 @@ def _is_required(model: type[ActionArguments], name: str) -> str:
 
 def columns_of_all_actions() -> str:
     """Return a heading and a table for each action of the bulk operator."""
-    return "\n\n".join(f"### `{name}`\n\n{_effect(name, one)}\n\n{columns(one.model)}" for name, one in bulk().items())
+    return "\n\n".join(
+        f"### `{name}`\n\n{_effect(name, one)}\n\n{columns(one.model, 'Argument')}" for name, one in bulk().items()
+    )
 
 
 def columns_by_action() -> str:

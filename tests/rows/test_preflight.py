@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_360learning.api.v1 import ApiV1
+from airflow_provider_360learning.api.v2 import ApiV2
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
@@ -214,6 +215,12 @@ def test_names_an_unknown_column_of_a_list_and_says_what_to_do(errors_of, name):
         f"{name!r} is not an argument of create_user: rename a column with column_mapping"
     )
     assert "planted-secret" not in str(error)
+
+
+def test_no_action_takes_a_dry_run_from_a_row():
+    models = {name: one.model for name, one in ApiV2.definitions().items() if "dry_run" in one.model.model_fields}
+    assert "delete_path" in models
+    assert [name for name, model in models.items() if "dry_run" not in model.not_in_rows] == []
 
 
 def test_a_dry_run_is_decided_by_the_task_and_not_by_a_row(errors_of, results):

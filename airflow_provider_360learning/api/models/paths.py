@@ -22,6 +22,7 @@ from airflow_provider_360learning.api.models.fields import (
     PATH_ID,
     SESSION,
     Boolean,
+    DryRun,
     FilledIds,
     FilledUsers,
     GroupName,
@@ -133,7 +134,7 @@ class ArchivePath(ActionArguments):
         default=None, description="Name of the path instead of ``path_id``; an archived path is found by its id only."
     )
     archived: Boolean = Field(default=True, description="``False`` restores an archived path.")
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class DeletePath(ActionArguments):
@@ -150,7 +151,7 @@ class DeletePath(ActionArguments):
         description="``skip`` succeeds if the path does not exist; ``fail`` fails, also when a task is retried that "
         "has deleted the path.",
     )
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class ReplacePathCourses(ActionArguments):
@@ -266,7 +267,7 @@ class DeletePathSession(ActionArguments):
         description="``skip`` succeeds if the session does not exist; ``fail`` fails, also when a task is retried that "
         "has deleted the session.",
     )
-    dry_run: Boolean = DRY_RUN
+    dry_run: DryRun = DRY_RUN
 
 
 class EnrollUsers(ActionArguments):
