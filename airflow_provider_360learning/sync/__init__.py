@@ -1,0 +1,1 @@
+"""Keep users and groups equal to a snapshot of the HR system."""

@@ -1,0 +1,79 @@
+"""What 360Learning has: users, groups, memberships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from airflow_provider_360learning.api.models.choices import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """
+    A user of 360Learning.
+
+    :param user_id: Id of the user; ``None`` for an invitation of API v1, which has none.
+    :param mail: Email address, in lower case.
+    :param key: The key in the namespace of the sync, without the namespace; ``None`` for a user who is not managed.
+    :param other_key: What is in the place of a key and is not in the namespace.
+    :param status: The status; ``pending`` is an invitation that was not accepted.
+    :param fields: Profile fields that could be read; ``None`` is an empty one. What is not there cannot be verified.
+    :param custom_fields: Values by id, if they were read.
+    :param managers: Ids of the managers, if they were read.
+    :param deactivates_at: When the user will be deactivated, if that was read and is set.
+    :param memberships: Roles by id of the managed groups.
+    :param is_protected: Whether the user must not be changed.
+    """
+
+    user_id: str | None
+    mail: str
+    key: str | None
+    other_key: str | None
+    status: Literal["active", "pending", "deleted"]
+    fields: Mapping[str, str | None]
+    custom_fields: Mapping[str, str | None] | None = None
+    managers: tuple[str, ...] | None = None
+    deactivates_at: datetime | None = None
+    memberships: Mapping[str, frozenset[Role]] | None = None
+    is_protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """
+    A group of 360Learning.
+
+    :param group_id: Its id.
+    :param name: Its name.
+    :param parent_id: Id of its parent; ``None`` for the root group.
+    :param public: Whether it is public: learners join its public ancestors up to the first private one.
+    :param custom: Additional information.
+    """
+
+    group_id: str
+    name: str
+    parent_id: str | None
+    public: bool
+    custom: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """
+    What the listings of 360Learning show.
+
+    :param company: Identifies the company and the version of the API.
+    :param version: Version of the API.
+    :param accounts: All users, pending invitations included as far as the version lists them.
+    :param groups: All groups by id.
+    :param managed_groups: Ids of the groups whose memberships were read.
+    """
+
+    company: str
+    version: Literal["v1", "v2"]
+    accounts: tuple[Account, ...]
+    groups: Mapping[str, Group]
+    managed_groups: frozenset[str]

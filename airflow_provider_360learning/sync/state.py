@@ -1,0 +1,60 @@
+"""What a sync remembers between runs, in its state_path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """
+    What is remembered of one person.
+
+    :param user_id: Id of the user, if known.
+    :param mail: The address that was applied last.
+    :param applied: The values that were applied last, by field; custom fields as ``custom_fields.<id>``.
+    :param invited_at: When an invitation was sent that was not seen accepted.
+    :param missing_since: When the person was first missing, in an applied run.
+    :param missing_runs: Number of applied runs in a row, one per data interval, in which the person was missing.
+    :param left_at: When the person was deactivated or deleted by a sync.
+    """
+
+    user_id: str | None = None
+    mail: str | None = None
+    applied: Mapping[str, str | None] = field(default_factory=dict)
+    invited_at: datetime | None = None
+    missing_since: datetime | None = None
+    missing_runs: int = 0
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedPlan:
+    """
+    A plan that was applied.
+
+    :param plan_id: Its id.
+    :param applied_at: When.
+    :param rows: Number of rows of its source.
+    :param leavers: Number of people who were deactivated or deleted.
+    """
+
+    plan_id: str
+    applied_at: datetime
+    rows: int
+    leavers: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """
+    What a sync remembers.
+
+    :param people: By key.
+    :param plans: Applied plans, in the order of their application.
+    """
+
+    people: Mapping[str, Remembered] = field(default_factory=dict)
+    plans: tuple[AppliedPlan, ...] = ()
