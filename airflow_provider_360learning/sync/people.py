@@ -15,12 +15,15 @@ class WantedMembership:
     """
     A membership of a person in the source.
 
-    :param group: Id, name or path of the group, as the source has it.
+    :param group: Id, name or path of the group, as the source has it; with ``group_key="custom"``, its field
+        ``custom``.
     :param role: The role.
+    :param name: With ``group_key="custom"``, the name of the group, if the source has it (``D12=Engineering``).
     """
 
     group: str
     role: Role = "learner"
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +62,12 @@ class People:
     :param rows: Number of rows.
     :param errors: What is invalid, by row, as the text of each error.
     :param digest: Digest of what was read.
+    :param invalid: Keys of the invalid rows, whose people are left alone; ``None`` for a row whose key is invalid,
+        which may be that of any person who is missing.
     """
 
     people: tuple[Person, ...]
     rows: int
     errors: tuple[tuple[int, str], ...]
     digest: str
+    invalid: frozenset[str | None] = frozenset()

@@ -12,6 +12,7 @@ Action: TypeAlias = Literal[
     "update_group",
     "change_mail",
     "reinstate",
+    "change_reinstated_mail",
     "create",
     "update",
     "add_to_group",
@@ -21,6 +22,8 @@ Action: TypeAlias = Literal[
     "deactivate",
     "delete",
 ]
+#: Stands for the time of a deactivation that is to happen soon: an hour after it is sent.
+IN_AN_HOUR = "PT1H"
 #: A value of JSON.
 Value: TypeAlias = "str | int | bool | list[str] | dict[str, str | None] | None"
 
@@ -30,10 +33,27 @@ class Change:
     """
     One change of one user or group.
 
+    What ``after`` contains, and ``before`` as far as it is known:
+
+    - ``create_group``: ``name``, ``parent`` (an id), and ``custom`` with ``group_key="custom"``;
+    - ``update_group``: ``name``;
+    - ``change_mail``, ``change_reinstated_mail``: ``mail``;
+    - ``reinstate``: ``mail``, which is the address that the deleted account has, ``role``, and ``groups`` to join with
+      it;
+    - ``create``: ``key``, ``mail``, profile fields, ``role``, and ``groups`` to join with it;
+    - ``update``: profile fields; custom fields as ``custom_fields.<id>``; ``key``, if the account is adopted;
+      ``deactivates_at``, which is ``None`` to cancel a deactivation; ``None`` clears a value;
+    - ``add_to_group``, ``remove_from_group``: ``role``; the latter also ``leaves``, the managed groups below that the
+      removal reaches;
+    - ``add_manager``, ``remove_manager``: ``manager``, the id of the manager, or ``manager_key``, if the manager is
+      created by the same plan;
+    - ``deactivate``: ``deactivates_at``, in ISO 8601, or :data:`IN_AN_HOUR`;
+    - ``delete``: nothing.
+
     :param action: What is done.
     :param key: Key of the person, or the path of the group.
     :param user_id: Id of the user, if there is one yet.
-    :param group: Id of the group, or its path if it is created in the same plan.
+    :param group: Id of the group, or its path if it is created in the same plan; so are ``groups``.
     :param before: What the change relies on, by field: it is stale if that has changed.
     :param after: The new values, by field.
     :param reason: Why, for people.
@@ -96,6 +116,7 @@ class Changes:
     :param reports: What is reported only.
     :param managed: Number of people managed before the plan.
     :param missing: Keys of people who are managed, wanted by no row, and not yet leavers.
+    :param errors: What is invalid only in comparison with 360Learning, by row: unknown groups and managers, …
     """
 
     changes: tuple[Change, ...]
@@ -103,3 +124,4 @@ class Changes:
     reports: tuple[Report, ...]
     managed: int
     missing: tuple[str, ...]
+    errors: tuple[tuple[int, str], ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -24,6 +24,8 @@ class Account:
     :param custom_fields: Values by id, if they were read.
     :param managers: Ids of the managers, if they were read.
     :param deactivates_at: When the user will be deactivated, if that was read and is set.
+    :param deactivation_known: Whether ``deactivates_at`` was read.
+    :param primary_group: Id of the primary group, if it was read and is set.
     :param memberships: Roles by id of the managed groups.
     :param is_protected: Whether the user must not be changed.
     """
@@ -37,6 +39,8 @@ class Account:
     custom_fields: Mapping[str, str | None] | None = None
     managers: tuple[str, ...] | None = None
     deactivates_at: datetime | None = None
+    deactivation_known: bool = True
+    primary_group: str | None = None
     memberships: Mapping[str, frozenset[Role]] | None = None
     is_protected: bool = False
 
@@ -69,7 +73,11 @@ class Platform:
     :param version: Version of the API.
     :param accounts: All users, pending invitations included as far as the version lists them.
     :param groups: All groups by id.
-    :param managed_groups: Ids of the groups whose memberships were read.
+    :param managed_groups: Ids of the groups whose memberships were read: those that are managed, and all below them.
+    :param custom_fields: Names of the custom fields of users, by id.
+    :param clears_values: Whether a value, such as the deactivation date, can be removed from a user.
+    :param invited_are_users: Whether requests can change a user who is invited.
+    :param every_role_cascades: Whether the removal of any role reaches the public groups below, not of learners only.
     """
 
     company: str
@@ -77,3 +85,7 @@ class Platform:
     accounts: tuple[Account, ...]
     groups: Mapping[str, Group]
     managed_groups: frozenset[str]
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
+    clears_values: bool = False
+    invited_are_users: bool = False
+    every_role_cascades: bool = True

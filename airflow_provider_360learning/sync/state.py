@@ -14,7 +14,8 @@ class Remembered:
 
     :param user_id: Id of the user, if known.
     :param mail: The address that was applied last.
-    :param applied: The values that were applied last, by field; custom fields as ``custom_fields.<id>``.
+    :param applied: The values that were applied last, by field; custom fields as ``custom_fields.<id>``, the id of the
+        manager as ``manager``, and the date of deactivation, in ISO 8601, as ``deactivates_at``.
     :param invited_at: When an invitation was sent that was not seen accepted.
     :param missing_since: When the person was first missing, in an applied run.
     :param missing_runs: Number of applied runs in a row, one per data interval, in which the person was missing.
