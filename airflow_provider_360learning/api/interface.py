@@ -122,6 +122,7 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.statistics_by_id import StatisticsById
 from airflow_provider_360learning.api.types import ActionSteps
+from airflow_provider_360learning.api.user_facts import ExternalIdOf, UnlistedValues, UserFacts
 
 R = TypeVar("R")
 
@@ -148,6 +149,11 @@ class LearningApi(CertificateApi, ClassroomApi, CourseApi, CustomFieldApi, PathA
     @property
     def statistics_by_id(self) -> StatisticsById | None:
         """How to read statistics that name users by their ids, or ``None`` if they have email addresses."""
+        ...
+
+    @property
+    def user_facts(self) -> UserFacts:
+        """What this version shows of users, and what it can change."""
         ...
 
     @property
@@ -183,13 +189,32 @@ class LearningApi(CertificateApi, ClassroomApi, CourseApi, CustomFieldApi, PathA
         """Return all users."""
         ...
 
-    def read_users(self, take: Callable[[Iterator[UserRecord]], R]) -> R:
+    def read_users(self, take: Callable[[Iterator[UserRecord]], R], *, deleted: bool = False) -> R:
         """
         Read all users as a stream, because those of a large company may not fit in memory.
 
         :param take: Consumes the users. It is called again, with all users from the first, if the response breaks off
             and is requested again.
+        :param deleted: Whether the deleted users are read instead of the others, see :attr:`UserFacts.lists_deleted`.
         :return: The return value of ``take``.
+        """
+        ...
+
+    def unlisted_values(self, user_id: str) -> ActionSteps[UnlistedValues]:
+        """
+        Return what the listing of users does not have of one.
+
+        :param user_id: Id of the user.
+        :raises NotFoundError: if the user does not exist.
+        """
+        ...
+
+    def external_ids_of_users(self, external_platform: str) -> Iterator[ExternalIdOf]:
+        """
+        Yield the ids that users have in another platform, in constant memory.
+
+        :param external_platform: The platform.
+        :raises NotAvailableError: if this version cannot list them.
         """
         ...
 

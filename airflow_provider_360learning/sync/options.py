@@ -78,6 +78,7 @@ class SyncOptions:
 
     :param key: What identifies a person in 360Learning: the user's field ``custom``, an external id (API v2), or the
         email address.
+    :param external_platform: Name of the platform whose external ids are the keys, with ``key="external_id"``.
     :param key_namespace: Prefix that marks the keys of this sync, such as ``hr:``; a user whose key does not begin with
         it is not managed.
     :param adopt: Whether an account without a key is managed if its address is that of a person of the source.
@@ -101,6 +102,7 @@ class SyncOptions:
     """
 
     key: Key
+    external_platform: str | None = None
     key_namespace: str = ""
     adopt: Adopt = "never"
     joiner_mode: JoinerMode = "invite"

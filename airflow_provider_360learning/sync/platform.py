@@ -13,10 +13,10 @@ from airflow_provider_360learning.api.models.choices import Role
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """
-    A user of 360Learning.
+    A user of 360Learning. Ids are in lower case.
 
     :param user_id: Id of the user; ``None`` for an invitation of API v1, which has none.
-    :param mail: Email address, in lower case.
+    :param mail: Email address, in lower case; empty for a user who has a user name only.
     :param key: The key in the namespace of the sync, without the namespace; ``None`` for a user who is not managed.
     :param other_key: What is in the place of a key and is not in the namespace.
     :param status: The status; ``pending`` is an invitation that was not accepted.
@@ -26,7 +26,8 @@ class Account:
     :param deactivates_at: When the user will be deactivated, if that was read and is set.
     :param deactivation_known: Whether ``deactivates_at`` was read.
     :param primary_group: Id of the primary group, if it was read and is set.
-    :param memberships: Roles by id of the managed groups.
+    :param memberships: Roles by id of the managed groups, those without a role left out. ``None`` where they are not
+        known: an invitation of API v1, and a deleted user.
     :param is_protected: Whether the user must not be changed.
     """
 
@@ -67,11 +68,12 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Platform:
     """
-    What the listings of 360Learning show.
+    What the listings of 360Learning show. Ids are in lower case.
 
     :param company: Identifies the company and the version of the API.
     :param version: Version of the API.
-    :param accounts: All users, pending invitations included as far as the version lists them.
+    :param accounts: All users, pending and deleted ones included. Where the version does not list these, they are
+        those that the state remembers.
     :param groups: All groups by id.
     :param managed_groups: Ids of the groups whose memberships were read: those that are managed, and all below them.
     :param custom_fields: Names of the custom fields of users, by id.

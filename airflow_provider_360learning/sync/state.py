@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from airflow_provider_360learning.files.permissions import PRIVATE
+from airflow_provider_360learning.files.storage import StoragePath
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
@@ -59,3 +62,26 @@ class SyncState:
 
     people: Mapping[str, Remembered] = field(default_factory=dict)
     plans: tuple[AppliedPlan, ...] = ()
+
+
+def load_state(folder: StoragePath, identity: str) -> SyncState:
+    """
+    Return what a sync remembers; nothing before its first run.
+
+    :param folder: The ``state_path`` of the sync.
+    :param identity: Company, version and kind of keys, as text: the state of another sync must not be used.
+    :raises StoredStateError: if it cannot be used.
+    """
+    raise NotImplementedError
+
+
+def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mode: int = PRIVATE) -> None:
+    """
+    Write what a sync remembers: whole or not at all, and the same state as the same bytes.
+
+    :param folder: The ``state_path`` of the sync.
+    :param state: The state.
+    :param identity: See :func:`load_state`.
+    :param file_mode: Permissions of the file.
+    """
+    raise NotImplementedError

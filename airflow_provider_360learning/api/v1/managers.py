@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action
-from airflow_provider_360learning.api.fields import string
-from airflow_provider_360learning.api.json_stream import unusable
-from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.models.users import AddManager, ListManagers, ListSubordinates, RemoveManager
 from airflow_provider_360learning.api.results import (
     AddedManager,
@@ -13,6 +10,7 @@ from airflow_provider_360learning.api.results import (
     RemovedManager,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.api.v1.users import related_users
 from airflow_provider_360learning.exceptions import NotFoundError
 
 _KEY = ("user", "manager")
@@ -70,16 +68,4 @@ class ManagerActions(ApiAdapter):
 
 
 def _related_users(user: str, key: str) -> ActionSteps[list[RelatedUser]]:
-    item = yield Call("getUser", path={"user": user})
-    listed = item.get(key) or []
-    if not isinstance(listed, list):
-        raise unusable(f"{key} is not a list")
-    return [_related_user(key, each) for each in listed]
-
-
-def _related_user(key: str, item: object) -> RelatedUser:
-    """Read a manager or subordinate: an object, an email address or an id, because its form is not documented."""
-    if isinstance(item, dict):
-        return {"user_id": string(item, "_id"), "mail": string(item, "mail")}
-    user = string({key: item}, key)
-    return {"user_id": user, "mail": None} if user is None or is_id(user) else {"user_id": None, "mail": user}
+    return related_users((yield Call("getUser", path={"user": user})), key)

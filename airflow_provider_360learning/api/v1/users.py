@@ -21,6 +21,7 @@ from airflow_provider_360learning.api.models.users import (
 from airflow_provider_360learning.api.results import (
     CreatedUser,
     DeletedUser,
+    RelatedUser,
     UpdatedUser,
     UserDetails,
     UserProfile,
@@ -29,6 +30,7 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.user_facts import ExternalIdOf, UnlistedValues, UserFacts
 from airflow_provider_360learning.api.v1.formats import (
     NEUTRAL_ROLES,
     V1_ROLES,
@@ -118,6 +120,31 @@ def _profile_of(item: ResponseObject) -> UserProfile:
     }
 
 
+def _custom_fields(item: ResponseObject) -> dict[str, object]:
+    return {first_string(field, "customFieldId"): field.get("value") for field in objects(item, "customFields")}
+
+
+def related_users(item: ResponseObject, key: str) -> list[RelatedUser]:
+    """
+    Return the managers or subordinates of a user.
+
+    :param item: The user.
+    :param key: ``managers`` or ``subordinates``.
+    """
+    listed = item.get(key) or []
+    if not isinstance(listed, list):
+        raise unusable(f"{key} is not a list")
+    return [_related_user(key, each) for each in listed]
+
+
+def _related_user(key: str, item: object) -> RelatedUser:
+    """Read a manager or subordinate: an object, an email address or an id, because its form is not documented."""
+    if isinstance(item, dict):
+        return {"user_id": string(item, "_id"), "mail": string(item, "mail")}
+    user = string({key: item}, key)
+    return {"user_id": user, "mail": None} if user is None or is_id(user) else {"user_id": None, "mail": user}
+
+
 def check_creation(arguments: CreateUser) -> None:
     """
     Refuse what exists in API v2 only.
@@ -134,6 +161,17 @@ def check_creation(arguments: CreateUser) -> None:
 
 class UserActions(ApiAdapter):
     """Create, read, change and delete users."""
+
+    #: That v1 does not list people whose invitation is pending, and not reliably deleted ones, are assumptions.
+    user_facts = UserFacts(
+        listed_fields=frozenset({"first_name", "last_name"}),
+        lists_invited=False,
+        lists_deleted=False,
+        lists_deactivation=False,
+        clears_values=False,
+        invited_are_users=False,
+        every_role_cascades=True,
+    )
 
     @action(CreateUser, write=WriteSpec("createOrInviteUser", key=("mail",), makes="user_id"), check=check_creation)
     def create_user(self, arguments: CreateUser) -> ActionSteps[CreatedUser]:
@@ -176,9 +214,7 @@ class UserActions(ApiAdapter):
         return {
             **neutral_user(item),
             **_profile_of(item),
-            "custom_fields": {
-                first_string(field, "customFieldId"): field.get("value") for field in objects(item, "customFields")
-            },
+            "custom_fields": _custom_fields(item),
         }
 
     @action(ListUsers)
@@ -187,15 +223,35 @@ class UserActions(ApiAdapter):
         items = yield Call("getUsers", query={"deleted": arguments.deleted})
         return [neutral_user(item) for item in items]
 
-    def read_users(self, take: Callable[[Iterator[UserRecord]], R]) -> R:
+    def read_users(self, take: Callable[[Iterator[UserRecord]], R], *, deleted: bool = False) -> R:
         """
         Read all users as a stream (``getUsers``), because those of a large company may not fit in memory.
 
         :param take: Consumes the users. It is called again, with all users from the first, if the response breaks off
             and is requested again.
+        :param deleted: Whether to read deleted users instead (assumption).
         :return: The return value of ``take``.
         """
-        return self.client.call(Call("getUsers", read=lambda body: take(_users(JsonStream(body.read)))))  # type: ignore[no-any-return]
+        query: JsonObject = {"deleted": True} if deleted else {}
+        call = Call("getUsers", query=query, read=lambda body: take(_users(JsonStream(body.read))))
+        return self.client.call(call)  # type: ignore[no-any-return]
+
+    def unlisted_values(self, user_id: str) -> ActionSteps[UnlistedValues]:
+        """See :meth:`~..interface.LearningApi.unlisted_values`: one user has all of it (``getUser``)."""
+        item = yield Call("getUser", path={"user": user_id})
+        return UnlistedValues(
+            tuple(each for one in related_users(item, "managers") if (each := one["user_id"] or one["mail"])),
+            _custom_fields(item),
+            read_timestamp("toDeactivateAt", item.get("toDeactivateAt")),
+        )
+
+    def external_ids_of_users(self, external_platform: str) -> Iterator[ExternalIdOf]:
+        """See :meth:`~..interface.LearningApi.external_ids_of_users`: API v1 does not list them."""
+        raise NotAvailableError(
+            "external ids are not available in API v1, which cannot list them: use the field custom, or the email "
+            "address.",
+            argument="key",
+        )
 
     def active_among(self, users: Collection[str]) -> ActionSteps[frozenset[str]]:
         """

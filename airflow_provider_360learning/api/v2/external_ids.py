@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import shown
 from airflow_provider_360learning.api.models.users import GetUserByExternalId, SetExternalId
-from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.pages import all_items, read_pages
 from airflow_provider_360learning.api.results import (
     ExternalIdOfUser,
     UserRecord,
 )
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.user_facts import ExternalIdOf
 from airflow_provider_360learning.api.v2.accounts import MAX_SENDS
 from airflow_provider_360learning.api.v2.lookups import USER_NOT_FOUND, Lookups
 from airflow_provider_360learning.api.v2.user_records import neutral_user
@@ -61,6 +64,13 @@ class ExternalIdActions(Lookups):
             operation="getExternalIds",
             code=USER_NOT_FOUND,
         )
+
+    def external_ids_of_users(self, external_platform: str) -> Iterator[ExternalIdOf]:
+        """See :meth:`~..interface.LearningApi.external_ids_of_users` (``getExternalIds``): page by page."""
+        query: JsonObject = {"type[eq]": "user", "platform[eq]": external_platform}
+        for page in read_pages(self.client.call, Call("getExternalIds", query=query)):
+            for item in page:
+                yield ExternalIdOf(first_string(item, "targetId"), first_string(item, "value"))
 
 
 def _set(user_id: str, arguments: SetExternalId) -> ActionSteps[None]:

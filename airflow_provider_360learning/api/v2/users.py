@@ -29,6 +29,7 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.timestamps import write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
+from airflow_provider_360learning.api.user_facts import UnlistedValues, UserFacts
 from airflow_provider_360learning.api.v2.accounts import (
     MAX_SENDS,
     AccountActions,
@@ -99,6 +100,16 @@ def _writes_of_update(arguments: UpdateUser) -> int:
 class UserActions(AccountActions, CustomValues):
     """Create, read, change and delete users."""
 
+    user_facts = UserFacts(
+        listed_fields=frozenset({"first_name", "last_name", "job", "organization", "phone", "lang"}),
+        lists_invited=True,
+        lists_deleted=True,
+        lists_deactivation=True,
+        clears_values=True,
+        invited_are_users=True,
+        every_role_cascades=False,
+    )
+
     @action(
         CreateUser,
         write=WriteSpec("createUser", key=("mail",), makes="user_id", writes=_writes_of_creation),
@@ -148,15 +159,22 @@ class UserActions(AccountActions, CustomValues):
         items = yield from all_items(Call("getUsers", query=_listed_status(arguments.deleted)))
         return [neutral_user(item) for item in items]
 
-    def read_users(self, take: Callable[[Iterator[UserRecord]], R]) -> R:
+    def read_users(self, take: Callable[[Iterator[UserRecord]], R], *, deleted: bool = False) -> R:
         """
         Read all active and invited users page by page (``getUsers``), so that one page is in memory at a time.
 
         :param take: Consumes the users. It is called once: a page that fails is requested again.
+        :param deleted: Whether to read deleted users instead.
         :return: The return value of ``take``.
         """
-        pages = read_pages(self.client.call, Call("getUsers", query=_listed_status(deleted=False)))
+        pages = read_pages(self.client.call, Call("getUsers", query=_listed_status(deleted)))
         return take(neutral_user(item) for page in pages for item in page)
+
+    def unlisted_values(self, user_id: str) -> ActionSteps[UnlistedValues]:
+        """See :meth:`~..interface.LearningApi.unlisted_values` (``getManagers``, ``getUserCustomFieldValues``)."""
+        managers = yield from all_items(Call("getManagers", path={"userId": user_id}))
+        values = yield from self.custom_values_of(values_of_user(user_id))
+        return UnlistedValues(tuple(managers), values, None)
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
         """Yield all users, deleted ones included (``getUsers``): statistics of API v2 have ids only."""

@@ -1,0 +1,251 @@
+"""Read what the listings of 360Learning show of users and groups, without a request per user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Literal, cast, get_args
+
+from airflow_provider_360learning.api.group_tree import GroupTree
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.models.choices import Role
+from airflow_provider_360learning.api.models.parsers import normalized
+from airflow_provider_360learning.api.results import GroupMember, GroupRecord, UserRecord
+from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.sync.options import SyncOptions
+from airflow_provider_360learning.sync.platform import Account, Group, Platform
+from airflow_provider_360learning.sync.protection import Protection
+from airflow_provider_360learning.sync.state import Remembered, SyncState
+
+log = get_logger(__name__)
+
+_ROLES = frozenset(get_args(Role))
+#: Roles in the root group whose holders are protected.
+_PROTECTED_ROLES = frozenset({"owner", "admin"})
+_STATUSES: Mapping[str | None, Literal["active", "pending", "deleted"]] = {"invited": "pending", "deleted": "deleted"}
+
+#: Roles of users by id of the group, by id of the user in lower case, or by email address where the id is missing.
+_Memberships = dict[str, dict[str, frozenset[Role]]]
+
+
+def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, custom_fields: bool = False) -> Platform:
+    """
+    Read the listings: users, groups, members of each managed group and of the root group, external ids.
+
+    Managers, values of custom fields, and what else the listing of users does not have are read by
+    :func:`~.details.read_details`.
+
+    :param api: The actions.
+    :param options: What is the key of a user, which groups are managed, and who is protected.
+    :param state: What the sync remembers: people whom the version does not list.
+    :param custom_fields: Whether the custom fields of users are listed.
+    :raises InvalidRequestError: if a managed group does not exist, or a group of the options.
+    :raises NotAvailableError: if the keys are external ids, and the version does not list these.
+    """
+    records = api.list_groups()
+    groups = _groups(records)
+    managed = _managed_groups(records, groups, options)
+    roots = {group.group_id for group in groups.values() if group.parent_id is None}
+    memberships, protected = _members(api, managed, roots)
+    protection = Protection(options, protected)
+    facts = api.user_facts
+    reader = _AccountReader(api, options, memberships, protection)
+    accounts = reader.read()
+    accounts += reader.remembered(state, accounts)
+    return Platform(
+        company=f"{api.client.company} {api.client.spec.name}",
+        version=cast(Literal["v1", "v2"], api.client.spec.name),
+        accounts=tuple(sorted(accounts, key=_order)),
+        groups=groups,
+        managed_groups=managed,
+        custom_fields=_custom_fields(api) if custom_fields else {},
+        clears_values=facts.clears_values,
+        invited_are_users=facts.invited_are_users,
+        every_role_cascades=facts.every_role_cascades,
+    )
+
+
+def _order(account: Account) -> tuple[str, str, str]:
+    return account.user_id or "", account.mail, account.key or ""
+
+
+# Groups
+
+
+def _groups(records: Iterable[GroupRecord]) -> dict[str, Group]:
+    groups = {}
+    for record in records:
+        if record["group_id"]:
+            group_id = record["group_id"].lower()
+            custom = normalized(_text(record["custom"])) or None
+            parent_id = record["parent_id"].lower() if record["parent_id"] else None
+            groups[group_id] = Group(group_id, record["name"] or "", parent_id, bool(record["public"]), custom)
+    return dict(sorted(groups.items()))
+
+
+def _managed_groups(records: list[GroupRecord], groups: Mapping[str, Group], options: SyncOptions) -> frozenset[str]:
+    given = {"default_group": options.default_group, "groups_parent": options.groups_parent}
+    given |= {f"managed_groups[{index}]": group for index, group in enumerate(options.managed_groups)}
+    for argument, group in given.items():
+        if group is not None and group.lower() not in groups:
+            raise InvalidRequestError(
+                f"{argument}: no group has the id {group!r}. Correct the id, or create the group. Nothing was sent.",
+                argument=argument,
+            )
+    tree = GroupTree(records)
+    top = [group.lower() for group in options.managed_groups]
+    return frozenset(each for group in top for each in (group, *tree.below(group, private=True)))
+
+
+def _members(api: LearningApi, managed: frozenset[str], roots: set[str]) -> tuple[_Memberships, set[str]]:
+    """Return the memberships of managed groups, and the users who are protected by their roles in the root group."""
+    memberships: _Memberships = {}
+    protected: set[str] = set()
+    shared: dict[frozenset[Role], frozenset[Role]] = {}
+    for group_id in sorted(managed | roots):
+        roles: dict[str, frozenset[Role]] = {}
+        for member in api.list_group_members(group_id=group_id):
+            user, role = _user_of(member), member["role"]
+            if group_id in roots and role in _PROTECTED_ROLES:
+                protected.add(user)
+            if group_id in managed and role in _ROLES:
+                held = roles.get(user, frozenset()) | {cast(Role, role)}
+                roles[user] = shared.setdefault(held, held)  # few different sets, many users
+        for user, held in roles.items():
+            memberships.setdefault(user, {})[group_id] = held
+    return memberships, protected
+
+
+def _user_of(member: GroupMember) -> str:
+    return (member["user_id"] or member["mail"] or "").lower()
+
+
+# Users
+
+
+class _AccountReader:
+    """
+    Reads users as accounts.
+
+    :param api: The actions.
+    :param options: What is the key of a user.
+    :param memberships: The memberships of all users.
+    :param protection: Who is protected.
+    """
+
+    def __init__(
+        self, api: LearningApi, options: SyncOptions, memberships: _Memberships, protection: Protection
+    ) -> None:
+        self._api = api
+        self._facts = api.user_facts
+        self._fields = sorted(api.user_facts.listed_fields)
+        self._options = options
+        self._memberships = memberships
+        self._protection = protection
+        self._external_ids = self._read_external_ids() if options.key == "external_id" else {}
+
+    def read(self) -> list[Account]:
+        """Return the listed users, deleted ones included if the version lists them."""
+        accounts = self._api.read_users(lambda users: [self._account(user) for user in users])
+        if self._facts.lists_deleted:
+            accounts += self._api.read_users(
+                lambda users: [self._account(user, "deleted") for user in users], deleted=True
+            )
+        return accounts
+
+    def remembered(self, state: SyncState, listed: list[Account]) -> Iterator[Account]:
+        """Yield the people of the state whom the version does not list: pending invitations, and deleted users."""
+        ids = {account.user_id for account in listed}
+        keys = {account.key for account in listed}
+        mails = {account.mail for account in listed}
+        for key, one in sorted(state.people.items()):
+            if key in keys or (one.user_id or "").lower() in ids:
+                continue
+            if one.invited_at is not None:
+                # An account that has the address is the accepted invitation.
+                if not self._facts.lists_invited and (one.mail or "").lower() not in mails:
+                    yield self._unlisted(key, one, "pending")
+            elif one.user_id and not self._facts.lists_deleted:
+                yield self._unlisted(key, one, "deleted")
+
+    def _account(self, user: UserRecord, status: Literal["deleted"] | None = None) -> Account:
+        user_id, mail = (user["user_id"] or "").lower(), (user["mail"] or "").strip().lower()
+        key, other_key = self._key_of(user_id, mail, user)
+        status_of_user = status or _STATUSES.get(user["status"], "active")
+        return Account(
+            user_id=user_id or None,
+            mail=mail,
+            key=key,
+            other_key=other_key,
+            status=status_of_user,
+            fields={name: normalized(user[name]) or None for name in self._fields},  # type: ignore[literal-required]
+            deactivates_at=_time(user["to_be_deactivated_at"]),
+            deactivation_known=self._facts.lists_deactivation,
+            primary_group=(user["primary_group_id"] or "").lower() or None,
+            memberships=None if status_of_user == "deleted" else self._memberships_of(user_id, mail),
+            is_protected=self._protection.covers(user_id, mail, key, other_key),
+        )
+
+    def _unlisted(self, key: str, one: Remembered, status: Literal["pending", "deleted"]) -> Account:
+        user_id = one.user_id.lower() if one.user_id and status == "deleted" else None
+        mail = (one.mail or "").lower()
+        return Account(
+            user_id=user_id,
+            mail=mail,
+            key=key,
+            other_key=None,
+            status=status,
+            fields={},
+            deactivation_known=False,
+            is_protected=self._protection.covers(user_id or "", mail, key, None),
+        )
+
+    def _memberships_of(self, user_id: str, mail: str) -> Mapping[str, frozenset[Role]]:
+        return self._memberships.get(user_id) or self._memberships.get(mail) or {}
+
+    def _key_of(self, user_id: str, mail: str, user: UserRecord) -> tuple[str | None, str | None]:
+        """Return the key of a user without the namespace, or what is in its place."""
+        match self._options.key:
+            case "mail":
+                return mail or None, None
+            case "external_id":
+                text = self._external_ids.get(user_id, "")
+            case "custom":
+                text = normalized(_text(user["custom"]))
+        namespace = self._options.key_namespace
+        if text.startswith(namespace) and len(text) > len(namespace):
+            return text[len(namespace) :], None
+        return None, text or None
+
+    def _read_external_ids(self) -> dict[str, str]:
+        platform, namespace = self._options.external_platform, self._options.key_namespace
+        if platform is None:
+            raise InvalidRequestError(
+                'external_platform is missing: with key="external_id", give the name of the platform whose ids the '
+                "keys are. Nothing was sent.",
+                argument="external_platform",
+            )
+        found: dict[str, str] = {}
+        for user_id, external_id in self._api.external_ids_of_users(platform):
+            text = normalized(external_id)
+            earlier = found.setdefault(user_id.lower(), text)
+            # Whether 360Learning allows several is not known; the same one must be the key in each run.
+            found[user_id.lower()] = min(earlier, text, key=lambda each: (not each.startswith(namespace), each))
+        return found
+
+
+def _custom_fields(api: LearningApi) -> dict[str, str]:
+    fields = api.list_custom_fields(target_type="users")
+    return dict(
+        sorted((one["custom_field_id"].lower(), normalized(one["name"])) for one in fields if one["custom_field_id"])
+    )
+
+
+def _text(value: object) -> str:
+    """Return a value as text: API v1 returns ``custom`` of any type."""
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
