@@ -65,6 +65,7 @@ TYPE_NAMES = {
     "AtLeastOne": "integer, at least 1",
     "Boolean": "boolean",
     "Capacity": "integer, at least 1",
+    "ClearedFields": "list of names",
     "Color": "color or `default`",
     "CustomFields": "object",
     "CustomValue": "string, number or date",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, Mode, Role
+    from airflow_provider_360learning.api.models.choices import ClearedField, IfExists, IfMissing, Mode, Role
     from airflow_provider_360learning.files.storage import StoragePath
 
 
@@ -119,6 +119,8 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
     :param to_be_deactivated_at: When to deactivate the account: a timestamp in the future, with a time zone.
     :param custom_fields: Custom field id to value, a string, a number or a date, as an object or its JSON text. Fields
         left out keep their value.
+    :param clear: Names of fields to empty: ``first_name``, ``last_name``, ``job``, ``organization``, ``phone``,
+        ``custom``, or ``to_be_deactivated_at`` to cancel a deactivation. API v2 only.
     """
 
     action = "update_user"
@@ -142,6 +144,7 @@ class Learning360UpdateUserOperator(Learning360BaseOperator):
         password_must_be_changed: bool | None = None,
         to_be_deactivated_at: datetime | str | None = None,
         custom_fields: Mapping[str, str | date] | None = None,
+        clear: Sequence[ClearedField] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

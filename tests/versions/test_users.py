@@ -13,6 +13,7 @@ from airflow_provider_360learning.api.results import (
 from airflow_provider_360learning.exceptions import (
     AlreadyExistsError,
     InvalidRequestError,
+    NotAvailableError,
     NotFoundError,
 )
 from airflow_provider_360learning.sandbox.demo_company import (
@@ -354,3 +355,20 @@ def test_deletes_a_user_once(api, user):
 def test_a_lost_response_to_a_deletion_is_not_a_missing_user(sandbox, api):
     sandbox.control.add_fault("deleteUser", kind="drop_after")
     assert api.delete_user(user=GRACE_MAIL, if_missing="fail")["outcome"] == "deleted"
+
+
+def test_clears_fields_of_a_user(api, version):
+    """Only API v2 can: how v1 empties a field is not known."""
+    api.update_user(user=GRACE_ID, job="Welder", to_be_deactivated_at="2030-01-01T00:00:00Z")
+    if version == "v1":
+        with pytest.raises(NotAvailableError, match="how it empties a field is not known"):
+            api.update_user(user=GRACE_ID, clear=["job"])
+        return
+    api.update_user(user=GRACE_ID, clear=["job", "to_be_deactivated_at"], first_name="Ana")
+    found = api.get_user(user=GRACE_ID)
+    assert (found["job"], found["to_be_deactivated_at"], found["first_name"]) == (None, None, "Ana")
+
+
+def test_refuses_to_set_and_clear_a_field(api):
+    with pytest.raises(InvalidRequestError, match="clear has job, which is also given"):
+        api.update_user(user=GRACE_ID, job="Welder", clear=["job"])

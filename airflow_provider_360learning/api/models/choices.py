@@ -10,6 +10,10 @@ Role: TypeAlias = Literal["learner", "coach", "editor", "admin", "analyst", "con
 Mode: TypeAlias = Literal[
     "invite", "create_active", "create_active_and_mail_password", "create_active_and_mail_generated_password"
 ]
+#: Fields of a user that can be emptied.
+ClearedField: TypeAlias = Literal[
+    "first_name", "last_name", "job", "organization", "phone", "custom", "to_be_deactivated_at"
+]
 #: What to do about an object that exists.
 IfExists: TypeAlias = Literal["skip", "update", "fail"]
 #: What to do about an object that exists and cannot be updated.

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 from pydantic import Field, PlainValidator, SecretStr
 
-from airflow_provider_360learning.api.models.base import NameOf, NotInRows
+from airflow_provider_360learning.api.models.base import NameOf, NotInRows, parse_choice
+from airflow_provider_360learning.api.models.choices import ClearedField
 from airflow_provider_360learning.api.models.parsers import (
     parse_boolean,
     parse_color,
@@ -62,6 +63,9 @@ DryRun: TypeAlias = Annotated[bool, PlainValidator(parse_boolean), NotInRows()]
 Timestamp: TypeAlias = Annotated[datetime, PlainValidator(parse_timestamp)]
 Texts: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_text))]
 ExternalIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_external_id))]
+ClearedFields: TypeAlias = Annotated[
+    Sequence[ClearedField], PlainValidator(partial(parse_list, parse_choice(*get_args(ClearedField))))
+]
 Mails: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_mail)), IgnoresCase()]
 Ids: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_list, parse_id)), IgnoresCase()]
 FilledIds: TypeAlias = Annotated[Sequence[str], PlainValidator(partial(parse_filled_list, parse_id)), IgnoresCase()]

@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.models.fields import (
     PARENT_GROUP,
     PARENT_GROUP_ID,
     Boolean,
+    ClearedFields,
     CustomFields,
     Days,
     DryRun,
@@ -175,9 +176,17 @@ class UpdateUser(ActionArguments):
         description="Custom field id to value, a string, a number or a date, as an object or its JSON text. Fields "
         "left out keep their value.",
     )
+    clear: ClearedFields = Field(
+        default=(),
+        description="Names of fields to empty: ``first_name``, ``last_name``, ``job``, ``organization``, ``phone``, "
+        "``custom``, or ``to_be_deactivated_at`` to cancel a deactivation. API v2 only.",
+    )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Return that there is nothing to change."""
+        """Return fields that are set and emptied, or that there is nothing to change."""
+        for name in self.clear:
+            if getattr(self, name) is not None:
+                yield Problem("clear", f"clear has {name}, which is also given: give one of them")
         if not self.given().keys() - {"user", "password_must_be_changed"}:
             yield Problem(None, "update_user needs at least one field to change")
 

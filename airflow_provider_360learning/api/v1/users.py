@@ -159,6 +159,18 @@ def check_creation(arguments: CreateUser) -> None:
         )
 
 
+def check_update(arguments: UpdateUser) -> None:
+    """
+    Refuse what exists in API v2 only.
+
+    :raises NotAvailableError: naming the argument.
+    """
+    if arguments.clear:
+        raise NotAvailableError(
+            "clear is not available in API v1: how it empties a field is not known.", argument="clear"
+        )
+
+
 class UserActions(ApiAdapter):
     """Create, read, change and delete users."""
 
@@ -265,7 +277,7 @@ class UserActions(ApiAdapter):
                 active.add(user)
         return frozenset(active)
 
-    @action(UpdateUser, write=WriteSpec("updateUser", key=("user",)))
+    @action(UpdateUser, write=WriteSpec("updateUser", key=("user",)), check=check_update)
     def update_user(self, arguments: UpdateUser) -> ActionSteps[UpdatedUser]:
         """
         Change fields of a user (``updateUser``); fields that are not given keep their values.

@@ -62,6 +62,7 @@ _PROFILE = {
     "lang": "lang",
     "custom": "custom",
 }
+_CLEARED = {**_PROFILE, "to_be_deactivated_at": "toBeDeactivatedAt"}
 
 
 def check_creation(arguments: CreateUser) -> None:
@@ -389,6 +390,7 @@ class UserActions(AccountActions, CustomValues):
                 "toBeDeactivatedAt": write_timestamp(arguments.to_be_deactivated_at),
             },
             arguments.mail,
+            clear=[_CLEARED[name] for name in arguments.clear],
         )
         if arguments.mail is not None:
             self.forget_user(user_id, arguments.mail)
@@ -398,18 +400,22 @@ class UserActions(AccountActions, CustomValues):
             password = arguments.password.get_secret_value()
             yield replace_password(user_id, password, arguments.password_must_be_changed)
 
-    def _patch(self, user_id: str, fields: JsonObject, mail: str | None = None) -> ActionSteps[None]:
-        """Change fields that are given; ``None`` stands for one that is not."""
-        if mail is None and all(value is None for value in fields.values()):
+    def _patch(
+        self, user_id: str, fields: JsonObject, mail: str | None = None, clear: Sequence[str] = ()
+    ) -> ActionSteps[None]:
+        """Change fields that are given, and empty others; ``None`` stands for one that is not given."""
+        if mail is None and not clear and all(value is None for value in fields.values()):
             return
         try:
-            account = yield Call("updateUser", path={"userId": user_id}, body={**fields, "mail": mail})
+            account = yield Call(
+                "updateUser", path={"userId": user_id}, body={**fields, "mail": mail}, nulls=tuple(clear)
+            )
         except AlreadyExistsError:
             # The user's own address may be refused as well (assumption), which a retry after a kill meets.
             owner = None if mail is None else (yield from self.find_account(mail))
             if owner is None or first_string(owner, "_id").lower() != user_id.lower():
                 raise
-            yield from self._patch(user_id, fields)
+            yield from self._patch(user_id, fields, clear=clear)
             return
         if isinstance(account, dict) and account.get("status") == "deleted":
             raise deleted(user_id, "updateUser")
