@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
 
+from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
+
+from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.permissions import PRIVATE
-from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.files.storage import StoragePath, atomic_writer, read_bounded, storage_path
+from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version
+
+#: File of the state.
+FILE = "sync_state.json"
+
+#: Version of its format.
+_VERSION = 1
+#: Maximum number of bytes: that of hundreds of thousands of people.
+_MAX_BYTES = 256 << 20
+_ADVICE = (
+    "Restore it, or remove it: then the sync does not know which invitations are pending, which users of API v1 have "
+    "left, and since when people are missing. Nothing was sent."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +46,10 @@ class Remembered:
     user_id: str | None = None
     mail: str | None = None
     applied: Mapping[str, str | None] = field(default_factory=dict)
-    invited_at: datetime | None = None
-    missing_since: datetime | None = None
+    invited_at: AwareDatetime | None = None
+    missing_since: AwareDatetime | None = None
     missing_runs: int = 0
-    left_at: datetime | None = None
+    left_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +64,7 @@ class AppliedPlan:
     """
 
     plan_id: str
-    applied_at: datetime
+    applied_at: AwareDatetime
     rows: int
     leavers: int
 
@@ -64,6 +82,18 @@ class SyncState:
     plans: tuple[AppliedPlan, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The content of the file."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    version: Literal[1]
+    identity: str
+    people: dict[str, Remembered]
+    plans: tuple[AppliedPlan, ...]
+
+
 def load_state(folder: StoragePath, identity: str) -> SyncState:
     """
     Return what a sync remembers; nothing before its first run.
@@ -72,7 +102,22 @@ def load_state(folder: StoragePath, identity: str) -> SyncState:
     :param identity: Company, version and kind of keys, as text: the state of another sync must not be used.
     :raises StoredStateError: if it cannot be used.
     """
-    raise NotImplementedError
+    path = storage_path(folder) / FILE
+    try:
+        data = read_bounded(path, _MAX_BYTES)
+    except FileNotFoundError:
+        return SyncState()
+    except InvalidRequestError as error:  # anything but a regular file of this size
+        raise StoredStateError(path, f"cannot be read: {error}", _ADVICE) from None
+    file = _parsed(path, data)
+    if file.identity != identity:
+        raise StoredStateError(
+            path,
+            f"belongs to another sync, {file.identity!r:.300}, not to {identity!r}",
+            "Give each sync a state_path of its own, and a new one after a change of its key or namespace. Nothing was "
+            "sent.",
+        )
+    return SyncState(file.people, file.plans)
 
 
 def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mode: int = PRIVATE) -> None:
@@ -84,4 +129,39 @@ def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mod
     :param identity: See :func:`load_state`.
     :param file_mode: Permissions of the file.
     """
-    raise NotImplementedError
+    with atomic_writer(storage_path(folder) / FILE, file_mode=file_mode) as file:
+        file.write(f'{{"identity":{_json(identity)},"people":{{'.encode())
+        for number, (key, one) in enumerate(sorted(state.people.items())):  # one line each, not all of them in memory
+            file.write(f"{',' if number else ''}\n{_json(key)}:{_json(_given(one))}".encode())
+        plans = [_given(plan) for plan in state.plans]
+        file.write(f'\n}},"plans":{_json(plans)},"version":{_VERSION}}}\n'.encode())
+
+
+def _parsed(path: StoragePath, data: bytes) -> _File:
+    try:
+        # Parsed into the objects at once: a dictionary of the whole file would take several times its size.
+        return TypeAdapter(_File).validate_json(data, strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    # The error has personal data in its text, so that it becomes neither cause nor context.
+    if problem["type"] == "json_invalid":
+        raise StoredStateError(path, "is damaged: it is not valid JSON" if data else "is empty", _ADVICE)
+    check_version(json.loads(data), path, _VERSION, _ADVICE)
+    raise StoredStateError(path, f"is damaged: {'.'.join(map(str, problem['loc']))} is invalid", _ADVICE)
+
+
+def _given(value: Remembered | AppliedPlan) -> dict[str, object]:
+    """Return the fields of an object that are not empty."""
+    given = {one.name: getattr(value, one.name) for one in fields(value)}
+    required = isinstance(value, AppliedPlan)
+    return {name: _plain(each) for name, each in given.items() if each or required}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
