@@ -78,7 +78,7 @@ def _groups(records: Iterable[GroupRecord]) -> dict[str, Group]:
     for record in records:
         if record["group_id"]:
             group_id = record["group_id"].lower()
-            custom = normalized(_text(record["custom"])) or None
+            custom = normalized(as_text(record["custom"])) or None
             parent_id = record["parent_id"].lower() if record["parent_id"] else None
             groups[group_id] = Group(group_id, record["name"] or "", parent_id, bool(record["public"]), custom)
     return dict(sorted(groups.items()))
@@ -180,7 +180,7 @@ class _AccountReader:
             other_key=other_key,
             status=status_of_user,
             fields={name: normalized(user[name]) or None for name in self._fields},  # type: ignore[literal-required]
-            deactivates_at=_time(user["to_be_deactivated_at"]),
+            deactivates_at=as_time(user["to_be_deactivated_at"]),
             deactivation_known=self._facts.lists_deactivation,
             primary_group=(user["primary_group_id"] or "").lower() or None,
             memberships=None if status_of_user == "deleted" else self._memberships_of(user_id, mail),
@@ -212,7 +212,7 @@ class _AccountReader:
             case "external_id":
                 text = self._external_ids.get(user_id, "")
             case "custom":
-                text = normalized(_text(user["custom"]))
+                text = normalized(as_text(user["custom"]))
         namespace = self._options.key_namespace
         if text.startswith(namespace) and len(text) > len(namespace):
             return text[len(namespace) :], None
@@ -242,10 +242,11 @@ def _custom_fields(api: LearningApi) -> dict[str, str]:
     )
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
     """Return a value as text: API v1 returns ``custom`` of any type."""
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _time(text: str | None) -> datetime | None:
+def as_time(text: str | None) -> datetime | None:
+    """Return a timestamp of a response as a time."""
     return None if text is None else datetime.fromisoformat(text)

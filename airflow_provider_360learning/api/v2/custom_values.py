@@ -72,6 +72,14 @@ class CustomValues(Lookups):
         """
         return {field: first_string(item, "value") for field, item in (yield from self._present(target)).items()}
 
+    def comparable_values_of(self, target: Target) -> ActionSteps[dict[str, object]]:
+        """
+        Return the values that an object has, by id of the field: dates without a time of day.
+
+        :param target: The object.
+        """
+        return {field: _comparable(item) for field, item in (yield from self._present(target)).items()}
+
     def set_values(self, target: Target, values: Mapping[str, str | date], argument: str) -> ActionSteps[bool]:
         """
         Set some values; all others stay.

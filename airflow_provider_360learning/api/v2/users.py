@@ -174,7 +174,7 @@ class UserActions(AccountActions, CustomValues):
     def unlisted_values(self, user_id: str) -> ActionSteps[UnlistedValues]:
         """See :meth:`~..interface.LearningApi.unlisted_values` (``getManagers``, ``getUserCustomFieldValues``)."""
         managers = yield from all_items(Call("getManagers", path={"userId": user_id}))
-        values = yield from self.custom_values_of(values_of_user(user_id))
+        values = yield from self.comparable_values_of(values_of_user(user_id))
         return UnlistedValues(tuple(managers), values, None)
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
