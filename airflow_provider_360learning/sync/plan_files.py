@@ -8,9 +8,13 @@ in ``meta.json``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from typing import Any, get_origin, get_type_hints
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -18,13 +22,24 @@ from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import (
     StoragePath,
+    atomic_writer,
+    open_binary,
+    read_bounded,
+    storage_path,
+    write_atomic,
+    write_new,
 )
+from airflow_provider_360learning.rows.stored_state import read_object
+from airflow_provider_360learning.sync.canonical import digest_of, digest_of_platform, digest_of_state, encode
+from airflow_provider_360learning.sync.duration import address_changes, invitations
 from airflow_provider_360learning.sync.guards import Verdict
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import People
 from airflow_provider_360learning.sync.plan import Changes
+from airflow_provider_360learning.sync.plan_lines import change_lines, finding_lines, read_changes, without_values
 from airflow_provider_360learning.sync.platform import Platform
 from airflow_provider_360learning.sync.state import SyncState
+from airflow_provider_360learning.sync.summary import counts_of, summary_of
 
 VERSION = 1
 PLAN, META, CHANGES, FINDINGS, SUMMARY, APPLIED = (
@@ -35,6 +50,13 @@ PLAN, META, CHANGES, FINDINGS, SUMMARY, APPLIED = (
     "summary.md",
     "applied.json",
 )
+#: Characters of the hash of a plan that are its id.
+ID_LENGTH = 32
+#: Maximum number of bytes of a plan without its changes, and of a line: a longer one is not one of ours.
+MAX_PLAN, MAX_LINE = 16 << 20, 4 << 20
+
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}", re.ASCII)
+_PLAN_AGAIN = "Make a new plan. Nothing was sent."
 
 
 class PlanError(Learning360Error):
@@ -107,7 +129,47 @@ def write_plan(
     :param redact: Leave values out of the files: such a plan can be read, but not be applied from them.
     :param file_mode: Permissions of the files.
     """
-    raise NotImplementedError
+    changes = replace(changes, errors=(*people.errors, *changes.errors))
+    content = {
+        "version": VERSION,
+        "company": platform.company,
+        "api_version": platform.version,
+        "options": _stored_options(options),
+        "source": {"digest": people.digest, "rows": people.rows, "people": len(people.people)},
+        "target": digest_of_platform(platform),
+        "state": digest_of_state(state),
+        "managed": changes.managed,
+        "counts": counts_of(changes),
+        "guards": list(verdicts),
+        "invitations": invitations(changes, options),
+        "address_changes": address_changes(changes),
+        "seconds": seconds,
+    }
+    summary = summary_of(
+        changes,
+        verdicts,
+        company=f"{platform.company} (API {platform.version})",
+        rows=people.rows,
+        invitations=invitations(changes, options),
+        address_changes=address_changes(changes),
+        seconds=seconds,
+    ).encode("utf-8", "replace")
+    content["files"] = {
+        CHANGES: digest_of(change_lines(changes)),
+        FINDINGS: digest_of(finding_lines(changes)),
+        SUMMARY: digest_of([summary]),
+    }
+    data = encode(content, indent=2) + b"\n"
+    plan_id = _id_of(data)
+    folder = storage_path(plan_path) / plan_id
+    written = without_values(changes) if redact else changes
+    _write_lines(folder / CHANGES, change_lines(written), file_mode)
+    _write_lines(folder / FINDINGS, finding_lines(written), file_mode)
+    write_atomic(folder / SUMMARY, summary, file_mode=file_mode)
+    meta = {"version": VERSION, "plan": plan_id, "created_at": now, "valid_until": now + valid_for, "redacted": redact}
+    write_atomic(folder / META, encode(meta, indent=2) + b"\n", file_mode=file_mode)
+    write_atomic(folder / PLAN, data, file_mode=file_mode)  # the last: what has it is complete
+    return _plan_of(folder, json.loads(data), json.loads(encode(meta)), changes)
 
 
 def load_plan(plan_path: StoragePath, plan_id: str) -> StoredPlan:
@@ -118,7 +180,26 @@ def load_plan(plan_path: StoragePath, plan_id: str) -> StoredPlan:
     :param plan_id: Id of the plan.
     :raises PlanError: if it does not exist, was changed after it was written, or was written with ``redact``.
     """
-    raise NotImplementedError
+    if not _ID.fullmatch(plan_id):
+        raise PlanError(f"{plan_id!r:.100} is not the id of a plan, which has {ID_LENGTH} hexadecimal digits.")
+    folder = storage_path(plan_path) / plan_id
+    try:
+        data = read_bounded(folder / PLAN, MAX_PLAN)
+        if _id_of(data) != plan_id:
+            raise _changed(folder / PLAN)
+        meta = read_object(folder / META, folder / META, VERSION, _PLAN_AGAIN)
+        if meta is None:
+            raise FileNotFoundError(META)
+        if meta["redacted"]:
+            raise PlanError(
+                f"Plan {plan_id} was written with redact=True, which leaves out the values, so that it cannot be "
+                "applied later. Use mode='plan_and_apply', or plan without redact. Nothing was sent."
+            )
+        return _read(folder, json.loads(data), meta)
+    except FileNotFoundError:
+        raise PlanError(f"Plan {plan_id} is not complete, or does not exist, in {plan_path}. {_PLAN_AGAIN}") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise _changed(folder) from None
 
 
 def check_applicable(plan: StoredPlan, *, company: str, now: datetime) -> None:
@@ -130,7 +211,13 @@ def check_applicable(plan: StoredPlan, *, company: str, now: datetime) -> None:
     :param now: The time.
     :raises PlanError: if it has expired, or belongs to another company or version of the API.
     """
-    raise NotImplementedError
+    if plan.company != company:
+        raise PlanError(
+            f"Plan {plan.plan_id} is for {plan.company}, but the connection is one of {company}: apply it with the "
+            "connection with which it was made. Nothing was sent."
+        )
+    if now > plan.valid_until:
+        raise PlanError(f"Plan {plan.plan_id} was valid until {plan.valid_until.isoformat()}. {_PLAN_AGAIN}")
 
 
 def begin_applying(plan: StoredPlan, run: str, now: datetime, *, file_mode: int = PRIVATE) -> None:
@@ -143,7 +230,18 @@ def begin_applying(plan: StoredPlan, run: str, now: datetime, *, file_mode: int 
     :param file_mode: Permissions of the file.
     :raises PlanError: if it was applied, or if another run has begun to apply it.
     """
-    raise NotImplementedError
+    path = plan.folder / APPLIED
+    found = _mark(path)
+    if found is None and write_new(path, _encode_mark(plan, run, now, None), file_mode=file_mode):
+        return
+    found = _mark(path) or {}
+    if found.get("finished_at"):
+        raise PlanError(f"Plan {plan.plan_id} was applied at {found['finished_at']}. {_PLAN_AGAIN}")
+    if found.get("run") != run:
+        raise PlanError(
+            f"Another run began to apply plan {plan.plan_id}: {found.get('run')!r:.300}. Retry that run, or make "
+            "a new plan for what is left. This run sent nothing."
+        )
 
 
 def finish_applying(plan: StoredPlan, run: str, now: datetime, *, file_mode: int = PRIVATE) -> None:
@@ -155,4 +253,96 @@ def finish_applying(plan: StoredPlan, run: str, now: datetime, *, file_mode: int
     :param now: The time.
     :param file_mode: Permissions of the file.
     """
-    raise NotImplementedError
+    found = _mark(plan.folder / APPLIED) or {}
+    mark = _encode_mark(plan, run, found.get("started_at", now), now)
+    write_atomic(plan.folder / APPLIED, mark, file_mode=file_mode)
+
+
+def _encode_mark(plan: StoredPlan, run: str, started_at: datetime | str, finished_at: datetime | None) -> bytes:
+    mark = {"version": VERSION, "plan": plan.plan_id, "run": run, "started_at": started_at, "finished_at": finished_at}
+    return encode(mark, indent=2) + b"\n"
+
+
+# Any: a decoded object.
+def _mark(path: ObjectStoragePath) -> dict[str, Any] | None:
+    return read_object(path, path, VERSION, "It says whether the plan was applied: make a new plan. Nothing was sent.")
+
+
+def _id_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
+
+
+def _write_lines(path: ObjectStoragePath, lines: Iterable[bytes], file_mode: int) -> None:
+    with atomic_writer(path, file_mode=file_mode) as file:
+        file.writelines(lines)
+
+
+def _read(folder: ObjectStoragePath, content: dict[str, Any], meta: dict[str, Any]) -> StoredPlan:
+    """Return a plan whose other files have the digests that it contains."""
+    digests = content["files"]
+    if digest_of([read_bounded(folder / SUMMARY, MAX_PLAN)]) != digests[SUMMARY]:
+        raise _changed(folder / SUMMARY)
+    lines = _VerifiedLines(folder / CHANGES, digests[CHANGES])
+    findings = _VerifiedLines(folder / FINDINGS, digests[FINDINGS])
+    return _plan_of(folder, content, meta, read_changes(lines, findings, content["managed"]))
+
+
+class _VerifiedLines:
+    """
+    The lines of a file; the last is followed by an error if the file does not have the expected digest.
+
+    :param path: The file.
+    :param digest: The digest.
+    """
+
+    def __init__(self, path: ObjectStoragePath, digest: str) -> None:
+        self._path = path
+        self._digest = digest
+
+    def __iter__(self) -> Iterator[bytes]:
+        whole = hashlib.sha256()
+        with open_binary(self._path) as file:
+            while line := file.readline(MAX_LINE):
+                whole.update(line)
+                yield line
+        if whole.hexdigest() != self._digest:
+            raise _changed(self._path)
+
+
+def _plan_of(folder: ObjectStoragePath, content: dict[str, Any], meta: dict[str, Any], changes: Changes) -> StoredPlan:
+    return StoredPlan(
+        plan_id=folder.name,
+        folder=folder,
+        company=content["company"],
+        options=_options_of(content["options"]),
+        changes=changes,
+        verdicts=tuple(Verdict(**each) for each in content["guards"]),
+        counts=content["counts"],
+        rows=content["source"]["rows"],
+        invitations=content["invitations"],
+        seconds=content["seconds"],
+        created_at=datetime.fromisoformat(meta["created_at"]),
+        valid_until=datetime.fromisoformat(meta["valid_until"]),
+        redacted=meta["redacted"],
+    )
+
+
+def _stored_options(options: SyncOptions) -> dict[str, object]:
+    """Return what decides how a plan is applied; the guards are in their verdicts."""
+    return {each.name: getattr(options, each.name) for each in fields(options) if each.name != "guards"}
+
+
+def _options_of(stored: dict[str, Any]) -> SyncOptions:
+    types = get_type_hints(SyncOptions)
+    return SyncOptions(**{name: _typed(types[name], value) for name, value in stored.items()})
+
+
+# Any: an argument of the options.
+def _typed(expected: object, value: object) -> Any:
+    if isinstance(value, list):
+        return frozenset(value) if get_origin(expected) is frozenset else tuple(value)
+    return value
+
+
+def _changed(path: ObjectStoragePath) -> PlanError:
+    return PlanError(f"{path} was changed after the plan was made, or is damaged. {_PLAN_AGAIN}")
