@@ -72,14 +72,6 @@ class CustomValues(Lookups):
         """
         return {field: first_string(item, "value") for field, item in (yield from self._present(target)).items()}
 
-    def comparable_values_of(self, target: Target) -> ActionSteps[dict[str, object]]:
-        """
-        Return the values that an object has, by id of the field: dates without a time of day.
-
-        :param target: The object.
-        """
-        return {field: _comparable(item) for field, item in (yield from self._present(target)).items()}
-
     def set_values(self, target: Target, values: Mapping[str, str | date], argument: str) -> ActionSteps[bool]:
         """
         Set some values; all others stay.
@@ -131,7 +123,7 @@ class CustomValues(Lookups):
         types = {field: first_string(item, "type") for field, item in present.items() if item.get("type")}
         changed = yield from self.typed_values(target.type, values, argument, types)
         unchanged = all(
-            field in present and _comparable(present[field]) == _comparable(value) for field, value in changed.items()
+            field in present and comparable(present[field]) == comparable(value) for field, value in changed.items()
         )
         return None if unchanged else list({**present, **changed}.values())
 
@@ -224,7 +216,7 @@ def _custom_value(field: str, kind: str, value: str | date, argument: str) -> Js
     return {"customFieldId": field.lower(), "type": kind, "value": text}
 
 
-def _comparable(value: ResponseObject | JsonObject) -> object:
+def comparable(value: ResponseObject | JsonObject) -> object:
     """Return the value of a custom field as it can be compared: a date may come with a time of day."""
     text = value.get("value")
     return text[:10] if value.get("type") == "date" and isinstance(text, str) else text

@@ -37,7 +37,7 @@ from airflow_provider_360learning.api.v2.accounts import (
     deleted,
     replace_password,
 )
-from airflow_provider_360learning.api.v2.custom_values import CustomValues, values_of_user
+from airflow_provider_360learning.api.v2.custom_values import CustomValues, comparable, values_of_user
 from airflow_provider_360learning.api.v2.roles import neutral_role, role_in_body
 from airflow_provider_360learning.api.v2.user_records import NO_PROFILE, neutral_user
 from airflow_provider_360learning.exceptions import (
@@ -174,7 +174,8 @@ class UserActions(AccountActions, CustomValues):
     def unlisted_values(self, user_id: str) -> ActionSteps[UnlistedValues]:
         """See :meth:`~..interface.LearningApi.unlisted_values` (``getManagers``, ``getUserCustomFieldValues``)."""
         managers = yield from all_items(Call("getManagers", path={"userId": user_id}))
-        values = yield from self.comparable_values_of(values_of_user(user_id))
+        items = yield Call("getUserCustomFieldValues", path={"userId": user_id})
+        values = {first_string(item, "customFieldId"): comparable(item) for item in items}
         return UnlistedValues(tuple(managers), values, None)
 
     def mails_in_statistics(self) -> Iterator[UserMail]:
