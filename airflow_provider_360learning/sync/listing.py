@@ -11,7 +11,7 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.results import GroupMember, GroupRecord, UserRecord
-from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError, UnexpectedResponseError
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.platform import Account, Group, Platform
@@ -53,6 +53,9 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
     reader = _AccountReader(api, options, memberships, protection)
     accounts = reader.read()
     accounts += reader.remembered(state, accounts)
+    if protection.unused:
+        entries = ", ".join(f"protected[{index}]" for index in protection.unused)
+        log.warning("No user matches entries=%s; these protect nothing", entries)
     return Platform(
         company=f"{api.client.company} {api.client.spec.name}",
         version=cast(Literal["v1", "v2"], api.client.spec.name),
@@ -152,7 +155,8 @@ class _AccountReader:
             accounts += self._api.read_users(
                 lambda users: [self._account(user, "deleted") for user in users], deleted=True
             )
-        return accounts
+        # A user who changes meanwhile can be listed twice.
+        return list({account.user_id: account for account in accounts}.values())
 
     def remembered(self, state: SyncState, listed: list[Account]) -> Iterator[Account]:
         """Yield the people of the state whom the version does not list: pending invitations, and deleted users."""
@@ -171,21 +175,30 @@ class _AccountReader:
 
     def _account(self, user: UserRecord, status: Literal["deleted"] | None = None) -> Account:
         user_id, mail = (user["user_id"] or "").lower(), (user["mail"] or "").strip().lower()
+        if not user_id:
+            raise UnexpectedResponseError("360Learning's response cannot be used: a user has no id")
+        mail = mail if "@" in mail else ""  # a pseudonym
         key, other_key = self._key_of(user_id, mail, user)
         status_of_user = status or _STATUSES.get(user["status"], "active")
+        is_deleted = status_of_user == "deleted"
+        # Of deleted users, whose number is not limited, only those who can return are held in full.
+        has_fields = not is_deleted or key is not None
         return Account(
-            user_id=user_id or None,
+            user_id=user_id,
             mail=mail,
             key=key,
             other_key=other_key,
             status=status_of_user,
-            fields={name: normalized(user[name]) or None for name in self._fields},  # type: ignore[literal-required]
+            fields=self._fields_of(user) if has_fields else {},
             deactivates_at=as_time(user["to_be_deactivated_at"]),
             deactivation_known=self._facts.lists_deactivation,
             primary_group=(user["primary_group_id"] or "").lower() or None,
-            memberships=None if status_of_user == "deleted" else self._memberships_of(user_id, mail),
+            memberships=None if is_deleted else self._memberships_of(user_id, mail),
             is_protected=self._protection.covers(user_id, mail, key, other_key),
         )
+
+    def _fields_of(self, user: UserRecord) -> dict[str, str | None]:
+        return {name: normalized(user[name]) or None for name in self._fields}  # type: ignore[literal-required]
 
     def _unlisted(self, key: str, one: Remembered, status: Literal["pending", "deleted"]) -> Account:
         user_id = one.user_id.lower() if one.user_id and status == "deleted" else None

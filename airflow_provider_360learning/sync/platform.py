@@ -16,7 +16,7 @@ class Account:
     A user of 360Learning. Ids are in lower case.
 
     :param user_id: Id of the user; ``None`` for an invitation of API v1, which has none.
-    :param mail: Email address, in lower case; empty for a user who has a user name only.
+    :param mail: Email address, in lower case; empty for a user who has none, such as a pseudonymized one.
     :param key: The key in the namespace of the sync, without the namespace; ``None`` for a user who is not managed.
     :param other_key: What is in the place of a key and is not in the namespace.
     :param status: The status; ``pending`` is an invitation that was not accepted.

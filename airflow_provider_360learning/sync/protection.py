@@ -19,9 +19,15 @@ class Protection:
     def __init__(self, options: SyncOptions, users: Collection[str]) -> None:
         self._users = frozenset(users)
         self._namespace = options.key_namespace.lower()
-        entries = [entry.strip().lower() for entry in options.protected]
-        self._names = frozenset(entry for entry in entries if "*" not in entry)
-        self._patterns = [_pattern(entry) for entry in entries if "*" in entry]
+        self._entries = [entry.strip().lower() for entry in options.protected]
+        self._names = frozenset(entry for entry in self._entries if "*" not in entry)
+        self._patterns = {entry: _pattern(entry) for entry in self._entries if "*" in entry}
+        self._used: set[str] = set()
+
+    @property
+    def unused(self) -> list[int]:
+        """The indexes of the entries that have not matched any user so far."""
+        return [index for index, entry in enumerate(self._entries) if entry not in self._used]
 
     def covers(self, user_id: str, mail: str, key: str | None, other_key: str | None) -> bool:
         """
@@ -32,15 +38,14 @@ class Protection:
         :param key: The key without the namespace.
         :param other_key: What is in its place.
         """
-        if user_id in self._users or mail in self._users:
-            return True
-        if not self._names and not self._patterns:
-            return False
-        keys = () if key is None else (key.lower(), self._namespace + key.lower())
-        names = {name for name in (user_id, mail, *keys, (other_key or "").lower()) if name}
-        return not self._names.isdisjoint(names) or any(
-            pattern.fullmatch(name) for pattern in self._patterns for name in names
-        )
+        matches: set[str] = set()
+        if self._entries:
+            keys = () if key is None else (key.lower(), self._namespace + key.lower())
+            names = {name for name in (user_id, mail, *keys, (other_key or "").lower()) if name}
+            matches |= self._names & names
+            matches.update(entry for entry, one in self._patterns.items() if any(map(one.fullmatch, names)))
+            self._used |= matches
+        return bool(matches) or user_id in self._users or mail in self._users
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -180,6 +180,14 @@ def test_a_deleted_person_is_known_by_the_key(api, account):
     assert (grace.status, grace.key, grace.user_id, grace.memberships) == ("deleted", "1", GRACE_ID, None)
 
 
+def test_a_pseudonymized_user_has_no_address(api, read):
+    api.update_user(user=GRACE_MAIL, custom="hr:1")
+    api.delete_user(user=GRACE_MAIL)
+    api.pseudonymize_user(user=GRACE_ID)
+    found = [one for one in read().accounts if one.user_id == GRACE_ID]
+    assert [one.mail for one in found] == ([""] if api.user_facts.lists_deleted else [])
+
+
 def test_what_the_state_remembers_of_listed_people_is_not_used(read):
     state = remember(**{"1": {"mail": "old@acme.test", "user_id": GRACE_ID.upper()}})
     before = read()
@@ -259,6 +267,13 @@ def test_an_entry_protects_nothing_else(api, account, entry):
 def test_a_key_outside_the_namespace_protects(api, account):
     api.update_user(user=GRACE_MAIL, custom="crm:1")
     assert account(GRACE_MAIL, protected=("crm:*",)).is_protected
+
+
+def test_entries_that_protect_nothing_are_logged_without_their_text(read, caplog):
+    read(protected=(GRACE_MAIL, "grace@acme.tst", "*@acme.test", "*@partner.example"))
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "No user matches entries=protected[1], protected[3]; these protect nothing"
+    ]
 
 
 def test_a_pending_person_can_be_protected(api, account):
