@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 #: In the order in which they are applied: a crash never leaves fewer people than wanted.
@@ -87,7 +87,7 @@ class Conflict:
 
 #: What is reported without a change: accounts that are not managed, people who are pending or missing, …
 Finding: TypeAlias = Literal[
-    "unmanaged", "pending", "missing", "leaver", "protected", "not_verifiable", "renamed_group"
+    "unmanaged", "pending", "missing", "leaver", "protected", "not_verifiable", "renamed_group", "last_group"
 ]
 
 
@@ -117,6 +117,8 @@ class Changes:
     :param managed: Number of people managed before the plan.
     :param missing: Keys of people who are managed, wanted by no row, and not yet leavers.
     :param errors: What is invalid only in comparison with 360Learning, by row: unknown groups and managers, …
+    :param agreed: Values of the source that 360Learning has already and the state does not know, by key and field: they
+        count as applied once the plan is.
     """
 
     changes: tuple[Change, ...]
@@ -125,3 +127,4 @@ class Changes:
     managed: int
     missing: tuple[str, ...]
     errors: tuple[tuple[int, str], ...] = ()
+    agreed: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)

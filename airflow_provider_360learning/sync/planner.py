@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import get_args
 
+from airflow_provider_360learning.api.models.choices import Role
+from airflow_provider_360learning.sync.addresses import Addresses, changes_mail
+from airflow_provider_360learning.sync.fields import (
+    CUSTOM,
+    DEACTIVATION,
+    Difference,
+    FieldError,
+    Wanted,
+    WantedFields,
+    compare_fields,
+    initial_fields,
+    is_equal,
+    unreadable,
+)
+from airflow_provider_360learning.sync.findings import Findings
+from airflow_provider_360learning.sync.leavers import Leavers, managed_keys
+from airflow_provider_360learning.sync.managers import MANAGER, WantedManagers, compare_managers, describe
+from airflow_provider_360learning.sync.matching import AccountIndex, Match, Matcher, has_left
+from airflow_provider_360learning.sync.memberships import (
+    GroupTree,
+    Membership,
+    MembershipChanges,
+    MembershipConflict,
+    MembershipError,
+    WantedGroups,
+    compare_memberships,
+)
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import People
-from airflow_provider_360learning.sync.plan import Changes
+from airflow_provider_360learning.sync.plan import Action, Change, Changes, Value
 from airflow_provider_360learning.sync.platform import Platform
-from airflow_provider_360learning.sync.state import SyncState
+from airflow_provider_360learning.sync.renames import report_renamed_groups
+from airflow_provider_360learning.sync.state import Remembered, SyncState
+
+_ORDER: Mapping[str, int] = {action: index for index, action in enumerate(get_args(Action))}
 
 
 def compare(
@@ -31,10 +64,12 @@ def compare(
     :param is_new_interval: Whether a plan of this data interval was not applied yet, so that this run counts as one
         more in which a person is missing.
     """
-    raise NotImplementedError
+    return _Comparison(people, platform, state, options, now, is_new_interval=is_new_interval).changes()
 
 
-def users_to_read(people: People, platform: Platform, state: SyncState, options: SyncOptions) -> frozenset[str]:
+def users_to_read(
+    people: People, platform: Platform, state: SyncState, options: SyncOptions, now: datetime
+) -> frozenset[str]:
     """
     Return the ids of the users whose managers, custom fields and deactivation date a comparison needs.
 
@@ -44,5 +79,369 @@ def users_to_read(people: People, platform: Platform, state: SyncState, options:
     :param platform: What the listings of 360Learning show.
     :param state: What earlier runs have applied.
     :param options: What the sync is to do.
+    :param now: The time of the plan.
     """
-    raise NotImplementedError
+    return _Comparison(people, platform, state, options, now, is_new_interval=True).users_to_read()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """
+    What is planned for one person, who may still be left out.
+
+    :param match: The person and the account.
+    :param fields: The values that the source has.
+    :param differences: The values to write.
+    :param wanted: The wanted memberships; ``None`` if the source does not say.
+    :param memberships: The changes of memberships.
+    :param cancels_deactivation: Whether the date of deactivation is removed.
+    """
+
+    match: Match
+    fields: tuple[Wanted, ...] = ()
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    wanted: tuple[Membership, ...] | None = None
+    memberships: MembershipChanges = field(default_factory=MembershipChanges)
+    cancels_deactivation: bool = False
+
+
+class _Comparison:
+    """See :func:`compare`."""
+
+    def __init__(
+        self,
+        people: People,
+        platform: Platform,
+        state: SyncState,
+        options: SyncOptions,
+        now: datetime,
+        *,
+        is_new_interval: bool,
+    ) -> None:
+        self._people = people
+        self._platform = platform
+        self._state = state
+        self._options = options
+        self._findings = Findings()
+        self._index = AccountIndex(platform)
+        self._tree = GroupTree(platform.groups)
+        self._wanted_groups = WantedGroups(platform, options, self._tree, people.people)
+        self._wanted_fields = WantedFields(platform)
+        self._wanted_managers = WantedManagers(people.people, people.invalid, self._index)
+        self._leavers = Leavers(self._index, state, options, now, self._findings, is_new_interval=is_new_interval)
+        matches = Matcher(self._index, state, options, now, self._findings).match(people.people)
+        self._matches = matches
+        self._staying = {key: match for key, match in matches.items() if not has_left(match.person, now)}
+
+    def changes(self) -> Changes:
+        """Return what is found."""
+        drafts = {key: self._draft(match) for key, match in self._staying.items()}
+        invalid_managers = self._wanted_managers.check(self._findings)
+        order = Addresses(self._staying, self._index, self._options, self._findings).check()
+        # Nothing below leaves out a person.
+        left_out = self._findings.left_out
+        in_plan = {key: draft for key, draft in drafts.items() if key not in left_out}
+        changes: list[Change] = []
+        for draft in in_plan.values():
+            changes += self._changes_of(draft)
+        changes += self._manager_changes(in_plan, invalid_managers)
+        for key, match in self._matches.items():
+            if key not in left_out and (key not in self._staying or self._can_be_changed(match)):
+                changes += self._leavers.departure(match)
+        of_missing, missing = self._leavers.missing(self._people)
+        changes += of_missing
+        changes += list(self._group_changes(in_plan, changes))
+        self._report_unreadable(in_plan)
+        wanted = {person.key for person in self._people.people}
+        return Changes(
+            changes=tuple(sorted(changes, key=lambda one: _position(one, order))),
+            conflicts=self._findings.conflicts,
+            reports=self._findings.reports,
+            managed=len(managed_keys(self._index, self._state, self._options, wanted)),
+            missing=missing,
+            errors=self._findings.errors,
+            agreed=self._agreed(in_plan),
+        )
+
+    def users_to_read(self) -> frozenset[str]:
+        """See :func:`users_to_read`."""
+        drafts = {key: self._draft(match) for key, match in self._staying.items()}
+        in_plan = {key: draft for key, draft in drafts.items() if key not in self._findings.left_out}
+        with_managers = {change.user_id for change in self._manager_changes(in_plan, frozenset())}
+        return frozenset(
+            user_id
+            for key, match in self._matches.items()
+            if (user_id := match.user_id) is not None
+            and (user_id in with_managers or match.kind == "deleted" or self._needs_reading(match, in_plan.get(key)))
+        )
+
+    def _needs_reading(self, match: Match, draft: _Draft | None) -> bool:
+        """Return whether custom fields, or the date of deactivation, may differ from the source."""
+        applied = self._of(match).applied
+        if match.account is not None and not match.account.deactivation_known:
+            leaves_at = match.person.leaves_at
+            if applied.get(DEACTIVATION) != (None if leaves_at is None else leaves_at.isoformat()):
+                return True
+        return draft is not None and any(
+            one.name.startswith(CUSTOM) and (one.name not in applied or applied[one.name] != one.value)
+            for one in draft.fields
+        )
+
+    def _of(self, match: Match) -> Remembered:
+        return self._state.people.get(match.person.key) or Remembered()
+
+    # Before it is known who is left out
+
+    def _draft(self, match: Match) -> _Draft:
+        person = match.person
+        draft = _Draft(match)
+        try:
+            draft.fields = self._wanted_fields.of(person)
+            if person.memberships is not None:
+                draft.wanted = self._with_default(self._wanted_groups.resolve(person.memberships))
+            if match.is_invitation:
+                return draft
+            if match.kind in ("new", "deleted"):
+                self._first_groups(draft)
+            elif draft.wanted is not None and match.account is not None:
+                draft.memberships = compare_memberships(
+                    match.account, draft.wanted, self._platform, self._options, self._tree
+                )
+            if match.kind != "new":
+                remembered = self._of(match)
+                draft.differences = compare_fields(match, draft.fields, remembered, self._platform, self._options)
+                draft.cancels_deactivation = self._leavers.cancels_deactivation(match, self._platform)
+        except (FieldError, MembershipError) as error:
+            self._findings.error(person, str(error))
+        except MembershipConflict as error:
+            self._findings.conflict([person.key], str(error), person.rows)
+        return draft
+
+    def _with_default(self, wanted: tuple[Membership, ...]) -> tuple[Membership, ...]:
+        """Return the memberships; those of a person without groups are the default group, if it is managed."""
+        default = (self._options.default_group or "").lower()
+        if wanted or self._options.groups_mode == "add" or default not in self._platform.managed_groups:
+            return wanted
+        return ((default, "learner"),)
+
+    def _first_groups(self, draft: _Draft) -> tuple[Role, list[str], list[Membership]]:
+        """
+        Return what a new or reinstated user joins at once: groups with one role; and the other memberships.
+
+        :raises MembershipError: if there is no group, because a user must be in one.
+        """
+        wanted = draft.wanted or ()
+        if not wanted and self._options.default_group is not None:
+            wanted = ((self._options.default_group.lower(), "learner"),)
+        if not wanted:
+            raise MembershipError("a new or returning person must be in a group: give one, or set default_group")
+        roles = {role for _, role in wanted}
+        first: Role = "learner" if "learner" in roles else wanted[0][1]
+        return (
+            first,
+            [group for group, role in wanted if role == first],
+            [(group, role) for group, role in wanted if role != first],
+        )
+
+    # Changes of people who are not left out
+
+    def _changes_of(self, draft: _Draft) -> Iterator[Change]:
+        match, person, account = draft.match, draft.match.person, draft.match.account
+        if account is not None and account.status == "pending":
+            waits = "; changes wait until then" if match.is_invitation else ""
+            self._findings.report("pending", person.key, f"has not accepted the invitation yet{waits}")
+        if match.is_invitation:
+            return
+        if match.kind == "new":
+            yield self._creation(draft)
+        elif match.kind == "deleted":
+            yield self._reinstatement(draft)
+        if account is not None and changes_mail(match, self._options):
+            action: Action = "change_reinstated_mail" if match.kind == "deleted" else "change_mail"
+            yield self._change(
+                match, action, {"mail": account.mail}, {"mail": person.mail}, "new address in the source"
+            )
+        if self._can_be_changed(match):
+            yield from self._update(draft)
+            yield from self._membership_changes(draft)
+
+    def _creation(self, draft: _Draft) -> Change:
+        person = draft.match.person
+        role, groups, _ = self._first_groups(draft)
+        after: dict[str, Value] = {"key": person.key, "mail": person.mail, "role": role, "groups": groups}
+        after |= initial_fields(draft.fields, custom=False)
+        return self._change(draft.match, "create", {}, after, "new in the source")
+
+    def _reinstatement(self, draft: _Draft) -> Change:
+        account = draft.match.account
+        assert account is not None  # what is reinstated exists
+        role, groups, _ = self._first_groups(draft)
+        before: dict[str, Value] = {"status": "deleted", "mail": account.mail}
+        after: dict[str, Value] = {"mail": account.mail, "role": role, "groups": groups}
+        return self._change(draft.match, "reinstate", before, after, "in the source, and the account is deleted")
+
+    def _update(self, draft: _Draft) -> Iterator[Change]:
+        match = draft.match
+        before: dict[str, Value] = {name: one.before for name, one in draft.differences.items() if one.is_known}
+        after: dict[str, Value] = {name: one.after for name, one in draft.differences.items()}
+        reasons = []
+        changed = [name for name, one in draft.differences.items() if not one.is_drift]
+        drift = [name for name, one in draft.differences.items() if one.is_drift]
+        if match.kind == "new":
+            after |= initial_fields(draft.fields, custom=True)
+            reasons += ["new in the source"]
+        if changed:
+            reasons.append(f"new in the source: {', '.join(changed)}")
+        if drift:
+            reasons.append(f"changed in 360Learning: {', '.join(drift)}")
+        if match.account is not None and match.account.key is None:
+            before["key"], after["key"] = None, match.person.key
+            reasons.append("the account gets the key of this person")
+        if draft.cancels_deactivation:
+            known = None if match.account is None else match.account.deactivates_at
+            before[DEACTIVATION], after[DEACTIVATION] = None if known is None else known.isoformat(), None
+            reasons.append("this person stays")
+        if after:
+            yield self._change(match, "update", before, after, "; ".join(reasons))
+
+    def _membership_changes(self, draft: _Draft) -> Iterator[Change]:
+        match, changes = draft.match, draft.memberships
+        additions: Sequence[Membership] = changes.additions
+        if match.kind in ("new", "deleted"):
+            *_, additions = self._first_groups(draft)
+        for group, role in additions:
+            yield self._change(match, "add_to_group", {}, {"role": role}, "wanted by the source", group)
+        for removal in changes.removals:
+            group, role = removal.membership
+            after: dict[str, Value] = {"leaves": list(removal.leaves)} if removal.leaves else {}
+            before: dict[str, Value] = {"role": role}
+            yield self._change(match, "remove_from_group", before, {"role": role} | after, "not in the source", group)
+        for group, _ in changes.kept:
+            text = f"stays in {self._tree.path(group)}: a user who leaves the last group is deleted"
+            self._findings.report("last_group", match.person.key, text)
+
+    def _manager_changes(self, in_plan: Mapping[str, _Draft], invalid: frozenset[str]) -> Iterator[Change]:
+        becoming = {
+            key
+            for key, one in in_plan.items()
+            if one.match.kind in ("new", "deleted") and self._can_be_changed(one.match)
+        }
+        for key, draft in in_plan.items():
+            match = draft.match
+            if key in invalid or not self._can_be_changed(match):
+                continue
+            wanted = self._wanted_managers.of(match.person, self._matches, becoming)
+            if wanted is None and match.person.manager:
+                self._findings.report("pending", key, "the manager is added when they have an account")
+            are_given = self._wanted_managers.are_given
+            changes = compare_managers(match, wanted, self._of(match), self._options, are_given=are_given)
+            held = None if match.account is None else match.account.managers
+            before: dict[str, Value] = {} if held is None else {"managers": list(held)}
+            if changes.addition is not None:
+                after = describe(changes.addition)
+                yield self._change(match, "add_manager", before, after, "the manager in the source")
+            for removed in changes.removals:
+                reason = "not the manager in the source"
+                yield self._change(match, "remove_manager", before, {MANAGER: removed}, reason)
+
+    def _can_be_changed(self, match: Match) -> bool:
+        """Return whether the person is a user, or becomes one by the plan, whom requests can change."""
+        if match.kind == "new":
+            return self._options.joiner_mode == "create_active" or self._platform.invited_are_users
+        return not match.is_invitation
+
+    def _change(
+        self,
+        match: Match,
+        action: Action,
+        before: Mapping[str, Value],
+        after: Mapping[str, Value],
+        reason: str,
+        group: str | None = None,
+    ) -> Change:
+        return Change(
+            action=action,
+            key=match.person.key,
+            user_id=match.user_id,
+            group=group,
+            before=before,
+            after=after,
+            reason=reason,
+            rows=match.person.rows,
+        )
+
+    # Groups
+
+    def _group_changes(self, in_plan: Mapping[str, _Draft], changes: Sequence[Change]) -> Iterator[Change]:
+        """Yield the creations of groups that changes use, and the new names of groups that people are wanted in."""
+        used = {change.group for change in changes} | {
+            group for change in changes for group in _strings(change.after.get("groups"))
+        }
+        wanted: dict[str, set[str]] = {}
+        rows: dict[str, set[int]] = {}
+        for key, draft in in_plan.items():
+            for group, _ in draft.wanted or ():
+                wanted.setdefault(group, set()).add(key)
+                rows.setdefault(group, set()).update(draft.match.person.rows)
+        new = [group for group in self._wanted_groups.new.values() if group.path in used]
+        for created in new:
+            after: dict[str, Value] = {"name": created.name, "parent": created.parent_id}
+            if created.custom is not None:
+                after["custom"] = created.custom
+            yield Change(
+                action="create_group",
+                key=created.path,
+                group=created.path,
+                before={},
+                after=after,
+                reason=f"wanted for {len(wanted[created.path])} people",
+                rows=tuple(sorted(rows[created.path])),
+            )
+        for group_id, name in self._wanted_groups.renamed.items():
+            if group_id in wanted:
+                yield Change(
+                    action="update_group",
+                    key=self._tree.path(group_id),
+                    group=group_id,
+                    before={"name": self._platform.groups[group_id].name},
+                    after={"name": name},
+                    reason="new name in the source",
+                    rows=tuple(sorted(rows[group_id])),
+                )
+        members = {group: frozenset(keys) for group, keys in wanted.items()}
+        report_renamed_groups(new, members, self._platform, self._tree, self._findings)
+
+    # Reports
+
+    def _report_unreadable(self, in_plan: Mapping[str, _Draft]) -> None:
+        counts: dict[str, int] = {}
+        for draft in in_plan.values():
+            for name in unreadable(draft.match, draft.fields):
+                if not name.startswith(CUSTOM):  # custom fields can be read, and were not
+                    counts[name] = counts.get(name, 0) + 1
+        for name, count in counts.items():
+            text = f"of {count} people cannot be read: changes in 360Learning are not seen"
+            self._findings.report("not_verifiable", name, text)
+
+    def _agreed(self, in_plan: Mapping[str, _Draft]) -> Mapping[str, Mapping[str, str | None]]:
+        """Return the values of the source that 360Learning has already, and the state does not know."""
+        agreed: dict[str, dict[str, str | None]] = {}
+        for key, draft in sorted(in_plan.items()):
+            applied = self._of(draft.match).applied
+            values = {
+                one.name: one.value
+                for one in draft.fields
+                if is_equal(draft.match, one) and (one.name not in applied or applied[one.name] != one.value)
+            }
+            if values:
+                agreed[key] = values
+        return agreed
+
+
+def _position(change: Change, order: Mapping[str, int]) -> tuple[int, int, str, str, str]:
+    turn = order.get(change.key, 0) if change.action == "change_mail" else 0
+    return _ORDER[change.action], turn, change.key, change.group or "", str(sorted(change.after.items()))
+
+
+def _strings(value: Value) -> list[str]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,182 @@
+"""Compare managers: whom the source means, and which managers are added and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_360learning.sync.findings import Findings
+from airflow_provider_360learning.sync.matching import AccountIndex, Match
+from airflow_provider_360learning.sync.options import SyncOptions
+from airflow_provider_360learning.sync.people import Person
+from airflow_provider_360learning.sync.platform import Account
+from airflow_provider_360learning.sync.state import Remembered
+
+MANAGER = "manager"
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """
+    A manager in 360Learning.
+
+    :param user_id: Id of the user; ``None`` for one whom the plan creates.
+    :param mail: Email address.
+    :param key: Key of the person whom the plan creates.
+    """
+
+    user_id: str | None
+    mail: str
+    key: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the listings may call this user."""
+        return frozenset(name for name in (self.user_id, self.mail) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerChanges:
+    """
+    What changes the managers of one user.
+
+    :param addition: The manager to add.
+    :param removals: Ids (or addresses) of managers to remove.
+    """
+
+    addition: Manager | None = None
+    removals: tuple[str, ...] = ()
+
+
+class WantedManagers:
+    """
+    The managers that the source means.
+
+    :param people: All people of the source.
+    :param invalid: Keys of invalid rows, which are no unknown managers.
+    :param index: The accounts.
+    """
+
+    def __init__(self, people: Iterable[Person], invalid: Collection[str | None], index: AccountIndex) -> None:
+        self._people = {person.key: person for person in people}
+        self._by_mail = {person.mail: person for person in self._people.values()}
+        self._invalid = invalid
+        self._index = index
+        #: Whether the source has managers at all.
+        self.are_given = any(person.manager for person in self._people.values())
+
+    def check(self, findings: Findings) -> frozenset[str]:
+        """
+        Report unknown managers, and people who manage themselves, also through others.
+
+        :return: Keys of the people whose managers are invalid.
+        """
+        found: set[str] = set()
+        for person in self._people.values():
+            if person.manager and not self._is_known(person.manager):
+                text = (
+                    "the manager is neither a key nor the address of a person of the source, nor of a user: correct it"
+                )
+                findings.error(person, text, leaves_out=False)
+                found.add(person.key)
+        for key in self._in_circles():
+            findings.error(
+                self._people[key], "this person is a manager of their own managers: correct it", leaves_out=False
+            )
+            found.add(key)
+        return frozenset(found)
+
+    def of(self, person: Person, matches: Mapping[str, Match], created: Collection[str]) -> Manager | None:
+        """
+        Return the manager of a person; ``None`` if the source has none, or this user does not exist yet.
+
+        :param person: The person.
+        :param matches: The people of the plan by key.
+        :param created: Keys of the people who become users by the plan.
+        """
+        if not person.manager:
+            return None
+        of_source = self._person(person.manager)
+        if of_source is not None and (match := matches.get(of_source.key)) is not None:
+            if match.kind == "new" or match.user_id is None:
+                return Manager(None, of_source.mail, of_source.key) if of_source.key in created else None
+            if match.kind != "deleted" or of_source.key in created:
+                return Manager(match.user_id, of_source.mail)
+            return None
+        account = self._account(person.manager if of_source is None else of_source.key)
+        if account is None and of_source is not None:
+            account = self._account(of_source.mail)
+        return None if account is None else Manager(account.user_id, account.mail)
+
+    def _person(self, manager: str) -> Person | None:
+        return self._people.get(manager) or self._by_mail.get(manager.lower())
+
+    def _account(self, manager: str) -> Account | None:
+        """Return the user with a key or an address, if there is exactly one."""
+        found = self._index.live.get(manager) or self._index.live_with_mail(manager.lower())
+        return found[0] if len(found) == 1 and found[0].user_id is not None else None
+
+    def _is_known(self, manager: str) -> bool:
+        is_account = (
+            manager in self._index.live or manager in self._index.deleted or self._index.with_mail(manager.lower())
+        )
+        return bool(is_account or self._person(manager) or manager in self._invalid)
+
+    def _in_circles(self) -> list[str]:
+        found: list[str] = []
+        seen: set[str] = set()
+        for start in self._people:
+            way: dict[str, None] = {}
+            key: str | None = start
+            while key is not None and key not in seen:
+                seen.add(key)
+                way[key] = None
+                manager = self._people[key].manager
+                above = self._person(manager) if manager else None
+                key = None if above is None else above.key
+            if key in way:
+                keys = list(way)
+                found += keys[keys.index(key) :]
+        return sorted(found)
+
+
+def compare_managers(
+    match: Match, wanted: Manager | None, remembered: Remembered, options: SyncOptions, *, are_given: bool
+) -> ManagerChanges:
+    """
+    Return what changes the managers of a user.
+
+    Only the manager whom an earlier run has added is removed; all others as well if managers are owned, and for a
+    person who returns.
+
+    :param match: The person.
+    :param wanted: The manager according to the source.
+    :param remembered: What earlier runs have applied.
+    :param options: What the sync is to do.
+    :param are_given: Whether the source has managers at all, so that a person may have none.
+    """
+    if MANAGER in options.create_only and match.kind != "new":
+        return ManagerChanges()
+    names = frozenset() if wanted is None else wanted.names
+    applied = remembered.applied.get(MANAGER)
+    held = None if match.account is None or match.account.managers is None else list(match.account.managers)
+    is_owned = MANAGER in options.owned
+    returns = match.kind == "deleted"
+    addition = None
+    if wanted is not None and (held is None or names.isdisjoint(held)):
+        source_changed = applied is None or applied not in names
+        is_drift = is_owned and held is not None
+        addition = wanted if source_changed or is_drift or returns else None
+    of_sync = [applied] if applied is not None and (held is None or applied in held) else []
+    if (returns and are_given) or (is_owned and wanted is not None):
+        stale = of_sync if held is None else held
+    else:
+        stale = [] if wanted is None else of_sync
+    return ManagerChanges(addition, tuple(sorted(set(stale) - names)))
+
+
+def describe(manager: Manager) -> Mapping[str, str | None]:
+    """Return how a change names a manager."""
+    if manager.user_id is not None:
+        return {MANAGER: manager.user_id}
+    return {"manager_key": manager.key}
