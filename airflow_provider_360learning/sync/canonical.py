@@ -44,7 +44,7 @@ def digest_of_platform(platform: Platform) -> str:
 
     :param platform: What 360Learning has.
     """
-    return digest_of(_lines_of(platform))
+    return digest_of(_lines_of_platform(platform))
 
 
 def digest_of_state(state: SyncState) -> str:
@@ -53,10 +53,10 @@ def digest_of_state(state: SyncState) -> str:
 
     :param state: What it remembers.
     """
-    return digest_of([encode(state)])
+    return digest_of(_lines_of_state(state))
 
 
-def _lines_of(platform: Platform) -> Iterator[bytes]:
+def _lines_of_platform(platform: Platform) -> Iterator[bytes]:
     """Yield the fields, and each account apart: all of them as one text would take much memory."""
     for each in fields(platform):
         if each.name != "accounts":
@@ -65,8 +65,14 @@ def _lines_of(platform: Platform) -> Iterator[bytes]:
         yield encode(account) + b"\n"
 
 
-def _order(account: Account) -> tuple[str, str]:
-    return account.user_id or "", account.mail
+def _lines_of_state(state: SyncState) -> Iterator[bytes]:
+    yield encode(state.plans) + b"\n"
+    for key, person in sorted(state.people.items()):
+        yield encode([key, person]) + b"\n"
+
+
+def _order(account: Account) -> tuple[str, str, str]:
+    return account.user_id or "", account.mail, account.key or ""
 
 
 def _plain(value: object) -> object:

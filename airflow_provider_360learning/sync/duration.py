@@ -80,7 +80,9 @@ def _seconds(name: str, changes: list[Change], options: SyncOptions, api: Learni
         operation, writes = write.operation, len(changes)
     else:
         operation = write.operation
-        writes = sum(write.writes(_arguments(action.model, each, options)) for each in changes)
+        writes = sum(max(write.writes(_arguments(action.model, each, options)), 1) for each in changes)
+    if options.key == "external_id":  # which is set by a request of its own
+        writes += sum("key" in each.after for each in changes)
     limits = api.client.spec.endpoints[operation].limits
     return writes / min(limit.requests / limit.seconds for limit in limits)
 
@@ -88,7 +90,7 @@ def _seconds(name: str, changes: list[Change], options: SyncOptions, api: Learni
 # Any: the values of a model.
 def _arguments(model: type[ActionArguments], change: Change, options: SyncOptions) -> ActionArguments:
     """Return arguments that need as many writes as those of a change; they are not checked, and nothing sends them."""
-    given: dict[str, Any] = dict.fromkeys(name for name in change.after if name in model.model_fields)
+    given: dict[str, Any] = dict.fromkeys((name for name in change.after if name in model.model_fields), "")
     if any(name.startswith(CUSTOM_FIELD) for name in change.after):
         given["custom_fields"] = {}
     if "key" in change.after or "deactivates_at" in change.after:

@@ -133,7 +133,6 @@ def write_plan(
     content = {
         "version": VERSION,
         "company": platform.company,
-        "api_version": platform.version,
         "options": _stored_options(options),
         "source": {"digest": people.digest, "rows": people.rows, "people": len(people.people)},
         "target": digest_of_platform(platform),
@@ -148,7 +147,7 @@ def write_plan(
     summary = summary_of(
         changes,
         verdicts,
-        company=f"{platform.company} (API {platform.version})",
+        company=platform.company,
         rows=people.rows,
         invitations=invitations(changes, options),
         address_changes=address_changes(changes),
