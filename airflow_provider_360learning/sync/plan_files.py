@@ -36,17 +36,24 @@ from airflow_provider_360learning.sync.guards import Verdict
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import People
 from airflow_provider_360learning.sync.plan import Changes
-from airflow_provider_360learning.sync.plan_lines import change_lines, finding_lines, read_changes, without_values
+from airflow_provider_360learning.sync.plan_lines import (
+    agreed_lines,
+    change_lines,
+    finding_lines,
+    read_changes,
+    without_values,
+)
 from airflow_provider_360learning.sync.platform import Platform
 from airflow_provider_360learning.sync.state import SyncState
 from airflow_provider_360learning.sync.summary import counts_of, summary_of
 
 VERSION = 1
-PLAN, META, CHANGES, FINDINGS, SUMMARY, APPLIED = (
+PLAN, META, CHANGES, FINDINGS, AGREED, SUMMARY, APPLIED = (
     "plan.json",
     "meta.json",
     "changes.jsonl",
     "findings.jsonl",
+    "agreed.jsonl",
     "summary.md",
     "applied.json",
 )
@@ -156,6 +163,7 @@ def write_plan(
     content["files"] = {
         CHANGES: digest_of(change_lines(changes)),
         FINDINGS: digest_of(finding_lines(changes)),
+        AGREED: digest_of(agreed_lines(changes)),
         SUMMARY: digest_of([summary]),
     }
     data = encode(content, indent=2) + b"\n"
@@ -164,6 +172,7 @@ def write_plan(
     written = without_values(changes) if redact else changes
     _write_lines(folder / CHANGES, change_lines(written), file_mode)
     _write_lines(folder / FINDINGS, finding_lines(written), file_mode)
+    _write_lines(folder / AGREED, agreed_lines(written), file_mode)
     write_atomic(folder / SUMMARY, summary, file_mode=file_mode)
     meta = {"version": VERSION, "plan": plan_id, "created_at": now, "valid_until": now + valid_for, "redacted": redact}
     write_atomic(folder / META, encode(meta, indent=2) + b"\n", file_mode=file_mode)
@@ -281,9 +290,8 @@ def _read(folder: ObjectStoragePath, content: dict[str, Any], meta: dict[str, An
     digests = content["files"]
     if digest_of([read_bounded(folder / SUMMARY, MAX_PLAN)]) != digests[SUMMARY]:
         raise _changed(folder / SUMMARY)
-    lines = _VerifiedLines(folder / CHANGES, digests[CHANGES])
-    findings = _VerifiedLines(folder / FINDINGS, digests[FINDINGS])
-    return _plan_of(folder, content, meta, read_changes(lines, findings, content["managed"]))
+    lines, findings, agreed = (_VerifiedLines(folder / name, digests[name]) for name in (CHANGES, FINDINGS, AGREED))
+    return _plan_of(folder, content, meta, read_changes(lines, findings, agreed, content["managed"]))
 
 
 class _VerifiedLines:

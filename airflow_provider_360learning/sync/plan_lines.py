@@ -1,4 +1,9 @@
-"""The lines of a plan: ``changes.jsonl``, one per change, and ``findings.jsonl``, one per thing that is reported."""
+"""
+The lines of a plan.
+
+``changes.jsonl`` has one per change, ``findings.jsonl`` one per thing that is reported, ``agreed.jsonl`` one per person
+of whom 360Learning has values already that the state does not know.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +49,22 @@ def finding_lines(changes: Changes) -> Iterator[bytes]:
         yield _line({"finding": "absent", "keys": [key]})
 
 
-def read_changes(lines: Iterable[bytes], findings: Iterable[bytes], managed: int) -> Changes:
+def agreed_lines(changes: Changes) -> Iterator[bytes]:
+    """
+    Yield a line per person of whom 360Learning has values that the state does not know.
+
+    :param changes: The changes.
+    """
+    return (_line({"key": key, "values": values}) for key, values in sorted(changes.agreed.items()))
+
+
+def read_changes(lines: Iterable[bytes], findings: Iterable[bytes], agreed: Iterable[bytes], managed: int) -> Changes:
     """
     Return the changes that lines contain.
 
     :param lines: Lines of changes.
     :param findings: Lines of findings.
+    :param agreed: Lines of people of whom 360Learning has values already.
     :param managed: Number of people managed before the plan.
     :raises ValueError: if a line is not one of ours.
     :raises LookupError: the same.
@@ -76,6 +91,7 @@ def read_changes(lines: Iterable[bytes], findings: Iterable[bytes], managed: int
         managed,
         tuple(missing),
         tuple(errors),
+        {each["key"]: each["values"] for each in map(json.loads, agreed)},
     )
 
 
@@ -104,6 +120,7 @@ def without_values(changes: Changes) -> Changes:
         reports=tuple(replace(each, key=label(each.key), text=_masked(each.text)) for each in changes.reports),
         missing=tuple(map(label, changes.missing)),
         errors=tuple((row, _masked(problem)) for row, problem in changes.errors),
+        agreed={},
     )
 
 

@@ -34,6 +34,7 @@ _TITLES: Mapping[str, str] = {
     "update": "People updated",
     "add_to_group": "Memberships added",
     "add_manager": "Managers added",
+    "last_group": "Last memberships, which are not removed",
     "renamed_group": "New groups that look like renamed ones",
     "pending": "Invitations not accepted yet",
     "unmanaged": "Accounts that are not managed",

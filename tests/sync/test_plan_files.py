@@ -28,17 +28,22 @@ from tests.files.object_store import object_store  # noqa: F401 - a fixture
 from tests.sync.support import NOW, change, changes, people, platform
 
 HOUR = timedelta(hours=1)
-FILES = ("plan.json", "meta.json", "changes.jsonl", "findings.jsonl", "summary.md")
+FILES = ("plan.json", "meta.json", "changes.jsonl", "findings.jsonl", "agreed.jsonl", "summary.md")
 VERDICTS = (Verdict("max_leavers", 50, 1, passed=True), Verdict("max_source_change", None, 0, passed=True))
-CHANGES = changes(
-    change("create_group", "Acme/Engineering", group="Acme/Engineering", after={"name": "Engineering", "parent": "a1"}),
-    change("create", "4711", after={"key": "hr:4711", "mail": "zoë@acme.example", "groups": ["a1"]}, rows=(1, 9)),
-    change("update", "12", user_id="b2", before={"first_name": None}, after={"first_name": "Zoë"}, rows=(2,)),
-    change("deactivate", "13", user_id="b3", after={"deactivates_at": "PT1H"}),
-    conflicts=["20"],
-    reports=[("unmanaged", "b4"), ("pending", "21")],
-    missing=["22"],
-    errors=[(5, "manager is '99', whom no row has")],
+CHANGES = replace(
+    changes(
+        change(
+            "create_group", "Acme/Engineering", group="Acme/Engineering", after={"name": "Engineering", "parent": "a1"}
+        ),
+        change("create", "4711", after={"key": "hr:4711", "mail": "zoë@acme.example", "groups": ["a1"]}, rows=(1, 9)),
+        change("update", "12", user_id="b2", before={"first_name": None}, after={"first_name": "Zoë"}, rows=(2,)),
+        change("deactivate", "13", user_id="b3", after={"deactivates_at": "PT1H"}),
+        conflicts=["20"],
+        reports=[("unmanaged", "b4"), ("pending", "21")],
+        missing=["22"],
+        errors=[(5, "manager is '99', whom no row has")],
+    ),
+    agreed={"12": {"job": "Chemist", "phone": None}},
 )
 
 
@@ -95,6 +100,7 @@ def test_the_id_is_the_hash_of_the_plan(plans):
         {"plan": replace(CHANGES, changes=CHANGES.changes[1:])},
         {"plan": replace(CHANGES, conflicts=())},
         {"plan": replace(CHANGES, managed=1)},
+        {"plan": replace(CHANGES, agreed={"12": {"job": "Chemist"}})},
     ],
 )
 def test_another_input_has_another_id(plans, other):
@@ -279,6 +285,7 @@ def test_a_redacted_plan_has_no_values_and_the_same_id(tmp_path):
         missing=[mail],
         errors=[(5, f"manager is '{secret}', whom no row has; first_name is \"{secret}\", {mail} is taken")],
     )
+    plan = replace(plan, agreed={mail: {"job": secret}})
     redacted = write(tmp_path / "a", plan, redact=True)
     written = b"".join((redacted.folder / name).read_bytes() for name in FILES)
     assert secret.encode() not in written
