@@ -21,7 +21,7 @@ def an_id(number: int) -> str:
     return f"{number:024x}"
 
 
-ROOT, STAFF, SALES, EUROPE, BOARD, OTHER = map(an_id, range(1, 7))
+ROOT, STAFF, SALES, EUROPE, BOARD, OTHER = map(an_id, range(0xA1, 0xA7))
 #: Staff is managed: Sales and, below it, Europe are public; Board is private. Other is not managed.
 GROUPS = {
     group.group_id: group
