@@ -13,6 +13,7 @@ from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.results import GroupMember, GroupRecord, UserRecord
 from airflow_provider_360learning.exceptions import InvalidRequestError, UnexpectedResponseError
 from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.ordered_executor import map_ordered
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.platform import Account, Group, Platform
 from airflow_provider_360learning.sync.protection import Protection
@@ -40,13 +41,18 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
     :param options: What is the key of a user, which groups are managed, and who is protected.
     :param state: What the sync remembers: people whom the version does not list.
     :param custom_fields: Whether the custom fields of users are listed.
-    :raises InvalidRequestError: if a managed group does not exist, or a group of the options.
+    :raises InvalidRequestError: if a managed group does not exist, or another group of the options.
+    :raises UnexpectedResponseError: if no root group is listed, so that its administrators are not known.
     :raises NotAvailableError: if the keys are external ids, and the version does not list these.
     """
     records = api.list_groups()
     groups = _groups(records)
     managed = _managed_groups(records, groups, options)
     roots = {group.group_id for group in groups.values() if group.parent_id is None}
+    if not roots:
+        raise UnexpectedResponseError(
+            "360Learning lists no root group, so that its administrators cannot be protected. Nothing was changed"
+        )
     memberships, protected = _members(api, managed, roots)
     protection = Protection(options, protected)
     facts = api.user_facts
@@ -93,7 +99,7 @@ def _managed_groups(records: list[GroupRecord], groups: Mapping[str, Group], opt
     for argument, group in given.items():
         if group is not None and group.lower() not in groups:
             raise InvalidRequestError(
-                f"{argument}: no group has the id {group!r}. Correct the id, or create the group. Nothing was sent.",
+                f"{argument}: no group has the id {group!r}. Correct the id, or create the group. Nothing was changed.",
                 argument=argument,
             )
     tree = GroupTree(records)
@@ -106,9 +112,11 @@ def _members(api: LearningApi, managed: frozenset[str], roots: set[str]) -> tupl
     memberships: _Memberships = {}
     protected: set[str] = set()
     shared: dict[frozenset[Role], frozenset[Role]] = {}
-    for group_id in sorted(managed | roots):
+    group_ids = sorted(managed | roots)
+    listed = map_ordered(lambda group_id: api.list_group_members(group_id=group_id), group_ids)
+    for group_id, members in zip(group_ids, listed, strict=True):
         roles: dict[str, frozenset[Role]] = {}
-        for member in api.list_group_members(group_id=group_id):
+        for member in members:
             user, role = _user_of(member), member["role"]
             if group_id in roots and role in _PROTECTED_ROLES:
                 protected.add(user)

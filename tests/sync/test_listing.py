@@ -180,6 +180,19 @@ def test_a_deleted_person_is_known_by_the_key(api, account):
     assert (grace.status, grace.key, grace.user_id, grace.memberships) == ("deleted", "1", GRACE_ID, None)
 
 
+def test_a_user_who_is_deleted_while_users_are_read_counts_once(api, make_api, sent):
+    deleted = []
+
+    def delete_after_the_first_listing():
+        if sent("getUsers") and not deleted:
+            deleted.append(api.delete_user(user=GRACE_ID))
+
+    reader = make_api(client={"before_sending": delete_after_the_first_listing})
+    accounts = read_platform(reader, SyncOptions(key="custom"), SyncState()).accounts
+    found = [one.status for one in accounts if one.user_id == GRACE_ID]
+    assert found == (["deleted"] if api.user_facts.lists_deleted else ["active"])
+
+
 def test_a_pseudonymized_user_has_no_address(api, read):
     api.update_user(user=GRACE_MAIL, custom="hr:1")
     api.delete_user(user=GRACE_MAIL)
