@@ -129,6 +129,14 @@ class Source(ABC):
         if any_readable:
             self._check_mapped(set(self._mapping) - unseen)
 
+    def columns_of(self, row: Row) -> Collection[str]:
+        """
+        Return the columns of a row as the action names them, with those whose cells are empty.
+
+        :param row: A row that could be read.
+        """
+        return self._mapped(dict(row.original)) if self.arguments is None else self.arguments
+
     @abstractmethod
     def _records(self) -> Iterator[Record]:
         """Read the rows as the source has them."""

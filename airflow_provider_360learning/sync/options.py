@@ -16,6 +16,8 @@ LeaverAction: TypeAlias = Literal["report", "deactivate", "delete"]
 
 #: Fields of a user that a row can give, beside its key and address.
 PROFILE_FIELDS = ("first_name", "last_name", "job", "organization", "phone", "lang")
+#: Prefix of the names of custom fields among the columns of a source, and among the values of a change.
+CUSTOM_FIELD = "custom_fields."
 
 
 @dataclass(frozen=True, slots=True)
