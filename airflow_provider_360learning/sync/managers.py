@@ -58,7 +58,7 @@ class WantedManagers:
     """
 
     def __init__(self, people: Iterable[Person], invalid: Collection[str | None], index: AccountIndex) -> None:
-        self._people = {person.key: person for person in people}
+        self._people = {person.key: person for person in sorted(people, key=lambda one: one.key)}
         self._by_mail = {person.mail: person for person in self._people.values()}
         self._invalid = invalid
         self._index = index

@@ -56,7 +56,8 @@ class AccountIndex:
         self.deleted: dict[str, list[Account]] = {}
         self.by_id: dict[str, Account] = {}
         self._by_mail: dict[str, list[Account]] = {}
-        for account in platform.accounts:
+        in_order = sorted(platform.accounts, key=lambda one: (one.user_id or "", one.mail, one.key or ""))
+        for account in in_order:
             if account.key is not None:
                 by_key = self.deleted if account.status == "deleted" else self.live
                 by_key.setdefault(account.key, []).append(account)
@@ -113,7 +114,7 @@ class Matcher:
                     [key], f"{len(accounts)} accounts have this key ({ids}): remove it from all but one"
                 )
         matches: dict[str, Match] = {}
-        for person in people:
+        for person in sorted(people, key=lambda one: one.key):
             if person.key in matches:
                 earlier = matches[person.key].person
                 text = "several people of the source have this key: correct the source"
