@@ -76,6 +76,7 @@ MAY_IMPORT = {
         "api",
         "config",
         "exceptions",
+        "ordered_executor",
     },
     "sensors": {
         "task_mixins",
