@@ -41,6 +41,8 @@ _ROLES = get_args(Role)
 _STATUSES = ("active", "inactive")
 #: HR systems write this year for a contract without an end.
 _NO_END = 9999
+#: Some write the earliest date of their database for none, which must not let a person leave.
+_NO_DATE = 1970
 _TIME = "a date such as 2026-12-31, or a timestamp with a time zone such as 2026-12-31T17:00:00Z"
 _ADVICE = (
     "rename a column with column_mapping={'theirs': 'ours'}, or leave one out with column_mapping={'theirs': None}"
@@ -70,6 +72,7 @@ class Cells:
 
     :param values: By column, without custom fields and groups; ``None`` is an empty cell that clears a field.
     :param custom_fields: By name or id of the custom field.
+    :param custom_field_names: The same names, normalized.
     :param memberships: The groups; ``None`` if the row does not say.
     :param problems: What is invalid in the row.
     """
@@ -77,6 +80,7 @@ class Cells:
     # Any: a string or a timestamp, depending on the column.
     values: dict[str, Any] = field(default_factory=dict)
     custom_fields: dict[str, str | None] = field(default_factory=dict)
+    custom_field_names: set[str] = field(default_factory=set)
     memberships: tuple[WantedMembership, ...] | None = None
     problems: list[str] = field(default_factory=list)
 
@@ -188,8 +192,10 @@ class RowReader:
             return
         custom_field = name.removeprefix(CUSTOM_FIELD)
         found = normalized(custom_field)
-        if any(_is_same(found, normalized(other)) for other in cells.custom_fields):
+        found = found.lower() if is_id(found) else found
+        if found in cells.custom_field_names:
             raise problem("is the same custom field as another column: leave one of them out")
+        cells.custom_field_names.add(found)
         cells.custom_fields[custom_field] = str(parse_custom_value(value))
 
     def _clear_empty(self, columns: Iterable[str], cells: Cells) -> None:
@@ -249,10 +255,6 @@ class RowReader:
         return WantedMembership(group, cast(Role, role), name)
 
 
-def _is_same(name: str, other: str) -> bool:
-    return name == other or (is_id(name) and name.lower() == other.lower())
-
-
 def _parse_status(value: object) -> str:
     status = parse_text(value).lower()
     if status not in _STATUSES:
@@ -263,15 +265,16 @@ def _parse_status(value: object) -> str:
 def _parse_end(timezone: tzinfo, value: object) -> datetime | None:
     """Return the end of a date, or a timestamp; ``None`` for one that means that there is no end."""
     try:
-        day = _date_in(value)
-        if day is None:
-            end = parse_timestamp(value)
-            return None if end.year == _NO_END else end
-        if day.year == _NO_END:
-            return None
-        return datetime.combine(day + timedelta(days=1), time(), timezone).astimezone(UTC)
-    except (PydanticCustomError, ValueError, OverflowError):
+        found = _date_in(value) or parse_timestamp(value)
+    except (PydanticCustomError, ValueError):
         raise invalid(value, _TIME) from None
+    if found.year <= _NO_DATE:
+        raise invalid(value, "a date after 1970, or empty for a person who stays")
+    if found.year == _NO_END:
+        return None
+    if isinstance(found, datetime):
+        return found
+    return datetime.combine(found + timedelta(days=1), time(), timezone).astimezone(UTC)
 
 
 def _date_in(value: object) -> date | None:

@@ -169,7 +169,11 @@ class _Collector:
             elif key in self._unmerged:
                 self._refuse(key, numbers, f"{_rows(numbers)} have the same key, {self._unmerged[key]}: correct them")
             elif wrong := self._invalid_rows.get(key):
-                self._refuse(key, sorted(set(numbers) - set(wrong)), f"{_rows(wrong)} of the same person are invalid")
+                self._refuse(
+                    key,
+                    sorted(set(numbers) - set(wrong)),
+                    f"{_rows(wrong)} of this person cannot be used: correct this first",
+                )
 
     def _refuse_shared_mails(self) -> None:
         for claims in self._shared_mails.values():
