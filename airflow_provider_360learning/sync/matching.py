@@ -181,6 +181,12 @@ class Matcher:
             ids = ", ".join(sorted(str(account.user_id) for account in accounts))
             text = f"{len(accounts)} deleted accounts have this key ({ids}): restore the right one by hand"
             self._findings.conflict([person.key], text, person.rows)
+        elif accounts and not accounts[0].mail and not has_left(person, self._now):
+            text = (
+                f"the deleted account {accounts[0].user_id} has no email address by which it could be restored, which "
+                "is so after a pseudonymization: remove its key, and the person gets a new account"
+            )
+            self._findings.conflict([person.key], text, person.rows)
         return Match(person, accounts[0], "deleted") if accounts else None
 
     def _with_mail(self, person: Person) -> Match | None:

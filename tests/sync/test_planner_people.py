@@ -218,6 +218,10 @@ def test_a_live_account_goes_before_a_deleted_one():
     assert plan([person("ada")], platform(other, account("ada"))).changes == ()
 
 
+def test_a_pseudonymized_account_is_not_reinstated():
+    assert conflicts(plan([person("ada")], platform(deleted("ada", mail="")))) == [("ada",)]
+
+
 def test_several_deleted_accounts_with_one_key_are_a_conflict():
     other = deleted("ada", user_id=user_id("old"), mail="old@acme.test")
     assert conflicts(plan([person("ada")], platform(other, deleted("ada")))) == [("ada",)]
