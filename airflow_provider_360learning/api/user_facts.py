@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from airflow_provider_360learning.api.models.choices import Role
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFacts:
@@ -19,6 +21,7 @@ class UserFacts:
     :param clears_values: Whether a value, such as this time, can be removed from a user.
     :param invited_are_users: Whether requests can change a user who is invited.
     :param every_role_cascades: Whether the removal of any role reaches the public groups below, not of learners only.
+    :param roles: Roles that users can have in groups.
     """
 
     listed_fields: frozenset[str]
@@ -28,6 +31,7 @@ class UserFacts:
     clears_values: bool
     invited_are_users: bool
     every_role_cascades: bool
+    roles: frozenset[Role]
 
 
 class UnlistedValues(NamedTuple):

@@ -9,11 +9,8 @@ from typing import Any
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.base import ActionArguments
-from airflow_provider_360learning.sync.options import SyncOptions
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
 from airflow_provider_360learning.sync.plan import Action, Change, Changes
-
-#: Prefix of the names of custom fields among the values of a change.
-CUSTOM_FIELD = "custom_fields."
 
 #: The action of the API that makes each change.
 API_ACTIONS: Mapping[Action, str] = {

@@ -8,13 +8,12 @@ from datetime import datetime
 
 from airflow_provider_360learning.api.models.parsers import is_id, normalized, shown
 from airflow_provider_360learning.sync.matching import Match
-from airflow_provider_360learning.sync.options import SyncOptions
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
 from airflow_provider_360learning.sync.people import Person
 from airflow_provider_360learning.sync.plan import Value
 from airflow_provider_360learning.sync.platform import Platform
 from airflow_provider_360learning.sync.state import Remembered
 
-CUSTOM = "custom_fields."
 DEACTIVATION = "deactivates_at"
 
 
@@ -71,10 +70,12 @@ class WantedFields:
         """
         Return the values that the source has for a person.
 
-        :raises FieldError: if a custom field does not exist, or several have its name.
+        :raises FieldError: if a custom field does not exist, several have its name, or several columns are one field.
         """
         profile = (Wanted(name, value, frozenset([name])) for name, value in sorted(person.fields.items()))
-        custom = (self._custom(given, value) for given, value in sorted(person.custom_fields.items()))
+        custom = [self._custom(given, value) for given, value in sorted(person.custom_fields.items())]
+        if len({one.name for one in custom}) < len(custom):
+            raise FieldError("several columns are the same custom field: leave out all but one")
         return (*profile, *custom)
 
     def _custom(self, given: str, value: str | None) -> Wanted:
@@ -87,8 +88,13 @@ class WantedFields:
                 f"{len(found)} custom fields of users are {shown(name)} ({', '.join(sorted(found))}): give the id"
             )
         [field_id] = found
-        names = {CUSTOM + given, CUSTOM + name, CUSTOM + field_id, CUSTOM + self._custom_fields[field_id]}
-        return Wanted(CUSTOM + field_id, value, frozenset(names))
+        names = {
+            CUSTOM_FIELD + given,
+            CUSTOM_FIELD + name,
+            CUSTOM_FIELD + field_id,
+            CUSTOM_FIELD + self._custom_fields[field_id],
+        }
+        return Wanted(CUSTOM_FIELD + field_id, value, frozenset(names))
 
 
 def compare_fields(
@@ -137,9 +143,9 @@ def _held(match: Match, name: str) -> tuple[str | None] | None:
     account = match.account
     if account is None:
         return None
-    if name.startswith(CUSTOM):
+    if name.startswith(CUSTOM_FIELD):
         read = account.custom_fields
-        return None if read is None else (normalized(read.get(name.removeprefix(CUSTOM))) or None,)
+        return None if read is None else (normalized(read.get(name.removeprefix(CUSTOM_FIELD))) or None,)
     return (normalized(account.fields[name]) or None,) if name in account.fields else None
 
 
@@ -164,7 +170,9 @@ def initial_fields(wanted: tuple[Wanted, ...], *, custom: bool) -> Mapping[str, 
     :param wanted: The values that the source has.
     :param custom: Whether custom fields are meant, or profile fields.
     """
-    return {one.name: one.value for one in wanted if one.value is not None and one.name.startswith(CUSTOM) == custom}
+    return {
+        one.name: one.value for one in wanted if one.value is not None and one.name.startswith(CUSTOM_FIELD) == custom
+    }
 
 
 def known_deactivation(match: Match, remembered: Remembered) -> datetime | None:

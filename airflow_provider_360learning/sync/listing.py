@@ -72,6 +72,7 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
         clears_values=facts.clears_values,
         invited_are_users=facts.invited_are_users,
         every_role_cascades=facts.every_role_cascades,
+        roles=facts.roles,
     )
 
 

@@ -163,7 +163,16 @@ class WantedGroups:
 
         :raises MembershipError: if one does not mean exactly one managed group.
         """
-        return tuple(dict.fromkeys((self._group(one.group), one.role) for one in wanted))
+        return tuple(dict.fromkeys((self._group(one.group), self._role(one)) for one in wanted))
+
+    def _role(self, wanted: WantedMembership) -> Role:
+        if wanted.role not in self._platform.roles:
+            roles = ", ".join(sorted(self._platform.roles))
+            raise MembershipError(
+                f"the role {wanted.role} in {shown(wanted.group)} does not exist in this version of the API, which has "
+                f"{roles}: correct the source"
+            )
+        return wanted.role
 
     def _group(self, text: str) -> str:
         if text not in self._found:

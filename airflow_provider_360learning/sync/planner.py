@@ -10,7 +10,6 @@ from typing import get_args
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.sync.addresses import Addresses, changes_mail
 from airflow_provider_360learning.sync.fields import (
-    CUSTOM,
     DEACTIVATION,
     Difference,
     FieldError,
@@ -34,7 +33,7 @@ from airflow_provider_360learning.sync.memberships import (
     WantedGroups,
     compare_memberships,
 )
-from airflow_provider_360learning.sync.options import SyncOptions
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
 from airflow_provider_360learning.sync.people import People
 from airflow_provider_360learning.sync.plan import Action, Change, Changes, Value
 from airflow_provider_360learning.sync.platform import Platform
@@ -183,7 +182,7 @@ class _Comparison:
             if applied.get(DEACTIVATION) != (None if leaves_at is None else leaves_at.isoformat()):
                 return True
         return draft is not None and any(
-            one.name.startswith(CUSTOM) and (one.name not in applied or applied[one.name] != one.value)
+            one.name.startswith(CUSTOM_FIELD) and (one.name not in applied or applied[one.name] != one.value)
             for one in draft.fields
         )
 
@@ -417,7 +416,7 @@ class _Comparison:
         counts: dict[str, int] = {}
         for draft in in_plan.values():
             for name in unreadable(draft.match, draft.fields):
-                if not name.startswith(CUSTOM):  # custom fields can be read, and were not
+                if not name.startswith(CUSTOM_FIELD):  # custom fields can be read, and were not
                     counts[name] = counts.get(name, 0) + 1
         for name, count in counts.items():
             text = f"of {count} people cannot be read: changes in 360Learning are not seen"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from airflow_provider_360learning.api.models.choices import Role
 
@@ -80,6 +80,7 @@ class Platform:
     :param clears_values: Whether a value, such as the deactivation date, can be removed from a user.
     :param invited_are_users: Whether requests can change a user who is invited.
     :param every_role_cascades: Whether the removal of any role reaches the public groups below, not of learners only.
+    :param roles: Roles that users can have in groups.
     """
 
     company: str
@@ -91,3 +92,4 @@ class Platform:
     clears_values: bool = False
     invited_are_users: bool = False
     every_role_cascades: bool = True
+    roles: frozenset[Role] = frozenset(get_args(Role))

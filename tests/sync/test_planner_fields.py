@@ -101,6 +101,15 @@ def test_an_unknown_custom_field_is_an_error(fields):
     assert (found.changes, len(found.errors)) == ((), 1)
 
 
+def test_columns_of_the_same_custom_field_are_an_error():
+    ada = person("ada", custom_fields={"Site": "Lyon", SITE: "Paris"})
+    found = plan([ada], platform(account("ada"), custom_fields={SITE: "Site"}))
+    assert (found.changes, found.errors) == (
+        (),
+        ((1, "ada: several columns are the same custom field: leave out all but one"),),
+    )
+
+
 def test_a_custom_field_that_was_not_read_is_compared_with_the_last_value():
     ada = person("ada", custom_fields={"Site": "Lyon"})
     has = platform(account("ada"), custom_fields={SITE: "Site"})

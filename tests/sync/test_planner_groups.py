@@ -258,3 +258,10 @@ def test_several_groups_with_one_custom_are_an_error():
     found = plan([by_custom("ada", "D1")], has, group_key="custom")
     assert found.changes == ()
     assert "Acme/Staff/Twin" in found.errors[0][1]
+
+
+def test_a_role_that_the_version_does_not_have_is_an_error():
+    has = platform(account("ada"), roles=frozenset({"learner", "coach"}))
+    found = plan([person("ada", "Sales:analyst")], has)
+    text = "ada: the role analyst in 'Sales' does not exist in this version of the API, which has coach, learner"
+    assert (found.changes, found.errors) == ((), ((1, f"{text}: correct the source"),))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.groups import AddUserToGroup, RemoveUserFromGroup
 from airflow_provider_360learning.api.models.users import CreateUser, UpdateUser
 from airflow_provider_360learning.exceptions import NotAvailableError
 
 #: Neutral role names to those of v1. That "author" became "editor" is likely, but nowhere stated (assumption).
-V1_ROLES = {"learner": "learner", "coach": "coach", "editor": "author", "admin": "admin"}
-NEUTRAL_ROLES = {theirs: ours for ours, theirs in V1_ROLES.items()}
+V1_ROLES: Mapping[Role, str] = {"learner": "learner", "coach": "coach", "editor": "author", "admin": "admin"}
+NEUTRAL_ROLES: Mapping[str, Role] = {theirs: ours for ours, theirs in V1_ROLES.items()}
 
 _PROFILE = {
     "first_name": "firstName",

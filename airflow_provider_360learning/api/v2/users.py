@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from airflow_provider_360learning.api.actions import WriteSpec, action
 from airflow_provider_360learning.api.course_attempts import UserMail
 from airflow_provider_360learning.api.fields import first_string, string
+from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.users import (
     CreateUser,
     DeleteUser,
@@ -109,6 +110,7 @@ class UserActions(AccountActions, CustomValues):
         clears_values=True,
         invited_are_users=True,
         every_role_cascades=False,
+        roles=frozenset(get_args(Role)),
     )
 
     @action(
