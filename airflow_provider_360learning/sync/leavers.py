@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from airflow_provider_360learning.sync.fields import DEACTIVATION, FieldError, applied_deactivation, known_deactivation
 from airflow_provider_360learning.sync.findings import Findings
-from airflow_provider_360learning.sync.matching import AccountIndex, Match, has_left
+from airflow_provider_360learning.sync.matching import AccountIndex, Match, has_left, managed_keys
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import People, Person
 from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
@@ -171,24 +171,6 @@ class Leavers:
 
     def _of(self, key: str) -> Remembered:
         return self._state.people.get(key) or Remembered()
-
-
-def managed_keys(
-    index: AccountIndex, state: SyncState, options: SyncOptions, wanted: Collection[str]
-) -> frozenset[str]:
-    """
-    Return the keys of the people who are managed before the plan.
-
-    With addresses as keys, no account is marked: only those are managed that the state remembers, or the source wants.
-
-    :param index: The accounts.
-    :param state: What earlier runs have applied.
-    :param options: What the sync is to do.
-    :param wanted: Keys of the people of the source.
-    """
-    if options.key != "mail":
-        return frozenset(index.live)
-    return frozenset(key for key in index.live if key in state.people or key in wanted)
 
 
 def _absent(key: str, account: Account) -> Person:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from airflow_provider_360learning.sync.findings import Findings
@@ -65,21 +66,24 @@ class WantedManagers:
         #: Whether the source has managers at all.
         self.are_given = any(person.manager for person in self._people.values())
 
-    def check(self, findings: Findings) -> frozenset[str]:
+    def check(self, keys: AbstractSet[str], findings: Findings) -> frozenset[str]:
         """
         Report unknown managers, and people who manage themselves, also through others.
 
+        :param keys: Keys of the people in the plan; managers of others do not matter.
+        :param findings: Where they are reported.
         :return: Keys of the people whose managers are invalid.
         """
         found: set[str] = set()
-        for person in self._people.values():
+        for key in sorted(keys):
+            person = self._people[key]
             if person.manager and not self._is_known(person.manager):
                 text = (
                     "the manager is neither a key nor the address of a person of the source, nor of a user: correct it"
                 )
                 findings.error(person, text, leaves_out=False)
                 found.add(person.key)
-        for key in self._in_circles():
+        for key in sorted(self._in_circles() & keys):
             findings.error(
                 self._people[key], "this person is a manager of their own managers: correct it", leaves_out=False
             )
@@ -122,8 +126,8 @@ class WantedManagers:
         )
         return bool(is_account or self._person(manager) or manager in self._invalid)
 
-    def _in_circles(self) -> list[str]:
-        found: list[str] = []
+    def _in_circles(self) -> set[str]:
+        found: set[str] = set()
         seen: set[str] = set()
         for start in self._people:
             way: dict[str, None] = {}
@@ -136,8 +140,8 @@ class WantedManagers:
                 key = None if above is None else above.key
             if key in way:
                 keys = list(way)
-                found += keys[keys.index(key) :]
-        return sorted(found)
+                found.update(keys[keys.index(key) :])
+        return found
 
 
 def compare_managers(
@@ -173,6 +177,12 @@ def compare_managers(
     else:
         stale = [] if wanted is None else of_sync
     return ManagerChanges(addition, tuple(sorted(set(stale) - names)))
+
+
+def is_managed_by(match: Match, manager: Manager) -> bool:
+    """Return whether a user has a manager, as far as that was read."""
+    held = None if match.account is None else match.account.managers
+    return held is not None and not manager.names.isdisjoint(held)
 
 
 def describe(manager: Manager) -> Mapping[str, str | None]:

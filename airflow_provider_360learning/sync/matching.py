@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -80,6 +80,24 @@ def has_left(person: Person, now: datetime) -> bool:
     return person.status == "inactive" or (person.leaves_at is not None and person.leaves_at <= now)
 
 
+def managed_keys(
+    index: AccountIndex, state: SyncState, options: SyncOptions, wanted: Collection[str]
+) -> frozenset[str]:
+    """
+    Return the keys of the people who are managed before the plan.
+
+    With addresses as keys, no account is marked: only those are managed that the state remembers, or the source wants.
+
+    :param index: The accounts.
+    :param state: What earlier runs have applied.
+    :param options: What the sync is to do.
+    :param wanted: Keys of the people of the source.
+    """
+    if options.key != "mail":
+        return frozenset(index.live)
+    return frozenset(key for key in index.live if key in state.people or key in wanted)
+
+
 class Matcher:
     """
     Finds the account of each person.
@@ -107,14 +125,16 @@ class Matcher:
 
         :param people: The people of the source.
         """
-        for key, accounts in sorted(self._index.live.items()):
-            if len(accounts) > 1:
+        people = sorted(people, key=lambda one: one.key)
+        keys = managed_keys(self._index, self._state, self._options, {person.key for person in people})
+        for key in sorted(keys):
+            if len(accounts := self._index.live[key]) > 1:
                 ids = ", ".join(sorted(account.user_id or "an invitation" for account in accounts))
                 self._findings.conflict(
                     [key], f"{len(accounts)} accounts have this key ({ids}): remove it from all but one"
                 )
         matches: dict[str, Match] = {}
-        for person in sorted(people, key=lambda one: one.key):
+        for person in people:
             if person.key in matches:
                 earlier = matches[person.key].person
                 text = "several people of the source have this key: correct the source"
@@ -157,8 +177,10 @@ class Matcher:
         """Return the account that this sync has created or managed, and that has no key (any more)."""
         remembered = self._state.people.get(person.key)
         account = None if remembered is None else self._remembered_account(remembered)
-        if account is None or account.key == person.key:
+        if remembered is None or account is None or account.key == person.key:
             return None  # deleted accounts are found by their key
+        if account.status == "deleted" and account.mail != (remembered.mail or "").lower():
+            return None  # pseudonymized
         if account.key is not None or account.other_key is not None:
             text = f"the account {account.user_id} of this person has another key now: give it back its key"
             keys = [person.key] if account.key is None else [person.key, account.key]
@@ -177,17 +199,24 @@ class Matcher:
 
     def _deleted(self, person: Person) -> Match | None:
         accounts = self._index.deleted.get(person.key, [])
-        if len(accounts) > 1 and not has_left(person, self._now):
+        if not accounts or has_left(person, self._now):
+            return None
+        if len(accounts) > 1:
             ids = ", ".join(sorted(str(account.user_id) for account in accounts))
             text = f"{len(accounts)} deleted accounts have this key ({ids}): restore the right one by hand"
             self._findings.conflict([person.key], text, person.rows)
-        elif accounts and not accounts[0].mail and not has_left(person, self._now):
+            return None
+        [account] = accounts
+        remembered = self._state.people.get(person.key) or Remembered()
+        expected = {(remembered.mail or account.mail).lower(), person.mail}
+        if not account.mail or account.mail not in expected:
             text = (
-                f"the deleted account {accounts[0].user_id} has no email address by which it could be restored, which "
-                "is so after a pseudonymization: remove its key, and the person gets a new account"
+                f"the deleted account {account.user_id} does not have the address that was applied last, by which it "
+                "would be restored, which is so after a pseudonymization: restore it by hand, or remove its key, and "
+                "the person gets a new account"
             )
             self._findings.conflict([person.key], text, person.rows)
-        return Match(person, accounts[0], "deleted") if accounts else None
+        return Match(person, account, "deleted")
 
     def _with_mail(self, person: Person) -> Match | None:
         """Return a new person, or the account without a key that is adopted by its address."""

@@ -94,6 +94,17 @@ class GroupTree:
         """Return how many groups are above a group."""
         return len(list(self._above(group_id)))
 
+    def child(self, parent_id: str, name: str) -> str | None:
+        """Return the group below a parent that has a name; case does not count."""
+        return next(
+            (
+                each
+                for each in self._children.get(parent_id, ())
+                if normalized(self._groups[each].name).casefold() == name.casefold()
+            ),
+            None,
+        )
+
     def joined_by_itself(self, group_id: str) -> Iterator[str]:
         """Yield the groups that a learner of a group joins as well: those above, up to the first private one."""
         for parent in self._above(group_id):
@@ -226,6 +237,11 @@ class WantedGroups:
         parent_id = self._parent_of_new(custom)
         if not names:
             raise MembershipError(f"no group has {shown(custom)} as custom, and the source has no name to create it")
+        if twin := self._tree.child(parent_id, names[0]):
+            raise MembershipError(
+                f"no group has {shown(custom)} as custom, but {shown(self._tree.path(twin))} ({twin}) has its name: "
+                "set custom of that group, or rename it"
+            )
         return self._created(NewGroup(f"{self._tree.path(parent_id)}/{names[0]}", names[0], parent_id, custom))
 
     def _managed(self, group_id: str, text: str) -> str:

@@ -87,7 +87,8 @@ class SyncOptions:
     :param joiner_mode: Whether new people are invited, or created as active users without an email.
     :param default_group: Id of the group that a new person without groups joins.
     :param merge_groups: Whether two rows with one key are one person with the groups of both; otherwise an error.
-    :param groups_mode: Whether memberships are only added, or also removed within ``managed_groups``.
+    :param groups_mode: Whether memberships are only added, or also removed within ``managed_groups``, roles that the
+        source does not have included.
     :param managed_groups: Ids of the groups whose memberships are managed, with those below them.
     :param create_groups: Whether missing groups are created.
     :param groups_parent: Id of the group under which they are created.

@@ -21,9 +21,15 @@ from airflow_provider_360learning.sync.fields import (
     unreadable,
 )
 from airflow_provider_360learning.sync.findings import Findings
-from airflow_provider_360learning.sync.leavers import Leavers, managed_keys
-from airflow_provider_360learning.sync.managers import MANAGER, WantedManagers, compare_managers, describe
-from airflow_provider_360learning.sync.matching import AccountIndex, Match, Matcher, has_left
+from airflow_provider_360learning.sync.leavers import Leavers
+from airflow_provider_360learning.sync.managers import (
+    MANAGER,
+    WantedManagers,
+    compare_managers,
+    describe,
+    is_managed_by,
+)
+from airflow_provider_360learning.sync.matching import AccountIndex, Match, Matcher, has_left, managed_keys
 from airflow_provider_360learning.sync.memberships import (
     GroupTree,
     Membership,
@@ -135,11 +141,11 @@ class _Comparison:
     def changes(self) -> Changes:
         """Return what is found."""
         drafts = {key: self._draft(match) for key, match in self._staying.items()}
-        invalid_managers = self._wanted_managers.check(self._findings)
         order = Addresses(self._staying, self._index, self._options, self._findings).check()
         # Nothing below leaves out a person.
         left_out = self._findings.left_out
         in_plan = {key: draft for key, draft in drafts.items() if key not in left_out}
+        invalid_managers = self._wanted_managers.check(in_plan.keys(), self._findings)
         changes: list[Change] = []
         for draft in in_plan.values():
             changes += self._changes_of(draft)
@@ -178,7 +184,7 @@ class _Comparison:
         """Return whether custom fields, or the date of deactivation, may differ from the source."""
         applied = self._of(match).applied
         if match.account is not None and not match.account.deactivation_known:
-            leaves_at = match.person.leaves_at
+            leaves_at = None if self._options.leavers == "missing" else match.person.leaves_at
             if applied.get(DEACTIVATION) != (None if leaves_at is None else leaves_at.isoformat()):
                 return True
         return draft is not None and any(
@@ -432,6 +438,9 @@ class _Comparison:
                 for one in draft.fields
                 if is_equal(draft.match, one) and (one.name not in applied or applied[one.name] != one.value)
             }
+            manager = self._wanted_managers.of(draft.match.person, self._matches, ())
+            if manager is not None and manager.user_id != applied.get(MANAGER) and is_managed_by(draft.match, manager):
+                values[MANAGER] = manager.user_id
             if values:
                 agreed[key] = values
         return agreed

@@ -265,3 +265,9 @@ def test_a_role_that_the_version_does_not_have_is_an_error():
     found = plan([person("ada", "Sales:analyst")], has)
     text = "ada: the role analyst in 'Sales' does not exist in this version of the API, which has coach, learner"
     assert (found.changes, found.errors) == ((), ((1, f"{text}: correct the source"),))
+
+
+def test_a_group_without_custom_is_not_created_a_second_time():
+    found = plan([by_custom("ada", "D9", name="sales")], platform(account("ada")), group_key="custom", **CREATES)
+    assert found.changes == ()
+    assert "Acme/Staff/Sales" in found.errors[0][1]

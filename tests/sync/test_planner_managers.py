@@ -115,3 +115,26 @@ def test_a_long_line_of_managers():
     keys = [f"k{index:05}" for index in range(3000)]
     wanted = [person(key, manager=above) for key, above in zip(keys, [None, *keys], strict=False)]
     assert len(steps(plan(wanted, platform(*map(account, keys))))) == len(keys) - 1
+
+
+def test_managers_of_people_who_have_left_do_not_matter():
+    wanted = [
+        person("ada", manager="missing", status="inactive"),
+        person("eve", manager="joe"),
+        person("joe", manager="eve", status="inactive"),
+    ]
+    found = plan(wanted, platform(account("ada"), account("eve")))
+    assert [text for _, text in found.errors] == ["eve: this person is a manager of their own managers: correct it"]
+
+
+def test_a_manager_who_has_left_is_no_error():
+    has = platform(account("ada"), replace(account("boss"), status="deleted"))
+    found = plan([person("ada", manager="boss")], has)
+    assert (found.changes, found.errors) == ((), ())
+
+
+def test_managers_that_agree_are_remembered():
+    has = platform(account("ada", managers=(user_id("boss"),)), account("boss"))
+    wanted = [person("ada", manager="boss"), person("boss")]
+    assert plan(wanted, has).agreed == {"ada": {"manager": user_id("boss")}}
+    assert plan(wanted, has, applied("boss")).agreed == {}

@@ -33,7 +33,7 @@ def unmanaged(key, **given):
 
 
 def deleted(key, **given):
-    return replace(account(key), status="deleted", memberships=None, **given)
+    return replace(account(key), **{"status": "deleted", "memberships": None} | given)
 
 
 # Recognized
@@ -219,7 +219,28 @@ def test_a_live_account_goes_before_a_deleted_one():
 
 
 def test_a_pseudonymized_account_is_not_reinstated():
-    assert conflicts(plan([person("ada")], platform(deleted("ada", mail="")))) == [("ada",)]
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"))})
+    with_key = deleted("ada", mail="deleted-1@360learning.test")
+    found = plan([person("ada")], platform(with_key), state)
+    assert (found.changes, conflicts(found)) == ((), [("ada",)])
+    assert shown(plan([person("ada")], platform(replace(with_key, key=None)), state)) == [("create", "ada")]
+
+
+def test_a_deleted_account_without_an_address_is_a_conflict():
+    found = plan([person("ada")], platform(deleted("ada", mail="")))
+    assert (found.changes, conflicts(found)) == ((), [("ada",)])
+
+
+def test_a_deleted_account_that_has_lost_its_key_is_reinstated_from_the_state():
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"))})
+    found = plan([person("ada", mail="new@acme.test")], platform(replace(deleted("ada"), key=None)), state)
+    assert shown(found) == [("reinstate", "ada"), ("change_reinstated_mail", "ada"), ("update", "ada")]
+
+
+def test_with_addresses_as_keys_accounts_outside_the_scope_are_no_conflict():
+    twins = [account("x"), replace(account("x"), user_id=user_id("y"))]
+    found = plan([person("ada")], platform(account("ada"), *twins), key="mail")
+    assert found.changes == found.conflicts == ()
 
 
 def test_several_deleted_accounts_with_one_key_are_a_conflict():
