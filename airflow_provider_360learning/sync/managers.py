@@ -110,6 +110,8 @@ class WantedManagers:
         account = self._account(person.manager if of_source is None else of_source.key)
         if account is None and of_source is not None:
             account = self._account(of_source.mail)
+            if account is not None and account.key is not None:
+                return None  # the address is that of another person by now
         return None if account is None else Manager(account.user_id, account.mail)
 
     def _person(self, manager: str) -> Person | None:

@@ -138,3 +138,8 @@ def test_managers_that_agree_are_remembered():
     wanted = [person("ada", manager="boss"), person("boss")]
     assert plan(wanted, has).agreed == {"ada": {"manager": user_id("boss")}}
     assert plan(wanted, has, applied("boss")).agreed == {}
+
+
+def test_a_manager_whose_address_another_person_has_is_not_that_person():
+    wanted = [person("ada", manager="boss"), person("boss", mail=mail_of("ada"), status="inactive")]
+    assert steps(plan(wanted, platform(account("ada")))) == []
