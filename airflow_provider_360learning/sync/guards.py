@@ -57,11 +57,13 @@ def verdicts(
     managed = changes.managed
     period = guards.max_leavers_per_period
     since = now - period.period
-    left = sum(plan.leavers for plan in state.plans if plan.applied_at > since)
+    leaving = len(_keys(changes, "deactivate", "delete"))
+    # The leavers of an earlier plan, which may have been accepted above the limit, refuse no plan that has none.
+    left = sum(plan.leavers for plan in state.plans if plan.applied_at > since) if leaving else 0
     errors = {row for row, _ in (*people.errors, *changes.errors)}
     found: list[tuple[str, Limit | None, int]] = [
         ("max_leavers", guards.max_leavers, len(leavers(changes, state))),
-        ("max_leavers_per_period", period.limit, left + len(_keys(changes, "deactivate", "delete"))),
+        ("max_leavers_per_period", period.limit, left + leaving),
         ("max_email_changes", guards.max_email_changes, len(_keys(changes, "change_mail", "change_reinstated_mail"))),
         ("max_joiners", guards.max_joiners, len(_keys(changes, "create"))),
         ("max_updates", guards.max_updates, len(_keys(changes, "update"))),

@@ -42,7 +42,7 @@ def platform(*accounts, company="acme v2"):
             key=f"{number}",
             other_key=None,
             status="active",
-            fields={"first_name": "Ana"},
+            fields={"first_name": "Ana", "last_name": "Novak"},
             memberships={"5" * 24: frozenset({"learner", "coach"})},
         )
         for number in (1, 2)

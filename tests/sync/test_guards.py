@@ -122,15 +122,22 @@ def test_leavers_before_the_period_do_not_count():
     assert decide(changes(change("delete")), state=state)["max_leavers_per_period"].actual == 10
 
 
+def test_leavers_of_an_accepted_plan_refuse_only_further_leavers():
+    state = SyncState({}, (applied(leavers=300),))
+    assert decide(changes(change("create")), state=state)["max_leavers_per_period"].passed
+    assert not decide(changes(change("delete")), state=state)["max_leavers_per_period"].passed
+
+
 @pytest.mark.parametrize("rows", [800, 1200])
 def test_the_source_may_change_by_its_share_in_both_directions(rows):
-    found = decide(changes(), source=people(rows), state=SyncState({}, (applied(rows=1000),)))["max_source_change"]
+    state = SyncState({}, (applied(rows=1), applied(rows=1000)))
+    found = decide(changes(), source=people(rows), state=state)["max_source_change"]
     assert (found.actual, found.limit, found.passed) == (200, 200, True)
 
 
 @pytest.mark.parametrize("rows", [799, 1201])
 def test_a_half_written_file_is_refused(rows):
-    state = SyncState({}, (applied(rows=1), applied(rows=1000)))
+    state = SyncState({}, (applied(rows=1000),))
     assert not decide(changes(), source=people(rows), state=state)["max_source_change"].passed
 
 

@@ -73,7 +73,8 @@ def test_a_summary_of_a_large_plan_is_short():
     "key", ["{{ conn.x.password }}", "{% raw %}", "a\n# b", "<script>", "`x` **y**", "\x1b[31m", "a|b", "[x](http://y)"]
 )
 def test_a_hostile_key_renders_nothing(key):
-    text = text_of(changes(change("delete", key), conflicts=[key], reports=[("unmanaged", key)], missing=[key]))
+    plan = changes(change("delete", key), conflicts=[key], reports=[("unmanaged", key)], missing=[key])
+    text = text_of(plan, company=key)
     assert "{{" not in text
     assert "{%" not in text
     assert "\x1b" not in text
@@ -112,3 +113,4 @@ def test_what_stands_for_an_address(values, expected):
 
 def test_other_keys_stand_for_themselves():
     assert label("4711", rows=(3,)) == "4711"
+    assert label("{{ x }}\n") == "{ { x }}"
