@@ -160,6 +160,7 @@ def get_provider_info() -> dict[str, object]:
             "operators.operation",
             "operators.path_contents",
             "operators.paths",
+            "operators.sync",
             "operators.tags",
             "operators.users",
         ),

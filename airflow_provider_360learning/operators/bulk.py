@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipExc
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.operators.row_source import RowSourceMixin, revealed
 from airflow_provider_360learning.task_mixins import HiddenValue, fail_on_permanent_error
 
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ T = TypeVar("T")
 DEFERRAL_GRACE = 60
 
 
-def _revealed(value: Any) -> Any:
-    return value.value if isinstance(value, HiddenValue) else value
-
-
-class Learning360RowsOperator(Learning360BaseOperator):
+class Learning360RowsOperator(RowSourceMixin, Learning360BaseOperator):
     """
     Check all rows, apply one action to them at the rate limit, and record the result of each.
 
@@ -77,12 +74,6 @@ class Learning360RowsOperator(Learning360BaseOperator):
 
     documentation_page = "bulk.md"
     name_arguments: ClassVar[tuple[str, ...]] = ("rows",)
-    rows: Any
-    sql: str | None
-    sql_conn_id: str | None
-    parameters: Any
-    column_mapping: Mapping[str, str | None] | None
-    encoding: str | None
     results_path: Any
     rejected_path: Any
     state_path: Any
@@ -98,9 +89,6 @@ class Learning360RowsOperator(Learning360BaseOperator):
     ignore_checkpoint: bool
     escape_formulas: bool
     deferrable: bool
-
-    template_ext: Sequence[str] = (".sql",)
-    template_fields_renderers = {"sql": "sql", "column_mapping": "json"}  # noqa: RUF012 as Airflow has it
 
     def __init__(
         self,
@@ -132,26 +120,6 @@ class Learning360RowsOperator(Learning360BaseOperator):
         super().__init__(**{"multiple_outputs": False, **kwargs})
         self._assign_arguments(locals())
         self.deferrable = deferrable
-
-    def _check_sources(self, **sources: object) -> None:
-        """
-        Refuse several sources of rows, and none, when the DAG file is parsed.
-
-        :raises AirflowException: if not exactly one of them is given, or a query without its connection.
-        """
-        if sum(source is not None for source in sources.values()) != 1:
-            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: give either {' or '.join(sources)}")
-        if self.sql is not None and not self.sql_conn_id:
-            raise AirflowException(f"{type(self).__name__} {self.task_id!r}: sql needs sql_conn_id")
-
-    def name_value(self, argument: str) -> object:
-        """See :meth:`.ReadableTaskMixin.name_value`: of ``rows``, only a path is shown."""
-        value = super().name_value(argument)
-        return value if argument != "rows" or _is_shown(value) else None
-
-    def _hide_rendered_values(self) -> None:
-        if not _is_shown(self.rows):
-            self.rows = HiddenValue(self.rows)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Apply the action and return the summary of the run."""
@@ -242,30 +210,9 @@ class Learning360RowsOperator(Learning360BaseOperator):
             file_mode=config.file_mode(),
         )
 
-    def _source(self, column_mapping: Mapping[str, str | None]) -> Source:
-        """Return the rows."""
-        from airflow_provider_360learning.api.models.parsers import is_missing
-        from airflow_provider_360learning.rows.sources import make_source
-
-        return make_source(
-            _revealed(self.rows),
-            sql=self.sql,
-            sql_conn_id=self.sql_conn_id,
-            parameters=self.parameters,
-            column_mapping=column_mapping,
-            encoding=None if is_missing(self.encoding) else self.encoding,
-        )
-
     def _job(self) -> Job:
         """Return what is done with the rows."""
         raise NotImplementedError
-
-
-def _is_shown(rows: Any) -> bool:
-    """Return whether an argument ``rows`` is the path of a file, and not the rows or a text of them."""
-    from airflow_provider_360learning.rows.sources import is_path
-
-    return is_path(rows) if isinstance(rows, str) else not isinstance(rows, Sequence | Mapping)
 
 
 class Learning360BulkOperator(Learning360RowsOperator):
@@ -348,5 +295,5 @@ class Learning360BulkOperator(Learning360RowsOperator):
 
         creates = parse_argument("create_groups", parse_boolean, self.create_groups)
         creation = {name: getattr(self, name) for name in ("create_groups", "parent_group_id", "parent_group")}
-        defaults = parse_argument("defaults", parse_object, _revealed(self.defaults))
+        defaults = parse_argument("defaults", parse_object, revealed(self.defaults))
         return ApplyAction(self.action, defaults, creation if creates else None)

@@ -137,6 +137,8 @@ class RowsConfig:
     :param lease: Times of the lease.
     :param deferrable: Whether long waits for bulk jobs are deferred.
     :param jobs: Times of bulk jobs.
+    :param is_part: Whether the run is a part of a task that reports it itself: rejected rows do not fail it.
+    :param stop_after_failures: Number of rejected rows after which an attempt stops; by default it does not.
     """
 
     job: Job
@@ -165,6 +167,8 @@ class RowsConfig:
     lease: LeaseTimes = field(default_factory=LeaseTimes)
     deferrable: bool = False
     jobs: JobTimes = field(default_factory=JobTimes)
+    is_part: bool = False
+    stop_after_failures: int | None = None
 
     def __post_init__(self) -> None:
         limits = (self.max_invalid, self.max_invalid_ratio)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from airflow_provider_360learning.exceptions import RefusedError
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.batches import Batch
 from airflow_provider_360learning.rows.changes import Changes
@@ -15,6 +16,10 @@ from airflow_provider_360learning.rows.results import ResultStore
 from airflow_provider_360learning.rows.run_metrics import RunMetrics
 
 log = get_logger(__name__)
+
+
+class TooManyFailuresError(RefusedError):
+    """More rows were rejected than an attempt goes on with."""
 
 
 class Recorder:
@@ -28,6 +33,7 @@ class Recorder:
     :param claims: The claims to the folders, which are renewed with each checkpoint.
     :param progress_log: Logs how far the run is.
     :param metrics: Counts rows and jobs.
+    :param stop_after_failures: Number of rejected rows after which the attempt stops.
     """
 
     def __init__(
@@ -39,6 +45,8 @@ class Recorder:
         claims: Claims,
         progress_log: ProgressLog,
         metrics: RunMetrics,
+        *,
+        stop_after_failures: int | None = None,
     ) -> None:
         #: The last checkpoint.
         self.checkpoint = checkpoint
@@ -48,6 +56,8 @@ class Recorder:
         self._changes = changes
         self._checkpoints = checkpoints
         self._claims = claims
+        self._stop_after = stop_after_failures
+        self._failures = 0
 
     @property
     def is_dry_run(self) -> bool:
@@ -88,6 +98,7 @@ class Recorder:
                     for row, result in batch.sent():
                         self._changes.record(row, result, is_unconfirmed=batch.unconfirmed)
         self.progress_log.count(result for _, result in rows)
+        self._failures += sum(not result.is_done for _, result in rows)
         if not self.is_dry_run:
             self.metrics.count_rows(result for _, result in rows)
 
@@ -96,8 +107,24 @@ class Recorder:
         Make a checkpoint, which renews the lease.
 
         :param checkpoint: The checkpoint.
+        :raises TooManyFailuresError: if more rows were rejected than the attempt goes on with.
         """
         self.checkpoint = checkpoint if self._checkpoints is None else self._checkpoints.renew(checkpoint)
+        self.check_failures()
+
+    def check_failures(self, further: int = 0) -> None:
+        """
+        Stop the attempt at too many rejected rows.
+
+        :param further: Number of rejected rows that are not in a part yet.
+        :raises TooManyFailuresError: if more rows were rejected than the attempt goes on with.
+        """
+        failures = self._failures + further
+        if self._stop_after is not None and failures > self._stop_after:
+            raise TooManyFailuresError(
+                f"{failures:,} rows were refused, failed or unknown, and the attempt stops after "
+                f"{self._stop_after:,} (stop_after_failures). Rows after them were not sent."
+            )
 
     def release(self, write_certain: Callable[[], None], is_quiet: Callable[[], bool]) -> None:
         """

@@ -69,6 +69,7 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
     :return: Counts, paths and the first rejected rows.
     :raises InvalidRequestError: if rows are invalid; nothing was sent.
     :raises RowsNotDoneError: if more rows were rejected than is allowed, or all of them.
+    :raises TooManyFailuresError: if the attempt has stopped at too many of them.
     :raises LeaseLostError: if another attempt is running.
     :raises DeferWait: if the wait for bulk jobs is to be deferred; another call then resumes.
     """
@@ -77,10 +78,10 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
         with open_folders(config, context) as claims:
             checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
-                summary = _run(config, api, claims, checkpoints, latency, context)
+                summary = _run(config, api, claims, checkpoints, latency, {} if config.is_part else context)
                 if config.source.pending_invitations is not None:
                     summary["pending_invitations"] = config.source.pending_invitations
-                return finish(summary, config, context)
+                return summary if config.is_part else finish(summary, config, context)
     except SupervisorLostError:  # the lease is returned
         exit_orphaned()
     except InvalidRowsError as error:
@@ -139,6 +140,7 @@ def _run(
             claims,
             ProgressLog(rows.total, checkpoint.done_up_to, api.client.usage),
             RunMetrics(config.learning360_conn_id, api.client.spec.name, writer.name),
+            stop_after_failures=config.stop_after_failures,
         )
 
         def reader_of(writer: Writer) -> BatchReader:

@@ -144,6 +144,7 @@ class Sender:
                 for task in self._executor.collect(timeout=0.5):
                     self._collect(task)
                 self._check_outage()
+                self._recorder.check_failures(self._failures_in_memory)
             if self._is_checkpoint_due(following):
                 self._make_checkpoint(following)
             self._recorder.progress_log.report(self._outcomes_in_memory)
@@ -187,6 +188,12 @@ class Sender:
 
     def _outcomes_in_memory(self) -> Counter[str]:
         return Counter(result.outcome for batch in self._open for result in batch.results or ())
+
+    @property
+    def _failures_in_memory(self) -> int:
+        done_up_to = self._recorder.checkpoint.done_up_to
+        results = (each for batch in self._open if batch.last_row > done_up_to for each in batch.results or ())
+        return sum(not result.is_done for result in results)
 
     # Checkpoints
 

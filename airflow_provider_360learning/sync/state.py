@@ -61,12 +61,14 @@ class AppliedPlan:
     :param applied_at: When.
     :param rows: Number of rows of its source.
     :param leavers: Number of people who were deactivated or deleted.
+    :param interval: The data interval of the run that applied it; empty if it is not known.
     """
 
     plan_id: str
     applied_at: AwareDatetime
     rows: int
     leavers: int
+    interval: str = ""
 
 
 @dataclass(frozen=True, slots=True)

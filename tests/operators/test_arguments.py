@@ -18,6 +18,8 @@ from airflow_provider_360learning.operators.certificates import Learning360Downl
 from airflow_provider_360learning.operators.exports import Learning360ExportOperator, Learning360ListingExportOperator
 from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.paths import Learning360EnrollmentOperator
+from airflow_provider_360learning.operators.row_source import RowSourceMixin
+from airflow_provider_360learning.operators.sync import Learning360SyncUsersOperator
 from airflow_provider_360learning.operators.user_lists import Learning360UserListOperator
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
@@ -108,6 +110,7 @@ ISSUED = {
     "operators.imports": ["ImportStatistics", "ImportExternalCourses", "ArchiveExternalCourses"],
     "operators.integrations": ["CreateIntegration", "UpdateIntegration", "DeleteIntegration"],
     "operators.operation": [""],
+    "operators.sync": ["SyncUsers"],
     "operators.tags": ["CreateTag", "UpdateTag", "DeleteTag"],
     "sensors.bulk_jobs": ["BulkJob"],
     "sensors.classrooms": ["SlotAttendance"],
@@ -131,6 +134,7 @@ WITHOUT_ACTION = (
     Learning360ExportOperator,
     Learning360Operator,
     Learning360DownloadCertificateOperator,
+    Learning360SyncUsersOperator,
 )
 #: Arguments that operators and sensors have in addition to those of their action or condition.
 USERS_FROM = {"users_from": None, "include_invited": False}
@@ -177,7 +181,7 @@ def required_values(kind):
     """Return values for the required arguments of a class."""
     values = {name: "/x" for name, default in own_arguments(kind).items() if default is inspect.Parameter.empty}
     values |= {names[0]: "/x" for names in kind.required_pairs}
-    if issubclass(kind, Learning360RowsOperator):
+    if issubclass(kind, RowSourceMixin):
         return values, {"rows": "/x"}
     more = {"user": "/x"} if kind is Learning360CourseCompletionSensor else {}
     takes_users = (Learning360UserListOperator, Learning360UserActiveSensor)

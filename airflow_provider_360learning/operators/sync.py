@@ -1,0 +1,279 @@
+"""Keep users and groups equal to the people of the HR system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_provider_360learning import config
+from airflow_provider_360learning.operators.base import Learning360BaseOperator
+from airflow_provider_360learning.operators.row_source import RowSourceMixin
+from airflow_provider_360learning.task_mixins import fail_on_permanent_error
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.sync.options import SyncOptions
+    from airflow_provider_360learning.sync.plan_files import StoredPlan
+    from airflow_provider_360learning.sync.planning import Place, PlanSettings
+    from airflow_provider_360learning.sync.results import SyncResult
+
+#: The limit of a guard: a number, a share such as ``"5%"``, or both.
+Limit = Any
+
+
+class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
+    """
+    Compare people of the HR system with 360Learning, write a plan, and apply it (``getUsers`` and writes).
+
+    Returns ``plan_id``, ``path``, ``counts`` (changes by action, and findings), ``guards`` (with limit and actual
+    value), ``emails`` and ``seconds``; once a plan is applied, also ``outcomes`` and ``results_path``. The same is
+    attached to the asset events of the task's outlets, and is the result of a task that fails. A guard that refuses a
+    plan fails the task without retries, and nothing is sent. A retry continues where the last attempt stopped. See
+    docs/sync.md.
+
+    :param plan_path: Folder of the plans; each has a subfolder with its id.
+    :param state_path: Folder of what the sync remembers between runs. Each sync needs one of its own.
+    :param mode: ``plan`` sends nothing that changes 360Learning, ``apply`` applies the plan ``plan_id``, and
+        ``plan_and_apply`` does both.
+    :param plan_id: Id of the plan that ``apply`` applies, such as ``plan.output["plan_id"]``. Its arguments are those
+        with which it was made: the others here have no effect.
+    :param accept_plan: Id of a stored plan that is applied although guards have refused it, once, and without planning
+        again.
+    :param plan_valid_for: How long a plan can be applied, such as ``24h``.
+    :param redact: Whether the files of the plan leave values out; such a plan can only be applied by
+        ``plan_and_apply``, by the attempt that makes it.
+    :param rows: A list of objects, or the path of a CSV, JSON Lines or Parquet file, with one row per person. Either
+        this or ``sql``, unless a stored plan is applied.
+    :param sql: A query, through any ``common.sql`` connection.
+    :param sql_conn_id: The connection of ``sql``.
+    :param parameters: Parameters of ``sql``.
+    :param column_mapping: Column names of the source to those of the sync, e.g. ``{"department": "groups"}``; ``None``
+        ignores a column.
+    :param encoding: Encoding of a CSV or JSON Lines file without a byte-order mark, by default UTF-8.
+    :param key: Where 360Learning has the key of a person: ``custom``, ``external_id`` (API v2), or ``mail``.
+    :param external_platform: Name of the platform whose external ids are the keys, with ``key="external_id"``.
+    :param key_namespace: Prefix of the keys of this sync, such as ``hr:``. Accounts whose key does not begin with it
+        are not managed.
+    :param adopt: ``mail`` manages an account without a key that has the address of a person; ``never`` reports it.
+    :param joiner_mode: ``invite`` invites new people, ``create_active`` creates them as active users without an email.
+    :param default_group: Name or id of the group that a new person without groups joins.
+    :param duplicate_keys: ``merge_groups`` makes two rows with one key one person with the groups of both; ``error``
+        refuses them.
+    :param groups_mode: ``add`` only adds memberships; ``exact`` also removes them, within ``managed_groups``.
+    :param managed_groups: Names or ids of the groups whose memberships are managed, with the groups below them.
+    :param create_groups: Whether missing groups are created.
+    :param groups_parent: Name or id of the group under which groups are created; by default the one of
+        ``managed_groups``, if there is one only.
+    :param group_key: Whether groups are found by their ``name``, or by their field ``custom``.
+    :param leavers: Who leaves: ``explicit`` (``status``, ``leaves_at``), ``missing`` (absent from the source), or
+        ``both``.
+    :param leaver_action: What happens to leavers: ``report``, ``deactivate`` or ``delete``.
+    :param leaver_grace: Days before an absent person counts as a leaver.
+    :param missing_runs: Applied runs in a row in which a person must be absent, one per data interval.
+    :param create_only: Fields that are set for new people only.
+    :param owned: Fields whose changes by hand are undone.
+    :param clear: Fields that an empty cell clears.
+    :param protected: Addresses, ids, keys, and patterns such as ``*@partner.example`` of users who are never changed,
+        besides the owner and the administrators of the root group.
+    :param verify: ``changed`` reads what listings do not have for people whose row has changed; ``full`` for all.
+    :param max_leavers: Maximum number of leavers: a number, a share of the people managed, or both.
+    :param max_leavers_per_period: The same over all plans that were applied in a period.
+    :param max_email_changes: Maximum number of changes of addresses.
+    :param max_joiners: Maximum number of new people; by default there is none.
+    :param max_updates: Maximum number of people whose fields change; by default there is none.
+    :param max_source_change: Maximum change of the number of rows since the last applied plan.
+    :param max_conflicts: Maximum number of conflicts.
+    :param max_row_errors: Maximum number of invalid rows.
+    :param max_group_creations: Maximum number of groups that are created.
+    :param stop_after_failures: Number of failures, or their share of the changes, after which applying stops.
+    """
+
+    documentation_page = "sync.md"
+    name_arguments: ClassVar[tuple[str, ...]] = ("mode", "plan_id")
+    actions: ClassVar[tuple[str, ...]] = (
+        "list_users",
+        "list_groups",
+        "list_group_members",
+        "list_user_roles",
+        "create_group",
+        "update_group",
+        "create_user",
+        "update_user",
+        "add_user_to_group",
+        "remove_user_from_group",
+        "add_manager",
+        "remove_manager",
+        "delete_user",
+    )
+    plan_path: Any
+    state_path: Any
+    mode: str
+    plan_id: str | None
+    accept_plan: str | None
+    plan_valid_for: Any
+    redact: bool
+    verify: str
+    stop_after_failures: Limit
+
+    def __init__(
+        self,
+        *,
+        plan_path: Any,
+        state_path: Any,
+        mode: str = "plan",
+        plan_id: str | None = None,
+        accept_plan: str | None = None,
+        plan_valid_for: timedelta | str = "24h",
+        redact: bool = False,
+        rows: Any = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        parameters: Any = None,
+        column_mapping: Mapping[str, str | None] | None = None,
+        encoding: str | None = None,
+        key: str = "custom",
+        external_platform: str | None = None,
+        key_namespace: str | None = None,
+        adopt: str = "never",
+        joiner_mode: str = "invite",
+        default_group: str | None = None,
+        duplicate_keys: str = "error",
+        groups_mode: str = "add",
+        managed_groups: Sequence[str] = (),
+        create_groups: bool = False,
+        groups_parent: str | None = None,
+        group_key: str = "name",
+        leavers: str = "explicit",
+        leaver_action: str = "report",
+        leaver_grace: int = 0,
+        missing_runs: int = 1,
+        create_only: Sequence[str] = (),
+        owned: Sequence[str] = (),
+        clear: Sequence[str] = (),
+        protected: Sequence[str] = (),
+        verify: str = "changed",
+        max_leavers: Limit = ("5%", 50),
+        max_leavers_per_period: Sequence[Any] = ("10%", "30 days"),
+        max_email_changes: Limit = ("5%", 50),
+        max_joiners: Limit | None = None,
+        max_updates: Limit | None = None,
+        max_source_change: Limit = "20%",
+        max_conflicts: Limit = 0,
+        max_row_errors: Limit = 0,
+        max_group_creations: Limit = 10,
+        stop_after_failures: Limit = ("40%", 20),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._assign_arguments(locals())
+        if mode in ("plan", "plan_and_apply") and accept_plan is None:
+            self._check_sources(rows=rows, sql=sql)
+
+    def execute(self, context: Context) -> SyncResult:
+        """Make a plan, apply one, or both, and return the counts."""
+        from airflow_provider_360learning.sync.results import result_of
+
+        with self.hook.log_api_usage(), fail_on_permanent_error():
+            from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+
+            mode = parse_argument("mode", parse_choice("plan", "apply", "plan_and_apply"), self.mode)
+            api = self.hook.api
+            place, now = self._place(), datetime.now(UTC)
+            if (stored := self._stored_plan_id(mode)) is not None:
+                raise AirflowException(f"Plan {stored}: only mode='plan' is available")
+            plan = self._make_plan(api, place, context, now)
+            result = self._publish(result_of(plan), context)
+            self._check_guards(plan, result, context)
+            return result
+
+    def _check_guards(self, plan: StoredPlan, result: SyncResult, context: Context) -> None:
+        """
+        Refuse a plan that a guard refuses; its result is an XCom nevertheless.
+
+        :raises GuardError: if a guard refuses it, and it is not accepted.
+        """
+        from airflow_provider_360learning.sync.guards import GuardError, ensure_passed
+
+        if plan.plan_id == self.accept_plan:
+            return
+        try:
+            ensure_passed(plan.verdicts, plan.plan_id)
+        except GuardError:
+            self._push(result, context)
+            raise
+
+    def _push(self, result: SyncResult, context: Context) -> None:
+        """Push the result of a task that fails, of which Airflow records none."""
+        if self.do_xcom_push and (task_instance := context.get("ti")):
+            task_instance.xcom_push("return_value", dict(result))
+
+    def _stored_plan_id(self, mode: str) -> str | None:
+        """Return the id of the stored plan that is to be applied, or ``None`` if a new one is made."""
+        from airflow_provider_360learning.api.models.parsers import is_missing
+        from airflow_provider_360learning.exceptions import InvalidRequestError
+
+        if not is_missing(self.accept_plan) and mode != "plan":
+            return str(self.accept_plan)
+        if mode != "apply":
+            return None
+        if is_missing(self.plan_id):
+            raise InvalidRequestError(
+                "plan_id is missing: mode='apply' applies a stored plan. Nothing was sent.", argument="plan_id"
+            )
+        return str(self.plan_id)
+
+    def _make_plan(self, api: LearningApi, place: Place, context: Context, now: datetime) -> StoredPlan:
+        from airflow_provider_360learning.api.models.base import parse_argument
+        from airflow_provider_360learning.api.models.parsers import parse_column_mapping
+        from airflow_provider_360learning.sync.planning import make_plan
+
+        mapping = parse_argument("column_mapping", parse_column_mapping, self.column_mapping)
+        source = self._source(mapping)
+        return make_plan(api, source, self._options(api), place, self._settings(context), now)
+
+    def _options(self, api: LearningApi) -> SyncOptions:
+        from airflow_provider_360learning.sync.arguments import parse_options
+
+        return parse_options({name: getattr(self, name) for name in self.arguments}, api)
+
+    def _place(self) -> Place:
+        from airflow_provider_360learning.sync.planning import Place
+
+        return Place(plan_path=self.plan_path, state_path=self.state_path, file_mode=config.file_mode())
+
+    def _settings(self, context: Context) -> PlanSettings:
+        from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
+        from airflow_provider_360learning.api.models.parsers import parse_boolean
+        from airflow_provider_360learning.sync.limits import parse_duration
+        from airflow_provider_360learning.sync.planning import PlanSettings
+
+        return PlanSettings(
+            verify=parse_argument("verify", parse_choice("changed", "full"), self.verify),
+            valid_for=parse_duration("plan_valid_for", self.plan_valid_for),
+            redact=parse_argument("redact", parse_boolean, self.redact),
+            timezone=getattr(context.get("dag"), "timezone", None) or UTC,
+            interval=_interval_of(context),
+        )
+
+    def _publish(self, result: SyncResult, context: Context) -> SyncResult:
+        """Attach the result to the asset events of the outlets, and return it."""
+        from airflow.providers.common.compat.sdk import Asset
+
+        for outlet in self.outlets if "outlet_events" in context else ():
+            if isinstance(outlet, Asset):
+                extra: dict[str, Any] = {**result}  # Any: mypy takes the values of any TypedDict for objects
+                context["outlet_events"][outlet].extra = extra
+        return result
+
+
+def _interval_of(context: Context) -> str:
+    """Return the data interval of the run: its retries have the same, and so has a task that is cleared."""
+    for name in ("data_interval_end", "logical_date", "run_id"):
+        if value := context.get(name):
+            return value.isoformat() if isinstance(value, datetime) else str(value)
+    return ""

@@ -1,0 +1,65 @@
+"""The sync operator in mode plan, through sockets: what it writes and returns, and that it sends nothing."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
+from tests.sync.sync_runs import changes_of, row
+
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def test_plans_and_sends_nothing(sandbox, syncs):
+    sandbox.control.clear_journal()
+    result = syncs.plan([row("ana"), row("bo")])
+    assert result["counts"] == {"create": 2}
+    assert [change["key"] for change in changes_of(result)] == ["ana", "bo"]
+    assert {name: each["passed"] for name, each in result["guards"].items()}["max_leavers"] is True
+    journal = [entry for entry in sandbox.control.journal() if "oauth" not in entry["path"]]
+    assert not [entry for entry in journal if entry["method"] in WRITES and "token" not in entry["path"].lower()]
+
+
+def test_the_same_source_gives_the_same_plan(syncs):
+    first, second = (syncs.plan([row("ana")]) for _ in range(2))
+    assert first == second
+
+
+def test_a_plan_that_a_guard_refuses_is_written_all_the_same(syncs):
+    with pytest.raises(AirflowFailException, match="max_joiners is 2, the limit 1"):
+        syncs.plan([row("ana"), row("bo")], max_joiners=1)
+    [plan] = (syncs.folder / "plans").iterdir()
+    assert '"max_joiners","limit":1,"passed":false' in (plan / "plan.json").read_text().replace(" ", "").replace(
+        "\n", ""
+    )
+    result = syncs.plan([row("ana"), row("bo")], max_joiners=1, accept_plan=plan.name)
+    assert result["guards"]["max_joiners"] == {"limit": 1, "actual": 2, "passed": False}
+
+
+def test_an_account_without_a_key_is_reported(syncs):
+    assert syncs.plan([row("ana", mail=GRACE_MAIL)])["counts"] == {"unmanaged": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"max_leavers": None}, "max_leavers is None"),
+        ({"key": "mail"}, "key_namespace"),
+        ({"key": "external_id"}, "external_platform"),
+        ({"groups_mode": "exact"}, "managed_groups"),
+        ({"create_groups": True}, "groups_parent"),
+        ({"owned": ["salary"]}, "owned has 'salary'"),
+        ({"managed_groups": ["Nowhere"]}, "managed_groups"),
+        ({"mode": "destroy"}, "mode is 'destroy'"),
+        ({"plan_valid_for": "soon"}, "plan_valid_for"),
+    ],
+)
+def test_refuses_arguments(syncs, arguments, problem):
+    with pytest.raises(AirflowFailException, match=problem):
+        syncs.run([row("ana")], **arguments)
+
+
+def test_groups_are_given_by_names(syncs):
+    result = syncs.plan([row("ana", groups="Sales")], managed_groups=["Sales"])
+    assert result["counts"] == {"create": 1}
