@@ -67,11 +67,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def sandbox(**settings: Any) -> Iterator[Server]:
-    """Run a sandbox in a process."""
+def sandbox(*, seed: str | Path = "demo", **settings: Any) -> Iterator[Server]:
+    """
+    Run a sandbox in a process.
+
+    :param seed: The company, or a file that describes it.
+    :param settings: Settings of the sandbox.
+    """
     with tempfile.TemporaryDirectory() as folder:
         url_file = Path(folder) / "url"
         command = [sys.executable, "-m", "airflow_provider_360learning.cli.definition", "sandbox", "--port", "0"]
+        command += ["--seed", str(seed)]
         # Compression would take the CPU time of the processes that are measured.
         settings = {"compressed_responses": False, **settings}
         command += ["--url-file", str(url_file), "--settings", json.dumps(settings)]
