@@ -29,6 +29,7 @@ NAMES = {
     "sql_sources": "Reading a query",
     "exports": "Export of a million attempts",
     "object_stores": "Object stores",
+    "sync": "Plan of a sync",
     "bulk": "Bulk tasks",
 }
 
