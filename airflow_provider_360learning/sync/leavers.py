@@ -96,7 +96,7 @@ class Leavers:
 
     def missing(self, people: People) -> tuple[list[Change], tuple[str, ...]]:
         """
-        Return what happens to people whom no row wants, and the keys of those to whom nothing happens yet.
+        Return what happens to people whom no row wants, and the keys of all of them.
 
         :param people: The people of the source.
         """
@@ -104,18 +104,19 @@ class Leavers:
             return [], ()
         present = {person.key for person in people.people} | people.invalid
         changes: list[Change] = []
-        waiting: list[str] = []
+        missing: list[str] = []
         for key in sorted(managed_keys(self._index, self._state, self._options, ()) - present):
             account = self._index.live[key][0]
             if account.is_protected:
                 self._findings.report("protected", key, "is missing in the source, but protected: nothing is changed")
-            elif (why := self._why_not_yet(key, people)) is not None:
+                continue
+            missing.append(key)
+            if (why := self._why_not_yet(key, people)) is not None:
                 self._findings.report("missing", key, why)
-                waiting.append(key)
             elif key not in self._findings.left_out:
                 match = Match(_absent(key, account), account, "existing")
                 changes += self._leave(match, "missing in the source", ())
-        return changes, tuple(waiting)
+        return changes, tuple(missing)
 
     def _why_not_yet(self, key: str, people: People) -> str | None:
         """Return why a missing person is not a leaver yet."""

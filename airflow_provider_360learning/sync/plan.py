@@ -115,7 +115,7 @@ class Changes:
     :param conflicts: The conflicts.
     :param reports: What is reported only.
     :param managed: Number of people managed before the plan.
-    :param missing: Keys of people who are managed, wanted by no row, and not yet leavers.
+    :param missing: Keys of people who are managed and wanted by no row, whether they leave by this plan or later.
     :param errors: What is invalid only in comparison with 360Learning, by row: unknown groups and managers, …
     :param agreed: Values of the source that 360Learning has already and the state does not know, by key and field: they
         count as applied once the plan is.

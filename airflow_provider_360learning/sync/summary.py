@@ -139,9 +139,7 @@ def _entries(changes: Changes) -> Iterator[tuple[str, str]]:
         yield "row_error", f"row {row}"
     for change in changes.changes:
         yield change.action, _code(label(change.key, rows=change.rows, user_id=change.user_id))
-    reported = [(report.finding, report.key) for report in changes.reports]
-    missing = [("missing", key) for key in changes.missing]
-    for finding, key in dict.fromkeys([*reported, *missing]):
+    for finding, key in dict.fromkeys((report.finding, report.key) for report in changes.reports):
         yield finding, _code(label(key))
 
 

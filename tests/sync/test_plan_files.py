@@ -39,7 +39,7 @@ CHANGES = replace(
         change("update", "12", user_id="b2", before={"first_name": None}, after={"first_name": "Zoë"}, rows=(2,)),
         change("deactivate", "13", user_id="b3", after={"deactivates_at": "PT1H"}),
         conflicts=["20"],
-        reports=[("unmanaged", "b4"), ("pending", "21")],
+        reports=[("unmanaged", "b4"), ("pending", "21"), ("missing", "22")],
         missing=["22"],
         errors=[(5, "manager is '99', whom no row has")],
     ),

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from airflow_provider_360learning.sync import guards
 from airflow_provider_360learning.sync.plan import IN_AN_HOUR
 from airflow_provider_360learning.sync.state import Remembered, SyncState
 from tests.sync.companies import (
@@ -131,7 +132,7 @@ def test_where_a_date_cannot_be_removed_it_is_an_error():
 
 def test_a_missing_person_leaves():
     found = plan([person("eve")], platform(account("ada"), account("eve")))
-    assert (shown(found), found.missing, found.managed) == ([("deactivate", "ada")], (), 2)
+    assert (shown(found), found.missing, found.managed) == ([("deactivate", "ada")], ("ada",), 2)
 
 
 def test_with_explicit_leavers_nobody_is_missing():
@@ -189,7 +190,7 @@ def test_people_of_conflicts_do_not_leave():
 def test_missing_runs(earlier, required, is_new, leaves):
     state = remembered(missing_runs=earlier, missing_since=NOW - DAY if earlier else None)
     found = plan([], platform(account("ada")), state, missing_runs=required, is_new_interval=is_new)
-    assert (shown(found), found.missing) == (([("deactivate", "ada")], ()) if leaves else ([], ("ada",)))
+    assert (shown(found), found.missing) == ([("deactivate", "ada")] if leaves else [], ("ada",))
 
 
 @pytest.mark.parametrize(("days", "leaves"), [(None, False), (6, False), (7, True), (8, True)])
@@ -197,7 +198,15 @@ def test_grace(days, leaves):
     since = None if days is None else NOW - days * DAY
     state = remembered(missing_since=since, missing_runs=5)
     found = plan([], platform(account("ada")), state, leaver_grace=7)
-    assert (bool(found.changes), found.missing) == ((True, ()) if leaves else (False, ("ada",)))
+    assert (bool(found.changes), found.missing) == (leaves, ("ada",))
+
+
+def test_a_leaver_who_is_only_reported_is_missing_in_each_plan():
+    """Otherwise the state would forget that the person is missing, and the next plan count another first night."""
+    state = remembered(missing_since=NOW - DAY, missing_runs=1)
+    found = plan([], platform(account("ada")), state, missing_runs=2, leaver_action="report")
+    assert (findings(found), found.missing) == ({("leaver", "ada")}, ("ada",))
+    assert guards.leavers(found, state) == frozenset()
 
 
 def test_an_invitation_that_cannot_be_withdrawn_is_reported():
