@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from airflow.providers.common.compat.sdk import AirflowException
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
@@ -176,6 +174,8 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
 
     def execute(self, context: Context) -> SyncResult:
         """Make a plan, apply one, or both, and return the counts."""
+        from airflow_provider_360learning.sync.plan_files import load_plan
+        from airflow_provider_360learning.sync.planning import log_plan
         from airflow_provider_360learning.sync.results import result_of
 
         with self.hook.log_api_usage(), fail_on_permanent_error():
@@ -184,12 +184,47 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
             mode = parse_argument("mode", parse_choice("plan", "apply", "plan_and_apply"), self.mode)
             api = self.hook.api
             place, now = self._place(), datetime.now(UTC)
-            if (stored := self._stored_plan_id(mode)) is not None:
-                raise AirflowException(f"Plan {stored}: only mode='plan' is available")
-            plan = self._make_plan(api, place, context, now)
+            if (stored := self._stored_plan_id(mode, place, context)) is not None:
+                plan = load_plan(place.plan_path, stored)
+                log_plan(plan)
+            else:
+                plan = self._make_plan(api, place, context, now)
             result = self._publish(result_of(plan), context)
             self._check_guards(plan, result, context)
-            return result
+            if mode == "plan":
+                return result
+            return self._apply(api, plan, place, context, now)
+
+    def _apply(self, api: LearningApi, plan: StoredPlan, place: Place, context: Context, now: datetime) -> SyncResult:
+        """Apply a plan; the result of a task that fails is an XCom nevertheless."""
+        from airflow_provider_360learning.sync.apply import (
+            OUTCOMES,
+            ChangesNotDoneError,
+            RunSettings,
+            apply_plan,
+            check_failures,
+        )
+        from airflow_provider_360learning.sync.arguments import parse_stop
+        from airflow_provider_360learning.sync.results import result_of
+
+        settings = RunSettings(
+            conn_id=self.learning360_conn_id,
+            pool_slots=self.pool_slots,
+            run_as_user=self.run_as_user,
+            run=_run_of(context),
+            interval=_interval_of(context),
+            stop_after_failures=parse_stop(self.stop_after_failures),
+        )
+        outcomes = apply_plan(api, plan, place, settings, cast(dict[str, Any], context), now)
+        result = self._publish(result_of(plan, outcomes.counts(), str(plan.folder / OUTCOMES)), context)
+        counts = " ".join(f"{name}={count}" for name, count in result["outcomes"].items()) or "changes=0"
+        self.log.info("Applied plan %s: %s results_path=%s", plan.plan_id, counts, result["results_path"])
+        try:
+            check_failures(plan, outcomes)
+        except ChangesNotDoneError:
+            self._push(result, context)
+            raise
+        return result
 
     def _check_guards(self, plan: StoredPlan, result: SyncResult, context: Context) -> None:
         """
@@ -212,14 +247,17 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         if self.do_xcom_push and (task_instance := context.get("ti")):
             task_instance.xcom_push("return_value", dict(result))
 
-    def _stored_plan_id(self, mode: str) -> str | None:
+    def _stored_plan_id(self, mode: str, place: Place, context: Context) -> str | None:
         """Return the id of the stored plan that is to be applied, or ``None`` if a new one is made."""
         from airflow_provider_360learning.api.models.parsers import is_missing
         from airflow_provider_360learning.exceptions import InvalidRequestError
+        from airflow_provider_360learning.sync.planning import begun_plan
 
         if not is_missing(self.accept_plan) and mode != "plan":
             return str(self.accept_plan)
-        if mode != "apply":
+        if mode == "plan_and_apply":
+            return begun_plan(place, _run_of(context))  # by an earlier attempt
+        if mode == "plan":
             return None
         if is_missing(self.plan_id):
             raise InvalidRequestError(
@@ -277,3 +315,10 @@ def _interval_of(context: Context) -> str:
         if value := context.get(name):
             return value.isoformat() if isinstance(value, datetime) else str(value)
     return ""
+
+
+def _run_of(context: Context) -> str:
+    """Return the name of the run, the same in all of its attempts."""
+    if (ti := context.get("ti")) is None:
+        return "outside Airflow"
+    return f"{ti.dag_id} {ti.task_id} {ti.run_id} {ti.map_index}"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.files.storage import StoragePath
+from airflow_provider_360learning.files.storage import StoragePath, remove, storage_path, write_atomic
 from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sources import Source
+from airflow_provider_360learning.rows.stored_state import read_object
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.duration import expected_seconds
 from airflow_provider_360learning.sync.guards import verdicts
@@ -21,6 +27,9 @@ from airflow_provider_360learning.sync.planner import compare, users_to_read
 from airflow_provider_360learning.sync.state import SyncState, load_state
 
 log = get_logger(__name__)
+
+#: Version of the file that remembers which plan a run applies.
+VERSION = 1
 
 #: Which users are read one by one: those whose values in the source have changed, or all.
 Verify = Literal["changed", "full"]
@@ -128,6 +137,37 @@ def make_plan(
     return plan
 
 
+def begun_plan(place: Place, run: str) -> str | None:
+    """
+    Return the id of the plan that an earlier attempt of a run has begun to apply, and not finished.
+
+    :param place: Where plans are.
+    :param run: Name of the run.
+    """
+    path = _begun_path(place, run)
+    found = read_object(path, path, VERSION, "Remove it to make a new plan. Nothing was sent.")
+    return None if found is None else str(found["plan"])
+
+
+def remember_begun(place: Place, run: str, plan_id: str | None) -> None:
+    """
+    Remember that a run applies a plan, so that a further attempt continues it.
+
+    :param place: Where plans are.
+    :param run: Name of the run.
+    :param plan_id: Id of the plan; ``None`` once it is applied.
+    """
+    path = _begun_path(place, run)
+    if plan_id is None:
+        remove(path)
+    else:
+        write_atomic(path, json.dumps({"version": VERSION, "plan": plan_id}).encode(), file_mode=place.file_mode)
+
+
+def _begun_path(place: Place, run: str) -> ObjectStoragePath:
+    return storage_path(place.plan_path) / f"run-{digest_of(run)[:16]}.json"
+
+
 def log_plan(plan: StoredPlan) -> None:
     """
     Log what a plan contains, and what each guard has decided.
@@ -137,5 +177,5 @@ def log_plan(plan: StoredPlan) -> None:
     counts = " ".join(f"{name}={count}" for name, count in plan.counts.items()) or "changes=0"
     log.info("Plan %s: rows=%s managed=%s %s", plan.plan_id, plan.rows, plan.changes.managed, counts)
     for verdict in plan.verdicts:
-        log.log(20 if verdict.passed else 40, "Plan %s: %s", plan.plan_id, verdict)
+        log.log(logging.INFO if verdict.passed else logging.ERROR, "Plan %s: %s", plan.plan_id, verdict)
     log.info("Plan %s: path=%s valid_until=%s", plan.plan_id, plan.folder, plan.valid_until.isoformat())

@@ -69,6 +69,7 @@ MAY_IMPORT = {
         "exceptions",
     },
     "sync": {
+        "ordered_executor",
         "rows",
         "files",
         "hooks",
@@ -76,7 +77,6 @@ MAY_IMPORT = {
         "api",
         "config",
         "exceptions",
-        "ordered_executor",
     },
     "sensors": {
         "task_mixins",

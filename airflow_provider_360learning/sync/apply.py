@@ -1,0 +1,290 @@
+"""
+Apply a plan: list 360Learning once more, leave out what is stale, and run the phases in order.
+
+Each phase is a bulk run, whose rows are written before its first request: a later attempt sends the same ones, and the
+run resumes at its checkpoint. What was decided at the beginning is stored too, because the phases change what it was
+decided by.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.exceptions import RefusedError
+from airflow_provider_360learning.files.storage import atomic_writer, open_binary, write_atomic
+from airflow_provider_360learning.log_text import get_logger
+from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
+from airflow_provider_360learning.rows.recorder import TooManyFailuresError
+from airflow_provider_360learning.rows.results import read_last_results, read_manifest
+from airflow_provider_360learning.rows.run import run
+from airflow_provider_360learning.rows.sources import make_source
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
+from airflow_provider_360learning.sync.details import read_details
+from airflow_provider_360learning.sync.guards import limit_of
+from airflow_provider_360learning.sync.listing import read_platform
+from airflow_provider_360learning.sync.new_state import with_accounts, with_changes, with_plan
+from airflow_provider_360learning.sync.options import Limit
+from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
+from airflow_provider_360learning.sync.phases import Phase, Phases, take_in
+from airflow_provider_360learning.sync.plan_files import (
+    StoredPlan,
+    begin_applying,
+    check_applicable,
+    finish_applying,
+)
+from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state, remember_begun
+from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
+from airflow_provider_360learning.sync.state import SyncState, save_state
+
+log = get_logger(__name__)
+
+VERSION = 1
+RESULTS = "results"
+#: What was decided at the beginning.
+BEGUN = "begun.json"
+#: The outcome of each change.
+OUTCOMES = "outcomes.jsonl"
+_MAX_BEGUN = 64 << 20
+_ADVICE = "Make a new plan for what is left."
+
+
+class ChangesNotDoneError(RefusedError):
+    """Changes were refused, failed, or have an unknown outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """
+    How a plan is applied.
+
+    :param conn_id: The connection to 360Learning.
+    :param pool_slots: Pool slots of the task.
+    :param run_as_user: The operating system user of the task.
+    :param run: Name of the run, the same in all of its attempts.
+    :param interval: The data interval of the run.
+    :param stop_after_failures: After how many failures applying stops.
+    """
+
+    conn_id: str
+    pool_slots: int
+    run_as_user: str | None
+    run: str
+    interval: str
+    stop_after_failures: Limit
+
+
+def apply_plan(
+    api: LearningApi,
+    plan: StoredPlan,
+    place: Place,
+    settings: RunSettings,
+    context: MutableMapping[str, Any],
+    now: datetime,
+) -> Outcomes:
+    """
+    Apply a plan, or continue an earlier attempt of the same run.
+
+    :param api: The API.
+    :param plan: The plan, which the guards or a person have accepted.
+    :param place: Where plans and the state are.
+    :param settings: How it is applied.
+    :param context: Airflow's context; empty outside a task.
+    :param now: The time.
+    :return: What became of each change; the caller decides about failures.
+    :raises PlanError: if it must not be applied: nothing was sent.
+    :raises TooManyFailuresError: if applying has stopped at too many failures.
+    """
+    is_begun = (plan.folder / BEGUN).exists()
+    # An attempt that continues in time what has begun is not late.
+    check_applicable(plan, company=company_of(api), now=plan.created_at if is_begun else now)
+    begin_applying(plan, settings.run, now, file_mode=place.file_mode)
+    if not plan.redacted:  # whose files have no values to continue with
+        remember_begun(place, settings.run, plan.plan_id)
+    outcomes = _Application(api, plan, place, settings, context).apply(now)
+    remember_begun(place, settings.run, None)
+    return outcomes
+
+
+class _Application:
+    """
+    One attempt to apply a plan.
+
+    The parameters are those of :func:`apply_plan`.
+    """
+
+    def __init__(
+        self,
+        api: LearningApi,
+        plan: StoredPlan,
+        place: Place,
+        settings: RunSettings,
+        context: MutableMapping[str, Any],
+    ) -> None:
+        self._api = api
+        self._plan = plan
+        self._place = place
+        self._settings = settings
+        self._context = context
+        self._folder = plan.folder / RESULTS
+        self._outcomes = Outcomes(plan.changes.changes)
+        self._limit = limit_of(settings.stop_after_failures, len(plan.changes.changes))
+        #: Failures of phases that an earlier attempt has ended do not stop this one.
+        self._failures = 0
+
+    def apply(self, now: datetime) -> Outcomes:
+        """Apply the plan."""
+        state = read_state(self._api, self._plan.options, self._place)
+        begun, state = self._begin(state, now)
+        for number, reason in begun.items():
+            self._outcomes.leave_out(number, STALE, reason)
+            change = self._outcomes.changes[number]
+            log.warning("Change is stale and not sent: action=%s rows=%s reason=%s", change.action, change.rows, reason)
+        try:
+            for phase in Phases(self._api, self._plan.options, self._outcomes):
+                self._do(phase)
+                state = self._save(with_changes(state, self._outcomes, now))
+        finally:
+            self._write_outcomes()
+        state = with_plan(state, self._plan, self._outcomes, now, self._settings.interval)
+        self._save(state)
+        finish_applying(self._plan, self._settings.run, datetime.now(UTC), file_mode=self._place.file_mode)
+        return self._outcomes
+
+    def _begin(self, state: SyncState, now: datetime) -> tuple[Mapping[int, str], SyncState]:
+        """Return why changes are stale, by their number: as the first attempt has found it."""
+        path = self._plan.folder / BEGUN
+        found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN)
+        if found is not None:
+            return {int(number): reason for number, reason in found["stale"].items()}, state
+        changes = self._outcomes.changes
+        platform = read_platform(self._api, self._plan.options, state)
+        if ids := users_to_read(changes):
+            platform = read_details(self._api, platform, ids)
+        check = StaleCheck(platform, changes)
+        stale = {number: problem for number, change in enumerate(changes) if (problem := check.problem(change))}
+        keys = None
+        if self._plan.options.key == "mail":
+            keys = {change.key for change in changes} | self._plan.changes.agreed.keys()
+        state = self._save(with_accounts(state, platform.accounts, keys))
+        content = {"version": VERSION, "stale": stale}
+        write_atomic(path, json.dumps(content).encode(), file_mode=self._place.file_mode)
+        return stale, state
+
+    def _save(self, state: SyncState) -> SyncState:
+        identity = identity_of(self._plan.company, self._plan.options)
+        save_state(self._place.state_path, state, identity, file_mode=self._place.file_mode)
+        return state
+
+    def _do(self, phase: Phase) -> None:
+        """Do a phase, unless an earlier attempt has done it, and take in its results."""
+        rows = self._folder / f"{phase.name}.jsonl"
+        is_resumed = rows.exists()
+        if is_resumed:
+            phase = replace(phase, rows=list(_read_rows(rows)))
+        elif phase.rows:
+            _write_rows(rows, phase, self._place.file_mode)
+        if not phase.rows:
+            return
+        folder = self._folder / phase.name
+        if read_manifest(folder) is None:
+            log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
+            try:
+                summary = run(self._config(phase, rows, folder), self._context)
+            except TooManyFailuresError:
+                raise
+            counts = " ".join(f"{name}={count}" for name, count in summary["outcomes"].items())
+            log.info("Phase %s: %s", phase.name, counts)
+            is_new = True
+        else:
+            is_new = False
+        for (number, _), result in zip(phase.rows, read_last_results(folder), strict=True):
+            self._outcomes.results.setdefault(number, []).append(result)
+            self._failures += is_new and not result.is_done
+        take_in(phase, self._outcomes, self._api, self._plan.options, is_resumed=is_resumed)
+        if self._failures > self._limit:
+            raise TooManyFailuresError(
+                f"{self._failures:,} changes were refused, failed or unknown, and applying stops after {self._limit:,} "
+                f"(stop_after_failures). The results are in {folder}; the phases after {phase.name} were not sent. "
+                "Retry the task to continue, or make a new plan."
+            )
+
+    def _config(self, phase: Phase, rows: ObjectStoragePath, folder: ObjectStoragePath) -> RowsConfig:
+        mapping: dict[str, str | None] = {"change": None}
+        return RowsConfig(
+            job=ApplyAction(phase.action, phase.defaults),
+            source=make_source(rows, column_mapping=mapping),
+            column_mapping=mapping,
+            learning360_conn_id=self._settings.conn_id,
+            pool_slots=self._settings.pool_slots,
+            run_as_user=self._settings.run_as_user,
+            results_path=folder,
+            rejected_path=folder,
+            state_path=None,
+            on_invalid="skip",
+            allow_empty=False,
+            skip_unchanged=False,
+            max_failures=None,
+            max_failure_ratio=None,
+            max_invalid=None,
+            max_invalid_ratio=None,
+            retry_failed_only=False,
+            ignore_checkpoint=False,
+            resend_unconfirmed=False,
+            dry_run=False,
+            file_mode=self._place.file_mode,
+            is_part=True,
+            stop_after_failures=max(self._limit - self._failures, 0),
+        )
+
+    def _write_outcomes(self) -> None:
+        with atomic_writer(self._plan.folder / OUTCOMES, file_mode=self._place.file_mode) as file:
+            for number, change in enumerate(self._outcomes.changes):
+                outcome, message = self._outcomes.outcome(number)
+                line = {
+                    "action": change.action,
+                    "key": None if self._plan.redacted else change.key,
+                    "rows": change.rows,
+                    "outcome": outcome,
+                    "message": None if self._plan.redacted else message,
+                }
+                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+
+def check_failures(plan: StoredPlan, outcomes: Outcomes) -> None:
+    """
+    Fail the task if changes were sent and not made.
+
+    :param plan: The plan.
+    :param outcomes: What became of its changes.
+    :raises ChangesNotDoneError: naming the first of them.
+    """
+    if failures := outcomes.failures:
+        change = outcomes.changes[failures[0]]
+        outcome, _ = outcomes.outcome(failures[0])
+        raise ChangesNotDoneError(
+            f"{len(failures):,} of {len(outcomes.changes):,} changes were not made, the first: {change.action} of rows "
+            f"{list(change.rows)} ({outcome}). All are in {plan.folder / OUTCOMES}. The next plan has them again."
+        )
+
+
+def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:
+    with atomic_writer(path, file_mode=file_mode) as file:
+        for number, values in phase.rows:
+            file.write(json.dumps({"change": number, **values}).encode() + b"\n")
+
+
+def _read_rows(path: ObjectStoragePath) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with open_binary(path) as file:
+            for line in file:
+                values = json.loads(line)
+                yield values.pop("change"), values
+    except (ValueError, LookupError, AttributeError):
+        raise StoredStateError(path, "is damaged", _ADVICE) from None

@@ -1,0 +1,122 @@
+"""The state of a sync after its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from airflow_provider_360learning.rows.results import PENDING
+from airflow_provider_360learning.sync.fields import DEACTIVATION
+from airflow_provider_360learning.sync.managers import MANAGER
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS
+from airflow_provider_360learning.sync.outcomes import Outcomes
+from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
+from airflow_provider_360learning.sync.plan_files import StoredPlan
+from airflow_provider_360learning.sync.platform import Account
+from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, SyncState
+
+
+def with_accounts(state: SyncState, accounts: Iterable[Account], keys: Collection[str] | None) -> SyncState:
+    """
+    Return the state with ids and addresses of the people who are managed, by which they are found once deleted.
+
+    :param state: The state.
+    :param accounts: The accounts.
+    :param keys: Keys of the people, if not all accounts with a key are managed.
+    """
+    people = dict(state.people)
+    for account in accounts:
+        key = account.key
+        if key is None or account.status != "active" or account.user_id is None:
+            continue
+        if keys is not None and key not in keys and key not in people:
+            continue
+        known = people.get(key, Remembered())
+        people[key] = replace(known, user_id=account.user_id, mail=account.mail, invited_at=None)
+    return replace(state, people=people)
+
+
+def with_changes(state: SyncState, outcomes: Outcomes, now: datetime) -> SyncState:
+    """
+    Return the state after changes that were made; the same changes twice give the same state.
+
+    :param state: The state.
+    :param outcomes: What became of the changes.
+    :param now: When the plan is applied.
+    """
+    people = dict(state.people)
+    for number, change in enumerate(outcomes.changes):
+        if change.action not in ("create_group", "update_group") and outcomes.is_done(number):
+            known = people.get(change.key, Remembered())
+            user_id = outcomes.users.get(change.key) or change.user_id or known.user_id
+            people[change.key] = _after(change, number, replace(known, user_id=user_id), outcomes, now)
+    return replace(state, people=people)
+
+
+def with_plan(state: SyncState, plan: StoredPlan, outcomes: Outcomes, now: datetime, interval: str) -> SyncState:
+    """
+    Return the state after a whole plan: who is missing, what agrees already, and the plan itself.
+
+    :param state: The state after its changes.
+    :param plan: The plan.
+    :param outcomes: What became of its changes.
+    :param now: When it was applied.
+    :param interval: The data interval of the run.
+    """
+    if any(one.plan_id == plan.plan_id for one in state.plans):
+        return state
+    is_new = not interval or all(one.interval != interval for one in state.plans)
+    changes = plan.changes
+    gone = {change.key for change in changes.changes if change.action in ("deactivate", "delete") and not change.rows}
+    reported = {report.key for report in changes.reports if report.finding == "leaver"}
+    absent = {*changes.missing, *gone, *reported}
+    people = dict(state.people)
+    for key in people.keys() | absent | changes.agreed.keys():
+        known = people.get(key, Remembered())
+        applied = {**known.applied, **changes.agreed.get(key, {})}
+        if key in absent:
+            since, runs = known.missing_since or plan.created_at, known.missing_runs + is_new
+        else:
+            since, runs = None, 0
+        people[key] = replace(known, applied=applied, missing_since=since, missing_runs=max(runs, int(key in absent)))
+    left = {
+        change.key
+        for number, change in enumerate(changes.changes)
+        if change.action in ("deactivate", "delete") and outcomes.is_done(number)
+    }
+    applied_plan = AppliedPlan(
+        plan_id=plan.plan_id, applied_at=now, rows=plan.rows, leavers=len(left), interval=interval
+    )
+    return SyncState(people, (*state.plans, applied_plan))
+
+
+def _after(change: Change, number: int, known: Remembered, outcomes: Outcomes, now: datetime) -> Remembered:
+    applied = dict(known.applied)
+    for name, value in change.after.items():
+        if name in PROFILE_FIELDS or name.startswith(CUSTOM_FIELD):
+            applied[name] = None if value is None else str(value)
+    match change.action:
+        case "create":
+            is_pending = outcomes.results[number][0].outcome in PENDING
+            invited_at = (known.invited_at or now) if is_pending else None
+            mail = str(change.after["mail"])
+            return replace(known, mail=mail, applied=applied, invited_at=invited_at, left_at=None)
+        case "reinstate" | "change_mail" | "change_reinstated_mail":
+            return replace(known, mail=str(change.after["mail"]), left_at=None)
+        case "update":
+            if DEACTIVATION in change.after:
+                applied.pop(DEACTIVATION, None)
+            return replace(known, applied=applied)
+        case "add_manager":
+            applied[MANAGER] = str(outcomes.sent[number]["manager"])
+        case "remove_manager":
+            if applied.get(MANAGER) == change.after[MANAGER]:
+                applied.pop(MANAGER)
+        case "deactivate":
+            applied[DEACTIVATION] = str(outcomes.sent[number]["to_be_deactivated_at"])
+            left_at = now if change.after[DEACTIVATION] == IN_AN_HOUR else known.left_at
+            return replace(known, applied=applied, left_at=left_at)
+        case "delete":
+            return replace(known, left_at=now)
+    return replace(known, applied=applied)

@@ -1,0 +1,350 @@
+"""The phases in which a plan is applied: each is a bulk run of one action, whose rows are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.exceptions import NotFoundError
+from airflow_provider_360learning.sync.fields import DEACTIVATION
+from airflow_provider_360learning.sync.managers import MANAGER
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
+from airflow_provider_360learning.sync.outcomes import CONFLICT, SKIPPED, Outcomes
+from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
+
+#: A row of an action, with the number of its change.
+Rows = list[tuple[int, dict[str, Any]]]
+
+_NO_USER = "the account of this person was not created or reinstated"
+_NO_ROLES = "the additions of this person are not confirmed"
+_LAST = "the person would leave the last group, which deletes the account"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """
+    A bulk run.
+
+    :param name: Its name, which is that of its folder.
+    :param action: The action.
+    :param rows: The rows.
+    :param defaults: Arguments that all rows share.
+    """
+
+    name: str
+    action: str
+    rows: Rows
+    defaults: Mapping[str, Any]
+
+
+class Phases:
+    """
+    Makes the rows of each phase from what became of the earlier ones.
+
+    :param api: The API.
+    :param options: What the sync is to do.
+    :param outcomes: What became of the changes so far.
+    """
+
+    def __init__(self, api: LearningApi, options: SyncOptions, outcomes: Outcomes) -> None:
+        self._api = api
+        self._options = options
+        self._outcomes = outcomes
+        self._reinstated = {change.key for change in outcomes.changes if change.action == "reinstate"}
+
+    def __iter__(self) -> Iterator[Phase]:
+        """Yield the phases in their order; each is done before the next one is made."""
+        yield Phase("01-create_group", "create_group", self._group_creations(), {})
+        yield Phase("02-update_group", "update_group", self._group_updates(), {})
+        for number, rows in enumerate(self._waves_of_address_changes(), 1):
+            yield Phase(f"03-change_mail-{number}", "update_user", rows, {})
+        yield Phase("04-reinstate", "create_user", self._reinstatements(), {"mode": "create_active"})
+        yield Phase("05-change_reinstated_mail", "update_user", self._mails("change_reinstated_mail"), {})
+        yield Phase("06-create", "create_user", self._creations(), {"mode": self._options.joiner_mode})
+        yield Phase("07-undo", "delete_user", self._undone(), {})
+        if self._options.key == "external_id":
+            platform = {"external_platform": self._options.external_platform}
+            yield Phase("08-external_id", "set_external_id", self._external_ids(), platform)
+        yield Phase("09-update", "update_user", self._updates(), {})
+        yield Phase("10-clear", "remove_user_custom_field", self._cleared_fields(), {})
+        yield Phase("11-add_to_group", "add_user_to_group", self._additions(), {})
+        yield Phase("12-remove_from_group", "remove_user_from_group", self._removals(), {})
+        yield Phase("13-add_manager", "add_manager", self._managers("add_manager"), {})
+        yield Phase("14-remove_manager", "remove_manager", self._managers("remove_manager"), {})
+        yield Phase("15-deactivate", "update_user", self._deactivations(), {})
+        yield Phase("16-delete", "delete_user", self._deletions(), {})
+
+    # Groups
+
+    def _group_creations(self) -> Rows:
+        return [
+            (
+                number,
+                _given(name=change.after["name"], parent_id=change.after["parent"], custom=change.after.get("custom")),
+            )
+            for number, change in self._outcomes.of("create_group")
+        ]
+
+    def _group_updates(self) -> Rows:
+        return [
+            (number, {"group_id": change.group, "name": change.after["name"]})
+            for number, change in self._outcomes.of("update_group")
+        ]
+
+    def _group_id(self, group: object) -> str | None:
+        """Return the id of a group that is given by its id, or by its path if the plan creates it."""
+        created = {change.group for change in self._outcomes.changes if change.action == "create_group"}
+        return self._outcomes.groups.get(str(group)) if group in created else str(group)
+
+    def _joined(self, change: Change) -> dict[str, Any] | None:
+        """Return the groups that a new user joins at once; ``None`` if there is none."""
+        wanted = change.after["groups"]
+        groups = [found for group in wanted if (found := self._group_id(group))] if isinstance(wanted, list) else []
+        if not groups:
+            return None
+        return {"role": change.after["role"], "group_id": groups[0], "other_group_ids": groups[1:]}
+
+    # Users
+
+    def _user(self, number: int, change: Change) -> str | None:
+        """Return the id of the user whom a change is about; a change without one is left out."""
+        is_new = change.user_id is None or (change.key in self._reinstated and change.action != "reinstate")
+        user_id = self._outcomes.users.get(change.key) if is_new else change.user_id
+        if user_id is None:
+            self._outcomes.leave_out(number, SKIPPED, _NO_USER)
+        return user_id
+
+    def _of_users(self, *actions: str) -> Iterator[tuple[int, Change, str]]:
+        for number, change in list(self._outcomes.of(*actions)):
+            if (user_id := self._user(number, change)) is not None:
+                yield number, change, user_id
+
+    def _mails(self, action: str) -> Rows:
+        return [
+            (number, {"user": user_id, "mail": change.after["mail"]})
+            for number, change, user_id in self._of_users(action)
+        ]
+
+    def _waves_of_address_changes(self) -> Iterator[Rows]:
+        """Yield the changes of addresses, those that need an address only once it is free."""
+        left = {number: change for number, change, _ in self._of_users("change_mail")}
+        while left:
+            held = {change.before["mail"] for change in left.values()}
+            wave = [number for number, change in left.items() if change.after["mail"] not in held] or list(left)
+            yield [(number, {"user": left[number].user_id, "mail": left[number].after["mail"]}) for number in wave]
+            for number in wave:
+                del left[number]
+
+    def _unfreed(self) -> set[object]:
+        """Return the addresses that a change should have freed, and did not."""
+        return {
+            change.before["mail"]
+            for number, change in enumerate(self._outcomes.changes)
+            if change.action == "change_mail" and not self._outcomes.is_done(number)
+        }
+
+    def _reinstatements(self) -> Rows:
+        return self._with_groups("reinstate", lambda change: {"mail": change.after["mail"]})
+
+    def _creations(self) -> Rows:
+        return self._with_groups("create", self._new_user)
+
+    def _with_groups(self, action: str, values_of: Any) -> Rows:
+        rows, unfreed = [], self._unfreed()
+        for number, change in list(self._outcomes.of(action)):
+            joined = self._joined(change)
+            if joined is None:
+                self._outcomes.leave_out(number, SKIPPED, "the groups of this person were not created")
+            elif change.after["mail"] in unfreed:
+                self._outcomes.leave_out(number, SKIPPED, "another account still has this address")
+            else:
+                rows.append((number, {**values_of(change), **joined}))
+        return rows
+
+    def _new_user(self, change: Change) -> dict[str, Any]:
+        profile = {name: value for name, value in change.after.items() if name in PROFILE_FIELDS}
+        custom = {"custom": self._full_key(change.key)} if self._options.key == "custom" else {}
+        return _given(mail=change.after["mail"], **profile, **custom)
+
+    def _full_key(self, key: str) -> str:
+        return f"{self._options.key_namespace}{key}"
+
+    def _undone(self) -> Rows:
+        """Return the accounts that a creation has restored, although the plan did not know them."""
+        return [
+            (number, {"user": result.id or change.after["mail"]})
+            for number, change in enumerate(self._outcomes.changes)
+            if change.action == "create"
+            for result in self._outcomes.results.get(number, ())
+            if result.outcome == "restored"
+        ]
+
+    def _external_ids(self) -> Rows:
+        rows: Rows = []
+        for number, change in self._outcomes.of("create", "update"):
+            user_id = self._outcomes.users.get(change.key) or change.user_id
+            if user_id is not None and "key" in change.after:
+                rows.append((number, {"user": user_id, "external_id": self._full_key(change.key)}))
+        return rows
+
+    def _updates(self) -> Rows:
+        users = self._of_users("update")
+        rows = ((number, {"user": user_id, **self._fields_of(change)}) for number, change, user_id in users)
+        return [(number, values) for number, values in rows if len(values) > 1]
+
+    def _fields_of(self, change: Change) -> dict[str, Any]:
+        after = change.after
+        fields = {name: value for name, value in after.items() if name in PROFILE_FIELDS and value is not None}
+        clear = [name for name, value in after.items() if name in PROFILE_FIELDS and value is None]
+        if DEACTIVATION in after:
+            clear.append("to_be_deactivated_at")
+        given = ((name, value) for name, value in after.items() if name.startswith(CUSTOM_FIELD) and value is not None)
+        custom = {name.removeprefix(CUSTOM_FIELD): value for name, value in given}
+        if "key" in after and self._options.key == "custom":
+            fields["custom"] = self._full_key(change.key)
+        return {**fields, **({"clear": clear} if clear else {}), **({"custom_fields": custom} if custom else {})}
+
+    def _cleared_fields(self) -> Rows:
+        return [
+            (number, {"user": user_id, "custom_field_id": name.removeprefix(CUSTOM_FIELD)})
+            for number, change, user_id in self._of_users("update")
+            for name, value in change.after.items()
+            if name.startswith(CUSTOM_FIELD) and value is None
+        ]
+
+    # Memberships and managers
+
+    def _additions(self) -> Rows:
+        rows = []
+        for number, change, user_id in self._of_users("add_to_group"):
+            if (group_id := self._group_id(change.group)) is None:
+                self._outcomes.leave_out(number, SKIPPED, "the group was not created")
+            else:
+                rows.append((number, {"user": user_id, "group_id": group_id, "role": change.after["role"]}))
+        return rows
+
+    def _removals(self) -> Rows:
+        """Return the removals of people whose additions 360Learning shows, and who stay in another group."""
+        by_user: dict[str, list[tuple[int, Change]]] = {}
+        for number, change, user_id in self._of_users("remove_from_group"):
+            by_user.setdefault(user_id, []).append((number, change))
+        rows: Rows = []
+        for user_id, removals in by_user.items():
+            if (problem := self._problem_of_removals(user_id, [change for _, change in removals])) is not None:
+                for number, _ in removals:
+                    self._outcomes.leave_out(number, SKIPPED, problem)
+                continue
+            rows += [
+                (number, {"user": user_id, "group_id": change.group, "role": change.after["role"]})
+                for number, change in removals
+            ]
+        return rows
+
+    def _problem_of_removals(self, user_id: str, removals: list[Change]) -> str | None:
+        try:
+            roles = self._api.list_user_roles(user=user_id)
+        except NotFoundError:
+            return "the account does not exist any more"
+        held = {((one["group_id"] or "").lower(), one["role"]) for one in roles}
+        keys = {change.key for change in removals}
+        wanted = {
+            (self._group_id(change.group), change.after["role"])
+            for change in self._outcomes.changes
+            if change.action == "add_to_group" and change.key in keys
+        }
+        if not wanted <= held:
+            return _NO_ROLES
+        reached = {group for change in removals for group in _strings(change.after.get("leaves"))}
+        removed = {(change.group, change.after["role"]) for change in removals}
+        stays = [each for each in held if each not in removed and each[0] not in reached]
+        return None if stays else _LAST
+
+    def _managers(self, action: str) -> Rows:
+        rows = []
+        for number, change, user_id in self._of_users(action):
+            key = change.after.get("manager_key")
+            manager = change.after.get(MANAGER) if key is None else self._outcomes.users.get(str(key))
+            if manager is None:
+                self._outcomes.leave_out(number, SKIPPED, "the account of the manager was not created")
+            else:
+                rows.append((number, {"user": user_id, "manager": manager}))
+        return rows
+
+    # Leavers
+
+    def _deactivations(self) -> Rows:
+        soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
+        return [
+            (number, {"user": user_id, "to_be_deactivated_at": soon if at == IN_AN_HOUR else at})
+            for number, change, user_id in self._of_users("deactivate")
+            if (at := change.after[DEACTIVATION])
+        ]
+
+    def _deletions(self) -> Rows:
+        return [(number, {"user": user_id}) for number, _, user_id in self._of_users("delete")]
+
+
+def take_in(phase: Phase, outcomes: Outcomes, api: LearningApi, options: SyncOptions, *, is_resumed: bool) -> None:
+    """
+    Take in what later phases need of the results of a phase: ids, and people who are not those of the plan.
+
+    :param phase: The phase, whose results are recorded.
+    :param outcomes: What became of the changes.
+    :param api: The API.
+    :param options: What the sync is to do.
+    :param is_resumed: Whether an earlier attempt may have sent rows of the phase.
+    """
+    for number, row in phase.rows:
+        change, results = outcomes.changes[number], outcomes.results.get(number, [])
+        if phase.action == "create_group" and results and results[-1].is_done and results[-1].id:
+            outcomes.groups[change.group or ""] = results[-1].id.lower()
+        if phase.action in ("add_manager", "remove_manager") or phase.name.endswith("-deactivate"):
+            outcomes.sent[number] = row
+        if phase.name.endswith("-undo") and results and results[-1].is_done:
+            reason = "the address is that of a deleted account, which was restored and is deleted again"
+            outcomes.leave_out(number, CONFLICT, f"{reason}: restore it and give it the key, if it is the same person")
+        if phase.action == "create_user" and results and results[-1].is_done:
+            result = results[-1]
+            if change.action == "reinstate":
+                is_own = result.id is None or result.id.lower() == (change.user_id or result.id).lower()
+            else:
+                is_own = result.outcome != "restored" and (
+                    not result.outcome.startswith("already_")
+                    or result.id is None
+                    or _is_own(api, options, change.key, result.id, is_resumed=is_resumed)
+                )
+            if not is_own and result.outcome != "restored":
+                outcomes.leave_out(number, CONFLICT, "an account that is not that of this person has the address")
+            elif is_own and (user_id := result.id or change.user_id):
+                outcomes.users[change.key] = user_id.lower()
+
+
+def _is_own(api: LearningApi, options: SyncOptions, key: str, user_id: str, *, is_resumed: bool) -> bool:
+    """Return whether an account that exists already has the key: that of an earlier attempt, or by another client."""
+    full_key = f"{options.key_namespace}{key}"
+    if options.key == "mail":
+        return True
+    if options.key == "custom":
+        try:
+            return str(api.get_user(user=user_id)["custom"] or "").strip() == full_key
+        except NotFoundError:
+            return False
+    try:
+        platform = options.external_platform or ""
+        found = api.get_user_by_external_id(external_platform=platform, external_id=full_key)
+        return (found["user_id"] or "").lower() == user_id.lower()
+    except NotFoundError:
+        # An earlier attempt has created it, and was killed before it could set the id: no account had this address
+        # when the plan began.
+        return is_resumed
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _strings(value: object) -> list[str]:
+    return value if isinstance(value, list) else []
