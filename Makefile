@@ -1,5 +1,6 @@
 # Requires Python 3.11 to 3.14. Uses uv for the installation where it is on the PATH, else pip.
 #   make demo         onboard new hires in real Airflow, against the sandbox, in four scenes
+#   make demo-sync    keep a company of 40 people equal to its HR system for three nights
 #   make test         run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: two to four minutes
 #   make test-deployments  run Airflow with Celery, Redis and PostgreSQL: rate limits of two workers, killed processes
@@ -14,6 +15,7 @@
 #   make requirements rewrite requirements/, the versions that are installed; UPGRADE=1 takes the newest
 # KEEP=1              leave Airflow and the sandbox of the demo open until Ctrl-C
 # PYTHON=…            Python to use
+# VERSION=…           API version of demo-sync: v1 or v2
 # CELLS=…             parts of the matrix, e.g. CELLS="airflow-3.2:3.12 lowest-2:3.11"
 # PYTEST_ARGS=…       more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
 # BENCH_ARGS=…        more arguments for the benchmarks: --quick, or names of benchmarks
@@ -26,7 +28,7 @@ BENCH_ARGS ?=
 FUZZ_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-matrix \
+.PHONY: help demo demo-sync docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-matrix \
 	test-deployments servers redis-server postgres-server mysql lint bench fuzz audit requirements clean
 
 help:
@@ -35,6 +37,9 @@ help:
 demo: .venv/.ready
 	@echo "Four scenes in real Airflow, which take less than two minutes"
 	@.venv/bin/python -m demo.run $(if $(KEEP),--keep)
+
+demo-sync: .venv/.ready
+	@.venv/bin/python -m demo.sync $(if $(VERSION),--version $(VERSION))
 
 # Most tests wait most of the time, so that both Airflow versions with two or three workers each share two cores well.
 # Tests that measure time run afterwards.

@@ -14,7 +14,7 @@ import math
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import UnionType
@@ -40,6 +40,7 @@ from airflow_provider_360learning.connections.form import EXTRA_FIELDS, LABELS
 from airflow_provider_360learning.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_360learning.metrics import COMMON_TAGS, METRICS, Metric
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator, Learning360RowsOperator
+from airflow_provider_360learning.operators.sync import Learning360SyncUsersOperator
 from airflow_provider_360learning.sandbox.control import SandboxControl
 from airflow_provider_360learning.sandbox.routing import Version
 from airflow_provider_360learning.sandbox.seed_file import SeedFile
@@ -229,6 +230,11 @@ def bulk_arguments() -> str:
     for operator in (Learning360BulkOperator, Learning360RowsOperator):
         parameters |= inspect.signature(operator.__init__).parameters
         meanings |= _parameter_descriptions(operator)
+    return _argument_table(parameters, meanings)
+
+
+def _argument_table(parameters: Mapping[str, inspect.Parameter], meanings: Mapping[str, str]) -> str:
+    """Return the table of the arguments of an operator."""
     return _table(
         ("Argument", "Required", "Default", "Meaning"),
         (
@@ -238,6 +244,12 @@ def bulk_arguments() -> str:
             for name, meaning in meanings.items()
         ),
     )
+
+
+def sync_arguments() -> str:
+    """Return the table of the arguments of the sync operator."""
+    parameters = inspect.signature(Learning360SyncUsersOperator.__init__).parameters
+    return _argument_table(parameters, _parameter_descriptions(Learning360SyncUsersOperator))
 
 
 def _parameter_descriptions(documented: type) -> dict[str, str]:
@@ -606,6 +618,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "arguments of the path session sensor": path_session_arguments,
     "arguments of the path session status sensor": partial(sensor_arguments, PathSessionStatusCondition),
     "arguments of the slot attendance sensor": slot_attendance_arguments,
+    "arguments of the sync operator": sync_arguments,
     "arguments of the user activation sensor": user_active_arguments,
     "bulk actions": bulk_actions,
     "capacity": capacity,

@@ -38,7 +38,7 @@ SECRETS_MASKERS = (
     "airflow.utils.log.secrets_masker",
 )
 #: Files whose tests share the running Airflow (the fixture ``stack``), and therefore run on the same worker.
-STACK_TESTS = ("bulk_in_airflow", "connection_form", "rotated_keys", "scheduled", "stack")
+STACK_TESTS = ("bulk_in_airflow", "connection_form", "rotated_keys", "scheduled", "stack", "sync_example")
 STACK_FILES = {f"tests/airflow/test_{name}.py" for name in STACK_TESTS}
 BIN = Path(sys.executable).parent
 HOME = Path(tempfile.mkdtemp(prefix="learning360-tests-"))

@@ -64,6 +64,8 @@ def stack(migrated_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPat
         ),
         "AIRFLOW__LEARNING360__RATE_LIMITER_DIR": str(home / "rate-limiter"),
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "SYNC_PEOPLE": str(home / "people.csv"),
+        "SYNC_FOLDER": str(home / "sync"),
         **EARLY_DETECTION,
     }
     with AirflowStack(home, DAGS, env) as airflow:

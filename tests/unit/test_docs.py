@@ -54,6 +54,8 @@ from airflow_provider_360learning.sandbox.demo_company import API_KEY, CLIENT_ID
 from airflow_provider_360learning.sandbox.faults import Fault
 from airflow_provider_360learning.sandbox.server import Sandbox
 from airflow_provider_360learning.sandbox.settings import Settings
+from airflow_provider_360learning.sync import options, people, plan
+from airflow_provider_360learning.sync.results import GuardResult, SyncResult
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -202,6 +204,12 @@ def _package_names():
     names |= {name for name in vars(Sandbox) if not name.startswith("_")} | set(SEEDS)
     names |= {path.stem for path in (ROOT / PACKAGE).iterdir()} | {command.name for command in COMMANDS}
     names |= {*get_args(config.RateLimiterSetting), *get_args(config.IpLimitScope), *_choices(get_type_hints(Fault))}
+    names |= (
+        set(get_type_hints(SyncResult))
+        | set(get_type_hints(GuardResult))
+        | {*get_args(plan.Action), *get_args(plan.Finding)}
+    )
+    names |= _choices(get_type_hints(options.SyncOptions)) | {field.name for field in dataclasses.fields(people.Person)}
     names |= {choice for field in EXTRA_FIELDS.values() for choice in field["schema"].get("enum", ())}
     names |= {one.__module__.rpartition(".")[2] for one in CLASSES.values()}
     for one in CLASSES.values():
@@ -228,10 +236,10 @@ def _choices(hints):
 _AIRFLOW = """
     do_xcom_push all_done default_args default_pool doc_md email exception execute execution_timeout expand
     expand_kwargs extra from_email learning360 learning360_default login map map_index_template max_active_runs
-    on_failure_callback on_success_callback output partial poke_interval port reschedule retries retry_delay
+    on_failure_callback on_success_callback outlets output partial poke_interval port reschedule retries retry_delay
     return_value run_as_user schedule smtp_default start_date strict test tojson trigger_rule
 """
-_VENDOR = "draft email_already_used external late native owner report user_not_found"
+_VENDOR = "draft email_already_used external late native owner user_not_found"
 _REDIS = "db noeviction none optional select ssl ssl_ca_certs ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile"
 _POSTGRES = """
     default_transaction_isolation learning360_rate_limiter prefer require schema sslcert sslkey sslmode sslrootcert
@@ -241,13 +249,16 @@ _CELERY = """
     broker_url_cmd broker_url_secret credential_provider extra_celery_config global_keyprefix
     maxclients sentinel_kwargs ssl_cacert ssl_cert ssl_key ssl_mutual_tls
 """
-_FILES = "cfg csv dags_examples json jsonl parquet parts rejected sep toml txt"
+_FILES = "cfg csv dags_examples json jsonl md parquet parts rejected sep toml txt"
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta unpublished_requests"
 _SANDBOX = "control control_url learning360_sandbox localhost seed"
-_EXAMPLES = "learning360_acme learning360_globex scheduled_statistics_import"
+_SYNC = "active conflict inactive plan_and_apply row_error stale"
+_EXAMPLES = "apply_sync_people learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
-    " ".join((_AIRFLOW, _VENDOR, _REDIS, _POSTGRES, _CELERY, _FILES, _VALUES, _PYTHON, _SANDBOX, _EXAMPLES)).split()
+    " ".join(
+        (_AIRFLOW, _VENDOR, _REDIS, _POSTGRES, _CELERY, _FILES, _VALUES, _PYTHON, _SANDBOX, _SYNC, _EXAMPLES)
+    ).split()
 )
 
 
@@ -291,7 +302,7 @@ def test_modules_and_files_exist(page):
     text = page.read_text()
     files = set(re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|csv|md))`", text))
     places = (ROOT, ROOT / PACKAGE, DOCS, ROOT / "dags_examples")
-    own = {"rejected.csv", "courses.csv", "statistics-2026-10.csv"}
+    own = {"rejected.csv", "courses.csv", "statistics-2026-10.csv", "summary.md"}
     missing = [file for file in files - own if not any((place / file).exists() for place in places)]
     dotted = set(re.findall(rf"\b{PACKAGE}(?:\.\w+)+", text))
     missing += [name for name in dotted if not _is_importable(name)]
