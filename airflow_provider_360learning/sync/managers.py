@@ -83,7 +83,8 @@ class WantedManagers:
                 )
                 findings.error(person, text, leaves_out=False)
                 found.add(person.key)
-        for key in sorted(self._in_circles() & keys):
+        own = {key for key in keys if self._is_own_account(self._people[key])}
+        for key in sorted((self._in_circles() | own) & keys):
             findings.error(
                 self._people[key], "this person is a manager of their own managers: correct it", leaves_out=False
             )
@@ -121,6 +122,13 @@ class WantedManagers:
         """Return the user with a key or an address, if there is exactly one."""
         found = self._index.live.get(manager) or self._index.live_with_mail(manager.lower())
         return found[0] if len(found) == 1 and found[0].user_id is not None else None
+
+    def _is_own_account(self, person: Person) -> bool:
+        """Return whether the manager is the account of the person, by an address that is about to change."""
+        if not person.manager or self._person(person.manager) is not None:
+            return False
+        account = self._account(person.manager)
+        return account is not None and account.key == person.key
 
     def _is_known(self, manager: str) -> bool:
         is_account = (

@@ -229,8 +229,6 @@ class Matcher:
                     "would inherit it: if it is the same person, restore it and give it the key"
                 )
                 self._findings.leave_out("unmanaged", person.key, text)
-            elif account.is_protected:
-                self._findings.leave_out("protected", person.key, "the account with this address is protected")
             elif account.other_key is not None:
                 text = f"the account {account.user_id} with this address has a key of another kind"
                 self._findings.leave_out("unmanaged", person.key, text)

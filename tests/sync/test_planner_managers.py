@@ -143,3 +143,9 @@ def test_managers_that_agree_are_remembered():
 def test_a_manager_whose_address_another_person_has_is_not_that_person():
     wanted = [person("ada", manager="boss"), person("boss", mail=mail_of("ada"), status="inactive")]
     assert steps(plan(wanted, platform(account("ada")))) == []
+
+
+def test_an_old_address_of_the_same_person_is_no_manager():
+    ada = person("ada", mail="new@acme.test", manager=mail_of("ada"))
+    found = plan([ada], platform(account("ada")))
+    assert (steps(found), len(found.errors)) == ([], 1)
