@@ -197,6 +197,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
 
     def _apply(self, api: LearningApi, plan: StoredPlan, place: Place, context: Context, now: datetime) -> SyncResult:
         """Apply a plan; the result of a task that fails is an XCom nevertheless."""
+        from airflow_provider_360learning.exceptions import Learning360Error
         from airflow_provider_360learning.sync.apply import (
             OUTCOMES,
             ChangesNotDoneError,
@@ -215,7 +216,11 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
             interval=_interval_of(context),
             stop_after_failures=parse_stop(self.stop_after_failures),
         )
-        outcomes = apply_plan(api, plan, place, settings, cast(dict[str, Any], context), now)
+        try:
+            outcomes = apply_plan(api, plan, place, settings, cast(dict[str, Any], context), now)
+        except Learning360Error:
+            self._push(result_of(plan), context)
+            raise
         result = self._publish(result_of(plan, outcomes.counts(), str(plan.folder / OUTCOMES)), context)
         counts = " ".join(f"{name}={count}" for name, count in result["outcomes"].items()) or "changes=0"
         self.log.info("Applied plan %s: %s results_path=%s", plan.plan_id, counts, result["results_path"])

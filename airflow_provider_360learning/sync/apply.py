@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import RefusedError
-from airflow_provider_360learning.files.storage import atomic_writer, open_binary, write_atomic
+from airflow_provider_360learning.files.storage import atomic_writer, open_binary, remove, remove_files, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
 from airflow_provider_360learning.rows.recorder import TooManyFailuresError
@@ -155,7 +155,17 @@ class _Application:
         state = with_plan(state, self._plan, self._outcomes, now, self._settings.interval)
         self._save(state)
         finish_applying(self._plan, self._settings.run, datetime.now(UTC), file_mode=self._place.file_mode)
+        if self._plan.redacted:
+            self._remove_values()
         return self._outcomes
+
+    def _remove_values(self) -> None:
+        """Remove the rows and results of the phases, which have values of people."""
+        for path in list(self._folder.iterdir()) if self._folder.exists() else []:
+            if path.is_dir():
+                remove_files(path)
+            else:
+                remove(path)
 
     def _begin(self, state: SyncState, now: datetime) -> tuple[Mapping[int, str], SyncState]:
         """Return why changes are stale, by their number: as the first attempt has found it."""
@@ -195,10 +205,7 @@ class _Application:
         folder = self._folder / phase.name
         if read_manifest(folder) is None:
             log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
-            try:
-                summary = run(self._config(phase, rows, folder), self._context)
-            except TooManyFailuresError:
-                raise
+            summary = run(self._config(phase, rows, folder), self._context)
             counts = " ".join(f"{name}={count}" for name, count in summary["outcomes"].items())
             log.info("Phase %s: %s", phase.name, counts)
             is_new = True

@@ -179,7 +179,7 @@ def test_reports_and_logs_a_restored_user(state, api, caplog, mode, mailed):
     api.delete_user(user=GRACE_MAIL)
     made = api.create_user(mail=GRACE_MAIL, mode=mode, group_id=SALES_GROUP_ID)
     assert made == {"mail": GRACE_MAIL, "user_id": GRACE_ID, "outcome": "restored"}
-    assert f"Restored the deleted user with this email address: mail={GRACE_MAIL}" in caplog.text
+    assert f"Restored the deleted user with this email address: user_id={GRACE_ID}" in caplog.text
     assert mails_sent(state) == mailed
 
 

@@ -347,7 +347,7 @@ class UserActions(ApiAdapter):
         if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
             log.warning("mode=%s, but 360Learning reports outcome=%s mail=%s", arguments.mode, event, mail)
         if "reactivated" in str(response.get("warning", "")).lower():
-            log.warning("Restored the deleted user with this email address: mail=%s", mail)
+            log.warning("Restored the deleted user with this email address: user_id=%s", user_id)
             outcome = "restored"
         if event == "invited":  # v1 cannot look up an invited person, not even one who was deleted before
             return {"mail": mail, "user_id": user_id, "outcome": "restored" if outcome == "restored" else "invited"}

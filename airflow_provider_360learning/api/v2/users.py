@@ -466,7 +466,7 @@ def _created(
     outcome: Literal["created", "invited", "restored", "updated", "already_exists", "already_invited"],
 ) -> CreatedUser:
     if outcome == "restored":
-        log.warning("Restored the deleted user with this email address: mail=%s", arguments.mail)
+        log.warning("Restored the deleted user with this email address: user_id=%s", first_string(account, "_id"))
     return {"mail": arguments.mail, "user_id": first_string(account, "_id"), "outcome": outcome}
 
 
