@@ -54,6 +54,7 @@ class Phases:
         self._options = options
         self._outcomes = outcomes
         self._reinstated = {change.key for change in outcomes.changes if change.action == "reinstate"}
+        self._new_groups = {change.group for change in outcomes.changes if change.action == "create_group"}
 
     def __iter__(self) -> Iterator[Phase]:
         """Yield the phases in their order; each is done before the next one is made."""
@@ -96,8 +97,7 @@ class Phases:
 
     def _group_id(self, group: object) -> str | None:
         """Return the id of a group that is given by its id, or by its path if the plan creates it."""
-        created = {change.group for change in self._outcomes.changes if change.action == "create_group"}
-        return self._outcomes.groups.get(str(group)) if group in created else str(group)
+        return self._outcomes.groups.get(str(group)) if group in self._new_groups else str(group)
 
     def _joined(self, change: Change) -> dict[str, Any] | None:
         """Return the groups that a new user joins at once; ``None`` if there is none."""
@@ -231,9 +231,14 @@ class Phases:
         by_user: dict[str, list[tuple[int, Change]]] = {}
         for number, change, user_id in self._of_users("remove_from_group"):
             by_user.setdefault(user_id, []).append((number, change))
+        wanted: dict[str, set[tuple[object, object]]] = {}
+        for change in self._outcomes.changes:
+            if change.action == "add_to_group":
+                wanted.setdefault(change.key, set()).add((self._group_id(change.group), change.after["role"]))
         rows: Rows = []
         for user_id, removals in by_user.items():
-            if (problem := self._problem_of_removals(user_id, [change for _, change in removals])) is not None:
+            each = [change for _, change in removals]
+            if (problem := self._problem_of_removals(user_id, each, wanted.get(each[0].key, set()))) is not None:
                 for number, _ in removals:
                     self._outcomes.leave_out(number, SKIPPED, problem)
                 continue
@@ -243,18 +248,14 @@ class Phases:
             ]
         return rows
 
-    def _problem_of_removals(self, user_id: str, removals: list[Change]) -> str | None:
+    def _problem_of_removals(
+        self, user_id: str, removals: list[Change], wanted: set[tuple[object, object]]
+    ) -> str | None:
         try:
             roles = self._api.list_user_roles(user=user_id)
         except NotFoundError:
             return "the account does not exist any more"
         held = {((one["group_id"] or "").lower(), one["role"]) for one in roles}
-        keys = {change.key for change in removals}
-        wanted = {
-            (self._group_id(change.group), change.after["role"])
-            for change in self._outcomes.changes
-            if change.action == "add_to_group" and change.key in keys
-        }
         if not wanted <= held:
             return _NO_ROLES
         reached = {group for change in removals for group in _strings(change.after.get("leaves"))}
