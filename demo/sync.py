@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from airflow_provider_360learning.sandbox.server import Sandbox
 
@@ -247,7 +247,13 @@ def _wanted(row: Row) -> JsonObject:
     }
 
 
-def run(version: str, home: Path, log: Callable[[str], None], settings: Mapping[str, object]) -> list[str]:
+def run(
+    version: str,
+    home: Path,
+    log: Callable[[str], None],
+    settings: Mapping[str, object] | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> list[str]:
     """
     Run the three nights and return what differs from their description.
 
@@ -255,10 +261,13 @@ def run(version: str, home: Path, log: Callable[[str], None], settings: Mapping[
     :param home: An empty folder.
     :param log: Prints a line.
     :param settings: Settings of the sandbox.
+    :param limits: Rate limits of the connection, by default the documented ones.
     """
-    with Sandbox(seed="empty", settings=dict(settings)) as sandbox:
+    with Sandbox(seed="empty", settings=dict(settings or {})) as sandbox:
         log(f"Sandbox for 360Learning, API {version}: {sandbox.page_url}")
-        os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = sandbox.connection_json(api_version=cast(Any, version))
+        os.environ["AIRFLOW_CONN_LEARNING360_DEFAULT"] = sandbox.connection_json(
+            api_version=version, limits=dict(limits or {})
+        )
         company = Company(sandbox, home, log)
         company.first()
         company.second()
@@ -289,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds = int(time.monotonic() - began)
         print(f"{seconds // 60}:{seconds % 60:02}  {line}", flush=True)
 
-    problems = run(version, HOME, log, {})
+    problems = run(version, HOME, log)
     if problems:
         log("The demo did not end as described:")
         print(*(f"  - {problem}" for problem in problems), sep="\n")
