@@ -130,9 +130,7 @@ def _check(options: SyncOptions) -> None:
     problems = {
         "external_platform": (options.key == "external_id") == (options.external_platform is None)
         and 'key="external_id" and external_platform belong together: give both or neither',
-        "key_namespace": options.key == "mail"
-        and options.key_namespace
-        and 'with key="mail", addresses are the keys, which have no namespace: leave key_namespace out',
+        "key_namespace": _problem_of_namespace(options),
         "adopt": options.key == "mail"
         and options.adopt != "never"
         and 'with key="mail", each account has its key: leave adopt out',
@@ -147,6 +145,17 @@ def _check(options: SyncOptions) -> None:
     for argument, problem in problems.items():
         if problem:
             raise InvalidRequestError(f"{argument}: {problem}. Nothing was sent.", argument=argument)
+
+
+def _problem_of_namespace(options: SyncOptions) -> str | None:
+    if options.key == "mail" and options.key_namespace:
+        return 'with key="mail", addresses are the keys, which have no namespace: leave key_namespace out'
+    if options.key == "custom" and options.leavers != "explicit" and not options.key_namespace:
+        return (
+            f"leavers={options.leavers!r} needs a namespace. Without one, every user whose field custom has a value "
+            'would be managed, and leave because no row has it. Mark the people of this sync, e.g. with "hr:"'
+        )
+    return None
 
 
 def _group_id(api: LearningApi, argument: str, group: str) -> str:

@@ -46,6 +46,7 @@ def test_an_account_without_a_key_is_reported(syncs):
     [
         ({"max_leavers": None}, "max_leavers is None"),
         ({"key": "mail"}, "key_namespace"),
+        ({"key_namespace": None, "leavers": "missing"}, "leavers='missing' needs a namespace"),
         ({"key": "external_id"}, "external_platform"),
         ({"groups_mode": "exact"}, "managed_groups"),
         ({"create_groups": True}, "groups_parent"),
