@@ -15,6 +15,7 @@ from airflow_provider_360learning.sync.fields import (
     FieldError,
     Wanted,
     WantedFields,
+    applied_deactivation,
     compare_fields,
     initial_fields,
     is_equal,
@@ -185,7 +186,7 @@ class _Comparison:
         applied = self._of(match).applied
         if match.account is not None and not match.account.deactivation_known:
             leaves_at = None if self._options.leavers == "missing" else match.person.leaves_at
-            if applied.get(DEACTIVATION) != (None if leaves_at is None else leaves_at.isoformat()):
+            if applied_deactivation(self._of(match)) != leaves_at:
                 return True
         return draft is not None and any(
             one.name.startswith(CUSTOM_FIELD) and (one.name not in applied or applied[one.name] != one.value)

@@ -143,3 +143,9 @@ def test_dates_that_the_listing_does_not_have_are_read_where_they_differ():
     has = platform(account("ada", deactivation_known=False), account("eve", deactivation_known=False), **LIKE_V1)
     state = applied("eve", deactivates_at=NOW.isoformat())
     assert users_to_read(people(person("ada"), person("eve")), has, state, options(), NOW) == {user_id("eve")}
+
+
+def test_a_date_that_is_written_in_another_way_is_not_read():
+    has = platform(account("ada", deactivation_known=False), **LIKE_V1)
+    state = applied("ada", deactivates_at="2026-12-01T02:00:00.000Z")
+    assert users_to_read(people(person("ada", leaves_at=NOW)), has, state, options(), NOW) == frozenset()
