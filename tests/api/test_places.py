@@ -367,7 +367,13 @@ def test_holding_releases_the_place_when_the_steps_end_or_fail(client):
 def test_an_action_waits_for_its_place(client, sleeps):
     other = Acquire("lock 1", 1, "another task")
     assert client.rate_limiter.acquire(other) == 0
-    threading.Timer(0.05, client.rate_limiter.withdraw, [other.hold]).start()
+
+    def withdraw_once_waited_for():
+        while not sleeps:
+            time.sleep(0.001)
+        client.rate_limiter.withdraw(other.hold)
+
+    threading.Thread(target=withdraw_once_waited_for, daemon=True).start()
 
     def steps():
         return (yield LOCK)
