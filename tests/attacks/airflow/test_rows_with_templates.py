@@ -94,6 +94,8 @@ def airflow(migrated_db, tmp_path_factory):
             "ONBOARDING_FILE": str(files / "new_hires.csv"),
             "ONBOARDING_POKE_SECONDS": "1",
             "STATISTICS_DROP": str(files),
+            "SYNC_FOLDER": str(home / "sync"),
+            "SYNC_PEOPLE": str(files / "people.csv"),
         }
         with AirflowStack(home, dags, env, components=[]) as stack:
             airflow = Airflow(stack, sandbox, files)
@@ -107,6 +109,8 @@ def airflow(migrated_db, tmp_path_factory):
 
 
 PERSON = {"first_name": TEMPLATE, "last_name": STATEMENT, "department": TEMPLATE, "job": TEMPLATE}
+#: Email addresses of the sync's people, and their keys.
+KEYS = {"lise@acme.test": "1001", "emmy@acme.test": TEMPLATE}
 
 
 def hostile_files(airflow: Airflow) -> None:
@@ -122,6 +126,7 @@ def hostile_files(airflow: Airflow) -> None:
     rows = [{**statistic, "mail": GRACE_MAIL}, {**statistic, "mail": TEMPLATE}, {**statistic, "mail": GRACE_MAIL}]
     rows[2]["external_id"] = STATEMENT
     airflow.write("statistics-2026-08.csv", rows)
+    airflow.write("people.csv", [{"personnel_number": key, "mail": mail, **PERSON} for mail, key in KEYS.items()])
 
 
 #: The examples and their days; those that export run last, with the users and groups that the others have created.
@@ -132,6 +137,7 @@ RUNS = {
     "bulk_update_users": "2026-09-01",
     "offboarding": "2026-09-01",
     "scheduled_statistics_import": "2026-09-01",
+    "sync_people": "2026-09-01",
     "course_statistics_export": "2026-09-01",
     "two_companies": "2026-09-01",
     "any_operation": "2026-09-01",
@@ -159,6 +165,7 @@ def test_the_rows_of_the_examples_have_arrived(airflow):
     state = airflow.sandbox.control.state()
     users = airflow.users()
     assert users["ana@acme.test"]["first_name"] == TEMPLATE
+    assert {mail: users[mail]["custom"] for mail in KEYS} == {mail: f"hr:{key}" for mail, key in KEYS.items()}
     assert users[GRACE_MAIL]["job"] == TEMPLATE
     assert TEMPLATE in {group["name"] for group in state["groups"]}
     assert {TEMPLATE, STATEMENT} <= {course["title"] for course in state["external_courses"]}
