@@ -24,8 +24,8 @@ class PathSessionStatusResult(TypedDict):
     """
     Result of a wait for statuses of learners.
 
-    ``enrolled`` is the number of learners, ``done`` the number of those who have one of the awaited statuses,
-    ``needed`` the number of those who must have, and ``statuses`` the number of learners by status.
+    ``enrolled`` is the number of learners, ``done`` the number of learners who have one of the awaited statuses,
+    ``needed`` the number of learners who must have one, and ``statuses`` the number of learners by status.
     """
 
     enrolled: int

@@ -29,7 +29,7 @@ class UserActivationResult(TypedDict):
     """
     Result of a wait for active users.
 
-    ``users`` is their number, ``done`` the number of those who are active, as far as they were polled, and ``pending``
+    ``users`` is their number, ``done`` the number of active ones, as far as they were polled, and ``pending``
     contains up to 20 users who are not.
     """
 

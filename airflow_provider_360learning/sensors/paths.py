@@ -104,8 +104,8 @@ class Learning360PathSessionStatusSensor(Learning360BaseSensor):
     Wait until enough learners of a path session have a status (``getPathSessionStats``).
 
     Each poll is one small response, however many learners the session has. A session without learners is never
-    complete. The result has the keys ``enrolled`` (number of learners), ``done`` (number of those who have one of the
-    statuses), ``needed`` (number of those who must have) and ``statuses`` (number of learners by status).
+    complete. The result has the keys ``enrolled`` (number of learners), ``done`` (number of learners who have one of
+    the statuses), ``needed`` (number of learners who must have one) and ``statuses`` (number of learners by status).
 
     .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.get_path_session_statuses` and
         docs/sensors.md

@@ -15,7 +15,7 @@ class Learning360UserActiveSensor(Learning360BaseSensor):
     Wait until users are active, such as people who were invited (``getUser``).
 
     Users who do not exist are waited for. The result has the keys ``users`` (number of users), ``done`` (number of
-    those who are active) and ``pending`` (an empty list), and with ``users_from`` also ``pending_invitations`` (number
+    active ones) and ``pending`` (an empty list), and with ``users_from`` also ``pending_invitations`` (number
     of people whose invitation was pending when the bulk task ended).
 
     .. seealso:: :meth:`airflow_provider_360learning.api.interface.LearningApi.active_among` and docs/sensors.md
