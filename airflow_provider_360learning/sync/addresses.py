@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from airflow_provider_360learning.sync.findings import Findings
 from airflow_provider_360learning.sync.matching import AccountIndex, Match
+from airflow_provider_360learning.sync.names import label
 from airflow_provider_360learning.sync.options import SyncOptions
 
 _ADVICE = "decide by hand who has it"
@@ -87,8 +88,9 @@ class Addresses:
                 if holder is match.account or self._is_freed(holder.key):
                     continue
                 what = "a deleted account" if holder.status == "deleted" else "an account"
-                who = f"of {holder.key}" if holder.key is not None else "that is not managed"
-                reason = f"the address of {key} belongs to {what} {who} ({holder.user_id or 'invited'}): {_ADVICE}"
+                who = "that is not managed" if holder.key is None else f"of {label(holder.key, user_id=holder.user_id)}"
+                person = label(key, rows=match.person.rows)
+                reason = f"the address of {person} belongs to {what} {who} ({holder.user_id or 'invited'}): {_ADVICE}"
                 self._conflict(key, *(() if holder.key is None else (holder.key,)), reason=reason)
 
     def _is_freed(self, key: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from airflow_provider_360learning.sync.names import described
 from airflow_provider_360learning.sync.people import Person
 from airflow_provider_360learning.sync.plan import Conflict, Finding, Report
 
@@ -33,7 +34,7 @@ class Findings:
         :param leaves_out: Whether the person is left out; otherwise only what the error is about.
         """
         for row in person.rows or (0,):
-            self._errors[row, f"{person.key}: {text}"] = None
+            self._errors[row, described(person.key, text)] = None
         if leaves_out:
             self.left_out.add(person.key)
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, tzinfo
 from itertools import chain
 from typing import Literal
 
-from airflow_provider_360learning.api.text import listed, one_line
+from airflow_provider_360learning.api.text import listed
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.rows.sources import Source
 from airflow_provider_360learning.sync.canonical import digest_of, encode
 from airflow_provider_360learning.sync.columns import Cells, RowReader
 from airflow_provider_360learning.sync.columns import WantedMembership as WantedMembership
+from airflow_provider_360learning.sync.names import described
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
 
 
@@ -125,7 +126,7 @@ class _Collector:
         if key is not None:
             self._rows_by_key.setdefault(key, []).append(number)
         if cells.problems:
-            self._errors += [(number, _described(key, text)) for text in cells.problems]
+            self._errors += [(number, described(key, text)) for text in cells.problems]
             self._invalid.add(key)
             if key is not None:
                 self._invalid_rows.setdefault(key, []).append(number)
@@ -183,7 +184,7 @@ class _Collector:
 
     def _refuse(self, key: str | None, numbers: Iterable[int], text: str) -> None:
         self._invalid.add(key)
-        self._errors += [(number, _described(key, text)) for number in numbers]
+        self._errors += [(number, described(key, text)) for number in numbers]
 
 
 def _person(key: str, cells: Cells) -> Person:
@@ -233,8 +234,3 @@ def _filled(values: Mapping[str, str | None], more: Mapping[str, str | None]) ->
 
 def _rows(numbers: Sequence[int]) -> str:
     return f"row{'s' * (len(numbers) > 1)} {listed([str(number) for number in numbers])}"
-
-
-def _described(key: str | None, text: str) -> str:
-    """Return an error with the key, unless it is an email address: the number of the row names the person as well."""
-    return text if key is None or "@" in key else f"{one_line(key)}: {text}"

@@ -14,8 +14,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from airflow_provider_360learning.sync.canonical import encode
+from airflow_provider_360learning.sync.names import label
 from airflow_provider_360learning.sync.plan import Change, Changes, Conflict, Report
-from airflow_provider_360learning.sync.summary import label
 
 #: Stands for a value that is left out.
 REDACTED = "(redacted)"

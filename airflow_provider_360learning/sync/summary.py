@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from airflow_provider_360learning.api.text import counted, one_line, without_templates
 from airflow_provider_360learning.rows.progress_log import duration
 from airflow_provider_360learning.sync.guards import Verdict
+from airflow_provider_360learning.sync.names import MAX_KEY, label
 from airflow_provider_360learning.sync.plan import Changes
 
 #: Maximum number of lines: Airflow stores the summary with an approval.
 MAX_LINES = 200
-#: Maximum number of keys, and of characters of each of them, in one line.
-MAX_KEYS, MAX_KEY = 30, 60
+#: Maximum number of keys in one line.
+MAX_KEYS = 30
 
 #: What each change does, and each finding is, in the order of the summary: what can do harm comes first.
 _TITLES: Mapping[str, str] = {
@@ -41,21 +42,6 @@ _TITLES: Mapping[str, str] = {
     "protected": "Protected accounts",
     "not_verifiable": "Values that cannot be verified",
 }
-
-
-def label(key: str, *, rows: Sequence[int] = (), user_id: str | None = None) -> str:
-    """
-    Return what names a person in logs and summaries: the key, unless it is an email address.
-
-    :param key: The key.
-    :param rows: Numbers of the rows of the person, which stand in the place of an email address.
-    :param user_id: Id of the user, which does where there are no rows.
-    """
-    if "@" not in key:
-        return without_templates(one_line(key, MAX_KEY))
-    if rows:
-        return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:3]))}" + "…" * (len(rows) > 3)
-    return "a person" if user_id is None else f"user {user_id}"
 
 
 def counts_of(changes: Changes) -> dict[str, int]:

@@ -350,3 +350,17 @@ def test_no_text_has_an_address():
     texts += [text for _, text in found.errors]
     assert len(texts) >= 4
     assert not [text for text in texts if "@" in text]
+
+
+def test_texts_never_name_people_by_an_address():
+    """What identifies a person may be an address; logs and summaries quote these texts."""
+    keys = ("ada@hr.test", "eve@hr.test")
+    ada = person(keys[0], mail="new@acme.test", manager="unknown", rows=(7,))
+    found = plan([ada], platform(account(keys[0], mail="ada@acme.test")))
+    assert found.errors == (
+        (7, "the manager is neither a key nor the address of a person of the source, nor of a user: correct it"),
+    )
+    found = plan([ada], platform(account(keys[0]), account(keys[1], mail="new@acme.test")))
+    [conflict] = found.conflicts
+    assert conflict.reason.startswith(f"the address of row 7 belongs to an account of user {user_id(keys[1])} (")
+    assert "@" not in str([conflict.reason, found.errors, [report.text for report in found.reports]])

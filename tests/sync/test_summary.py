@@ -8,8 +8,9 @@ import pytest
 
 from airflow_provider_360learning.sync import summary
 from airflow_provider_360learning.sync.guards import Verdict
+from airflow_provider_360learning.sync.names import label
 from airflow_provider_360learning.sync.plan import Action, Finding
-from airflow_provider_360learning.sync.summary import MAX_LINES, counts_of, label, summary_of
+from airflow_provider_360learning.sync.summary import MAX_LINES, counts_of, summary_of
 from tests.sync.support import change, changes
 
 KINDS = [*get_args(Action), *get_args(Finding)]
