@@ -46,7 +46,7 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
     :raises NotAvailableError: if the keys are external ids, and the version does not list these.
     """
     records = api.list_groups()
-    groups = _groups(records)
+    groups = groups_of(records)
     managed = _managed_groups(records, groups, options)
     roots = {group.group_id for group in groups.values() if group.parent_id is None}
     if not roots:
@@ -83,7 +83,12 @@ def _order(account: Account) -> tuple[str, str, str]:
 # Groups
 
 
-def _groups(records: Iterable[GroupRecord]) -> dict[str, Group]:
+def groups_of(records: Iterable[GroupRecord]) -> dict[str, Group]:
+    """
+    Return groups by id, in the order of their ids.
+
+    :param records: All groups, as they are listed.
+    """
     groups = {}
     for record in records:
         if record["group_id"]:

@@ -126,6 +126,17 @@ class GroupTree:
             self._reached[group_id] = tuple(pending[1:])
         return self._reached[group_id]
 
+    def lost_with(self, membership: Membership, *, every_role: bool) -> Iterator[Membership]:
+        """
+        Yield the memberships that a user loses with one, if they have them: the same role in the groups below.
+
+        :param membership: The membership that is removed.
+        :param every_role: Whether the removal of any role reaches groups below, not that of learners only.
+        """
+        group_id, role = membership
+        if every_role or role == "learner":
+            yield from ((below, role) for below in self.reached(group_id))
+
     def _above(self, group_id: str) -> Iterator[str]:
         seen = {group_id}
         parent = self._groups[group_id].parent_id if group_id in self._groups else None
@@ -294,7 +305,9 @@ def compare_memberships(
     )
     # A group whose removal would reach the kept one stays as well.
     kept |= {(group, role) for group, role in unwanted for last, _ in kept if last in tree.reached(group)}
-    removals = _removals(unwanted - kept, held, platform, tree)
+    # What is added counts as well: additions are made before removals.
+    stays = (held - unwanted) | set(wanted) | by_itself
+    removals = _removals(unwanted - kept, stays, platform, tree)
     return MembershipChanges(additions, tuple(removals), tuple(sorted(kept)))
 
 
@@ -313,27 +326,26 @@ def _last(unwanted: set[Membership], account: Account, tree: GroupTree) -> set[M
 
 
 def _removals(
-    unwanted: set[Membership], held: set[Membership], platform: Platform, tree: GroupTree
+    unwanted: set[Membership], stays: set[Membership], platform: Platform, tree: GroupTree
 ) -> Iterator[Removal]:
     """Yield the removals, without those that others reach."""
     done: set[Membership] = set()
-    for group, role in sorted(unwanted, key=lambda one: (tree.depth(one[0]), one)):
-        if (group, role) in done:
+    for membership in sorted(unwanted, key=lambda one: (tree.depth(one[0]), one)):
+        if membership in done:
             continue
         leaves = []
-        cascades = role == "learner" or platform.every_role_cascades
-        for below in tree.reached(group) if cascades else ():
-            if below not in platform.managed_groups:
+        for lost in tree.lost_with(membership, every_role=platform.every_role_cascades):
+            if lost[0] not in platform.managed_groups:
                 raise MembershipConflict(
-                    f"leaving {tree.path(group)} would mean leaving {tree.path(below)}, which is not managed: add it "
-                    "to managed_groups, or make it private"
+                    f"leaving {tree.path(membership[0])} would mean leaving {tree.path(lost[0])}, which is not "
+                    "managed: add it to managed_groups, or make it private"
                 )
-            if (below, role) in held and (below, role) not in unwanted:
+            if lost in stays:
                 raise MembershipConflict(
-                    f"losing the role {role} in {tree.path(group)} would mean losing it in {tree.path(below)}, where "
-                    "it is wanted: change it by hand"
+                    f"losing the role {lost[1]} in {tree.path(membership[0])} would mean losing it in "
+                    f"{tree.path(lost[0])}, where it is wanted: change it by hand"
                 )
-            if (below, role) in held:
-                leaves.append(below)
-                done.add((below, role))
-        yield Removal((group, role), tuple(leaves))
+            if lost in unwanted:
+                leaves.append(lost[0])
+                done.add(lost)
+        yield Removal(membership, tuple(leaves))

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.sync.fields import DEACTIVATION
+from airflow_provider_360learning.sync.listing import groups_of
 from airflow_provider_360learning.sync.managers import MANAGER
+from airflow_provider_360learning.sync.memberships import GroupTree
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
-from airflow_provider_360learning.sync.outcomes import CONFLICT, SKIPPED, Outcomes
+from airflow_provider_360learning.sync.outcomes import CONFLICT, SKIPPED, STALE, Outcomes
 from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
 
 #: A row of an action, with the number of its change.
@@ -21,6 +24,7 @@ Rows = list[tuple[int, dict[str, Any]]]
 _NO_USER = "the account of this person was not created or reinstated"
 _NO_ROLES = "the additions of this person are not confirmed"
 _LAST = "the person would leave the last group, which deletes the account"
+_REACHES_MORE = "the removal would reach groups below that it did not reach when the plan was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +239,14 @@ class Phases:
         for change in self._outcomes.changes:
             if change.action == "add_to_group":
                 wanted.setdefault(change.key, set()).add((self._group_id(change.group), change.after["role"]))
+        # Groups may have become public since the plan was made.
+        tree = GroupTree(groups_of(self._api.list_groups()) if by_user else {})
         rows: Rows = []
         for user_id, removals in by_user.items():
             each = [change for _, change in removals]
-            if (problem := self._problem_of_removals(user_id, each, wanted.get(each[0].key, set()))) is not None:
+            if (problem := self._problem_of_removals(user_id, each, wanted.get(each[0].key, set()), tree)) is not None:
                 for number, _ in removals:
-                    self._outcomes.leave_out(number, SKIPPED, problem)
+                    self._outcomes.leave_out(number, *problem)
                 continue
             rows += [
                 (number, {"user": user_id, "group_id": change.group, "role": change.after["role"]})
@@ -249,19 +255,25 @@ class Phases:
         return rows
 
     def _problem_of_removals(
-        self, user_id: str, removals: list[Change], wanted: set[tuple[object, object]]
-    ) -> str | None:
+        self, user_id: str, removals: list[Change], wanted: set[tuple[object, object]], tree: GroupTree
+    ) -> tuple[str, str] | None:
+        """Return outcome and reason, if the removals of a user must not be sent."""
         try:
             roles = self._api.list_user_roles(user=user_id)
         except NotFoundError:
-            return "the account does not exist any more"
+            return SKIPPED, "the account does not exist any more"
         held = {((one["group_id"] or "").lower(), one["role"]) for one in roles}
         if not wanted <= held:
-            return _NO_ROLES
-        reached = {group for change in removals for group in _strings(change.after.get("leaves"))}
-        removed = {(change.group, change.after["role"]) for change in removals}
-        stays = [each for each in held if each not in removed and each[0] not in reached]
-        return None if stays else _LAST
+            return SKIPPED, _NO_ROLES
+        every_role = self._api.user_facts.every_role_cascades
+        removed = {(change.group or "", cast(Role, change.after["role"])) for change in removals}
+        reached = {lost for one in removed for lost in tree.lost_with(one, every_role=every_role)}
+        planned = {
+            (group, change.after["role"]) for change in removals for group in _strings(change.after.get("leaves"))
+        }
+        if (reached & held) - removed - planned:
+            return STALE, _REACHES_MORE
+        return None if held - removed - reached else (SKIPPED, _LAST)
 
     def _managers(self, action: str) -> Rows:
         rows = []

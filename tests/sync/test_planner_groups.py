@@ -110,6 +110,15 @@ def test_where_every_role_reaches_groups_below_a_wanted_one_is_a_conflict():
     assert (of_v1.changes, conflicts(of_v1)) == ((), [("ada",)])
 
 
+def test_a_role_that_is_added_below_is_not_lost_with_the_one_above():
+    """Additions come before removals, whose cascade would take the only group that is left."""
+    has, wanted = account("ada", f"{SALES}:coach"), [person("ada", "Europe:coach")]
+    of_v1 = plan(wanted, platform(has, **LIKE_V1), groups_mode="exact")
+    assert (of_v1.changes, conflicts(of_v1)) == ((), [("ada",)])
+    found = plan(wanted, platform(has), groups_mode="exact")
+    assert steps(found) == [("add_to_group", EUROPE, "coach"), ("remove_from_group", SALES, "coach")]
+
+
 def test_memberships_that_are_not_managed_are_never_touched():
     has = platform(account("ada", SALES, OTHER, ROOT))
     found = plan([person("ada", "Sales")], has, groups_mode="exact")
