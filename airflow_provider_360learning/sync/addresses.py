@@ -8,6 +8,7 @@ from airflow_provider_360learning.sync.findings import Findings
 from airflow_provider_360learning.sync.matching import AccountIndex, Match
 from airflow_provider_360learning.sync.names import label
 from airflow_provider_360learning.sync.options import SyncOptions
+from airflow_provider_360learning.sync.platform import Account
 
 _ADVICE = "decide by hand who has it"
 
@@ -39,6 +40,8 @@ class Addresses:
         self, matches: Mapping[str, Match], index: AccountIndex, options: SyncOptions, findings: Findings
     ) -> None:
         self._matches = matches
+        #: Of the accounts that people have in the plan: another one may have the same key, such as a deleted one.
+        self._by_account = {id(match.account): match for match in matches.values()}
         self._index = index
         self._options = options
         self._findings = findings
@@ -85,7 +88,7 @@ class Addresses:
         key = match.person.key
         for mail in self._needed(match):
             for holder in self._index.with_mail(mail):
-                if holder is match.account or self._is_freed(holder.key):
+                if holder is match.account or self._freed_by(holder) is not None:
                     continue
                 what = "a deleted account" if holder.status == "deleted" else "an account"
                 who = "that is not managed" if holder.key is None else f"of {label(holder.key, user_id=holder.user_id)}"
@@ -93,16 +96,20 @@ class Addresses:
                 reason = f"the address of {person} belongs to {what} {who} ({holder.user_id or 'invited'}): {_ADVICE}"
                 self._conflict(key, *(() if holder.key is None else (holder.key,)), reason=reason)
 
-    def _is_freed(self, key: str | None) -> bool:
-        """Return whether the plan gives the person another address before it is needed."""
-        match = None if key is None or key in self._findings.left_out else self._matches.get(key)
-        return match is not None and match.kind != "deleted" and changes_mail(match, self._options)
+    def _freed_by(self, holder: Account) -> str | None:
+        """Return the key of the person to whose account the plan gives another address before this one is needed."""
+        match = self._by_account.get(id(holder))
+        if match is None or match.person.key in self._findings.left_out:
+            return None
+        return match.person.key if match.kind != "deleted" and changes_mail(match, self._options) else None
 
     def _order(self) -> Mapping[str, int]:
         """Return the positions of address changes, such that each address is free; swaps are conflicts."""
         waits_for = {
             match.person.key: {
-                holder.key for holder in self._index.with_mail(match.person.mail) if holder is not match.account
+                self._freed_by(holder)
+                for holder in self._index.with_mail(match.person.mail)
+                if holder is not match.account
             }
             for match in self._in_plan()
             if match.kind != "deleted" and changes_mail(match, self._options)

@@ -281,6 +281,20 @@ def test_addresses_change_in_the_order_in_which_they_become_free():
     assert shown(found) == [("change_mail", "c"), ("change_mail", "b"), ("change_mail", "a"), ("create", "n")]
 
 
+def test_an_address_is_not_freed_by_another_account_of_the_same_key():
+    """Ada gives up an address, but it is not the one of her deleted account."""
+    has = platform(account("ada"), deleted("ada", user_id=user_id("old"), mail="old@acme.test"))
+    found = plan([person("ada", mail="new@acme.test"), person("eve", mail="old@acme.test")], has)
+    assert (found.changes, conflicts(found)) == ((), [("ada", "eve")])
+
+
+def test_an_address_is_freed_by_an_account_that_has_lost_its_key():
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"))})
+    wanted = [person("ada", mail="new@acme.test"), person("eve", mail="ada@acme.test")]
+    found = plan(wanted, platform(unmanaged("ada"), account("eve")), state)
+    assert shown(found) == [("change_mail", "ada"), ("change_mail", "eve"), ("update", "ada")]
+
+
 def test_a_swap_of_addresses_is_a_conflict():
     swap = [person("a", mail="b@acme.test"), person("b", mail="a@acme.test", fields={"job": "X"})]
     found = plan([*swap, person("c", mail="new@acme.test")], platform(account("a"), account("b"), account("c")))
