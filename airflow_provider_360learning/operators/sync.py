@@ -63,7 +63,8 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
     :param duplicate_keys: ``merge_groups`` makes two rows with one key one person with the groups of both; ``error``
         refuses them.
     :param groups_mode: ``add`` only adds memberships; ``exact`` also removes them, within ``managed_groups``.
-    :param managed_groups: Names or ids of the groups whose memberships are managed, with the groups below them.
+    :param managed_groups: Names or ids of the groups whose memberships are managed.
+    :param managed_subgroups: Whether the groups below ``managed_groups`` are managed, too.
     :param create_groups: Whether missing groups are created.
     :param groups_parent: Name or id of the group under which groups are created; by default the one of
         ``managed_groups``, if there is one only.
@@ -143,6 +144,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         duplicate_keys: str = "error",
         groups_mode: str = "add",
         managed_groups: Sequence[str] = (),
+        managed_subgroups: bool = True,
         create_groups: bool = False,
         groups_parent: str | None = None,
         group_key: str = "name",

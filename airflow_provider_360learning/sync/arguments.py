@@ -80,6 +80,7 @@ def parse_options(values: Mapping[str, Any], api: LearningApi) -> SyncOptions:
         key_namespace=optional("key_namespace") or "",
         merge_groups=parse("duplicate_keys", parse_choice("error", "merge_groups")) == "merge_groups",
         managed_groups=tuple(dict.fromkeys(managed)),
+        managed_subgroups=parse("managed_subgroups", parse_boolean),
         create_groups=create_groups,
         leaver_grace=parse("leaver_grace", partial(parse_integer, minimum=0)),
         missing_runs=parse("missing_runs", partial(parse_integer, minimum=1)),
@@ -137,6 +138,9 @@ def _check(options: SyncOptions) -> None:
         "groups_parent": options.create_groups
         and options.groups_parent is None
         and "create_groups needs the group under which groups are created",
+        "managed_subgroups": options.create_groups
+        and not options.managed_subgroups
+        and "create_groups creates groups below others, which must be managed: leave managed_subgroups out",
         "managed_groups": options.groups_mode == "exact"
         and not options.managed_groups
         and 'groups_mode="exact" removes memberships in managed_groups only: give these groups',

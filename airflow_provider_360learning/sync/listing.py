@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, cast, get_args
 
-from airflow_provider_360learning.api.group_tree import GroupTree
+from airflow_provider_360learning.api import group_tree as api_group_tree
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.parsers import normalized
@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.results import GroupMember, GroupRecord, U
 from airflow_provider_360learning.exceptions import InvalidRequestError, UnexpectedResponseError
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import map_ordered
+from airflow_provider_360learning.sync.memberships import GroupTree
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.platform import Account, Group, Platform
 from airflow_provider_360learning.sync.protection import Protection
@@ -53,7 +54,7 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
         raise UnexpectedResponseError(
             "360Learning lists no root group, so that its administrators cannot be protected. Nothing was changed"
         )
-    memberships, protected = _members(api, managed, roots)
+    memberships, protected = _members(api, managed | _reached(managed, groups, options), roots)
     protection = Protection(options, protected)
     facts = api.user_facts
     reader = _AccountReader(api, options, memberships, protection)
@@ -108,17 +109,26 @@ def _managed_groups(records: list[GroupRecord], groups: Mapping[str, Group], opt
                 f"{argument}: no group has the id {group!r}. Correct the id, or create the group. Nothing was changed.",
                 argument=argument,
             )
-    tree = GroupTree(records)
+    tree = api_group_tree.GroupTree(records)
     top = [group.lower() for group in options.managed_groups]
-    return frozenset(each for group in top for each in (group, *tree.below(group, private=True)))
+    below = (each for group in top for each in tree.below(group, private=True)) if options.managed_subgroups else ()
+    return frozenset((*top, *below))
 
 
-def _members(api: LearningApi, managed: frozenset[str], roots: set[str]) -> tuple[_Memberships, set[str]]:
-    """Return the memberships of managed groups, and the users who are protected by their roles in the root group."""
+def _reached(managed: frozenset[str], groups: Mapping[str, Group], options: SyncOptions) -> frozenset[str]:
+    """Return the groups that removals from managed groups reach, among them groups that are not managed."""
+    tree = GroupTree(groups)
+    return frozenset(
+        below for group_id in managed for below in tree.reached(group_id) if options.groups_mode == "exact"
+    )
+
+
+def _members(api: LearningApi, groups: frozenset[str], roots: set[str]) -> tuple[_Memberships, set[str]]:
+    """Return the memberships of groups, and the users who are protected by their roles in the root group."""
     memberships: _Memberships = {}
     protected: set[str] = set()
     shared: dict[frozenset[Role], frozenset[Role]] = {}
-    group_ids = sorted(managed | roots)
+    group_ids = sorted(groups | roots)
     listed = map_ordered(lambda group_id: api.list_group_members(group_id=group_id), group_ids)
     for group_id, members in zip(group_ids, listed, strict=True):
         roles: dict[str, frozenset[Role]] = {}
@@ -126,7 +136,7 @@ def _members(api: LearningApi, managed: frozenset[str], roots: set[str]) -> tupl
             user, role = _user_of(member), member["role"]
             if group_id in roots and role in _PROTECTED_ROLES:
                 protected.add(user)
-            if group_id in managed and role in _ROLES:
+            if group_id in groups and role in _ROLES:
                 held = roles.get(user, frozenset()) | {cast(Role, role)}
                 roles[user] = shared.setdefault(held, held)  # few different sets, many users
         for user, held in roles.items():

@@ -13,6 +13,8 @@ from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import Person, WantedMembership
 from airflow_provider_360learning.sync.platform import Account, Group, Platform
 
+_NOT_MANAGED = "which is not managed: add it to managed_groups, or make it private"
+
 #: Id of a group, or path of a new one; and a role.
 Membership: TypeAlias = tuple[str, Role]
 
@@ -258,7 +260,7 @@ class WantedGroups:
     def _managed(self, group_id: str, text: str) -> str:
         if group_id not in self._platform.managed_groups:
             raise MembershipError(
-                f"the group {shown(text)} ({group_id}) is not below managed_groups: add it there, or correct the source"
+                f"the group {shown(text)} ({group_id}) is not managed: add it to managed_groups, or correct the source"
             )
         return group_id
 
@@ -269,8 +271,7 @@ class WantedGroups:
             raise MembershipError(f"no group is {shown(text)}: {advice}")
         if parent_id not in self._platform.groups or parent_id not in self._platform.managed_groups:
             raise MembershipError(
-                f"no group is {shown(text)}, and groups_parent ({parent_id}) is not below managed_groups, so that it "
-                "is not created"
+                f"no group is {shown(text)}, and groups_parent ({parent_id}) is not managed, so that it is not created"
             )
         return parent_id
 
@@ -335,15 +336,12 @@ def _removals(
             continue
         leaves = []
         for lost in tree.lost_with(membership, every_role=platform.every_role_cascades):
-            if lost[0] not in platform.managed_groups:
-                raise MembershipConflict(
-                    f"leaving {tree.path(membership[0])} would mean leaving {tree.path(lost[0])}, which is not "
-                    "managed: add it to managed_groups, or make it private"
-                )
             if lost in stays:
+                is_managed = lost[0] in platform.managed_groups
                 raise MembershipConflict(
                     f"losing the role {lost[1]} in {tree.path(membership[0])} would mean losing it in "
-                    f"{tree.path(lost[0])}, where it is wanted: change it by hand"
+                    f"{tree.path(lost[0])}, "
+                    + ("where it is wanted: change it by hand" if is_managed else _NOT_MANAGED)
                 )
             if lost in unwanted:
                 leaves.append(lost[0])

@@ -89,7 +89,8 @@ class SyncOptions:
     :param merge_groups: Whether two rows with one key are one person with the groups of both; otherwise an error.
     :param groups_mode: Whether memberships are only added, or also removed within ``managed_groups``, roles that the
         source does not have included.
-    :param managed_groups: Ids of the groups whose memberships are managed, with those below them.
+    :param managed_groups: Ids of the groups whose memberships are managed.
+    :param managed_subgroups: Whether the groups below ``managed_groups`` are managed, too.
     :param create_groups: Whether missing groups are created.
     :param groups_parent: Id of the group under which they are created.
     :param group_key: Whether groups are found by their names, or by their field ``custom``.
@@ -113,6 +114,7 @@ class SyncOptions:
     merge_groups: bool = False
     groups_mode: GroupsMode = "add"
     managed_groups: tuple[str, ...] = ()
+    managed_subgroups: bool = True
     create_groups: bool = False
     groups_parent: str | None = None
     group_key: Literal["name", "custom"] = "name"

@@ -26,8 +26,8 @@ class Account:
     :param deactivates_at: When the user will be deactivated, if that was read and is set.
     :param deactivation_known: Whether ``deactivates_at`` was read.
     :param primary_group: Id of the primary group, if it was read and is set.
-    :param memberships: Roles by id of the managed groups, those without a role left out. ``None`` where they are not
-        known: an invitation of API v1, and a deleted user.
+    :param memberships: Roles by id of the group, in managed groups and in those that removals from them reach.
+        ``None`` where they are not known: an invitation of API v1, and a deleted user.
     :param is_protected: Whether the user must not be changed.
     """
 
@@ -75,7 +75,7 @@ class Platform:
     :param accounts: All users, pending and deleted ones included. Where the version does not list these, they are
         those that the state remembers.
     :param groups: All groups by id.
-    :param managed_groups: Ids of the groups whose memberships were read: those that are managed, and all below them.
+    :param managed_groups: Ids of the groups whose memberships are managed.
     :param custom_fields: Names of the custom fields of users, by id.
     :param clears_values: Whether a value, such as the deactivation date, can be removed from a user.
     :param invited_are_users: Whether requests can change a user who is invited.

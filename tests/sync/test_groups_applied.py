@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.sandbox.demo_company import SALES_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID, SALES_GROUP_ID
 from tests.sync.sync_runs import changes_of, row
 from tests.sync.test_accidents import changing, roles, user
 
@@ -55,3 +55,30 @@ def test_the_reach_of_a_removal_is_that_of_the_groups_when_it_is_applied(api, sy
     result = syncs.run(mode="apply", plan_id=plan["plan_id"])
     assert result["outcomes"] == {"added": 1, "stale": 1}
     assert roles_of(api, "ana") >= {(europe, "learner")}
+
+
+@pytest.mark.parametrize("managed_subgroups", [False, True])
+def test_a_removal_that_reaches_a_subgroup_that_is_not_managed_is_a_conflict(api, sandbox, syncs, managed_subgroups):
+    europe = group(api, "Europe")
+    arguments = {**EXACT, "managed_subgroups": managed_subgroups}
+    syncs.apply([row("ana", groups="Sales"), row("bo", groups="Sales")], **arguments)
+    api.add_user_to_group(user="ana@acme.test", group_id=europe, role="learner")
+    moved = [row("ana", groups=ROOT_GROUP_ID), row("bo", groups=ROOT_GROUP_ID)]
+    arguments["managed_groups"] = ["Sales", "Acme"]
+    if managed_subgroups:
+        syncs.apply(moved, **arguments)
+    else:
+        with pytest.raises(AirflowFailException, match="max_conflicts is 1"):
+            syncs.apply(moved, **arguments)
+        assert roles_of(api, "ana") >= {(SALES_GROUP_ID, "learner"), (europe, "learner")}
+        syncs.apply(moved, **arguments, max_conflicts=1)
+        api.remove_user_from_group(user="ana@acme.test", group_id=europe, role="learner")
+        syncs.apply(moved, **arguments)
+    for key in ("ana", "bo"):
+        assert roles_of(api, key) == {(ROOT_GROUP_ID, "learner")}
+    assert changes_of(syncs.plan(moved, **arguments)) == []
+
+
+def test_groups_are_not_created_where_subgroups_are_not_managed(syncs):
+    with pytest.raises(AirflowFailException, match="managed_subgroups: create_groups creates groups below"):
+        syncs.plan([row("ana", groups="New")], **EXACT, managed_subgroups=False, create_groups=True)

@@ -230,6 +230,17 @@ def test_memberships_of_managed_groups_and_those_below_are_read(api, account, re
     assert everywhere == {paris: {"coach", "learner"}, ROOT_GROUP_ID: {"learner"}}
 
 
+def test_subgroups_that_are_not_managed_are_read_where_removals_reach_them(api, account, read):
+    north = api.create_group(name="North", parent_id=SALES_GROUP_ID, public=True)["group_id"]
+    board = api.create_group(name="Board", parent_id=SALES_GROUP_ID, public=False)["group_id"]
+    for group in (SALES_GROUP_ID, north, board):
+        api.add_user_to_group(user=GRACE_MAIL, group_id=group, role="coach")
+    groups = {"managed_groups": (SALES_GROUP_ID,), "managed_subgroups": False}
+    assert read(**groups).managed_groups == {SALES_GROUP_ID}
+    assert account(GRACE_MAIL, **groups).memberships.keys() == {SALES_GROUP_ID}
+    assert account(GRACE_MAIL, **groups, groups_mode="exact").memberships.keys() == {SALES_GROUP_ID, north}
+
+
 def test_without_managed_groups_no_membership_is_known(account):
     assert account(GRACE_MAIL).memberships == {}
 

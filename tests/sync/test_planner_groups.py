@@ -96,10 +96,13 @@ def test_a_removal_does_not_reach_private_groups():
 
 
 def test_a_removal_that_would_reach_a_group_that_is_not_managed_is_a_conflict():
-    has = platform(account("ada", SALES, BOARD), managed_groups=MANAGED - {EUROPE})
+    has = platform(account("ada", SALES, EUROPE, BOARD), managed_groups=MANAGED - {EUROPE})
     found = plan([person("ada", "Board", fields={"job": "X"})], has, groups_mode="exact")
     assert (found.changes, conflicts(found)) == ((), [("ada",)])
-    assert "Acme/Staff/Sales/Europe" in found.conflicts[0].reason
+    assert "Acme/Staff/Sales/Europe, which is not managed" in found.conflicts[0].reason
+    elsewhere = platform(account("ada", SALES, BOARD), managed_groups=MANAGED - {EUROPE})
+    found = plan([person("ada", "Board")], elsewhere, groups_mode="exact")
+    assert (found.conflicts, only(found).after) == ((), {"role": "learner"})
 
 
 def test_where_every_role_reaches_groups_below_a_wanted_one_is_a_conflict():
