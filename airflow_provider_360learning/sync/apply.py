@@ -152,7 +152,7 @@ class _Application:
                 state = self._save(with_changes(state, self._outcomes, now))
         finally:
             self._write_outcomes()
-        state = with_plan(state, self._plan, self._outcomes, now, self._settings.interval)
+        state = with_plan(state, self._plan, now, self._settings.interval)
         self._save(state)
         finish_applying(self._plan, self._settings.run, datetime.now(UTC), file_mode=self._place.file_mode)
         if self._plan.redacted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -113,7 +113,7 @@ def compare_fields(
     """
     differences = {}
     for one in wanted:
-        if one.names & options.create_only:
+        if is_kept(one.name, one.names, remembered, options):
             continue
         difference = _difference(match, one, remembered, is_owned=bool(one.names & options.owned))
         if difference is None:
@@ -125,6 +125,25 @@ def compare_fields(
             )
         differences[one.name] = difference
     return differences
+
+
+def is_kept(name: str, names: Set[str], remembered: Remembered, options: SyncOptions) -> bool:
+    """
+    Return whether a field is for new people only, and is not set any more.
+
+    A person whom the sync has created gets it once, also later: custom fields and managers wait for the account.
+
+    :param name: Name of the field.
+    :param names: All names by which the options may call it.
+    :param remembered: What earlier runs have applied.
+    :param options: What the sync is to do.
+    """
+    return not names.isdisjoint(options.create_only) and (not remembered.created or name in remembered.applied)
+
+
+def is_new(wanted: Wanted, remembered: Remembered) -> bool:
+    """Return whether the source has another value than the one that was applied last."""
+    return wanted.name not in remembered.applied or remembered.applied[wanted.name] != wanted.value
 
 
 def is_equal(match: Match, wanted: Wanted) -> bool:
@@ -150,12 +169,11 @@ def _held(match: Match, name: str) -> tuple[str | None] | None:
 
 
 def _difference(match: Match, one: Wanted, remembered: Remembered, *, is_owned: bool) -> Difference | None:
-    applied = remembered.applied
-    source_changed = one.name not in applied or applied[one.name] != one.value
+    source_changed = is_new(one, remembered)
     held = _held(match, one.name)
     if held is None:
         # What nothing is known of is not cleared: it may be empty, and usually is.
-        is_written = source_changed and not (one.value is None and one.name not in applied)
+        is_written = source_changed and not (one.value is None and one.name not in remembered.applied)
         return Difference(None, False, one.value, is_drift=False) if is_written else None
     [value] = held
     if value == (normalized(one.value) or None) or not (source_changed or is_owned):

@@ -8,13 +8,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from airflow_provider_360learning.exceptions import RefusedError
+from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.options import Guards, Limit
 from airflow_provider_360learning.sync.people import People
-from airflow_provider_360learning.sync.plan import Action, Changes
-from airflow_provider_360learning.sync.state import AppliedPlan, SyncState
+from airflow_provider_360learning.sync.plan import IN_AN_HOUR, NEAR, Action, Change, Changes
+from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, SyncState
 
 #: Minimum limit of a share, without which a small company could change nothing.
 MIN_OF_SHARE = 3
+
+_UNKNOWN = Remembered()
 
 
 class GuardError(RefusedError):
@@ -57,13 +60,13 @@ def verdicts(
     managed = changes.managed
     period = guards.max_leavers_per_period
     since = now - period.period
-    leaving = len(_keys(changes, "deactivate", "delete"))
+    leaving = leaving_soon(changes, now)
     # The leavers of an earlier plan, which may have been accepted above the limit, refuse no plan that has none.
-    left = sum(plan.leavers for plan in state.plans if plan.applied_at > since) if leaving else 0
+    left = left_between(state, since, now + NEAR) if leaving else frozenset()
     errors = {row for row, _ in (*people.errors, *changes.errors)}
     found: list[tuple[str, Limit | None, int]] = [
-        ("max_leavers", guards.max_leavers, len(leavers(changes, state))),
-        ("max_leavers_per_period", period.limit, left + leaving),
+        ("max_leavers", guards.max_leavers, len(leavers(changes, state, now))),
+        ("max_leavers_per_period", period.limit, len(left | leaving)),
         ("max_email_changes", guards.max_email_changes, len(_keys(changes, "change_mail", "change_reinstated_mail"))),
         ("max_joiners", guards.max_joiners, len(_keys(changes, "create"))),
         ("max_updates", guards.max_updates, len(_keys(changes, "update"))),
@@ -75,19 +78,55 @@ def verdicts(
     return (*decided, _source_change(guards.max_source_change, people.rows, state.plans))
 
 
-def leavers(changes: Changes, state: SyncState) -> frozenset[str]:
+def leavers(changes: Changes, state: SyncState, now: datetime) -> frozenset[str]:
     """
     Return the keys of the people who count for ``max_leavers``.
 
-    These are people who are deactivated, deleted or reported as leavers, and those who are missing in the source for
-    the first time, even within their grace. One who is missing and only reported counts once, not in each plan.
+    These are people who leave soon, those who are missing in the source for the first time, even within their grace,
+    and those who are reported as leavers for the first time: who is only missing or reported counts once, not in each
+    plan.
 
     :param changes: The changes of the plan.
     :param state: What earlier runs have applied.
+    :param now: The time of the plan.
     """
-    known = frozenset(key for key, person in state.people.items() if person.missing_since is not None)
-    reported = {report.key for report in changes.reports if report.finding == "leaver"}
-    return _keys(changes, "deactivate", "delete") | ((reported | set(changes.missing)) - known)
+    missing = {key for key in changes.missing if state.people.get(key, _UNKNOWN).missing_since is None}
+    reported = {key for key in changes.reported_leavers if state.people.get(key, _UNKNOWN).reported_at is None}
+    return leaving_soon(changes, now) | missing | reported
+
+
+def left_between(state: SyncState, start: datetime, end: datetime) -> frozenset[str]:
+    """
+    Return the keys of the people whom a sync has let leave after a time, until another one.
+
+    :param state: What earlier runs have applied.
+    :param start: The first time.
+    :param end: The other one.
+    """
+    return frozenset(key for key, one in state.people.items() if one.left_at and start < one.left_at <= end)
+
+
+def leaving_soon(changes: Changes, now: datetime) -> frozenset[str]:
+    """
+    Return the keys of the people who are deleted by a plan, or deactivated soon.
+
+    A date that is further away does not count until it is near, for ``max_leavers_per_period``. One that only postpones
+    an earlier one does not count either.
+
+    :param changes: The changes of the plan.
+    :param now: The time of the plan.
+    """
+    return frozenset(change.key for change in changes.changes if _leaves_soon(change, now))
+
+
+def _leaves_soon(change: Change, now: datetime) -> bool:
+    if change.action != "deactivate":
+        return change.action == "delete"
+    at, held = change.after.get(DEACTIVATION), change.before.get(DEACTIVATION)
+    if not isinstance(at, str) or at == IN_AN_HOUR:
+        return True
+    is_postponed = isinstance(held, str) and now < datetime.fromisoformat(held) < datetime.fromisoformat(at)
+    return datetime.fromisoformat(at) - now <= NEAR and not is_postponed
 
 
 def limit_of(limit: Limit, managed: int) -> int:

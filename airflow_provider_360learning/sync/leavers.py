@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from airflow_provider_360learning.sync.fields import DEACTIVATION, FieldError, applied_deactivation, known_deactivation
@@ -10,7 +10,7 @@ from airflow_provider_360learning.sync.findings import Findings
 from airflow_provider_360learning.sync.matching import AccountIndex, Match, has_left, managed_keys
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import People, Person
-from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
+from airflow_provider_360learning.sync.plan import IN_AN_HOUR, NEAR, Action, Change, Value
 from airflow_provider_360learning.sync.platform import Account, Platform
 from airflow_provider_360learning.sync.state import Remembered, SyncState
 
@@ -50,24 +50,43 @@ class Leavers:
         self._is_new_interval = is_new_interval
         self._explicit = options.leavers in ("explicit", "both")
         self._missing = options.leavers in ("missing", "both")
+        self._is_reported = options.leaver_action == "report"
 
     # People of the source
 
     def departure(self, match: Match) -> Iterator[Change]:
         """Yield what happens to a person whom the source lets leave, now or later."""
         person = match.person
-        if has_left(person, self._now):
-            if not self._explicit:
-                text = "has left according to the source, which leavers='missing' does not regard: nothing is changed"
-                self._findings.report("leaver", person.key, text)
-            else:
-                reason = "inactive in the source" if person.status == "inactive" else "leaves_at has passed"
-                yield from self._leave(match, reason, person.rows)
-        elif self._explicit and person.leaves_at is not None:
-            if self._options.leaver_action == "report":
-                self._findings.report("leaver", person.key, f"leaves at {person.leaves_at.isoformat()}")
-            elif known_deactivation(match, self._of(person.key)) != person.leaves_at:
-                yield self._deactivation(match, person.leaves_at.isoformat(), "leaves_at in the source", person.rows)
+        if (at := self._later(person)) is not None:
+            yield from self._leave(match, f"leaves at {at.isoformat()}", at)
+        elif has_left(person, self._now) and self._explicit:
+            reason = "inactive in the source" if person.status == "inactive" else "leaves_at has passed"
+            yield from self._leave(match, reason)
+        elif has_left(person, self._now):
+            text = "has left according to the source, which leavers='missing' does not regard: nothing is changed"
+            self._findings.report("leaver", person.key, text)
+
+    def may_cancel(self, match: Match) -> bool:
+        """Return whether the sync has set a date that is still to come, and the person stays."""
+        applied = applied_deactivation(self._of(match.person.key))
+        return applied is not None and applied > self._now and self._later(match.person) is None
+
+    def agreed(self, match: Match) -> Mapping[str, str | None]:
+        """
+        Return the date of deactivation that counts as applied, although the sync has not set it, or set another one.
+
+        It is the date that the source has, or none where the one of the sync was removed or replaced.
+
+        :param match: A person of the source.
+        """
+        person, account = match.person, match.account
+        if account is None or not account.deactivation_known:
+            return {}
+        applied, held = applied_deactivation(self._of(person.key)), account.deactivates_at
+        if not self._is_reported and (wanted := self._later(person)) is not None:
+            return {DEACTIVATION: wanted.isoformat()} if held == wanted and applied != wanted else {}
+        stays = not has_left(person, self._now)
+        return {DEACTIVATION: None} if stays and applied not in (None, held) else {}
 
     def cancels_deactivation(self, match: Match, platform: Platform) -> bool:
         """
@@ -80,8 +99,8 @@ class Leavers:
         person = match.person
         known = known_deactivation(match, self._of(person.key))
         is_of_sync = known is not None and known == applied_deactivation(self._of(person.key))
-        leaves = self._explicit and person.leaves_at is not None and self._options.leaver_action != "report"
-        if known is None or leaves or not (is_of_sync or match.kind == "deleted"):
+        is_replaced = self._later(person) is not None and not (self._is_reported and match.kind == "deleted")
+        if known is None or is_replaced or not (is_of_sync or match.kind == "deleted"):
             return False
         if platform.clears_values:
             return match.kind == "deleted" or known > self._now - _DELAY
@@ -115,7 +134,7 @@ class Leavers:
                 self._findings.report("missing", key, why)
             elif key not in self._findings.left_out:
                 match = Match(_absent(key, account), account, "existing")
-                changes += self._leave(match, "missing in the source", ())
+                changes += self._leave(match, "missing in the source")
         return changes, tuple(missing)
 
     def _why_not_yet(self, key: str, people: People) -> str | None:
@@ -135,22 +154,29 @@ class Leavers:
 
     # What happens
 
-    def _leave(self, match: Match, reason: str, rows: tuple[int, ...]) -> Iterator[Change]:
-        account, key = match.account, match.person.key
-        assert account is not None  # only accounts leave
-        if self._options.leaver_action == "report":
-            self._findings.report("leaver", key, reason)
+    def _later(self, person: Person) -> datetime | None:
+        """Return when a person leaves whom the source lets leave later, whatever the status is until then."""
+        at = person.leaves_at if self._explicit else None
+        return None if at is None or at <= self._now else at
+
+    def _leave(self, match: Match, reason: str, at: datetime | None = None) -> Iterator[Change]:
+        """Yield what lets a person leave: at a time that is to come, or at once."""
+        key = match.person.key
+        if self._is_reported:
+            if at is None or at - self._now <= NEAR:
+                self._findings.report("leaver", key, reason)
         elif match.is_invitation:
             self._findings.report(
                 "pending", key, f"{reason}, but this version of the API cannot withdraw an invitation"
             )
+        elif at is not None:
+            if known_deactivation(match, self._of(key)) != at:
+                yield self._change("deactivate", match, reason, self._known_date(match), {DEACTIVATION: at.isoformat()})
         elif self._options.leaver_action == "delete":
-            before = {"status": account.status}
-            yield Change(
-                action="delete", key=key, user_id=account.user_id, before=before, after={}, reason=reason, rows=rows
-            )
+            status = {} if match.account is None else {"status": match.account.status}
+            yield self._change("delete", match, reason, status, {})
         elif not self._is_leaving(match):
-            yield self._deactivation(match, IN_AN_HOUR, reason, rows)
+            yield self._change("deactivate", match, reason, self._known_date(match), {DEACTIVATION: IN_AN_HOUR})
 
     def _is_leaving(self, match: Match) -> bool:
         """Return whether an account is deactivated within the hour, or about to be."""
@@ -158,16 +184,23 @@ class Leavers:
         # The account has been reinstated by hand if an older date is still there.
         return known is not None and self._now - _DELAY < known <= self._now + _SOON
 
-    def _deactivation(self, match: Match, at: str, reason: str, rows: tuple[int, ...]) -> Change:
+    def _known_date(self, match: Match) -> dict[str, str | None]:
         known = known_deactivation(match, self._of(match.person.key))
+        return {} if match.account is None else {DEACTIVATION: None if known is None else known.isoformat()}
+
+    def _change(
+        self, action: Action, match: Match, reason: str, before: Mapping[str, Value], after: Mapping[str, Value]
+    ) -> Change:
+        # An account whose key is not set (yet) is that of the person as long as it has no other key.
+        has_no_key = match.account is not None and match.account.key is None
         return Change(
-            action="deactivate",
+            action=action,
             key=match.person.key,
             user_id=match.user_id,
-            before={} if match.account is None else {DEACTIVATION: None if known is None else known.isoformat()},
-            after={DEACTIVATION: at},
+            before={**before, **({"key": None} if has_no_key else {})},
+            after=after,
             reason=reason,
-            rows=rows,
+            rows=match.person.rows,
         )
 
     def _of(self, key: str) -> Remembered:

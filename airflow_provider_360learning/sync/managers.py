@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from airflow_provider_360learning.sync.fields import is_kept
 from airflow_provider_360learning.sync.findings import Findings
 from airflow_provider_360learning.sync.matching import AccountIndex, Match
 from airflow_provider_360learning.sync.options import SyncOptions
@@ -169,7 +170,7 @@ def compare_managers(
     :param options: What the sync is to do.
     :param are_given: Whether the source has managers at all, so that a person may have none.
     """
-    if MANAGER in options.create_only and match.kind != "new":
+    if match.kind != "new" and is_kept(MANAGER, {MANAGER}, remembered, options):
         return ManagerChanges()
     names = frozenset() if wanted is None else wanted.names
     applied = remembered.applied.get(MANAGER)

@@ -11,7 +11,7 @@ from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.managers import MANAGER
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS
 from airflow_provider_360learning.sync.outcomes import Outcomes
-from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
+from airflow_provider_360learning.sync.plan import Change
 from airflow_provider_360learning.sync.plan_files import StoredPlan
 from airflow_provider_360learning.sync.platform import Account
 from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, SyncState
@@ -54,13 +54,12 @@ def with_changes(state: SyncState, outcomes: Outcomes, now: datetime) -> SyncSta
     return replace(state, people=people)
 
 
-def with_plan(state: SyncState, plan: StoredPlan, outcomes: Outcomes, now: datetime, interval: str) -> SyncState:
+def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) -> SyncState:
     """
     Return the state after a whole plan: who is missing, what agrees already, and the plan itself.
 
     :param state: The state after its changes.
     :param plan: The plan.
-    :param outcomes: What became of its changes.
     :param now: When it was applied.
     :param interval: The data interval of the run.
     """
@@ -68,26 +67,20 @@ def with_plan(state: SyncState, plan: StoredPlan, outcomes: Outcomes, now: datet
         return state
     is_new = not interval or all(one.interval != interval for one in state.plans)
     changes = plan.changes
-    gone = {change.key for change in changes.changes if change.action in ("deactivate", "delete") and not change.rows}
-    reported = {report.key for report in changes.reports if report.finding == "leaver"}
-    absent = {*changes.missing, *gone, *reported}
+    missing, reported = frozenset(changes.missing), changes.reported_leavers
     people = dict(state.people)
-    for key in people.keys() | absent | changes.agreed.keys():
+    for key in people.keys() | missing | reported | changes.agreed.keys():
         known = people.get(key, Remembered())
         applied = {**known.applied, **changes.agreed.get(key, {})}
-        if key in absent:
-            since, runs = known.missing_since or plan.created_at, known.missing_runs + is_new
-        else:
-            since, runs = None, 0
-        people[key] = replace(known, applied=applied, missing_since=since, missing_runs=max(runs, int(key in absent)))
-    left = {
-        change.key
-        for number, change in enumerate(changes.changes)
-        if change.action in ("deactivate", "delete") and outcomes.is_done(number)
-    }
-    applied_plan = AppliedPlan(
-        plan_id=plan.plan_id, applied_at=now, rows=plan.rows, leavers=len(left), interval=interval
-    )
+        is_missing = key in missing
+        people[key] = replace(
+            known,
+            applied=applied,
+            missing_since=(known.missing_since or plan.created_at) if is_missing else None,
+            missing_runs=max(known.missing_runs + is_new, 1) if is_missing else 0,
+            reported_at=(known.reported_at or plan.created_at) if key in reported else None,
+        )
+    applied_plan = AppliedPlan(plan_id=plan.plan_id, applied_at=now, rows=plan.rows, interval=interval)
     return SyncState(people, (*state.plans, applied_plan))
 
 
@@ -101,22 +94,21 @@ def _after(change: Change, number: int, known: Remembered, outcomes: Outcomes, n
             is_pending = outcomes.results[number][0].outcome in PENDING
             invited_at = (known.invited_at or now) if is_pending else None
             mail = str(change.after["mail"])
-            return replace(known, mail=mail, applied=applied, invited_at=invited_at, left_at=None)
+            return replace(known, mail=mail, applied=applied, invited_at=invited_at, left_at=None, created=True)
         case "reinstate" | "change_mail" | "change_reinstated_mail":
             return replace(known, mail=str(change.after["mail"]), left_at=None)
         case "update":
             if DEACTIVATION in change.after:
                 applied.pop(DEACTIVATION, None)
-            return replace(known, applied=applied)
+                return replace(known, applied=applied, left_at=None)
         case "add_manager":
             applied[MANAGER] = str(outcomes.sent[number]["manager"])
         case "remove_manager":
             if applied.get(MANAGER) == change.after[MANAGER]:
                 applied.pop(MANAGER)
         case "deactivate":
-            applied[DEACTIVATION] = str(outcomes.sent[number]["to_be_deactivated_at"])
-            left_at = now if change.after[DEACTIVATION] == IN_AN_HOUR else known.left_at
-            return replace(known, applied=applied, left_at=left_at)
+            at = str(outcomes.sent[number]["to_be_deactivated_at"])
+            return replace(known, applied={**applied, DEACTIVATION: at}, left_at=datetime.fromisoformat(at))
         case "delete":
             return replace(known, left_at=now)
     return replace(known, applied=applied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 #: In the order in which they are applied: a crash never leaves fewer people than wanted.
@@ -24,6 +25,8 @@ Action: TypeAlias = Literal[
 ]
 #: Stands for the time of a deactivation that is to happen soon: an hour after it is sent.
 IN_AN_HOUR = "PT1H"
+#: How soon a person must leave to count as a leaver of a plan.
+NEAR = timedelta(days=30)
 #: A value of JSON.
 Value: TypeAlias = "str | int | bool | list[str] | dict[str, str | None] | None"
 
@@ -49,6 +52,8 @@ class Change:
       created by the same plan;
     - ``deactivate``: ``deactivates_at``, in ISO 8601, or :data:`IN_AN_HOUR`;
     - ``delete``: nothing.
+
+    ``before`` of any change of a user has ``key``, which is ``None``, if the account has no key (yet).
 
     :param action: What is done.
     :param key: Key of the person, or the path of the group.
@@ -118,7 +123,8 @@ class Changes:
     :param missing: Keys of people who are managed and wanted by no row, whether they leave by this plan or later.
     :param errors: What is invalid only in comparison with 360Learning, by row: unknown groups and managers, …
     :param agreed: Values of the source that 360Learning has already and the state does not know, by key and field: they
-        count as applied once the plan is.
+        count as applied once the plan is. With addresses as keys, people whom the state does not know are among them
+        also without a value.
     """
 
     changes: tuple[Change, ...]
@@ -128,3 +134,8 @@ class Changes:
     missing: tuple[str, ...]
     errors: tuple[tuple[int, str], ...] = ()
     agreed: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def reported_leavers(self) -> frozenset[str]:
+        """Keys of people of the source who are only reported as leavers."""
+        return frozenset(report.key for report in self.reports if report.finding == "leaver").difference(self.missing)

@@ -15,10 +15,11 @@ from airflow_provider_360learning.sync.fields import (
     FieldError,
     Wanted,
     WantedFields,
-    applied_deactivation,
     compare_fields,
     initial_fields,
     is_equal,
+    is_kept,
+    is_new,
     unreadable,
 )
 from airflow_provider_360learning.sync.findings import Findings
@@ -174,24 +175,26 @@ class _Comparison:
         drafts = {key: self._draft(match) for key, match in self._staying.items()}
         in_plan = {key: draft for key, draft in drafts.items() if key not in self._findings.left_out}
         with_managers = {change.user_id for change in self._manager_changes(in_plan, frozenset())}
-        return frozenset(
-            user_id
-            for key, match in self._matches.items()
-            if (user_id := match.user_id) is not None
-            and (user_id in with_managers or match.kind == "deleted" or self._needs_reading(match, in_plan.get(key)))
+        with_fields = {draft.match.user_id for draft in in_plan.values() if self._may_change_custom_fields(draft)}
+        deleted = {match.user_id for match in self._matches.values() if match.kind == "deleted"}
+        found = with_managers | with_fields | deleted | self._with_unknown_dates()
+        return frozenset(user_id for user_id in found if user_id is not None)
+
+    def _may_change_custom_fields(self, draft: _Draft) -> bool:
+        remembered = self._of(draft.match)
+        return any(
+            is_new(one, remembered) and not is_kept(one.name, one.names, remembered, self._options)
+            for one in draft.fields
+            if one.name.startswith(CUSTOM_FIELD)
         )
 
-    def _needs_reading(self, match: Match, draft: _Draft | None) -> bool:
-        """Return whether custom fields, or the date of deactivation, may differ from the source."""
-        applied = self._of(match).applied
-        if match.account is not None and not match.account.deactivation_known:
-            leaves_at = None if self._options.leavers == "missing" else match.person.leaves_at
-            if applied_deactivation(self._of(match)) != leaves_at:
-                return True
-        return draft is not None and any(
-            one.name.startswith(CUSTOM_FIELD) and (one.name not in applied or applied[one.name] != one.value)
-            for one in draft.fields
-        )
+    def _with_unknown_dates(self) -> set[str | None]:
+        """Return the users whose date of deactivation the listing does not have, and that is about to change."""
+        changes = [change for match in self._matches.values() for change in self._leavers.departure(match)]
+        changes += self._leavers.missing(self._people)[0]
+        found = {change.user_id for change in changes if change.action == "deactivate"}
+        found |= {match.user_id for match in self._staying.values() if self._leavers.may_cancel(match)}
+        return {user_id for user_id in found if user_id and not self._index.by_id[user_id].deactivation_known}
 
     def _of(self, match: Match) -> Remembered:
         return self._state.people.get(match.person.key) or Remembered()
@@ -431,20 +434,25 @@ class _Comparison:
 
     def _agreed(self, in_plan: Mapping[str, _Draft]) -> Mapping[str, Mapping[str, str | None]]:
         """Return the values of the source that 360Learning has already, and the state does not know."""
-        agreed: dict[str, dict[str, str | None]] = {}
-        for key, draft in sorted(in_plan.items()):
-            applied = self._of(draft.match).applied
-            values = {
-                one.name: one.value
-                for one in draft.fields
-                if is_equal(draft.match, one) and (one.name not in applied or applied[one.name] != one.value)
-            }
-            manager = self._wanted_managers.of(draft.match.person, self._matches, ())
-            if manager is not None and manager.user_id != applied.get(MANAGER) and is_managed_by(draft.match, manager):
-                values[MANAGER] = manager.user_id
-            if values:
+        agreed: dict[str, Mapping[str, str | None]] = {}
+        for key, match in sorted(self._matches.items()):
+            if key in self._findings.left_out:
+                continue
+            values = {**self._leavers.agreed(match), **(self._agreed_values(in_plan[key]) if key in in_plan else {})}
+            # With addresses as keys, only the state says who is managed.
+            is_unknown = self._options.key == "mail" and match.kind == "existing" and key not in self._state.people
+            if values or is_unknown:
                 agreed[key] = values
         return agreed
+
+    def _agreed_values(self, draft: _Draft) -> Mapping[str, str | None]:
+        match, remembered = draft.match, self._of(draft.match)
+        values = {one.name: one.value for one in draft.fields if is_equal(match, one) and is_new(one, remembered)}
+        manager = self._wanted_managers.of(match.person, self._matches, ())
+        is_other = manager is not None and manager.user_id != remembered.applied.get(MANAGER)
+        if manager is not None and is_other and is_managed_by(match, manager):
+            values[MANAGER] = manager.user_id
+        return values
 
 
 def _position(change: Change, order: Mapping[str, int]) -> tuple[int, int, str, str, str]:

@@ -73,7 +73,7 @@ class StaleCheck:
     def _problem_of(self, change: Change, account: Account) -> str | None:
         if account.is_protected:
             return "the account is protected by now"
-        if account.key != change.key and not (account.key is None and change.key in self._gets_key | self._reinstated):
+        if account.key != change.key and not (account.key is None and self._may_have_no_key(change)):
             return "the account has another key by now"
         if account.status == "deleted" and change.key not in self._reinstated:
             return "the account is deleted"
@@ -84,12 +84,15 @@ class StaleCheck:
                 return f"{name} has changed"
         return None
 
+    def _may_have_no_key(self, change: Change) -> bool:
+        return "key" in change.before or change.key in self._gets_key | self._reinstated
+
     def _holds(self, name: str, value: Value, change: Change, account: Account) -> bool:
         """Return whether an account still has a value; what cannot be read is not known to have changed."""
         if name == "mail":
             return account.mail == value
         if name == "key":
-            return account.key == value
+            return account.key == value and (value is not None or account.other_key is None)
         if name == "role":
             roles = (account.memberships or {}).get((change.group or "").lower(), frozenset())
             return account.memberships is None or value in roles

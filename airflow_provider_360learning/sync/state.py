@@ -40,7 +40,9 @@ class Remembered:
     :param invited_at: When an invitation was sent that was not seen accepted.
     :param missing_since: When the person was first missing, in an applied run.
     :param missing_runs: Number of applied runs in a row, one per data interval, in which the person was missing.
-    :param left_at: When the person was deactivated or deleted by a sync.
+    :param left_at: When the person left, or will leave: when a sync deleted the account, or lets it be deactivated.
+    :param reported_at: Since when applied runs have only reported the person as a leaver of the source.
+    :param created: Whether a sync has created or invited the user.
     """
 
     user_id: str | None = None
@@ -50,6 +52,8 @@ class Remembered:
     missing_since: AwareDatetime | None = None
     missing_runs: int = 0
     left_at: AwareDatetime | None = None
+    reported_at: AwareDatetime | None = None
+    created: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +64,12 @@ class AppliedPlan:
     :param plan_id: Its id.
     :param applied_at: When.
     :param rows: Number of rows of its source.
-    :param leavers: Number of people who were deactivated or deleted.
     :param interval: The data interval of the run that applied it; empty if it is not known.
     """
 
     plan_id: str
     applied_at: AwareDatetime
     rows: int
-    leavers: int
     interval: str = ""
 
 

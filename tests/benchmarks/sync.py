@@ -91,9 +91,7 @@ def measure(version: str, count: int, folder: Path) -> tuple[Figures, list[dict[
         ids = {user["mail"]: user["user_id"] for user in api.list_users()}
         [root] = [group["group_id"] for group in api.list_groups() if group["parent_id"] is None]
         options = sync_options(root)
-        state = SyncState(
-            dict(remembered(count, ids)), (AppliedPlan(plan_id="0", applied_at=NOW, rows=count, leavers=0),)
-        )
+        state = SyncState(dict(remembered(count, ids)), (AppliedPlan(plan_id="0", applied_at=NOW, rows=count),))
         save_state(folder / "state", state, identity_of(company_of(api), options))
         del state
         with (folder / "people.jsonl").open("w") as file:

@@ -72,7 +72,11 @@ def pass_days(api, syncs, days):
         replace(one, applied_at=one.applied_at - age, interval=f"{one.interval} {days} days ago") for one in state.plans
     )
     people = {
-        key: replace(one, missing_since=one.missing_since and one.missing_since - age)
+        key: replace(
+            one,
+            missing_since=one.missing_since and one.missing_since - age,
+            left_at=one.left_at and one.left_at - age,
+        )
         for key, one in state.people.items()
     }
     save_state(folder, replace(state, people=people, plans=plans), identity)

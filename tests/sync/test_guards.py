@@ -16,8 +16,13 @@ from tests.sync.support import NOW, change, changes, people
 DAY = timedelta(days=1)
 
 
-def applied(*, rows=1000, leavers=0, at=NOW - DAY):
-    return AppliedPlan(plan_id="0" * 32, applied_at=at, rows=rows, leavers=leavers)
+def applied(*, rows=1000, at=NOW - DAY):
+    return AppliedPlan(plan_id="0" * 32, applied_at=at, rows=rows)
+
+
+def left(count, *, at=NOW - DAY):
+    """Return a state of which people have left."""
+    return SyncState({f"left{at}{number}": Remembered(left_at=at) for number in range(count)})
 
 
 def decide(plan, *, guards=None, source=None, state=None, now=NOW):
@@ -94,15 +99,48 @@ def test_newly_missing_people_count_as_leavers_within_their_grace():
 def test_people_who_were_missing_in_an_applied_run_count_again_only_when_they_leave():
     state = SyncState({"a": Remembered(missing_since=NOW - DAY), "b": Remembered(missing_since=NOW - DAY)})
     plan = changes(change("deactivate", "b"), reports=[("leaver", "a")], missing=["a", "c"])
-    assert leavers(plan, state) == {"b", "c"}
+    assert leavers(plan, state, NOW) == {"b", "c"}
 
 
 def test_reported_leavers_count():
-    assert leavers(changes(reports=[("leaver", "a"), ("pending", "b")]), SyncState()) == {"a"}
+    assert leavers(changes(reports=[("leaver", "a"), ("pending", "b")]), SyncState(), NOW) == {"a"}
+
+
+def test_a_reported_leaver_counts_once_and_again_when_missing():
+    state = SyncState({"a": Remembered(reported_at=NOW - DAY)})
+    assert leavers(changes(reports=[("leaver", "a")]), state, NOW) == frozenset()
+    assert leavers(changes(reports=[("leaver", "a")], missing=["a"]), state, NOW) == {"a"}
+    assert leavers(changes(change("deactivate", "a")), state, NOW) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("held", "days", "counts"),
+    [
+        (None, 30, True),
+        (None, 31, False),
+        (-5, 20, True),  # the account was reinstated by hand
+        (10, 20, False),  # only postponed
+        (20, 10, True),
+        (400, 20, True),
+    ],
+)
+def test_a_date_counts_when_it_is_near_and_not_only_postponed(held, days, counts):
+    def at(number):
+        return {"deactivates_at": None if number is None else (NOW + number * DAY).isoformat()}
+
+    plan = changes(change("deactivate", "a", before=at(held), after=at(days)), change("delete", "b"))
+    assert leavers(plan, SyncState(), NOW) == ({"a", "b"} if counts else {"b"})
+    assert decide(plan)["max_leavers_per_period"].actual == (2 if counts else 1)
+
+
+@pytest.mark.parametrize(("days", "counts"), [(400, False), (31, False), (29, True), (-29, True), (-31, False)])
+def test_a_date_that_was_set_counts_in_its_period_when_it_is_near(days, counts):
+    found = decide(changes(change("delete", "b")), state=left(1, at=NOW + days * DAY))["max_leavers_per_period"]
+    assert found.actual == (2 if counts else 1)
 
 
 def test_a_person_with_several_changes_is_one_leaver():
-    assert len(leavers(changes(change("deactivate", "a"), change("delete", "a"), missing=["a"]), SyncState())) == 1
+    assert len(leavers(changes(change("deactivate", "a"), change("delete", "a"), missing=["a"]), SyncState(), NOW)) == 1
 
 
 def test_one_leaver_a_day_is_refused_when_the_period_has_a_tenth_of_the_people():
@@ -112,18 +150,19 @@ def test_one_leaver_a_day_is_refused_when_the_period_has_a_tenth_of_the_people()
         found = decide(changes(change("deactivate", f"key{days}"), managed=100), state=state, now=now)
         if not found["max_leavers_per_period"].passed:
             break
-        state = SyncState({}, (*state.plans, applied(leavers=1, at=now)))
+        state = SyncState({**state.people, f"key{days}": Remembered(left_at=now)})
     assert days == 10
     assert found["max_leavers"].passed
 
 
 def test_leavers_before_the_period_do_not_count():
-    state = SyncState({}, (applied(leavers=90, at=NOW - 30 * DAY), applied(leavers=9, at=NOW - 29 * DAY)))
+    people = {**left(90, at=NOW - 30 * DAY).people, **left(9, at=NOW - 29 * DAY).people}
+    state = SyncState(people)
     assert decide(changes(change("delete")), state=state)["max_leavers_per_period"].actual == 10
 
 
 def test_leavers_of_an_accepted_plan_refuse_only_further_leavers():
-    state = SyncState({}, (applied(leavers=300),))
+    state = left(300)
     assert decide(changes(change("create")), state=state)["max_leavers_per_period"].passed
     assert not decide(changes(change("delete")), state=state)["max_leavers_per_period"].passed
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from airflow_provider_360learning.sync.planner import users_to_read
@@ -140,9 +142,25 @@ def test_only_people_whose_source_has_changed_are_read():
 
 
 def test_dates_that_the_listing_does_not_have_are_read_where_they_differ():
-    has = platform(account("ada", deactivation_known=False), account("eve", deactivation_known=False), **LIKE_V1)
-    state = applied("eve", deactivates_at=NOW.isoformat())
-    assert users_to_read(people(person("ada"), person("eve")), has, state, options(), NOW) == {user_id("eve")}
+    later = NOW + timedelta(days=1)
+    source = [person("stays"), person("back"), person("gone", status="inactive"), person("later", leaves_at=later)]
+    keys = ["stays", "back", "gone", "later", "missing"]
+    has = platform(*(account(key, deactivation_known=False) for key in keys), **LIKE_V1)
+    state = applied("back", deactivates_at=later.isoformat())
+
+    def read(state=state, **given):
+        return users_to_read(people(*source), has, state, options(**given), NOW)
+
+    assert read() == {user_id(key) for key in keys[1:]}
+    assert read(leavers="explicit") == {user_id(key) for key in keys[1:4]}
+    assert read(leavers="missing") == {user_id(key) for key in ("back", "missing")}
+    assert read(leaver_action="delete") == {user_id(key) for key in ("back", "later")}
+    assert read(leaver_action="report") == {user_id("back")}
+    # Neither a date that has come, nor one that agrees, is read in each plan.
+    assert read(applied("back", deactivates_at=NOW.isoformat()), leaver_action="report") == frozenset()
+    dates = {key: Remembered(applied={"deactivates_at": later.isoformat()}) for key in ("later",)}
+    dates |= {key: Remembered(applied={"deactivates_at": NOW.isoformat()}) for key in ("gone", "missing", "back")}
+    assert read(SyncState(dates)) == frozenset()
 
 
 def test_a_date_that_is_written_in_another_way_is_not_read():

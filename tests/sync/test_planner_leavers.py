@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_360learning.sync import guards
 from airflow_provider_360learning.sync.plan import IN_AN_HOUR
+from airflow_provider_360learning.sync.stale import StaleCheck
 from airflow_provider_360learning.sync.state import Remembered, SyncState
 from tests.sync.companies import (
     LIKE_V1,
@@ -65,6 +66,37 @@ def test_a_future_date_is_set_at_once_and_the_person_works_until_then(action):
     assert found.changes[1].after == {"deactivates_at": (NOW + DAY).isoformat()}
 
 
+@pytest.mark.parametrize("action", ["deactivate", "delete"])
+def test_a_future_date_counts_for_inactive_people_too(action):
+    ada = person("ada", "Sales", status="inactive", leaves_at=NOW + DAY)
+    change = only(plan([ada], platform(account("ada")), leaver_action=action))
+    assert (change.action, change.after) == ("deactivate", {"deactivates_at": (NOW + DAY).isoformat()})
+    assert plan([ada], platform(account("ada", deactivates_at=NOW + DAY)), leaver_action=action).changes == ()
+    assert plan([ada], platform()).changes == ()
+    invitation = account("ada", user_id=None, status="pending", memberships=None)
+    invited = plan([ada], platform(invitation, **LIKE_V1), leaver_action=action)
+    assert (invited.changes, findings(invited)) == ((), {("pending", "ada")})
+
+
+@pytest.mark.parametrize(("days", "is_reported"), [(1, True), (30, True), (31, False), (400, False)])
+def test_who_leaves_later_is_reported_when_that_is_near(days, is_reported):
+    found = plan([person("ada", leaves_at=NOW + days * DAY)], platform(account("ada")), leaver_action="report")
+    assert (found.changes, findings(found)) == ((), {("leaver", "ada")} if is_reported else set())
+
+
+def test_an_account_without_a_key_leaves_while_it_gets_no_other_key():
+    has = platform(replace(account("ada"), key=None))
+    for action in ("deactivate", "delete"):
+        found = plan([GONE], has, remembered(), leaver_action=action)
+        change = only(found)
+        assert (change.action, change.before["key"]) == (action, None)
+        assert StaleCheck(has, found.changes).problem(change) is None
+        taken = platform(replace(account("ada"), key=None, other_key="manual:1"))
+        assert StaleCheck(taken, found.changes).problem(change) == "key has changed"
+        other = platform(replace(account("ada"), key="eve"))
+        assert StaleCheck(other, found.changes).problem(change) == "the account has another key by now"
+
+
 def test_a_newcomer_may_have_a_date():
     found = plan([person("ada", leaves_at=NOW + DAY)], platform())
     assert shown(found) == [("create", "ada"), ("deactivate", "ada")]
@@ -119,6 +151,37 @@ def test_a_date_that_was_set_by_hand_stays():
     assert plan([person("ada")], platform(account("ada", deactivates_at=NOW + DAY))).changes == ()
 
 
+def test_a_date_of_the_sync_stays_while_leavers_are_only_reported():
+    state = remembered(applied={"deactivates_at": (NOW + DAY).isoformat()})
+    has = account("ada", deactivates_at=NOW + DAY)
+    for more in ({}, LIKE_V1):
+        found = plan([person("ada", leaves_at=NOW + DAY)], platform(has, **more), state, leaver_action="report")
+        assert (found.changes, found.errors) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("applied", "held", "leaves_at", "agreed"),
+    [
+        (None, DAY, DAY, DAY),  # set by hand, and wanted
+        (2 * DAY, DAY, DAY, DAY),
+        (DAY, DAY, DAY, ...),
+        (DAY, None, None, None),  # removed by hand
+        (DAY, 2 * DAY, None, None),
+        (None, DAY, None, ...),
+        (None, None, None, ...),
+        (DAY, 2 * DAY, DAY, ...),  # is set again
+    ],
+)
+def test_a_date_that_is_there_counts_as_applied(applied, held, leaves_at, agreed):
+    def at(after):
+        return None if after is None else NOW + after
+
+    state = remembered(applied={} if applied is None else {"deactivates_at": at(applied).isoformat()})
+    found = plan([person("ada", leaves_at=at(leaves_at))], platform(account("ada", deactivates_at=at(held))), state)
+    expected = {} if agreed is ... else {"ada": {"deactivates_at": agreed and at(agreed).isoformat()}}
+    assert found.agreed == expected
+
+
 def test_where_a_date_cannot_be_removed_it_is_an_error():
     state = remembered(applied={"deactivates_at": (NOW + DAY).isoformat()})
     found = plan([person("ada", "Sales")], platform(account("ada", deactivation_known=False), **LIKE_V1), state)
@@ -150,6 +213,13 @@ def test_with_addresses_as_keys_only_people_of_the_state_are_missing():
     has = platform(account("ada"), account("eve"))
     found = plan([], has, remembered("eve"), key="mail")
     assert (shown(found), found.managed) == ([("deactivate", "eve")], 1)
+
+
+def test_with_addresses_as_keys_all_people_of_a_plan_are_remembered():
+    gone = person("gone", status="inactive")
+    has = platform(*map(account, ("ada", "eve", "gone", "other")))
+    found = plan([person("ada"), person("eve"), gone], has, remembered("eve"), key="mail", leaver_action="report")
+    assert found.agreed == {"ada": {}, "gone": {}}
 
 
 def test_protected_people_are_never_missing():
@@ -206,7 +276,7 @@ def test_a_leaver_who_is_only_reported_is_missing_in_each_plan():
     state = remembered(missing_since=NOW - DAY, missing_runs=1)
     found = plan([], platform(account("ada")), state, missing_runs=2, leaver_action="report")
     assert (findings(found), found.missing) == ({("leaver", "ada")}, ("ada",))
-    assert guards.leavers(found, state) == frozenset()
+    assert guards.leavers(found, state, NOW) == frozenset()
 
 
 def test_an_invitation_that_cannot_be_withdrawn_is_reported():

@@ -28,8 +28,8 @@ STATE = SyncState(
         '"quoted\\\n': Remembered(),
     },
     (
-        AppliedPlan(plan_id="b", applied_at=NOW, rows=0, leavers=0),
-        AppliedPlan(plan_id="a", applied_at=NOW, rows=40, leavers=2),
+        AppliedPlan(plan_id="b", applied_at=NOW, rows=0),
+        AppliedPlan(plan_id="a", applied_at=NOW, rows=40),
     ),
 )
 
