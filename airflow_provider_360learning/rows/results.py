@@ -417,6 +417,27 @@ def read_last_results(folder: ObjectStoragePath) -> Iterator[Result]:
         yield result
 
 
+def read_written_results(folder: ObjectStoragePath) -> Iterator[Result]:
+    """
+    Yield the results that a run has written so far, without gaps, whether it has ended or was broken off.
+
+    :param folder: Folder of the results, of one run.
+    :raises StoredStateError: if they cannot be read; the file is named.
+    """
+    if size_of(folder / MANIFEST) is not None:
+        yield from read_last_results(folder)
+        return
+    parts = folder / PARTS
+    found = [part for run in parts.iterdir() for part in run.iterdir()] if parts.exists() else []
+    following = 1
+    for part in sorted((part for part in found if part.suffix == ".jsonl" and part.stem.isdigit()), key=str):
+        for result in read_results(part, _PART_ADVICE):
+            if result.row != following:
+                return  # the parts between were lost, or are of another run
+            following += 1
+            yield result
+
+
 def read_manifest(folder: ObjectStoragePath, advice: str = _MANIFEST_ADVICE) -> dict[str, Any] | None:
     """
     Return the manifest of the last run, or ``None`` if there is none.

@@ -9,7 +9,7 @@ decided by.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from airflow_provider_360learning.files.storage import atomic_writer, open_binar
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
 from airflow_provider_360learning.rows.recorder import TooManyFailuresError
-from airflow_provider_360learning.rows.results import read_last_results, read_manifest
+from airflow_provider_360learning.rows.results import Result, read_last_results, read_manifest, read_written_results
 from airflow_provider_360learning.rows.run import run
 from airflow_provider_360learning.rows.sources import make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
@@ -148,8 +148,10 @@ class _Application:
             log.warning("Change is stale and not sent: action=%s rows=%s reason=%s", change.action, change.rows, reason)
         try:
             for phase in Phases(self._api, self._plan.options, self._outcomes):
-                self._do(phase)
-                state = self._save(with_changes(state, self._outcomes, now))
+                try:
+                    self._do(phase)
+                finally:  # the platform has what a phase did before it broke off
+                    state = self._save(with_changes(state, self._outcomes, now))
         finally:
             self._write_outcomes()
         state = with_plan(state, self._plan, now, self._settings.interval)
@@ -203,24 +205,40 @@ class _Application:
         if not phase.rows:
             return
         folder = self._folder / phase.name
-        if read_manifest(folder) is None:
+        is_new = read_manifest(folder) is None
+        if is_new:
             log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
-            summary = run(self._config(phase, rows, folder), self._context)
+            try:
+                summary = run(self._config(phase, rows, folder), self._context)
+            except BaseException:
+                self._take_in_so_far(phase, folder, is_resumed=is_resumed)
+                raise
             counts = " ".join(f"{name}={count}" for name, count in summary["outcomes"].items())
             log.info("Phase %s: %s", phase.name, counts)
-            is_new = True
-        else:
-            is_new = False
-        for (number, _), result in zip(phase.rows, read_last_results(folder), strict=True):
-            self._outcomes.results.setdefault(number, []).append(result)
-            self._failures += is_new and not result.is_done
-        take_in(phase, self._outcomes, self._api, self._plan.options, is_resumed=is_resumed)
+        self._take_in(phase, read_last_results(folder), is_resumed=is_resumed)
+        if is_new:
+            self._failures += sum(not self._outcomes.results[number][-1].is_done for number, _ in phase.rows)
         if self._failures > self._limit:
             raise TooManyFailuresError(
                 f"{self._failures:,} changes were refused, failed or unknown, and applying stops after {self._limit:,} "
                 f"(stop_after_failures). The results are in {folder}; the phases after {phase.name} were not sent. "
                 "Retry the task to continue, or make a new plan."
             )
+
+    def _take_in(self, phase: Phase, results: Iterable[Result], *, is_resumed: bool) -> None:
+        for (number, _), result in zip(phase.rows, results, strict=True):
+            self._outcomes.results.setdefault(number, []).append(result)
+        take_in(phase, self._outcomes, self._api, self._plan.options, is_resumed=is_resumed)
+
+    def _take_in_so_far(self, phase: Phase, folder: ObjectStoragePath, *, is_resumed: bool) -> None:
+        """Take in what a phase did before it broke off; the error that ended it is the one to raise."""
+        before = {number: list(results) for number, results in self._outcomes.results.items()}
+        try:
+            results = list(read_written_results(folder))
+            self._take_in(replace(phase, rows=phase.rows[: len(results)]), results, is_resumed=is_resumed)
+        except Exception as error:
+            self._outcomes.results = before  # a retry takes them in
+            log.warning("The results of phase %s could not be taken in (%s)", phase.name, type(error).__name__)
 
     def _config(self, phase: Phase, rows: ObjectStoragePath, folder: ObjectStoragePath) -> RowsConfig:
         mapping: dict[str, str | None] = {"change": None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -11,6 +13,7 @@ from tests.sync.sync_runs import changes_of, row
 pytestmark = pytest.mark.slow
 
 REJECTED = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 20}
+REFUSED = {"kind": "status", "status": 400, "body": {"error": "invalid argument"}, "count": 100}
 ARGUMENTS = {"managed_groups": ["Sales"], "groups_mode": "exact", "leavers": "explicit", "create_groups": True}
 BEFORE = [row("ana", groups="Sales;Sales:coach"), row("bo", groups="Sales"), row("cy", groups="Sales")]
 AFTER = [
@@ -60,8 +63,34 @@ def test_a_plan_that_is_redacted_leaves_no_addresses(syncs):
         assert path.is_dir() or "@acme.test" not in path.read_text()
 
 
-def test_applying_stops_after_failures(sandbox, syncs):
-    sandbox.control.add_fault("createUser", kind="status", status=400, count=100)
-    sandbox.control.add_fault("createOrInviteUser", kind="status", status=400, count=100)
+def outcomes_of(syncs):
+    """Return key and outcome of each change of the only plan."""
+    [path] = (syncs.folder / "plans").glob("*/outcomes.jsonl")
+    return {line["key"]: line["outcome"] for line in map(json.loads, path.read_text().splitlines())}
+
+
+def state_of(syncs):
+    return json.loads((syncs.folder / "state" / "sync_state.json").read_text())
+
+
+def fail_creations(sandbox, **fault):
+    for operation in ("createUser", "createOrInviteUser"):
+        sandbox.control.add_fault(operation, **REFUSED, **fault)
+
+
+def test_applying_stops_after_failures_and_says_what_became_of_each_row(sandbox, syncs):
+    fail_creations(sandbox, mentions="p0")
     with pytest.raises(AirflowFailException, match="stop_after_failures"):
-        syncs.apply([row(f"p{number}") for number in range(8)], stop_after_failures=3)
+        syncs.apply([row(f"p{number:02}") for number in range(100)], stop_after_failures=3)
+    outcomes = outcomes_of(syncs)
+    assert outcomes["p00"] == outcomes["p03"] == "refused"
+    assert outcomes["p99"] == "skipped"
+
+
+def test_the_state_has_what_was_done_before_a_phase_broke_off(sandbox, syncs):
+    fail_creations(sandbox, mentions="p99")
+    with pytest.raises(AirflowFailException, match="stop_after_failures"):
+        syncs.apply([row(f"p{number:02}") for number in range(100)], stop_after_failures=0)
+    done = {key for key, outcome in outcomes_of(syncs).items() if outcome == "created"}
+    assert "p00" in done
+    assert done == {key for key, one in state_of(syncs)["people"].items() if "applied" in one}
