@@ -302,7 +302,7 @@ class Api:
     def _work(self, incoming: _Incoming, route: Route, entry: Entry) -> Response:
         """Let the route do its work."""
         request, company = incoming.request, self._company
-        company.state.jobs.advance()
+        company.state.advance()
         company.state.budget.take(memory_of(incoming.fields))
         exchange = Exchange(
             company,

@@ -250,7 +250,11 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
 
     @router.post("/invitations/accepted", status_code=204)
     async def accept_invitation(mail: Annotated[str, Body(embed=True)]) -> None:
-        company.state.accept(_person(company, mail, "invited"))
+        company.state.advance()
+        person = _person(company, mail, "invited")
+        company.state.accept(person)
+        if not company.settings.accepted_details:
+            person.profile.clear()
 
     @router.post("/logins", status_code=204)
     async def log_in(mail: Annotated[str, Body(embed=True)]) -> None:

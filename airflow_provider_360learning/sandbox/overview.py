@@ -56,7 +56,7 @@ class Overview:
         :param find: only people, groups and sessions with this text in their names or email addresses.
         """
         company, state, find = self._company, self._company.state, find.lower()
-        state.jobs.advance()
+        state.advance()
         return {
             "company": _short(state.root.name),
             "clock": {"now": company.clock.now(), "ahead": company.clock.ahead},

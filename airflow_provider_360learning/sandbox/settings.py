@@ -121,6 +121,12 @@ class Settings(BaseModel):
     invited_user_routes: Literal["not_found", "known"] = _setting(
         "not_found", "Whether user routes and enrollments know an invited user before acceptance.", "assumed"
     )
+    invitation_ids: Literal["user", "own"] = _setting(
+        "user", "Whether the `_id` of an invitation of API v1 is that of the user who accepts it.", "assumed"
+    )
+    accepted_details: bool = _setting(
+        True, "Whether a user who accepts an invitation has the details that were sent with it.", "assumed"
+    )
     deleted_user_response: Literal["user_not_found", "no_content"] = _setting(
         "user_not_found", "Response to the deletion of a deleted user.", "assumed"
     )

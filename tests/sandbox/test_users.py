@@ -286,3 +286,38 @@ def test_pseudonymized_user_is_deleted_and_has_another_name(sandbox, client, del
 
 def test_invited_user_is_not_pseudonymized(client):
     assert client("PUT", f"/users/{LINUS_MAIL}/pseudonymize").json() == {"error": "user_not_found"}
+
+
+def test_an_invitation_is_gone_after_its_days(sandbox, client):
+    def invite(mail=NEW, days="2"):
+        body = {"mail": mail, "sendCredentials": "false", "cancelTheInvitationAfterDays": days}
+        return client("POST", "/users", data=body).json()
+
+    def invited():
+        return {each["mail"] for each in sandbox.control.state()["invitations"]} - {LINUS_MAIL}
+
+    client("DELETE", f"/users/{GRACE_MAIL}")
+    invite()
+    invite(GRACE_MAIL)
+    invite("accepted@acme.test")
+    sandbox.control.accept_invitation("accepted@acme.test")
+    sandbox.control.advance(86400)
+    assert invite()["error"] == "invitation_already_exists"
+    assert invited() == {NEW, GRACE_MAIL}
+    sandbox.control.advance(86400)
+    assert invited() == set()
+    users = {each["mail"]: each["status"] for each in sandbox.control.state()["users"]}
+    assert (users[GRACE_MAIL], users["accepted@acme.test"]) == ("deleted", "active")
+    assert invite()["status"] == "invitation_created"
+    assert invite("other@acme.test", days="soon") == {"error": "invalid argument : cancelTheInvitationAfterDays"}
+    assert invited() == {NEW}
+
+
+@pytest.mark.parametrize("ids", ["user", "own"])
+@pytest.mark.parametrize("details", [True, False])
+def test_id_and_details_of_an_accepted_invitation_can_be_switched(sandbox, client, ids, details):
+    sandbox.control.settings(invitation_ids=ids, accepted_details=details)
+    sent = client("POST", "/users", data={"mail": NEW, "sendCredentials": "false", "custom": "hr:1"}).json()
+    sandbox.control.accept_invitation(NEW)
+    user = client("GET", f"/users/{NEW}").json()
+    assert ((user["_id"] == sent["_id"]) is (ids == "user"), "custom" in user) == (True, details)

@@ -20,7 +20,7 @@ from airflow_provider_360learning.sandbox.state.webhooks import Subscription
 
 def as_dict(state: State) -> dict[str, list[dict[str, object]]]:
     """Return everything in a company as JSON values, with memberships and enrollments as lists of their own."""
-    state.jobs.advance()
+    state.advance()
     people = list(state.people.values())
     return {
         "users": [_without(person, "password") for person in people if person.status != "invited"],

@@ -77,11 +77,28 @@ class State:
         self.programs = Programs(clock, budget, self.new_id)
         self.external = ExternalContents(clock, budget, self.new_id, self.add_course)
         self._id_by_mail: dict[str, str] = {}
+        #: When invitations expire, by the id of the person; others do not.
+        self._invited_until: dict[str, float] = {}
 
     def new_id(self) -> str:
         """Return the next id. Every run gets the same ids, and none can be derived from another."""
         self._ids += 1
         return hashlib.sha256(f"360learning sandbox {self._ids}".encode()).hexdigest()[:24]
+
+    def advance(self) -> None:
+        """Do what is due by now: work of bulk jobs, and the end of invitations."""
+        self.jobs.advance()
+        now = self._clock.now()
+        for id, until in list(self._invited_until.items()):
+            if until <= now:
+                del self._invited_until[id]
+                person = self.people.get(id)
+                if person is not None and person.status == "invited":
+                    self.delete_person(person, keep_invitations=bool(person.deleted_at))
+
+    def expire_invitation(self, person: Person, *, at: float) -> None:
+        """Let an invitation expire at a time, unless it is accepted before."""
+        self._invited_until[person.id] = at
 
     # People. Email addresses are compared without regard to case (assumption).
 
@@ -102,6 +119,7 @@ class State:
         elif person.status == "deleted":
             person.reactivated_at.append(self._clock.now())
         was_deleted = person.status == "deleted"
+        self._invited_until.pop(person.id, None)
         person.status = status
         person.profile.update(profile)
         if was_deleted:

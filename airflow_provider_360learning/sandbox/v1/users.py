@@ -99,8 +99,8 @@ def get_user(call: Call) -> Response:
     "POST",
     "/users",
     bodies=("form", "json"),
-    assumes="The errors for unknown groups and roles, which of two documented errors is for which invalid address, and"
-    " the text of `warning` except for the word `reactivated`.",
+    assumes="The errors for unknown groups and roles, which of two documented errors is for which invalid address, the"
+    " text of `warning` except for the word `reactivated`, and that an invitation is gone once its days are over.",
 )
 def create_or_invite_user(call: Call) -> Response:
     """Create an account or send an invitation, according to the documented matrix."""
@@ -114,12 +114,16 @@ def create_or_invite_user(call: Call) -> Response:
     if profile.get("primary_group", groups[0]) not in groups:
         raise ApiError(400, "user_not_member_of_primaryGroup")
     restored = call.state.find(mail) is not None
+    days = _days(call)
     person = _create_or_invite(call, mail, profile)
     for group in groups:
         call.state.join(person, group, roles, enroll=call.settings.enrolled_groups_grow)
+    is_invited = person.status == "invited"
+    if is_invited and days is not None:
+        call.state.expire_invitation(person, at=call.now + days * 86400)
     created: dict[str, object] = {
-        "status": "invitation_created" if person.status == "invited" else "user_created",
-        "_id": person.id,
+        "status": "invitation_created" if is_invited else "user_created",
+        "_id": call.state.new_id() if is_invited and call.settings.invitation_ids == "own" else person.id,
     }
     if restored and call.settings.reactivation_warning:
         created["warning"] = "A deleted user with this email address has been reactivated."
@@ -275,6 +279,16 @@ def _valid_mail(mail: object) -> str:
     if not _MAIL.fullmatch(mail):
         raise ApiError(400, "invalidEmails")
     return mail
+
+
+def _days(call: Call) -> int | None:
+    """Return the days until the invitation expires. The error is an assumption."""
+    days = call.fields.get("cancelTheInvitationAfterDays")
+    if days is None:
+        return None
+    if not str(days).isdecimal():
+        raise ApiError(400, "invalid argument : cancelTheInvitationAfterDays")
+    return int(str(days))
 
 
 def _password(call: Call) -> str | None:
