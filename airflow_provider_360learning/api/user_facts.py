@@ -21,6 +21,7 @@ class UserFacts:
     :param clears_values: Whether a value, such as this time, can be removed from a user.
     :param invited_are_users: Whether requests can change a user who is invited.
     :param every_role_cascades: Whether the removal of any role reaches the public groups below, not of learners only.
+    :param expires_invitations: Whether an invitation can be sent that expires after some days.
     :param roles: Roles that users can have in groups.
     """
 
@@ -31,6 +32,7 @@ class UserFacts:
     clears_values: bool
     invited_are_users: bool
     every_role_cascades: bool
+    expires_invitations: bool
     roles: frozenset[Role]
 
 

@@ -59,6 +59,8 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         are not managed.
     :param adopt: ``mail`` manages an account without a key that has the address of a person; ``never`` reports it.
     :param joiner_mode: ``invite`` invites new people, ``create_active`` creates them as active users without an email.
+    :param invitation_valid_for: Days until an invitation expires, such as ``30``, after which the person is invited
+        again. API v1 only.
     :param default_group: Name or id of the group that a new person without groups joins.
     :param duplicate_keys: ``merge_groups`` makes two rows with one key one person with the groups of both; ``error``
         refuses them.
@@ -140,6 +142,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         key_namespace: str | None = None,
         adopt: str = "never",
         joiner_mode: str = "invite",
+        invitation_valid_for: int | None = None,
         default_group: str | None = None,
         duplicate_keys: str = "error",
         groups_mode: str = "add",

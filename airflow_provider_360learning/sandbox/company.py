@@ -31,7 +31,7 @@ from airflow_provider_360learning.sandbox.state import dump
 from airflow_provider_360learning.sandbox.state.budget import MemoryBudget
 from airflow_provider_360learning.sandbox.state.generated import GeneratedAttempts
 from airflow_provider_360learning.sandbox.state.learners import Learners
-from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus
+from airflow_provider_360learning.sandbox.state.model import Person, PersonStatus, Profile
 from airflow_provider_360learning.sandbox.state.state import State
 from airflow_provider_360learning.sandbox.tokens import Tokens
 
@@ -254,7 +254,7 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
         person = _person(company, mail, "invited")
         company.state.accept(person)
         if not company.settings.accepted_details:
-            person.profile.clear()
+            person.profile = Profile()
 
     @router.post("/logins", status_code=204)
     async def log_in(mail: Annotated[str, Body(embed=True)]) -> None:

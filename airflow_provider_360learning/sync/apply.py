@@ -151,7 +151,7 @@ class _Application:
                 try:
                     self._do(phase)
                 finally:  # the platform has what a phase did before it broke off
-                    state = self._save(with_changes(state, self._outcomes, now))
+                    state = self._save(with_changes(state, self._outcomes, self._plan.options, now))
         finally:
             self._write_outcomes()
         state = with_plan(state, self._plan, now, self._settings.interval)
@@ -176,7 +176,7 @@ class _Application:
         if found is not None:
             return {int(number): reason for number, reason in found["stale"].items()}, state
         changes = self._outcomes.changes
-        platform = read_platform(self._api, self._plan.options, state)
+        platform = read_platform(self._api, self._plan.options, state, now)
         if ids := users_to_read(changes):
             platform = read_details(self._api, platform, ids)
         check = StaleCheck(platform, changes)

@@ -60,13 +60,13 @@ def parse_options(values: Mapping[str, Any], api: LearningApi) -> SyncOptions:
     def parse(name: str, parser: Callable[[Any], T]) -> T:
         return parse_argument(name, parser, values[name])
 
-    def optional(name: str) -> str | None:
-        return None if is_missing(values[name]) else parse(name, parse_text)
+    def optional(name: str, parser: Callable[[Any], T]) -> T | None:
+        return None if is_missing(values[name]) else parse(name, parser)
 
     parse_names = partial(parse_list, parse_text)
     choices: dict[str, Any] = {name: parse(name, parse_choice(*each)) for name, each in _CHOICES.items()}
     groups: dict[str, Any] = {  # Any: arguments of several types
-        name: None if (found := optional(name)) is None else _group_id(api, name, found)
+        name: None if (found := optional(name, parse_text)) is None else _group_id(api, name, found)
         for name in ("default_group", "groups_parent")
     }
     managed = [_group_id(api, "managed_groups", group) for group in parse("managed_groups", parse_names)]
@@ -76,9 +76,10 @@ def parse_options(values: Mapping[str, Any], api: LearningApi) -> SyncOptions:
     options = SyncOptions(
         **choices,
         **groups,
-        external_platform=optional("external_platform"),
-        key_namespace=optional("key_namespace") or "",
+        external_platform=optional("external_platform", parse_text),
+        key_namespace=optional("key_namespace", parse_text) or "",
         merge_groups=parse("duplicate_keys", parse_choice("error", "merge_groups")) == "merge_groups",
+        invitation_valid_for=optional("invitation_valid_for", partial(parse_integer, minimum=1, maximum=10_000)),
         managed_groups=tuple(dict.fromkeys(managed)),
         managed_subgroups=parse("managed_subgroups", parse_boolean),
         create_groups=create_groups,
@@ -90,7 +91,7 @@ def parse_options(values: Mapping[str, Any], api: LearningApi) -> SyncOptions:
         protected=parse("protected", parse_names),
         guards=_guards(values),
     )
-    _check(options)
+    _check(options, api)
     return options
 
 
@@ -126,7 +127,7 @@ def _fields(argument: str, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check(options: SyncOptions) -> None:
+def _check(options: SyncOptions, api: LearningApi) -> None:
     """Refuse options that contradict each other."""
     problems = {
         "external_platform": (options.key == "external_id") == (options.external_platform is None)
@@ -135,6 +136,8 @@ def _check(options: SyncOptions) -> None:
         "adopt": options.key == "mail"
         and options.adopt != "never"
         and 'with key="mail", each account has its key: leave adopt out',
+        "invitation_valid_for": options.invitation_valid_for is not None
+        and _problem_of_invitations(options, expires=api.user_facts.expires_invitations),
         "groups_parent": options.create_groups
         and options.groups_parent is None
         and "create_groups needs the group under which groups are created",
@@ -149,6 +152,12 @@ def _check(options: SyncOptions) -> None:
     for argument, problem in problems.items():
         if problem:
             raise InvalidRequestError(f"{argument}: {problem}. Nothing was sent.", argument=argument)
+
+
+def _problem_of_invitations(options: SyncOptions, *, expires: bool) -> str | None:
+    if not expires:
+        return "this version of the API has no invitations that expire: leave it out"
+    return None if options.joiner_mode == "invite" else 'only joiner_mode="invite" sends invitations: leave it out'
 
 
 def _problem_of_namespace(options: SyncOptions) -> str | None:

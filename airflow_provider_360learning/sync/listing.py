@@ -31,7 +31,9 @@ _STATUSES: Mapping[str | None, Literal["active", "pending", "deleted"]] = {"invi
 _Memberships = dict[str, dict[str, frozenset[Role]]]
 
 
-def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, custom_fields: bool = False) -> Platform:
+def read_platform(
+    api: LearningApi, options: SyncOptions, state: SyncState, now: datetime, *, custom_fields: bool = False
+) -> Platform:
     """
     Read the listings: users, groups, members of each managed group and of the root group, external ids.
 
@@ -41,6 +43,7 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
     :param api: The actions.
     :param options: What is the key of a user, which groups are managed, and who is protected.
     :param state: What the sync remembers: people whom the version does not list.
+    :param now: The time, which decides whether remembered invitations have expired.
     :param custom_fields: Whether the custom fields of users are listed.
     :raises InvalidRequestError: if a managed group does not exist, or another group of the options.
     :raises UnexpectedResponseError: if no root group is listed, so that its administrators are not known.
@@ -59,7 +62,7 @@ def read_platform(api: LearningApi, options: SyncOptions, state: SyncState, *, c
     facts = api.user_facts
     reader = _AccountReader(api, options, memberships, protection)
     accounts = reader.read()
-    accounts += reader.remembered(state, accounts)
+    accounts += reader.remembered(state, accounts, now)
     if protection.unused:
         entries = ", ".join(f"protected[{index}]" for index in protection.unused)
         log.warning("No user matches entries=%s; these protect nothing", entries)
@@ -182,7 +185,7 @@ class _AccountReader:
         # A user who changes meanwhile can be listed twice.
         return list({account.user_id: account for account in accounts}.values())
 
-    def remembered(self, state: SyncState, listed: list[Account]) -> Iterator[Account]:
+    def remembered(self, state: SyncState, listed: list[Account], now: datetime) -> Iterator[Account]:
         """Yield the people of the state whom the version does not list: pending invitations, and deleted users."""
         ids = {account.user_id for account in listed}
         keys = {account.key for account in listed}
@@ -192,7 +195,8 @@ class _AccountReader:
                 continue
             if one.invited_at is not None:
                 # An account that has the address is the accepted invitation.
-                if not self._facts.lists_invited and (one.mail or "").lower() not in mails:
+                is_known = self._facts.lists_invited or (one.mail or "").lower() in mails
+                if not is_known and not one.invitation_has_expired(now):
                     yield self._unlisted(key, one, "pending")
             elif one.user_id and not self._facts.lists_deleted:
                 yield self._unlisted(key, one, "deleted")

@@ -174,7 +174,11 @@ class Matcher:
         return Match(person, accounts[0], "existing") if accounts else None
 
     def _remembered(self, person: Person) -> Match | None:
-        """Return the account that this sync has created or managed, and that has no key (any more)."""
+        """
+        Return the account that this sync has created before its key could be set, or a deleted one.
+
+        Another one without a key has lost it by hand, and is not managed any more.
+        """
         remembered = self._state.people.get(person.key)
         account = None if remembered is None else self._remembered_account(remembered)
         if remembered is None or account is None or account.key == person.key:
@@ -186,16 +190,23 @@ class Matcher:
             keys = [person.key] if account.key is None else [person.key, account.key]
             self._findings.conflict(keys, text, person.rows)
             return None
-        return Match(person, account, "deleted" if account.status == "deleted" else "adopted")
+        if account.status == "deleted":
+            return Match(person, account, "deleted")
+        if remembered.awaits_key:
+            return Match(person, account, "adopted")
+        if self._options.adopt == "never" or account.mail != person.mail:
+            text = f"the account {account.user_id} of this person has lost its key: give it back"
+            self._findings.leave_out("unmanaged", person.key, text)
+        return None
 
     def _remembered_account(self, remembered: Remembered) -> Account | None:
-        if remembered.user_id is not None:
-            return self._index.by_id.get(remembered.user_id.lower())
-        if remembered.invited_at is None:
-            return None
-        accepted = self._index.live_with_mail((remembered.mail or "").lower())
+        account = self._index.by_id.get((remembered.user_id or "").lower())
+        if account is not None or not remembered.awaits_key:
+            return account
+        # The id of an invitation need not be that of the user who has accepted it.
+        found = self._index.live_with_mail((remembered.mail or "").lower())
         # Another key is that of another person, to whom the address belongs by now.
-        return accepted[0] if len(accepted) == 1 and (accepted[0].key, accepted[0].other_key) == (None, None) else None
+        return found[0] if len(found) == 1 and (found[0].key, found[0].other_key) == (None, None) else None
 
     def _deleted(self, person: Person) -> Match | None:
         accounts = self._index.deleted.get(person.key, [])

@@ -9,7 +9,7 @@ from datetime import datetime
 from airflow_provider_360learning.rows.results import PENDING
 from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.managers import MANAGER
-from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
 from airflow_provider_360learning.sync.outcomes import Outcomes
 from airflow_provider_360learning.sync.plan import Change
 from airflow_provider_360learning.sync.plan_files import StoredPlan
@@ -33,16 +33,24 @@ def with_accounts(state: SyncState, accounts: Iterable[Account], keys: Collectio
         if keys is not None and key not in keys and key not in people:
             continue
         known = people.get(key, Remembered())
-        people[key] = replace(known, user_id=account.user_id, mail=account.mail, invited_at=None)
+        people[key] = replace(
+            known,
+            user_id=account.user_id,
+            mail=account.mail,
+            awaits_key=False,
+            invited_at=None,
+            invited_for=None,
+        )
     return replace(state, people=people)
 
 
-def with_changes(state: SyncState, outcomes: Outcomes, now: datetime) -> SyncState:
+def with_changes(state: SyncState, outcomes: Outcomes, options: SyncOptions, now: datetime) -> SyncState:
     """
     Return the state after changes that were made; the same changes twice give the same state.
 
     :param state: The state.
     :param outcomes: What became of the changes.
+    :param options: What the sync is to do.
     :param now: When the plan is applied.
     """
     people = dict(state.people)
@@ -50,7 +58,7 @@ def with_changes(state: SyncState, outcomes: Outcomes, now: datetime) -> SyncSta
         if change.action not in ("create_group", "update_group") and outcomes.is_done(number):
             known = people.get(change.key, Remembered())
             user_id = outcomes.users.get(change.key) or change.user_id or known.user_id
-            people[change.key] = _after(change, number, replace(known, user_id=user_id), outcomes, now)
+            people[change.key] = _after(change, number, replace(known, user_id=user_id), outcomes, options, now)
     return replace(state, people=people)
 
 
@@ -84,23 +92,31 @@ def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) 
     return SyncState(people, (*state.plans, applied_plan))
 
 
-def _after(change: Change, number: int, known: Remembered, outcomes: Outcomes, now: datetime) -> Remembered:
+def _after(
+    change: Change, number: int, known: Remembered, outcomes: Outcomes, options: SyncOptions, now: datetime
+) -> Remembered:
     applied = dict(known.applied)
     for name, value in change.after.items():
         if name in PROFILE_FIELDS or name.startswith(CUSTOM_FIELD):
             applied[name] = None if value is None else str(value)
     match change.action:
         case "create":
-            is_pending = outcomes.results[number][0].outcome in PENDING
-            invited_at = (known.invited_at or now) if is_pending else None
-            mail = str(change.after["mail"])
-            return replace(known, mail=mail, applied=applied, invited_at=invited_at, left_at=None, created=True)
+            known = replace(known, mail=str(change.after["mail"]), left_at=None)
+            awaits_key = change.key in outcomes.without_key
+            outcome = outcomes.results[number][0].outcome
+            if outcome == "already_invited":  # with an earlier invitation, with which nothing of the row was sent
+                return _invited(replace(known, awaits_key=awaits_key or known.awaits_key), options, now)
+            known = replace(known, applied=applied, awaits_key=awaits_key, created=True)
+            if outcome in PENDING:
+                return _invited(known, options, now)
+            return replace(known, invited_at=None, invited_for=None)
         case "reinstate" | "change_mail" | "change_reinstated_mail":
             return replace(known, mail=str(change.after["mail"]), left_at=None)
         case "update":
             if DEACTIVATION in change.after:
                 applied.pop(DEACTIVATION, None)
-                return replace(known, applied=applied, left_at=None)
+                known = replace(known, left_at=None)
+            return replace(known, applied=applied, awaits_key=known.awaits_key and "key" not in change.after)
         case "add_manager":
             applied[MANAGER] = str(outcomes.sent[number]["manager"])
         case "remove_manager":
@@ -112,3 +128,9 @@ def _after(change: Change, number: int, known: Remembered, outcomes: Outcomes, n
         case "delete":
             return replace(known, left_at=now)
     return replace(known, applied=applied)
+
+
+def _invited(person: Remembered, options: SyncOptions, now: datetime) -> Remembered:
+    """Return an invited person; an invitation that existed already may be as old as a new one at most."""
+    is_counted = person.invited_at is not None and not person.invitation_has_expired(now)
+    return person if is_counted else replace(person, invited_at=now, invited_for=options.invitation_valid_for)

@@ -85,6 +85,8 @@ class SyncOptions:
         it is not managed.
     :param adopt: Whether an account without a key is managed if its address is that of a person of the source.
     :param joiner_mode: Whether new people are invited, or created as active users without an email.
+    :param invitation_valid_for: Days until an invitation expires, after which the person is invited again (API v1);
+        without it, an invitation is pending until it is accepted.
     :param default_group: Id of the group that a new person without groups joins.
     :param merge_groups: Whether two rows with one key are one person with the groups of both; otherwise an error.
     :param groups_mode: Whether memberships are only added, or also removed within ``managed_groups``, roles that the
@@ -110,6 +112,7 @@ class SyncOptions:
     key_namespace: str = ""
     adopt: Adopt = "never"
     joiner_mode: JoinerMode = "invite"
+    invitation_valid_for: int | None = None
     default_group: str | None = None
     merge_groups: bool = False
     groups_mode: GroupsMode = "add"

@@ -29,6 +29,8 @@ class Outcomes:
     #: Ids of users by key, and of new groups by path.
     users: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    #: Keys of new people whose accounts are not known to have them yet.
+    without_key: set[str] = field(default_factory=set)
     #: What was sent, by number, where that depends on the time.
     sent: dict[int, Mapping[str, object]] = field(default_factory=dict)
 

@@ -68,7 +68,8 @@ class Phases:
             yield Phase(f"03-change_mail-{number}", "update_user", rows, {})
         yield Phase("04-reinstate", "create_user", self._reinstatements(), {"mode": "create_active"})
         yield Phase("05-change_reinstated_mail", "update_user", self._mails("change_reinstated_mail"), {})
-        yield Phase("06-create", "create_user", self._creations(), {"mode": self._options.joiner_mode})
+        days = _given(invitation_expires_after_days=self._options.invitation_valid_for)
+        yield Phase("06-create", "create_user", self._creations(), {"mode": self._options.joiner_mode, **days})
         yield Phase("07-undo", "delete_user", self._undone(), {})
         if self._options.key == "external_id":
             platform = {"external_platform": self._options.external_platform}
@@ -333,6 +334,12 @@ def take_in(phase: Phase, outcomes: Outcomes, api: LearningApi, options: SyncOpt
                 outcomes.leave_out(number, CONFLICT, "an account that is not that of this person has the address")
             elif is_own and (user_id := result.id or change.user_id):
                 outcomes.users[change.key] = user_id.lower()
+            # Whether an accepted invitation of API v1 has the details that were sent with it is not known.
+            is_invitation = result.outcome == "invited" and not api.user_facts.invited_are_users
+            if change.action == "create" and is_own and (options.key == "external_id" or is_invitation):
+                outcomes.without_key.add(change.key)
+        if phase.action == "set_external_id" and results and results[-1].is_done:
+            outcomes.without_key.discard(change.key)
 
 
 def _is_own(api: LearningApi, options: SyncOptions, key: str, user_id: str, *, is_resumed: bool) -> bool:

@@ -279,7 +279,10 @@ class _Comparison:
         role, groups, _ = self._first_groups(draft)
         after: dict[str, Value] = {"key": person.key, "mail": person.mail, "role": role, "groups": groups}
         after |= initial_fields(draft.fields, custom=False)
-        return self._change(draft.match, "create", {}, after, "new in the source")
+        was_invited = self._of(draft.match).invited_at is not None
+        return self._change(
+            draft.match, "create", {}, after, "the invitation has expired" if was_invited else "new in the source"
+        )
 
     def _reinstatement(self, draft: _Draft) -> Change:
         account = draft.match.account

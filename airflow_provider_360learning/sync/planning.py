@@ -112,7 +112,7 @@ def make_plan(
     people = read_people(source, options, timezone=settings.timezone)
     state = read_state(api, options, place)
     has_custom_fields = any(person.custom_fields for person in people.people)
-    platform = read_platform(api, options, state, custom_fields=has_custom_fields)
+    platform = read_platform(api, options, state, now, custom_fields=has_custom_fields)
     wanted = None if settings.verify == "full" else users_to_read(people, platform, state, options, now)
     if wanted != frozenset():
         platform = read_details(api, platform, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
@@ -38,6 +38,9 @@ class Remembered:
     :param applied: The values that were applied last, by field; custom fields as ``custom_fields.<id>``, the id of the
         manager as ``manager``, and the date of deactivation, in ISO 8601, as ``deactivates_at``.
     :param invited_at: When an invitation was sent that was not seen accepted.
+    :param invited_for: Days until that invitation expires; ``None`` if it does not.
+    :param awaits_key: Whether a sync has created the account, or sent the invitation, and the account was not seen with
+        its key yet.
     :param missing_since: When the person was first missing, in an applied run.
     :param missing_runs: Number of applied runs in a row, one per data interval, in which the person was missing.
     :param left_at: When the person left, or will leave: when a sync deleted the account, or lets it be deactivated.
@@ -49,11 +52,25 @@ class Remembered:
     mail: str | None = None
     applied: Mapping[str, str | None] = field(default_factory=dict)
     invited_at: AwareDatetime | None = None
+    invited_for: int | None = None
+    awaits_key: bool = False
     missing_since: AwareDatetime | None = None
     missing_runs: int = 0
     left_at: AwareDatetime | None = None
     reported_at: AwareDatetime | None = None
     created: bool = False
+
+    def invitation_has_expired(self, now: datetime) -> bool:
+        """
+        Return whether the invitation is not pending any more.
+
+        Within which time 360Learning cancels it is not known: that it does so within a day is an assumption.
+
+        :param now: The time.
+        """
+        if self.invited_at is None or self.invited_for is None:
+            return False
+        return now >= self.invited_at + timedelta(days=self.invited_for + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.sync import Learning360SyncUsersOperator
 from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID
+from airflow_provider_360learning.sync.planning import company_of
+from airflow_provider_360learning.sync.state import load_state, save_state
 
 
 def row(key: str, **values: Any) -> dict[str, Any]:
@@ -54,3 +59,23 @@ class Syncs:
 def changes_of(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the changes of a plan."""
     return [json.loads(line) for line in (storage_path(result["path"]) / "changes.jsonl").read_text().splitlines()]
+
+
+def pass_days(api: LearningApi, syncs: Syncs, days: int) -> None:
+    """Let days pass: whatever the state remembers is as much older."""
+    identity = f"{company_of(api)} custom hr:"
+    folder, age = f"{syncs.folder}/state", timedelta(days=days)
+    state = load_state(folder, identity)
+    plans = tuple(
+        replace(one, applied_at=one.applied_at - age, interval=f"{one.interval} {days} days ago") for one in state.plans
+    )
+    people = {
+        key: replace(
+            one,
+            missing_since=one.missing_since and one.missing_since - age,
+            invited_at=one.invited_at and one.invited_at - age,
+            left_at=one.left_at and one.left_at - age,
+        )
+        for key, one in state.people.items()
+    }
+    save_state(folder, replace(state, people=people, plans=plans), identity)

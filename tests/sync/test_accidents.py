@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, SALES_GROUP_ID
-from airflow_provider_360learning.sync.planning import company_of
-from airflow_provider_360learning.sync.state import load_state, save_state
-from tests.sync.sync_runs import changes_of, row
+from tests.sync.sync_runs import changes_of, pass_days, row
 
 pytestmark = pytest.mark.slow  # each applied plan verifies its lease, for a second per phase
 MISSING = {"leavers": "both", "leaver_action": "delete"}
@@ -61,25 +57,6 @@ def roles(api, user_id):
 
 def users_by_key(api):
     return {one["custom"]: one["user_id"] for one in api.list_users() if (one["custom"] or "").startswith("hr:")}
-
-
-def pass_days(api, syncs, days):
-    """Let days pass: whatever the state remembers is as much older."""
-    identity = f"{company_of(api)} custom hr:"
-    folder, age = f"{syncs.folder}/state", timedelta(days=days)
-    state = load_state(folder, identity)
-    plans = tuple(
-        replace(one, applied_at=one.applied_at - age, interval=f"{one.interval} {days} days ago") for one in state.plans
-    )
-    people = {
-        key: replace(
-            one,
-            missing_since=one.missing_since and one.missing_since - age,
-            left_at=one.left_at and one.left_at - age,
-        )
-        for key, one in state.people.items()
-    }
-    save_state(folder, replace(state, people=people, plans=plans), identity)
 
 
 # The source

@@ -25,6 +25,7 @@ from airflow_provider_360learning.sync.listing import read_platform
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.platform import Group
 from airflow_provider_360learning.sync.state import Remembered, SyncState
+from tests.sync.support import NOW
 
 MISSING_ID = "0" * 24
 HR = "BambooHR"
@@ -37,7 +38,7 @@ def read(api):
 
     def read(*, state=None, custom_fields=False, key="custom", key_namespace="hr:", **options):
         options = SyncOptions(key=key, key_namespace=key_namespace, **options)
-        return read_platform(api, options, state or SyncState(), custom_fields=custom_fields)
+        return read_platform(api, options, state or SyncState(), NOW, custom_fields=custom_fields)
 
     return read
 
@@ -195,7 +196,7 @@ def test_a_user_who_is_deleted_while_users_are_read_counts_once(api, make_api, s
             deleted.append(api.delete_user(user=GRACE_ID))
 
     reader = make_api(client={"before_sending": delete_after_the_first_listing})
-    accounts = read_platform(reader, SyncOptions(key="custom"), SyncState()).accounts
+    accounts = read_platform(reader, SyncOptions(key="custom"), SyncState(), NOW).accounts
     found = [one.status for one in accounts if one.user_id == GRACE_ID]
     assert found == (["deleted"] if api.user_facts.lists_deleted else ["active"])
 

@@ -15,6 +15,7 @@ from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.state import SyncState
 from tests.api.factory import api_factory
 from tests.attacks.hostile_server import hostile_server, response
+from tests.sync.support import NOW
 
 ROOT, USER, BOSS = "64b1f0c2a9d3e40012ab0001", "64b1f0c2a9d3e40012ac0002", "64b1f0c2a9d3e40012ac0003"
 TOKEN = {"access_token": "t0", "token_type": "Bearer", "expires_in": 3600}
@@ -40,7 +41,7 @@ def company(sandbox, version):
 
 
 def read(api, **options):
-    return read_platform(api, SyncOptions(**{"key": "custom", "key_namespace": "hr:", **options}), SyncState())
+    return read_platform(api, SyncOptions(**{"key": "custom", "key_namespace": "hr:", **options}), SyncState(), NOW)
 
 
 def user(**values):

@@ -123,14 +123,26 @@ def test_two_people_with_one_key_are_a_conflict():
 
 
 def test_an_account_that_was_created_before_its_key_could_be_set_is_adopted_from_the_state():
-    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"))})
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"), awaits_key=True)})
     change = only(plan([person("ada")], platform(unmanaged("ada")), state))
     assert (change.action, change.after) == ("update", {"key": "ada"})
 
 
+@pytest.mark.parametrize("mail", ["ada@acme.test", "new@acme.test"])
+@pytest.mark.parametrize("adopt", ["never", "mail"])
+def test_an_account_whose_key_was_removed_by_hand_is_not_adopted_from_the_state(mail, adopt):
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"))})
+    found = plan([person("ada", mail=mail)], platform(unmanaged("ada")), state, adopt=adopt)
+    if adopt == "mail" and mail == mail_of("ada"):
+        assert only(found).after == {"key": "ada"}
+    else:
+        assert (found.changes, findings(found)) == ((), {("unmanaged", "ada")})
+
+
 def test_an_accepted_invitation_is_adopted_from_the_state():
-    state = SyncState({"ada": Remembered(mail=mail_of("ada"), invited_at=NOW)})
-    assert only(plan([person("ada")], platform(unmanaged("ada")), state)).after == {"key": "ada"}
+    invitation = Remembered(user_id=user_id("invitation"), mail=mail_of("ada"), invited_at=NOW, awaits_key=True)
+    found = plan([person("ada")], platform(unmanaged("ada")), SyncState({"ada": invitation}))
+    assert only(found).after == {"key": "ada"}
 
 
 def test_an_account_of_the_state_with_another_key_is_a_conflict():
@@ -143,7 +155,7 @@ def test_an_account_of_the_state_with_another_key_is_a_conflict():
 
 
 def test_an_account_that_is_found_for_two_people_is_a_conflict():
-    state = SyncState({"eve": Remembered(user_id=user_id("ada"), mail=mail_of("eve"))})
+    state = SyncState({"eve": Remembered(user_id=user_id("ada"), mail=mail_of("eve"), awaits_key=True)})
     found = plan([person("ada"), person("eve")], platform(unmanaged("ada")), state, adopt="mail")
     assert (found.changes, conflicts(found)) == ((), [("ada", "eve")])
 
@@ -288,8 +300,8 @@ def test_an_address_is_not_freed_by_another_account_of_the_same_key():
     assert (found.changes, conflicts(found)) == ((), [("ada", "eve")])
 
 
-def test_an_address_is_freed_by_an_account_that_has_lost_its_key():
-    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"))})
+def test_an_address_is_freed_by_an_account_that_awaits_its_key():
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"), awaits_key=True)})
     wanted = [person("ada", mail="new@acme.test"), person("eve", mail="ada@acme.test")]
     found = plan(wanted, platform(unmanaged("ada"), account("eve")), state)
     assert shown(found) == [("change_mail", "ada"), ("change_mail", "eve"), ("update", "ada")]

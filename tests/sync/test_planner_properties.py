@@ -230,6 +230,7 @@ def companies(draw) -> Company:
                 st.dictionaries(st.sampled_from(["job", "manager"]), st.sampled_from(["Engineer", an_id(0xC00)]))
             ),
             missing_runs=draw(st.integers(0, 2)),
+            awaits_key=draw(st.booleans()),
         )
         for key in draw(st.sets(st.sampled_from(KEYS)))
     }

@@ -183,6 +183,7 @@ class UserActions(ApiAdapter):
         clears_values=False,
         invited_are_users=False,
         every_role_cascades=True,
+        expires_invitations=True,
         roles=frozenset(V1_ROLES),
     )
 

@@ -110,6 +110,7 @@ class UserActions(AccountActions, CustomValues):
         clears_values=True,
         invited_are_users=True,
         every_role_cascades=False,
+        expires_invitations=False,
         roles=frozenset(get_args(Role)),
     )
 
