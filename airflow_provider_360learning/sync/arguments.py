@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any, TypeVar, get_args
 
@@ -18,8 +18,10 @@ from airflow_provider_360learning.api.models.parsers import (
     parse_text,
 )
 from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.sync.columns import CLEARABLE
 from airflow_provider_360learning.sync.limits import parse_limit, parse_period_limit
 from airflow_provider_360learning.sync.options import (
+    CUSTOM_FIELD,
     PROFILE_FIELDS,
     Adopt,
     GroupsMode,
@@ -43,7 +45,7 @@ _CHOICES: Mapping[str, tuple[Any, ...]] = {
     "leavers": get_args(Leavers),
     "leaver_action": get_args(LeaverAction),
 }
-_FIELDS = {*PROFILE_FIELDS, "mail", "manager"}
+_FIELDS = {*PROFILE_FIELDS, "manager"}
 #: Guards that are off unless a limit is given.
 _OFF_BY_DEFAULT = ("max_joiners", "max_updates")
 
@@ -85,9 +87,9 @@ def parse_options(values: Mapping[str, Any], api: LearningApi) -> SyncOptions:
         create_groups=create_groups,
         leaver_grace=parse("leaver_grace", partial(parse_integer, minimum=0)),
         missing_runs=parse("missing_runs", partial(parse_integer, minimum=1)),
-        create_only=_fields("create_only", parse("create_only", parse_names)),
-        owned=_fields("owned", parse("owned", parse_names)),
-        clear=_fields("clear", parse("clear", parse_names)),
+        create_only=_fields("create_only", parse("create_only", parse_names), {*_FIELDS, "mail"}),
+        owned=_fields("owned", parse("owned", parse_names), _FIELDS),
+        clear=_fields("clear", parse("clear", parse_names), CLEARABLE),
         protected=parse("protected", parse_names),
         guards=_guards(values),
     )
@@ -116,12 +118,12 @@ def _guards(values: Mapping[str, Any]) -> Guards:
     )
 
 
-def _fields(argument: str, names: tuple[str, ...]) -> frozenset[str]:
-    unknown = [name for name in names if name not in _FIELDS and not name.startswith("custom_fields.")]
+def _fields(argument: str, names: tuple[str, ...], allowed: Set[str]) -> frozenset[str]:
+    unknown = [name for name in names if name not in allowed and not name.startswith(CUSTOM_FIELD)]
     if unknown:
         raise InvalidRequestError(
-            f"{argument} has {unknown[0]!r:.200}, but its names must be among {', '.join(sorted(_FIELDS))} and "
-            "custom_fields.<name or id>. Nothing was sent.",
+            f"{argument} has {unknown[0]!r:.200}, but its names must be among {', '.join(sorted(allowed))} and "
+            f"{CUSTOM_FIELD}<name or id>. Nothing was sent.",
             argument=argument,
         )
     return frozenset(names)
@@ -147,7 +149,6 @@ def _check(options: SyncOptions, api: LearningApi) -> None:
         "managed_groups": options.groups_mode == "exact"
         and not options.managed_groups
         and 'groups_mode="exact" removes memberships in managed_groups only: give these groups',
-        "lang": "lang" in options.clear and "clear has lang, which a user always has",
     }
     for argument, problem in problems.items():
         if problem:

@@ -32,8 +32,10 @@ from airflow_provider_360learning.rows.limits import MAX_ERRORS_PER_ROW, MAX_PRO
 from airflow_provider_360learning.rows.sources import Row, Source
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
 
-#: Columns that an empty cell can clear. 360Learning documents no way to clear the others.
-CLEARABLE = frozenset({"first_name", "last_name", "job", "organization", "phone", "groups"})
+#: Columns that an empty cell can clear, beside custom fields. 360Learning documents no way to clear the others.
+CLEARABLE = frozenset({"first_name", "last_name", "job", "organization", "phone", "groups", "manager"})
+#: The manager of a person who has none according to the source.
+NO_MANAGER = ""
 #: Maximum number of characters of a key, to keep out what cannot be one.
 MAX_KEY = 250
 
@@ -91,19 +93,14 @@ class RowReader:
 
     :param options: What the sync is to do.
     :param timezone: The time zone of dates.
-    :raises InvalidRequestError: if a column that the options clear cannot be cleared.
     """
 
     def __init__(self, options: SyncOptions, timezone: tzinfo) -> None:
         self._namespace = options.key_namespace
         self._groups_have_custom = options.group_key == "custom"
         self._clear = options.clear
-        if unknown := sorted(options.clear - CLEARABLE):
-            raise InvalidRequestError(
-                f"clear has {listed(unknown)}, which cannot be cleared; it takes {', '.join(sorted(CLEARABLE))}. "
-                "Nothing was sent.",
-                argument="clear",
-            )
+        # Which custom fields are cleared is decided where their names are known.
+        self._clears_custom_fields = any(name.startswith(CUSTOM_FIELD) for name in options.clear)
         self._parsers: Mapping[str, Callable[[Any], object]] = {
             "key": self._parse_key,
             "mail": lambda value: parse_mail(value).lower(),
@@ -199,11 +196,13 @@ class RowReader:
         cells.custom_fields[custom_field] = str(parse_custom_value(value))
 
     def _clear_empty(self, columns: Iterable[str], cells: Cells) -> None:
-        for name in self._clear.intersection(columns):
-            if name == "groups":
+        for name in columns:
+            if name.startswith(CUSTOM_FIELD) and self._clears_custom_fields and self._is_column(name):
+                cells.custom_fields.setdefault(name.removeprefix(CUSTOM_FIELD), None)
+            elif name == "groups" and name in self._clear:
                 cells.memberships = cells.memberships or ()
-            else:
-                cells.values.setdefault(name, None)
+            elif name in self._clear:
+                cells.values.setdefault(name, NO_MANAGER if name == "manager" else None)
 
     def _is_column(self, name: str) -> bool:
         return name in self._parsers or (name.startswith(CUSTOM_FIELD) and not is_missing(name[len(CUSTOM_FIELD) :]))

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.base import ActionArguments
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
-from airflow_provider_360learning.sync.plan import Action, Change, Changes
+from airflow_provider_360learning.sync.plan import Action, Change, Changes, Value
 
 #: The action of the API that makes each change.
 API_ACTIONS: Mapping[Action, str] = {
@@ -78,17 +78,28 @@ def _seconds(name: str, changes: list[Change], options: SyncOptions, api: Learni
     else:
         operation = write.operation
         writes = sum(max(write.writes(_arguments(action.model, each, options)), 1) for each in changes)
+    writes += sum(map(_more_writes, changes))
     if options.key == "external_id":  # which is set by a request of its own
         writes += sum("key" in each.after for each in changes)
     limits = api.client.spec.endpoints[operation].limits
     return writes / min(limit.requests / limit.seconds for limit in limits)
 
 
+def _more_writes(change: Change) -> int:
+    """Return how many requests clear custom fields, less the one that a change without other values does not need."""
+    cleared = sum(_is_cleared(name, value) for name, value in change.after.items())
+    return cleared - (0 < cleared == len(change.after))
+
+
+def _is_cleared(name: str, value: Value) -> bool:
+    return name.startswith(CUSTOM_FIELD) and value is None
+
+
 # Any: the values of a model.
 def _arguments(model: type[ActionArguments], change: Change, options: SyncOptions) -> ActionArguments:
     """Return arguments that need as many writes as those of a change; they are not checked, and nothing sends them."""
     given: dict[str, Any] = dict.fromkeys((name for name in change.after if name in model.model_fields), "")
-    if any(name.startswith(CUSTOM_FIELD) for name in change.after):
+    if any(name.startswith(CUSTOM_FIELD) and not _is_cleared(name, value) for name, value in change.after.items()):
         given["custom_fields"] = {}
     if "key" in change.after or "deactivates_at" in change.after:
         given["custom"] = ""

@@ -58,9 +58,11 @@ class WantedFields:
     The fields that the source means.
 
     :param platform: What 360Learning has.
+    :param options: Which of them are cleared.
     """
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, options: SyncOptions) -> None:
+        self._clear = options.clear
         self._custom_fields = platform.custom_fields
         self._by_name: dict[str, list[str]] = {}
         for field_id, name in platform.custom_fields.items():
@@ -74,6 +76,7 @@ class WantedFields:
         """
         profile = (Wanted(name, value, frozenset([name])) for name, value in sorted(person.fields.items()))
         custom = [self._custom(given, value) for given, value in sorted(person.custom_fields.items())]
+        custom = [one for one in custom if one.value is not None or one.names & self._clear]
         if len({one.name for one in custom}) < len(custom):
             raise FieldError("several columns are the same custom field: leave out all but one")
         return (*profile, *custom)
@@ -118,7 +121,7 @@ def compare_fields(
         difference = _difference(match, one, remembered, is_owned=bool(one.names & options.owned))
         if difference is None:
             continue
-        if one.value is None and not platform.clears_values:
+        if one.value is None and not platform.clears_values and not one.name.startswith(CUSTOM_FIELD):
             raise FieldError(
                 f"{one.name} is empty, and this version of the API cannot clear it: clear it by hand, or take it out "
                 "of clear"
@@ -150,11 +153,6 @@ def is_equal(match: Match, wanted: Wanted) -> bool:
     """Return whether 360Learning has a value, as far as it could be read."""
     held = _held(match, wanted.name)
     return held is not None and held[0] == (normalized(wanted.value) or None)
-
-
-def is_readable(match: Match, name: str) -> bool:
-    """Return whether the value of a field could be read."""
-    return _held(match, name) is not None
 
 
 def _held(match: Match, name: str) -> tuple[str | None] | None:
@@ -206,7 +204,18 @@ def applied_deactivation(remembered: Remembered) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def unreadable(match: Match, wanted: tuple[Wanted, ...]) -> Iterator[str]:
-    """Yield the names of the fields whose values cannot be compared with 360Learning."""
+def unreadable(match: Match, wanted: tuple[Wanted, ...], options: SyncOptions) -> Iterator[str]:
+    """
+    Yield the names of the fields whose changes in 360Learning are not seen.
+
+    Custom fields can be read, and are not read in each plan, which matters for those that are owned.
+
+    :param match: The person.
+    :param wanted: The values that the source has.
+    :param options: What the sync is to do.
+    """
     if match.account is not None and not match.is_invitation:
-        yield from (one.name for one in wanted if not is_readable(match, one.name))
+        for one in wanted:
+            stays = one.name.startswith(CUSTOM_FIELD) and not one.names & options.owned
+            if not stays and _held(match, one.name) is None:
+                yield one.name

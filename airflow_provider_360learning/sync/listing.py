@@ -255,9 +255,8 @@ class _AccountReader:
             case "custom":
                 text = normalized(as_text(user["custom"]))
         namespace = self._options.key_namespace
-        if text.startswith(namespace) and len(text) > len(namespace):
-            return text[len(namespace) :], None
-        return None, text or None
+        key = text[len(namespace) :].strip() if text.startswith(namespace) else ""
+        return (key, None) if key else (None, text or None)
 
     def _read_external_ids(self) -> dict[str, str]:
         platform, namespace = self._options.external_platform, self._options.key_namespace

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from airflow_provider_360learning.sync.columns import NO_MANAGER
 from airflow_provider_360learning.sync.fields import is_kept
 from airflow_provider_360learning.sync.findings import Findings
 from airflow_provider_360learning.sync.matching import AccountIndex, Match
@@ -65,7 +66,7 @@ class WantedManagers:
         self._invalid = invalid
         self._index = index
         #: Whether the source has managers at all.
-        self.are_given = any(person.manager for person in self._people.values())
+        self.are_given = any(person.manager is not None for person in self._people.values())
 
     def check(self, keys: AbstractSet[str], findings: Findings) -> frozenset[str]:
         """
@@ -183,17 +184,43 @@ def compare_managers(
         is_drift = is_owned and held is not None
         addition = wanted if source_changed or is_drift or returns else None
     of_sync = [applied] if applied is not None and (held is None or applied in held) else []
-    if (returns and are_given) or (is_owned and wanted is not None):
+    is_decided = wanted is not None or match.person.manager == NO_MANAGER
+    if (returns and are_given) or (is_owned and is_decided):
         stale = of_sync if held is None else held
     else:
-        stale = [] if wanted is None else of_sync
+        stale = of_sync if is_decided else []
     return ManagerChanges(addition, tuple(sorted(set(stale) - names)))
 
 
-def is_managed_by(match: Match, manager: Manager) -> bool:
-    """Return whether a user has a manager, as far as that was read."""
+def may_have_managers(match: Match, remembered: Remembered, options: SyncOptions) -> bool:
+    """Return whether a person whom the source gives no manager may have one whom a sync has not added."""
+    is_owned = MANAGER in options.owned and not is_kept(MANAGER, {MANAGER}, remembered, options)
+    return match.person.manager == NO_MANAGER and is_owned and MANAGER not in remembered.applied
+
+
+def is_unread(match: Match, options: SyncOptions) -> bool:
+    """Return whether the source decides about the managers of a user, and they were not read."""
+    is_owned = MANAGER in options.owned and match.person.manager is not None
+    return is_owned and match.account is not None and not match.is_invitation and match.account.managers is None
+
+
+def agreed_manager(match: Match, wanted: Manager | None, remembered: Remembered) -> Mapping[str, str | None]:
+    """
+    Return the manager who counts as applied because the user has them; ``None`` if the user has none, as is wanted.
+
+    :param match: The person.
+    :param wanted: The manager according to the source.
+    :param remembered: What earlier runs have applied.
+    """
     held = None if match.account is None else match.account.managers
-    return held is not None and not manager.names.isdisjoint(held)
+    if held is None:
+        return {}
+    applied = remembered.applied.get(MANAGER)
+    if wanted is not None:
+        return {MANAGER: wanted.user_id} if wanted.user_id != applied and not wanted.names.isdisjoint(held) else {}
+    is_unknown = not held and MANAGER not in remembered.applied
+    is_gone = applied is not None and applied not in held
+    return {MANAGER: None} if match.person.manager == NO_MANAGER and (is_unknown or is_gone) else {}
 
 
 def describe(manager: Manager) -> Mapping[str, str | None]:

@@ -121,7 +121,7 @@ def _after(
             applied[MANAGER] = str(outcomes.sent[number]["manager"])
         case "remove_manager":
             if applied.get(MANAGER) == change.after[MANAGER]:
-                applied.pop(MANAGER)
+                applied[MANAGER] = None
         case "deactivate":
             at = str(outcomes.sent[number]["to_be_deactivated_at"])
             return replace(known, applied={**applied, DEACTIVATION: at}, left_at=datetime.fromisoformat(at))

@@ -26,8 +26,8 @@ class Person:
     :param key: The key, without the namespace.
     :param mail: Email address, in lower case.
     :param fields: Values of profile fields by name; ``None`` clears one; a field that is not there is left alone.
-    :param custom_fields: Values by the name or id of the custom field; ``None`` clears one.
-    :param manager: Key or email address of the manager; ``None`` if the source does not say.
+    :param custom_fields: Values by the name or id of the custom field; ``None`` clears one that is to be cleared.
+    :param manager: Key or email address of the manager; empty for none, and ``None`` if the source does not say.
     :param memberships: The groups; ``None`` if the source does not say.
     :param status: Whether the person works for the company.
     :param leaves_at: When the person leaves.
@@ -223,7 +223,7 @@ def _merged(one: Person, other: Person) -> Person:
         one,
         fields=_filled(one.fields, other.fields),
         custom_fields=_filled(one.custom_fields, other.custom_fields),
-        manager=one.manager or other.manager,
+        manager=other.manager if one.manager is None else one.manager or other.manager or one.manager,
         memberships=tuple(dict.fromkeys(chain.from_iterable(known))) if known else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,9 +28,11 @@ from airflow_provider_360learning.sync.leavers import Leavers
 from airflow_provider_360learning.sync.managers import (
     MANAGER,
     WantedManagers,
+    agreed_manager,
     compare_managers,
     describe,
-    is_managed_by,
+    is_unread,
+    may_have_managers,
 )
 from airflow_provider_360learning.sync.matching import AccountIndex, Match, Matcher, has_left, managed_keys
 from airflow_provider_360learning.sync.memberships import (
@@ -133,7 +136,7 @@ class _Comparison:
         self._index = AccountIndex(platform)
         self._tree = GroupTree(platform.groups)
         self._wanted_groups = WantedGroups(platform, options, self._tree, people.people)
-        self._wanted_fields = WantedFields(platform)
+        self._wanted_fields = WantedFields(platform, options)
         self._wanted_managers = WantedManagers(people.people, people.invalid, self._index)
         self._leavers = Leavers(self._index, state, options, now, self._findings, is_new_interval=is_new_interval)
         matches = Matcher(self._index, state, options, now, self._findings).match(people.people)
@@ -174,15 +177,16 @@ class _Comparison:
         """See :func:`users_to_read`."""
         drafts = {key: self._draft(match) for key, match in self._staying.items()}
         in_plan = {key: draft for key, draft in drafts.items() if key not in self._findings.left_out}
-        with_managers = {change.user_id for change in self._manager_changes(in_plan, frozenset())}
-        with_fields = {draft.match.user_id for draft in in_plan.values() if self._may_change_custom_fields(draft)}
-        deleted = {match.user_id for match in self._matches.values() if match.kind == "deleted"}
-        found = with_managers | with_fields | deleted | self._with_unknown_dates()
+        found = {change.user_id for change in self._manager_changes(in_plan, frozenset())}
+        found |= {draft.match.user_id for draft in in_plan.values() if self._may_differ(draft)}
+        found |= {match.user_id for match in self._matches.values() if match.kind == "deleted"}
+        found |= self._with_unknown_dates()
         return frozenset(user_id for user_id in found if user_id is not None)
 
-    def _may_change_custom_fields(self, draft: _Draft) -> bool:
+    def _may_differ(self, draft: _Draft) -> bool:
+        """Return whether custom fields, or managers whom the sync has not added, may differ from the source."""
         remembered = self._of(draft.match)
-        return any(
+        return may_have_managers(draft.match, remembered, self._options) or any(
             is_new(one, remembered) and not is_kept(one.name, one.names, remembered, self._options)
             for one in draft.fields
             if one.name.startswith(CUSTOM_FIELD)
@@ -426,14 +430,14 @@ class _Comparison:
     # Reports
 
     def _report_unreadable(self, in_plan: Mapping[str, _Draft]) -> None:
-        counts: dict[str, int] = {}
-        for draft in in_plan.values():
-            for name in unreadable(draft.match, draft.fields):
-                if not name.startswith(CUSTOM_FIELD):  # custom fields can be read, and were not
-                    counts[name] = counts.get(name, 0) + 1
-        for name, count in counts.items():
-            text = f"of {count} people cannot be read: changes in 360Learning are not seen"
-            self._findings.report("not_verifiable", name, text)
+        drafts = in_plan.values()
+        counts = Counter(name for one in drafts for name in unreadable(one.match, one.fields, self._options))
+        counts[MANAGER] = sum(is_unread(one.match, self._options) for one in drafts)
+        for name, count in (+counts).items():
+            why = "cannot be read: changes in 360Learning are not seen"
+            if name == MANAGER or name.startswith(CUSTOM_FIELD):
+                why = "were not read: changes in 360Learning are seen with verify='full' only"
+            self._findings.report("not_verifiable", name, f"of {count} people {why}")
 
     def _agreed(self, in_plan: Mapping[str, _Draft]) -> Mapping[str, Mapping[str, str | None]]:
         """Return the values of the source that 360Learning has already, and the state does not know."""
@@ -452,10 +456,7 @@ class _Comparison:
         match, remembered = draft.match, self._of(draft.match)
         values = {one.name: one.value for one in draft.fields if is_equal(match, one) and is_new(one, remembered)}
         manager = self._wanted_managers.of(match.person, self._matches, ())
-        is_other = manager is not None and manager.user_id != remembered.applied.get(MANAGER)
-        if manager is not None and is_other and is_managed_by(match, manager):
-            values[MANAGER] = manager.user_id
-        return values
+        return {**values, **agreed_manager(match, manager, remembered)}
 
 
 def _position(change: Change, order: Mapping[str, int]) -> tuple[int, int, str, str, str]:

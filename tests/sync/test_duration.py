@@ -30,6 +30,8 @@ def each(action, number, **after):
         (changes(*each("update", 100, job="x")), INVITE, {"v1": 20, "v2": 10}),
         (changes(*each("update", 100, **{"job": "x", "custom_fields.a": "y"})), INVITE, {"v1": 20, "v2": 20}),
         (changes(*each("update", 100, **{"custom_fields.a": "y"})), INVITE, {"v1": 20, "v2": 10}),
+        (changes(*each("update", 100, **{"custom_fields.a": None})), INVITE, {"v1": 20, "v2": 10}),
+        (changes(*each("update", 100, **{"job": "x", "custom_fields.a": None})), INVITE, {"v1": 40, "v2": 20}),
         (changes(*each("deactivate", 100, deactivates_at="PT1H")), INVITE, {"v1": 20, "v2": 10}),
         (changes(*each("delete", 100)), INVITE, {"v1": 50, "v2": 10}),
         (changes(*each("create", 100, mail="a"), *each("delete", 100)), INVITE, {"v1": 100, "v2": 20}),

@@ -82,6 +82,8 @@ def test_groups_are_read_with_their_parents(read):
         ("HR:4711", None, "HR:4711"),
         ("4711", None, "4711"),
         ("hr:a:b", "a:b", None),
+        ("hr:  4711 ", "4711", None),
+        ("hr: ", None, "hr:"),
         (None, None, None),
     ],
 )

@@ -115,11 +115,21 @@ def test_empty_cell_of_a_renamed_column_of_csv_clears(tmp_path):
     assert person.fields == {"phone": None}
 
 
-@pytest.mark.parametrize("name", ["lang", "manager", "custom_fields.Cost center", "leaves_at", "phones"])
-def test_refuses_to_clear_what_cannot_be_cleared(name):
-    with pytest.raises(InvalidRequestError, match=name) as refused:
-        read(ANA, clear=frozenset({name}))
-    assert refused.value.argument == "clear"
+def test_empty_cells_of_managers_and_custom_fields_clear():
+    clear = frozenset({"manager", "custom_fields.Site"})
+    person = one(ANA | {"manager": "", "custom_fields.Site": None, "custom_fields.Grade": "A"}, clear=clear)
+    assert (person.manager, person.custom_fields) == ("", {"Site": None, "Grade": "A"})
+    person = one(ANA | {"custom_fields.Grade": "A"}, clear=clear)
+    assert (person.manager, person.custom_fields) == (None, {"Grade": "A"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "manager"), [("", "", ""), ("bo", "", "bo"), ("", "bo", "bo"), (None, "", ""), ("", None, "")]
+)
+def test_rows_of_a_person_have_the_manager_of_any_of_them(first, second, manager):
+    rows = [ANA | ({} if each is None else {"manager": each}) for each in (first, second)]
+    [ana] = read(*rows, merge_groups=True, clear=frozenset({"manager"})).people
+    assert ana.manager == manager
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.sync.companies import (
     user_id,
 )
 
-SITE = an_id(77)
+SITE, GRADE = an_id(77), an_id(76)
 
 
 def applied(key="ada", **values):
@@ -87,6 +87,46 @@ def test_fields_for_new_people_only_do_not_change():
     assert plan([ada, person("boss")], has, create_only=only_new).changes == ()
     new = plan([ada, person("boss")], platform(account("boss"), custom_fields={SITE: "Site"}), create_only=only_new)
     assert shown(new) == [("create", "ada"), ("update", "ada"), ("add_manager", "ada")]
+
+
+def test_fields_for_new_people_only_are_set_once_in_accounts_that_the_sync_has_created():
+    ada = person("ada", fields={"job": "B"}, custom_fields={"Site": "Lyon"})
+    has = platform(account("ada", fields={"job": "A"}, custom_fields={SITE: "Paris"}), custom_fields={SITE: "Site"})
+    only_new = {"create_only": frozenset({"job", "custom_fields.Site"})}
+    state = SyncState({"ada": Remembered(created=True, applied={"job": "A"})})
+    assert only(plan([ada], has, state, **only_new)).after == {f"custom_fields.{SITE}": "Lyon"}
+    assert users_to_read(people(ada), has, state, options(**only_new), NOW) == {user_id("ada")}
+    was_set = SyncState({"ada": Remembered(created=True, applied={"job": "A", f"custom_fields.{SITE}": "Paris"})})
+    for state in (was_set, applied(), SyncState()):
+        assert plan([ada], has, state, **only_new).changes == ()
+        assert users_to_read(people(ada), has, state, options(**only_new), NOW) == frozenset()
+
+
+@pytest.mark.parametrize("name", ["Site", SITE])
+@pytest.mark.parametrize("more", [{}, LIKE_V1])
+def test_custom_fields_are_cleared_that_may_be(name, more):
+    ada = person("ada", custom_fields={"Site": None, "Grade": None})
+    fields = {SITE: "Site", GRADE: "Grade"}
+    has = platform(account("ada", custom_fields=dict.fromkeys(fields, "A")), custom_fields=fields, **more)
+    change = only(plan([ada], has, clear=frozenset({f"custom_fields.{name}"})))
+    assert (change.before, change.after) == ({f"custom_fields.{SITE}": "A"}, {f"custom_fields.{SITE}": None})
+
+
+def test_fields_that_are_owned_and_not_read_are_reported():
+    ada = person("ada", manager="boss", custom_fields={"Site": "Lyon", "Grade": "A"})
+    wanted = [ada, person("boss")]
+    values = {f"custom_fields.{SITE}": "Lyon", f"custom_fields.{GRADE}": "A", "manager": user_id("boss")}
+    owned = {"owned": frozenset({"manager", "custom_fields.Site"})}
+
+    def has(**read):
+        return platform(account("ada", **read), account("boss"), custom_fields={SITE: "Site", GRADE: "Grade"})
+
+    assert findings(plan(wanted, has(), applied(**values))) == set()
+    found = plan(wanted, has(), applied(**values), **owned)
+    assert findings(found) == {("not_verifiable", "manager"), ("not_verifiable", f"custom_fields.{SITE}")}
+    assert all("verify='full'" in report.text for report in found.reports)
+    read = has(managers=(user_id("boss"),), custom_fields={SITE: "Lyon"})
+    assert findings(plan(wanted, read, applied(**values), **owned)) == set()
 
 
 @pytest.mark.parametrize("column", ["Site", SITE, SITE.upper()])

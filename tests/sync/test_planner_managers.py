@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_360learning.sync.columns import NO_MANAGER
 from airflow_provider_360learning.sync.state import Remembered, SyncState
 from tests.sync.companies import LIKE_V1, account, findings, mail_of, people, person, plan, platform, shown, user_id
 
@@ -80,6 +81,40 @@ def test_managers_may_be_read_as_addresses():
 def test_an_empty_cell_removes_no_manager():
     has = platform(account("ada", managers=(user_id("boss"),)), account("boss"))
     assert steps(plan([person("ada"), person("boss")], has, applied("boss"), owned=frozenset({"manager"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "held", "is_owned", "removed", "agreed"),
+    [
+        ("boss", None, False, ["boss"], ...),
+        ("boss", ["boss", "other"], False, ["boss"], ...),
+        ("boss", ["other"], False, [], None),  # removed by hand
+        ("boss", [], True, [], None),
+        (None, ["other"], False, [], ...),  # who was added by hand stays
+        (None, ["other"], True, ["other"], ...),
+        ("boss", ["boss", "other"], True, ["boss", "other"], ...),
+        (None, [], False, [], None),
+        (None, None, True, [], ...),
+    ],
+)
+def test_a_person_without_a_manager_according_to_the_source(last, held, is_owned, removed, agreed):
+    managers = None if held is None else tuple(user_id(key) for key in held)
+    has = platform(account("ada", managers=managers), account("boss"), account("other"))
+    state = SyncState() if last is None else applied(last)
+    wanted = [person("ada", manager=NO_MANAGER), person("boss"), person("other")]
+    found = plan(wanted, has, state, owned=frozenset({"manager"} if is_owned else ()))
+    assert steps(found) == [("remove_manager", "ada", {"manager": user_id(key)}) for key in removed]
+    assert found.agreed == ({} if agreed is ... else {"ada": {"manager": None}})
+
+
+def test_new_people_get_the_first_manager_that_the_source_has():
+    has = platform(account("ada"), account("eve"), account("boss"), account("other"))
+    state = SyncState({"ada": Remembered(created=True), "eve": Remembered()})
+    wanted = [person("ada", manager="boss"), person("eve", manager="boss"), person("boss"), person("other")]
+    only_new = {"create_only": frozenset({"manager"})}
+    assert steps(plan(wanted, has, state, **only_new)) == [("add_manager", "ada", {"manager": user_id("boss")})]
+    state = SyncState({"ada": Remembered(created=True, applied={"manager": user_id("other")})})
+    assert steps(plan(wanted, has, state, **only_new)) == []
 
 
 def test_an_unknown_manager_is_an_error_and_other_changes_are_made():
