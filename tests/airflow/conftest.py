@@ -25,6 +25,8 @@ EARLY_DETECTION = {
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "10",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "1",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
+    # An approval without a response in time
+    "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
 }
 #: Multiple of the documented limits in the connection ``faster``. A test must set the same limits in the sandbox.
 FASTER = 10
@@ -59,6 +61,7 @@ def stack(migrated_db: Path, platform: Sandbox, tmp_path_factory: pytest.TempPat
     shutil.copy(migrated_db, home / "airflow.db")
     env = {
         "AIRFLOW_CONN_LEARNING360_DEFAULT": platform.connection_json(),
+        "AIRFLOW_CONN_LEARNING360_V2": platform.connection_json(api_version="v2"),
         "AIRFLOW_CONN_FASTER": platform.connection_json(
             limits={name: FASTER * API_V1.limits[name].requests for name in API_V1.limits}
         ),
