@@ -2,8 +2,9 @@
 Keep users and groups equal to the people of the HR system, with an approval of what takes something away.
 
 The first task compares the file with 360Learning and writes a plan. Guards fail it if the plan changes more than usual.
-If the plan takes accounts, memberships, managers or addresses away, a person approves its summary; without a response
-in time, it is rejected. What is applied is the plan that was approved: nothing is planned again.
+If the plan takes something away, such as accounts, memberships or addresses, or gives an account its key, a person
+approves its summary; without a response in time, it is rejected. What is applied is the plan that was approved: nothing
+is planned again.
 
 Approvals need Airflow 3.1. On Airflow 2.11, a person reads the summary and triggers the DAG ``apply_sync_people`` with
 the id of the plan. On all versions, that DAG also applies a plan that guards have refused, if it is what you want.
@@ -29,8 +30,6 @@ FOLDER = os.environ.get("SYNC_FOLDER", str(HOME / "sync"))
 #: Seconds after which a plan that was not approved is rejected.
 APPROVAL_SECONDS = float(os.environ.get("SYNC_APPROVAL_SECONDS", "43200"))
 HAS_APPROVALS = not airflow_version.startswith("2.")
-#: Changes that a person approves.
-DESTRUCTIVE = {"change_mail", "change_reinstated_mail", "deactivate", "delete", "remove_from_group", "remove_manager"}
 #: All tasks of this sync have the same folders, and no other sync has them.
 FOLDERS: dict[str, Any] = {"plan_path": f"{FOLDER}/plans", "state_path": f"{FOLDER}/state"}
 DEFAULTS = {"retries": 2, "retry_delay": timedelta(minutes=1)}
@@ -39,7 +38,7 @@ DEFAULTS = {"retries": 2, "retry_delay": timedelta(minutes=1)}
 @task.branch
 def choose(plan: dict[str, Any]) -> str:
     """Return which task is next: a plan that takes nothing away is applied at once."""
-    return "approve" if DESTRUCTIVE & plan["counts"].keys() else "apply"
+    return "approve" if plan["destructive"] else "apply"
 
 
 @task

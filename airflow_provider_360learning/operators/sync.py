@@ -28,8 +28,9 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
     """
     Compare people of the HR system with 360Learning, write a plan, and apply it (``getUsers`` and writes).
 
-    Returns ``plan_id``, ``path``, ``counts`` (changes by action, and findings), ``guards`` (with limit and actual
-    value), ``emails`` and ``seconds``; once a plan is applied, also ``outcomes`` and ``results_path``. The same is
+    Returns ``plan_id``, ``path``, ``counts`` (changes by action, and findings), ``destructive`` (changes that take
+    something away), ``guards`` (with limit and actual value), ``emails`` and ``seconds``; once a plan is applied, also
+    ``outcomes`` and ``results_path``. The same is
     attached to the asset events of the task's outlets, and is the result of a task that fails. A guard that refuses a
     plan fails the task without retries, and nothing is sent. A retry continues where the last attempt stopped. See
     docs/sync.md.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
+from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS
+
 #: In the order in which they are applied: a crash never leaves fewer people than wanted.
 Action: TypeAlias = Literal[
     "create_group",
@@ -23,6 +25,10 @@ Action: TypeAlias = Literal[
     "deactivate",
     "delete",
 ]
+#: Changes that take something away from a person: access, a membership, a manager, or the address to log in with.
+_DESTRUCTIVE: frozenset[Action] = frozenset(
+    ("change_mail", "change_reinstated_mail", "remove_from_group", "remove_manager", "deactivate", "delete")
+)
 #: Stands for the time of a deactivation that is to happen soon: an hour after it is sent.
 IN_AN_HOUR = "PT1H"
 #: How soon a person must leave to count as a leaver of a plan.
@@ -73,6 +79,20 @@ class Change:
     after: Mapping[str, Value]
     reason: str
     rows: tuple[int, ...] = ()
+
+    @property
+    def is_destructive(self) -> bool:
+        """
+        Whether the change takes something away, or makes an account that of a person, which is hard to undo.
+
+        Updates do so if they clear a value, or give an account its key.
+        """
+        if self.action == "update":
+            return "key" in self.after or any(
+                value is None and (name in PROFILE_FIELDS or name.startswith(CUSTOM_FIELD))
+                for name, value in self.after.items()
+            )
+        return self.action in _DESTRUCTIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class SyncResult(TypedDict):
     :param plan_id: Id of the plan.
     :param path: Its folder.
     :param counts: Number of changes by action, of conflicts, of invalid rows, and of what is reported by finding.
+    :param destructive: Number of changes that take something away, or give an account its key.
     :param guards: What the guards have decided, by name.
     :param emails: Number of invitations that 360Learning emails.
     :param seconds: How long applying takes at the rate limit.
@@ -39,6 +40,7 @@ class SyncResult(TypedDict):
     plan_id: str
     path: str
     counts: dict[str, int]
+    destructive: int
     guards: dict[str, GuardResult]
     emails: int
     seconds: int
@@ -60,6 +62,7 @@ def result_of(
         plan_id=plan.plan_id,
         path=str(plan.folder),
         counts=dict(plan.counts),
+        destructive=sum(change.is_destructive for change in plan.changes.changes),
         guards={one.guard: GuardResult(limit=one.limit, actual=one.actual, passed=one.passed) for one in plan.verdicts},
         emails=plan.invitations,
         seconds=plan.seconds,

@@ -9,7 +9,7 @@ from airflow_provider_360learning.api.text import counted, one_line, without_tem
 from airflow_provider_360learning.rows.progress_log import duration
 from airflow_provider_360learning.sync.guards import Verdict
 from airflow_provider_360learning.sync.names import MAX_KEY, label
-from airflow_provider_360learning.sync.plan import Changes
+from airflow_provider_360learning.sync.plan import Change, Changes
 
 #: Maximum number of lines: Airflow stores the summary with an approval.
 MAX_LINES = 200
@@ -110,11 +110,21 @@ def _lines_of(changes: Changes) -> Iterator[str]:
     for kind, name in _entries(changes):
         labels[kind][name] = None
     for kind, number in counts_of(changes).items():
-        names = list(labels[kind])
-        more = f" and {len(names) - MAX_KEYS:,} more" if len(names) > MAX_KEYS else ""
-        yield f"- **{_TITLES[kind]}: {number:,}**: {', '.join(names[:MAX_KEYS])}{more}"
+        yield _list(_TITLES[kind], number, list(labels[kind]))
+        if kind == "update" and (updates := [each for each in changes.changes if _is_destructive_update(each)]):
+            names = list(dict.fromkeys(map(_name, updates)))
+            yield _list("Of these, values cleared, or accounts that get a key", len(updates), names)
     if not labels:
         yield "Nothing changes."
+
+
+def _list(title: str, number: int, names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_KEYS:,} more" if len(names) > MAX_KEYS else ""
+    return f"- **{title}: {number:,}**: {', '.join(names[:MAX_KEYS])}{more}"
+
+
+def _is_destructive_update(change: Change) -> bool:
+    return change.action == "update" and change.is_destructive
 
 
 def _entries(changes: Changes) -> Iterator[tuple[str, str]]:
@@ -124,9 +134,13 @@ def _entries(changes: Changes) -> Iterator[tuple[str, str]]:
     for row in dict.fromkeys(row for row, _ in changes.errors):
         yield "row_error", f"row {row}"
     for change in changes.changes:
-        yield change.action, _code(label(change.key, rows=change.rows, user_id=change.user_id))
+        yield change.action, _name(change)
     for finding, key in dict.fromkeys((report.finding, report.key) for report in changes.reports):
         yield finding, _code(label(key))
+
+
+def _name(change: Change) -> str:
+    return _code(label(change.key, rows=change.rows, user_id=change.user_id))
 
 
 def _code(text: str) -> str:

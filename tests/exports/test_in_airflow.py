@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 import textwrap
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +14,7 @@ except ImportError:  # Airflow 2
 
 from airflow_provider_360learning.files.formats import read
 from demo.airflow_stack import AirflowStack
+from tests.asset_events import events_of
 
 pytestmark = pytest.mark.slow
 
@@ -60,17 +59,6 @@ def run(airflow_home, airflow_db, sandbox, tmp_path):
         ]
 
     return run
-
-
-def events_of(database, uri):
-    """Return the extras of an asset's events."""
-    with sqlite3.connect(database) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        kind = "asset" if "asset_event" in tables else "dataset"  # Airflow 2
-        rows = connection.execute(
-            f"SELECT {kind}_event.extra FROM {kind}_event JOIN {kind} ON {kind}.id = {kind}_id WHERE uri = ?", [uri]
-        )
-        return [json.loads(extra) for (extra,) in rows]
 
 
 def test_exports_the_data_interval_and_attaches_the_result_to_assets(run, airflow_db, tmp_path):

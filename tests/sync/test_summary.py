@@ -45,6 +45,18 @@ def test_people_are_listed_by_key():
     assert "Emails: 3 invitations" in text
 
 
+def test_updates_that_clear_values_or_give_a_key_are_named():
+    updates = {"1": {"job": "Nurse"}, "2": {"job": None}, "3": {"key": "3"}, "4": {"custom_fields.a1": None}}
+    plan = changes(*(change("update", key, after=after) for key, after in updates.items()))
+    text = text_of(plan)
+    assert "- **People updated: 4**: `1`, `2`, `3`, `4`\n" in text
+    assert "- **Of these, values cleared, or accounts that get a key: 3**: `2`, `3`, `4`\n" in text
+
+
+def test_a_person_who_stays_loses_nothing():
+    assert "Of these" not in text_of(changes(change("update", after={"deactivates_at": None})))
+
+
 def test_a_refused_plan_says_so_first():
     text = text_of(changes(), [Verdict("max_leavers", 3, 4, passed=False), Verdict("max_joiners", 9, 4, passed=True)])
     assert text.splitlines()[2] == "**Refused by max_leavers: nothing is sent.**"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
+from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ROOT_GROUP_ID
 from tests.sync.sync_runs import changes_of, row
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -39,6 +39,23 @@ def test_a_plan_that_a_guard_refuses_is_written_all_the_same(syncs):
 
 def test_an_account_without_a_key_is_reported(syncs):
     assert syncs.plan([row("ana", mail=GRACE_MAIL)])["counts"] == {"unmanaged": 1}
+
+
+# Changes that take something away, or give an account its key
+
+
+def test_an_account_that_gets_its_key_is_a_destructive_change(syncs):
+    result = syncs.plan([row("ana", mail=GRACE_MAIL), row("bo")], adopt="mail")
+    assert (result["counts"], result["destructive"]) == ({"create": 1, "update": 1}, 1)
+
+
+def test_a_value_that_is_cleared_is_a_destructive_change(api, syncs, version):
+    people = [row("ana", job="Nurse"), row("bo", job="Nurse")]
+    for person in people:
+        profile = {"first_name": person["first_name"], "job": person["job"], "custom": f"hr:{person['key']}"}
+        api.create_user(mail=person["mail"], mode="create_active", group_id=ROOT_GROUP_ID, **profile)
+    result = syncs.plan([row("ana", job=""), row("bo", job="Doctor")], clear=["job"])
+    assert result["destructive"] == {"v1": 0, "v2": 1}[version]  # v1 clears no values
 
 
 @pytest.mark.parametrize(
