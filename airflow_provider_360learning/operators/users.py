@@ -96,7 +96,7 @@ class Learning360CreateUserOperator(Learning360BaseOperator):
 
 class Learning360UpdateUserOperator(Learning360BaseOperator):
     """
-    Change fields of a user (``updateUser``); fields that are not given keep their values.
+    Change fields of a user (``updateUser``, ``addCustomFieldValue``); fields that are not given keep their values.
 
     Returns ``{"user", "outcome"}``; ``outcome`` is ``updated``, or ``invited`` if a new email address led to a new
     invitation.

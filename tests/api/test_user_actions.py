@@ -21,6 +21,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     LINUS_MAIL,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
+    SITE_FIELD_ID,
 )
 from tests.api.support import everything_about
 
@@ -377,7 +378,17 @@ def test_updates_a_user(api, sent):
     assert (found["first_name"], found["last_name"], found["custom"]) == ("Amazing", "Hopper", "E-1")
     assert found["to_be_deactivated_at"] == "2090-01-02T01:04:05.000Z"
     assert found["custom_fields"] == {FIELD_ID: "Lyon"}
-    assert set(sent("updateUser")[0]["body"]) == {"firstName", "custom", "toDeactivateAt", "customFields"}
+    assert set(sent("updateUser")[0]["body"]) == {"firstName", "custom", "toDeactivateAt"}
+
+
+@pytest.mark.parametrize("user", [GRACE_MAIL, GRACE_ID])
+def test_custom_fields_that_are_not_given_keep_their_values(api, sent, user):
+    api.update_user(user=user, custom_fields={FIELD_ID: "Navy", SITE_FIELD_ID: "Lyon"})
+    api.update_user(user=user, custom_fields={SITE_FIELD_ID: "Paris"})
+    assert api.get_user(user=GRACE_ID)["custom_fields"] == {FIELD_ID: "Navy", SITE_FIELD_ID: "Paris"}
+    assert not sent("updateUser"), "nothing but custom fields has changed"
+    api.update_user(user=user, mail="amazing@acme.test", custom_fields={SITE_FIELD_ID: "Lyon"})
+    assert api.get_user(user="amazing@acme.test")["custom_fields"] == {FIELD_ID: "Navy", SITE_FIELD_ID: "Lyon"}
 
 
 def test_changes_an_address(api):

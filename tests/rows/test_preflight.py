@@ -14,7 +14,13 @@ from airflow_provider_360learning.api.v1 import ApiV1
 from airflow_provider_360learning.api.v2 import ApiV2
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
-from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, ROOT_GROUP_ID, SALES_GROUP_ID
+from airflow_provider_360learning.sandbox.demo_company import (
+    ADMIN_MAIL,
+    DEPARTMENT_FIELD_ID,
+    GRACE_MAIL,
+    ROOT_GROUP_ID,
+    SALES_GROUP_ID,
+)
 from tests.files.support import Array, ArrayWithoutDimensions
 from tests.rows.support import (
     bulk,
@@ -30,8 +36,6 @@ from tests.rows.support import (
     results_in,
     writes,
 )
-
-FIELD_ID = "c" * 24
 
 
 @pytest.fixture
@@ -342,8 +346,8 @@ def test_numbers_that_json_or_python_has_not_are_errors_of_their_columns(sandbox
         ("create_user", "labels", [10**5000]),
         ("create_user", "mode", 10**5000),
         ("update_user", "to_be_deactivated_at", 10**5000),
-        ("update_user", "custom_fields", {FIELD_ID: 10**5000}),
-        ("update_user", "custom_fields", {FIELD_ID: math.nan}),
+        ("update_user", "custom_fields", {DEPARTMENT_FIELD_ID: 10**5000}),
+        ("update_user", "custom_fields", {DEPARTMENT_FIELD_ID: math.nan}),
         ("update_user", "custom", "\ud800"),
         ("update_user", "labels", ["\ud800"]),
     ],
@@ -435,11 +439,11 @@ def test_sends_timestamps_in_utc(sandbox, results, timestamp):
 
 
 def test_reads_an_object_or_its_json(sandbox, results, tmp_path):
-    cell = f'"{{""{FIELD_ID}"": ""red""}}"'
+    cell = f'"{{""{DEPARTMENT_FIELD_ID}"": ""red""}}"'
     put(tmp_path / "in.csv", f"user,custom_fields\n{GRACE_MAIL},{cell}\n")
     bulk("update_user", tmp_path / "in.csv", results_path=results)
-    bulk("update_user", [{"user": GRACE_MAIL, "custom_fields": {FIELD_ID: "blue"}}], results_path=results)
-    sent = [body["customFields"][0]["value"] for body in sent_bodies(sandbox, "updateUser")]
+    bulk("update_user", [{"user": GRACE_MAIL, "custom_fields": {DEPARTMENT_FIELD_ID: "blue"}}], results_path=results)
+    sent = [body["values"][0]["value"] for body in sent_bodies(sandbox, "addCustomFieldValue")]
     assert sent == ["red", "blue"]
 
 

@@ -14,6 +14,7 @@ from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.operators.imports import Learning360ImportStatisticsOperator
 from airflow_provider_360learning.sandbox.demo_company import (
     ADMIN_ID,
+    DEPARTMENT_FIELD_ID,
     GRACE_MAIL,
     ROOT_GROUP_ID,
     SALES_GROUP_ID,
@@ -21,7 +22,6 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from tests.rows.support import bulk, bulk_failing, json_lines, outcomes_in, put, results_in, writes
 
 ANA = "ana@acme.test"
-FIELD_ID = "c" * 24
 PLATFORM = "Courses & More"
 STATISTIC = {
     "external_id": "c1",
@@ -286,7 +286,7 @@ def test_shows_at_most_200_characters_of_a_value(errors_of):
 
 
 def test_shows_at_most_200_characters_of_a_duplicate(errors_of):
-    row = {"session_id": FIELD_ID, "users": [f"person{number}@acme.test" for number in range(1000)]}
+    row = {"session_id": "c" * 24, "users": [f"person{number}@acme.test" for number in range(1000)]}
     (error,) = errors_of("enroll_users", row, row)
     assert len(error["value"]) == 200
     assert len(error["problem"]) < 300
@@ -332,8 +332,8 @@ def test_group_names_that_differ_in_case_are_two_groups(sandbox, results):
     ids=repr,
 )
 def test_writes_the_value_of_a_custom_field(body_of, value, sent):
-    body = body_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: value}})
-    assert body["customFields"] == [{"customField": FIELD_ID, "value": sent}]
+    body = body_of("update_user", {"user": GRACE_MAIL, "custom_fields": {DEPARTMENT_FIELD_ID: value}})
+    assert body["values"] == [{"customFieldId": DEPARTMENT_FIELD_ID, "value": sent}]
 
 
 @pytest.mark.parametrize(
@@ -342,14 +342,14 @@ def test_writes_the_value_of_a_custom_field(body_of, value, sent):
     ids=repr,
 )
 def test_refuses_a_custom_field_that_cannot_be_written(errors_of, value):
-    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: value}})
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {DEPARTMENT_FIELD_ID: value}})
     assert error["field"] == "custom_fields"
-    assert FIELD_ID in error["problem"]
+    assert DEPARTMENT_FIELD_ID in error["problem"]
     assert "must be a string," not in error["problem"].replace("a string, a number or a date", "")
 
 
 def test_names_the_types_that_a_custom_field_takes(errors_of):
-    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {FIELD_ID: True}})
+    (error,) = errors_of("update_user", {"user": GRACE_MAIL, "custom_fields": {DEPARTMENT_FIELD_ID: True}})
     assert "is True, but must be a string, a number or a date" in error["problem"]
 
 
@@ -368,8 +368,8 @@ def test_refuses_custom_fields_that_are_not_an_object(errors_of, value):
 
 
 def test_reads_custom_fields_from_json(body_of):
-    body = body_of("update_user", {"user": GRACE_MAIL, "custom_fields": f'{{"{FIELD_ID}": "red"}}'})
-    assert body["customFields"] == [{"customField": FIELD_ID, "value": "red"}]
+    body = body_of("update_user", {"user": GRACE_MAIL, "custom_fields": f'{{"{DEPARTMENT_FIELD_ID}": "red"}}'})
+    assert body["values"] == [{"customFieldId": DEPARTMENT_FIELD_ID, "value": "red"}]
 
 
 @pytest.mark.parametrize(
@@ -389,8 +389,8 @@ def test_refuses_a_value_that_is_not_text(errors_of, value):
     [
         ("create_user", {"mail": ANA}, "other_group_ids"),
         ("create_user", {"mail": ANA}, "labels"),
-        ("enroll_users", {"session_id": FIELD_ID}, "users"),
-        ("enroll_groups", {"session_id": FIELD_ID}, "group_ids"),
+        ("enroll_users", {"session_id": DEPARTMENT_FIELD_ID}, "users"),
+        ("enroll_groups", {"session_id": DEPARTMENT_FIELD_ID}, "group_ids"),
         ("add_to_catalog", {"group_id": SALES_GROUP_ID}, "course_ids"),
     ],
 )
@@ -414,7 +414,7 @@ LISTS, OBJECTS = "[" * 100_000, '{"a":' * 100_000
     [
         ("create_user", {"mail": ANA}, "other_group_ids", LISTS),
         ("create_user", {"mail": ANA}, "labels", LISTS),
-        ("enroll_users", {"session_id": FIELD_ID}, "users", LISTS),
+        ("enroll_users", {"session_id": DEPARTMENT_FIELD_ID}, "users", LISTS),
         ("update_user", {"user": GRACE_MAIL}, "custom_fields", LISTS),
         ("update_user", {"user": GRACE_MAIL}, "custom_fields", OBJECTS),
     ],
@@ -526,8 +526,8 @@ def test_refuses_a_role_of_api_v2_before_anything_is_sent(errors_of, role):
 
 
 def test_restored_users_are_reported(sandbox, results):
-    body = {"status": "user_created", "_id": FIELD_ID, "warning": "The user was reactivated"}
+    body = {"status": "user_created", "_id": DEPARTMENT_FIELD_ID, "warning": "The user was reactivated"}
     sandbox.control.add_fault("createOrInviteUser", kind="status", status=200, body=body)
     done = bulk("create_user", [{"mail": ANA, "mode": "create_active"}], results_path=results)
     assert done["outcomes"] == {"restored": 1}
-    assert results_in(results)[0]["id"] == FIELD_ID
+    assert results_in(results)[0]["id"] == DEPARTMENT_FIELD_ID

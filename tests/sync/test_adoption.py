@@ -78,7 +78,7 @@ def test_an_account_is_adopted_by_its_address(api, syncs):
 
 def test_a_person_whom_another_client_has_invited_is_adopted_by_the_address(api, sandbox, syncs):
     """Version 2 shows the invitation; with version 1, the creation meets it."""
-    rows = [row("linus") | {"mail": LINUS_MAIL}]
+    rows = [row("linus", job="Welder") | {"mail": LINUS_MAIL}]
     invite = {"joiner_mode": "invite", "adopt": "mail"}
     first = syncs.apply(rows, **invite)
     is_listed = api.user_facts.lists_invited
@@ -87,7 +87,7 @@ def test_a_person_whom_another_client_has_invited_is_adopted_by_the_address(api,
     assert (changes_of(second), second["counts"]) == ([], {"pending": 1})
     sandbox.control.accept_invitation(LINUS_MAIL)
     syncs.apply(rows, **invite)
-    assert user(api, LINUS_MAIL)["custom"] == "hr:linus"
+    assert (user(api, LINUS_MAIL)["custom"], user(api, LINUS_MAIL)["job"]) == ("hr:linus", "Welder")
     assert changes_of(syncs.plan(rows, **invite)) == []
     assert sandbox.control.state()["mails_sent"] == []
 

@@ -171,6 +171,12 @@ def check_update(arguments: UpdateUser) -> None:
         )
 
 
+def _writes_of_update(arguments: UpdateUser) -> int:
+    """Return how many writes update a user: custom fields have their own."""
+    given = arguments.given().keys() - {"user", "password_must_be_changed"}
+    return ("custom_fields" in given) + (given > {"custom_fields"} or "custom_fields" not in given)
+
+
 class UserActions(ApiAdapter):
     """Create, read, change and delete users."""
 
@@ -279,37 +285,46 @@ class UserActions(ApiAdapter):
                 active.add(user)
         return frozenset(active)
 
-    @action(UpdateUser, write=WriteSpec("updateUser", key=("user",)), check=check_update)
+    @action(UpdateUser, write=WriteSpec("updateUser", key=("user",), writes=_writes_of_update), check=check_update)
     def update_user(self, arguments: UpdateUser) -> ActionSteps[UpdatedUser]:
         """
-        Change fields of a user (``updateUser``); fields that are not given keep their values.
+        Change fields of a user (``updateUser``, ``addCustomFieldValue``); fields that are not given keep their values.
 
-        A new email address that the user has already is not an error.
+        Whether ``updateUser`` keeps other custom fields is not known, so that these are set by a request of their own,
+        for which the id of the user is read if it is not given (``getUser``). A new email address that the user has
+        already is not an error.
 
         :return: ``outcome`` is ``invited`` if the new email address led to a new invitation.
         :raises NotFoundError: if the user does not exist.
         :raises AlreadyExistsError: if another user has the new email address.
         """
-        user, mail = arguments.user, arguments.mail
-        fields = arguments.custom_fields
+        user, mail, fields = arguments.user, arguments.mail, arguments.custom_fields
         body = {
             **v1_profile(arguments),
             "password": None if arguments.password is None else arguments.password.get_secret_value(),
             "toDeactivateAt": write_timestamp(arguments.to_be_deactivated_at),
-            "customFields": None
-            if fields is None
-            else [{"customField": field, "value": str(value)} for field, value in fields.items()],
         }
+        response = yield from self._change(user, mail, body)
+        if fields:
+            user_id = user if is_id(user) else str((yield from self.get_user.steps(user=mail or user))["user_id"])
+            values = [{"customFieldId": field, "value": str(value)} for field, value in fields.items()]
+            path = {"collection": "users", "target_id": user_id}
+            yield Call("addCustomFieldValue", path=path, body={"values": values})
+        status = response.get("status") if isinstance(response, dict) else None
+        return {"user": user, "outcome": "invited" if status == "invitation_created" else "updated"}
+
+    def _change(self, user: str, mail: str | None, body: JsonObject) -> ActionSteps[object]:
+        """Send what is given of a profile, and return the response."""
+        is_empty = all(value is None for value in body.values())
+        if is_empty and mail is None:
+            return None
         try:
-            response = yield Call("updateUser", path={"user": user}, body={**body, "mail": mail})
+            return (yield Call("updateUser", path={"user": user}, body={**body, "mail": mail}))
         except (AlreadyExistsError, NotFoundError) as error:
             # v1 refuses the address that the user has already, which is what a second try after a kill meets.
             if mail is None or not (yield from self._has_mail(user, mail, error)):
                 raise
-            changes = any(value is not None for value in body.values())
-            response = (yield Call("updateUser", path={"user": mail}, body=body)) if changes else None
-        status = response.get("status") if isinstance(response, dict) else None
-        return {"user": user, "outcome": "invited" if status == "invitation_created" else "updated"}
+            return None if is_empty else (yield Call("updateUser", path={"user": mail}, body=body))
 
     @action(DeleteUser, write=WriteSpec("deleteUser", key=("user",)))
     def delete_user(self, arguments: DeleteUser) -> ActionSteps[DeletedUser]:
