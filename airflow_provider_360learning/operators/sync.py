@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_360learning import config
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_360learning.api.interface import LearningApi
+    from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+    from airflow_provider_360learning.rows.folders import FolderOwner
+    from airflow_provider_360learning.sync.marks import Run
     from airflow_provider_360learning.sync.options import SyncOptions
     from airflow_provider_360learning.sync.plan_files import StoredPlan
     from airflow_provider_360learning.sync.planning import Place, PlanSettings
@@ -175,12 +181,13 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self._assign_arguments(locals())
+        #: The claim to the folder of the state, while a plan is applied.
+        self._claim: FolderOwner | None = None
         if mode in ("plan", "plan_and_apply") and accept_plan is None:
             self._check_sources(rows=rows, sql=sql)
 
     def execute(self, context: Context) -> SyncResult:
         """Make a plan, apply one, or both, and return the counts."""
-        from airflow_provider_360learning.sync.plan_files import load_plan
         from airflow_provider_360learning.sync.planning import log_plan
         from airflow_provider_360learning.sync.results import result_of
 
@@ -190,8 +197,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
             mode = parse_argument("mode", parse_choice("plan", "apply", "plan_and_apply"), self.mode)
             api = self.hook.api
             place, now = self._place(), datetime.now(UTC)
-            if (stored := self._stored_plan_id(mode, place, context)) is not None:
-                plan = load_plan(place.plan_path, stored)
+            if (plan := self._stored_plan(mode, place, context, now)) is not None:
                 log_plan(plan)
             else:
                 plan = self._make_plan(api, place, context, now)
@@ -204,13 +210,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
     def _apply(self, api: LearningApi, plan: StoredPlan, place: Place, context: Context, now: datetime) -> SyncResult:
         """Apply a plan; the result of a task that fails is an XCom nevertheless."""
         from airflow_provider_360learning.exceptions import Learning360Error
-        from airflow_provider_360learning.sync.apply import (
-            OUTCOMES,
-            ChangesNotDoneError,
-            RunSettings,
-            apply_plan,
-            check_failures,
-        )
+        from airflow_provider_360learning.sync.apply import OUTCOMES, ChangesNotDoneError, RunSettings, apply_plan
         from airflow_provider_360learning.sync.arguments import parse_stop
         from airflow_provider_360learning.sync.results import result_of
 
@@ -219,23 +219,34 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
             pool_slots=self.pool_slots,
             run_as_user=self.run_as_user,
             run=_run_of(context),
-            interval=_interval_of(context),
             stop_after_failures=parse_stop(self.stop_after_failures),
         )
+        self._claim = claim = _claim_of(place, context)
         try:
-            outcomes = apply_plan(api, plan, place, settings, cast(dict[str, Any], context), now)
+            applied = apply_plan(api, plan, place, settings, claim, cast(dict[str, Any], context), now)
         except Learning360Error:
             self._push(result_of(plan), context)
             raise
-        result = self._publish(result_of(plan, outcomes.counts(), str(plan.folder / OUTCOMES)), context)
+        finally:
+            self._claim = None
+        result = self._publish(result_of(plan, applied.outcomes, str(plan.folder / OUTCOMES)), context)
         counts = " ".join(f"{name}={count}" for name, count in result["outcomes"].items()) or "changes=0"
         self.log.info("Applied plan %s: %s results_path=%s", plan.plan_id, counts, result["results_path"])
-        try:
-            check_failures(plan, outcomes)
-        except ChangesNotDoneError:
+        if applied.problem is not None:
             self._push(result, context)
-            raise
+            raise ChangesNotDoneError(applied.problem)
         return result
+
+    @cached_property
+    def hook(self) -> Learning360Hook:
+        """The hook of this operator's connection, which renews the claim to the state while it reads."""
+        from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+        return Learning360Hook(self.learning360_conn_id, task=self, before_sending=self._renew_claim)
+
+    def _renew_claim(self) -> None:
+        if self._claim is not None:
+            self._claim.renew()
 
     def _check_guards(self, plan: StoredPlan, result: SyncResult, context: Context) -> None:
         """
@@ -258,23 +269,25 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         if self.do_xcom_push and (task_instance := context.get("ti")):
             task_instance.xcom_push("return_value", dict(result))
 
-    def _stored_plan_id(self, mode: str, place: Place, context: Context) -> str | None:
-        """Return the id of the stored plan that is to be applied, or ``None`` if a new one is made."""
+    def _stored_plan(self, mode: str, place: Place, context: Context, now: datetime) -> StoredPlan | None:
+        """Return the stored plan that is to be applied, or ``None`` if a new one is made."""
         from airflow_provider_360learning.api.models.parsers import is_missing
         from airflow_provider_360learning.exceptions import InvalidRequestError
-        from airflow_provider_360learning.sync.planning import begun_plan
+        from airflow_provider_360learning.sync.plan_files import load_plan
+        from airflow_provider_360learning.sync.planning import plan_to_continue
 
-        if not is_missing(self.accept_plan) and mode != "plan":
-            return str(self.accept_plan)
-        if mode == "plan_and_apply":
-            return begun_plan(place, _run_of(context))  # by an earlier attempt
+        interval = _interval_of(context)
         if mode == "plan":
             return None
+        if not is_missing(self.accept_plan):
+            return load_plan(place.plan_path, str(self.accept_plan), interval)
+        if mode == "plan_and_apply":
+            return plan_to_continue(place, _run_of(context), interval, now)
         if is_missing(self.plan_id):
             raise InvalidRequestError(
                 "plan_id is missing: mode='apply' applies a stored plan. Nothing was sent.", argument="plan_id"
             )
-        return str(self.plan_id)
+        return load_plan(place.plan_path, str(self.plan_id), interval)
 
     def _make_plan(self, api: LearningApi, place: Place, context: Context, now: datetime) -> StoredPlan:
         from airflow_provider_360learning.api.models.base import parse_argument
@@ -328,8 +341,19 @@ def _interval_of(context: Context) -> str:
     return ""
 
 
-def _run_of(context: Context) -> str:
-    """Return the name of the run, the same in all of its attempts."""
+def _run_of(context: Context) -> Run:
+    """Return the run, the same in all of its attempts."""
+    from airflow_provider_360learning.sync.marks import Run
+
     if (ti := context.get("ti")) is None:
-        return "outside Airflow"
-    return f"{ti.dag_id} {ti.task_id} {ti.run_id} {ti.map_index}"
+        return Run("outside Airflow")
+    return Run(f"{ti.dag_id} {ti.task_id} {ti.run_id} {ti.map_index}", str(ti.max_tries))
+
+
+def _claim_of(place: Place, context: Context) -> FolderOwner:
+    """Return the claim to the folder of the state: further attempts of a task have it, other processes do not."""
+    from airflow_provider_360learning.files.storage import storage_path
+    from airflow_provider_360learning.rows.folders import FolderOwner, task_name
+
+    name = task_name(context) or f"process {os.getpid()} of {socket.gethostname()}"
+    return FolderOwner(storage_path(place.state_path), name, file_mode=place.file_mode)

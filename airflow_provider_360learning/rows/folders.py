@@ -94,7 +94,9 @@ class FolderOwner:
         if not force and self._wall_clock() < self._renew_at:
             return
         found = self._load()
-        if found and found["token"] != self._token:
+        if found is None:  # another run may have had it in the meantime
+            raise self._in_use("another run, or was")
+        if found["token"] != self._token:
             raise self._in_use(found["owner"])
         self._save()
 
@@ -160,7 +162,7 @@ class Claims:
 
 
 @contextmanager
-def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Claims]:
+def open_folders(config: RowsConfig, context: Mapping[str, Any], held: Sequence[FolderOwner] = ()) -> Iterator[Claims]:
     """
     Verify that the folders of a run can be written to, claim them, and remove the error report of an earlier run.
 
@@ -168,6 +170,7 @@ def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Cla
 
     :param config: The run.
     :param context: Airflow's context; empty outside a task.
+    :param held: Claims that the caller has, which are renewed with the others.
     :raises StorageError: if a folder cannot be written to; its connection is named.
     :raises FolderInUseError: naming the run that has claimed one.
     """
@@ -185,7 +188,7 @@ def open_folders(config: RowsConfig, context: Mapping[str, Any]) -> Iterator[Cla
             owner.claim()
             owners.append(owner)
         remove(config.rejected_folder / ERRORS)
-        yield Claims(owners)
+        yield Claims([*owners, *held])
     finally:
         for owner in owners:
             owner.release()
@@ -211,8 +214,17 @@ def owner_name(config: RowsConfig, context: Mapping[str, Any]) -> str:
     :param config: The run.
     :param context: Airflow's context; empty outside a task.
     """
+    return task_name(context) or f"the run with results_path {config.results_path}"
+
+
+def task_name(context: Mapping[str, Any]) -> str | None:
+    """
+    Return the name of a task in its run, the same in all of its attempts; ``None`` outside a task.
+
+    :param context: Airflow's context.
+    """
     task_instance = context.get("ti")
     if task_instance is None:
-        return f"the run with results_path {config.results_path}"
+        return None
     name = f"task {task_instance.task_id} of DAG {task_instance.dag_id}, run {task_instance.run_id}"
     return name if task_instance.map_index < 0 else f"{name}, map index {task_instance.map_index}"

@@ -8,7 +8,7 @@ unconfirmed until they are settled.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from airflow_provider_360learning.rows.changes import open_changes
 from airflow_provider_360learning.rows.checkpoints import Checkpoints, open_checkpoints
 from airflow_provider_360learning.rows.config import RowsConfig
 from airflow_provider_360learning.rows.error_report import InvalidRowsError, check_all
-from airflow_provider_360learning.rows.folders import Claims, open_folders
+from airflow_provider_360learning.rows.folders import Claims, FolderOwner, open_folders
 from airflow_provider_360learning.rows.job_files import JobFiles
 from airflow_provider_360learning.rows.job_sender import JobSender, JobsNotAvailableError
 from airflow_provider_360learning.rows.job_writer import JobWriter
@@ -60,12 +60,13 @@ class SupervisorLostError(Exception):
     """
 
 
-def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
+def run(config: RowsConfig, context: MutableMapping[str, Any], held: Sequence[FolderOwner] = ()) -> RunSummary:
     """
     Do what an operator was asked for.
 
     :param config: What to do, with which rows, and where the files are.
     :param context: Airflow's context, which gets the summary for callbacks; empty outside a task.
+    :param held: Claims of the caller to further folders, which are renewed with those of the run.
     :return: Counts, paths and the first rejected rows.
     :raises InvalidRequestError: if rows are invalid; nothing was sent.
     :raises RowsNotDoneError: if more rows were rejected than is allowed, or all of them.
@@ -75,7 +76,7 @@ def run(config: RowsConfig, context: MutableMapping[str, Any]) -> RunSummary:
     """
     latency = Latency()
     try:
-        with open_folders(config, context) as claims:
+        with open_folders(config, context, held) as claims:
             checkpoints = open_checkpoints(config, context)
             with _connect(config, context, checkpoints, latency) as api:
                 summary = _run(config, api, claims, checkpoints, latency, {} if config.is_part else context)

@@ -2,8 +2,10 @@
 Apply a plan: list 360Learning once more, leave out what is stale, and run the phases in order.
 
 Each phase is a bulk run, whose rows are written before its first request: a later attempt sends the same ones, and the
-run resumes at its checkpoint. What was decided at the beginning is stored too, because the phases change what it was
-decided by.
+run resumes at its checkpoint. What was found to be stale is stored too, because the phases change what it was found by.
+
+While a run applies a plan, it has a claim to the folder of the state, so that no other run applies one over the same
+state. Every attempt verifies it before it sends or saves something.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import RefusedError
-from airflow_provider_360learning.files.storage import atomic_writer, open_binary, remove, remove_files, write_atomic
+from airflow_provider_360learning.files.storage import atomic_writer, open_binary, storage_path, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
+from airflow_provider_360learning.rows.folders import FolderOwner, check_writable
 from airflow_provider_360learning.rows.recorder import TooManyFailuresError
 from airflow_provider_360learning.rows.results import Result, read_last_results, read_manifest, read_written_results
 from airflow_provider_360learning.rows.run import run
@@ -29,29 +32,35 @@ from airflow_provider_360learning.rows.stored_state import StoredStateError, rea
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.guards import limit_of
 from airflow_provider_360learning.sync.listing import read_platform
+from airflow_provider_360learning.sync.marks import (
+    Run,
+    begin_applying,
+    finish_applying,
+    finished_by,
+    forget_begun,
+    remember_begun,
+    remove_results,
+)
+from airflow_provider_360learning.sync.names import label
 from airflow_provider_360learning.sync.new_state import with_accounts, with_changes, with_plan
 from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Phases, take_in
-from airflow_provider_360learning.sync.plan_files import (
-    StoredPlan,
-    begin_applying,
-    check_applicable,
-    finish_applying,
-)
-from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state, remember_begun
+from airflow_provider_360learning.sync.plan_files import StoredPlan, check_applicable
+from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state
 from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
 from airflow_provider_360learning.sync.state import SyncState, save_state
 
 log = get_logger(__name__)
 
 VERSION = 1
-RESULTS = "results"
-#: What was decided at the beginning.
+#: Which changes are stale, in the folder of the results.
 BEGUN = "begun.json"
 #: The outcome of each change.
 OUTCOMES = "outcomes.jsonl"
 _MAX_BEGUN = 64 << 20
+#: Actions that change what the others of them rely on.
+_OF_MANAGERS = frozenset({"add_manager", "remove_manager"})
 _ADVICE = "Make a new plan for what is left."
 
 
@@ -67,17 +76,28 @@ class RunSettings:
     :param conn_id: The connection to 360Learning.
     :param pool_slots: Pool slots of the task.
     :param run_as_user: The operating system user of the task.
-    :param run: Name of the run, the same in all of its attempts.
-    :param interval: The data interval of the run.
+    :param run: The run.
     :param stop_after_failures: After how many failures applying stops.
     """
 
     conn_id: str
     pool_slots: int
     run_as_user: str | None
-    run: str
-    interval: str
+    run: Run
     stop_after_failures: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """
+    What became of a plan.
+
+    :param outcomes: Number of changes by outcome.
+    :param problem: Why the task fails, if it does.
+    """
+
+    outcomes: Mapping[str, int]
+    problem: str | None
 
 
 def apply_plan(
@@ -85,9 +105,10 @@ def apply_plan(
     plan: StoredPlan,
     place: Place,
     settings: RunSettings,
+    claim: FolderOwner,
     context: MutableMapping[str, Any],
     now: datetime,
-) -> Outcomes:
+) -> Applied:
     """
     Apply a plan, or continue an earlier attempt of the same run.
 
@@ -95,21 +116,24 @@ def apply_plan(
     :param plan: The plan, which the guards or a person have accepted.
     :param place: Where plans and the state are.
     :param settings: How it is applied.
+    :param claim: The claim of the run to the folder of the state, which is not claimed yet.
     :param context: Airflow's context; empty outside a task.
     :param now: The time.
-    :return: What became of each change; the caller decides about failures.
+    :return: What became of it; the caller decides about failures.
     :raises PlanError: if it must not be applied: nothing was sent.
+    :raises FolderInUseError: if another run applies a plan over the same state.
     :raises TooManyFailuresError: if applying has stopped at too many failures.
     """
-    is_begun = (plan.folder / BEGUN).exists()
-    # An attempt that continues in time what has begun is not late.
-    check_applicable(plan, company=company_of(api), now=plan.created_at if is_begun else now)
-    begin_applying(plan, settings.run, now, file_mode=place.file_mode)
-    if not plan.redacted:  # whose files have no values to continue with
-        remember_begun(place, settings.run, plan.plan_id)
-    outcomes = _Application(api, plan, place, settings, context).apply(now)
-    remember_begun(place, settings.run, None)
-    return outcomes
+    if (done := finished_by(plan, settings.run)) is not None:
+        log.info("An earlier attempt has applied plan %s; nothing is sent. Clear the task to start over.", done.plan)
+        return Applied(done.outcomes, done.problem)
+    check_applicable(plan, company=company_of(api), now=now)
+    check_writable("state_path", storage_path(place.state_path), place.file_mode)
+    claim.claim()
+    try:
+        return _Application(api, plan, place, settings, claim, context).apply(now)
+    finally:
+        claim.release()
 
 
 class _Application:
@@ -125,27 +149,48 @@ class _Application:
         plan: StoredPlan,
         place: Place,
         settings: RunSettings,
+        claim: FolderOwner,
         context: MutableMapping[str, Any],
     ) -> None:
         self._api = api
         self._plan = plan
         self._place = place
         self._settings = settings
+        self._claim = claim
         self._context = context
-        self._folder = plan.folder / RESULTS
         self._outcomes = Outcomes(plan.changes.changes)
         self._limit = limit_of(settings.stop_after_failures, len(plan.changes.changes))
         #: Failures of phases that an earlier attempt has ended do not stop this one.
         self._failures = 0
 
-    def apply(self, now: datetime) -> Outcomes:
+    def apply(self, now: datetime) -> Applied:
         """Apply the plan."""
-        state = read_state(self._api, self._plan.options, self._place)
-        begun, state = self._begin(state, now)
-        for number, reason in begun.items():
-            self._outcomes.leave_out(number, STALE, reason)
-            change = self._outcomes.changes[number]
-            log.warning("Change is stale and not sent: action=%s rows=%s reason=%s", change.action, change.rows, reason)
+        plan, run = self._plan, self._settings.run
+        state = read_state(self._api, plan.options, self._place)
+        mark = begin_applying(plan, run, state.last_plan, now, file_mode=self._place.file_mode)
+        remember_begun(self._place.plan_path, run, plan, file_mode=self._place.file_mode)
+        self._folder = plan.folder / mark.results
+        try:
+            state = self._apply_phases(self._begin(state, now), now)
+            self._save(with_plan(state, plan, now, plan.interval))
+        finally:
+            if plan.redacted:
+                remove_results(plan.folder)
+        applied = Applied(self._outcomes.counts(), _problem_of(plan, self._outcomes))
+        finish_applying(
+            plan,
+            mark,
+            run,
+            datetime.now(UTC),
+            outcomes=applied.outcomes,
+            problem=applied.problem,
+            file_mode=self._place.file_mode,
+        )
+        if plan.redacted or not run.generation:  # otherwise a retry returns the same
+            forget_begun(self._place.plan_path, run)
+        return applied
+
+    def _apply_phases(self, state: SyncState, now: datetime) -> SyncState:
         try:
             for phase in Phases(self._api, self._plan.options, self._outcomes):
                 try:
@@ -154,42 +199,48 @@ class _Application:
                     state = self._save(with_changes(state, self._outcomes, self._plan.options, now))
         finally:
             self._write_outcomes()
-        state = with_plan(state, self._plan, now, self._settings.interval)
-        self._save(state)
-        finish_applying(self._plan, self._settings.run, datetime.now(UTC), file_mode=self._place.file_mode)
-        if self._plan.redacted:
-            self._remove_values()
-        return self._outcomes
+        return state
 
-    def _remove_values(self) -> None:
-        """Remove the rows and results of the phases, which have values of people."""
-        for path in list(self._folder.iterdir()) if self._folder.exists() else []:
-            if path.is_dir():
-                remove_files(path)
-            else:
-                remove(path)
+    def _begin(self, state: SyncState, now: datetime) -> SyncState:
+        """
+        Leave out the changes that are stale, and return the state with what 360Learning has.
 
-    def _begin(self, state: SyncState, now: datetime) -> tuple[Mapping[int, str], SyncState]:
-        """Return why changes are stale, by their number: as the first attempt has found it."""
-        path = self._plan.folder / BEGUN
-        found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN)
-        if found is not None:
-            return {int(number): reason for number, reason in found["stale"].items()}, state
-        changes = self._outcomes.changes
+        An attempt that continues compares what no earlier one has begun to change.
+        """
+        path = self._folder / BEGUN
+        found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN) or {"stale": {}}
+        stale: dict[int, str] = {int(number): reason for number, reason in found["stale"].items()}
+        changes, begun = self._outcomes.changes, self._begun_actions()
+        unsent = {number: each for number, each in enumerate(changes) if each.action not in begun}
         platform = read_platform(self._api, self._plan.options, state, now)
-        if ids := users_to_read(changes):
+        if ids := users_to_read(list(unsent.values())):
             platform = read_details(self._api, platform, ids)
         check = StaleCheck(platform, changes)
-        stale = {number: problem for number, change in enumerate(changes) if (problem := check.problem(change))}
+        for number, change in unsent.items():
+            if number not in stale and (problem := check.problem(change)):
+                stale[number] = problem
         keys = None
         if self._plan.options.key == "mail":
             keys = {change.key for change in changes} | self._plan.changes.agreed.keys()
         state = self._save(with_accounts(state, platform.accounts, keys))
         content = {"version": VERSION, "stale": stale}
         write_atomic(path, json.dumps(content).encode(), file_mode=self._place.file_mode)
-        return stale, state
+        for number, reason in stale.items():
+            self._outcomes.leave_out(number, STALE, reason)
+            change = changes[number]
+            name = label(change.key, rows=change.rows, user_id=change.user_id)
+            log.warning("Change is stale and not sent: action=%s key=%s reason=%s", change.action, name, reason)
+        return state
+
+    def _begun_actions(self) -> frozenset[str]:
+        """Return the actions of phases that an earlier attempt has begun."""
+        paths = list(self._folder.iterdir()) if self._folder.exists() else []
+        rows = (row for path in paths if path.suffix == ".jsonl" for row in _read_rows(path))
+        begun = frozenset(self._outcomes.changes[number].action for number, _ in rows)
+        return begun | _OF_MANAGERS if begun & _OF_MANAGERS else begun
 
     def _save(self, state: SyncState) -> SyncState:
+        self._claim.renew(force=True)
         identity = identity_of(self._plan.company, self._plan.options)
         save_state(self._place.state_path, state, identity, file_mode=self._place.file_mode)
         return state
@@ -209,7 +260,7 @@ class _Application:
         if is_new:
             log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
             try:
-                summary = run(self._config(phase, rows, folder), self._context)
+                summary = run(self._config(phase, rows, folder), self._context, [self._claim])
             except BaseException:
                 self._take_in_so_far(phase, folder, is_resumed=is_resumed)
                 raise
@@ -282,21 +333,17 @@ class _Application:
                 file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
-def check_failures(plan: StoredPlan, outcomes: Outcomes) -> None:
-    """
-    Fail the task if changes were sent and not made.
-
-    :param plan: The plan.
-    :param outcomes: What became of its changes.
-    :raises ChangesNotDoneError: naming the first of them.
-    """
-    if failures := outcomes.failures:
-        change = outcomes.changes[failures[0]]
-        outcome, _ = outcomes.outcome(failures[0])
-        raise ChangesNotDoneError(
-            f"{len(failures):,} of {len(outcomes.changes):,} changes were not made, the first: {change.action} of rows "
-            f"{list(change.rows)} ({outcome}). All are in {plan.folder / OUTCOMES}. The next plan has them again."
-        )
+def _problem_of(plan: StoredPlan, outcomes: Outcomes) -> str | None:
+    """Return why the task fails: changes were sent and not made."""
+    if not (failures := outcomes.failures):
+        return None
+    change = outcomes.changes[failures[0]]
+    outcome, _ = outcomes.outcome(failures[0])
+    name = label(change.key, rows=change.rows, user_id=change.user_id)
+    return (
+        f"{len(failures):,} of {len(outcomes.changes):,} changes were not made, the first: {change.action} of {name} "
+        f"({outcome}). All are in {plan.folder / OUTCOMES}. The next plan has them again."
+    )
 
 
 def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:

@@ -27,9 +27,8 @@ from airflow_provider_360learning.files.storage import (
     read_bounded,
     storage_path,
     write_atomic,
-    write_new,
 )
-from airflow_provider_360learning.rows.stored_state import read_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
 from airflow_provider_360learning.sync.canonical import digest_of, digest_of_platform, digest_of_state, encode
 from airflow_provider_360learning.sync.duration import address_changes, invitations
 from airflow_provider_360learning.sync.guards import Verdict
@@ -48,19 +47,20 @@ from airflow_provider_360learning.sync.state import SyncState
 from airflow_provider_360learning.sync.summary import counts_of, summary_of
 
 VERSION = 1
-PLAN, META, CHANGES, FINDINGS, AGREED, SUMMARY, APPLIED = (
+PLAN, META, CHANGES, FINDINGS, AGREED, SUMMARY = (
     "plan.json",
     "meta.json",
     "changes.jsonl",
     "findings.jsonl",
     "agreed.jsonl",
     "summary.md",
-    "applied.json",
 )
 #: Characters of the hash of a plan that are its id.
 ID_LENGTH = 32
 #: Maximum number of bytes of a plan without its changes, and of a line: a longer one is not one of ours.
 MAX_PLAN, MAX_LINE = 16 << 20, 4 << 20
+#: Maximum number of other runs that made the same plan of which is known until when it is valid for them.
+_MAX_MADE = 100
 
 _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}", re.ASCII)
 _PLAN_AGAIN = "Make a new plan. Nothing was sent."
@@ -87,6 +87,7 @@ class StoredPlan:
     :param seconds: How long applying takes at the rate limit.
     :param created_at: When the plan was made.
     :param valid_until: Until when it can be applied.
+    :param interval: The data interval of the run that made it; empty if it is not known.
     :param redacted: Whether the values are left out in the files, so that it cannot be applied from them.
     """
 
@@ -102,6 +103,7 @@ class StoredPlan:
     seconds: int
     created_at: datetime
     valid_until: datetime
+    interval: str = ""
     redacted: bool = False
 
 
@@ -117,11 +119,15 @@ def write_plan(
     seconds: int,
     now: datetime,
     valid_for: timedelta,
+    interval: str = "",
     redact: bool = False,
     file_mode: int = PRIVATE,
 ) -> StoredPlan:
     """
     Write the folder of a plan, ``<plan_path>/<id>/``. The same arguments but the times give the same bytes and id.
+
+    If several runs make the same plan, it is valid for each of them as long as that run has made it, and its values
+    stay as long as it is valid for one that needs them.
 
     :param plan_path: Folder of the plans.
     :param changes: The changes.
@@ -133,6 +139,7 @@ def write_plan(
     :param seconds: How long applying takes at the rate limit.
     :param now: When the plan was made.
     :param valid_for: How long it can be applied.
+    :param interval: The data interval of the run.
     :param redact: Leave values out of the files: such a plan can be read, but not be applied from them.
     :param file_mode: Permissions of the files.
     """
@@ -169,23 +176,30 @@ def write_plan(
     data = encode(content, indent=2) + b"\n"
     plan_id = _id_of(data)
     folder = storage_path(plan_path) / plan_id
-    written = without_values(changes) if redact else changes
+    others = _made_by_others(folder, interval)[-_MAX_MADE:]
+    made = {"interval": interval, "created_at": now, "valid_until": now + valid_for, "redacted": redact}
+    # Another run may have made the same plan with its values, and not applied it yet.
+    needs_values = any(now <= datetime.fromisoformat(each["valid_until"]) and not each["redacted"] for each in others)
+    is_redacted = redact and not needs_values
+    meta = {"version": VERSION, "plan": plan_id, "redacted": is_redacted, "made": [*others, made]}
+    written = without_values(changes) if is_redacted else changes
     _write_lines(folder / CHANGES, change_lines(written), file_mode)
     _write_lines(folder / FINDINGS, finding_lines(written), file_mode)
     _write_lines(folder / AGREED, agreed_lines(written), file_mode)
     write_atomic(folder / SUMMARY, summary, file_mode=file_mode)
-    meta = {"version": VERSION, "plan": plan_id, "created_at": now, "valid_until": now + valid_for, "redacted": redact}
     write_atomic(folder / META, encode(meta, indent=2) + b"\n", file_mode=file_mode)
     write_atomic(folder / PLAN, data, file_mode=file_mode)  # the last: what has it is complete
-    return _plan_of(folder, json.loads(data), json.loads(encode(meta)), changes)
+    return _plan_of(folder, json.loads(data), json.loads(encode(made)), changes)
 
 
-def load_plan(plan_path: StoragePath, plan_id: str) -> StoredPlan:
+def load_plan(plan_path: StoragePath, plan_id: str, interval: str = "") -> StoredPlan:
     """
     Return a stored plan whose bytes fit its id.
 
     :param plan_path: Folder of the plans.
     :param plan_id: Id of the plan.
+    :param interval: The data interval of the run that applies it. If no run of this interval has made the plan, it is
+        as valid as the last one that did has made it.
     :raises PlanError: if it does not exist, was changed after it was written, or was written with ``redact``.
     """
     if not _ID.fullmatch(plan_id):
@@ -203,7 +217,8 @@ def load_plan(plan_path: StoragePath, plan_id: str) -> StoredPlan:
                 f"Plan {plan_id} was written with redact=True, which leaves out the values, so that it cannot be "
                 "applied later. Use mode='plan_and_apply', or plan without redact. Nothing was sent."
             )
-        return _read(folder, json.loads(data), meta)
+        own = [made for made in meta["made"] if made["interval"] == interval]
+        return _read(folder, json.loads(data), {**(own or meta["made"])[-1], "redacted": False})
     except FileNotFoundError:
         raise PlanError(f"Plan {plan_id} is not complete, or does not exist, in {plan_path}. {_PLAN_AGAIN}") from None
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -228,52 +243,15 @@ def check_applicable(plan: StoredPlan, *, company: str, now: datetime) -> None:
         raise PlanError(f"Plan {plan.plan_id} was valid until {plan.valid_until.isoformat()}. {_PLAN_AGAIN}")
 
 
-def begin_applying(plan: StoredPlan, run: str, now: datetime, *, file_mode: int = PRIVATE) -> None:
-    """
-    Mark a plan as being applied: from now on, only a retry of this run can apply it.
-
-    :param plan: The plan.
-    :param run: Name of the run, the same in all of its attempts.
-    :param now: The time.
-    :param file_mode: Permissions of the file.
-    :raises PlanError: if it was applied, or if another run has begun to apply it.
-    """
-    path = plan.folder / APPLIED
-    found = _mark(path)
-    if found is None and write_new(path, _encode_mark(plan, run, now, None), file_mode=file_mode):
-        return
-    found = _mark(path) or {}
-    if found.get("finished_at"):
-        raise PlanError(f"Plan {plan.plan_id} was applied at {found['finished_at']}. {_PLAN_AGAIN}")
-    if found.get("run") != run:
-        raise PlanError(
-            f"Another run began to apply plan {plan.plan_id}: {found.get('run')!r:.300}. Retry that run, or make "
-            "a new plan for what is left. This run sent nothing."
-        )
-
-
-def finish_applying(plan: StoredPlan, run: str, now: datetime, *, file_mode: int = PRIVATE) -> None:
-    """
-    Mark a plan as applied: it cannot be applied again.
-
-    :param plan: The plan.
-    :param run: Name of the run.
-    :param now: The time.
-    :param file_mode: Permissions of the file.
-    """
-    found = _mark(plan.folder / APPLIED) or {}
-    mark = _encode_mark(plan, run, found.get("started_at", now), now)
-    write_atomic(plan.folder / APPLIED, mark, file_mode=file_mode)
-
-
-def _encode_mark(plan: StoredPlan, run: str, started_at: datetime | str, finished_at: datetime | None) -> bytes:
-    mark = {"version": VERSION, "plan": plan.plan_id, "run": run, "started_at": started_at, "finished_at": finished_at}
-    return encode(mark, indent=2) + b"\n"
-
-
-# Any: a decoded object.
-def _mark(path: ObjectStoragePath) -> dict[str, Any] | None:
-    return read_object(path, path, VERSION, "It says whether the plan was applied: make a new plan. Nothing was sent.")
+# Any: decoded objects.
+def _made_by_others(folder: ObjectStoragePath, interval: str) -> list[dict[str, Any]]:
+    """Return when runs of other intervals have made a plan; nothing if that cannot be read."""
+    try:
+        meta = read_object(folder / META, folder / META, VERSION, _PLAN_AGAIN) or {"made": []}
+        made = [each for each in meta["made"] if each["interval"] != interval]
+        return [each for each in made if datetime.fromisoformat(each["valid_until"]).tzinfo and "redacted" in each]
+    except (StoredStateError, ValueError, LookupError, TypeError):
+        return []
 
 
 def _id_of(data: bytes) -> str:
@@ -285,13 +263,13 @@ def _write_lines(path: ObjectStoragePath, lines: Iterable[bytes], file_mode: int
         file.writelines(lines)
 
 
-def _read(folder: ObjectStoragePath, content: dict[str, Any], meta: dict[str, Any]) -> StoredPlan:
+def _read(folder: ObjectStoragePath, content: dict[str, Any], made: dict[str, Any]) -> StoredPlan:
     """Return a plan whose other files have the digests that it contains."""
     digests = content["files"]
     if digest_of([read_bounded(folder / SUMMARY, MAX_PLAN)]) != digests[SUMMARY]:
         raise _changed(folder / SUMMARY)
     lines, findings, agreed = (_VerifiedLines(folder / name, digests[name]) for name in (CHANGES, FINDINGS, AGREED))
-    return _plan_of(folder, content, meta, read_changes(lines, findings, agreed, content["managed"]))
+    return _plan_of(folder, content, made, read_changes(lines, findings, agreed, content["managed"]))
 
 
 class _VerifiedLines:
@@ -316,7 +294,7 @@ class _VerifiedLines:
             raise _changed(self._path)
 
 
-def _plan_of(folder: ObjectStoragePath, content: dict[str, Any], meta: dict[str, Any], changes: Changes) -> StoredPlan:
+def _plan_of(folder: ObjectStoragePath, content: dict[str, Any], made: dict[str, Any], changes: Changes) -> StoredPlan:
     return StoredPlan(
         plan_id=folder.name,
         folder=folder,
@@ -328,9 +306,10 @@ def _plan_of(folder: ObjectStoragePath, content: dict[str, Any], meta: dict[str,
         rows=content["source"]["rows"],
         invitations=content["invitations"],
         seconds=content["seconds"],
-        created_at=datetime.fromisoformat(meta["created_at"]),
-        valid_until=datetime.fromisoformat(meta["valid_until"]),
-        redacted=meta["redacted"],
+        created_at=datetime.fromisoformat(made["created_at"]),
+        valid_until=datetime.fromisoformat(made["valid_until"]),
+        interval=made["interval"],
+        redacted=made["redacted"],
     )
 
 

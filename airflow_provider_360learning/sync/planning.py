@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_360learning.api.interface import LearningApi
-from airflow_provider_360learning.files.storage import StoragePath, remove, storage_path, write_atomic
+from airflow_provider_360learning.files.storage import StoragePath, storage_path
 from airflow_provider_360learning.log_text import get_logger
-from airflow_provider_360learning.rows.schema import digest_of
 from airflow_provider_360learning.rows.sources import Source
-from airflow_provider_360learning.rows.stored_state import read_object
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.duration import expected_seconds
 from airflow_provider_360learning.sync.guards import verdicts
 from airflow_provider_360learning.sync.listing import read_platform
+from airflow_provider_360learning.sync.marks import (
+    Run,
+    begun_plan,
+    finished_by,
+    is_superseded,
+    read_mark,
+    remove_results,
+)
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import read_people
-from airflow_provider_360learning.sync.plan_files import StoredPlan, write_plan
+from airflow_provider_360learning.sync.plan_files import PlanError, StoredPlan, load_plan, write_plan
 from airflow_provider_360learning.sync.planner import compare, users_to_read
 from airflow_provider_360learning.sync.state import SyncState, load_state
 
 log = get_logger(__name__)
-
-#: Version of the file that remembers which plan a run applies.
-VERSION = 1
 
 #: Which users are read one by one: those whose values in the source have changed, or all.
 Verify = Literal["changed", "full"]
@@ -130,6 +130,7 @@ def make_plan(
         seconds=expected_seconds(complete, options, api),
         now=now,
         valid_for=settings.valid_for,
+        interval=settings.interval,
         redact=settings.redact,
         file_mode=place.file_mode,
     )
@@ -137,35 +138,37 @@ def make_plan(
     return plan
 
 
-def begun_plan(place: Place, run: str) -> str | None:
+def plan_to_continue(place: Place, run: Run, interval: str, now: datetime) -> StoredPlan | None:
     """
-    Return the id of the plan that an earlier attempt of a run has begun to apply, and not finished.
+    Return the plan that an earlier attempt of a run has begun to apply, unless a new one is better.
 
-    :param place: Where plans are.
-    :param run: Name of the run.
+    :param place: Where plans and the state are.
+    :param run: The run.
+    :param interval: The data interval of the run.
+    :param now: The time.
     """
-    path = _begun_path(place, run)
-    found = read_object(path, path, VERSION, "Remove it to make a new plan. Nothing was sent.")
-    return None if found is None else str(found["plan"])
-
-
-def remember_begun(place: Place, run: str, plan_id: str | None) -> None:
-    """
-    Remember that a run applies a plan, so that a further attempt continues it.
-
-    :param place: Where plans are.
-    :param run: Name of the run.
-    :param plan_id: Id of the plan; ``None`` once it is applied.
-    """
-    path = _begun_path(place, run)
-    if plan_id is None:
-        remove(path)
+    if (begun := begun_plan(place.plan_path, run)) is None:
+        return None
+    if begun.redacted:
+        remove_results(storage_path(place.plan_path) / begun.plan_id)
+        return None
+    try:
+        plan = load_plan(place.plan_path, begun.plan_id, interval)
+    except PlanError as error:
+        log.warning("Making a new plan, because that of an earlier attempt cannot be continued: %s", error)
+        return None
+    mark = read_mark(plan)
+    if mark is not None and mark.finished_at:
+        return plan if finished_by(plan, run) else None
+    state = load_state(place.state_path, identity_of(plan.company, plan.options))
+    if now > plan.valid_until:
+        reason = f"it was valid until {plan.valid_until.isoformat()}"
+    elif mark is not None and is_superseded(mark, state.last_plan):
+        reason = "another plan was applied since"
     else:
-        write_atomic(path, json.dumps({"version": VERSION, "plan": plan_id}).encode(), file_mode=place.file_mode)
-
-
-def _begun_path(place: Place, run: str) -> ObjectStoragePath:
-    return storage_path(place.plan_path) / f"run-{digest_of(run)[:16]}.json"
+        return plan
+    log.warning("Making a new plan, because plan %s of an earlier attempt is not continued: %s", plan.plan_id, reason)
+    return None
 
 
 def log_plan(plan: StoredPlan) -> None:

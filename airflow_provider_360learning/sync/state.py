@@ -102,6 +102,11 @@ class SyncState:
     people: Mapping[str, Remembered] = field(default_factory=dict)
     plans: tuple[AppliedPlan, ...] = ()
 
+    @property
+    def last_plan(self) -> str | None:
+        """Id of the plan that was applied last."""
+        return self.plans[-1].plan_id if self.plans else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:

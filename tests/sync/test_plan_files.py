@@ -12,16 +12,11 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_360learning.rows.stored_state import StoredStateError
+from airflow_provider_360learning.sync import marks
 from airflow_provider_360learning.sync.guards import Verdict
+from airflow_provider_360learning.sync.marks import Run
 from airflow_provider_360learning.sync.options import Guards, Limit, SyncOptions
-from airflow_provider_360learning.sync.plan_files import (
-    PlanError,
-    begin_applying,
-    check_applicable,
-    finish_applying,
-    load_plan,
-    write_plan,
-)
+from airflow_provider_360learning.sync.plan_files import PlanError, check_applicable, load_plan, write_plan
 from airflow_provider_360learning.sync.state import Remembered, SyncState
 from tests.files.conftest import place  # noqa: F401 - a fixture
 from tests.files.object_store import object_store  # noqa: F401 - a fixture
@@ -63,6 +58,14 @@ def write(folder, plan=CHANGES, **values):
         "valid_for": 24 * HOUR,
     }
     return write_plan(folder, plan, values.pop("verdicts", VERDICTS), **given | values)
+
+
+def begin(plan, run, now, last_plan=None):
+    return marks.begin_applying(plan, Run(run), last_plan, now)
+
+
+def finish(plan, run, now):
+    marks.finish_applying(plan, marks.read_mark(plan), Run(run), now, outcomes={"created": 1}, problem=None)
 
 
 def content(plan):
@@ -174,7 +177,7 @@ def test_values_that_no_text_file_should_have_are_read_again(plans):
 
 def test_files_can_be_read_by_their_owner_only(plans):
     plan = write(plans)
-    begin_applying(plan, "run 1", NOW)
+    begin(plan, "run 1", NOW)
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (plans / plan.plan_id).iterdir()}
     assert modes == dict.fromkeys([*FILES, "applied.json"], 0o600)
 
@@ -241,34 +244,34 @@ def test_a_plan_of_another_company_or_version_is_refused(plans):
 
 def test_a_plan_is_applied_once(place):  # noqa: F811 - the fixture
     plan = write(place)
-    begin_applying(plan, "run 1", NOW)
-    finish_applying(plan, "run 1", NOW + HOUR)
+    begin(plan, "run 1", NOW)
+    finish(plan, "run 1", NOW + HOUR)
     for run in ("run 1", "run 2"):
         with pytest.raises(PlanError, match="was applied at 2026-12-01T07:00:00"):
-            begin_applying(load_plan(place, plan.plan_id), run, NOW)
+            begin(load_plan(place, plan.plan_id), run, NOW)
 
 
 def test_a_retry_of_the_same_run_continues(place):  # noqa: F811 - the fixture
     plan = write(place)
-    begin_applying(plan, "run 1", NOW)
-    begin_applying(plan, "run 1", NOW + HOUR)
+    begin(plan, "run 1", NOW)
+    begin(plan, "run 1", NOW + HOUR)
     with pytest.raises(PlanError, match=r"Another run began to apply plan .*'run 1'"):
-        begin_applying(plan, "run 2", NOW + HOUR)
+        begin(plan, "run 2", NOW + HOUR)
 
 
 def test_an_applied_plan_that_is_planned_again_stays_applied(plans):
     plan = write(plans)
-    begin_applying(plan, "run 1", NOW)
-    finish_applying(plan, "run 1", NOW)
+    begin(plan, "run 1", NOW)
+    finish(plan, "run 1", NOW)
     with pytest.raises(PlanError, match="was applied"):
-        begin_applying(write(plans), "run 2", NOW)
+        begin(write(plans), "run 2", NOW)
 
 
 def test_a_damaged_mark_is_not_taken_for_none(plans):
     plan = write(plans)
     (plans / plan.plan_id / "applied.json").write_text("")
     with pytest.raises(StoredStateError, match=r"applied\.json is empty"):
-        begin_applying(plan, "run 1", NOW)
+        begin(plan, "run 1", NOW)
 
 
 # Redacted plans
