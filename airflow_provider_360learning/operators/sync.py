@@ -105,13 +105,16 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
     name_arguments: ClassVar[tuple[str, ...]] = ("mode", "plan_id")
     actions: ClassVar[tuple[str, ...]] = (
         "list_users",
+        "get_user",
         "list_groups",
         "list_group_members",
         "list_user_roles",
+        "list_custom_fields",
         "create_group",
         "update_group",
         "create_user",
         "update_user",
+        "remove_user_custom_field",
         "add_user_to_group",
         "remove_user_from_group",
         "add_manager",
