@@ -87,7 +87,7 @@ def test_who_leaves_later_is_reported_when_that_is_near(days, is_reported):
 def test_an_account_without_a_key_leaves_while_it_gets_no_other_key():
     has = platform(replace(account("ada"), key=None))
     for action in ("deactivate", "delete"):
-        found = plan([GONE], has, remembered(), leaver_action=action)
+        found = plan([GONE], has, remembered(awaits_key=True), leaver_action=action)
         change = only(found)
         assert (change.action, change.before["key"]) == (action, None)
         assert StaleCheck(has, found.changes).problem(change) is None
