@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from airflow_provider_360learning.sync.findings import Findings
@@ -17,7 +18,7 @@ def report_renamed_groups(
     findings: Findings,
 ) -> None:
     """
-    Report each group that no row wants any more, and most of whose members a new group beside it has.
+    Report each managed group that no row wants any more, and most of whose members one new group has.
 
     :param new: The groups that the plan creates.
     :param wanted: Keys of the people who are wanted in each group, by its id, or path of a new one.
@@ -26,24 +27,26 @@ def report_renamed_groups(
     :param findings: Where the groups are reported.
     """
     groups = list(new)
-    parents = {group.parent_id for group in groups}
-    members: dict[str, set[str]] = {
-        group_id: set()
-        for group_id in platform.managed_groups - wanted.keys()
-        if group_id in platform.groups and platform.groups[group_id].parent_id in parents
+    if not groups:
+        return
+    joined = {above for group_id in wanted for above in tree.joined_by_itself(group_id)}
+    abandoned = platform.managed_groups - wanted.keys() - joined
+    held: dict[str, set[str]] = {
+        account.key: abandoned & account.memberships.keys()
+        for account in platform.accounts
+        if account.key is not None and account.memberships
     }
-    for account in platform.accounts if members else ():
-        for group_id in account.memberships or ():
-            if group_id in members and account.key is not None:
-                members[group_id].add(account.key)
+    sizes = Counter(group_id for group_ids in held.values() for group_id in group_ids)
     for group in groups:
         joining = wanted.get(group.path, frozenset())
-        for group_id, keys in sorted(members.items()):
-            moved = len(keys & joining)
-            if platform.groups[group_id].parent_id == group.parent_id and 2 * moved > max(len(keys), len(joining)):
+        moved = Counter(group_id for key in joining for group_id in held.get(key, ()))
+        for group_id, number in moved.items():
+            path = tree.path(group_id)
+            is_above = group.path.startswith(f"{path}/")
+            if 2 * number > max(sizes[group_id], len(joining)) and not is_above:
                 findings.report(
                     "renamed_group",
                     group_id,
-                    f"{moved} of {len(keys)} members of {tree.path(group_id)} join the new group {group.path}: if it "
-                    "was renamed, rename it in 360Learning before this plan is applied",
+                    f"{number} of {sizes[group_id]} members of {path} join the new group {group.path}: if it was "
+                    "renamed or moved, do the same in 360Learning before this plan is applied",
                 )

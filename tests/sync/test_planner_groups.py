@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_provider_360learning.sync.people import WantedMembership
@@ -230,6 +232,26 @@ def test_a_new_group_that_looks_like_a_renamed_one_is_reported():
     assert findings(found) == {("renamed_group", SALES)}
     mixed = plan([*(person(key, "Sales") for key in "abc"), person("d", "Vente")], has, **CREATES)
     assert findings(mixed) == set()
+
+
+def test_a_renamed_group_is_recognized_anywhere_in_the_managed_groups():
+    keys = ["a", "b", "c", "d"]
+    has = platform(*(account(key, EUROPE) for key in keys))
+    found = plan([person(key, "Europa") for key in keys], has, **CREATES)
+    assert findings(found) == {("renamed_group", EUROPE)}
+    [report] = found.reports
+    assert report.text.startswith("4 of 4 members of Acme/Staff/Sales/Europe join the new group Acme/Staff/Europa: ")
+    elsewhere = replace(has, managed_groups=MANAGED - {EUROPE})
+    assert findings(plan([person(key, "Europa") for key in keys], elsewhere, **CREATES)) == set()
+
+
+def test_a_group_that_is_joined_by_itself_or_above_the_new_one_was_not_renamed():
+    keys = ["a", "b", "c", "d"]
+    has = platform(*(account(key, EUROPE, SALES, STAFF) for key in keys))
+    assert findings(plan([person(key, "Europe", "Choir") for key in keys], has, **CREATES)) == set()
+    private = replace(has, groups=GROUPS | {SALES: replace(GROUPS[SALES], public=False)})
+    found = plan([person(key, "Europe", "Choir") for key in keys], private, **CREATES)
+    assert findings(found) == set(), "Staff is above Choir"
 
 
 # By custom
