@@ -135,6 +135,12 @@ class Settings(BaseModel):
         "Whether a user who leaves the last group is deleted. A support article describes it for the web interface.",
         "assumed",
     )
+    learners_join_above: bool = _setting(
+        True,
+        "Whether a learner who joins a public group joins the groups above, up to and including the first private one. "
+        "A support article describes it for the web interface.",
+        "assumed",
+    )
     mails_of_other_companies: list[str] = _setting([], "Email addresses that are refused with `unavailableEmails`.")
     mails_invited_elsewhere: list[str] = _setting([], "Email addresses that are refused with `faultyInvitations`.")
 

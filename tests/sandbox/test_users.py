@@ -102,7 +102,8 @@ def test_user_is_created_with_groups_and_roles(client):
 
 @pytest.mark.parametrize("name", ["groups[]", "groups"])
 @pytest.mark.parametrize("groups", [[ROOT_GROUP_ID, SALES_GROUP_ID], [SALES_GROUP_ID]], ids=["two", "one"])
-def test_form_arrays_need_no_index(client, name, groups):
+def test_form_arrays_need_no_index(sandbox, client, name, groups):
+    sandbox.control.settings(learners_join_above=False)
     created = client("POST", "/users", data={"mail": NEW, "password": "pw", name: groups})
     assert created.status_code == 200, created.text
     roles = client("GET", f"/users/{NEW}/roles").json()
@@ -176,7 +177,8 @@ def test_response_to_a_second_deletion_can_be_switched(sandbox, client, response
     assert [user["_id"] for user in client("GET", "/users?deleted=true").json()] == [GRACE_ID]
 
 
-def test_deleted_user_is_restored_without_groups(client, add_user):
+def test_deleted_user_is_restored_without_groups(sandbox, client, add_user):
+    sandbox.control.settings(learners_join_above=False)
     client("DELETE", f"/users/{GRACE_ID}")
     assert add_user(GRACE_MAIL, SALES_GROUP_ID) == GRACE_ID
     user = client("GET", f"/users/{GRACE_ID}").json()

@@ -102,6 +102,22 @@ def test_lists_groups(api):
     ]
 
 
+@pytest.mark.parametrize("above", [True, False])
+def test_whether_learners_of_public_groups_join_those_above_can_be_switched(sandbox, api, add_group, above):
+    sandbox.control.settings(learners_join_above=above)
+    lab = add_group("Lab", parent_id=ROOT_GROUP_ID, public=False)
+    below = add_group("Below", parent_id=lab, public=True)
+    lowest = add_group("Lowest", parent_id=below, public=True)
+    api.create_user(mail="ana@acme.test", group_id=lowest, mode="create_active")
+    api.create_user(mail="bo@acme.test", group_id=lab, mode="create_active")
+    api.create_user(mail="cy@acme.test", group_id=lowest, role="coach", mode="create_active")
+    api.add_user_to_group(user="bo@acme.test", group_id=lowest)
+    for mail, joined in (("ana@acme.test", {below, lab}), ("bo@acme.test", {below}), ("cy@acme.test", set())):
+        held = {one["group_id"] for one in api.list_user_roles(user=mail)}
+        private = {lab} if mail.startswith("bo") else set()
+        assert held == {lowest} | private | (joined if above else set())
+
+
 def test_updates_a_group(api, add_group):
     lab = add_group("Lab", custom="L1")
     updated = api.update_group(group_id=lab, name="Lab 2", parent_id=SALES_GROUP_ID)

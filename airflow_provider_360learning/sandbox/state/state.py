@@ -316,13 +316,20 @@ class State:
         """Return the groups that a person is a member of."""
         return [group for group in self.groups.values() if person.id in group.members]
 
-    def join(self, person: Person, group_id: str, roles: list[Role], *, enroll: bool = True) -> None:
+    def join(
+        self, person: Person, group_id: str, roles: list[Role], *, enroll: bool = True, above: bool = False
+    ) -> None:
         """
         Add roles of a person in a group; roles held before stay.
 
         :param enroll: whether the person is enrolled in the sessions that the group is enrolled in.
+        :param above: whether a learner of a public group joins the groups above, up to and including the first private
+            one.
         """
-        members = self.groups[group_id].members
+        group = self.groups[group_id]
+        if above and "learner" in roles and group.public and group.parent is not None:
+            self.join(person, group.parent, ["learner"], enroll=enroll, above=True)
+        members = group.members
         if person.id not in members:
             self.budget.take()
         held = members.setdefault(person.id, [])

@@ -103,7 +103,13 @@ def delete_group(call: Call) -> Response:
 def add_user_to_group(call: Call) -> Response:
     """Give a user a role in a group."""
     group, person = call.group(call.path["group_id"]), call.person(call.path["user_email"])
-    call.state.join(person, group.id, [_role(call) or "learner"], enroll=call.settings.enrolled_groups_grow)
+    call.state.join(
+        person,
+        group.id,
+        [_role(call) or "learner"],
+        enroll=call.settings.enrolled_groups_grow,
+        above=call.settings.learners_join_above,
+    )
     return call.acknowledge()
 
 

@@ -117,7 +117,9 @@ def create_or_invite_user(call: Call) -> Response:
     days = _days(call)
     person = _create_or_invite(call, mail, profile)
     for group in groups:
-        call.state.join(person, group, roles, enroll=call.settings.enrolled_groups_grow)
+        call.state.join(
+            person, group, roles, enroll=call.settings.enrolled_groups_grow, above=call.settings.learners_join_above
+        )
     is_invited = person.status == "invited"
     if is_invited and days is not None:
         call.state.expire_invitation(person, at=call.now + days * 86400)

@@ -155,7 +155,13 @@ def add_membership(company: Company) -> Apply:
         if person.status == "deleted":
             raise RowError("The user is deleted.")
         role = ROLES_IN_BODIES[read.role]
-        company.state.join(person, group.id, [role], enroll=company.settings.enrolled_groups_grow)
+        company.state.join(
+            person,
+            group.id,
+            [role],
+            enroll=company.settings.enrolled_groups_grow,
+            above=company.settings.learners_join_above,
+        )
         return person.id
 
     return apply

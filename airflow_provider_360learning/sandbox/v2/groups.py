@@ -192,7 +192,9 @@ def add_user_role_to_group(call: Call) -> Response:
     role, joined, person = _role(call), call.group(call.path["groupId"]), call.person(call.path["userId"])
     if person.status == "deleted":
         raise ApiError(400, "userDeleted")
-    call.state.join(person, joined.id, [role], enroll=call.settings.enrolled_groups_grow)
+    call.state.join(
+        person, joined.id, [role], enroll=call.settings.enrolled_groups_grow, above=call.settings.learners_join_above
+    )
     return NO_CONTENT
 
 

@@ -141,7 +141,7 @@ def create_user(call: Call) -> Response:
         raise ApiError(400, "notMemberOfPrimaryGroup")
     restored = call.state.find(mail) is not None
     person = call.state.add_person(mail, profile, status="invited")
-    call.state.join(person, group_id, [role])
+    call.state.join(person, group_id, [role], above=call.settings.learners_join_above)
     if send == "true":
         call.state.send_mail(mail, "invitation")
     return Response(user(call, person), status=200 if restored else 201)

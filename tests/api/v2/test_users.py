@@ -227,7 +227,7 @@ def test_a_pending_invitation_is_updated(state, api):
     made = api.create_user(mail=LINUS_MAIL, job="Chemist", group_id=SALES_GROUP_ID, if_exists="update")
     assert made == {"mail": LINUS_MAIL, "user_id": LINUS_INVITATION_ID, "outcome": "updated"}
     assert account(state, LINUS_MAIL)["profile"]["job"] == "Chemist"
-    assert roles_of(state, LINUS_INVITATION_ID) == {(SALES_GROUP_ID, "learner")}
+    assert roles_of(state, LINUS_INVITATION_ID) == {(SALES_GROUP_ID, "learner"), (ROOT_GROUP_ID, "learner")}
     assert state()["mails_sent"] == []
 
 
