@@ -74,9 +74,10 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
     :param groups_mode: ``add`` only adds memberships; ``exact`` also removes them, within ``managed_groups``.
     :param managed_groups: Names or ids of the groups whose memberships are managed.
     :param managed_subgroups: Whether the groups below ``managed_groups`` are managed, too.
-    :param create_groups: Whether missing groups are created.
-    :param groups_parent: Name or id of the group under which groups are created; by default the one of
-        ``managed_groups``, if there is one only.
+    :param create_groups: Whether missing groups are created; of a path such as ``Acme/Engineering/Welders``, all
+        missing levels.
+    :param groups_parent: Name or id of the group under which groups that have no path are created; by default the one
+        of ``managed_groups``, if there is one only.
     :param group_key: Whether groups are found by their ``name``, or by their field ``custom``.
     :param leavers: Who leaves: ``explicit`` (``status``, ``leaves_at``), ``missing`` (absent from the source), or
         ``both``.

@@ -1,16 +1,14 @@
-"""Compare memberships: which groups the source means, what the platform adds by itself, and what a removal reaches."""
+"""Compare memberships: what changes them, what the platform adds by itself, and what a removal reaches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_360learning.api.models.choices import Role
-from airflow_provider_360learning.api.models.parsers import is_id, normalized, shown
-from airflow_provider_360learning.api.named_objects import OBJECTS, UnusableNameError
+from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.sync.options import SyncOptions
-from airflow_provider_360learning.sync.people import Person, WantedMembership
 from airflow_provider_360learning.sync.platform import Account, Group, Platform
 
 _NOT_MANAGED = "which is not managed: add it to managed_groups, or make it private"
@@ -19,29 +17,8 @@ _NOT_MANAGED = "which is not managed: add it to managed_groups, or make it priva
 Membership: TypeAlias = tuple[str, Role]
 
 
-class MembershipError(Exception):
-    """A membership of the source is not usable; the message says what is invalid and what to do."""
-
-
 class MembershipConflict(Exception):
     """Memberships cannot become what the source says; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewGroup:
-    """
-    A group that the plan creates.
-
-    :param path: Names of its parents and its own.
-    :param name: Its name.
-    :param parent_id: Id of its parent.
-    :param custom: Its field ``custom``.
-    """
-
-    path: str
-    name: str
-    parent_id: str
-    custom: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +59,11 @@ class GroupTree:
     def __init__(self, groups: Mapping[str, Group]) -> None:
         self._groups = groups
         self._children: dict[str, list[str]] = {}
+        self._by_place: dict[tuple[str, str], str] = {}
         for group in groups.values():
             if group.parent_id is not None:
                 self._children.setdefault(group.parent_id, []).append(group.group_id)
+                self._by_place.setdefault((group.parent_id, normalized(group.name).casefold()), group.group_id)
         self._reached: dict[str, tuple[str, ...]] = {}
 
     def path(self, group_id: str) -> str:
@@ -98,17 +77,14 @@ class GroupTree:
 
     def child(self, parent_id: str, name: str) -> str | None:
         """Return the group below a parent that has a name; case does not count."""
-        return next(
-            (
-                each
-                for each in self._children.get(parent_id, ())
-                if normalized(self._groups[each].name).casefold() == name.casefold()
-            ),
-            None,
-        )
+        return self._by_place.get((parent_id, name.casefold()))
 
     def joined_by_itself(self, group_id: str) -> Iterator[str]:
-        """Yield the groups that a learner of a group joins as well: those above, up to the first private one."""
+        """
+        Yield the groups that a learner of a group joins as well.
+
+        These are the groups above a public one, up to and including the first private one.
+        """
         for parent in self._above(group_id):
             if not self._groups[group_id].public:
                 return
@@ -146,143 +122,6 @@ class GroupTree:
             seen.add(parent)
             yield parent
             parent = self._groups[parent].parent_id
-
-
-class WantedGroups:
-    """
-    The groups that the source means.
-
-    :param platform: What 360Learning has.
-    :param options: What the sync is to do.
-    :param tree: The groups above and below each other.
-    :param people: All people of the source.
-    """
-
-    def __init__(self, platform: Platform, options: SyncOptions, tree: GroupTree, people: Iterable[Person]) -> None:
-        self._platform = platform
-        self._options = options
-        self._tree = tree
-        self._named = OBJECTS["group"](
-            {"group_id": group.group_id, "name": group.name, "parent_id": group.parent_id}
-            for group in platform.groups.values()
-        )
-        self._by_custom: dict[str, list[str]] = {}
-        for group in platform.groups.values():
-            if group.custom:
-                self._by_custom.setdefault(normalized(group.custom), []).append(group.group_id)
-        self._found: dict[str, str | MembershipError] = {}
-        #: Names of groups in the source by custom, with ``group_key="custom"``.
-        self._names: dict[str, set[str]] = {}
-        for one in (one for person in people for one in person.memberships or ()):
-            if one.name:
-                self._names.setdefault(normalized(one.group), set()).add(normalized(one.name))
-        #: Groups to create, by path in lower case.
-        self.new: dict[str, NewGroup] = {}
-        #: New names of groups by id, with ``group_key="custom"``.
-        self.renamed: dict[str, str] = {}
-
-    def resolve(self, wanted: Iterable[WantedMembership]) -> tuple[Membership, ...]:
-        """
-        Return memberships with ids, or paths of new groups, each once.
-
-        :raises MembershipError: if one does not mean exactly one managed group.
-        """
-        return tuple(dict.fromkeys((self._group(one.group), self._role(one)) for one in wanted))
-
-    def _role(self, wanted: WantedMembership) -> Role:
-        if wanted.role not in self._platform.roles:
-            roles = ", ".join(sorted(self._platform.roles))
-            raise MembershipError(
-                f"the role {wanted.role} in {shown(wanted.group)} does not exist in this version of the API, which has "
-                f"{roles}: correct the source"
-            )
-        return wanted.role
-
-    def _group(self, text: str) -> str:
-        if text not in self._found:
-            try:
-                by_custom = self._options.group_key == "custom"
-                self._found[text] = self._with_custom(text) if by_custom else self._with_name(text)
-            except MembershipError as error:
-                self._found[text] = error
-        found = self._found[text]
-        if isinstance(found, MembershipError):
-            raise MembershipError(str(found))
-        return found
-
-    def _with_name(self, text: str) -> str:
-        name = normalized(text)
-        if is_id(name):
-            if name.lower() not in self._platform.groups:
-                raise MembershipError(f"no group has the id {shown(name)}: correct the source")
-            return self._managed(name.lower(), text)
-        found = self._named.find(name, None)
-        if len(found) > 1:
-            raise MembershipError(f"the group is {shown(name)}, {self._named.ambiguous(found)}")
-        if found:
-            return self._managed(found[0].id, text)
-        parent_id = self._parent_of_new(name)
-        try:
-            self._named.new_group(name, parent_id)
-        except UnusableNameError as error:
-            raise MembershipError(f"the group is {shown(name)}, {error}") from None
-        return self._created(NewGroup(f"{self._tree.path(parent_id)}/{name}", name, parent_id))
-
-    def _with_custom(self, text: str) -> str:
-        custom = normalized(text)
-        names = sorted(self._names.get(custom, ()))
-        if len(names) > 1:
-            raise MembershipError(
-                f"the source has {len(names)} names for the group {shown(custom)} ({', '.join(map(shown, names))}): "
-                "correct it"
-            )
-        found = self._by_custom.get(custom, [])
-        if len(found) > 1:
-            paths = ", ".join(f"{shown(self._tree.path(each))} ({each})" for each in found)
-            raise MembershipError(
-                f"{len(found)} groups have {shown(custom)} as custom: {paths}: remove it from all but one"
-            )
-        if found:
-            group_id = self._managed(found[0], custom)
-            if names and names[0] != normalized(self._platform.groups[group_id].name):
-                self.renamed[group_id] = names[0]
-            return group_id
-        parent_id = self._parent_of_new(custom)
-        if not names:
-            raise MembershipError(f"no group has {shown(custom)} as custom, and the source has no name to create it")
-        if twin := self._tree.child(parent_id, names[0]):
-            raise MembershipError(
-                f"no group has {shown(custom)} as custom, but {shown(self._tree.path(twin))} ({twin}) has its name: "
-                "set custom of that group, or rename it"
-            )
-        return self._created(NewGroup(f"{self._tree.path(parent_id)}/{names[0]}", names[0], parent_id, custom))
-
-    def _managed(self, group_id: str, text: str) -> str:
-        if group_id not in self._platform.managed_groups:
-            raise MembershipError(
-                f"the group {shown(text)} ({group_id}) is not managed: add it to managed_groups, or correct the source"
-            )
-        return group_id
-
-    def _parent_of_new(self, text: str) -> str:
-        parent_id = (self._options.groups_parent or "").lower()
-        if not self._options.create_groups or not parent_id:
-            advice = "correct the source, create the group, or set create_groups and groups_parent"
-            raise MembershipError(f"no group is {shown(text)}: {advice}")
-        if parent_id not in self._platform.groups or parent_id not in self._platform.managed_groups:
-            raise MembershipError(
-                f"no group is {shown(text)}, and groups_parent ({parent_id}) is not managed, so that it is not created"
-            )
-        return parent_id
-
-    def _created(self, group: NewGroup) -> str:
-        other = self.new.setdefault(group.path.casefold(), group)
-        if other != group:
-            raise MembershipError(
-                f"the new groups {shown(group.name)} and {shown(other.name)} would have the same name: correct the "
-                "source"
-            )
-        return group.path
 
 
 def compare_memberships(

@@ -94,7 +94,7 @@ class SyncOptions:
     :param managed_groups: Ids of the groups whose memberships are managed.
     :param managed_subgroups: Whether the groups below ``managed_groups`` are managed, too.
     :param create_groups: Whether missing groups are created.
-    :param groups_parent: Id of the group under which they are created.
+    :param groups_parent: Id of the group under which they are created, unless their paths say otherwise.
     :param group_key: Whether groups are found by their names, or by their field ``custom``.
     :param leavers: Who leaves: people whom the source says so, people who are missing in it, or both.
     :param leaver_action: What happens to them.

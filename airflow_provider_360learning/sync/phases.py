@@ -62,7 +62,8 @@ class Phases:
 
     def __iter__(self) -> Iterator[Phase]:
         """Yield the phases in their order; each is done before the next one is made."""
-        yield Phase("01-create_group", "create_group", self._group_creations(), {})
+        for number, rows in enumerate(self._levels_of_group_creations(), 1):
+            yield Phase(f"01-create_group-{number}", "create_group", rows, {})
         yield Phase("02-update_group", "update_group", self._group_updates(), {})
         for number, rows in enumerate(self._waves_of_address_changes(), 1):
             yield Phase(f"03-change_mail-{number}", "update_user", rows, {})
@@ -85,14 +86,23 @@ class Phases:
 
     # Groups
 
-    def _group_creations(self) -> Rows:
-        return [
-            (
-                number,
-                _given(name=change.after["name"], parent_id=change.after["parent"], custom=change.after.get("custom")),
-            )
-            for number, change in self._outcomes.of("create_group")
-        ]
+    def _levels_of_group_creations(self) -> Iterator[Rows]:
+        """Yield the creations of groups, those below others only once these have ids."""
+        left = dict(self._outcomes.of("create_group"))
+        while left:
+            paths = {change.group for change in left.values()}
+            level = [number for number, change in left.items() if change.after["parent"] not in paths] or list(left)
+            yield self._group_creations({number: left.pop(number) for number in level})
+
+    def _group_creations(self, level: Mapping[int, Change]) -> Rows:
+        rows = []
+        for number, change in level.items():
+            if (parent_id := self._group_id(change.after["parent"])) is None:
+                self._outcomes.leave_out(number, SKIPPED, "the group above was not created")
+            else:
+                after = change.after
+                rows.append((number, _given(name=after["name"], parent_id=parent_id, custom=after.get("custom"))))
+        return rows
 
     def _group_updates(self) -> Rows:
         return [

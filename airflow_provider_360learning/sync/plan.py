@@ -44,7 +44,8 @@ class Change:
 
     What ``after`` contains, and ``before`` as far as it is known:
 
-    - ``create_group``: ``name``, ``parent`` (an id), and ``custom`` with ``group_key="custom"``;
+    - ``create_group``: ``name``, ``parent`` (an id, or the path of a group that is created before), and ``custom`` with
+      ``group_key="custom"``;
     - ``update_group``: ``name``;
     - ``change_mail``, ``change_reinstated_mail``: ``mail``;
     - ``reinstate``: ``mail``, which is the address that the deleted account has, ``role``, and ``groups`` to join with

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import get_args
@@ -40,8 +40,6 @@ from airflow_provider_360learning.sync.memberships import (
     Membership,
     MembershipChanges,
     MembershipConflict,
-    MembershipError,
-    WantedGroups,
     compare_memberships,
 )
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
@@ -50,6 +48,7 @@ from airflow_provider_360learning.sync.plan import Action, Change, Changes, Valu
 from airflow_provider_360learning.sync.platform import Platform
 from airflow_provider_360learning.sync.renames import report_renamed_groups
 from airflow_provider_360learning.sync.state import Remembered, SyncState
+from airflow_provider_360learning.sync.wanted_groups import MembershipError, WantedGroups
 
 _ORDER: Mapping[str, int] = {action: index for index, action in enumerate(get_args(Action))}
 
@@ -135,13 +134,14 @@ class _Comparison:
         self._findings = Findings()
         self._index = AccountIndex(platform)
         self._tree = GroupTree(platform.groups)
-        self._wanted_groups = WantedGroups(platform, options, self._tree, people.people)
         self._wanted_fields = WantedFields(platform, options)
         self._wanted_managers = WantedManagers(people.people, people.invalid, self._index)
         self._leavers = Leavers(self._index, state, options, now, self._findings, is_new_interval=is_new_interval)
         matches = Matcher(self._index, state, options, now, self._findings).match(people.people)
         self._matches = matches
         self._staying = {key: match for key, match in matches.items() if not has_left(match.person, now)}
+        staying = [match.person for match in self._staying.values()]
+        self._wanted_groups = WantedGroups(platform, options, self._tree, staying)
 
     def changes(self) -> Changes:
         """Return what is found."""
@@ -399,20 +399,7 @@ class _Comparison:
             for group, _ in draft.wanted or ():
                 wanted.setdefault(group, set()).add(key)
                 rows.setdefault(group, set()).update(draft.match.person.rows)
-        new = [group for group in self._wanted_groups.new.values() if group.path in used]
-        for created in new:
-            after: dict[str, Value] = {"name": created.name, "parent": created.parent_id}
-            if created.custom is not None:
-                after["custom"] = created.custom
-            yield Change(
-                action="create_group",
-                key=created.path,
-                group=created.path,
-                before={},
-                after=after,
-                reason=f"wanted for {len(wanted[created.path])} people",
-                rows=tuple(sorted(rows[created.path])),
-            )
+        yield from self._group_creations(used, wanted, rows)
         for group_id, name in self._wanted_groups.renamed.items():
             if group_id in wanted:
                 yield Change(
@@ -425,7 +412,35 @@ class _Comparison:
                     rows=tuple(sorted(rows[group_id])),
                 )
         members = {group: frozenset(keys) for group, keys in wanted.items()}
+        new = [group for path, group in self._wanted_groups.new.items() if path in used]
         report_renamed_groups(new, members, self._platform, self._tree, self._findings)
+
+    def _group_creations(
+        self, used: Iterable[str | None], wanted: Mapping[str, set[str]], rows: Mapping[str, set[int]]
+    ) -> Iterator[Change]:
+        """Yield the creations of groups that changes use, and of those above them."""
+        new = self._wanted_groups.new
+        people: dict[str, set[str]] = {}
+        sources: dict[str, set[int]] = {}
+        for path in (path for path in used if path in new):
+            above = path
+            while above in new:
+                people.setdefault(above, set()).update(wanted[path])
+                sources.setdefault(above, set()).update(rows[path])
+                above = new[above].parent
+        for path in people:
+            after: dict[str, Value] = {"name": new[path].name, "parent": new[path].parent}
+            if (custom := new[path].custom) is not None:
+                after["custom"] = custom
+            yield Change(
+                action="create_group",
+                key=path,
+                group=path,
+                before={},
+                after=after,
+                reason=f"wanted for {len(people[path])} people",
+                rows=tuple(sorted(sources[path])),
+            )
 
     # Reports
 

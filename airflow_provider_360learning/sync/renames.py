@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from airflow_provider_360learning.sync.findings import Findings
-from airflow_provider_360learning.sync.memberships import GroupTree, NewGroup
+from airflow_provider_360learning.sync.memberships import GroupTree
 from airflow_provider_360learning.sync.platform import Platform
+from airflow_provider_360learning.sync.wanted_groups import NewGroup
 
 
 def report_renamed_groups(
@@ -31,7 +32,7 @@ def report_renamed_groups(
         return
     joined = {above for group_id in wanted for above in tree.joined_by_itself(group_id)}
     abandoned = platform.managed_groups - wanted.keys() - joined
-    held: dict[str, set[str]] = {
+    held = {
         account.key: abandoned & account.memberships.keys()
         for account in platform.accounts
         if account.key is not None and account.memberships

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from airflow_provider_360learning.api.models.parsers import is_id
+from airflow_provider_360learning.api.named_objects import SEPARATOR
 from airflow_provider_360learning.sync.fields import DEACTIVATION
+from airflow_provider_360learning.sync.memberships import GroupTree
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD
 from airflow_provider_360learning.sync.plan import Change, Value
 from airflow_provider_360learning.sync.platform import Account, Platform
@@ -42,6 +45,8 @@ class StaleCheck:
         for account in platform.accounts:
             self._by_mail.setdefault(account.mail, []).append(account)
         self._keys = {account.key for account in platform.accounts if account.status != "deleted"}
+        self._tree = GroupTree(platform.groups)
+        self._new_groups = {change.group: change for change in changes if change.action == "create_group"}
         self._freed = {change.user_id for change in changes if change.action == "change_mail"}
         self._reinstated = {change.key for change in changes if change.action == "reinstate"}
         self._gets_key = {change.key for change in changes if "key" in change.after}
@@ -53,7 +58,9 @@ class StaleCheck:
         :param change: The change.
         """
         if change.action == "create_group":
-            return None  # a group of this name below this parent is used as it is
+            return self._problem_of_new_group(change)
+        if not self._groups_of(change) <= self._platform.groups.keys() | self._new_groups.keys():
+            return "a group does not exist any more"
         if change.action == "update_group":
             group = self._platform.groups.get(change.group or "")
             return None if group and group.name == change.before.get("name") else "the group has changed"
@@ -63,6 +70,24 @@ class StaleCheck:
             return None  # a person whom the plan creates
         account = self._by_id.get(change.user_id.lower())
         return "the account does not exist any more" if account is None else self._problem_of(change, account)
+
+    @staticmethod
+    def _groups_of(change: Change) -> set[str]:
+        return {
+            group.lower() if is_id(group) else group
+            for group in (change.group, *_strings(change.after.get("groups")))
+            if group
+        }
+
+    def _problem_of_new_group(self, change: Change) -> str | None:
+        """Return what has become of the group above. A group of this name below it is used as it is."""
+        parent = str(change.after["parent"])
+        if above := self._new_groups.get(parent):
+            return self._problem_of_new_group(above)
+        if parent not in self._platform.managed_groups:
+            return "the group above does not exist any more, or is not managed"
+        path = f"{self._tree.path(parent)}{SEPARATOR}{change.after['name']}"
+        return None if path == change.key else "the group above was renamed or moved"
 
     def _problem_of_creation(self, change: Change) -> str | None:
         if change.key in self._keys:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections import Counter
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -82,3 +86,187 @@ def test_a_removal_that_reaches_a_subgroup_that_is_not_managed_is_a_conflict(api
 def test_groups_are_not_created_where_subgroups_are_not_managed(syncs):
     with pytest.raises(AirflowFailException, match="managed_subgroups: create_groups creates groups below"):
         syncs.plan([row("ana", groups="New")], **EXACT, managed_subgroups=False, create_groups=True)
+
+
+# Additions before removals
+
+
+def test_a_removal_that_became_one_of_the_last_group_is_not_sent(api, sandbox, syncs):
+    sandbox.control.settings(learners_join_above=False)
+    board = group(api, "Board", public=False)
+    rows = [row("ana", groups="Sales")]
+    syncs.apply(rows, **EXACT)
+    api.add_user_to_group(user="ana@acme.test", group_id=board, role="learner")
+    plan = syncs.plan(rows, **EXACT)
+    assert plan["counts"] == {"remove_from_group": 1}
+    api.update_group(group_id=SALES_GROUP_ID, public=True)
+    api.remove_user_from_group(user="ana@acme.test", group_id=SALES_GROUP_ID, role="learner")
+    assert roles_of(api, "ana") == {(board, "learner")}
+    with contextlib.suppress(AirflowFailException):
+        syncs.run(mode="apply", plan_id=plan["plan_id"])
+    assert roles_of(api, "ana") == {(board, "learner")}
+    syncs.apply(rows, **EXACT)
+    assert roles_of(api, "ana") == {(SALES_GROUP_ID, "learner")}
+
+
+def test_an_addition_that_fails_prevents_the_removal(api, sandbox, syncs):
+    board = group(api, "Board", public=False)
+    syncs.apply([row("ana", groups="Sales"), row("bo", groups="Sales")], **EXACT)
+    refused = {"kind": "status", "status": 400, "body": {"error": "invalid"}, "mentions": user(api, "ana")["user_id"]}
+    for operation in ("addUserToGroup", "addUsersToGroups"):
+        sandbox.control.add_fault(operation, **refused, count=100)
+    moved = [row("ana", groups="Board"), row("bo", groups="Board")]
+    with pytest.raises(AirflowFailException):
+        syncs.apply(moved, **EXACT)
+    assert (SALES_GROUP_ID, "learner") in roles_of(api, "ana")
+    sandbox.control.clear_faults()
+    syncs.apply(moved, **EXACT)
+    for key in ("ana", "bo"):
+        held = roles_of(api, key)
+        assert (board, "learner") in held
+        assert (SALES_GROUP_ID, "learner") not in held
+
+
+# Public groups
+
+
+def test_groups_above_public_ones_are_neither_added_nor_removed(api, sandbox, syncs):
+    """A learner of a public group is one of the groups above, up to and including the first private one."""
+    sandbox.control.settings(learners_join_above=True)
+    crew = group(api, "Crew", ROOT_GROUP_ID, public=False)
+    north = group(api, "North", crew)
+    oslo, board = group(api, "Oslo", north), group(api, "Board", crew, public=False)
+    arguments = {"managed_groups": ["Crew"], "groups_mode": "exact", "default_group": crew}
+    first = [row("ana", groups="Oslo"), row("bo", groups="Board"), row("cy", groups="Crew;Oslo:coach")]
+    syncs.apply(first, **arguments)
+    assert roles_of(api, "ana") == {(each, "learner") for each in (oslo, north, crew)}
+    assert roles_of(api, "bo") == {(board, "learner")}
+    assert changes_of(syncs.plan(first, **arguments)) == []
+    second = [row("ana", groups="Board"), row("bo", groups="Oslo"), row("cy", groups="North")]
+    syncs.apply(second, **arguments)
+    assert roles_of(api, "ana") == {(board, "learner")}
+    assert roles_of(api, "bo") == {(each, "learner") for each in (oslo, north, crew)}
+    assert roles_of(api, "cy") == {(each, "learner") for each in (north, crew)}
+    sandbox.control.clear_journal()
+    assert syncs.apply(second, **arguments)["outcomes"] == {}
+    assert changing(sandbox) == []
+
+
+# New groups
+
+CREATES = {**EXACT, "create_groups": True}
+NESTED = [
+    row("ana", groups="Acme/Sales/Crafts/Metal/Welders"),
+    row("bo", groups="Sales/Crafts/Wood:coach"),
+    row("cy", groups="Plain"),
+]
+
+
+def created_groups(api):
+    """Return the names of the groups that are new in Sales, with the names above them; each must exist once."""
+    groups = {one["group_id"]: one for one in api.list_groups()}
+
+    def path(one):
+        above = [] if one["group_id"] == SALES_GROUP_ID else path(groups[one["parent_id"]])
+        return [*above, one["name"]]
+
+    below = [one for one in groups.values() if one["parent_id"] not in (None, ROOT_GROUP_ID)]
+    return sorted("/".join(path(one)) for one in below)
+
+
+CREATED = ["Sales/Crafts", "Sales/Crafts/Metal", "Sales/Crafts/Metal/Welders", "Sales/Crafts/Wood", "Sales/Plain"]
+
+
+def test_missing_groups_of_paths_are_created_parents_first(api, sandbox, syncs):
+    result = syncs.apply(NESTED, **CREATES)
+    assert result["counts"]["create_group"] == len(CREATED)
+    assert created_groups(api) == CREATED
+    ids = {one["name"]: one["group_id"] for one in api.list_groups()}
+    assert (ids["Welders"], "learner") in roles_of(api, "ana")
+    assert (ids["Wood"], "coach") in roles_of(api, "bo")
+    sandbox.control.clear_journal()
+    assert syncs.apply(NESTED, **CREATES)["outcomes"] == {}
+    assert changing(sandbox) == []
+
+
+def test_all_levels_count_for_max_group_creations(api, syncs):
+    with pytest.raises(AirflowFailException, match="max_group_creations is 5, the limit 4"):
+        syncs.apply(NESTED, **CREATES, max_group_creations=4)
+    assert created_groups(api) == []
+
+
+def test_a_group_that_is_not_created_skips_those_below_and_their_memberships(api, sandbox, syncs):
+    syncs.apply([{**one, "groups": "Sales"} for one in NESTED], **CREATES)
+    refused = {"kind": "status", "status": 400, "body": {"error": "invalid"}, "mentions": "Crafts"}
+    sandbox.control.add_fault("createGroup", **refused, count=100)
+    with pytest.raises(AirflowFailException):
+        syncs.apply(NESTED, **CREATES)
+    assert created_groups(api) == ["Sales/Plain"]
+    assert (SALES_GROUP_ID, "learner") in roles_of(api, "ana")
+    [outcomes] = [
+        found
+        for path in syncs.folder.glob("plans/*/outcomes.jsonl")
+        if (found := outcomes_of(path)).get("create_group")
+    ]
+    assert outcomes["create_group"] == {"refused": 1, "skipped": 3, "created": 1}
+    assert outcomes["add_to_group"] == {"skipped": 2, "added": 1}
+    assert outcomes["remove_from_group"] == {"skipped": 2, "removed": 1}
+    sandbox.control.clear_faults()
+    syncs.apply(NESTED, **CREATES)
+    assert created_groups(api) == CREATED
+    assert changes_of(syncs.plan(NESTED, **CREATES)) == []
+
+
+def outcomes_of(path):
+    """Return the number of changes by action and outcome."""
+    counts: dict[str, Counter[str]] = {}
+    for line in map(json.loads, path.read_text().splitlines()):
+        counts.setdefault(line["action"], Counter())[line["outcome"]] += 1
+    return counts
+
+
+def test_a_group_whose_response_is_lost_is_not_created_twice(api, sandbox, syncs):
+    sandbox.control.add_fault("createGroup", kind="drop_after", mentions="Metal")
+    sandbox.control.add_fault("getGroups", kind="status", status=401, after=3, count=100)
+    with contextlib.suppress(AirflowFailException, Exception):
+        syncs.apply(NESTED, **CREATES)
+    sandbox.control.clear_faults()
+    syncs.apply(NESTED, **CREATES)
+    assert created_groups(api) == CREATED
+
+
+def test_a_new_group_is_stale_when_the_one_above_was_renamed(api, syncs):
+    syncs.apply([{**one, "groups": "Sales"} for one in NESTED], **CREATES)
+    plan = syncs.plan(NESTED, **CREATES)
+    api.update_group(group_id=SALES_GROUP_ID, name="Vente")
+    with contextlib.suppress(AirflowFailException):
+        syncs.run(mode="apply", plan_id=plan["plan_id"])
+    [outcomes] = [outcomes_of(path) for path in (syncs.folder / "plans" / plan["plan_id"]).glob("outcomes.jsonl")]
+    assert outcomes["create_group"] == {"stale": 5}
+    assert [one["name"] for one in api.list_groups() if one["parent_id"] == SALES_GROUP_ID] == []
+    for key in ("ana", "bo", "cy"):
+        assert (SALES_GROUP_ID, "learner") in roles_of(api, key)
+
+
+def test_an_addition_to_a_group_that_was_deleted_is_stale(api, syncs):
+    board = group(api, "Board", public=False)
+    syncs.apply([row("ana", groups="Sales")], **EXACT)
+    plan = syncs.plan([row("ana", groups="Board"), row("bo", groups="Board")], **EXACT)
+    assert plan["counts"] == {"add_to_group": 1, "create": 1, "remove_from_group": 1}
+    api.delete_group(group_id=board)
+    with contextlib.suppress(AirflowFailException):
+        syncs.run(mode="apply", plan_id=plan["plan_id"])
+    [outcomes] = [outcomes_of(path) for path in (syncs.folder / "plans" / plan["plan_id"]).glob("outcomes.jsonl")]
+    assert outcomes["add_to_group"] == outcomes["create"] == {"stale": 1}
+    assert (SALES_GROUP_ID, "learner") in roles_of(api, "ana")
+
+
+def test_a_new_name_renames_the_group_with_this_custom(api, syncs):
+    arguments = {**CREATES, "group_key": "custom"}
+    syncs.apply([row("ana", groups="D1=Welders"), row("bo", groups="D1")], **arguments)
+    [made] = [one for one in api.list_groups() if one["custom"] == "D1"]
+    renamed = [row("ana", groups="D1=Metal/Welders"), row("bo", groups="D1")]
+    assert syncs.apply(renamed, **arguments)["counts"] == {"update_group": 1}
+    assert created_groups(api) == ["Sales/Metal/Welders"]
+    assert (made["group_id"], "learner") in roles_of(api, "bo")
+    assert changes_of(syncs.plan(renamed, **arguments)) == []

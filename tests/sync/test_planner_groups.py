@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -207,17 +208,103 @@ def test_a_group_that_only_people_out_of_the_plan_need_is_not_created():
     assert (found.changes, len(found.errors)) == ((), 1)
 
 
-@pytest.mark.parametrize("name", ["Staff/New", "sales", "BOARD "])
-def test_groups_are_not_created_by_mistake(name):
+def created(found):
+    """Return path and parent of each group that is created."""
+    return [(change.group, change.after["parent"]) for change in found.changes if change.action == "create_group"]
+
+
+@pytest.mark.parametrize("path", ["Acme/Staff/Sales/Asia", "Staff/Sales/Asia", "Sales/Asia"])
+def test_a_missing_group_is_created_below_the_parent_in_its_path(path):
+    found = plan([person("ada", f"{path}:coach")], platform(account("ada")), **CREATES)
+    assert created(found) == [("Acme/Staff/Sales/Asia", SALES)]
+    assert steps(found)[1:] == [("add_to_group", "Acme/Staff/Sales/Asia", "coach")]
+
+
+def test_missing_levels_of_a_path_are_created_parents_first():
+    wanted = [
+        person("ada", "Acme/Staff/Crafts/Metal/Welders", rows=(1,)),
+        person("eve", "Acme/Staff/Crafts/Wood", rows=(2,)),
+        person("zoe", "Crafts", "Staff/Crafts", rows=(3,)),
+    ]
+    found = plan(wanted, platform(account("ada"), account("eve"), account("zoe")), **CREATES)
+    assert created(found) == [
+        ("Acme/Staff/Crafts", STAFF),
+        ("Acme/Staff/Crafts/Metal", "Acme/Staff/Crafts"),
+        ("Acme/Staff/Crafts/Metal/Welders", "Acme/Staff/Crafts/Metal"),
+        ("Acme/Staff/Crafts/Wood", "Acme/Staff/Crafts"),
+    ]
+    assert [change.rows for change in found.changes[:4]] == [(1, 2, 3), (1,), (1,), (2,)]
+    assert found.changes[0].reason == "wanted for 3 people"
+    assert [(change.key, change.group) for change in found.changes[4:]] == [
+        ("ada", "Acme/Staff/Crafts/Metal/Welders"),
+        ("eve", "Acme/Staff/Crafts/Wood"),
+        ("zoe", "Acme/Staff/Crafts"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("sales", "differs in case only"),
+        ("BOARD ", "differs in case only"),
+        ("Staff/sales", "differs in case only"),
+        ("Staff/sales/Asia", "differs in case only"),
+        ("Stuff/Sales/Asia", "no group above it exists"),
+        ("acme/Staff/Asia", "no group above it exists"),
+        ("Acme/Asia", "'Acme' (.*) is not managed"),
+        ("Other/Asia", "'Other' (.*) is not managed"),
+        ("Staff/ Asia", "no blanks"),
+        ("Staff//Asia", "no blanks"),
+        ("Staff/", "no blanks"),
+        ("Staff/" + "x/" * 50 + "x", "at most 50"),
+    ],
+)
+def test_groups_are_not_created_by_mistake(name, problem):
     """A path may be misspelled, and so may a name."""
     found = plan([person("ada", name)], platform(account("ada")), **CREATES)
+    [(_, text)] = found.errors
+    assert found.changes == ()
+    assert re.search(problem, text), text
+
+
+def test_without_create_groups_a_path_creates_nothing():
+    found = plan([person("ada", "Staff/New")], platform(account("ada")))
     assert (found.changes, len(found.errors)) == ((), 1)
 
 
-def test_new_groups_that_differ_in_case_only_are_an_error():
-    found = plan([person("ada", "New"), person("eve", "NEW", rows=(5,))], platform(account("ada")), **CREATES)
-    assert [row for row, _ in found.errors] == [5]
-    assert shown(found) == [("create_group", "Acme/Staff/New"), ("add_to_group", "ada")]
+def test_a_path_below_a_name_of_several_groups_is_an_error():
+    twin = Group(an_id(9), "Europe", BOARD, False, None)
+    has = platform(account("ada"), groups=GROUPS | {twin.group_id: twin}, managed_groups=MANAGED | {an_id(9)})
+    found = plan([person("ada", "Europe/Paris")], has, **CREATES)
+    assert found.changes == ()
+    assert "the group above it is 'Europe', which matches 2 groups" in found.errors[0][1]
+    assert len(created(plan([person("ada", "Sales/Europe/Paris")], has, **CREATES))) == 1
+
+
+def test_a_name_that_new_groups_make_ambiguous_is_an_error():
+    """The next plan would find two groups of this name; so none is created."""
+    wanted = [person("ada", "Sales/Welders", rows=(1,)), person("eve", "Welders", rows=(2,))]
+    wanted += [person("zoe", "Board/Europe", rows=(3,)), person("kim", "Europe", rows=(4,))]
+    found = plan(wanted, platform(*(account(key) for key in ("ada", "eve", "zoe", "kim"))), **CREATES)
+    assert [row for row, _ in found.errors] == [1, 2, 3]
+    assert "'Europe' would match 2 groups: 'Acme/Staff/Sales/Europe', 'Acme/Staff/Board/Europe'" in found.errors[2][1]
+    assert steps(found) == [("add_to_group", EUROPE, "learner")]
+    whole = [person("ada", "Sales/Welders"), person("eve", "Staff/Welders")]
+    assert len(created(plan(whole, platform(account("ada"), account("eve")), **CREATES))) == 2
+
+
+@pytest.mark.parametrize("names", [("New", "NEW"), ("Staff/Crafts/Wood", "Staff/CRAFTS/Metal")])
+def test_new_groups_that_differ_in_case_only_are_an_error(names):
+    wanted = [person("ada", names[0]), person("eve", names[1], rows=(5,)), person("kim", "Newer")]
+    found = plan(wanted, platform(*(account(key) for key in ("ada", "eve", "kim"))), **CREATES)
+    assert [row for row, _ in found.errors] == [1, 5]
+    assert shown(found) == [("create_group", "Acme/Staff/Newer"), ("add_to_group", "kim")]
+
+
+def test_groups_of_people_who_leave_are_not_created():
+    wanted = [person("ada", "Sales/Welders", status="inactive"), person("eve", "Welders")]
+    found = plan(wanted, platform(account("ada"), account("eve")), **CREATES)
+    assert (created(found), found.errors) == ([("Acme/Staff/Welders", STAFF)], ())
 
 
 def test_no_group_is_created_where_groups_are_not_managed():

@@ -42,6 +42,15 @@ KEYS = "abcdef"
 MAILS = [mail_of(key) for key in (*KEYS, "x", "y")]
 JOBS = [None, "Engineer", "Nurse"]
 ROLES = ["learner", "coach"]
+NEW_GROUPS = [
+    "New",
+    "Newer",
+    "Staff/New",
+    "Sales/New/Deep",
+    "Acme/Staff/Craft/Metal",
+    "Acme/Staff/Craft",
+    "Staff/craft",
+]
 SOON = timedelta(hours=1)
 
 
@@ -76,8 +85,11 @@ class Company:
     # One method per action
 
     def create_group(self, change: Change) -> None:
+        name, parent = change.after["name"], self.ids.get(change.after["parent"], change.after["parent"])
+        assert GroupTree(self.groups).child(parent, name) is None, "the group exists"
         group_id = self.ids[change.key] = an_id(0xF00 + len(self.ids))
-        self.groups[group_id] = Group(group_id, change.after["name"], change.after["parent"], False, None)
+        self.groups[group_id] = Group(group_id, name, parent, False, None)
+        assert GroupTree(self.groups).path(group_id) == change.key
 
     def change_mail(self, change: Change) -> None:
         held = self.accounts[change.user_id]
@@ -251,7 +263,7 @@ def sources(draw):
                 | st.lists(
                     st.builds(
                         WantedMembership,
-                        st.sampled_from(["Staff", "Sales", "Europe", "Board", "New", "Newer", "Other"]),
+                        st.sampled_from(["Staff", "Sales", "Europe", "Board", "Other", *NEW_GROUPS]),
                         st.sampled_from(ROLES),
                     )
                 ).map(tuple)
@@ -303,13 +315,15 @@ def test_nothing_outside_the_scope_is_in_a_plan(company, source, chosen):
     by_id = {account.user_id: account for account in listing.accounts}
     wanted = {person.key: person for person in source.people}
     in_conflict = {key for conflict in found.conflicts for key in conflict.keys}
+    made = set()
     for change in found.changes:
         if change.action == "create_group":
-            assert change.after["parent"] in listing.managed_groups
+            assert change.after["parent"] in listing.managed_groups | made, "parents are created first"
+            made.add(change.group)
             continue
         assert change.key not in in_conflict
         groups = {change.group, *change.after.get("groups", ()), *change.after.get("leaves", ())} - {None}
-        assert all(group in listing.managed_groups or "/" in group or group == chosen.default_group for group in groups)
+        assert groups <= listing.managed_groups | made | {chosen.default_group}
         account = by_id.get(change.user_id)
         if account is not None:
             assert not account.is_protected

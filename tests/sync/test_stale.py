@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from airflow_provider_360learning.sync.plan import Change
 from airflow_provider_360learning.sync.stale import StaleCheck
-from tests.sync.companies import GROUPS, NOW, SALES, account, mail_of, platform, user_id
+from tests.sync.companies import BOARD, GROUPS, MANAGED, NOW, SALES, account, mail_of, platform, user_id
 
 
 def change(action, key, **given):
@@ -96,6 +97,23 @@ def test_a_group_that_was_renamed_by_hand_is_not_renamed_again():
     assert problem(rename) is None
     assert problem(rename, groups={one: group for one, group in GROUPS.items() if one != SALES}) is not None
     assert problem(change("update_group", "x", user_id=None, group=SALES, before={"name": "Shops"})) is not None
+
+
+def test_a_new_group_whose_place_has_changed_is_not_created():
+    top = change("create_group", "Acme/Staff/Sales/New", user_id=None, group="Acme/Staff/Sales/New")
+    top = replace(top, after={"name": "New", "parent": SALES})
+    below = change("create_group", f"{top.key}/Newer", user_id=None, group=f"{top.key}/Newer")
+    below = replace(below, after={"name": "Newer", "parent": top.key})
+    assert problem(top, among=[below]) is problem(below, among=[top]) is None
+    for groups in (
+        {one: group for one, group in GROUPS.items() if one != SALES},
+        GROUPS | {SALES: replace(GROUPS[SALES], name="Vente")},
+        GROUPS | {SALES: replace(GROUPS[SALES], parent_id=BOARD)},
+    ):
+        managed = MANAGED & groups.keys()
+        assert problem(top, among=[below], groups=groups, managed_groups=managed) is not None
+        assert problem(below, among=[top], groups=groups, managed_groups=managed) is not None
+    assert problem(top, managed_groups=MANAGED - {SALES}) is not None
 
 
 def test_dates_are_compared_as_times():
