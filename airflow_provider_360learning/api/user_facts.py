@@ -7,6 +7,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from airflow_provider_360learning.api.models.choices import Role
+from airflow_provider_360learning.api.results import UserDetails
+
+#: What an account has only after it was used, or was deleted and restored (assumption).
+_TRACES = (
+    "last_login_at",
+    "reactivated_at",
+    "managers",
+    "subordinates",
+    "certifications",
+    "completed_programs",
+    "total_time_spent_minutes",
+    "publications",
+    "comments",
+    "messages",
+    "reactions",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +65,13 @@ class ExternalIdOf(NamedTuple):
 
     user_id: str
     external_id: str
+
+
+def shows_earlier_use(user: UserDetails) -> bool:
+    """
+    Return whether an account was used before, so that a creation whose response was lost has restored it.
+
+    :param user: The account, soon after the creation.
+    """
+    values: Mapping[str, object] = {**user}
+    return any(values[name] for name in _TRACES)

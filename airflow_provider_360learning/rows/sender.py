@@ -13,7 +13,7 @@ from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.ordered_executor import OrderedExecutor, Task
 from airflow_provider_360learning.rows.batches import Batch, BatchReader
 from airflow_provider_360learning.rows.checkpoints import LAST_WAIT
-from airflow_provider_360learning.rows.recorder import Recorder
+from airflow_provider_360learning.rows.recorder import Recorder, TooManyFailuresError
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.rows.writers import RowWriter
 from airflow_provider_360learning.supervision import ignore_sigterm
@@ -24,6 +24,8 @@ MAX_OPEN_BATCHES = 100
 MAX_OPEN_SIZE = 4 << 20
 #: Consecutive transient failures after which the attempt ends, since 360Learning is down.
 MAX_CONSECUTIVE_FAILURES = 5
+#: Seconds that requests under way get to end when the attempt stops at too many failures: less than the lease has.
+MAX_LAST_REQUESTS = 15.0
 #: Latency in seconds that is assumed before the first request has ended.
 INITIAL_LATENCY = 1.0
 #: Factor for latencies that differ between requests.
@@ -121,7 +123,11 @@ class Sender:
         """
         with self._executor:
             try:
-                self._send_all(self._batches.read(self._recorder.checkpoint))
+                try:
+                    self._send_all(self._batches.read(self._recorder.checkpoint))
+                except TooManyFailuresError:
+                    self._drain(MAX_LAST_REQUESTS)  # no hurry: no account is left half made
+                    raise
             except BaseException:
                 with ignore_sigterm():
                     self._recorder.release(self._write_certain, lambda: self._executor.is_quiet)
@@ -239,7 +245,11 @@ class Sender:
 
     def _write_certain(self) -> None:
         """Write what is certain when the attempt ends."""
-        for task in self._executor.drain(LAST_WAIT):
+        self._drain(LAST_WAIT)
+        self._write_part(at_end=False)
+
+    def _drain(self, timeout: float) -> None:
+        """Take in the results of the requests that end in time."""
+        for task in self._executor.drain(timeout):
             if task.error is None:
                 self._collect(task)
-        self._write_part(at_end=False)

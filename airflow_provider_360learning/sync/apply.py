@@ -45,7 +45,7 @@ from airflow_provider_360learning.sync.names import label
 from airflow_provider_360learning.sync.new_state import with_accounts, with_changes, with_plan
 from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
-from airflow_provider_360learning.sync.phases import Phase, Phases, take_in
+from airflow_provider_360learning.sync.phases import Phase, Phases
 from airflow_provider_360learning.sync.plan_files import StoredPlan, check_applicable
 from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state
 from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
@@ -162,6 +162,11 @@ class _Application:
         self._limit = limit_of(settings.stop_after_failures, len(plan.changes.changes))
         #: Failures of phases that an earlier attempt has ended do not stop this one.
         self._failures = 0
+        self._phases = Phases(api, plan.options, self._outcomes)
+        #: Why no more is sent, but what undoes the restoration of an account.
+        self._stopped: TooManyFailuresError | None = None
+        #: Whether that was in the middle of a phase.
+        self._is_cut = False
 
     def apply(self, now: datetime) -> Applied:
         """Apply the plan."""
@@ -192,7 +197,11 @@ class _Application:
 
     def _apply_phases(self, state: SyncState, now: datetime) -> SyncState:
         try:
-            for phase in Phases(self._api, self._plan.options, self._outcomes):
+            for phase in self._phases:
+                if self._stopped is not None and not phase.is_undo:
+                    raise self._stopped
+                if self._is_cut:
+                    phase = phase.after_cut(len(self._outcomes.results))
                 try:
                     self._do(phase)
                 finally:  # the platform has what a phase did before it broke off
@@ -222,7 +231,7 @@ class _Application:
         keys = None
         if self._plan.options.key == "mail":
             keys = {change.key for change in changes} | self._plan.changes.agreed.keys()
-        state = self._save(with_accounts(state, platform.accounts, keys))
+        state = self._save(with_accounts(state, platform.accounts, self._plan.options, keys))
         content = {"version": VERSION, "stale": stale}
         write_atomic(path, json.dumps(content).encode(), file_mode=self._place.file_mode)
         for number, reason in stale.items():
@@ -261,6 +270,10 @@ class _Application:
             log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
             try:
                 summary = run(self._config(phase, rows, folder), self._context, [self._claim])
+            except TooManyFailuresError as error:
+                self._take_in_so_far(phase, folder, is_resumed=is_resumed)
+                self._stopped, self._is_cut = error, True
+                return
             except BaseException:
                 self._take_in_so_far(phase, folder, is_resumed=is_resumed)
                 raise
@@ -270,7 +283,7 @@ class _Application:
         if is_new:
             self._failures += sum(not self._outcomes.results[number][-1].is_done for number, _ in phase.rows)
         if self._failures > self._limit:
-            raise TooManyFailuresError(
+            self._stopped = TooManyFailuresError(
                 f"{self._failures:,} changes were refused, failed or unknown, and applying stops after {self._limit:,} "
                 f"(stop_after_failures). The results are in {folder}; the phases after {phase.name} were not sent. "
                 "Retry the task to continue, or make a new plan."
@@ -279,7 +292,7 @@ class _Application:
     def _take_in(self, phase: Phase, results: Iterable[Result], *, is_resumed: bool) -> None:
         for (number, _), result in zip(phase.rows, results, strict=True):
             self._outcomes.results.setdefault(number, []).append(result)
-        take_in(phase, self._outcomes, self._api, self._plan.options, is_resumed=is_resumed)
+        self._phases.take_in(phase, is_resumed=is_resumed)
 
     def _take_in_so_far(self, phase: Phase, folder: ObjectStoragePath, *, is_resumed: bool) -> None:
         """Take in what a phase did before it broke off; the error that ended it is the one to raise."""
@@ -316,7 +329,7 @@ class _Application:
             dry_run=False,
             file_mode=self._place.file_mode,
             is_part=True,
-            stop_after_failures=max(self._limit - self._failures, 0),
+            stop_after_failures=None if phase.is_undo else max(self._limit - self._failures, 0),
         )
 
     def _write_outcomes(self) -> None:

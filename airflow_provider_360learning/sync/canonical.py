@@ -66,7 +66,7 @@ def _lines_of_platform(platform: Platform) -> Iterator[bytes]:
 
 
 def _lines_of_state(state: SyncState) -> Iterator[bytes]:
-    yield encode(state.plans) + b"\n"
+    yield encode([state.plans, state.restored]) + b"\n"
     for key, person in sorted(state.people.items()):
         yield encode([key, person]) + b"\n"
 

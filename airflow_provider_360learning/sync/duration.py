@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.base import ActionArguments
+from airflow_provider_360learning.sync.creations import values_after_creation
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
 from airflow_provider_360learning.sync.plan import Action, Change, Changes, Value
 
@@ -44,7 +45,9 @@ def expected_seconds(changes: Changes, options: SyncOptions, api: LearningApi) -
     phases: dict[Action, list[Change]] = defaultdict(list)
     for change in changes.changes:
         phases[change.action].append(change)
-    return math.ceil(sum(_seconds(API_ACTIONS[action], each, options, api) for action, each in phases.items()))
+    seconds = sum(_seconds(API_ACTIONS[action], each, options, api) for action, each in phases.items())
+    completed = [change for change in phases["create"] if values_after_creation(change, options, api.user_facts)]
+    return math.ceil(seconds + _seconds_of("updateUser", len(completed), api))
 
 
 def invitations(changes: Changes, options: SyncOptions) -> int:
@@ -81,6 +84,10 @@ def _seconds(name: str, changes: list[Change], options: SyncOptions, api: Learni
     writes += sum(map(_more_writes, changes))
     if options.key == "external_id":  # which is set by a request of its own
         writes += sum("key" in each.after for each in changes)
+    return _seconds_of(operation, writes, api)
+
+
+def _seconds_of(operation: str, writes: int, api: LearningApi) -> float:
     limits = api.client.spec.endpoints[operation].limits
     return writes / min(limit.requests / limit.seconds for limit in limits)
 

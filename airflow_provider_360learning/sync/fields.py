@@ -170,8 +170,10 @@ def _difference(match: Match, one: Wanted, remembered: Remembered, *, is_owned: 
     source_changed = is_new(one, remembered)
     held = _held(match, one.name)
     if held is None:
+        # A restored account may have lost what was applied last.
+        is_lost = match.kind == "deleted" and one.value is not None
         # What nothing is known of is not cleared: it may be empty, and usually is.
-        is_written = source_changed and not (one.value is None and one.name not in remembered.applied)
+        is_written = is_lost or (source_changed and not (one.value is None and one.name not in remembered.applied))
         return Difference(None, False, one.value, is_drift=False) if is_written else None
     [value] = held
     if value == (normalized(one.value) or None) or not (source_changed or is_owned):

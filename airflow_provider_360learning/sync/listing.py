@@ -186,7 +186,7 @@ class _AccountReader:
         return list({account.user_id: account for account in accounts}.values())
 
     def remembered(self, state: SyncState, listed: list[Account], now: datetime) -> Iterator[Account]:
-        """Yield the people of the state whom the version does not list: pending invitations, and deleted users."""
+        """Yield the accounts of the state that the version does not list: pending invitations, and deleted users."""
         ids = {account.user_id for account in listed}
         keys = {account.key for account in listed}
         mails = {account.mail for account in listed}
@@ -200,6 +200,9 @@ class _AccountReader:
                     yield self._unlisted(key, one, "pending")
             elif one.user_id and not self._facts.lists_deleted:
                 yield self._unlisted(key, one, "deleted")
+        for mail, restored in sorted(state.restored.items()):
+            if not self._facts.lists_deleted and mail not in mails and restored.user_id not in ids:
+                yield self._unlisted(None, Remembered(user_id=restored.user_id, mail=mail), "deleted")
 
     def _account(self, user: UserRecord, status: Literal["deleted"] | None = None) -> Account:
         user_id, mail = (user["user_id"] or "").lower(), (user["mail"] or "").strip().lower()
@@ -228,7 +231,7 @@ class _AccountReader:
     def _fields_of(self, user: UserRecord) -> dict[str, str | None]:
         return {name: normalized(user[name]) or None for name in self._fields}  # type: ignore[literal-required]
 
-    def _unlisted(self, key: str, one: Remembered, status: Literal["pending", "deleted"]) -> Account:
+    def _unlisted(self, key: str | None, one: Remembered, status: Literal["pending", "deleted"]) -> Account:
         user_id = one.user_id.lower() if one.user_id and status == "deleted" else None
         mail = (one.mail or "").lower()
         return Account(
@@ -240,6 +243,7 @@ class _AccountReader:
             fields={},
             deactivation_known=False,
             is_protected=self._protection.covers(user_id or "", mail, key, None),
+            is_listed=False,
         )
 
     def _memberships_of(self, user_id: str, mail: str) -> Mapping[str, frozenset[Role]]:

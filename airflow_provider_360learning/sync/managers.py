@@ -157,38 +157,35 @@ class WantedManagers:
 
 
 def compare_managers(
-    match: Match, wanted: Manager | None, remembered: Remembered, options: SyncOptions, *, are_given: bool
+    match: Match, wanted: Manager | None, remembered: Remembered, options: SyncOptions
 ) -> ManagerChanges:
     """
     Return what changes the managers of a user.
 
-    Only the manager whom an earlier run has added is removed; all others as well if managers are owned, and for a
-    person who returns.
+    Only the manager whom an earlier run has added is removed; all others as well if managers are owned. Those of a
+    person who returns are not known before the account is restored: see :mod:`.phases`.
 
     :param match: The person.
     :param wanted: The manager according to the source.
     :param remembered: What earlier runs have applied.
     :param options: What the sync is to do.
-    :param are_given: Whether the source has managers at all, so that a person may have none.
     """
     if match.kind != "new" and is_kept(MANAGER, {MANAGER}, remembered, options):
         return ManagerChanges()
+    if match.kind == "deleted":
+        return ManagerChanges(wanted)
     names = frozenset() if wanted is None else wanted.names
     applied = remembered.applied.get(MANAGER)
     held = None if match.account is None or match.account.managers is None else list(match.account.managers)
     is_owned = MANAGER in options.owned
-    returns = match.kind == "deleted"
     addition = None
     if wanted is not None and (held is None or names.isdisjoint(held)):
         source_changed = applied is None or applied not in names
         is_drift = is_owned and held is not None
-        addition = wanted if source_changed or is_drift or returns else None
+        addition = wanted if source_changed or is_drift else None
     of_sync = [applied] if applied is not None and (held is None or applied in held) else []
     is_decided = wanted is not None or match.person.manager == NO_MANAGER
-    if (returns and are_given) or (is_owned and is_decided):
-        stale = of_sync if held is None else held
-    else:
-        stale = of_sync if is_decided else []
+    stale = (held if is_owned and held is not None else of_sync) if is_decided else []
     return ManagerChanges(addition, tuple(sorted(set(stale) - names)))
 
 

@@ -171,7 +171,17 @@ class Matcher:
 
     def _with_key(self, person: Person) -> Match | None:
         accounts = self._index.live.get(person.key)
+        if accounts and self._options.key == "mail" and self._is_of_another(accounts[0]):
+            self._findings.leave_out("unmanaged", person.key, _of_another(accounts[0]))
+            return None
         return Match(person, accounts[0], "existing") if accounts else None
+
+    def _is_of_another(self, account: Account) -> bool:
+        """Return whether a creation has restored an account by mistake, and no person has decided about it yet."""
+        return any(
+            one.status != "deleted" and (mail == account.mail or one.user_id == account.user_id)
+            for mail, one in self._state.restored.items()
+        )
 
     def _remembered(self, person: Person) -> Match | None:
         """
@@ -218,6 +228,13 @@ class Matcher:
             self._findings.conflict([person.key], text, person.rows)
             return None
         [account] = accounts
+        if self._options.key == "mail" and person.key not in self._state.people:
+            text = (
+                f"the deleted account {account.user_id} has the address of this person, whom this sync does not know, "
+                "and who would inherit it: if it is the same person, restore it by hand"
+            )
+            self._findings.conflict([person.key], text, person.rows)
+            return None
         remembered = self._state.people.get(person.key) or Remembered()
         expected = {(remembered.mail or account.mail).lower(), person.mail}
         if not account.mail or account.mail not in expected:
@@ -237,9 +254,11 @@ class Matcher:
             if account.status == "deleted":
                 text = (
                     f"the deleted account {account.user_id}, which is not managed, has the address of this person, who "
-                    "would inherit it: if it is the same person, restore it and give it the key"
+                    "would inherit it: if it is the same person, restore it by hand and give it the key"
                 )
                 self._findings.leave_out("unmanaged", person.key, text)
+            elif self._is_of_another(account):
+                self._findings.leave_out("unmanaged", person.key, _of_another(account))
             elif account.other_key is not None:
                 text = f"the account {account.user_id} with this address has a key of another kind"
                 self._findings.leave_out("unmanaged", person.key, text)
@@ -254,3 +273,10 @@ class Matcher:
             self._findings.conflict([person.key], f"several accounts have this address ({ids})", person.rows)
             return None
         return Match(person, without_key[0], "adopted") if without_key else Match(person, None, "new")
+
+
+def _of_another(account: Account) -> str:
+    return (
+        f"the account {account.user_id} with this address is that of a deleted user, whom an earlier run has restored "
+        "and could not delete again: delete it, or give it the key if it is the same person"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,15 +14,18 @@ from airflow_provider_360learning.sync.outcomes import Outcomes
 from airflow_provider_360learning.sync.plan import Change
 from airflow_provider_360learning.sync.plan_files import StoredPlan
 from airflow_provider_360learning.sync.platform import Account
-from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, SyncState
+from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, Restored, SyncState
 
 
-def with_accounts(state: SyncState, accounts: Iterable[Account], keys: Collection[str] | None) -> SyncState:
+def with_accounts(
+    state: SyncState, accounts: Sequence[Account], options: SyncOptions, keys: Collection[str] | None
+) -> SyncState:
     """
     Return the state with ids and addresses of the people who are managed, by which they are found once deleted.
 
     :param state: The state.
     :param accounts: The accounts.
+    :param options: What the sync is to do.
     :param keys: Keys of the people, if not all accounts with a key are managed.
     """
     people = dict(state.people)
@@ -41,7 +44,21 @@ def with_accounts(state: SyncState, accounts: Iterable[Account], keys: Collectio
             invited_at=None,
             invited_for=None,
         )
-    return replace(state, people=people)
+    return replace(state, people=people, restored=_undecided(state, accounts, options))
+
+
+def _undecided(state: SyncState, accounts: Sequence[Account], options: SyncOptions) -> Mapping[str, Restored]:
+    """Return the accounts that were restored by mistake, and about which no person has decided yet."""
+    live = [account for account in accounts if account.status != "deleted"] if state.restored else []
+    undecided: dict[str, Restored] = {}
+    for mail, one in state.restored.items():
+        account = next((each for each in live if each.mail == mail or each.user_id == one.user_id), None)
+        if account is None:
+            undecided[mail] = replace(one, status="deleted") if one.status == "active" else one
+        # A deleted one that is there again was restored by hand, and a key was given by hand: no creation sends any.
+        elif one.status != "deleted" and (account.key is None or options.key == "mail"):
+            undecided[mail] = replace(one, status="active")
+    return undecided
 
 
 def with_changes(state: SyncState, outcomes: Outcomes, options: SyncOptions, now: datetime) -> SyncState:
@@ -55,11 +72,17 @@ def with_changes(state: SyncState, outcomes: Outcomes, options: SyncOptions, now
     """
     people = dict(state.people)
     for number, change in enumerate(outcomes.changes):
-        if change.action not in ("create_group", "update_group") and outcomes.is_done(number):
-            known = people.get(change.key, Remembered())
-            user_id = outcomes.users.get(change.key) or change.user_id or known.user_id
-            people[change.key] = _after(change, number, replace(known, user_id=user_id), outcomes, options, now)
-    return replace(state, people=people)
+        if change.action in ("create_group", "update_group"):
+            continue
+        known = people.get(change.key, Remembered())
+        known = replace(known, user_id=outcomes.users.get(change.key) or change.user_id or known.user_id)
+        if outcomes.is_done(number):
+            people[change.key] = _after(change, number, known, outcomes, options, now)
+        elif change.action == "create" and outcomes.has_account(number):
+            mail = str(change.after["mail"])
+            people[change.key] = replace(known, mail=mail, left_at=None, created=True, awaits_key=True)
+    restored = {str(outcomes.changes[number].after["mail"]): one for number, one in outcomes.restored.items()}
+    return replace(state, people=people, restored={**state.restored, **restored})
 
 
 def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) -> SyncState:
@@ -89,7 +112,7 @@ def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) 
             reported_at=(known.reported_at or plan.created_at) if key in reported else None,
         )
     applied_plan = AppliedPlan(plan_id=plan.plan_id, applied_at=now, rows=plan.rows, interval=interval)
-    return SyncState(people, (*state.plans, applied_plan))
+    return replace(state, people=people, plans=(*state.plans, applied_plan))
 
 
 def _after(
@@ -110,7 +133,12 @@ def _after(
             if outcome in PENDING:
                 return _invited(known, options, now)
             return replace(known, invited_at=None, invited_for=None)
-        case "reinstate" | "change_mail" | "change_reinstated_mail":
+        case "reinstate":  # which may lose the key
+            if change.after.get("removes_managers"):
+                applied.pop(MANAGER, None)
+            mail = str(change.after["mail"])
+            return replace(known, mail=mail, applied=applied, left_at=None, awaits_key=True)
+        case "change_mail" | "change_reinstated_mail":
             return replace(known, mail=str(change.after["mail"]), left_at=None)
         case "update":
             if DEACTIVATION in change.after:

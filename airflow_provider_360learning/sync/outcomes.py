@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.sync.plan import Change
+from airflow_provider_360learning.sync.state import Restored
 
 #: Outcomes of changes that were not sent.
 STALE, SKIPPED, CONFLICT = "stale", "skipped", "conflict"
@@ -33,6 +34,10 @@ class Outcomes:
     without_key: set[str] = field(default_factory=set)
     #: What was sent, by number, where that depends on the time.
     sent: dict[int, Mapping[str, object]] = field(default_factory=dict)
+    #: The phases that have yet to complete a new account, by number.
+    incomplete: dict[int, set[str]] = field(default_factory=dict)
+    #: Accounts of others that were restored, by number.
+    restored: dict[int, Restored] = field(default_factory=dict)
 
     def leave_out(self, number: int, outcome: str, reason: str) -> None:
         """
@@ -44,6 +49,15 @@ class Outcomes:
         """
         self.left_out.setdefault(number, (outcome, reason))
 
+    def has_account(self, number: int) -> bool:
+        """
+        Return whether a creation has led to an account of the person, which may be incomplete.
+
+        :param number: Its number.
+        """
+        results = self.results.get(number, [])
+        return number not in self.left_out and any(each.is_done for each in results[:1])
+
     def is_done(self, number: int) -> bool:
         """
         Return whether a change was made.
@@ -51,7 +65,8 @@ class Outcomes:
         :param number: Its number.
         """
         results = self.results.get(number)
-        return number not in self.left_out and bool(results) and all(each.is_done for each in results or ())
+        is_sent = bool(results) and all(each.is_done for each in results or ())
+        return is_sent and number not in self.left_out and not self.incomplete.get(number)
 
     def of(self, *actions: str) -> Iterator[tuple[int, Change]]:
         """
@@ -75,7 +90,10 @@ class Outcomes:
         rejected = next((each for each in results if not each.is_done), None)
         if rejected is not None:
             return rejected.outcome, rejected.message
-        return (results[-1].outcome, results[-1].message) if results else (SKIPPED, "was not sent")
+        if self.incomplete.get(number):
+            return SKIPPED, "the account was created, and its values were not sent: the next plan has them"
+        # What follows the first one completes it.
+        return (results[0].outcome, results[0].message) if results else (SKIPPED, "was not sent")
 
     def counts(self) -> dict[str, int]:
         """Return the number of changes by outcome."""
@@ -83,9 +101,10 @@ class Outcomes:
 
     @property
     def failures(self) -> list[int]:
-        """Numbers of the changes that were sent and not made."""
-        return [
+        """Numbers of the changes that were sent and not made, and of those that turned out to be conflicts."""
+        rejected = {
             number
             for number, results in self.results.items()
             if number not in self.left_out and not all(each.is_done for each in results)
-        ]
+        }
+        return sorted(rejected | {number for number, (outcome, _) in self.left_out.items() if outcome == CONFLICT})

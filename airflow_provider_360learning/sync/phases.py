@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.choices import Role
+from airflow_provider_360learning.api.results import RelatedUser
 from airflow_provider_360learning.exceptions import NotFoundError
+from airflow_provider_360learning.rows.results import Result
+from airflow_provider_360learning.sync.creations import (
+    full_key,
+    is_user,
+    values_after_creation,
+    values_at_creation,
+    whose_account,
+)
 from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.listing import groups_of
 from airflow_provider_360learning.sync.managers import MANAGER
@@ -17,12 +26,24 @@ from airflow_provider_360learning.sync.memberships import GroupTree
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
 from airflow_provider_360learning.sync.outcomes import CONFLICT, SKIPPED, STALE, Outcomes
 from airflow_provider_360learning.sync.plan import IN_AN_HOUR, Change
+from airflow_provider_360learning.sync.state import Restored
 
 #: A row of an action, with the number of its change.
 Rows = list[tuple[int, dict[str, Any]]]
 
+#: The phases that complete new accounts.
+COMPLETE, EXTERNAL_ID = "08-complete", "08-external_id"
+
 _NO_USER = "the account of this person was not created or reinstated"
 _NO_ROLES = "the additions of this person are not confirmed"
+_UNDONE = (
+    "the address is that of a deleted account, which was restored and is deleted again: if it is the same person, "
+    "restore it by hand and give it the key"
+)
+_NOT_UNDONE = (
+    "the address is that of a deleted account, which was restored and could not be deleted again: delete it by hand, "
+    "or give it the key if it is the same person"
+)
 _LAST = "the person would leave the last group, which deletes the account"
 _REACHES_MORE = "the removal would reach groups below that it did not reach when the plan was made"
 
@@ -43,6 +64,19 @@ class Phase:
     rows: Rows
     defaults: Mapping[str, Any]
 
+    @property
+    def is_undo(self) -> bool:
+        """Whether it deletes accounts that the phase before has restored by mistake."""
+        return self.name.endswith("-undo")
+
+    def after_cut(self, done: int) -> Phase:
+        """
+        Return the phase with a name of its own: once the phase before is complete, this one may have more rows.
+
+        :param done: Number of changes that were sent so far.
+        """
+        return replace(self, name=f"{self.name.removesuffix('-undo')}-after-{done}-undo")
+
 
 class Phases:
     """
@@ -60,6 +94,54 @@ class Phases:
         self._reinstated = {change.key for change in outcomes.changes if change.action == "reinstate"}
         self._new_groups = {change.group for change in outcomes.changes if change.action == "create_group"}
 
+    def take_in(self, phase: Phase, *, is_resumed: bool) -> None:
+        """
+        Take in what later phases need of the results of a phase: ids, and people who are not those of the plan.
+
+        :param phase: The phase, whose results are recorded.
+        :param is_resumed: Whether an earlier attempt may have sent rows of the phase.
+        """
+        outcomes = self._outcomes
+        for number, row in phase.rows:
+            change, results = outcomes.changes[number], outcomes.results.get(number, [])
+            if phase.action in ("add_manager", "remove_manager") or phase.name.endswith("-deactivate"):
+                outcomes.sent[number] = row
+            if not results or not results[-1].is_done:
+                continue
+            if phase.action == "create_group" and results[-1].id:
+                outcomes.groups[change.group or ""] = results[-1].id.lower()
+            if phase.action == "create_user":
+                self._take_in_account(number, row, results[-1], is_resumed=is_resumed)
+            if phase.is_undo:
+                self._take_in_undo(number, results[-1])
+            outcomes.incomplete.get(number, set()).discard(phase.name)
+
+    def _take_in_account(self, number: int, row: Mapping[str, Any], result: Result, *, is_resumed: bool) -> None:
+        """Take in to whose account a creation or reinstatement has led."""
+        outcomes, options, facts = self._outcomes, self._options, self._api.user_facts
+        change = outcomes.changes[number]
+        whose = whose_account(self._api, options, change, row, result, is_resumed=is_resumed)
+        if whose == "other":
+            outcomes.leave_out(number, CONFLICT, "an account that is not that of this person has the address")
+        elif whose == "restored":
+            status: Literal["active", "pending"] = "active" if is_user(change, options, facts) else "pending"
+            outcomes.restored[number] = Restored(user_id=result.id and result.id.lower(), status=status)
+            outcomes.leave_out(number, CONFLICT, _NOT_UNDONE)
+        elif user_id := result.id or change.user_id:
+            outcomes.users[change.key] = user_id.lower()
+            if change.action == "create":
+                completed = {COMPLETE} if values_after_creation(change, options, facts) else set()
+                outcomes.incomplete[number] = completed | ({EXTERNAL_ID} if options.key == "external_id" else set())
+                if result.outcome == "invited" and not is_user(change, options, facts):
+                    outcomes.without_key.add(change.key)
+
+    def _take_in_undo(self, number: int, result: Result) -> None:
+        """Take in whether an account was deleted again: one that no request can reach is not found, and stays."""
+        restored = self._outcomes.restored[number]
+        if result.outcome == "deleted" or restored.status == "active":
+            self._outcomes.restored[number] = replace(restored, status="deleted")
+            self._outcomes.left_out[number] = (CONFLICT, _UNDONE)
+
     def __iter__(self) -> Iterator[Phase]:
         """Yield the phases in their order; each is done before the next one is made."""
         for number, rows in enumerate(self._levels_of_group_creations(), 1):
@@ -68,19 +150,22 @@ class Phases:
         for number, rows in enumerate(self._waves_of_address_changes(), 1):
             yield Phase(f"03-change_mail-{number}", "update_user", rows, {})
         yield Phase("04-reinstate", "create_user", self._reinstatements(), {"mode": "create_active"})
+        yield Phase("04-reinstate-undo", "delete_user", self._undone("reinstate"), {})
         yield Phase("05-change_reinstated_mail", "update_user", self._mails("change_reinstated_mail"), {})
         days = _given(invitation_expires_after_days=self._options.invitation_valid_for)
         yield Phase("06-create", "create_user", self._creations(), {"mode": self._options.joiner_mode, **days})
-        yield Phase("07-undo", "delete_user", self._undone(), {})
+        yield Phase("07-undo", "delete_user", self._undone("create"), {})
+        yield Phase(COMPLETE, "update_user", self._completions(), {})
         if self._options.key == "external_id":
             platform = {"external_platform": self._options.external_platform}
-            yield Phase("08-external_id", "set_external_id", self._external_ids(), platform)
+            yield Phase(EXTERNAL_ID, "set_external_id", self._external_ids(), platform)
         yield Phase("09-update", "update_user", self._updates(), {})
         yield Phase("10-clear", "remove_user_custom_field", self._cleared_fields(), {})
         yield Phase("11-add_to_group", "add_user_to_group", self._additions(), {})
         yield Phase("12-remove_from_group", "remove_user_from_group", self._removals(), {})
         yield Phase("13-add_manager", "add_manager", self._managers("add_manager"), {})
-        yield Phase("14-remove_manager", "remove_manager", self._managers("remove_manager"), {})
+        removals = [*self._managers("remove_manager"), *self._managers_before()]
+        yield Phase("14-remove_manager", "remove_manager", removals, {})
         yield Phase("15-deactivate", "update_user", self._deactivations(), {})
         yield Phase("16-delete", "delete_user", self._deletions(), {})
 
@@ -180,21 +265,23 @@ class Phases:
         return rows
 
     def _new_user(self, change: Change) -> dict[str, Any]:
-        profile = {name: value for name, value in change.after.items() if name in PROFILE_FIELDS}
-        custom = {"custom": self._full_key(change.key)} if self._options.key == "custom" else {}
-        return _given(mail=change.after["mail"], **profile, **custom)
+        return {"mail": change.after["mail"], **values_at_creation(change, self._options)}
 
-    def _full_key(self, key: str) -> str:
-        return f"{self._options.key_namespace}{key}"
-
-    def _undone(self) -> Rows:
-        """Return the accounts that a creation has restored, although the plan did not know them."""
+    def _undone(self, action: str) -> Rows:
+        """Return the accounts of others that were restored, although the plan did not know them."""
         return [
-            (number, {"user": result.id or change.after["mail"]})
-            for number, change in enumerate(self._outcomes.changes)
-            if change.action == "create"
-            for result in self._outcomes.results.get(number, ())
-            if result.outcome == "restored"
+            (number, {"user": restored.user_id or change.after["mail"]})
+            for number, restored in self._outcomes.restored.items()
+            if (change := self._outcomes.changes[number]).action == action
+        ]
+
+    def _completions(self) -> Rows:
+        """Return the values of new accounts, which are not those of anybody else."""
+        facts, users = self._api.user_facts, self._outcomes.users
+        return [
+            (number, {"user": users[change.key], **values_after_creation(change, self._options, facts)})
+            for number, change in self._outcomes.of("create")
+            if COMPLETE in self._outcomes.incomplete.get(number, ())
         ]
 
     def _external_ids(self) -> Rows:
@@ -202,7 +289,7 @@ class Phases:
         for number, change in self._outcomes.of("create", "update"):
             user_id = self._outcomes.users.get(change.key) or change.user_id
             if user_id is not None and "key" in change.after:
-                rows.append((number, {"user": user_id, "external_id": self._full_key(change.key)}))
+                rows.append((number, {"user": user_id, "external_id": full_key(change, self._options)}))
         return rows
 
     def _updates(self) -> Rows:
@@ -219,7 +306,7 @@ class Phases:
         given = ((name, value) for name, value in after.items() if name.startswith(CUSTOM_FIELD) and value is not None)
         custom = {name.removeprefix(CUSTOM_FIELD): value for name, value in given}
         if "key" in after and self._options.key == "custom":
-            fields["custom"] = self._full_key(change.key)
+            fields["custom"] = full_key(change, self._options)
         return {**fields, **({"clear": clear} if clear else {}), **({"custom_fields": custom} if custom else {})}
 
     def _cleared_fields(self) -> Rows:
@@ -297,6 +384,30 @@ class Phases:
                 rows.append((number, {"user": user_id, "manager": manager}))
         return rows
 
+    def _managers_before(self) -> Rows:
+        """Return the managers of restored accounts whom the source does not have: they were not known before."""
+        wanted: dict[str, set[str]] = {}
+        for _, row in self._managers("add_manager"):
+            wanted.setdefault(row["user"], set()).add(row["manager"])
+        rows: Rows = []
+        for number, change in self._outcomes.of("reinstate", "create"):
+            user_id = self._outcomes.users.get(change.key)
+            is_restored = self._outcomes.outcome(number)[0] == "restored" and user_id in wanted
+            if user_id is not None and (change.after.get("removes_managers") or is_restored):
+                names = wanted.get(user_id, set())
+                rows += [
+                    (number, {"user": user_id, "manager": manager["user_id"] or manager["mail"]})
+                    for manager in self._managers_of(user_id)
+                    if names.isdisjoint(each.lower() for each in (manager["user_id"], manager["mail"]) if each)
+                ]
+        return rows
+
+    def _managers_of(self, user_id: str) -> list[RelatedUser]:
+        try:
+            return self._api.list_managers(user=user_id)
+        except NotFoundError:
+            return []  # deleted meanwhile
+
     # Leavers
 
     def _deactivations(self) -> Rows:
@@ -309,67 +420,6 @@ class Phases:
 
     def _deletions(self) -> Rows:
         return [(number, {"user": user_id}) for number, _, user_id in self._of_users("delete")]
-
-
-def take_in(phase: Phase, outcomes: Outcomes, api: LearningApi, options: SyncOptions, *, is_resumed: bool) -> None:
-    """
-    Take in what later phases need of the results of a phase: ids, and people who are not those of the plan.
-
-    :param phase: The phase, whose results are recorded.
-    :param outcomes: What became of the changes.
-    :param api: The API.
-    :param options: What the sync is to do.
-    :param is_resumed: Whether an earlier attempt may have sent rows of the phase.
-    """
-    for number, row in phase.rows:
-        change, results = outcomes.changes[number], outcomes.results.get(number, [])
-        if phase.action == "create_group" and results and results[-1].is_done and results[-1].id:
-            outcomes.groups[change.group or ""] = results[-1].id.lower()
-        if phase.action in ("add_manager", "remove_manager") or phase.name.endswith("-deactivate"):
-            outcomes.sent[number] = row
-        if phase.name.endswith("-undo") and results and results[-1].is_done:
-            reason = "the address is that of a deleted account, which was restored and is deleted again"
-            outcomes.leave_out(number, CONFLICT, f"{reason}: restore it and give it the key, if it is the same person")
-        if phase.action == "create_user" and results and results[-1].is_done:
-            result = results[-1]
-            if change.action == "reinstate":
-                is_own = result.id is None or result.id.lower() == (change.user_id or result.id).lower()
-            else:
-                is_own = result.outcome != "restored" and (
-                    not result.outcome.startswith("already_")
-                    or result.id is None
-                    or _is_own(api, options, change.key, result.id, is_resumed=is_resumed)
-                )
-            if not is_own and result.outcome != "restored":
-                outcomes.leave_out(number, CONFLICT, "an account that is not that of this person has the address")
-            elif is_own and (user_id := result.id or change.user_id):
-                outcomes.users[change.key] = user_id.lower()
-            # Whether an accepted invitation of API v1 has the details that were sent with it is not known.
-            is_invitation = result.outcome == "invited" and not api.user_facts.invited_are_users
-            if change.action == "create" and is_own and (options.key == "external_id" or is_invitation):
-                outcomes.without_key.add(change.key)
-        if phase.action == "set_external_id" and results and results[-1].is_done:
-            outcomes.without_key.discard(change.key)
-
-
-def _is_own(api: LearningApi, options: SyncOptions, key: str, user_id: str, *, is_resumed: bool) -> bool:
-    """Return whether an account that exists already has the key: that of an earlier attempt, or by another client."""
-    full_key = f"{options.key_namespace}{key}"
-    if options.key == "mail":
-        return True
-    if options.key == "custom":
-        try:
-            return str(api.get_user(user=user_id)["custom"] or "").strip() == full_key
-        except NotFoundError:
-            return False
-    try:
-        platform = options.external_platform or ""
-        found = api.get_user_by_external_id(external_platform=platform, external_id=full_key)
-        return (found["user_id"] or "").lower() == user_id.lower()
-    except NotFoundError:
-        # An earlier attempt has created it, and was killed before it could set the id: no account had this address
-        # when the plan began.
-        return is_resumed
 
 
 def _given(**values: Any) -> dict[str, Any]:

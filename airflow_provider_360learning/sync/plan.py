@@ -48,8 +48,8 @@ class Change:
       ``group_key="custom"``;
     - ``update_group``: ``name``;
     - ``change_mail``, ``change_reinstated_mail``: ``mail``;
-    - ``reinstate``: ``mail``, which is the address that the deleted account has, ``role``, and ``groups`` to join with
-      it;
+    - ``reinstate``: ``mail``, which is the address that the deleted account has, ``role``, ``groups`` to join with it,
+      and ``removes_managers``, if managers whom the source does not have are removed from the restored account;
     - ``create``: ``key``, ``mail``, profile fields, ``role``, and ``groups`` to join with it;
     - ``update``: profile fields; custom fields as ``custom_fields.<id>``; ``key``, if the account is adopted;
       ``deactivates_at``, which is ``None`` to cancel a deactivation; ``None`` clears a value;

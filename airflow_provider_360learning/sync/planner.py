@@ -153,7 +153,7 @@ class _Comparison:
         invalid_managers = self._wanted_managers.check(in_plan.keys(), self._findings)
         changes: list[Change] = []
         for draft in in_plan.values():
-            changes += self._changes_of(draft)
+            changes += self._changes_of(draft, has_valid_manager=draft.match.person.key not in invalid_managers)
         changes += self._manager_changes(in_plan, invalid_managers)
         for key, match in self._matches.items():
             if key not in left_out and (key not in self._staying or self._can_be_changed(match)):
@@ -258,7 +258,7 @@ class _Comparison:
 
     # Changes of people who are not left out
 
-    def _changes_of(self, draft: _Draft) -> Iterator[Change]:
+    def _changes_of(self, draft: _Draft, *, has_valid_manager: bool) -> Iterator[Change]:
         match, person, account = draft.match, draft.match.person, draft.match.account
         if account is not None and account.status == "pending":
             waits = "; changes wait until then" if match.is_invitation else ""
@@ -268,7 +268,7 @@ class _Comparison:
         if match.kind == "new":
             yield self._creation(draft)
         elif match.kind == "deleted":
-            yield self._reinstatement(draft)
+            yield self._reinstatement(draft, has_valid_manager=has_valid_manager)
         if account is not None and changes_mail(match, self._options):
             action: Action = "change_reinstated_mail" if match.kind == "deleted" else "change_mail"
             yield self._change(
@@ -288,12 +288,14 @@ class _Comparison:
             draft.match, "create", {}, after, "the invitation has expired" if was_invited else "new in the source"
         )
 
-    def _reinstatement(self, draft: _Draft) -> Change:
+    def _reinstatement(self, draft: _Draft, *, has_valid_manager: bool) -> Change:
         account = draft.match.account
         assert account is not None  # what is reinstated exists
         role, groups, _ = self._first_groups(draft)
         before: dict[str, Value] = {"status": "deleted", "mail": account.mail}
         after: dict[str, Value] = {"mail": account.mail, "role": role, "groups": groups}
+        if has_valid_manager and self._wanted_managers.are_given and MANAGER not in self._options.create_only:
+            after["removes_managers"] = True
         return self._change(draft.match, "reinstate", before, after, "in the source, and the account is deleted")
 
     def _update(self, draft: _Draft) -> Iterator[Change]:
@@ -313,6 +315,9 @@ class _Comparison:
         if match.account is not None and match.account.key is None:
             before["key"], after["key"] = None, match.person.key
             reasons.append("the account gets the key of this person")
+        elif match.account is not None and not match.account.is_listed and self._options.key != "mail":
+            after["key"] = match.person.key
+            reasons.append("a restored account may have lost its key")
         if draft.cancels_deactivation:
             known = None if match.account is None else match.account.deactivates_at
             before[DEACTIVATION], after[DEACTIVATION] = None if known is None else known.isoformat(), None
@@ -349,8 +354,7 @@ class _Comparison:
             wanted = self._wanted_managers.of(match.person, self._matches, becoming)
             if wanted is None and match.person.manager:
                 self._findings.report("pending", key, "the manager is added when they have an account")
-            are_given = self._wanted_managers.are_given
-            changes = compare_managers(match, wanted, self._of(match), self._options, are_given=are_given)
+            changes = compare_managers(match, wanted, self._of(match), self._options)
             held = None if match.account is None else match.account.managers
             before: dict[str, Value] = {} if held is None else {"managers": list(held)}
             if changes.addition is not None:

@@ -90,6 +90,20 @@ class AppliedPlan:
     interval: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """
+    An account of a deleted user that a creation has restored, and that is not that of the person who was created.
+
+    :param user_id: Its id, if known.
+    :param status: ``deleted`` once it is deleted again, else ``active``, or ``pending`` for an invitation that no
+        request can delete.
+    """
+
+    user_id: str | None = None
+    status: Literal["active", "pending", "deleted"] = "active"
+
+
 @dataclass(frozen=True, slots=True)
 class SyncState:
     """
@@ -97,10 +111,12 @@ class SyncState:
 
     :param people: By key.
     :param plans: Applied plans, in the order of their application.
+    :param restored: By address.
     """
 
     people: Mapping[str, Remembered] = field(default_factory=dict)
     plans: tuple[AppliedPlan, ...] = ()
+    restored: Mapping[str, Restored] = field(default_factory=dict)
 
     @property
     def last_plan(self) -> str | None:
@@ -118,6 +134,7 @@ class _File:
     identity: str
     people: dict[str, Remembered]
     plans: tuple[AppliedPlan, ...]
+    restored: dict[str, Restored] = field(default_factory=dict)
 
 
 def load_state(folder: StoragePath, identity: str) -> SyncState:
@@ -143,7 +160,7 @@ def load_state(folder: StoragePath, identity: str) -> SyncState:
             "Give each sync a state_path of its own, and a new one after a change of its key or namespace. Nothing was "
             "sent.",
         )
-    return SyncState(file.people, file.plans)
+    return SyncState(file.people, file.plans, file.restored)
 
 
 def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mode: int = PRIVATE) -> None:
@@ -160,7 +177,8 @@ def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mod
         for number, (key, one) in enumerate(sorted(state.people.items())):  # one line each, not all of them in memory
             file.write(f"{',' if number else ''}\n{_json(key)}:{_json(_given(one))}".encode())
         plans = [_given(plan) for plan in state.plans]
-        file.write(f'\n}},"plans":{_json(plans)},"version":{_VERSION}}}\n'.encode())
+        restored = {mail: _given(one) for mail, one in state.restored.items()}
+        file.write(f'\n}},"plans":{_json(plans)},"restored":{_json(restored)},"version":{_VERSION}}}\n'.encode())
 
 
 def _parsed(path: StoragePath, data: bytes) -> _File:
@@ -176,7 +194,7 @@ def _parsed(path: StoragePath, data: bytes) -> _File:
     raise StoredStateError(path, f"is damaged: {'.'.join(map(str, problem['loc']))} is invalid", _ADVICE)
 
 
-def _given(value: Remembered | AppliedPlan) -> dict[str, object]:
+def _given(value: Remembered | AppliedPlan | Restored) -> dict[str, object]:
     """Return the fields of an object that are not empty."""
     given = {one.name: getattr(value, one.name) for one in fields(value)}
     required = isinstance(value, AppliedPlan)

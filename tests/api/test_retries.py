@@ -152,6 +152,18 @@ def test_a_resent_invitation_is_mailed_once(sandbox, api, fail):
     assert [mail["to"] for mail in sandbox.control.state()["mails_sent"]] == ["ana@acme.test"]
 
 
+@pytest.mark.parametrize("is_used", [False, True])
+def test_a_restored_user_whose_response_was_lost_is_recognized_by_earlier_use(sandbox, api, fail, caplog, is_used):
+    api.create_user(mail="ana@acme.test", mode="create_active")
+    if is_used:
+        sandbox.control.log_in("ana@acme.test")
+    api.delete_user(user="ana@acme.test")
+    fail("createOrInviteUser", {"kind": "drop_after"})
+    made = api.create_user(mail="ana@acme.test", mode="create_active")
+    assert made["outcome"] == ("restored" if is_used else "created")
+    assert ("Restored the deleted user with this email address" in caplog.text) == is_used
+
+
 @pytest.mark.parametrize(("mode", "mail"), [("invite", GRACE_MAIL), ("create_active", LINUS_MAIL)])
 def test_a_user_of_another_mode_was_not_created_by_us(api, fail, mode, mail):
     """An invitation cannot have created an account, nor a creation an invitation."""

@@ -266,6 +266,16 @@ def test_visibility_of_invited_users_can_be_switched(sandbox, client, routes, st
     assert client("PUT", f"/groups/{SALES_GROUP_ID}/users/{LINUS_MAIL}").status_code == status
 
 
+def test_an_invitation_that_has_restored_a_user_is_deleted_softly(sandbox, client):
+    sandbox.control.settings(invited_user_routes="known")
+    client("DELETE", f"/users/{GRACE_MAIL}")
+    invited = client("POST", "/users", json={"mail": GRACE_MAIL, "sendCredentials": False}).json()
+    assert (invited["_id"], "reactivated" in invited["warning"]) == (GRACE_ID, True)
+    assert client("DELETE", f"/users/{GRACE_MAIL}").status_code == 204
+    (grace,) = (each for each in sandbox.control.state()["users"] if each["id"] == GRACE_ID)
+    assert (grace["status"], grace["profile"]["last_name"]) == ("deleted", "Hopper")
+
+
 def test_accepted_invitation_becomes_a_user_in_its_groups(sandbox, client):
     client("POST", "/users", data={"mail": NEW, "groups[0]": SALES_GROUP_ID, "sendCredentials": "false"})
     assert client("GET", f"/groups/{SALES_GROUP_ID}").json()["users"] == []

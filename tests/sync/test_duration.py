@@ -24,9 +24,10 @@ def each(action, number, **after):
     ("plan", "options", "seconds"),
     [
         (changes(), INVITE, {"v1": 0, "v2": 0}),
-        (changes(*each("create", 100, mail="a")), INVITE, {"v1": 50, "v2": 10}),
-        (changes(*each("create", 100, mail="a", groups=["a1", "a2"])), INVITE, {"v1": 50, "v2": 20}),
-        (changes(*each("create", 100, mail="a")), CREATE, {"v1": 50, "v2": 30}),
+        (changes(*each("create", 100, mail="a")), INVITE, {"v1": 50, "v2": 20}),
+        (changes(*each("create", 100, mail="a", groups=["a1", "a2"])), INVITE, {"v1": 50, "v2": 30}),
+        # The key, and the profile of an active user, are written once it is known that the account is a new one.
+        (changes(*each("create", 100, mail="a")), CREATE, {"v1": 70, "v2": 40}),
         (changes(*each("update", 100, job="x")), INVITE, {"v1": 20, "v2": 10}),
         (changes(*each("update", 100, **{"job": "x", "custom_fields.a": "y"})), INVITE, {"v1": 20, "v2": 20}),
         (changes(*each("update", 100, **{"custom_fields.a": "y"})), INVITE, {"v1": 20, "v2": 10}),
@@ -34,7 +35,7 @@ def each(action, number, **after):
         (changes(*each("update", 100, **{"job": "x", "custom_fields.a": None})), INVITE, {"v1": 40, "v2": 20}),
         (changes(*each("deactivate", 100, deactivates_at="PT1H")), INVITE, {"v1": 20, "v2": 10}),
         (changes(*each("delete", 100)), INVITE, {"v1": 50, "v2": 10}),
-        (changes(*each("create", 100, mail="a"), *each("delete", 100)), INVITE, {"v1": 100, "v2": 20}),
+        (changes(*each("create", 100, mail="a"), *each("delete", 100)), INVITE, {"v1": 100, "v2": 30}),
         (changes(*each("create", 100, mail="a", key="1")), EXTERNAL, {"v1": 100, "v2": 20}),
         (changes(*each("update", 1, job="x")), INVITE, {"v1": 1, "v2": 1}),
     ],

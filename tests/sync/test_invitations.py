@@ -43,7 +43,9 @@ def test_an_expired_invitation_is_sent_again(api, sandbox, syncs, ids):
     sandbox.control.accept_invitation("bo@acme.test")
     let_days_pass(api, sandbox, syncs, 6)
     waiting = syncs.apply(rows, **arguments)
-    assert (changes_of(waiting), waiting["counts"], waiting["emails"]) == ([], {"pending": 1}, 0)
+    # An invitation is sent without the key, which the account gets once it is accepted.
+    assert (waiting["counts"], waiting["emails"]) == ({"pending": 1, "update": 1}, 0)
+    assert api.get_user(user="bo@acme.test")["custom"] == "hr:bo"
     let_days_pass(api, sandbox, syncs, 2)
     # In the meantime, the person has got another address.
     moved = [row("ana") | {"mail": "anna@acme.test"}, row("bo")]
@@ -60,6 +62,8 @@ def test_an_expired_invitation_is_sent_again(api, sandbox, syncs, ids):
     assert syncs.apply(moved, **arguments)["counts"] == {"pending": 1}
     sandbox.control.accept_invitation("anna@acme.test")
     let_days_pass(api, sandbox, syncs, 30)
+    syncs.apply(moved, **arguments)
+    assert api.get_user(user="anna@acme.test")["custom"] == "hr:ana"
     assert changes_of(syncs.plan(moved, **arguments)) == []
 
 

@@ -14,6 +14,7 @@ from tests.sync.companies import (
     SALES,
     STAFF,
     account,
+    an_id,
     conflicts,
     findings,
     mail_of,
@@ -25,6 +26,8 @@ from tests.sync.companies import (
     shown,
     user_id,
 )
+
+SITE = an_id(77)
 
 
 def unmanaged(key, **given):
@@ -261,11 +264,44 @@ def test_several_deleted_accounts_with_one_key_are_a_conflict():
 
 
 def test_the_managers_of_the_old_job_are_removed():
-    old = deleted("ada", managers=(user_id("boss"), user_id("new")))
-    has = platform(old, account("boss"), account("new"))
-    found = plan([person("ada", manager="new"), person("boss"), person("new")], has)
-    assert shown(found) == [("reinstate", "ada"), ("remove_manager", "ada")]
-    assert found.changes[1].after == {"manager": user_id("boss")}
+    has = platform(deleted("ada"), account("boss"), account("new"))
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), applied={"manager": user_id("boss")})})
+    wanted = [person("ada", manager="new"), person("boss"), person("new")]
+    found = plan(wanted, has, state)
+    assert shown(found) == [("reinstate", "ada"), ("add_manager", "ada")]
+    assert found.changes[0].after["removes_managers"] is True
+    # An invalid manager says nothing, nor does a source without managers, nor a field for new people only.
+    for rows, more in (
+        ([person("ada", manager="nobody"), *wanted[1:]], {}),
+        ([person("ada")], {}),
+        (wanted, {"create_only": frozenset({"manager"})}),
+    ):
+        assert "removes_managers" not in plan(rows, has, state, **more).changes[0].after
+
+
+def test_values_that_cannot_be_read_are_written_again_to_a_restored_account():
+    """Which ones a restoration keeps is not known."""
+    ada = person("ada", fields={"job": "Welder", "phone": None}, custom_fields={SITE: "Lyon"})
+    applied = {"job": "Welder", "phone": None, f"custom_fields.{SITE}": "Lyon"}
+    state = SyncState({"ada": Remembered(user_id=user_id("ada"), mail=mail_of("ada"), applied=applied)})
+    fields = {"custom_fields": {SITE: "Site"}}
+    found = plan([ada], platform(deleted("ada", is_listed=False), **LIKE_V1, **fields), state)
+    assert shown(found) == [("reinstate", "ada"), ("update", "ada")]
+    assert found.changes[1].after == {"key": "ada", "job": "Welder", f"custom_fields.{SITE}": "Lyon"}
+    found = plan([ada], platform(deleted("ada", fields={"job": "Welder", "phone": None}), **fields), state)
+    assert found.changes[1].after == {f"custom_fields.{SITE}": "Lyon"}  # of deleted users, these are not read
+    # An address is no key that could be written.
+    found = plan([person("ada")], platform(deleted("ada", is_listed=False), **LIKE_V1), state, key="mail")
+    assert shown(found) == [("reinstate", "ada")]
+
+
+def test_with_addresses_as_keys_only_people_whom_the_state_knows_return():
+    has = platform(deleted("ada@acme.test", mail="ada@acme.test"))
+    ada = person("ada@acme.test", mail="ada@acme.test")
+    found = plan([ada], has, key="mail")
+    assert (found.changes, conflicts(found)) == ((), [("ada@acme.test",)])
+    state = SyncState({"ada@acme.test": Remembered(mail="ada@acme.test")})
+    assert shown(plan([ada], has, state, key="mail")) == [("reinstate", "ada@acme.test")]
 
 
 def test_a_date_that_has_passed_is_removed_with_the_reinstatement():

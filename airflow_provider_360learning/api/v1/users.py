@@ -30,7 +30,7 @@ from airflow_provider_360learning.api.results import (
 )
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
-from airflow_provider_360learning.api.user_facts import ExternalIdOf, UnlistedValues, UserFacts
+from airflow_provider_360learning.api.user_facts import ExternalIdOf, UnlistedValues, UserFacts, shows_earlier_use
 from airflow_provider_360learning.api.v1.formats import (
     NEUTRAL_ROLES,
     V1_ROLES,
@@ -48,6 +48,8 @@ from airflow_provider_360learning.log_text import get_logger
 log = get_logger(__name__)
 
 R = TypeVar("R")
+
+_RESTORED = "Restored the deleted user with this email address: user_id=%s"
 
 #: ``sendCredentials`` of each mode: together with whether a password is sent, it decides what happens (documented).
 _SENDS_CREDENTIALS = {
@@ -199,7 +201,8 @@ class UserActions(ApiAdapter):
         Create or invite a user (``createOrInviteUser``).
 
         :return: ``outcome`` is ``created``, ``invited``, ``restored`` (the email address is that of a deleted user,
-            whose managers, statistics and password are back), ``already_exists``, ``updated`` or ``already_invited``
+            whose managers, statistics and password are back; if the response was lost, these show it),
+            ``already_exists``, ``updated`` or ``already_invited``
             (an earlier invitation is pending; v1 can neither look up nor change an invited person, so that
             ``user_id`` is ``None``, and ``if_exists="update"`` updates nothing before the person accepts).
         :raises AlreadyExistsError: with ``if_exists="fail"``, if a user has the email address.
@@ -216,7 +219,7 @@ class UserActions(ApiAdapter):
                     yield from self._updated(arguments)
                 if invited:
                     return {"mail": mail, "user_id": None, "outcome": "invited"}
-                return (yield from self._existing(mail, "created"))
+                return (yield from self._created_or_restored(mail))
             return (yield from self._handle_existing_user(arguments, invited, error))
         event = _EVENTS.get(response["status"], "created")
         if event == "user_exists" or event == "invitation_exists":
@@ -363,13 +366,21 @@ class UserActions(ApiAdapter):
         if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
             log.warning("mode=%s, but 360Learning reports outcome=%s mail=%s", arguments.mode, event, mail)
         if "reactivated" in str(response.get("warning", "")).lower():
-            log.warning("Restored the deleted user with this email address: user_id=%s", user_id)
+            log.warning(_RESTORED, user_id)
             outcome = "restored"
         if event == "invited":  # v1 cannot look up an invited person, not even one who was deleted before
             return {"mail": mail, "user_id": user_id, "outcome": "restored" if outcome == "restored" else "invited"}
         if user_id is None:
             return (yield from self._existing(mail, outcome))
         return {"mail": mail, "user_id": user_id, "outcome": outcome}
+
+    def _created_or_restored(self, mail: str) -> ActionSteps[CreatedUser]:
+        """Return what became of a creation whose response was lost, and with it the warning of a restoration."""
+        found = yield from self.get_user.steps(user=mail)
+        is_restored = shows_earlier_use(found)
+        if is_restored:
+            log.warning(_RESTORED, found["user_id"])
+        return {"mail": mail, "user_id": found["user_id"], "outcome": "restored" if is_restored else "created"}
 
     def _handle_existing_user(
         self, arguments: CreateUser, invited: bool, error: AlreadyExistsError | None = None

@@ -172,11 +172,12 @@ class State:
         """
         Delete an account softly, or an invitation without a trace.
 
-        :param keep_invitations: whether an invitation is an account, which is deleted softly, too.
+        :param keep_invitations: whether an invitation is an account, which is deleted softly, too; that of a deleted
+            user always is.
         """
         for group in self.groups.values():
             group.members.pop(person.id, None)
-        if person.status == "active" or keep_invitations:
+        if person.status == "active" or keep_invitations or person.reactivated_at:
             person.status = "deleted"
             person.deleted_at.append(self._clock.now())
             self._record_user("user.deleted", person, deletedAt=self._clock.now())
