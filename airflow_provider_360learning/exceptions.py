@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar, TypedDict, Unpack
 
-from airflow_provider_360learning.log_text import escape_controls
+from airflow_provider_360learning.log_text import escape_controls, mask_addresses
 
 
 class RequestDetails(TypedDict, total=False):
@@ -59,7 +59,8 @@ class Learning360Error(Exception):
         self.after_unknown_outcome = False
 
     def __str__(self) -> str:
-        place = ", ".join(str(part) for part in (self.operation, self.url, self.status) if part)
+        url = mask_addresses(self.url or "")  # the log shows it
+        place = ", ".join(str(part) for part in (self.operation, url, self.status) if part)
         return f"{self.args[0]} [{escape_controls(place)}]" if place else str(self.args[0])
 
 

@@ -8,11 +8,19 @@ escape their messages, so that no call site has to remember it.
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 #: Parts of words in some scripts, although they are not printable.
 JOINERS = "\u200c\u200d"
+
+_IN_ADDRESS = r"[^\s\"'`<>(),;:=/|{}\[\]]"
+#: An email address, also in a URL. What follows the scheme of a path is the connection of its store.
+_ADDRESS = re.compile(rf"(?:(://)|(?<!{_IN_ADDRESS})){_IN_ADDRESS}+?(?:@|%(?:25)*40){_IN_ADDRESS}*\w")
+_HIDES_ADDRESSES: ContextVar[bool] = ContextVar("hides_addresses", default=False)
 
 
 def escape_controls(text: str) -> str:
@@ -39,6 +47,37 @@ def get_logger(name: str) -> logging.Logger:
     return logger
 
 
+def mask_addresses(text: str) -> str:
+    """
+    Replace email addresses in a text, also those in the paths of requests.
+
+    :param text: The text.
+    """
+    return _ADDRESS.sub(lambda found: found.group() if found.group(1) else "***", text)
+
+
+@contextmanager
+def hide_addresses() -> Iterator[None]:
+    """Mask email addresses in log lines that are written meanwhile, and in errors that are raised."""
+    token = _HIDES_ADDRESSES.set(True)
+    try:
+        yield
+    except Exception as error:
+        _mask_error(error)
+        raise
+    finally:
+        _HIDES_ADDRESSES.reset(token)
+
+
+def without_hidden(text: str) -> str:
+    """
+    Return a text as a log may show it: with masks in the place of email addresses if these are hidden.
+
+    :param text: The text.
+    """
+    return mask_addresses(text) if _HIDES_ADDRESSES.get() else text
+
+
 def rewrite(record: logging.LogRecord, change: Callable[[str], str]) -> None:
     """
     Change the message of a record; one that cannot be formatted is left to the handlers, which report it.
@@ -55,14 +94,26 @@ def rewrite(record: logging.LogRecord, change: Callable[[str], str]) -> None:
 
 
 class _EscapeControls(logging.Filter):
-    """Filter that escapes the message of each record."""
+    """Filter that escapes the message of each record, and hides email addresses if it is to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        rewrite(record, escape_controls)
+        rewrite(record, lambda message: escape_controls(without_hidden(message)))
         return True
 
 
 _ESCAPE_CONTROLS = _EscapeControls()
+
+
+def _mask_error(error: BaseException) -> None:
+    """Mask email addresses in an error and in all that led to it, which a log shows with it."""
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.args = tuple(mask_addresses(each) if isinstance(each, str) else each for each in one.args)
+            left += [one.__cause__, one.__context__]
 
 
 def _is_harmless(character: str) -> bool:

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
-from airflow_provider_360learning.log_text import rewrite
+from airflow_provider_360learning.log_text import rewrite, without_hidden
 
 #: What is shown in the place of a secret.
 MASK = "***"
@@ -98,7 +98,7 @@ class _SecretFilter(logging.Filter):
         with self._lock:
             holders = list(self._holders)
         secrets = {secret for holder in holders for secret in holder.secrets}
-        rewrite(record, lambda message: redact(message, secrets))
+        rewrite(record, lambda message: without_hidden(redact(message, secrets)))
         if record.exc_info:
             traceback = _FORMATTER.formatException(record.exc_info)
             if redact(traceback, secrets) != traceback:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_360learning import config
+from airflow_provider_360learning.log_text import hide_addresses
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.row_source import RowSourceMixin
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
@@ -195,7 +196,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         from airflow_provider_360learning.sync.planning import log_plan
         from airflow_provider_360learning.sync.results import result_of
 
-        with self.hook.log_api_usage(), fail_on_permanent_error():
+        with self.hook.log_api_usage(), fail_on_permanent_error(), hide_addresses():
             from airflow_provider_360learning.api.models.base import parse_argument, parse_choice
 
             mode = parse_argument("mode", parse_choice("plan", "apply", "plan_and_apply"), self.mode)

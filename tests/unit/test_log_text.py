@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
-from airflow_provider_360learning.log_text import escape_controls, get_logger
+from airflow_provider_360learning.log_text import escape_controls, get_logger, hide_addresses, mask_addresses
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,41 @@ def test_an_error_escapes_all_of_its_text():
     assert error.args == ("a\\nb",)
     assert error.code == "c\\u2028d"
     assert str(Learning360Error("a\nb")) == "a\\nb"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mail of ana@acme.test.", "mail of ***."),
+        ("GET /api/v1/users/ana%2B1%40acme.test/roles", "GET /api/v1/users/***/roles"),
+        ("twice: ana%2540acme.test", "twice: ***"),
+        ('<Ana> ana@acme.test; {"mail":"José@acme.test"}', '<Ana> ***; {"mail":"***"}'),
+        ("s3://conn@bucket.name/plans", "s3://conn@bucket.name/plans"),
+        ("@staff, 5 % of 40", "@staff, 5 % of 40"),
+    ],
+)
+def test_masks_email_addresses_and_nothing_else(text, shown):
+    assert mask_addresses(text) == shown
+
+
+def test_addresses_are_hidden_in_logs_and_errors_of_a_block(caplog):
+    log = get_logger("tests.log_text")
+
+    @hide_addresses()
+    def fail():
+        log.warning("user=%s", "ana@acme.test")
+        try:
+            raise KeyError("ana@acme.test")
+        except KeyError as error:
+            raise RuntimeError("no bo@acme.test", 5) from error
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    assert (caught.value.args, caught.value.__cause__.args) == (("no ***", 5), ("***",))
+    log.warning("user=%s", "ana@acme.test")
+    assert caplog.messages == ["user=***", "user=ana@acme.test"]
+
+
+def test_an_error_shows_no_address_in_the_path_of_its_request():
+    error = Learning360Error("Not found", operation="getUser", url="GET /users/ana%40acme.test", status=400)
+    assert (str(error), error.url) == ("Not found [getUser, GET /users/***, 400]", "GET /users/ana%40acme.test")

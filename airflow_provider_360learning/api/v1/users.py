@@ -364,7 +364,7 @@ class UserActions(ApiAdapter):
         mail, user_id = arguments.mail, string(response, "_id")
         outcome: Literal["created", "updated", "restored"] = "updated" if event == "updated" else "created"
         if event != "updated" and (event == "invited") != (arguments.mode == "invite"):
-            log.warning("mode=%s, but 360Learning reports outcome=%s mail=%s", arguments.mode, event, mail)
+            log.warning("mode=%s, but 360Learning reports outcome=%s user_id=%s", arguments.mode, event, user_id)
         if "reactivated" in str(response.get("warning", "")).lower():
             log.warning(_RESTORED, user_id)
             outcome = "restored"
