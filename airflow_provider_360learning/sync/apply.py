@@ -42,10 +42,11 @@ from airflow_provider_360learning.sync.marks import (
     remove_results,
 )
 from airflow_provider_360learning.sync.names import label
-from airflow_provider_360learning.sync.new_state import with_accounts, with_changes, with_plan
+from airflow_provider_360learning.sync.new_state import with_accounts, with_changes, with_creations, with_plan
 from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Phases
+from airflow_provider_360learning.sync.plan import Change
 from airflow_provider_360learning.sync.plan_files import StoredPlan, check_applicable
 from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state
 from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
@@ -202,6 +203,10 @@ class _Application:
                     raise self._stopped
                 if self._is_cut:
                     phase = phase.after_cut(len(self._outcomes.results))
+                created = [change for number, _ in phase.rows if (change := self._change(number)).action == "create"]
+                # An account gets its key in a later phase. API v1 may have restored that of another person.
+                if created and self._plan.options.key != "mail" and self._api.user_facts.lists_deleted:
+                    state = self._save(with_creations(state, created))
                 try:
                     self._do(phase)
                 finally:  # the platform has what a phase did before it broke off
@@ -248,6 +253,9 @@ class _Application:
         begun = frozenset(self._outcomes.changes[number].action for number, _ in rows)
         return begun | _OF_MANAGERS if begun & _OF_MANAGERS else begun
 
+    def _change(self, number: int) -> Change:
+        return self._outcomes.changes[number]
+
     def _save(self, state: SyncState) -> SyncState:
         self._claim.renew(force=True)
         identity = identity_of(self._plan.company, self._plan.options)
@@ -256,26 +264,29 @@ class _Application:
 
     def _do(self, phase: Phase) -> None:
         """Do a phase, unless an earlier attempt has done it, and take in its results."""
-        rows = self._folder / f"{phase.name}.jsonl"
+        rows, folder = self._folder / f"{phase.name}.jsonl", self._folder / phase.name
         is_resumed = rows.exists()
+        is_new = read_manifest(folder) is None
         if is_resumed:
-            phase = replace(phase, rows=list(_read_rows(rows)))
+            begun = replace(phase, rows=list(_read_rows(rows)))
+            if begun.is_late and is_new:
+                self._do(phase.again(self._take_in_so_far(begun, folder)))
+                return
+            phase = begun
         elif phase.rows:
             _write_rows(rows, phase, self._place.file_mode)
         if not phase.rows:
             return
-        folder = self._folder / phase.name
-        is_new = read_manifest(folder) is None
         if is_new:
             log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
             try:
                 summary = run(self._config(phase, rows, folder), self._context, [self._claim])
             except TooManyFailuresError as error:
-                self._take_in_so_far(phase, folder, is_resumed=is_resumed)
+                self._take_in_broken_off(phase, folder, is_resumed=is_resumed)
                 self._stopped, self._is_cut = error, True
                 return
             except BaseException:
-                self._take_in_so_far(phase, folder, is_resumed=is_resumed)
+                self._take_in_broken_off(phase, folder, is_resumed=is_resumed)
                 raise
             counts = " ".join(f"{name}={count}" for name, count in summary["outcomes"].items())
             log.info("Phase %s: %s", phase.name, counts)
@@ -294,12 +305,18 @@ class _Application:
             self._outcomes.results.setdefault(number, []).append(result)
         self._phases.take_in(phase, is_resumed=is_resumed)
 
-    def _take_in_so_far(self, phase: Phase, folder: ObjectStoragePath, *, is_resumed: bool) -> None:
+    def _take_in_so_far(self, phase: Phase, folder: ObjectStoragePath, *, is_resumed: bool = True) -> frozenset[int]:
+        """Take in what a phase has done without coming to its end, and return the numbers of these changes."""
+        results = list(read_written_results(folder))
+        phase = replace(phase, rows=phase.rows[: len(results)])
+        self._take_in(phase, results, is_resumed=is_resumed)
+        return frozenset(number for number, _ in phase.rows)
+
+    def _take_in_broken_off(self, phase: Phase, folder: ObjectStoragePath, *, is_resumed: bool) -> None:
         """Take in what a phase did before it broke off; the error that ended it is the one to raise."""
         before = {number: list(results) for number, results in self._outcomes.results.items()}
         try:
-            results = list(read_written_results(folder))
-            self._take_in(replace(phase, rows=phase.rows[: len(results)]), results, is_resumed=is_resumed)
+            self._take_in_so_far(phase, folder, is_resumed=is_resumed)
         except Exception as error:
             self._outcomes.results = before  # a retry takes them in
             log.warning("The results of phase %s could not be taken in (%s)", phase.name, type(error).__name__)

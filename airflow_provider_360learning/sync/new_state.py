@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from airflow_provider_360learning.rows.results import PENDING
+from airflow_provider_360learning.rows.results import FAILED, PENDING, UNKNOWN
 from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.managers import MANAGER
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
@@ -61,6 +61,20 @@ def _undecided(state: SyncState, accounts: Sequence[Account], options: SyncOptio
     return undecided
 
 
+def with_creations(state: SyncState, changes: Sequence[Change]) -> SyncState:
+    """
+    Return the state before people are created, by which their accounts are found if the attempt is killed.
+
+    :param state: The state.
+    :param changes: The changes that are about to be sent.
+    """
+    creations = {change.key: str(change.after["mail"]) for change in changes if change.action == "create"}
+    created = {
+        key: replace(state.people.get(key, Remembered()), mail=mail, awaits_key=True) for key, mail in creations.items()
+    }
+    return replace(state, people={**state.people, **created})
+
+
 def with_changes(state: SyncState, outcomes: Outcomes, options: SyncOptions, now: datetime) -> SyncState:
     """
     Return the state after changes that were made; the same changes twice give the same state.
@@ -81,6 +95,8 @@ def with_changes(state: SyncState, outcomes: Outcomes, options: SyncOptions, now
         elif change.action == "create" and outcomes.has_account(number):
             mail = str(change.after["mail"])
             people[change.key] = replace(known, mail=mail, left_at=None, created=True, awaits_key=True)
+        elif change.action == "create" and change.key in people and _is_not_created(number, outcomes):
+            people[change.key] = replace(known, awaits_key=False)
     restored = {str(outcomes.changes[number].after["mail"]): one for number, one in outcomes.restored.items()}
     return replace(state, people=people, restored={**state.restored, **restored})
 
@@ -113,6 +129,12 @@ def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) 
         )
     applied_plan = AppliedPlan(plan_id=plan.plan_id, applied_at=now, rows=plan.rows, interval=interval)
     return replace(state, people=people, plans=(*state.plans, applied_plan))
+
+
+def _is_not_created(number: int, outcomes: Outcomes) -> bool:
+    """Return whether a creation was sent, and has certainly not led to an account of the person."""
+    outcome, _ = outcomes.outcome(number)
+    return number in outcomes.results and (number in outcomes.left_out or outcome not in (FAILED, UNKNOWN))
 
 
 def _after(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
@@ -33,6 +33,8 @@ Rows = list[tuple[int, dict[str, Any]]]
 
 #: The phases that complete new accounts.
 COMPLETE, EXTERNAL_ID = "08-complete", "08-external_id"
+#: A time that is nearer than this may have passed when it is sent.
+_NEAR = timedelta(minutes=10)
 
 _NO_USER = "the account of this person was not created or reinstated"
 _NO_ROLES = "the additions of this person are not confirmed"
@@ -57,12 +59,31 @@ class Phase:
     :param action: The action.
     :param rows: The rows.
     :param defaults: Arguments that all rows share.
+    :param has_dates: Whether rows have times that may pass before they are sent.
     """
 
     name: str
     action: str
     rows: Rows
     defaults: Mapping[str, Any]
+    has_dates: bool = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a time may have passed when its row is sent."""
+        dates = (row["to_be_deactivated_at"] for _, row in self.rows) if self.has_dates else ()
+        return any(datetime.fromisoformat(each) <= datetime.now(UTC) + _NEAR for each in dates)
+
+    def again(self, done: Collection[int]) -> Phase:
+        """
+        Return a phase with the same rows, as far as an earlier attempt has not done them.
+
+        :param done: Numbers of the changes that are done.
+        """
+        number, _, name = self.name.partition("-")
+        repeated, _, action = name.rpartition("-")
+        rows = [(change, row) for change, row in self.rows if change not in done]
+        return replace(self, name=f"{number}-{int(repeated or 1) + 1}-{action}", rows=rows)
 
     @property
     def is_undo(self) -> bool:
@@ -166,7 +187,7 @@ class Phases:
         yield Phase("13-add_manager", "add_manager", self._managers("add_manager"), {})
         removals = [*self._managers("remove_manager"), *self._managers_before()]
         yield Phase("14-remove_manager", "remove_manager", removals, {})
-        yield Phase("15-deactivate", "update_user", self._deactivations(), {})
+        yield Phase("15-deactivate", "update_user", self._deactivations(), {}, has_dates=True)
         yield Phase("16-delete", "delete_user", self._deletions(), {})
 
     # Groups
@@ -411,11 +432,16 @@ class Phases:
     # Leavers
 
     def _deactivations(self) -> Rows:
-        soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
+        now = datetime.now(UTC)
+        soon = (now + timedelta(hours=1)).isoformat(timespec="seconds")
+
+        def is_due(at: str) -> bool:
+            return at == IN_AN_HOUR or datetime.fromisoformat(at) <= now + _NEAR
+
         return [
-            (number, {"user": user_id, "to_be_deactivated_at": soon if at == IN_AN_HOUR else at})
+            (number, {"user": user_id, "to_be_deactivated_at": soon if is_due(at) else at})
             for number, change, user_id in self._of_users("deactivate")
-            if (at := change.after[DEACTIVATION])
+            if (at := str(change.after[DEACTIVATION]))
         ]
 
     def _deletions(self) -> Rows:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 NIGHT = datetime(2026, 12, 1, 2, tzinfo=UTC)
 REJECTED = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 20}
 REFUSED = {"kind": "status", "status": 400, "body": {"error": "invalid argument"}, "count": 20}
+EXTERNAL = {"key": "external_id", "external_platform": "HR"}
 CREATIONS = ("createUser", "createOrInviteUser")
 
 
@@ -143,11 +144,11 @@ def test_a_begun_plan_is_not_continued_after_another_was_applied(api, sandbox, s
 
 
 def test_a_run_makes_a_new_plan_after_another_was_applied(api, sandbox, syncs):
-    arguments = {"rows": [row("ana")], "mode": "plan_and_apply", "context": attempt(1)}
-    fail(sandbox, syncs, *CREATIONS, **arguments)
+    arguments = {"mode": "plan_and_apply", "context": attempt(1)}
+    fail(sandbox, syncs, *CREATIONS, rows=[row("ana")], **arguments)
     syncs.apply([row("bo")], context=attempt(2))
-    assert syncs.run(**arguments)["outcomes"] == {"created": 1}
-    assert {"ana@acme.test", "bo@acme.test"} <= mails(api)
+    assert syncs.run([row("bo"), row("cy")], **arguments)["outcomes"] == {"created": 1}
+    assert "ana@acme.test" not in mails(api)
 
 
 def test_a_plan_is_valid_for_a_run_as_long_as_this_run_has_made_it(api, sandbox, syncs):
@@ -179,6 +180,74 @@ def test_an_attempt_that_continues_sends_nothing_that_has_become_stale(api, sand
     assert api.get_user(user="ana@acme.test")["first_name"] == "Annabel"
     assert "Change is stale and not sent: action=update key=ana reason=first_name has changed" in caplog.text
     assert "@acme.test" not in caplog.text
+
+
+# Dates
+
+
+def hours_from_now(at):
+    return (datetime.fromisoformat(at) - datetime.now(UTC)) / timedelta(hours=1)
+
+
+def deactivation_of(api, key):
+    return hours_from_now(api.get_user(user=f"{key}@acme.test")["to_be_deactivated_at"])
+
+
+def test_a_date_that_may_have_passed_when_it_is_sent_is_an_hour_from_then(api, syncs):
+    syncs.apply([row("ana"), row("bo")])
+    soon, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (5, 180))
+    rows = [row("ana", leaves_at=soon.isoformat()), row("bo", leaves_at=later.isoformat())]
+    syncs.apply(rows, leaver_action="deactivate")
+    assert 0.9 < deactivation_of(api, "ana") < 1.1
+    assert 2.9 < deactivation_of(api, "bo") < 3.1
+
+
+def test_a_phase_that_is_resumed_late_computes_its_dates_again(api, sandbox, syncs):
+    people = ("ana", "bo", "cy")
+    syncs.apply([row(key) for key in people])
+    rows = [row(key, status="inactive") for key in people]
+    arguments = {"rows": rows, "mode": "plan_and_apply", "leaver_action": "deactivate", "context": attempt()}
+    fail(sandbox, syncs, "updateUser", fault={**REJECTED, "after": 1}, **arguments)
+    [phase] = syncs.folder.glob("plans/*/results/15-deactivate.jsonl")
+    sent = [json.loads(line) for line in phase.read_text().splitlines()]
+    late = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    phase.write_text("".join(json.dumps({**line, "to_be_deactivated_at": late}) + "\n" for line in sent))
+    assert syncs.run(**arguments)["outcomes"] == {"updated": 3}
+    assert all(0.9 < deactivation_of(api, key) < 1.1 for key in people)
+    assert all(hours_from_now(state_of(syncs)["people"][key]["left_at"]) > 0.9 for key in people[1:])
+
+
+# Keys that are set after an account is created
+
+
+@pytest.mark.parametrize("version", ["v2"], indirect=True)
+@pytest.mark.parametrize(("arguments", "operation"), [(EXTERNAL, "createExternalId"), ({}, "updateUser")])
+def test_an_account_whose_key_could_not_be_set_is_adopted(api, sandbox, syncs, arguments, operation):
+    sandbox.control.add_fault("createUser", kind="delay", seconds=1)
+    state = syncs.folder / "state" / "sync_state.json"
+    killed = []
+
+    def copy_state():
+        while not list(syncs.folder.glob("plans/*/results/06-create/progress-*.json")):
+            time.sleep(0.01)
+        killed.append(state.read_bytes())
+
+    thread = threading.Thread(target=copy_state)
+    thread.start()
+    fail(sandbox, syncs, operation, rows=[row("ana")], mode="plan_and_apply", context=attempt(1), **arguments)
+    thread.join()
+    state.write_bytes(killed[0])  # what an attempt that is killed in the phase leaves
+    assert syncs.apply([row("ana")], context=attempt(2), **arguments)["counts"] == {"update": 1}
+    assert syncs.plan([row("ana")], context=attempt(3), **arguments)["counts"] == {}
+
+
+@pytest.mark.parametrize("version", ["v2"], indirect=True)
+def test_an_account_of_which_the_creation_was_refused_is_not_adopted(api, sandbox, syncs):
+    arguments = {"rows": [row("ana")], **EXTERNAL}
+    reason = r"create of ana \(refused\)"
+    fail(sandbox, syncs, "createUser", reason=reason, fault=REFUSED, mode="plan_and_apply", **arguments)
+    api.create_user(mail="ana@acme.test", first_name="Ana", mode="create_active")
+    assert syncs.plan(**arguments)["counts"] == {"unmanaged": 1}
 
 
 # Two runs over one state
