@@ -51,7 +51,7 @@ class Guards:
     """
     The limits of the guards; ``None`` is a guard that is off by default, and no other can be.
 
-    :param max_leavers: People who are deactivated, deleted or reported as leavers, newly missing ones included.
+    :param max_leavers: People who are deleted, deactivated soon or reported as leavers, newly missing ones included.
     :param max_leavers_per_period: The same over several runs.
     :param max_email_changes: Changes of addresses.
     :param max_joiners: People who are invited or created.
