@@ -21,9 +21,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_360learning.sandbox.server import Sandbox
+from airflow_provider_360learning.sync.plan import Action
 
 HOME = Path(__file__).resolve().parent.parent / ".demo" / "sync"
 DEPARTMENTS = ("Engineering", "Finance", "Sales", "Support")
@@ -127,7 +128,7 @@ class Company:
         before = self._sandbox.control.state()
         half = third_night()[:20]
         refusal = self._refusal(half, 3)
-        self._log(f"  {refusal}")
+        self._log(f"  refused, {refusal}")
         unchanged = (self._sandbox.control.state() == before, True)
         self._check(3, {"refused": ("max_leavers" in refusal, True), "nothing changed": unchanged})
         self._log("Night 3, again: the whole file; the person who left returns with a new address")
@@ -146,10 +147,12 @@ class Company:
     def _sync(self, rows: Sequence[Row], night: int) -> JsonObject:
         began = time.monotonic()
         result = self._execute(rows, night)
-        counts = ", ".join(f"{action}={count}" for action, count in result["counts"].items()) or "nothing changes"
-        outcomes = ", ".join(f"{outcome}={count}" for outcome, count in result["outcomes"].items()) or "nothing"
-        self._log(f"  planned: {counts}")
-        self._log(f"  applied in {time.monotonic() - began:.0f} s, expected {result['seconds']} s: {outcomes}")
+        changes = {name: count for name, count in result["counts"].items() if name in get_args(Action)}
+        self._log(f"  planned: {_shown_counts(changes)}")
+        self._log(f"  plan: {_summary_of(result['path'])}")
+        self._log(f"  applied: {_shown_counts(result['outcomes'])}")
+        seconds = time.monotonic() - began
+        self._log(f"  {seconds:.0f} s in all; the plan expects {result['seconds']} s of writes at the rate limit")
         return result
 
     def _repeat(self, rows: Sequence[Row], night: int) -> None:
@@ -228,6 +231,16 @@ class Company:
                 self.problems.append(f"night {night}, {what}: {actual}, expected {expected}")
 
 
+def _shown_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={count}" for name, count in counts.items()) or "nothing"
+
+
+def _summary_of(path: str) -> str:
+    """Return where the summary of a plan is, as short as possible."""
+    summary = Path(path.removeprefix("file://")) / "summary.md"
+    return str(summary.relative_to(Path.cwd()) if summary.is_relative_to(Path.cwd()) else summary)
+
+
 def _shown(user: JsonObject) -> JsonObject:
     profile = user["profile"]
     return {
@@ -272,7 +285,6 @@ def run(
         company.first()
         company.second()
         company.third()
-        log(f"The plans are in {home / 'plans'}: read summary.md of each")
         return company.problems
 
 

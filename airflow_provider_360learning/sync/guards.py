@@ -152,7 +152,7 @@ def ensure_passed(decided: Sequence[Verdict], plan: str) -> None:
     """
     failed = [verdict for verdict in decided if not verdict.passed]
     if failed:
-        reasons = ", ".join(f"{each.guard} is {each.actual:,}, the limit {each.limit:,}" for each in failed)
+        reasons = "; ".join(f"{each.guard} is {each.actual:,}, the limit {each.limit:,}" for each in failed)
         raise GuardError(
             f"Plan {plan} is refused: {reasons}. Nothing was sent. Read summary.md of the plan. If it is what you "
             f"want, run with accept_plan={plan!r} or a larger number; otherwise correct the source."
