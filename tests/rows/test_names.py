@@ -50,6 +50,12 @@ def api(sandbox):
     return Learning360Hook().api
 
 
+@pytest.fixture(autouse=True)
+def only_named_groups(sandbox):
+    """Let learners join the groups that rows name, and none above."""
+    sandbox.control.settings(learners_join_above=False)
+
+
 def names_of_groups(sandbox):
     return sorted(group["name"] for group in sandbox.control.state()["groups"])
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import subprocess
+import time
 from collections import Counter
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID, SALES_GROUP_ID
+from tests.conftest import BIN
+from tests.rows.support import ROOT
+from tests.sync.attempt import context
+from tests.sync.killed_attempts import begun_phases, expire_lease
 from tests.sync.sync_runs import changes_of, row
 from tests.sync.test_accidents import changing, roles, user
 
@@ -89,6 +96,17 @@ def test_groups_are_not_created_where_subgroups_are_not_managed(syncs):
 
 
 # Additions before removals
+
+
+def test_the_last_group_is_not_left(api, sandbox, syncs):
+    sandbox.control.settings(learners_join_above=False)
+    arguments = {**EXACT, "default_group": None, "clear": ["groups"]}
+    syncs.apply([row("ana", groups="Sales;Sales:coach")], **arguments)
+    gone = [row("ana", groups=None)]
+    result = syncs.apply(gone, **arguments)
+    assert (result["counts"]["remove_from_group"], result["counts"]["last_group"]) == (1, 1)
+    assert roles_of(api, "ana") == {(SALES_GROUP_ID, "coach")}
+    assert changes_of(syncs.plan(gone, **arguments)) == []
 
 
 def test_a_removal_that_became_one_of_the_last_group_is_not_sent(api, sandbox, syncs):
@@ -226,13 +244,29 @@ def outcomes_of(path):
 
 
 def test_a_group_whose_response_is_lost_is_not_created_twice(api, sandbox, syncs):
-    sandbox.control.add_fault("createGroup", kind="drop_after", mentions="Metal")
-    sandbox.control.add_fault("getGroups", kind="status", status=401, after=3, count=100)
-    with contextlib.suppress(AirflowFailException, Exception):
-        syncs.apply(NESTED, **CREATES)
-    sandbox.control.clear_faults()
+    for name in ("Crafts", "Welders"):
+        sandbox.control.add_fault("createGroup", kind="drop_after", mentions=name)
     syncs.apply(NESTED, **CREATES)
     assert created_groups(api) == CREATED
+    assert changes_of(syncs.plan(NESTED, **CREATES)) == []
+
+
+def test_a_group_is_created_once_by_a_task_that_is_killed_meanwhile(api, sandbox, syncs):
+    sandbox.control.add_fault("createGroup", kind="delay", seconds=60, when="after", mentions="Metal")
+    places = {"plan_path": f"{syncs.folder}/plans", "state_path": f"{syncs.folder}/state"}
+    operator = {"rows": NESTED, "mode": "plan_and_apply", **places, **syncs.defaults, **CREATES}
+    command = [str(BIN / "python"), "-m", "tests.sync.attempt", json.dumps(operator)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and "Sales/Crafts/Metal" not in created_groups(api):
+            time.sleep(0.05)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    for phase in begun_phases(syncs.folder / "plans"):
+        expire_lease(phase)
+    result = syncs.apply(NESTED, context=context(), **CREATES)
+    assert set(result["outcomes"]) == {"already_exists", "created"}
+    assert created_groups(api) == CREATED
+    assert changes_of(syncs.plan(NESTED, context=context(), **CREATES)) == []
 
 
 def test_a_new_group_is_stale_when_the_one_above_was_renamed(api, syncs):
