@@ -146,14 +146,19 @@ class State:
         )
 
     def accept(self, person: Person) -> None:
-        """Turn an invitation into an account. Learning starts now, also where a group was enrolled before."""
+        """
+        Turn an invitation into an account. Learning starts now, also where a group was enrolled before.
+
+        A restored account keeps its statistics.
+        """
         person.status = "active"
         if not person.reactivated_at:
             self._record_user("user.activated", person, firstActivatedAt=self._clock.now())
         for session in self.sessions.values():
             if person.id in session.enrolled or self._is_in_group(session, person):
                 self.enroll(session, person)
-                session.enrolled[person.id] = self._clock.now()
+                if not any(session.enrolled[person.id] < time for time in person.reactivated_at):
+                    session.enrolled[person.id] = self._clock.now()
 
     def log_in(self, person: Person) -> None:
         """Record a login."""

@@ -277,6 +277,21 @@ def test_invited_members_of_a_group_are_enrolled_when_they_accept(sandbox, v1, a
     assert len(enrolled(session)) == 1
 
 
+def test_a_restored_user_keeps_the_statistics(sandbox, client, add_session, put_audience):
+    def times():
+        return [each["since"] for each in sandbox.control.state()["enrollments"] if each["user"] == GRACE_ID]
+
+    session = add_session()
+    put_audience(session, users=[GRACE_ID])
+    before = times()
+    sandbox.control.advance(60)
+    client("DELETE", f"/users/{GRACE_ID}")
+    membership = {"groupId": SALES_GROUP_ID, "role": "learner"}
+    client("POST", "/users", {"mail": GRACE_MAIL, "membership": membership})
+    client("PUT", f"/users/{GRACE_ID}/activate")
+    assert (times(), len(before)) == (before, 1)
+
+
 @pytest.mark.parametrize(
     ("filters", "error"),
     [
