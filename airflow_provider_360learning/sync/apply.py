@@ -222,8 +222,7 @@ class _Application:
         An attempt that continues compares what no earlier one has begun to change.
         """
         path = self._folder / BEGUN
-        found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN) or {"stale": {}}
-        stale: dict[int, str] = {int(number): reason for number, reason in found["stale"].items()}
+        stale = _read_stale(path)
         changes, begun = self._outcomes.changes, self._begun_actions()
         unsent = {number: each for number, each in enumerate(changes) if each.action not in begun}
         platform = read_platform(self._api, self._plan.options, state, now)
@@ -374,6 +373,15 @@ def _problem_of(plan: StoredPlan, outcomes: Outcomes) -> str | None:
         f"{len(failures):,} of {len(outcomes.changes):,} changes were not made, the first: {change.action} of {name} "
         f"({outcome}). All are in {plan.folder / OUTCOMES}. The next plan has them again."
     )
+
+
+def _read_stale(path: ObjectStoragePath) -> dict[int, str]:
+    """Return why changes are stale, by their number, as far as earlier attempts have found it."""
+    found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN)
+    try:
+        return {} if found is None else {int(number): str(reason) for number, reason in found["stale"].items()}
+    except (ValueError, LookupError, AttributeError):
+        raise StoredStateError(path, "is damaged", _ADVICE) from None
 
 
 def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:

@@ -37,7 +37,7 @@ APPLIED = "applied.json"
 #: Name of the folder of the results. If a plan begins once more, a number follows.
 RESULTS = "results"
 _RESULTS = re.compile(rf"{RESULTS}(-\d{{1,9}})?", re.ASCII)
-_MARK_ADVICE = "It says whether the plan was applied: make a new plan. Nothing was sent."
+_MARK_ADVICE = "It says whether the plan was applied: remove it if no run did, or make a new plan. Nothing was sent."
 _NEW_PLAN = "Make a new plan. Nothing was sent."
 
 
@@ -94,8 +94,8 @@ def read_mark(plan: StoredPlan) -> Mark | None:
         return None
     try:
         mark = Mark(**{name: value for name, value in found.items() if name != "version"})
-        datetime.fromisoformat(mark.started_at)
-        if _RESULTS.fullmatch(mark.results):
+        times = [datetime.fromisoformat(each).tzinfo for each in (mark.started_at, mark.finished_at or mark.started_at)]
+        if all(times) and _RESULTS.fullmatch(mark.results):
             return mark
     except (TypeError, ValueError):
         pass
@@ -130,8 +130,9 @@ def begin_applying(
     """
     Mark a plan as being applied, or return the mark of an earlier attempt of the same run.
 
-    A plan that was made again since a run began to apply it begins once more, for any run: 360Learning and the state
-    are what they were before.
+    A plan that was made again since a run began to apply it, or has applied it, begins once more, for any run:
+    360Learning and the state are what they were before. After a plan was applied, that is so only if the state was
+    lost.
 
     :param plan: The plan.
     :param run: The run.
@@ -145,14 +146,14 @@ def begin_applying(
         if write_new(plan.folder / APPLIED, _encode(mark), file_mode=file_mode):
             return mark
         found = read_mark(plan) or mark
-    if found.finished_at:
-        raise PlanError(f"Plan {plan.plan_id} was applied at {found.finished_at}. {_NEW_PLAN}")
-    if plan.created_at > datetime.fromisoformat(found.started_at):
+    if plan.created_at > datetime.fromisoformat(found.finished_at or found.started_at):
         log.warning("Plan %s was made again since run=%s began to apply it: it begins once more", found.plan, found.run)
         remove_results(plan.folder)
         mark = replace(mark, results=_next_results(found.results))
         write_atomic(plan.folder / APPLIED, _encode(mark), file_mode=file_mode)
         return mark
+    if found.finished_at:
+        raise PlanError(f"Plan {plan.plan_id} was applied at {found.finished_at}. {_NEW_PLAN}")
     if found.run != run.name:
         raise PlanError(
             f"Another run began to apply plan {plan.plan_id}: {found.run!r:.300}. Retry that run, or make a new plan "

@@ -11,7 +11,7 @@ from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, SALES_GROUP_ID
 from tests.sync.sync_runs import changes_of, pass_days, row
 
-pytestmark = pytest.mark.slow  # each applied plan verifies its lease, for a second per phase
+pytestmark = pytest.mark.slow  # each phase of an applied plan is a bulk run
 MISSING = {"leavers": "both", "leaver_action": "delete"}
 EXACT = {"managed_groups": ["Sales"], "groups_mode": "exact"}
 

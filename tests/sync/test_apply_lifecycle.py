@@ -93,6 +93,16 @@ def test_a_plan_that_is_made_again_does_not_continue_the_results_of_the_other_ru
     assert [path.name for path in storage_path(plan["path"]).iterdir() if path.is_dir()] == ["results-2"]
 
 
+def test_a_plan_that_is_made_again_after_the_state_was_lost_is_applied_again(api, sandbox, syncs):
+    api.create_user(mail="ana@acme.test", first_name="Ana", custom="hr:ana", mode="create_active")
+    first = syncs.apply([row("ana")], context=attempt(1))
+    (syncs.folder / "state" / "sync_state.json").unlink()
+    again = syncs.plan([row("ana")], context=attempt(2))
+    assert again["plan_id"] == first["plan_id"]
+    assert syncs.run(mode="apply", plan_id=again["plan_id"], context=attempt(2))["outcomes"] == {}
+    refused(sandbox, syncs, "was applied at", mode="apply", plan_id=again["plan_id"], context=attempt(3))
+
+
 @pytest.mark.parametrize("mode", ["apply", "plan_and_apply"])
 def test_a_finished_plan_returns_its_outcomes_to_an_attempt_of_the_same_run(api, sandbox, syncs, mode):
     rows = [row("ana")]

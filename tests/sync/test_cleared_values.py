@@ -11,7 +11,7 @@ from airflow_provider_360learning.files.storage import remove_files, storage_pat
 from airflow_provider_360learning.sandbox.demo_company import DEPARTMENT_FIELD_ID, SALES_GROUP_ID, SITE_FIELD_ID
 from tests.sync.sync_runs import changes_of, row
 
-pytestmark = pytest.mark.slow  # each applied plan verifies its lease, for a second per phase
+pytestmark = pytest.mark.slow  # each phase of an applied plan is a bulk run
 SITE, DEPARTMENT = "custom_fields.Site", "custom_fields.Department"
 
 

@@ -14,7 +14,7 @@ from airflow_provider_360learning.sync.planning import company_of
 from airflow_provider_360learning.sync.state import load_state
 from tests.sync.sync_runs import changes_of, row
 
-pytestmark = pytest.mark.slow  # each applied plan verifies its lease, for a second per phase
+pytestmark = pytest.mark.slow  # each phase of an applied plan is a bulk run
 NOW = datetime.now(UTC).replace(microsecond=0)
 BOTH = {"leavers": "both", "leaver_action": "deactivate"}
 EVERY = {"max_leavers": 50, "max_leavers_per_period": (50, "30 days")}

@@ -259,12 +259,25 @@ def test_a_retry_of_the_same_run_continues(place):  # noqa: F811 - the fixture
         begin(plan, "run 2", NOW + HOUR)
 
 
-def test_an_applied_plan_that_is_planned_again_stays_applied(plans):
+def test_an_applied_plan_is_applied_again_only_if_it_was_made_again_afterwards(plans):
     plan = write(plans)
     begin(plan, "run 1", NOW)
-    finish(plan, "run 1", NOW)
+    finish(plan, "run 1", NOW + HOUR)
     with pytest.raises(PlanError, match="was applied"):
-        begin(write(plans), "run 2", NOW)
+        begin(write(plans, now=NOW + HOUR), "run 2", NOW + HOUR)
+    assert begin(write(plans, now=NOW + 2 * HOUR), "run 2", NOW + 2 * HOUR).results == "results-2"
+
+
+@pytest.mark.parametrize(
+    "values", [{"results": "../x"}, {"started_at": "2026-12-01"}, {"started_at": None}, {"more": 1}]
+)
+def test_a_mark_with_other_values_is_damaged(plans, values):
+    plan = write(plans)
+    begin(plan, "run 1", NOW)
+    path = plans / plan.plan_id / "applied.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    with pytest.raises(StoredStateError, match=r"applied\.json is damaged"):
+        begin(plan, "run 1", NOW)
 
 
 def test_a_damaged_mark_is_not_taken_for_none(plans):

@@ -17,7 +17,7 @@ from airflow_provider_360learning.sync.planning import company_of
 from airflow_provider_360learning.sync.state import load_state
 from tests.sync.sync_runs import changes_of, row
 
-pytestmark = pytest.mark.slow  # each applied plan verifies its lease, for a second per phase
+pytestmark = pytest.mark.slow  # each phase of an applied plan is a bulk run
 
 CREATIONS = ("createUser", "createOrInviteUser")
 REJECTED = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 20}
