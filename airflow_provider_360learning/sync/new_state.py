@@ -146,12 +146,12 @@ def _after(
             applied[name] = None if value is None else str(value)
     match change.action:
         case "create":
-            known = replace(known, mail=str(change.after["mail"]), left_at=None, created=True)
+            known = replace(known, mail=str(change.after["mail"]), left_at=None)
             awaits_key = change.key in outcomes.without_key
             outcome = outcomes.results[number][0].outcome
             if outcome == "already_invited":  # with an earlier invitation, with which nothing of the row was sent
                 return _invited(replace(known, awaits_key=awaits_key or known.awaits_key), options, now)
-            known = replace(known, applied=applied, awaits_key=awaits_key)
+            known = replace(known, applied=applied, awaits_key=awaits_key, created=True)
             if outcome in PENDING:
                 return _invited(known, options, now)
             return replace(known, invited_at=None, invited_for=None)

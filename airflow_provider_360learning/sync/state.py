@@ -45,7 +45,7 @@ class Remembered:
     :param missing_runs: Number of applied runs in a row, one per data interval, in which the person was missing.
     :param left_at: When the person left, or will leave: when a sync deleted the account, or lets it be deactivated.
     :param reported_at: Since when applied runs have only reported the person as a leaver of the source.
-    :param created: Whether a sync has created or invited the person, who may have been invited before.
+    :param created: Whether a sync has created or invited the user.
     """
 
     user_id: str | None = None

@@ -7,7 +7,7 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_360learning.files.storage import remove_files, storage_path
+from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.sandbox.demo_company import DEPARTMENT_FIELD_ID, SALES_GROUP_ID, SITE_FIELD_ID
 from tests.sync.sync_runs import changes_of, row
 
@@ -107,19 +107,6 @@ def test_what_new_people_get_is_set_when_they_have_an_account(api, sandbox, sync
     assert [(one["action"], one["key"]) for one in changes_of(syncs.plan(changed, **arguments))] == [
         ("add_manager", "boss")
     ]
-
-
-@pytest.mark.parametrize("version", ["v1"], indirect=True)  # which does not list invitations
-def test_what_new_people_get_is_set_although_the_state_was_lost(api, sandbox, syncs):
-    arguments = {"create_only": [SITE], "joiner_mode": "invite"}
-    rows = [row("ana", **{SITE: "Lyon"})]
-    syncs.apply(rows, **arguments)
-    remove_files(storage_path(f"{syncs.folder}/state"))
-    rows += [row("bo")]
-    assert syncs.apply(rows, **arguments)["outcomes"] == {"already_invited": 1, "invited": 1}
-    sandbox.control.accept_invitation("ana@acme.test")
-    syncs.apply(rows, **arguments)
-    assert custom_fields(api, "ana") == {SITE_FIELD_ID: "Lyon"}
 
 
 def test_what_new_people_get_is_not_given_to_others(api, syncs):
