@@ -33,7 +33,7 @@ def report_renamed_groups(
     joined = {above for group_id in wanted for above in tree.joined_by_itself(group_id)}
     abandoned = platform.managed_groups - wanted.keys() - joined
     held = {
-        account.key: abandoned & account.memberships.keys()
+        account.key: [group_id for group_id in account.memberships if group_id in abandoned]
         for account in platform.accounts
         if account.key is not None and account.memberships
     }

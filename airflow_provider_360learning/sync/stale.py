@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from airflow_provider_360learning.api.models.parsers import is_id
 from airflow_provider_360learning.api.named_objects import SEPARATOR
 from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.memberships import GroupTree
@@ -47,6 +46,8 @@ class StaleCheck:
         self._keys = {account.key for account in platform.accounts if account.status != "deleted"}
         self._tree = GroupTree(platform.groups)
         self._new_groups = {change.group: change for change in changes if change.action == "create_group"}
+        self._existing = platform.groups.keys() | self._new_groups.keys()
+        self._managed = platform.managed_groups | self._new_groups.keys()
         self._freed = {change.user_id for change in changes if change.action == "change_mail"}
         self._reinstated = {change.key for change in changes if change.action == "reinstate"}
         self._gets_key = {change.key for change in changes if "key" in change.after}
@@ -59,8 +60,8 @@ class StaleCheck:
         """
         if change.action == "create_group":
             return self._problem_of_new_group(change)
-        if not self._groups_of(change) <= self._platform.groups.keys() | self._new_groups.keys():
-            return "a group does not exist any more"
+        if problem := self._problem_of_groups(change):
+            return problem
         if change.action == "update_group":
             group = self._platform.groups.get(change.group or "")
             return None if group and group.name == change.before.get("name") else "the group has changed"
@@ -71,13 +72,12 @@ class StaleCheck:
         account = self._by_id.get(change.user_id.lower())
         return "the account does not exist any more" if account is None else self._problem_of(change, account)
 
-    @staticmethod
-    def _groups_of(change: Change) -> set[str]:
-        return {
-            group.lower() if is_id(group) else group
-            for group in (change.group, *_strings(change.after.get("groups")))
-            if group
-        }
+    def _problem_of_groups(self, change: Change) -> str | None:
+        """Return what has become of the group whose members change, or of those that a new user joins."""
+        if change.group is not None and change.group not in self._managed:
+            return "the group does not exist any more, or is not managed"
+        joined = _strings(change.after.get("groups"))
+        return None if self._existing.issuperset(joined) else "a group does not exist any more"
 
     def _problem_of_new_group(self, change: Change) -> str | None:
         """Return what has become of the group above. A group of this name below it is used as it is."""

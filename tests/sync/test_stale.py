@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_360learning.sync.plan import Change
 from airflow_provider_360learning.sync.stale import StaleCheck
-from tests.sync.companies import BOARD, GROUPS, MANAGED, NOW, SALES, account, mail_of, platform, user_id
+from tests.sync.companies import BOARD, GROUPS, MANAGED, NOW, OTHER, SALES, STAFF, account, mail_of, platform, user_id
 
 
 def change(action, key, **given):
@@ -97,6 +97,27 @@ def test_a_group_that_was_renamed_by_hand_is_not_renamed_again():
     assert problem(rename) is None
     assert problem(rename, groups={one: group for one, group in GROUPS.items() if one != SALES}) is not None
     assert problem(change("update_group", "x", user_id=None, group=SALES, before={"name": "Shops"})) is not None
+
+
+@pytest.mark.parametrize("action", ["add_to_group", "remove_from_group", "update_group"])
+def test_a_group_that_is_gone_or_not_managed_any_more_is_not_changed(action):
+    before = {"name": "Sales"} if action == "update_group" else {}
+    one = change(action, "ana", group=SALES, before=before, after={"role": "learner"})
+    assert problem(one, account("ana", SALES)) is None
+    assert "is not managed" in problem(one, account("ana", SALES), managed_groups=MANAGED - {SALES})
+    gone = {each: group for each, group in GROUPS.items() if each != SALES}
+    assert problem(one, account("ana"), groups=gone, managed_groups=MANAGED - {SALES}) is not None
+
+
+def test_a_person_is_not_created_in_a_group_that_is_gone():
+    creation = change(
+        "create", "ana", user_id=None, after={"mail": mail_of("ana"), "groups": [OTHER, "Acme/Staff/New"]}
+    )
+    new = change("create_group", "Acme/Staff/New", user_id=None, group="Acme/Staff/New")
+    new = replace(new, after={"name": "New", "parent": STAFF})
+    assert problem(creation, among=[new]) is None, "Other is the default group, which need not be managed"
+    gone = {each: group for each, group in GROUPS.items() if each != OTHER}
+    assert problem(creation, among=[new], groups=gone) == "a group does not exist any more"
 
 
 def test_a_new_group_whose_place_has_changed_is_not_created():
