@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from airflow_provider_360learning.api.models.choices import Role
-from airflow_provider_360learning.api.results import UserDetails
 
 #: What an account has only after it was used, or was deleted and restored (assumption).
 _TRACES = (
@@ -53,11 +52,16 @@ class UserFacts:
 
 
 class UnlistedValues(NamedTuple):
-    """What the listing does not have of a user; managers are ids or email addresses."""
+    """
+    What the listing does not have of a user; managers are ids or email addresses.
+
+    ``was_used`` is whether the account shows earlier use, see :func:`shows_earlier_use`.
+    """
 
     managers: tuple[str, ...]
     custom_fields: Mapping[str, object]
     deactivates_at: str | None
+    was_used: bool = False
 
 
 class ExternalIdOf(NamedTuple):
@@ -67,11 +71,10 @@ class ExternalIdOf(NamedTuple):
     external_id: str
 
 
-def shows_earlier_use(user: UserDetails) -> bool:
+def shows_earlier_use(user: Mapping[str, object]) -> bool:
     """
     Return whether an account was used before, so that a creation whose response was lost has restored it.
 
-    :param user: The account, soon after the creation.
+    :param user: Values of the account, soon after the creation: those of :class:`~.results.UserDetails`.
     """
-    values: Mapping[str, object] = {**user}
-    return any(values[name] for name in _TRACES)
+    return any(user.get(name) for name in _TRACES)

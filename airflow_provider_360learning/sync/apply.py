@@ -204,8 +204,8 @@ class _Application:
                 if self._is_cut:
                     phase = phase.after_cut(len(self._outcomes.results))
                 created = [change for number, _ in phase.rows if (change := self._change(number)).action == "create"]
-                # An account gets its key in a later phase. API v1 may have restored that of another person.
-                if created and self._plan.options.key != "mail" and self._api.user_facts.lists_deleted:
+                # An account gets its key in a later phase.
+                if created and self._plan.options.key != "mail":
                     state = self._save(with_creations(state, created))
                 try:
                     self._do(phase)

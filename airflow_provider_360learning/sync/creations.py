@@ -101,7 +101,7 @@ def whose_account(
         return "restored"
     user = _read(api, user_id) if is_resumed else None
     # No account had the address when the plan began.
-    if user is not None and shows_earlier_use(user):
+    if user is not None and shows_earlier_use({**user}):
         return "restored"
     return "own" if options.key == "mail" or (user is not None and _is_as_created(user, row)) else "other"
 

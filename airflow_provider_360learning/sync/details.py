@@ -56,4 +56,5 @@ def _detailed(api: LearningApi, account: Account, values: UnlistedValues, ids_by
         custom_fields=dict(sorted(fields.items())),
         deactivates_at=account.deactivates_at if is_listed else as_time(values.deactivates_at),
         deactivation_known=True,
+        was_restored=account.was_restored or values.was_used,
     )

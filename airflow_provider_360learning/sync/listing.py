@@ -226,6 +226,7 @@ class _AccountReader:
             primary_group=(user["primary_group_id"] or "").lower() or None,
             memberships=None if is_deleted else self._memberships_of(user_id, mail),
             is_protected=self._protection.covers(user_id, mail, key, other_key),
+            was_restored=bool(user["reactivated_at"]),
         )
 
     def _fields_of(self, user: UserRecord) -> dict[str, str | None]:

@@ -75,6 +75,11 @@ class AccountIndex:
         return [account for account in self.with_mail(mail) if account.status != "deleted"]
 
 
+def is_found_by_address(remembered: Remembered, account: Account) -> bool:
+    """Return whether an account may be the one that a creation without a known outcome has led to, or restored."""
+    return remembered.invited_at is None and (remembered.user_id or "").lower() != account.user_id
+
+
 def has_left(person: Person, now: datetime) -> bool:
     """Return whether a person does not work for the company any more, according to the source."""
     return person.status == "inactive" or (person.leaves_at is not None and person.leaves_at <= now)
@@ -202,6 +207,9 @@ class Matcher:
             return None
         if account.status == "deleted":
             return Match(person, account, "deleted")
+        if remembered.awaits_key and account.was_restored and is_found_by_address(remembered, account):
+            self._findings.leave_out("unmanaged", person.key, _of_another(account))
+            return None
         if remembered.awaits_key:
             return Match(person, account, "adopted")
         if self._options.adopt == "never" or account.mail != person.mail:
@@ -278,5 +286,5 @@ class Matcher:
 def _of_another(account: Account) -> str:
     return (
         f"the account {account.user_id} with this address is that of a deleted user, whom an earlier run has restored "
-        "and could not delete again: delete it, or give it the key if it is the same person"
+        "and did not delete again: delete it, or give it the key if it is the same person"
     )

@@ -34,7 +34,14 @@ from airflow_provider_360learning.sync.managers import (
     is_unread,
     may_have_managers,
 )
-from airflow_provider_360learning.sync.matching import AccountIndex, Match, Matcher, has_left, managed_keys
+from airflow_provider_360learning.sync.matching import (
+    AccountIndex,
+    Match,
+    Matcher,
+    has_left,
+    is_found_by_address,
+    managed_keys,
+)
 from airflow_provider_360learning.sync.memberships import (
     GroupTree,
     Membership,
@@ -180,6 +187,11 @@ class _Comparison:
         found = {change.user_id for change in self._manager_changes(in_plan, frozenset())}
         found |= {draft.match.user_id for draft in in_plan.values() if self._may_differ(draft)}
         found |= {match.user_id for match in self._matches.values() if match.kind == "deleted"}
+        found |= {
+            match.user_id
+            for match in self._matches.values()
+            if match.kind == "adopted" and match.account and is_found_by_address(self._of(match), match.account)
+        }
         found |= self._with_unknown_dates()
         return frozenset(user_id for user_id in found if user_id is not None)
 

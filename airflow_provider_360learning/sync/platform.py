@@ -29,6 +29,7 @@ class Account:
     :param memberships: Roles by id of the group, in managed groups and in those that removals from them reach.
         ``None`` where they are not known: an invitation of API v1, and a deleted user.
     :param is_protected: Whether the user must not be changed.
+    :param was_restored: Whether the user was deleted and restored, as far as that was read.
     :param is_listed: Whether 360Learning lists the user; otherwise it is what the state remembers.
     """
 
@@ -45,6 +46,7 @@ class Account:
     primary_group: str | None = None
     memberships: Mapping[str, frozenset[Role]] | None = None
     is_protected: bool = False
+    was_restored: bool = False
     is_listed: bool = True
 
 

@@ -16,6 +16,7 @@ from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
 from airflow_provider_360learning.sync.planning import company_of
 from airflow_provider_360learning.sync.state import load_state
 from tests.sync.sync_runs import changes_of, row
+from tests.sync.test_apply_lifecycle import attempt
 
 pytestmark = pytest.mark.slow  # each phase of an applied plan is a bulk run
 
@@ -28,14 +29,12 @@ ROWS = [NEWCOMER, row("bo", job="Smith")]
 ARGUMENTS = {"managed_groups": ["Sales"], "create_groups": True}
 
 
-def leave(api, sandbox, mail=RECYCLED, **values):
+def leave(api, sandbox, mail=RECYCLED, custom="E-17"):
     """Let somebody use an account, and delete it; return its id."""
-    api.create_user(mail=mail, mode="create_active", first_name="Una", last_name="Old", custom="E-17")
+    api.create_user(mail=mail, mode="create_active", first_name="Una", last_name="Old", custom=custom)
     user_id = api.get_user(user=mail)["user_id"]
     api.add_manager(user=user_id, manager=api.get_user(user=GRACE_MAIL)["user_id"])
     sandbox.control.log_in(mail)
-    if values:
-        api.update_user(user=user_id, **values)
     api.delete_user(user=user_id)
     return user_id
 
@@ -172,6 +171,18 @@ def test_a_restoration_by_an_attempt_that_has_ended_is_noticed(api, sandbox, syn
     # An account that such an attempt has created is that of the person.
     assert api.get_user(user="bo@acme.test")["custom"] == "hr:bo"
     assert unmanaged(syncs.plan(ROWS, **ARGUMENTS))
+
+
+@pytest.mark.parametrize("adopt", ["never", "mail"])
+def test_a_later_run_adopts_new_accounts_of_one_that_has_ended_and_no_restored_one(api, sandbox, syncs, adopt):
+    arguments = {**ARGUMENTS, "adopt": adopt}
+    stop_before_creations(sandbox, syncs, ROWS, **arguments, context=attempt(1))
+    user_id = leave(api, sandbox, custom=None)
+    lose_creations(sandbox, syncs, ROWS, **arguments, context=attempt(1))
+    result = syncs.apply(ROWS, **arguments, context=attempt(2))
+    assert result["counts"]["unmanaged"] == 1
+    assert api.get_user(user="bo@acme.test")["custom"] == "hr:bo"
+    assert (found(sandbox, user_id)["first_name"], found(sandbox, user_id)["custom"]) == ("Una", None)
 
 
 @pytest.mark.parametrize("version", ["v1"])

@@ -266,6 +266,7 @@ class UserActions(ApiAdapter):
             tuple(each for one in related_users(item, "managers") if (each := one["user_id"] or one["mail"])),
             _custom_fields(item),
             read_timestamp("toDeactivateAt", item.get("toDeactivateAt")),
+            was_used=shows_earlier_use({**neutral_user(item), **_profile_of(item)}),
         )
 
     def external_ids_of_users(self, external_platform: str) -> Iterator[ExternalIdOf]:
@@ -377,7 +378,7 @@ class UserActions(ApiAdapter):
     def _created_or_restored(self, mail: str) -> ActionSteps[CreatedUser]:
         """Return what became of a creation whose response was lost, and with it the warning of a restoration."""
         found = yield from self.get_user.steps(user=mail)
-        is_restored = shows_earlier_use(found)
+        is_restored = shows_earlier_use({**found})
         if is_restored:
             log.warning(_RESTORED, found["user_id"])
         return {"mail": mail, "user_id": found["user_id"], "outcome": "restored" if is_restored else "created"}
