@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_360learning.api.versions import VERSIONS
-from airflow_provider_360learning.sandbox.demo_company import CLIENT_ID, CLIENT_SECRET, COMPANY_ID
+from airflow_provider_360learning.sandbox.demo_company import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.planning import company_of, identity_of
 from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, SyncState, save_state
@@ -209,8 +209,7 @@ def connection_to(server: Server, scenario: Scenario) -> str:
     """Return an Airflow connection to a sandbox, as JSON."""
     connection = json.loads(server.connection)
     if scenario.version == "v2":
-        extra = {"api_version": "v2", "company_id": COMPANY_ID}
-        connection |= {"login": CLIENT_ID, "password": CLIENT_SECRET, "extra": extra}
+        connection |= {"login": CLIENT_ID, "password": CLIENT_SECRET, "extra": {"api_version": "v2"}}
     if not scenario.limited:
         connection["extra"]["limits"] = unlimited(scenario.version)
     return json.dumps(connection)
