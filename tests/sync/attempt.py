@@ -1,20 +1,18 @@
-"""One attempt at a sync in a process of its own, which a test can kill: ``python -m tests.sync.attempt ARGUMENTS``."""
+"""What the attempts of one task at a sync have in common, and in which places tests kill them."""
 
 from __future__ import annotations
 
-import json
-import sys
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_360learning.operators.sync import Learning360SyncUsersOperator
 from tests.rows.attempt import IDENTITY
+
+#: When an attempt is killed: the first request of a phase is lost, or has no response; the results of a phase are
+#: complete, and the state does not have them; the state has everything, and the plan is not marked as applied; the plan
+#: was marked just now.
+LOST, SENT, COMPLETE, SAVED, FINISHED = "lost", "sent", "complete", "saved", "finished"
 
 
 def context() -> dict[str, Any]:
     """Return the context of the task, the same in all of its attempts."""
     return {"ti": SimpleNamespace(**IDENTITY, raw=True, xcom_push=lambda *_: None)}
-
-
-if __name__ == "__main__":
-    Learning360SyncUsersOperator(task_id="sync", **json.loads(sys.argv[1])).execute(context())

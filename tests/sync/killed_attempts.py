@@ -1,81 +1,86 @@
 """
-Attempts at a sync that kill themselves: ``python -m tests.sync.killed_attempts ARGUMENTS`` forks one after the other.
+Attempts at a sync that end by SIGKILL: ``python -m tests.sync.killed_attempts``.
 
-Each attempt ends after the first phase after which none has ended yet, until one succeeds: the results of the phase
-are complete, and the state of the sync does not have them yet. An attempt that kills itself ends in the same place
-however busy the machine is. The phases after which attempts ended are printed.
+Each line of the standard input is an attempt, which a fork makes: a new interpreter would need seconds. The id of its
+process is written at its beginning, and at its end its exit status and its error.
+
+The lease of an attempt that was killed lasts half a minute. Since one attempt ends before the next one begins, none has
+to wait that long: all sleep as briefly as possible.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_360learning.operators.sync import Learning360SyncUsersOperator
-from tests.sync.attempt import context
+_sleep = time.sleep
+time.sleep = lambda seconds: _sleep(min(seconds, 0.01))  # before modules import it
+os.fsync = lambda _: None  # the machine survives
+
+import airflow_provider_360learning.sync.apply  # noqa: E402 - before the fork
+import airflow_provider_360learning.sync.arguments  # noqa: E402
+import airflow_provider_360learning.sync.results  # noqa: E402, F401
+from airflow_provider_360learning.hooks.learning360 import Learning360Hook  # noqa: E402
+from airflow_provider_360learning.operators.sync import Learning360SyncUsersOperator  # noqa: E402
+from tests.sync.attempt import COMPLETE, FINISHED, SAVED, context  # noqa: E402
 
 
-def begun_phases(plans: Path) -> list[Path]:
-    """Return the folders of the phases that have begun, in their order."""
-    folders = (path.parent for name in ("progress", "manifest") for path in plans.glob(f"*/results/*/{name}.json"))
-    return sorted(set(folders), key=lambda folder: folder.name)
+def main() -> None:
+    """Fork an attempt for each line."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Airflow logs there
+    for line in iter(sys.stdin.readline, ""):
+        order = json.loads(line)
+        os.environ.update(order["environment"])
+        Learning360Hook.get_connection("learning360_default")  # imports what it needs, before the fork
+        gc.freeze()  # what exists is not copied
+        reading, writing = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                attempt(order["arguments"], order["kill_at"])
+            except BaseException:
+                os.write(writing, traceback.format_exc().encode()[-3000:])
+                os._exit(1)
+            os._exit(0)
+        os.close(writing)
+        print(child, file=answers, flush=True)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with open(reading, "rb") as file:
+            error = file.read().decode(errors="replace")
+        print(json.dumps([status, error]), file=answers, flush=True)
 
 
-def expire_lease(phase: Path) -> None:
-    """Let the lease of an attempt that was killed expire."""
-    if (progress := phase / "progress.json").exists():
-        state = json.loads(progress.read_text())
-        progress.write_text(json.dumps(state | {"lease_until": state["lease_until"] - 60}))
+def attempt(arguments: dict[str, Any], place: tuple[str, str] | None) -> None:
+    """Make an attempt in this process."""
+    when, phase = place or ("", "")
+    if when in (COMPLETE, SAVED, FINISHED):
+        kill_before_change(when, phase, Path(arguments["plan_path"]))
+    Learning360SyncUsersOperator(task_id="sync", **arguments).execute(context())
 
 
-def kill_self() -> None:
-    """End this process as a crash does: nothing is cleaned up."""
-    os.kill(os.getpid(), signal.SIGKILL)
+def kill_before_change(when: str, phase: str, plans: Path) -> None:
+    """End this process, as a crash does, before it changes the next file in a certain place of applying a plan."""
 
+    def is_due(file: str) -> bool:
+        if not any(plans.glob(f"*/results/{phase}/manifest.json")):
+            return False
+        if when == FINISHED:
+            return any(json.loads(mark.read_bytes())["finished_at"] for mark in plans.glob("*/applied.json"))
+        return when == COMPLETE or file == "applied.json"
 
-def kill_at_end(is_due: Callable[[], Path | None]) -> None:
-    """Kill this process before it writes the first file after the manifest of a phase."""
-
-    def audit(event: str, _: object) -> None:
-        if event == "os.rename" and (phase := is_due()) and (phase / "manifest.json").exists():
-            kill_self()
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("os.rename", "os.remove") and is_due(str(arguments[event == "os.rename"])):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(audit)
 
 
-def attempt(arguments: dict[str, Any], killed: Collection[str]) -> None:
-    """Run one attempt, which kills itself after the next phase that is not in ``killed``."""
-
-    def next_phase() -> Path | None:
-        phases = begun_phases(Path(arguments["plan_path"]))
-        return phases[-1] if phases and phases[-1].name not in killed else None
-
-    kill_at_end(next_phase)
-    Learning360SyncUsersOperator(task_id="sync", **arguments).execute(context())
-
-
-def main(arguments: dict[str, Any]) -> list[str]:
-    """Fork attempts until one succeeds, and return the phases after which the others ended."""
-    killed: list[str] = []
-    while True:
-        if (child := os.fork()) == 0:
-            attempt(arguments, killed)
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        phases = begun_phases(Path(arguments["plan_path"]))
-        if status != -signal.SIGKILL:
-            if status:
-                sys.exit(status)
-            return killed
-        killed.append(phases[-1].name)
-        for folder in phases:
-            expire_lease(folder)
-
-
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    main()

@@ -1,118 +1,168 @@
-"""A sync that is killed in each of its phases is completed by later attempts, and creates nothing twice."""
+"""
+A sync that is killed in each of its phases is completed by later attempts: nothing is lost, and nothing done twice.
+
+Each attempt is killed in one place: at the first request of a phase, which is lost or has no response; after the phase,
+before the state has its results; before and after the plan is marked as applied.
+"""
 
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import time
+from collections import Counter
 
 import pytest
 
-from tests.conftest import BIN
-from tests.rows.support import ROOT
-from tests.rows.test_resuming import expire_lease
-from tests.sync.attempt import context
+from tests.sync.attempt import COMPLETE, FINISHED, LOST, SAVED, SENT, context
+from tests.sync.kills import attempts, killing_server, running_sandbox  # noqa: F401 - fixtures
 from tests.sync.sync_runs import changes_of, row
-from tests.sync.test_accidents import changing, roles, users_by_key
+from tests.sync.test_accidents import changing
 
 pytestmark = pytest.mark.slow
 ARGUMENTS = {
     "managed_groups": ["Sales"],
     "groups_mode": "exact",
     "create_groups": True,
+    "group_key": "custom",
     "leavers": "both",
-    "leaver_action": "delete",
+    "clear": ["custom_fields.Site"],
     "max_email_changes": 5,
 }
-PHASES = {
-    "create_group",
-    "change_mail",
-    "reinstate",
-    "create",
-    "update",
-    "add_to_group",
-    "remove_from_group",
-    "add_manager",
-    "delete",
+#: Arguments by the mode of joiners: what leavers do does not depend on it, and each way must occur.
+MODES = {
+    "create_active": {"joiner_mode": "create_active", "leaver_action": "delete"},
+    "invite": {"joiner_mode": "invite", "leaver_action": "deactivate"},
+}
+KEYS = {"custom": {}, "external_id": {"key": "external_id", "external_platform": "HR"}}
+PHASES = [
+    "01-create_group-1",
+    "02-update_group",
+    "03-change_mail-1",
+    "04-reinstate",
+    "05-change_reinstated_mail",
+    "06-create",
+    "09-update",
+    "10-clear",
+    "11-add_to_group",
+    "12-remove_from_group",
+    "13-add_manager",
+    "14-remove_manager",
+    "15-deactivate",
+]
+SITE = "custom_fields.Site"
+FIRST = [
+    row("ana", groups="M=Makers", job="Welder", manager="bo", **{SITE: "Paris"}),
+    row("bo", groups="M=Makers", **{SITE: "Paris"}),
+    row("cy", groups="M=Makers", manager="bo", **{SITE: "Paris"}),
+    row("dee", groups="M=Makers", **{SITE: "Paris"}),
+    row("eve", groups="M=Makers", **{SITE: "Paris"}),
+    row("fay", groups="M=Makers", **{SITE: "Paris"}),
+    row("gil", groups="M=Makers", **{SITE: "Paris"}),
+]
+SECOND = [
+    row("ana", groups="M=Builders;W=Welders", job="Smith", manager="bo", **{SITE: None}),
+    row("bo", groups="M=Builders", **{SITE: "Paris"}) | {"mail": "bob@acme.test", "first_name": "Bob"},
+    row("cy", groups="W=Welders", manager="ana", **{SITE: "Lyon"}),
+    row("dee", groups="M=Builders", **{SITE: "Paris"}) | {"mail": "dee.novak@acme.test"},
+    row("fay", groups="M=Builders", leaves_at="2099-12-31", **{SITE: "Paris"}),
+    row("gil", groups="W=Welders", **{SITE: "Paris"}),
+    row("new", groups="M=Builders;W=Welders:coach", **{SITE: "Paris"}),
+    row("two", groups="W=Welders", **{SITE: "Paris"}),
+]
+ADDITIONS = {"addUserToGroup", "addUsersToGroups"}
+REMOVALS = {"deleteUserFromGroup", "removeUsersFromGroups"}
+CREATIONS = {"createGroup", "createUser", "createOrInviteUser"}
+
+
+DONE = {
+    *("created", "updated", "restored", "invited", "set", "added", "removed", "deleted"),
+    *("already_exists", "already_invited", "not_found"),  # done by an attempt that was killed
 }
 
 
-def phases_of(syncs):
-    """Return the folders of the phases that have begun, in their order."""
-    return sorted(path for path in syncs.folder.glob("plans/*/results/*") if path.is_dir() and is_begun(path))
+def users(api):
+    """Return the ids of users by their addresses."""
+    return {one["mail"]: one["user_id"] for one in api.list_users()}
 
 
-def is_begun(folder):
-    return (folder / "progress.json").exists() or (folder / "manifest.json").exists()
+def requests(sandbox):
+    """Return the requests since the journal was cleared that may have changed something."""
+    return [json.dumps([entry["operation"], entry["path"], entry["body"]]) for entry in changing(sandbox)]
 
 
-def kill_in_next_phase(sandbox, syncs, operator_arguments, killed):
-    """
-    Run an attempt, and kill it at its first request in a phase in which none was killed.
-
-    :return: Whether it was killed; otherwise it has succeeded.
-    """
-    attempt = [str(BIN / "python"), "-m", "tests.sync.attempt", json.dumps(operator_arguments)]
-    with subprocess.Popen(attempt, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        sent = {}
-        while process.poll() is None:
-            if phases := [folder for folder in phases_of(syncs) if folder.name not in killed]:
-                number = len(changing(sandbox))
-                if number > sent.setdefault(phases[-1], number) or (phases[-1] / "manifest.json").exists():
-                    process.kill()
-                    killed.append(phases[-1].name)
-                    break
-            time.sleep(0.01)
-    for folder in phases_of(syncs):
-        expire_lease(folder)
-    assert process.returncode in (0, -signal.SIGKILL)
-    return process.returncode != 0
-
-
-def test_a_sync_that_is_killed_in_each_phase_is_completed(api, sandbox, syncs):
-    first = [row(key, groups="Sales") for key in ("ana", "bo", "cy", "dee", "eve")]
-    syncs.apply(first, **{**ARGUMENTS, "max_source_change": "100%"})
-    ids = users_by_key(api)
-    api.delete_user(user=ids["hr:dee"])  # comes back
-    api.add_user_to_group(user=ids["hr:cy"], group_id=groups(api)["Sales"], role="coach")  # is removed
-    second = [
-        row("ana", groups="Sales;Welders", job="Smith", manager="new"),
-        row("bo", groups="Sales") | {"mail": "bob@acme.test", "first_name": "Bob"},
-        row("cy", groups="Sales", manager="new"),
-        row("dee", groups="Sales"),
-        row("new", groups="Sales;Sales:coach"),
-        row("two", groups="Welders"),
-    ]
-    operator = {
-        "rows": second,
-        "mode": "plan_and_apply",
-        "plan_path": f"{syncs.folder}/plans",
-        "state_path": f"{syncs.folder}/state",
-        **syncs.defaults,
-        **ARGUMENTS,
+@pytest.mark.parametrize(
+    ("version", "key", "joiner_mode"),
+    [
+        ("v1", "custom", "create_active"),
+        ("v1", "custom", "invite"),
+        ("v2", "custom", "create_active"),
+        ("v2", "external_id", "invite"),
+    ],
+    indirect=["version"],
+)
+def test_a_sync_that_is_killed_in_each_phase_is_completed(
+    api,
+    sandbox,
+    syncs,
+    attempts,  # noqa: F811
+    version,
+    key,
+    joiner_mode,
+):
+    syncs.defaults |= {**ARGUMENTS, **KEYS[key], **MODES[joiner_mode]}
+    syncs.apply(FIRST, joiner_mode="create_active")
+    before = users(api)
+    for mail in ("dee@acme.test", "gil@acme.test"):  # who come back
+        api.delete_user(user=mail)
+    emails = len(sandbox.control.state()["mails_sent"])
+    places = {"plan_path": f"{syncs.folder}/second", "state_path": f"{syncs.folder}/state"}
+    arguments = {"rows": SECOND, "mode": "plan_and_apply", **places, **syncs.defaults}
+    others = {
+        "08-complete": joiner_mode == "create_active",
+        "08-external_id": key == "external_id",
+        "16-delete": joiner_mode == "create_active",
     }
-    for folder in phases_of(syncs):
-        folder.rename(folder.parent.parent / folder.name)  # those of the first plan are no phases of this one
+    phases = sorted([*PHASES, *(phase for phase, occurs in others.items() if occurs)])
+    moments = (LOST, SENT, COMPLETE) if joiner_mode == "create_active" else (SENT, COMPLETE)
+
+    sent: list[list[str]] = []
+    for phase in phases:
+        sandbox.control.clear_journal()
+        attempts.kill(arguments, *((moment, phase) for moment in moments))
+        sent.append(requests(sandbox))
+        created = [entry["body"] for entry in changing(sandbox) if is_creation(entry)]
+        assert len({json.dumps(body) for body in created}) == len(created), "created twice"
     sandbox.control.clear_journal()
-    killed: list[str] = []
-    while kill_in_next_phase(sandbox, syncs, operator, killed):
-        assert len(killed) < 20, killed
-    reached = {name.partition("-")[2].partition("-")[0] for name in killed}
-    # A busy machine may look too late at a short phase. test_sync_killed_between.py kills after each of them.
-    assert len(reached & PHASES) > len(PHASES) / 2, sorted(PHASES - reached)
+    attempts.kill(arguments, (SAVED, phases[-1]), (FINISHED, phases[-1]))
+    status, error = attempts.make(arguments)
+    assert status == 0, error
+    assert changing(sandbox) == []
+    assert max(Counter(each for of_phase in sent for each in set(of_phase)).values()) == 1, "sent after its phase"
 
-    after = users_by_key(api)
-    assert after.keys() == {f"hr:{key}" for key in ("ana", "bo", "cy", "dee", "new", "two")}
-    assert {key: after[key] for key in ids if key in after} == {key: ids[key] for key in ids if key != "hr:eve"}
-    made = groups(api)
-    assert roles(api, after["hr:two"]) >= {(made["Welders"], "learner")}
-    assert (made["Sales"], "coach") not in roles(api, after["hr:cy"])
-    assert [group["name"] for group in api.list_groups()].count("Welders") == 1
-    assert len({user["user_id"] for user in api.list_users()}) == len(api.list_users())
-    plan = syncs.plan(second, context=context(), **ARGUMENTS)
-    assert changes_of(plan) == []
+    [plan] = (syncs.folder / "second").glob("*/plan.json")
+    assert sorted(path.stem for path in plan.parent.glob("results/*.jsonl")) == phases
+    outcomes = [json.loads(line)["outcome"] for line in (plan.parent / "outcomes.jsonl").read_text().splitlines()]
+    assert set(outcomes) <= DONE
+    order = [json.loads(each)[0] for of_phase in sent for each in of_phase]
+    added = [place for place, operation in enumerate(order) if operation in ADDITIONS]
+    removed = [place for place, operation in enumerate(order) if operation in REMOVALS]
+    assert max(added) < min(removed)
+    assert "deleteUser" not in order[: max(removed)]
+
+    joined = {"new@acme.test", "two@acme.test"}
+    invited = joined if joiner_mode == "invite" else set()
+    assert sorted(mail["to"] for mail in sandbox.control.state()["mails_sent"][emails:]) == sorted(invited)
+    after = users(api)
+    new_addresses = {"bo@acme.test": "bob@acme.test", "dee@acme.test": "dee.novak@acme.test", "eve@acme.test": None}
+    if joiner_mode == "invite":  # eve is deactivated in an hour
+        del new_addresses["eve@acme.test"]
+    stayed = {new_addresses.get(mail, mail): user_id for mail, user_id in before.items()}
+    assert {mail: user_id for mail, user_id in after.items() if mail not in joined} == {
+        mail: user_id for mail, user_id in stayed.items() if mail is not None
+    }
+    assert len(api.list_users()) == len(after)
+    assert changes_of(syncs.plan(SECOND, context=context())) == []
 
 
-def groups(api):
-    return {group["name"]: group["group_id"] for group in api.list_groups()}
+def is_creation(entry):
+    """Return whether a request has created something."""
+    return entry["operation"] in CREATIONS and entry["status"] < 300
