@@ -55,7 +55,7 @@ PYTEST_3 = .venv/bin/python -m pytest -o cache_dir=.venv/.pytest_cache
 # Those of tests/rows and tests/exports that run tasks (test_in_airflow.py, test_jobs_in_airflow.py) run on both.
 PYTEST_2 = .venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache
 TESTS_2 = $(addprefix tests/,anchors unit hooks operators sensors airflow attacks/airflow) \
-	$(wildcard tests/rows/test*_in_airflow.py tests/exports/test*_in_airflow.py)
+	$(wildcard tests/rows/test*_in_airflow.py tests/exports/test*_in_airflow.py) tests/sync/test_undo_killed.py
 # Files with tests that measure time: to collect all tests takes 10 to 20 seconds.
 REALTIME = $(filter-out tests/deployments/%,$(sort $(shell grep -rlw realtime tests --include='test_*.py')))
 # Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.

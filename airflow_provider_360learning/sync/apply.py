@@ -2,7 +2,8 @@
 Apply a plan: list 360Learning once more, leave out what is stale, and run the phases in order.
 
 Each phase is a bulk run, whose rows are written before its first request: a later attempt sends the same ones, and the
-run resumes at its checkpoint. What was found to be stale is stored too, because the phases change what it was found by.
+run resumes at its checkpoint. Which changes are stale, and whose accounts creations have led to, is stored too, because
+the phases change what it was found by.
 
 While a run applies a plan, it has a claim to the folder of the state, so that no other run applies one over the same
 state. Every attempt verifies it before it sends or saves something.
@@ -29,6 +30,7 @@ from airflow_provider_360learning.rows.results import Result, read_last_results,
 from airflow_provider_360learning.rows.run import run
 from airflow_provider_360learning.rows.sources import make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
+from airflow_provider_360learning.sync.creations import Whose
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.guards import limit_of
 from airflow_provider_360learning.sync.listing import read_platform
@@ -55,7 +57,7 @@ from airflow_provider_360learning.sync.state import SyncState, save_state
 log = get_logger(__name__)
 
 VERSION = 1
-#: Which changes are stale, in the folder of the results.
+#: Which changes are stale, and whose accounts creations have led to, in the folder of the results.
 BEGUN = "begun.json"
 #: The outcome of each change.
 OUTCOMES = "outcomes.jsonl"
@@ -164,6 +166,8 @@ class _Application:
         #: Failures of phases that an earlier attempt has ended do not stop this one.
         self._failures = 0
         self._phases = Phases(api, plan.options, self._outcomes)
+        #: Why changes are stale, by number.
+        self._stale: dict[int, str] = {}
         #: Why no more is sent, but what undoes the restoration of an account.
         self._stopped: TooManyFailuresError | None = None
         #: Whether that was in the middle of a phase.
@@ -222,7 +226,8 @@ class _Application:
         An attempt that continues compares what no earlier one has begun to change.
         """
         path = self._folder / BEGUN
-        stale = _read_stale(path)
+        stale, self._phases.whose = _read_findings(path)
+        self._stale = stale
         changes, begun = self._outcomes.changes, self._begun_actions()
         unsent = {number: each for number, each in enumerate(changes) if each.action not in begun}
         platform = read_platform(self._api, self._plan.options, state, now)
@@ -236,14 +241,17 @@ class _Application:
         if self._plan.options.key == "mail":
             keys = {change.key for change in changes} | self._plan.changes.agreed.keys()
         state = self._save(with_accounts(state, platform.accounts, self._plan.options, keys))
-        content = {"version": VERSION, "stale": stale}
-        write_atomic(path, json.dumps(content).encode(), file_mode=self._place.file_mode)
+        self._remember_findings()
         for number, reason in stale.items():
             self._outcomes.leave_out(number, STALE, reason)
             change = changes[number]
             name = label(change.key, rows=change.rows, user_id=change.user_id)
             log.warning("Change is stale and not sent: action=%s key=%s reason=%s", change.action, name, reason)
         return state
+
+    def _remember_findings(self) -> None:
+        content = {"version": VERSION, "stale": self._stale, "whose": self._phases.whose}
+        write_atomic(self._folder / BEGUN, json.dumps(content).encode(), file_mode=self._place.file_mode)
 
     def _begun_actions(self) -> frozenset[str]:
         """Return the actions of phases that an earlier attempt has begun."""
@@ -303,6 +311,8 @@ class _Application:
         for (number, _), result in zip(phase.rows, results, strict=True):
             self._outcomes.results.setdefault(number, []).append(result)
         self._phases.take_in(phase, is_resumed=is_resumed)
+        if phase.action == "create_user":
+            self._remember_findings()
 
     def _take_in_so_far(self, phase: Phase, folder: ObjectStoragePath, *, is_resumed: bool = True) -> frozenset[int]:
         """Take in what a phase has done without coming to its end, and return the numbers of these changes."""
@@ -375,13 +385,16 @@ def _problem_of(plan: StoredPlan, outcomes: Outcomes) -> str | None:
     )
 
 
-def _read_stale(path: ObjectStoragePath) -> dict[int, str]:
-    """Return why changes are stale, by their number, as far as earlier attempts have found it."""
+def _read_findings(path: ObjectStoragePath) -> tuple[dict[int, str], dict[int, Whose]]:
+    """Return why changes are stale, and whose accounts creations have led to, as far as earlier attempts know it."""
     found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN)
+    if found is None:
+        return {}, {}
     try:
-        return {} if found is None else {int(number): str(reason) for number, reason in found["stale"].items()}
+        stale, whose = ({int(number): each for number, each in found[name].items()} for name in ("stale", "whose"))
     except (ValueError, LookupError, AttributeError):
         raise StoredStateError(path, "is damaged", _ADVICE) from None
+    return stale, whose
 
 
 def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:

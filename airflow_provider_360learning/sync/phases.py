@@ -13,6 +13,7 @@ from airflow_provider_360learning.api.results import RelatedUser
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.rows.results import Result
 from airflow_provider_360learning.sync.creations import (
+    Whose,
     full_key,
     is_user,
     values_after_creation,
@@ -114,6 +115,9 @@ class Phases:
         self._outcomes = outcomes
         self._reinstated = {change.key for change in outcomes.changes if change.action == "reinstate"}
         self._new_groups = {change.group for change in outcomes.changes if change.action == "create_group"}
+        #: Whose accounts creations and reinstatements have led to, by number: what later phases change must not change
+        #: it, so that another attempt takes it from the one before.
+        self.whose: dict[int, Whose] = {}
 
     def take_in(self, phase: Phase, *, is_resumed: bool) -> None:
         """
@@ -141,7 +145,9 @@ class Phases:
         """Take in to whose account a creation or reinstatement has led."""
         outcomes, options, facts = self._outcomes, self._options, self._api.user_facts
         change = outcomes.changes[number]
-        whose = whose_account(self._api, options, change, row, result, is_resumed=is_resumed)
+        if (whose := self.whose.get(number)) is None:
+            whose = whose_account(self._api, options, change, row, result, is_resumed=is_resumed)
+            self.whose[number] = whose
         if whose == "other":
             outcomes.leave_out(number, CONFLICT, "an account that is not that of this person has the address")
         elif whose == "restored":
