@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL
 from tests.sync.sync_runs import row
 
@@ -107,3 +108,27 @@ def test_rows_and_arguments_that_are_refused(syncs, logs):
     check(logs, failing(syncs, invalid))
     check(logs, failing(syncs, [row("ana")], protected=["zoe@acme.test"], max_joiners=0))
     check(logs, failing(syncs, [row("ana")], managed_groups=["ana@acme.test"]))
+
+
+def test_people_whose_addresses_are_their_keys(api, sandbox, syncs, logs):
+    arguments = {
+        "key": "mail",
+        "key_namespace": None,
+        "leavers": "both",
+        "leaver_action": "delete",
+        "max_row_errors": 9,
+    }
+    people = [{"mail": f"{key}@acme.test", "first_name": key} for key in ("ana", "bo", "cy", "di")]
+    syncs.apply(people, **arguments)
+    changed = [people[0] | {"first_name": "Anna"}, people[1] | {"manager": "unknown"}, people[2] | {"job": "Welder"}]
+    plan = syncs.plan(changed, **arguments)
+    assert plan["counts"].keys() >= {"update", "delete", "row_error"}
+    assert "@" not in (storage_path(plan["path"]) / "summary.md").read_text()
+    api.update_user(user="ana@acme.test", first_name="Annabel")
+    for operation in ("updateUser", "deleteUser"):
+        sandbox.control.add_fault(operation, kind="status", status=403, count=9)
+    logs.clear()  # of requests that are not those of the sync
+    with pytest.raises(AirflowFailException, match="were not made") as caught:
+        syncs.run(mode="apply", plan_id=plan["plan_id"])
+    assert "stale" in logs.text
+    check(logs, caught.value)

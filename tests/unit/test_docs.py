@@ -253,7 +253,7 @@ _FILES = "cfg csv dags_examples json jsonl md parquet parts rejected sep toml tx
 _VALUES = "arun false successful true"
 _PYTHON = "http realtime requests timedelta unpublished_requests"
 _SANDBOX = "control control_url learning360_sandbox localhost seed"
-_SYNC = "active conflict inactive plan_and_apply row_error skipped stale"
+_SYNC = "active apply conflict inactive plan_and_apply row_error skipped stale"
 _EXAMPLES = "apply_sync_people learning360_acme learning360_globex scheduled_statistics_import"
 OTHER_NAMES = frozenset(
     " ".join(
