@@ -11,22 +11,35 @@ from dataclasses import dataclass
 from demo.airflow_stack import AirflowStack
 
 CODE = """
-import inspect, json, os, sys
+import inspect, json, os, shutil, sys
 from datetime import datetime, timezone
 from pathlib import Path
+
+# dag.test() parses and stores all DAGs of the folder: for each run, it has the file of one DAG only.
+files = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+folder = Path(os.environ["AIRFLOW_HOME"], "dags_of_run")
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
+texts = {file: file.read_text() for file in files.glob("*.py")}
 
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
     from airflow.models.dagbag import DagBag
 
-folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+def put(dag_id):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for data in files.iterdir():  # which examples look for beside themselves
+        if data not in texts:
+            (folder / data.name).symlink_to(data)
+    file = min((file for file, text in texts.items() if dag_id in text), key=lambda file: file.stem != dag_id)
+    return shutil.copy(file, folder)
+
 for line in sys.stdin:
     dag_id, day, env = json.loads(line)
     os.environ.update(env)
-    # Parsed for each run, as in a worker: notifiers render their templates in place. Most files are named like the DAG.
-    files = sorted(folder.glob("*.py"), key=lambda file: file.stem != dag_id)
-    dag = next(dag for file in files if (dag := DagBag(str(file)).dags.get(dag_id)))
+    # Parsed for each run, as in a worker: notifiers render their templates in place.
+    dag = DagBag(put(dag_id)).dags[dag_id]
     run_date = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     date = "logical_date" if "logical_date" in inspect.signature(dag.test).parameters else "execution_date"
     run = dag.test(**{date: run_date})

@@ -95,8 +95,8 @@ def value(rng: random.Random, depth: int = 0) -> str:
 
 
 def json_object(rng: random.Random, depth: int = 0) -> str:
-    """Return the JSON of an object with some keys of real ones, also twice."""
-    keys = rng.choices(KEYS, k=rng.randrange(1, 30))
+    """Return the JSON of an object with some keys of real ones, also twice; objects in it are small."""
+    keys = rng.choices(KEYS, k=rng.randrange(1, 30 if depth == 0 else 4))
     return "{" + ",".join(f'"{key}":{value(rng, depth)}' for key in keys) + "}"
 
 

@@ -26,7 +26,7 @@ from tests.rows.support import bulk, json_lines, outcomes_in, people, put, resul
 from tests.unlimited_sandbox import sandbox, unlimited_server  # noqa: F401 - fixtures
 
 #: Characters of the shorter of two texts, of which the other one is twice as long.
-LENGTH = 100_000
+LENGTH = 50_000
 #: Maximum ratio of the times that the two take: 2 is linear, 4 quadratic.
 MAX_RATIO = 3
 #: Seconds below which a time is not compared.
