@@ -77,10 +77,31 @@ def read_bounded(where: StoragePath, max_bytes: int) -> bytes:
     with open_binary(where) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise InvalidRequestError(
-            f"{storage_path(where)} has more than {max_bytes:,} bytes, which this package does not write: remove it."
-        )
+        raise _too_long(where, max_bytes)
     return data
+
+
+def read_lines(where: StoragePath, max_bytes: int, max_line: int) -> Iterator[bytes]:
+    """
+    Yield the lines of a file that this package has written.
+
+    :param where: Its path.
+    :param max_bytes: Maximum number of bytes of the file.
+    :param max_line: Maximum number of bytes of a line; a longer one comes in parts.
+    :raises FileNotFoundError: if it does not exist.
+    :raises InvalidRequestError: if it is longer, or not a regular file.
+    """
+    if (size_of(where) or 0) > max_bytes:
+        raise _too_long(where, max_bytes)
+    with open_binary(where) as file:
+        while line := file.readline(max_line):
+            yield line
+
+
+def _too_long(where: StoragePath, max_bytes: int) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{storage_path(where)} has more than {max_bytes:,} bytes, which this package does not write: remove it."
+    )
 
 
 def size_of(where: StoragePath) -> int | None:

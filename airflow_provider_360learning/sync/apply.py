@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.exceptions import RefusedError
-from airflow_provider_360learning.files.storage import atomic_writer, open_binary, storage_path, write_atomic
+from airflow_provider_360learning.files.storage import atomic_writer, read_lines, storage_path, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
 from airflow_provider_360learning.rows.folders import FolderOwner, check_writable
@@ -49,7 +49,7 @@ from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Phases
 from airflow_provider_360learning.sync.plan import Change
-from airflow_provider_360learning.sync.plan_files import StoredPlan, check_applicable
+from airflow_provider_360learning.sync.plan_files import MAX_LINE, MAX_LINES, StoredPlan, check_applicable
 from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state
 from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
 from airflow_provider_360learning.sync.state import SyncState, save_state
@@ -405,9 +405,8 @@ def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:
 
 def _read_rows(path: ObjectStoragePath) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        with open_binary(path) as file:
-            for line in file:
-                values = json.loads(line)
-                yield values.pop("change"), values
-    except (ValueError, LookupError, AttributeError):
+        for line in read_lines(path, MAX_LINES, MAX_LINE):
+            values = json.loads(line)
+            yield values.pop("change"), values
+    except (ValueError, LookupError, AttributeError, RecursionError):
         raise StoredStateError(path, "is damaged", _ADVICE) from None

@@ -23,8 +23,8 @@ from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import (
     StoragePath,
     atomic_writer,
-    open_binary,
     read_bounded,
+    read_lines,
     storage_path,
     write_atomic,
 )
@@ -57,8 +57,8 @@ PLAN, META, CHANGES, FINDINGS, AGREED, SUMMARY = (
 )
 #: Characters of the hash of a plan that are its id.
 ID_LENGTH = 32
-#: Maximum number of bytes of a plan without its changes, and of a line: a longer one is not one of ours.
-MAX_PLAN, MAX_LINE = 16 << 20, 4 << 20
+#: Maximum number of bytes of a plan without its changes, of a file of lines, and of a line: more is not one of ours.
+MAX_PLAN, MAX_LINES, MAX_LINE = 16 << 20, 1 << 30, 4 << 20
 #: Maximum number of other runs that made the same plan of which is known until when it is valid for them.
 _MAX_MADE = 100
 
@@ -285,11 +285,15 @@ class _VerifiedLines:
         self._digest = digest
 
     def __iter__(self) -> Iterator[bytes]:
+        for _ in self._lines():  # verified before anything is parsed, which would take memory, and again while it is
+            pass
+        yield from self._lines()
+
+    def _lines(self) -> Iterator[bytes]:
         whole = hashlib.sha256()
-        with open_binary(self._path) as file:
-            while line := file.readline(MAX_LINE):
-                whole.update(line)
-                yield line
+        for line in read_lines(self._path, MAX_LINES, MAX_LINE):
+            whole.update(line)
+            yield line
         if whole.hexdigest() != self._digest:
             raise _changed(self._path)
 
