@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from itertools import chain
 from typing import Literal
 
 from airflow_provider_360learning.api.text import listed
@@ -100,6 +99,8 @@ class _Collector:
         self._key_column = "mail" if options.key == "mail" else "key"
         self._merges_groups = options.merge_groups
         self._people: dict[str, Person] = {}
+        #: Memberships of people who have several rows, by key.
+        self._memberships: dict[str, dict[WantedMembership, None]] = {}
         #: Why people who have several rows cannot be merged, by key.
         self._unmerged: dict[str, str] = {}
         #: Rows of each key, and those that are invalid.
@@ -138,13 +139,17 @@ class _Collector:
         self._refuse_duplicates()
         self._refuse_shared_mails()
         people = tuple(
-            replace(person, rows=tuple(self._rows_by_key[key]))
+            replace(person, rows=tuple(self._rows_by_key[key]), memberships=self._memberships_of(person))
             for key, person in sorted(self._people.items())
             if key not in self._invalid
         )
         errors = tuple(sorted(set(self._errors)))
         digest = digest_of(encode(each) + b"\n" for each in (self.rows, errors, *people))
         return People(people, self.rows, errors, digest, frozenset(self._invalid))
+
+    def _memberships_of(self, person: Person) -> tuple[WantedMembership, ...] | None:
+        merged = self._memberships.get(person.key)
+        return person.memberships if merged is None else tuple(merged)
 
     def _add_mail(self, mail: str, key: str | None, number: int) -> None:
         first = self._key_by_mail.setdefault(mail, (key, number))
@@ -160,6 +165,9 @@ class _Collector:
             self._unmerged.setdefault(person.key, f"with different values of {', '.join(different)}")
         else:
             self._people[person.key] = _merged(earlier, person)
+            if person.memberships is not None:
+                merged = self._memberships.setdefault(person.key, dict.fromkeys(earlier.memberships or ()))
+                merged.update(dict.fromkeys(person.memberships))
 
     def _refuse_duplicates(self) -> None:
         for key, numbers in self._rows_by_key.items():
@@ -217,14 +225,12 @@ def _differences(one: Person, other: Person) -> Iterator[str]:
 
 
 def _merged(one: Person, other: Person) -> Person:
-    """Return a person with the groups of two rows that do not contradict each other."""
-    known = [each.memberships for each in (one, other) if each.memberships is not None]
+    """Return a person with the values of two rows that do not contradict each other, and the groups of the first."""
     return replace(
         one,
         fields=_filled(one.fields, other.fields),
         custom_fields=_filled(one.custom_fields, other.custom_fields),
         manager=other.manager if one.manager is None else one.manager or other.manager or one.manager,
-        memberships=tuple(dict.fromkeys(chain.from_iterable(known))) if known else None,
     )
 
 
