@@ -29,7 +29,7 @@ def each(action, number, **after):
         # The key, and the profile of an active user, are written once it is known that the account is a new one.
         (changes(*each("create", 100, mail="a")), CREATE, {"v1": 70, "v2": 40}),
         (changes(*each("update", 100, job="x")), INVITE, {"v1": 20, "v2": 10}),
-        (changes(*each("update", 100, **{"job": "x", "custom_fields.a": "y"})), INVITE, {"v1": 20, "v2": 20}),
+        (changes(*each("update", 100, **{"job": "x", "custom_fields.a": "y"})), INVITE, {"v1": 40, "v2": 20}),
         (changes(*each("update", 100, **{"custom_fields.a": "y"})), INVITE, {"v1": 20, "v2": 10}),
         (changes(*each("update", 100, **{"custom_fields.a": None})), INVITE, {"v1": 20, "v2": 10}),
         (changes(*each("update", 100, **{"job": "x", "custom_fields.a": None})), INVITE, {"v1": 40, "v2": 20}),
