@@ -26,6 +26,8 @@ MAILS = [f"{name}@acme.test" for name in (*KEYS, "x", "y")]
 NAMESPACE = "hr:"
 #: Crew is managed: North, below it, is public, and Board is private. Other is not managed.
 MANAGED, OTHER = ["Crew", "North", "Board"], "Other"
+#: What rows want and is missing, and the names of the groups that are created for it.
+MISSING, CREATED = ["New", "Crew/North/Deep/Down"], ["New", "Deep", "Down"]
 #: Passed by every plan: what they refuse is tested elsewhere.
 LIMITS = {
     "max_leavers": 100,
@@ -68,7 +70,7 @@ def sources(draw: st.DrawFn) -> list[dict[str, Any]]:
     mails = draw(st.permutations(MAILS))
     cells = st.fixed_dictionaries(
         {
-            "groups": st.lists(st.sampled_from([*MANAGED, "Acme/Crew/Board:coach", "New"]), max_size=3),
+            "groups": st.lists(st.sampled_from([*MANAGED, "Acme/Crew/Board:coach", *MISSING]), max_size=3),
             "job": st.sampled_from([None, "Engineer", "Nurse"]),
             "manager": st.sampled_from([None, *KEYS]),
             "status": st.sampled_from(["active", "active", "inactive"]),
@@ -134,7 +136,7 @@ def outside(sandbox: Sandbox, mails: set[str]) -> Iterator[tuple[str, object]]:
             yield user["id"], user
     names = {group["id"]: group["name"] for group in state["groups"]}
     for one in state["memberships"]:
-        if one["user"] not in managed or names[one["group"]] not in (*MANAGED, "New"):
+        if one["user"] not in managed or names[one["group"]] not in (*MANAGED, *CREATED):
             yield f"{one['user']} in {names[one['group']]}", one["roles"]
 
 
