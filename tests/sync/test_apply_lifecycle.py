@@ -300,7 +300,7 @@ def test_a_run_whose_claim_was_replaced_saves_no_state(sandbox, syncs):
     with pytest.raises(FolderInUseError, match="in use by the other run"):
         syncs.apply([row("ana")], context=attempt())
     thread.join()
-    assert "ana" not in state_of(syncs)["people"]
+    assert "created" not in state_of(syncs)["people"]["ana"]  # what was saved before she was sent
     assert json.loads((state / "owner.json").read_text())["owner"] == "the other run"
 
 
