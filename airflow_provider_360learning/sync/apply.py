@@ -30,7 +30,7 @@ from airflow_provider_360learning.rows.results import Result, read_last_results,
 from airflow_provider_360learning.rows.run import run
 from airflow_provider_360learning.rows.sources import make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
-from airflow_provider_360learning.sync.creations import Whose
+from airflow_provider_360learning.sync.creations import Whose, is_user
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.guards import limit_of
 from airflow_provider_360learning.sync.listing import read_platform
@@ -208,7 +208,8 @@ class _Application:
                 if self._is_cut:
                     phase = phase.after_cut(len(self._outcomes.results))
                 created = [change for number, _ in phase.rows if (change := self._change(number)).action == "create"]
-                # An account gets its key in a later phase.
+                # An account gets its key in a later phase. An invitation that is no user yet may be that of others.
+                created = [one for one in created if is_user(one, self._plan.options, self._api.user_facts)]
                 if created and self._plan.options.key != "mail":
                     state = self._save(with_creations(state, created))
                 try:
