@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import subprocess
-import time
 from collections import Counter
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID, SALES_GROUP_ID
-from tests.conftest import BIN
-from tests.rows.support import ROOT
-from tests.sync.attempt import context
-from tests.sync.killed_attempts import begun_phases, expire_lease
+from tests.sync.attempt import COMPLETE, LOST, SENT, context
+from tests.sync.kills import attempts, killing_server, running_sandbox  # noqa: F401 - fixtures
 from tests.sync.sync_runs import changes_of, row
 from tests.sync.test_accidents import changing, roles, user
 
@@ -251,20 +246,12 @@ def test_a_group_whose_response_is_lost_is_not_created_twice(api, sandbox, syncs
     assert changes_of(syncs.plan(NESTED, **CREATES)) == []
 
 
-def test_a_group_is_created_once_by_a_task_that_is_killed_meanwhile(api, sandbox, syncs):
-    sandbox.control.add_fault("createGroup", kind="delay", seconds=60, when="after", mentions="Metal")
+def test_groups_are_created_once_by_a_task_that_is_killed_at_each_level(api, syncs, attempts):  # noqa: F811
     places = {"plan_path": f"{syncs.folder}/plans", "state_path": f"{syncs.folder}/state"}
-    operator = {"rows": NESTED, "mode": "plan_and_apply", **places, **syncs.defaults, **CREATES}
-    command = [str(BIN / "python"), "-m", "tests.sync.attempt", json.dumps(operator)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and "Sales/Crafts/Metal" not in created_groups(api):
-            time.sleep(0.05)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    for phase in begun_phases(syncs.folder / "plans"):
-        expire_lease(phase)
-    result = syncs.apply(NESTED, context=context(), **CREATES)
-    assert set(result["outcomes"]) == {"already_exists", "created"}
+    arguments = {"rows": NESTED, "mode": "plan_and_apply", **places, **syncs.defaults, **CREATES}
+    levels = [f"01-create_group-{level}" for level in (1, 2, 3)]
+    attempts.kill(arguments, *((when, level) for level in levels for when in (LOST, SENT, COMPLETE)))
+    assert attempts.make(arguments) == (0, "")
     assert created_groups(api) == CREATED
     assert changes_of(syncs.plan(NESTED, context=context(), **CREATES)) == []
 
