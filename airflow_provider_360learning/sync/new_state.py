@@ -150,7 +150,7 @@ def _after(
             awaits_key = change.key in outcomes.without_key
             outcome = outcomes.results[number][0].outcome
             if outcome == "already_invited":  # with an earlier invitation, with which nothing of the row was sent
-                return _invited(replace(known, awaits_key=awaits_key or known.awaits_key), options, now)
+                return _invited(replace(known, awaits_key=awaits_key or known.created), options, now)
             known = replace(known, applied=applied, awaits_key=awaits_key, created=True)
             if outcome in PENDING:
                 return _invited(known, options, now)
