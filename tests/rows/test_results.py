@@ -388,7 +388,7 @@ def test_a_password_is_not_in_the_error_that_ends_a_run(sandbox, tmp_path, every
 def test_an_empty_password_masks_nothing_in_a_message(sandbox, tmp_path):
     bulk_failing("update_user", [{"user": "x@acme.test", "job": "Clerk", "password": ""}], results_path=tmp_path)
     (result,) = results_in(tmp_path)
-    assert "***" not in (result["message"] or "")
+    assert "***" not in (result["message"] or "").replace("/users/***", "")  # the path has an address
 
 
 def test_password_columns_of_rejected_rows_are_empty(sandbox, tmp_path):

@@ -105,7 +105,7 @@ def test_a_leaver_a_day_for_40_days_is_noticed(api, sandbox, syncs):
     refused(sandbox, syncs, people[4:], "refused: max_leavers_per_period is 4, the limit 3[.]", **MISSING)
     # When the period is over, those who have been refused meanwhile are too many for one plan.
     pass_days(api, syncs, 36)
-    refused(sandbox, syncs, people[19:], "refused: max_leavers is 16, the limit 3,", **MISSING)
+    refused(sandbox, syncs, people[19:], "refused: max_leavers is 16, the limit 3;", **MISSING)
     assert len(users_by_key(api)) == 17
 
 
