@@ -57,7 +57,9 @@ def read_platform(
         raise UnexpectedResponseError(
             "360Learning lists no root group, so that its administrators cannot be protected. Nothing was changed"
         )
-    memberships, protected = _members(api, managed | _reached(managed, groups, options), roots)
+    # Removals may reach groups that are not managed.
+    reached = GroupTree(groups).reached_from(managed) if options.groups_mode == "exact" else managed
+    memberships, protected = _members(api, frozenset(reached), roots)
     protection = Protection(options, protected)
     facts = api.user_facts
     reader = _AccountReader(api, options, memberships, protection)
@@ -116,14 +118,6 @@ def _managed_groups(records: list[GroupRecord], groups: Mapping[str, Group], opt
     top = [group.lower() for group in options.managed_groups]
     below = (each for group in top for each in tree.below(group, private=True)) if options.managed_subgroups else ()
     return frozenset((*top, *below))
-
-
-def _reached(managed: frozenset[str], groups: Mapping[str, Group], options: SyncOptions) -> frozenset[str]:
-    """Return the groups that removals from managed groups reach, among them groups that are not managed."""
-    tree = GroupTree(groups)
-    return frozenset(
-        below for group_id in managed for below in tree.reached(group_id) if options.groups_mode == "exact"
-    )
 
 
 def _members(api: LearningApi, groups: frozenset[str], roots: set[str]) -> tuple[_Memberships, set[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -94,15 +94,19 @@ class GroupTree:
     def reached(self, group_id: str) -> tuple[str, ...]:
         """Return the groups that a removal reaches: the public ones below, down to private ones."""
         if group_id not in self._reached:
-            found = {group_id: None}
-            pending = [group_id]
-            for each in pending:  # grows
-                children = self._children.get(each, ())
-                below = [child for child in children if self._groups[child].public and child not in found]
-                found.update(dict.fromkeys(below))
-                pending += below
-            self._reached[group_id] = tuple(pending[1:])
+            self._reached[group_id] = tuple(each for each in self.reached_from([group_id]) if each != group_id)
         return self._reached[group_id]
+
+    def reached_from(self, group_ids: Iterable[str]) -> tuple[str, ...]:
+        """Return some groups, and those that removals from them reach."""
+        found = dict.fromkeys(group_ids)
+        pending = list(found)
+        for each in pending:  # grows
+            children = self._children.get(each, ())
+            below = [child for child in children if self._groups[child].public and child not in found]
+            found.update(dict.fromkeys(below))
+            pending += below
+        return tuple(pending)
 
     def lost_with(self, membership: Membership, *, every_role: bool) -> Iterator[Membership]:
         """
