@@ -19,6 +19,7 @@
 # CELLS=…             parts of the matrix, e.g. CELLS="airflow-3.2:3.12 lowest-2:3.11"
 # PYTEST_ARGS=…       more arguments for pytest, e.g. PYTEST_ARGS="-k checkpoint"
 # BENCH_ARGS=…        more arguments for the benchmarks: --quick, or names of benchmarks
+# SYNC_EXAMPLES=…     number of random companies for test_properties.py of tests/sync, new in each run
 # FUZZ_ARGS=…         more arguments for the fuzzer: --examples 5, --seed 1, or words of paths
 
 PYTHON ?= python3
