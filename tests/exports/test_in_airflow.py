@@ -7,14 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:  # Airflow 2
-    from airflow.models.dagbag import DagBag
-
 from airflow_provider_360learning.files.formats import read
 from demo.airflow_stack import AirflowStack
 from tests.asset_events import events_of
+from tests.dag_code import run_dag_code
 
 pytestmark = pytest.mark.slow
 
@@ -42,17 +38,9 @@ def run(airflow_home, airflow_db, sandbox, tmp_path):
     database = AirflowStack(airflow_home, airflow_home / "dags", components=[])
 
     def run(dag_id, body):
-        file = airflow_home / "dags" / f"{dag_id}.py"
         body = textwrap.dedent(body).replace("FOLDER", str(tmp_path))
-        file.write_text(HEADER.format(dag_id=dag_id) + textwrap.indent(body, "    "))
-        try:
-            bag = DagBag(str(file))
-            assert bag.import_errors == {}
-            if hasattr(bag, "sync_to_db"):  # Airflow 2 has no events of assets that it has not seen
-                bag.sync_to_db()
-            run_id = bag.dags[dag_id].test().run_id
-        finally:
-            file.unlink()
+        code = HEADER.format(dag_id=dag_id) + textwrap.indent(body, "    ")
+        run_id = run_dag_code(airflow_home, dag_id, code)
         return [
             (one["state"], one["pool"], database.xcom(dag_id, run_id, one["task_id"], one["map_index"]))
             for one in database.task_instances(dag_id, run_id)

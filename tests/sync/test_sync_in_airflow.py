@@ -6,14 +6,10 @@ import textwrap
 
 import pytest
 
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:  # Airflow 2
-    from airflow.models.dagbag import DagBag
-
 from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID
 from demo.airflow_stack import AirflowStack
 from tests.asset_events import events_of
+from tests.dag_code import run_dag_code
 from tests.sync.sync_runs import row
 
 pytestmark = pytest.mark.slow
@@ -47,18 +43,9 @@ def run(syncs, version, airflow_home, airflow_db, tmp_path):
 
     def run(dag_id, rows, max_joiners=None):
         dag_id = f"{dag_id}_{version}"
-        file = airflow_home / "dags" / f"{dag_id}.py"
         places = {"plans": str(tmp_path / "plans"), "state": str(tmp_path / "state"), "group": ROOT_GROUP_ID}
         code = DAG_FILE.format(dag_id=dag_id, rows=rows, max_joiners=max_joiners, **places)
-        file.write_text(textwrap.dedent(code))
-        try:
-            bag = DagBag(str(file))
-            assert bag.import_errors == {}
-            if hasattr(bag, "sync_to_db"):  # Airflow 2 has no events of assets that it has not seen
-                bag.sync_to_db()
-            run_id = bag.dags[dag_id].test().run_id
-        finally:
-            file.unlink()
+        run_id = run_dag_code(airflow_home, dag_id, textwrap.dedent(code))
         [task] = database.task_instances(dag_id, run_id)
         return task["state"], database.xcom(dag_id, run_id, "sync"), events_of(airflow_db, f"x-test://{dag_id}")
 
