@@ -208,7 +208,7 @@ class _Application:
                 if self._is_cut:
                     phase = phase.after_cut(len(self._outcomes.results))
                 created = [change for number, _ in phase.rows if (change := self._change(number)).action == "create"]
-                # An account gets its key in a later phase. An invitation that is no user yet may be that of others.
+                # An account gets its key later. An invitation that is not a user yet may belong to another person.
                 created = [one for one in created if is_user(one, self._plan.options, self._api.user_facts)]
                 if created and self._plan.options.key != "mail":
                     state = self._save(with_creations(state, created))

@@ -210,7 +210,7 @@ def unreadable(match: Match, wanted: tuple[Wanted, ...], options: SyncOptions) -
     """
     Yield the names of the fields whose changes in 360Learning are not seen.
 
-    Custom fields can be read, and are not read in each plan, which matters for those that are owned.
+    Custom fields can be read, and are not read in each plan, which matters for owned fields.
 
     :param match: The person.
     :param wanted: The values that the source has.

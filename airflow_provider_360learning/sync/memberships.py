@@ -98,7 +98,7 @@ class GroupTree:
         return self._reached[group_id]
 
     def reached_from(self, group_ids: Iterable[str]) -> tuple[str, ...]:
-        """Return some groups, and those that removals from them reach."""
+        """Return the given groups, and the groups that removals from them reach."""
         found = dict.fromkeys(group_ids)
         pending = list(found)
         for each in pending:  # grows

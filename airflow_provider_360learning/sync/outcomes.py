@@ -101,7 +101,7 @@ class Outcomes:
 
     @property
     def failures(self) -> list[int]:
-        """Numbers of the changes that were sent and not made, and of those that turned out to be conflicts."""
+        """Numbers of the changes that were sent and not made, and of changes that turned out to be conflicts."""
         rejected = {
             number
             for number, results in self.results.items()

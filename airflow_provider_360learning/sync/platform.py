@@ -26,7 +26,7 @@ class Account:
     :param deactivates_at: When the user will be deactivated, if that was read and is set.
     :param deactivation_known: Whether ``deactivates_at`` was read.
     :param primary_group: Id of the primary group, if it was read and is set.
-    :param memberships: Roles by id of the group, in managed groups and in those that removals from them reach.
+    :param memberships: Roles by id of the group, in managed groups and in the groups that removals from them reach.
         ``None`` where they are not known: an invitation of API v1, and a deleted user.
     :param is_protected: Whether the user must not be changed.
     :param was_restored: Whether the user was deleted and restored, as far as that was read.

@@ -73,7 +73,7 @@ class StaleCheck:
         return "the account does not exist any more" if account is None else self._problem_of(change, account)
 
     def _problem_of_groups(self, change: Change) -> str | None:
-        """Return what has become of the group whose members change, or of those that a new user joins."""
+        """Return what has become of the group whose members change, or of the groups that a new user joins."""
         if change.group is not None and change.group not in self._managed:
             return "the group does not exist any more, or is not managed"
         joined = _strings(change.after.get("groups"))

@@ -1,4 +1,4 @@
-"""Find the groups that the source means: those that exist, and those that the plan creates."""
+"""Find the groups that the source means: groups that exist, and groups that the plan creates."""
 
 from __future__ import annotations
 

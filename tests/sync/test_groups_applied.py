@@ -1,4 +1,4 @@
-"""Groups and memberships through the operator, on each API version: nobody loses more than the source says."""
+"""Groups and memberships through the operator, on each API version: no person loses more than the source says."""
 
 from __future__ import annotations
 

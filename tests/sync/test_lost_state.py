@@ -1,4 +1,4 @@
-"""A sync whose state is lost finds out again what it can, and mails nobody a second time; on both API versions."""
+"""A sync whose state is lost finds out again what it can, and sends no mail a second time; on both API versions."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ def test_values_that_cannot_be_read_are_written_again_to_a_restored_account():
     assert found.changes[1].after == {"key": "ada", "job": "Welder", f"custom_fields.{SITE}": "Lyon"}
     found = plan([ada], platform(deleted("ada", fields={"job": "Welder", "phone": None}), **fields), state)
     assert found.changes[1].after == {f"custom_fields.{SITE}": "Lyon"}  # of deleted users, these are not read
-    # An address is no key that could be written.
+    # An address is not a key that could be written.
     found = plan([person("ada")], platform(deleted("ada", is_listed=False), **LIKE_V1), state, key="mail")
     assert shown(found) == [("reinstate", "ada")]
 

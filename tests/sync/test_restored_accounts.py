@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow  # each phase of an applied plan is a bulk run
 
 CREATIONS = ("createUser", "createOrInviteUser")
 REJECTED = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 20}
-#: The address of somebody who has left, and of a newcomer.
+#: The address of a person who has left, and of a newcomer.
 RECYCLED = "una@acme.test"
 NEWCOMER = row("ana", first_name="Ana", job="Welder", groups="Sales;Welders") | {"mail": RECYCLED}
 ROWS = [NEWCOMER, row("bo", job="Smith")]
@@ -30,7 +30,7 @@ ARGUMENTS = {"managed_groups": ["Sales"], "create_groups": True}
 
 
 def leave(api, sandbox, mail=RECYCLED, custom="E-17"):
-    """Let somebody use an account, and delete it; return its id."""
+    """Let a user use an account, and delete it; return its id."""
     api.create_user(mail=mail, mode="create_active", first_name="Una", last_name="Old", custom=custom)
     user_id = api.get_user(user=mail)["user_id"]
     api.add_manager(user=user_id, manager=api.get_user(user=GRACE_MAIL)["user_id"])
@@ -243,7 +243,7 @@ def test_people_who_are_rehired_after_a_lost_state_get_their_accounts(api, sandb
 
 
 def rehire(api, syncs, prepare):
-    """Let somebody leave, prepare something, and return; return id and row."""
+    """Let a person leave, prepare something, and return; return id and row."""
     arguments = {"leavers": "both", "leaver_action": "delete"}
     rows = [row("ana", job="Welder"), row("bo")]
     syncs.apply(rows, **arguments)

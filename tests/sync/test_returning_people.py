@@ -33,7 +33,7 @@ def managers(api, mail):
 
 
 def learn(sandbox, mail):
-    """Let somebody complete a path session, and return its id."""
+    """Let a user complete a path session, and return its id."""
     sandbox.control.settings(learner_seconds=60)
     session_id = make_session(sandbox, mail)
     sandbox.control.advance(120)
