@@ -420,15 +420,16 @@ def test_a_task_with_invalid_rows_pushes_a_summary(sandbox, tmp_path, context, p
 
 def test_a_task_that_breaks_off_pushes_the_counts_so_far(sandbox, tmp_path, context, pushed):
     fault = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
-    sandbox.control.add_fault("createOrInviteUser", **fault, after=30, count=1000)
+    sandbox.control.add_fault("createOrInviteUser", **fault, mentions="Late", count=1000)
+    rows = [*people(110), *people(40, start=111, job="Late")]
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
-        bulk("create_user", people(60), results_path=tmp_path, context=context)
+        bulk("create_user", rows, results_path=tmp_path, context=context)
     assert pushed == {"return_value": context["run_summary"]}
     done = pushed["return_value"]["outcomes"]["created"]
-    assert 0 < done <= 30
+    assert 0 < done <= 110
     assert context["run_report"].splitlines() == [
-        f"Failed: AuthenticationError after {done} of 60 rows; the next attempt resumes there",
-        f"create_user: {done} of 60 rows accepted ({done} created)",
+        f"Failed: AuthenticationError after {done} of 150 rows; the next attempt resumes there",
+        f"create_user: {done} of 150 rows accepted ({done} created)",
         "The log has the error.",
     ]
 

@@ -173,7 +173,9 @@ def test_remembers_rows_of_earlier_attempts_after_resuming(sandbox, tmp_path):
     rows = people(150)
     bulk("create_user", rows, results_path=tmp_path / "created")
     updates = [{"user": row["mail"], "job": "Clerk"} for row in rows]
-    sandbox.control.add_fault("updateUser", kind="status", status=401, body={"error": "invalid_api_key"}, after=120)
+    sandbox.control.add_fault(
+        "updateUser", kind="status", status=401, body={"error": "invalid_api_key"}, mentions="person121@"
+    )
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
         bulk("update_user", updates, results_path=tmp_path)
     bulk("update_user", updates, results_path=tmp_path)
@@ -397,9 +399,10 @@ def test_actions_without_conflict_share_one_state(sandbox, apply, tmp_path):
 
 
 def test_a_resumed_run_does_not_replace_newer_state(sandbox, tmp_path):
-    rows, state = people(100), {"state_path": tmp_path / "state", "skip_unchanged": True}
+    rows = [*people(110), *people(40, start=111, job="Late")]
+    state = {"state_path": tmp_path / "state", "skip_unchanged": True}
     first = rows[0]["mail"]
-    sandbox.control.add_fault("createOrInviteUser", kind="status", status=500, count=500, after=60)
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=500, count=500, mentions="Late")
     with pytest.raises(OutageError):
         bulk("create_user", rows, results_path=tmp_path / "create", impatient=True, **state)
     sandbox.control.clear_faults()
@@ -424,27 +427,28 @@ def test_a_retry_of_failed_rows_does_not_replace_newer_state(sandbox, apply, tmp
 
 def test_rows_of_a_killed_attempt_are_sent_once_more(sandbox, apply, tmp_path):
     """What another task has recorded since may be newer than the parts of the killed attempt."""
-    sandbox.control.add_fault("createOrInviteUser", kind="status", status=500, count=500, after=60)
+    rows = [*people(110), *people(40, start=111, job="Late")]
+    sandbox.control.add_fault("createOrInviteUser", kind="status", status=500, count=500, mentions="Late")
     arguments = {"results_path": tmp_path / "create_user", "state_path": tmp_path / "state", "skip_unchanged": True}
     with pytest.raises(OutageError):
-        bulk("create_user", people(100), impatient=True, **arguments)
+        bulk("create_user", rows, impatient=True, **arguments)
     sandbox.control.clear_faults()
     (tmp_path / "state" / "accepted.txt").unlink()  # as if the attempt had not saved it
     checkpoint = tmp_path / "create_user" / "progress.json"
     checkpoint.write_text(json.dumps({**json.loads(checkpoint.read_text()), "remembered_up_to": 0}))
     assert apply("delete_user", {"user": "person1@acme.test"}) == ["deleted"]
-    resumed = apply("create_user", *people(100), max_failures=100)
-    again = apply("create_user", *people(100))
+    resumed = apply("create_user", *rows, max_failures=100)
+    again = apply("create_user", *rows)
     assert again[0] == "restored"
     # A row that failed before others succeeded is not resumed.
     failed = {number for number, outcome in enumerate(resumed) if outcome == "failed"}
     assert {again[number] for number in failed} <= {"created"}
-    assert {again[number] for number in range(100) if number not in failed} == {
+    assert {again[number] for number in range(150) if number not in failed} == {
         "restored",
         "already_exists",
         "unchanged",
     }
-    assert apply("create_user", *people(100)) == ["unchanged"] * 100
+    assert apply("create_user", *rows) == ["unchanged"] * 150
 
 
 def test_sends_the_row_of_an_invited_person_until_the_invitation_is_accepted(sandbox, results):

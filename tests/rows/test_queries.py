@@ -267,7 +267,7 @@ def test_an_attempt_that_cannot_read_the_query_sends_nothing_and_the_next_one_re
         "results_path": str(tmp_path),
     }
     rejected_key = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}}
-    sandbox.control.add_fault("createOrInviteUser", after=30, **rejected_key)
+    sandbox.control.add_fault("createOrInviteUser", mentions=rows[30]["mail"], **rejected_key)
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
         bulk("create_user", **arguments)
     sandbox.control.clear_faults()

@@ -42,7 +42,12 @@ REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_
 
 @contextmanager
 def ended_early(sandbox, operation, **how):
-    """Expect that an attempt ends in the middle, since one request is answered 401."""
+    """
+    Expect that an attempt ends in the middle, since one request is answered 401.
+
+    Requests of one attempt arrive in any order: ``mentions`` names the row that ends it. One after the first hundred is
+    sent after a checkpoint, so that a part exists.
+    """
     sandbox.control.add_fault(operation, **REJECTED_KEY, **how)
     with pytest.raises(AirflowFailException, match="AuthenticationError"):
         yield
@@ -89,7 +94,7 @@ def sent_mails(sandbox):
 @pytest.mark.slow
 def test_resumes_after_the_last_checkpoint(sandbox, results):
     rows = people(180)
-    with ended_early(sandbox, "createOrInviteUser", after=120):
+    with ended_early(sandbox, "createOrInviteUser", mentions=rows[120]["mail"]):
         bulk("create_user", rows, results_path=results)
     state = state_of(results)
     assert 0 < state["done_up_to"] < 140
@@ -110,25 +115,26 @@ def test_resumes_after_the_last_checkpoint(sandbox, results):
 
 
 def test_counts_a_part_that_was_written_after_the_last_checkpoint(sandbox, results):
-    rows = people(60)
-    with ended_early(sandbox, "createOrInviteUser", after=50):
+    rows = people(150)
+    with ended_early(sandbox, "createOrInviteUser", mentions=rows[120]["mail"]):
         bulk("create_user", rows, results_path=results)
     state = state_of(results)
-    assert state["parts"] == 1
-    change_state(results, parts=0, done_up_to=0)
+    *earlier, last = (content.count(b"\n") for name, content in sorted(files_in(results).items()) if "parts/" in name)
+    assert (state["parts"], state["done_up_to"]) == (len(earlier) + 1, sum(earlier) + last)
+    change_state(results, parts=len(earlier), done_up_to=sum(earlier))
     sandbox.control.clear_journal()
     done = bulk("create_user", rows, results_path=results, defaults={})
-    assert len(writes(sandbox)) == 60 - state["done_up_to"]
-    assert sum(done["outcomes"].values()) == 60
-    assert [result["row"] for result in results_in(results)] == list(range(1, 61))
+    assert len(writes(sandbox)) == 150 - state["done_up_to"]
+    assert sum(done["outcomes"].values()) == 150
+    assert [result["row"] for result in results_in(results)] == list(range(1, 151))
 
 
 def test_detects_rows_without_a_result_in_the_parts(sandbox, tmp_path):
     """A part was truncated: no merged file may look complete."""
-    rows = people(60)
-    with ended_early(sandbox, "createOrInviteUser", after=50):
+    rows = people(150)
+    with ended_early(sandbox, "createOrInviteUser", mentions=rows[120]["mail"]):
         bulk("create_user", rows, results_path=tmp_path)
-    (part,) = (tmp_path / "parts").glob("*/*.jsonl")
+    part = max((tmp_path / "parts").glob("*/*.jsonl"))
     part.write_text("".join(part.read_text().splitlines(keepends=True)[:-2]))
     sandbox.control.clear_journal()
     with pytest.raises(AirflowFailException, match=rf"{part.name} is damaged: .* have \d+ rows, not \d+"):
@@ -139,7 +145,7 @@ def test_detects_rows_without_a_result_in_the_parts(sandbox, tmp_path):
 
 
 def test_the_checkpoint_has_a_constant_size(sandbox, tmp_path):
-    with ended_early(sandbox, "createOrInviteUser", after=150):
+    with ended_early(sandbox, "createOrInviteUser", mentions="person151@"):
         bulk("create_user", people(200), results_path=tmp_path)
     assert (tmp_path / "progress.json").stat().st_size < 400
 
@@ -152,7 +158,7 @@ def test_merges_counts_and_rejected_rows_of_all_attempts(sandbox, tmp_path):
         rows[10 + 60 * number]["mail"] = mail
     rows[50]["mail"] = "absent"
     arguments = {"results_path": tmp_path, "on_invalid": "skip", "defaults": {"if_exists": "fail"}, "max_failures": 3}
-    with ended_early(sandbox, "createOrInviteUser", after=100):
+    with ended_early(sandbox, "createOrInviteUser", mentions=rows[100]["mail"]):
         bulk("create_user", rows, **arguments)
     done = bulk("create_user", rows, **arguments)
     assert done["outcomes"] == dict(Counter(outcomes_in(tmp_path))) == {"created": 146, "invalid": 1, "refused": 3}
@@ -277,7 +283,7 @@ def test_does_not_resume_for_another_company_or_action(sandbox, tmp_path, monkey
 
 
 def test_ignore_checkpoint_starts_over_and_removes_the_parts(sandbox, tmp_path):
-    with ended_early(sandbox, "createOrInviteUser", after=120):
+    with ended_early(sandbox, "createOrInviteUser", mentions="person121@"):
         bulk("create_user", people(150), results_path=tmp_path)
     assert any("parts/" in name for name in files_in(tmp_path))
     sandbox.control.clear_journal()
