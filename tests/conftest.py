@@ -48,6 +48,9 @@ def _own_environment() -> None:
     for name in list(os.environ):
         if name.startswith("AIRFLOW_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
             del os.environ[name]
+    # Else each of several hundred processes would compile the package again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     (HOME / "dags").mkdir()
     os.environ.update(
         AIRFLOW_HOME=str(HOME),
