@@ -176,13 +176,14 @@ class _Application:
     def apply(self, now: datetime) -> Applied:
         """Apply the plan."""
         plan, run = self._plan, self._settings.run
-        state = read_state(self._api, plan.options, self._place)
-        mark = begin_applying(plan, run, state.last_plan, now, file_mode=self._place.file_mode)
+        self._state = read_state(self._api, plan.options, self._place)
+        mark = begin_applying(plan, run, self._state.last_plan, now, file_mode=self._place.file_mode)
         remember_begun(self._place.plan_path, run, plan, file_mode=self._place.file_mode)
         self._folder = plan.folder / mark.results
         try:
-            state = self._apply_phases(self._begin(state, now), now)
-            self._save(with_plan(state, plan, now, plan.interval))
+            self._leave_out_stale(now)
+            self._apply_phases(now)
+            self._save(with_plan(self._state, plan, now, plan.interval))
         finally:
             if plan.redacted:
                 remove_results(plan.folder)
@@ -200,38 +201,27 @@ class _Application:
             forget_begun(self._place.plan_path, run)
         return applied
 
-    def _apply_phases(self, state: SyncState, now: datetime) -> SyncState:
-        try:
-            for phase in self._phases:
-                if self._stopped is not None and not phase.is_undo:
-                    raise self._stopped
-                if self._is_cut:
-                    phase = phase.after_cut(len(self._outcomes.results))
-                created = [change for number, _ in phase.rows if (change := self._change(number)).action == "create"]
-                # An account gets its key later. An invitation that is not a user yet may belong to another person.
-                created = [one for one in created if is_user(one, self._plan.options, self._api.user_facts)]
-                if created and self._plan.options.key != "mail":
-                    state = self._save(with_creations(state, created))
-                try:
-                    self._do(phase)
-                finally:  # the platform has what a phase did before it broke off
-                    state = self._save(with_changes(state, self._outcomes, self._plan.options, now))
-        finally:
-            self._write_outcomes()
-        return state
+    def _save(self, state: SyncState) -> None:
+        if state == self._state:  # most phases have no rows
+            return
+        self._claim.renew(force=True)
+        identity = identity_of(self._plan.company, self._plan.options)
+        save_state(self._place.state_path, state, identity, file_mode=self._place.file_mode)
+        self._state = state
 
-    def _begin(self, state: SyncState, now: datetime) -> SyncState:
+    # What has changed since the plan was made
+
+    def _leave_out_stale(self, now: datetime) -> None:
         """
-        Leave out the changes that are stale, and return the state with what 360Learning has.
+        Leave out the changes that are stale, and save what 360Learning has.
 
         An attempt that continues compares what no earlier one has begun to change.
         """
-        path = self._folder / BEGUN
-        stale, self._phases.whose = _read_findings(path)
+        stale, self._phases.whose = _read_findings(self._folder / BEGUN)
         self._stale = stale
         changes, begun = self._outcomes.changes, self._begun_actions()
         unsent = {number: each for number, each in enumerate(changes) if each.action not in begun}
-        platform = read_platform(self._api, self._plan.options, state, now)
+        platform = read_platform(self._api, self._plan.options, self._state, now)
         if ids := users_to_read(list(unsent.values())):
             platform = read_details(self._api, platform, ids)
         check = StaleCheck(platform, changes)
@@ -241,18 +231,9 @@ class _Application:
         keys = None
         if self._plan.options.key == "mail":
             keys = {change.key for change in changes} | self._plan.changes.agreed.keys()
-        state = self._save(with_accounts(state, platform.accounts, self._plan.options, keys))
+        self._save(with_accounts(self._state, platform.accounts, self._plan.options, keys))
         self._remember_findings()
-        for number, reason in stale.items():
-            self._outcomes.leave_out(number, STALE, reason)
-            change = changes[number]
-            name = label(change.key, rows=change.rows, user_id=change.user_id)
-            log.warning("Change is stale and not sent: action=%s key=%s reason=%s", change.action, name, reason)
-        return state
-
-    def _remember_findings(self) -> None:
-        content = {"version": VERSION, "stale": self._stale, "whose": self._phases.whose}
-        write_atomic(self._folder / BEGUN, json.dumps(content).encode(), file_mode=self._place.file_mode)
+        self._report_stale()
 
     def _begun_actions(self) -> frozenset[str]:
         """Return the actions of phases that an earlier attempt has begun."""
@@ -261,14 +242,45 @@ class _Application:
         begun = frozenset(self._outcomes.changes[number].action for number, _ in rows)
         return begun | _OF_MANAGERS if begun & _OF_MANAGERS else begun
 
-    def _change(self, number: int) -> Change:
-        return self._outcomes.changes[number]
+    def _remember_findings(self) -> None:
+        content = {"version": VERSION, "stale": self._stale, "whose": self._phases.whose}
+        write_atomic(self._folder / BEGUN, json.dumps(content).encode(), file_mode=self._place.file_mode)
 
-    def _save(self, state: SyncState) -> SyncState:
-        self._claim.renew(force=True)
-        identity = identity_of(self._plan.company, self._plan.options)
-        save_state(self._place.state_path, state, identity, file_mode=self._place.file_mode)
-        return state
+    def _report_stale(self) -> None:
+        for number, reason in self._stale.items():
+            self._outcomes.leave_out(number, STALE, reason)
+            change = self._outcomes.changes[number]
+            name = label(change.key, rows=change.rows, user_id=change.user_id)
+            log.warning("Change is stale and not sent: action=%s key=%s reason=%s", change.action, name, reason)
+
+    # Phases
+
+    def _apply_phases(self, now: datetime) -> None:
+        try:
+            for phase in self._phases:
+                if self._stopped is not None and not phase.is_undo:
+                    raise self._stopped
+                if self._is_cut:
+                    phase = phase.after_cut(len(self._outcomes.results))
+                self._save_creations(phase)
+                try:
+                    self._do(phase)
+                finally:  # the platform has what a phase did before it broke off
+                    self._save(with_changes(self._state, self._outcomes, self._plan.options, now))
+        finally:
+            self._write_outcomes()
+
+    def _save_creations(self, phase: Phase) -> None:
+        """Save who is about to be created: an account gets its key later."""
+        if self._plan.options.key == "mail":
+            return
+        created = [self._outcomes.changes[number] for number, _ in phase.rows]
+        created = [change for change in created if change.action == "create"]
+        # An invitation that is not a user yet may belong to another person.
+        self._save(with_creations(self._state, [one for one in created if self._is_user(one)]))
+
+    def _is_user(self, change: Change) -> bool:
+        return is_user(change, self._plan.options, self._api.user_facts)
 
     def _do(self, phase: Phase) -> None:
         """Do a phase, unless an earlier attempt has done it, and take in its results."""
@@ -285,28 +297,36 @@ class _Application:
             _write_rows(rows, phase, self._place.file_mode)
         if not phase.rows:
             return
-        if is_new:
-            log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
-            try:
-                summary = run(self._config(phase, rows, folder), self._context, [self._claim])
-            except TooManyFailuresError as error:
-                self._take_in_broken_off(phase, folder, is_resumed=is_resumed)
-                self._stopped, self._is_cut = error, True
-                return
-            except BaseException:
-                self._take_in_broken_off(phase, folder, is_resumed=is_resumed)
-                raise
-            counts = " ".join(f"{name}={count}" for name, count in summary["outcomes"].items())
-            log.info("Phase %s: %s", phase.name, counts)
+        if is_new and not self._send(phase, rows, folder, is_resumed=is_resumed):
+            return
         self._take_in(phase, read_last_results(folder), is_resumed=is_resumed)
         if is_new:
             self._failures += sum(not self._outcomes.results[number][-1].is_done for number, _ in phase.rows)
         if self._failures > self._limit:
-            self._stopped = TooManyFailuresError(
-                f"{self._failures:,} changes were refused, failed or unknown, and applying stops after {self._limit:,} "
-                f"(stop_after_failures). The results are in {folder}; the phases after {phase.name} were not sent. "
-                "Retry the task to continue, or make a new plan."
-            )
+            self._stopped = self._too_many_failures(phase, folder)
+
+    def _send(self, phase: Phase, rows: ObjectStoragePath, folder: ObjectStoragePath, *, is_resumed: bool) -> bool:
+        """Send the rows of a phase, and return whether it has come to its end."""
+        log.info("Phase %s: action=%s rows=%s", phase.name, phase.action, len(phase.rows))
+        try:
+            summary = run(self._config(phase, rows, folder), self._context, [self._claim])
+        except TooManyFailuresError as error:
+            self._take_in_broken_off(phase, folder, is_resumed=is_resumed)
+            self._stopped, self._is_cut = error, True
+            return False
+        except BaseException:
+            self._take_in_broken_off(phase, folder, is_resumed=is_resumed)
+            raise
+        counts = " ".join(f"{name}={count}" for name, count in summary["outcomes"].items())
+        log.info("Phase %s: %s", phase.name, counts)
+        return True
+
+    def _too_many_failures(self, phase: Phase, folder: ObjectStoragePath) -> TooManyFailuresError:
+        return TooManyFailuresError(
+            f"{self._failures:,} changes were refused, failed or unknown, and applying stops after {self._limit:,} "
+            f"(stop_after_failures). The results are in {folder}; the phases after {phase.name} were not sent. "
+            "Retry the task to continue, or make a new plan."
+        )
 
     def _take_in(self, phase: Phase, results: Iterable[Result], *, is_resumed: bool) -> None:
         for (number, _), result in zip(phase.rows, results, strict=True):
