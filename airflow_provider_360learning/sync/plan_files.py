@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, get_origin, get_type_hints
@@ -55,6 +55,12 @@ PLAN, META, CHANGES, FINDINGS, AGREED, SUMMARY = (
     "agreed.jsonl",
     "summary.md",
 )
+#: The files of lines, and what writes them.
+_LINES: Mapping[str, Callable[[Changes], Iterable[bytes]]] = {
+    CHANGES: change_lines,
+    FINDINGS: finding_lines,
+    AGREED: agreed_lines,
+}
 #: Characters of the hash of a plan that are its id.
 ID_LENGTH = 32
 #: Maximum number of bytes of a plan without its changes, of a file of lines, and of a line: more is not one of ours.
@@ -144,48 +150,26 @@ def write_plan(
     :param file_mode: Permissions of the files.
     """
     changes = replace(changes, errors=(*people.errors, *changes.errors))
-    content = {
-        "version": VERSION,
-        "company": platform.company,
-        "options": _stored_options(options),
-        "source": {"digest": people.digest, "rows": people.rows, "people": len(people.people)},
-        "target": digest_of_platform(platform),
-        "state": digest_of_state(state),
-        "managed": changes.managed,
-        "counts": counts_of(changes),
-        "guards": list(verdicts),
-        "invitations": invitations(changes, options),
-        "address_changes": address_changes(changes),
-        "seconds": seconds,
-    }
+    content = _content_of(changes, verdicts, people, platform, state, options, seconds)
     summary = summary_of(
         changes,
         verdicts,
         company=platform.company,
         rows=people.rows,
-        invitations=invitations(changes, options),
-        address_changes=address_changes(changes),
+        invitations=content["invitations"],
+        address_changes=content["address_changes"],
         seconds=seconds,
     ).encode("utf-8", "replace")
-    content["files"] = {
-        CHANGES: digest_of(change_lines(changes)),
-        FINDINGS: digest_of(finding_lines(changes)),
-        AGREED: digest_of(agreed_lines(changes)),
-        SUMMARY: digest_of([summary]),
-    }
+    digests = {name: digest_of(lines(changes)) for name, lines in _LINES.items()}
+    content["files"] = {**digests, SUMMARY: digest_of([summary])}
     data = encode(content, indent=2) + b"\n"
-    plan_id = _id_of(data)
-    folder = storage_path(plan_path) / plan_id
-    others = _made_by_others(folder, interval)[-_MAX_MADE:]
+    folder = storage_path(plan_path) / _id_of(data)
     made = {"interval": interval, "created_at": now, "valid_until": now + valid_for, "redacted": redact}
-    # Another run may have made the same plan with its values, and not applied it yet.
-    needs_values = any(now <= datetime.fromisoformat(each["valid_until"]) and not each["redacted"] for each in others)
-    is_redacted = redact and not needs_values
-    meta = {"version": VERSION, "plan": plan_id, "redacted": is_redacted, "made": [*others, made]}
-    written = without_values(changes) if is_redacted else changes
-    _write_lines(folder / CHANGES, change_lines(written), file_mode)
-    _write_lines(folder / FINDINGS, finding_lines(written), file_mode)
-    _write_lines(folder / AGREED, agreed_lines(written), file_mode)
+    meta = _meta_of(folder, made, now)
+    written = without_values(changes) if meta["redacted"] else changes
+    for name, lines in _LINES.items():
+        with atomic_writer(folder / name, file_mode=file_mode) as file:
+            file.writelines(lines(written))
     write_atomic(folder / SUMMARY, summary, file_mode=file_mode)
     write_atomic(folder / META, encode(meta, indent=2) + b"\n", file_mode=file_mode)
     write_atomic(folder / PLAN, data, file_mode=file_mode)  # the last: what has it is complete
@@ -243,7 +227,42 @@ def check_applicable(plan: StoredPlan, *, company: str, now: datetime) -> None:
         raise PlanError(f"Plan {plan.plan_id} was valid until {plan.valid_until.isoformat()}. {_PLAN_AGAIN}")
 
 
-# Any: decoded objects.
+# Any: objects to be encoded, and decoded ones.
+def _content_of(
+    changes: Changes,
+    verdicts: Sequence[Verdict],
+    people: People,
+    platform: Platform,
+    state: SyncState,
+    options: SyncOptions,
+    seconds: int,
+) -> dict[str, Any]:
+    """Return what ``plan.json`` has, but the digests of the other files."""
+    return {
+        "version": VERSION,
+        "company": platform.company,
+        "options": _stored_options(options),
+        "source": {"digest": people.digest, "rows": people.rows, "people": len(people.people)},
+        "target": digest_of_platform(platform),
+        "state": digest_of_state(state),
+        "managed": changes.managed,
+        "counts": counts_of(changes),
+        "guards": list(verdicts),
+        "invitations": invitations(changes, options),
+        "address_changes": address_changes(changes),
+        "seconds": seconds,
+    }
+
+
+def _meta_of(folder: ObjectStoragePath, made: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Return what ``meta.json`` has after a run has made a plan."""
+    others = _made_by_others(folder, made["interval"])[-_MAX_MADE:]
+    # Another run may have made the same plan with its values, and not applied it yet.
+    needs_values = any(now <= datetime.fromisoformat(each["valid_until"]) and not each["redacted"] for each in others)
+    redacted = made["redacted"] and not needs_values
+    return {"version": VERSION, "plan": folder.name, "redacted": redacted, "made": [*others, made]}
+
+
 def _made_by_others(folder: ObjectStoragePath, interval: str) -> list[dict[str, Any]]:
     """Return when runs of other intervals have made a plan; nothing if that cannot be read."""
     try:
@@ -258,17 +277,12 @@ def _id_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:ID_LENGTH]
 
 
-def _write_lines(path: ObjectStoragePath, lines: Iterable[bytes], file_mode: int) -> None:
-    with atomic_writer(path, file_mode=file_mode) as file:
-        file.writelines(lines)
-
-
 def _read(folder: ObjectStoragePath, content: dict[str, Any], made: dict[str, Any]) -> StoredPlan:
     """Return a plan whose other files have the digests that it contains."""
     digests = content["files"]
     if digest_of([read_bounded(folder / SUMMARY, MAX_PLAN)]) != digests[SUMMARY]:
         raise _changed(folder / SUMMARY)
-    lines, findings, agreed = (_VerifiedLines(folder / name, digests[name]) for name in (CHANGES, FINDINGS, AGREED))
+    lines, findings, agreed = (_VerifiedLines(folder / name, digests[name]) for name in _LINES)
     return _plan_of(folder, content, made, read_changes(lines, findings, agreed, content["managed"]))
 
 
