@@ -16,6 +16,8 @@ from airflow_provider_360learning.api.types import ActionSteps, Call
 
 #: Maximum number of pages of a list: a server that always sends a new link would be read without end.
 MAX_PAGES = 1_000_000
+#: Maximum number of pages in a row without items. Filters may leave nothing of a page (assumption), but not of so many.
+MAX_EMPTY_PAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def all_items(call: Call) -> ActionSteps[list[Any]]:
 
     :param call: The call of the first page.
     :raises ResponseTooLargeError: if all pages together are larger than one response may be.
-    :raises UnexpectedResponseError: if a page leads back to an earlier one.
+    :raises UnexpectedResponseError: if a page leads back to an earlier one, or too many have no items.
     """
     items: list[Any] = []
     follow = _Links()
@@ -57,7 +59,7 @@ def first_item(call: Call, is_wanted: Callable[[Any], bool]) -> ActionSteps[Any]
 
     :param call: The call of the first page.
     :param is_wanted: Returns whether an item is wanted. ``Any``, as the items of a :class:`Page`.
-    :raises UnexpectedResponseError: if a page leads back to an earlier one.
+    :raises UnexpectedResponseError: if a page leads back to an earlier one, or too many have no items.
     """
     follow = _Links()
     next_call: Call | None = call
@@ -76,7 +78,7 @@ def each_page(call: Call, take: Callable[[list[Any]], object]) -> ActionSteps[No
 
     :param call: The call of the first page.
     :param take: Takes the items of a page.
-    :raises UnexpectedResponseError: if a page leads back to an earlier one.
+    :raises UnexpectedResponseError: if a page leads back to an earlier one, or too many have no items.
     """
     follow = _Links()
     next_call: Call | None = call
@@ -92,7 +94,7 @@ def read_pages(make_call: Callable[[Call], Any], call: Call) -> Iterator[list[An
 
     :param make_call: Makes a call, as :meth:`.Client.call` does. ``Any``, because that returns a :class:`Page` here.
     :param call: The call of the first page.
-    :raises UnexpectedResponseError: if a page leads back to an earlier one.
+    :raises UnexpectedResponseError: if a page leads back to an earlier one, or too many have no items.
     """
     follow = _Links()
     next_call: Call | None = call
@@ -107,6 +109,7 @@ class _Links:
 
     def __init__(self) -> None:
         self._requested: set[bytes] = set()
+        self._empty_in_a_row = 0
 
     def call_after(self, page: Page, call: Call) -> Call | None:
         """Return the call of the next page; ``None`` after the last one."""
@@ -116,6 +119,9 @@ class _Links:
             raise unusable("a page of a list leads back to an earlier page")
         if len(self._requested) >= MAX_PAGES:
             raise unusable(f"a list has more than {MAX_PAGES:,} pages")
+        self._empty_in_a_row = 0 if page.items else self._empty_in_a_row + 1
+        if self._empty_in_a_row > MAX_EMPTY_PAGES:
+            raise unusable(f"more than {MAX_EMPTY_PAGES} pages in a row have no items")
         self._requested.add(_digest(page.next_link))
         return Call(call.operation, link=page.next_link, received=call.received)
 
