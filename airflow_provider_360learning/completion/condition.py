@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow_provider_360learning.api.models.base import ActionArguments, validate
 from airflow_provider_360learning.api.text import MAX_LINE
 from airflow_provider_360learning.completion.users import AwaitedUsers
+from airflow_provider_360learning.exceptions import Learning360Error
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.interface import LearningApi
     from airflow_provider_360learning.api.types import ActionSteps
+
+R = TypeVar("R")
 
 #: Maximum number of users in a result, which is stored in the metadata database.
 MAX_PENDING = 20
@@ -70,6 +74,31 @@ class CompletionCondition(ActionArguments):
 
         :param api: The actions of 360Learning.
         """
+
+
+def until(deadline: float, steps: ActionSteps[R]) -> ActionSteps[R]:
+    """
+    Take the steps of an action until a deadline; the one that is in progress then is the last.
+
+    :param deadline: In seconds of :func:`time.monotonic`.
+    :param steps: The steps.
+    :raises TimeoutError: if there are more.
+    """
+    outcome: Any = None  # its type depends on the step
+    error: Learning360Error | None = None
+    while True:
+        try:
+            step = steps.send(outcome) if error is None else steps.throw(error)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        outcome = error = None
+        try:
+            outcome = yield step
+        except Learning360Error as raised:
+            error = raised
 
 
 def _to_json(value: object) -> object:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -36,10 +36,13 @@ from airflow_provider_360learning.task_mixins import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_360learning.api.types import ActionSteps
     from airflow_provider_360learning.completion.condition import CompletionCondition, CompletionStatus
     from airflow_provider_360learning.completion.event import CompletionEvent
     from airflow_provider_360learning.completion.users import AwaitedUsers
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+R = TypeVar("R")
 
 #: Default of ``users_from``. ``None`` is what a task that was skipped returns, and a mapped task is created with it.
 NOT_GIVEN: Any = object()
@@ -197,7 +200,7 @@ class Learning360BaseSensor(
 
         try:
             condition = self._resolved_condition(context)
-            status = self.hook.api.client.run(condition.poll(self.hook.api))
+            status = self._run(condition.poll(self.hook.api))
         except Learning360Error as error:
             if not error.transient or not self._tolerates_failure(context):
                 raise
@@ -205,6 +208,20 @@ class Learning360BaseSensor(
             return None
         self._reset_failures(context)
         return status
+
+    def _run(self, steps: ActionSteps[R]) -> R:
+        """
+        Run the calls of a poll, for as long as the sensor may wait: Airflow looks at the time between polls only.
+
+        :raises AirflowSensorTimeout: if they take longer, such as those of a list without end.
+        """
+        from airflow_provider_360learning.completion.condition import until
+
+        try:
+            return self.hook.api.client.run(until(time.monotonic() + self.timeout, steps))
+        except TimeoutError:
+            message = f"A poll has taken longer than the sensor's timeout of {self.timeout:g} s"
+            raise AirflowSensorTimeout(message) from None
 
     def _resolved_condition(self, context: Context) -> CompletionCondition:
         """Return the condition with ids in place of names, which are looked up once."""
@@ -219,7 +236,7 @@ class Learning360BaseSensor(
         users = self._users_argument()  # too many to be stored, and read again from their results
         if stored := self._recall(_RESOLVED_KEY, context):
             return make_condition(self.subject, {**stored, **users})
-        resolved = self.hook.api.client.run(self.hook.api.names.resolved(condition))
+        resolved = self._run(self.hook.api.names.resolved(condition))
         arguments = {name: value for name, value in resolved.arguments().items() if name not in users}
         self._remember(_RESOLVED_KEY, arguments, context)
         return resolved
@@ -233,7 +250,7 @@ class Learning360BaseSensor(
             with fail_on_permanent_error():
                 # The first poke may have failed before it looked names up.
                 arguments = self._trigger_arguments(self._resolved_condition(context))
-        except AirflowFailException as error:
+        except (AirflowFailException, AirflowSensorTimeout) as error:
             self._fail(error)
         return self._defer(arguments)
 
