@@ -111,16 +111,16 @@ def number(item: ResponseObject, name: str) -> float | None:
 
 def counts_by_name(item: ResponseObject, name: str) -> dict[str, int]:
     """
-    Return an object whose values are numbers of things.
+    Return an object whose values are numbers of things: a wait ends by them, so that none of them is guessed.
 
     :param item: The object that contains it.
     :param name: Its key.
-    :raises UnexpectedResponseError: if it is missing or something else.
+    :raises UnexpectedResponseError: if it is missing or something else, or a value is missing, negative or a fraction.
     """
     counts = item.get(name)
     if not isinstance(counts, dict):
         raise unusable(f"{name} is not an object")
-    return {each: round(number(counts, each) or 0) for each in counts}
+    return {each: _count(counts, each) for each in counts}
 
 
 def boolean(item: ResponseObject, name: str) -> bool | None:
@@ -135,6 +135,13 @@ def boolean(item: ResponseObject, name: str) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     raise unusable(f"{name} is not a boolean")
+
+
+def _count(item: ResponseObject, name: str) -> int:
+    value = number(item, name)
+    if value is None or value < 0 or value != int(value):
+        raise unusable(f"{name} is not a number of things")
+    return int(value)
 
 
 def _string(name: str, value: object) -> str | None:

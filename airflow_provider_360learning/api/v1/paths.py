@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 from airflow_provider_360learning.api.actions import ApiAdapter, WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.fields import counts_by_name, first_string, number, string, strings_if_any
+from airflow_provider_360learning.api.fields import (
+    boolean,
+    counts_by_name,
+    first_string,
+    number,
+    string,
+    strings_if_any,
+)
 from airflow_provider_360learning.api.models.parsers import is_id, normalized
 from airflow_provider_360learning.api.models.paths import (
     CreatePathSession,
@@ -247,7 +255,10 @@ class PathActions(ApiAdapter):
         session_id = arguments.session_id
         response = yield Call("getPathSessionStats", path={"session_id": session_id})
         counts = counts_by_name(response, "detailedStatus")
-        return statuses_of_session(session_id, {_neutral_status(name): count for name, count in counts.items()})
+        learners: Counter[str] = Counter()
+        for name, count in counts.items():  # both spellings of a status count, should a response have them
+            learners[_neutral_status(name)] += count
+        return statuses_of_session(session_id, learners)
 
     @action(ListPathSessionStats)
     def list_path_session_stats(self, arguments: ListPathSessionStats) -> ActionSteps[list[PathSessionStatistic]]:
@@ -350,7 +361,8 @@ def _neutral_statistic(session_id: str, path_id: str | None, item: ResponseObjec
         "path_id": path_id,
         "user_id": string(item, "_id"),
         "mail": string(item, "mail"),
-        "deleted": bool(item.get("deleted")),
+        # A value that is not a boolean is none of both: learners who are deleted are not waited for.
+        "deleted": boolean(item, "deleted") or False,
         "progress": number(item, "progress"),
         "score": number(item, "score"),
         "completed_at": read_timestamp("completedAt", item.get("completedAt")),

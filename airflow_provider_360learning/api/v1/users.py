@@ -427,11 +427,14 @@ class UserActions(ApiAdapter):
         Return the id of a user, ``None`` for one who does not exist or is deleted.
 
         :param user: Email address or id.
+        :raises UnexpectedResponseError: if the response has something else than an id.
         """
         try:
             found = yield from self.get_user.steps(user=user)
         except NotFoundError:
             return None
+        if not is_id(found["user_id"]):
+            raise unusable("_id is not an id")
         return str(found["user_id"])
 
 
