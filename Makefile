@@ -148,14 +148,15 @@ INSTALL_CHECKOUT = .ci/pip-install $(@D) --no-deps --no-build-isolation --editab
 	$(INSTALL_CHECKOUT)
 	@touch $@
 
-.venv/.bench-ready: .venv/.ready
-	.ci/pip-install .venv 'apache-airflow-providers-http>=5' 'matplotlib>=3.9'
+# These files state only what requirements/airflow-3.txt does not, with all dependencies (.ci/lock).
+.venv/.bench-ready: .venv/.ready requirements/bench.txt
+	.ci/pip-install .venv --no-deps --require-hashes --requirement requirements/bench.txt
 	@touch $@
 
 # A server of MySQL and all of its drivers, for the tests of deployments and benchmarks.
 mysql: .venv/.mysql-ready
 
-.venv/.mysql-ready: .venv/.ready .ci/install-mysql
+.venv/.mysql-ready: .venv/.ready .ci/install-mysql requirements/mysql.txt
 	.ci/install-mysql .venv
 	@touch $@
 

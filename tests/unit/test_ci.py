@@ -25,7 +25,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MATRIX = runpy.run_path(str(ROOT / ".ci/matrix.py"))
 LINES = tuple(MATRIX["PYTHONS"])
 
-FILES = (*LINES, "fuzz", "tools")
+#: What is added to the environment of requirements/airflow-3.txt.
+ADDED = ("bench", "mysql")
+FILES = (*LINES, *ADDED, "fuzz", "tools")
 
 each_file = pytest.mark.parametrize("name", FILES)
 on_unix = pytest.mark.skipif(os.name != "posix", reason="the scripts are for a POSIX shell")
@@ -45,9 +47,42 @@ def pins(name):
 def test_requirements_state_versions_and_hashes_but_no_addresses(name):
     text = (REQUIREMENTS / f"{name}.txt").read_text()
     lines = [line for line in text.splitlines() if not line.startswith(("#", "    --hash=sha256:"))]
-    assert len(lines) == len(pins(name)) > 20
+    assert len(lines) == len(pins(name)) > (4 if name in ADDED else 20)
     assert "://" not in text
     assert {spec.operator for requirement in pins(name) for spec in requirement.specifier} == {"=="}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_is_added_to_an_environment_replaces_nothing_of_it(name):
+    assert {pin.name for pin in pins(name)} & {pin.name for pin in pins("airflow-3")} == set(), "make requirements"
+
+
+def installations():
+    """Return the commands that install packages, with those that continue them."""
+    files = (ROOT / "Makefile", *(ROOT / ".ci").iterdir(), *(ROOT / ".github/workflows").iterdir())
+    for file in files:
+        text = re.sub(r"\\\n\s*|#.*", " ", file.read_text())
+        for line in text.splitlines():
+            if re.search(r"\bpip(-install|3?\W+install)\b", line):
+                yield file.name, line.strip()
+
+
+def test_all_that_is_installed_has_hashes():
+    # .ci/pip-install passes the arguments of its caller on; the checkout has no dependencies that are installed.
+    names = [name for name, line in installations() if "$@" not in line]
+    unhashed = [
+        (name, line)
+        for name, line in installations()
+        if "$@" not in line and "--require-hashes" not in line and not ("--no-deps" in line and "--editable" in line)
+    ]
+    assert unhashed == []
+    assert sorted(names) == ["Makefile", "Makefile", "install-mysql", "make-env", "matrix.py"]
+
+
+def test_what_is_built_from_source_for_tests_fetches_nothing():
+    # Requirements of a build have no hashes.
+    assert any(pin.name == "setuptools" for pin in pins("airflow-3"))
+    assert "--no-build-isolation" in (ROOT / ".ci/install-mysql").read_text()
 
 
 def requirements(*, sandbox=True):
