@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import json
 import logging
 import math
 import time
@@ -19,7 +18,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette import responses
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_360learning.sandbox.company import Company, Fact, control_router
+from airflow_provider_360learning.sandbox.company import Company, Fact, ascii_json, control_router
 from airflow_provider_360learning.sandbox.compression import accepts_gzip, compress, is_larger
 from airflow_provider_360learning.sandbox.faults import Fault
 from airflow_provider_360learning.sandbox.guard import Guard
@@ -126,8 +125,7 @@ def _overview_router(overview: Overview) -> APIRouter:
 
     @router.get("/overview")
     async def show(find: str = "") -> responses.Response:
-        # Names may have halves of surrogate pairs, which JSON in ASCII can contain.
-        return responses.Response(json.dumps(overview.as_dict(find)), media_type="application/json")
+        return ascii_json(overview.as_dict(find))
 
     return router
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Body, HTTPException
 from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
 
 from airflow_provider_360learning.sandbox.api_keys import ApiKeys
 from airflow_provider_360learning.sandbox.clients import ApiClient, Clients
@@ -152,16 +154,16 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/journal")
-    async def journal(after: int = 0) -> list[dict[str, object]]:
-        return company.journal.as_list(after)
+    async def journal(after: int = 0) -> Response:
+        return ascii_json(company.journal.as_list(after))
 
     @router.delete("/journal", status_code=204)
     async def clear_journal() -> None:
         company.journal.clear()
 
     @router.get("/state")
-    async def state() -> dict[str, list[dict[str, object]]]:
-        return dump.as_dict(company.state)
+    async def state() -> Response:
+        return ascii_json(dump.as_dict(company.state))
 
     @router.get("/evidence")
     async def evidence() -> list[Fact]:
@@ -271,6 +273,15 @@ def control_router(company: Company, facts: list[Fact]) -> APIRouter:
         company.reset(seed)
 
     return router
+
+
+def ascii_json(value: object) -> Response:
+    """
+    Return a response in ASCII: names and bodies may have halves of surrogate pairs, which UTF-8 cannot express.
+
+    :param value: any that JSON can express.
+    """
+    return Response(json.dumps(value), media_type="application/json")
 
 
 def _found(objects: Mapping[str, Item], id: str) -> Item:

@@ -28,6 +28,16 @@ MAX_BODIES_BYTES = 64 * 1024 * 1024
 #: Maximum size of the responses that clients have not read yet, in bytes. One response may exceed it.
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
+#: Headers of control responses, whose address has the token, and which quote what clients sent: a browser shows them as
+#: what they are, runs nothing in them, keeps no copy, and tells no other site the address.
+_CONTROL_HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +85,8 @@ class Guard:
             self._check_sender(Headers(scope=scope))
             app, app_scope = self._find(scope)
             await self._read(receive, body, MAX_BODIES_BYTES if app is self._control else MAX_BODY_BYTES)
-            await app(app_scope, _replay(bytes(body), receive), send)
+            sender = _with_headers(send) if app is self._control else send
+            await app(app_scope, _replay(bytes(body), receive), sender)
         except ClientDisconnect:
             pass  # the request never arrived as a whole
         except _RefusedError as refusal:
@@ -83,7 +94,7 @@ class Guard:
                 scope, receive, send
             )
         except Exception as error:
-            log_failure(_log, f"Sandbox failed; closing the connection: {scope['method']} {scope['path']}", error)
+            log_failure(_log, f"Sandbox failed; closing the connection: {scope['method']} {_path_in_log(scope)}", error)
         finally:
             self._bodies_bytes -= len(body)
 
@@ -101,6 +112,8 @@ class Guard:
         if page.serves(scope["method"], path):
             return page.serve, scope
         if path != CONTROL_PATH and not path.startswith(f"{CONTROL_PATH}/"):
+            if self._token.decode() in path:  # the journal would keep it
+                raise _RefusedError(404, f"its path has the token, but does not start with {CONTROL_PATH}/.")
             return self._api, scope
         token, _, rest = path.removeprefix(f"{CONTROL_PATH}/").partition("/")
         if not hmac.compare_digest(token.encode(), self._token):
@@ -124,6 +137,26 @@ class Guard:
             if self._bodies_bytes > MAX_BODIES_BYTES:
                 raise _RefusedError(503, f"requests in progress have more than {MAX_BODIES_BYTES} bytes.")
             more = message.get("more_body", False)
+
+
+def _path_in_log(scope: Scope) -> str:
+    """Return the path of a request without the token: who can read a log may not control the sandbox."""
+    path = str(scope["path"])
+    if CONTROL_PATH not in path:
+        return path
+    start, _, rest = path.partition(f"{CONTROL_PATH}/")
+    return f"{start}{CONTROL_PATH}/***/{rest.partition('/')[2]}"
+
+
+def _with_headers(send: Send) -> Send:
+    """Return a function that adds the headers of :data:`_CONTROL_HEADERS` to a response."""
+
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *_CONTROL_HEADERS]}
+        await send(message)
+
+    return sender
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -198,7 +198,7 @@ def _request(entry: Entry) -> dict[str, object]:
     return {
         "wall_time": entry.wall_time,
         "version": entry.version,
-        "method": entry.method,
+        "method": _short(entry.method),
         "operation": entry.operation,
         "path": _short(entry.path),
         "status": entry.status,
