@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
 from airflow_provider_360learning.files.storage import StoragePath, read_bounded
 
 #: Maximum number of bytes of a file that is read at once: a longer one is not one of ours, and may not fit in memory.
 MAX_BYTES = 1 << 20
+
+T = TypeVar("T")
 
 
 class StoredStateError(Learning360Error):
@@ -52,6 +56,24 @@ def read_object(
         raise StoredStateError(place, "is empty" if not data else "is damaged: it is not valid JSON", advice) from None
     check_version(value, place, version, advice)
     return dict(value)
+
+
+# Any: decoded JSON.
+def typed(value: Any, adapter: TypeAdapter[T], place: object, advice: str) -> T:
+    """
+    Return a decoded value as an object, which has the types that it declares.
+
+    :param value: What was read.
+    :param adapter: What it must be.
+    :param place: Where it was read, for errors.
+    :param advice: What to do if it cannot be used.
+    :raises StoredStateError: if it is something else.
+    """
+    try:
+        return adapter.validate_json(json.dumps(value), strict=True)
+    except (ValidationError, RecursionError):  # has values in its text, so that it becomes neither cause nor context
+        pass
+    raise StoredStateError(place, "is damaged", advice)
 
 
 def check_version(value: object, place: object, version: int, advice: str) -> None:

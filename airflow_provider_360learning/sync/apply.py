@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from pydantic import TypeAdapter
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.exceptions import RefusedError
-from airflow_provider_360learning.files.storage import atomic_writer, read_lines, storage_path, write_atomic
+from airflow_provider_360learning.files.storage import atomic_writer, read_lines, size_of, storage_path, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
 from airflow_provider_360learning.rows.folders import FolderOwner, check_writable
@@ -29,7 +31,7 @@ from airflow_provider_360learning.rows.recorder import TooManyFailuresError
 from airflow_provider_360learning.rows.results import Result, read_last_results, read_manifest, read_written_results
 from airflow_provider_360learning.rows.run import run
 from airflow_provider_360learning.rows.sources import make_source
-from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object, typed
 from airflow_provider_360learning.sync.creations import Whose, is_user
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.guards import limit_of
@@ -49,7 +51,7 @@ from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Phases
 from airflow_provider_360learning.sync.plan import Change
-from airflow_provider_360learning.sync.plan_files import MAX_LINE, MAX_LINES, StoredPlan, check_applicable
+from airflow_provider_360learning.sync.plan_files import CHANGES, MAX_LINE, MAX_LINES, StoredPlan, check_applicable
 from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state
 from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
 from airflow_provider_360learning.sync.state import SyncState, save_state
@@ -61,9 +63,14 @@ VERSION = 1
 BEGUN = "begun.json"
 #: The outcome of each change.
 OUTCOMES = "outcomes.jsonl"
-_MAX_BEGUN = 64 << 20
+#: Maximum number of bytes of it, for each change of the plan, and besides: decoded, JSON may take thirty times as much.
+_MAX_BEGUN_PER_CHANGE, _MAX_BEGUN = 500, 1 << 20
 #: Actions that change what the others of them rely on.
 _OF_MANAGERS = frozenset({"add_manager", "remove_manager"})
+#: Maximum number of bytes of the rows of a phase, for each byte of the changes, and besides.
+_MAX_ROWS_PER_BYTE, _MAX_ROWS = 16, 1 << 20
+#: Maximum number of characters of a reason why a change is stale.
+_MAX_REASON = 300
 _ADVICE = "Make a new plan for what is left."
 
 
@@ -217,7 +224,7 @@ class _Application:
 
         An attempt that continues compares what no earlier one has begun to change.
         """
-        stale, self._phases.whose = _read_findings(self._folder / BEGUN)
+        stale, self._phases.whose = _read_findings(self._folder / BEGUN, len(self._outcomes.changes))
         self._stale = stale
         changes, begun = self._outcomes.changes, self._begun_actions()
         unsent = {number: each for number, each in enumerate(changes) if each.action not in begun}
@@ -237,14 +244,30 @@ class _Application:
 
     def _begun_actions(self) -> frozenset[str]:
         """Return the actions of phases that an earlier attempt has begun."""
+        changes = self._outcomes.changes
         paths = list(self._folder.iterdir()) if self._folder.exists() else []
-        rows = (row for path in paths if path.suffix == ".jsonl" for row in _read_rows(path))
-        begun = frozenset(self._outcomes.changes[number].action for number, _ in rows)
+        rows = (row for path in paths if path.suffix == ".jsonl" for row in self._read_rows(path))
+        begun = frozenset(changes[number].action for number, _ in rows)
         return begun | _OF_MANAGERS if begun & _OF_MANAGERS else begun
 
     def _remember_findings(self) -> None:
         content = {"version": VERSION, "stale": self._stale, "whose": self._phases.whose}
         write_atomic(self._folder / BEGUN, json.dumps(content).encode(), file_mode=self._place.file_mode)
+
+    def _read_rows(self, path: ObjectStoragePath) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the rows of a phase, which are those of changes of the plan, and not much longer than these."""
+        maximum = MAX_LINES
+        if not self._plan.redacted:
+            maximum = min(MAX_LINES, _MAX_ROWS + _MAX_ROWS_PER_BYTE * (size_of(self._plan.folder / CHANGES) or 0))
+        try:
+            for line in read_lines(path, maximum, MAX_LINE):
+                values = json.loads(line)
+                number = values.pop("change")
+                if type(number) is not int or not 0 <= number < len(self._outcomes.changes):
+                    raise ValueError("not the number of a change")
+                yield number, values
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+            raise StoredStateError(path, "is damaged", _ADVICE) from None
 
     def _report_stale(self) -> None:
         for number, reason in self._stale.items():
@@ -288,7 +311,7 @@ class _Application:
         is_resumed = rows.exists()
         is_new = read_manifest(folder) is None
         if is_resumed:
-            begun = replace(phase, rows=list(_read_rows(rows)))
+            begun = replace(phase, rows=list(self._read_rows(rows)))
             if begun.is_late and is_new:
                 self._do(phase.again(self._take_in_so_far(begun, folder)))
                 return
@@ -329,7 +352,10 @@ class _Application:
         )
 
     def _take_in(self, phase: Phase, results: Iterable[Result], *, is_resumed: bool) -> None:
-        for (number, _), result in zip(phase.rows, results, strict=True):
+        found = list(results)
+        if len(found) != len(phase.rows):
+            raise StoredStateError(self._folder / f"{phase.name}.jsonl", "does not fit the results", _ADVICE)
+        for (number, _), result in zip(phase.rows, found, strict=True):
             self._outcomes.results.setdefault(number, []).append(result)
         self._phases.take_in(phase, is_resumed=is_resumed)
         if phase.action == "create_user":
@@ -406,28 +432,36 @@ def _problem_of(plan: StoredPlan, outcomes: Outcomes) -> str | None:
     )
 
 
-def _read_findings(path: ObjectStoragePath) -> tuple[dict[int, str], dict[int, Whose]]:
-    """Return why changes are stale, and whose accounts creations have led to, as far as earlier attempts know it."""
-    found = read_object(path, path, VERSION, _ADVICE, max_bytes=_MAX_BEGUN)
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """Why changes are stale, and whose accounts creations have led to, by number."""
+
+    stale: dict[str, str]
+    whose: dict[str, Whose]
+
+
+_FINDINGS = TypeAdapter(_Findings)
+
+
+def _read_findings(path: ObjectStoragePath, changes: int) -> tuple[dict[int, str], dict[int, Whose]]:
+    """
+    Return why changes are stale, and whose accounts creations have led to, as far as earlier attempts know it.
+
+    :param path: The file.
+    :param changes: Number of changes of the plan.
+    """
+    maximum = _MAX_BEGUN + _MAX_BEGUN_PER_CHANGE * changes
+    if (found := read_object(path, path, VERSION, _ADVICE, max_bytes=maximum)) is None:
         return {}, {}
-    try:
-        stale, whose = ({int(number): each for number, each in found[name].items()} for name in ("stale", "whose"))
-    except (ValueError, LookupError, AttributeError):
-        raise StoredStateError(path, "is damaged", _ADVICE) from None
-    return stale, whose
+    findings = typed(found, _FINDINGS, path, _ADVICE)
+    numbers = {str(number): number for number in range(changes)}
+    if not numbers.keys() >= findings.stale.keys() | findings.whose.keys():
+        raise StoredStateError(path, "is damaged", _ADVICE)
+    stale = {numbers[each]: one_line(reason, _MAX_REASON) for each, reason in findings.stale.items()}
+    return stale, {numbers[each]: whose for each, whose in findings.whose.items()}
 
 
 def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:
     with atomic_writer(path, file_mode=file_mode) as file:
         for number, values in phase.rows:
             file.write(json.dumps({"change": number, **values}).encode() + b"\n")
-
-
-def _read_rows(path: ObjectStoragePath) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        for line in read_lines(path, MAX_LINES, MAX_LINE):
-            values = json.loads(line)
-            yield values.pop("change"), values
-    except (ValueError, LookupError, AttributeError, RecursionError):
-        raise StoredStateError(path, "is damaged", _ADVICE) from None

@@ -12,9 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from pydantic import ConfigDict, TypeAdapter
 
+from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import (
     StoragePath,
@@ -26,8 +29,8 @@ from airflow_provider_360learning.files.storage import (
 )
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.schema import digest_of
-from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
-from airflow_provider_360learning.sync.plan_files import PlanError, StoredPlan
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object, typed
+from airflow_provider_360learning.sync.plan_files import PlanError, StoredPlan, is_plan_id
 
 log = get_logger(__name__)
 
@@ -39,6 +42,9 @@ RESULTS = "results"
 _RESULTS = re.compile(rf"{RESULTS}(-\d{{1,9}})?", re.ASCII)
 _MARK_ADVICE = "It says whether the plan was applied: remove it if no run did, or make a new plan. Nothing was sent."
 _NEW_PLAN = "Make a new plan. Nothing was sent."
+_BEGUN_ADVICE = "Remove it to make a new plan. Nothing was sent."
+#: Maximum number of characters of the reason why a task fails, in one line.
+_MAX_PROBLEM = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Mark:
     :param problem: Why the task fails, if it does.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     plan: str
     run: str
     started_at: str
@@ -80,6 +88,9 @@ class Mark:
     generation: str = ""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     problem: str | None = None
+
+
+_MARK = TypeAdapter(Mark)
 
 
 def read_mark(plan: StoredPlan) -> Mark | None:
@@ -92,14 +103,14 @@ def read_mark(plan: StoredPlan) -> Mark | None:
     path = plan.folder / APPLIED
     if (found := read_object(path, path, VERSION, _MARK_ADVICE)) is None:
         return None
+    mark = typed({name: value for name, value in found.items() if name != "version"}, _MARK, path, _MARK_ADVICE)
     try:
-        mark = Mark(**{name: value for name, value in found.items() if name != "version"})
-        times = [datetime.fromisoformat(each).tzinfo for each in (mark.started_at, mark.finished_at or mark.started_at)]
-        if all(times) and _RESULTS.fullmatch(mark.results):
-            return mark
-    except (TypeError, ValueError):
-        pass
-    raise StoredStateError(path, "is damaged", _MARK_ADVICE)
+        times = [_time(each) for each in (mark.started_at, mark.finished_at) if each is not None]
+    except ValueError:
+        times = []
+    if not times or not all(each.tzinfo for each in times) or not _RESULTS.fullmatch(mark.results):
+        raise StoredStateError(path, "is damaged", _MARK_ADVICE)
+    return replace(mark, problem=mark.problem and one_line(mark.problem, _MAX_PROBLEM))
 
 
 def finished_by(plan: StoredPlan, run: Run) -> Mark | None:
@@ -146,14 +157,14 @@ def begin_applying(
         if write_new(plan.folder / APPLIED, _encode(mark), file_mode=file_mode):
             return mark
         found = read_mark(plan) or mark
-    if plan.created_at > datetime.fromisoformat(found.finished_at or found.started_at):
+    if plan.created_at > _time(found.finished_at or found.started_at):
         log.warning("Plan %s was made again since run=%s began to apply it: it begins once more", found.plan, found.run)
         remove_results(plan.folder)
         mark = replace(mark, results=_next_results(found.results))
         write_atomic(plan.folder / APPLIED, _encode(mark), file_mode=file_mode)
         return mark
     if found.finished_at:
-        raise PlanError(f"Plan {plan.plan_id} was applied at {found.finished_at}. {_NEW_PLAN}")
+        raise PlanError(f"Plan {plan.plan_id} was applied at {_time(found.finished_at).isoformat()}. {_NEW_PLAN}")
     if found.run != run.name:
         raise PlanError(
             f"Another run began to apply plan {plan.plan_id}: {found.run!r:.300}. Retry that run, or make a new plan "
@@ -218,12 +229,17 @@ class Begun:
     """
     The plan that a run has begun to apply.
 
-    :param plan_id: Its id.
+    :param plan: Its id.
     :param redacted: Whether its files have no values to continue with.
     """
 
-    plan_id: str
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    plan: str
     redacted: bool
+
+
+_BEGUN = TypeAdapter(Begun)
 
 
 def begun_plan(plan_path: StoragePath, run: Run) -> Begun | None:
@@ -232,10 +248,15 @@ def begun_plan(plan_path: StoragePath, run: Run) -> Begun | None:
 
     :param plan_path: Folder of the plans.
     :param run: The run.
+    :raises StoredStateError: if it cannot be read.
     """
     path = _begun_path(plan_path, run)
-    found = read_object(path, path, VERSION, "Remove it to make a new plan. Nothing was sent.")
-    return None if found is None else Begun(str(found.get("plan")), bool(found.get("redacted")))
+    if (found := read_object(path, path, VERSION, _BEGUN_ADVICE)) is None:
+        return None
+    begun = typed({name: value for name, value in found.items() if name != "version"}, _BEGUN, path, _BEGUN_ADVICE)
+    if not is_plan_id(begun.plan):  # it names a folder, in which results may be removed
+        raise StoredStateError(path, "is damaged", _BEGUN_ADVICE)
+    return begun
 
 
 def remember_begun(plan_path: StoragePath, run: Run, plan: StoredPlan, *, file_mode: int = PRIVATE) -> None:
@@ -272,6 +293,10 @@ def _pair(run: Run) -> tuple[str, str]:
 def _next_results(name: str) -> str:
     """Return another name: Airflow may still have the checkpoints of the phases in the folder of this one."""
     return f"{RESULTS}-{int(name.partition('-')[2] or 1) + 1}"
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _text(now: datetime) -> str:

@@ -176,6 +176,11 @@ def write_plan(
     return _plan_of(folder, json.loads(data), json.loads(encode(made)), changes)
 
 
+def is_plan_id(text: str) -> bool:
+    """Return whether a text can be the id of a plan; such a text is the name of a folder, and no path."""
+    return _ID.fullmatch(text) is not None
+
+
 def load_plan(plan_path: StoragePath, plan_id: str, interval: str = "") -> StoredPlan:
     """
     Return a stored plan whose bytes fit its id.
@@ -186,7 +191,7 @@ def load_plan(plan_path: StoragePath, plan_id: str, interval: str = "") -> Store
         as valid as the last one that did has made it.
     :raises PlanError: if it does not exist, was changed after it was written, or was written with ``redact``.
     """
-    if not _ID.fullmatch(plan_id):
+    if not is_plan_id(plan_id):
         raise PlanError(f"{plan_id!r:.100} is not the id of a plan, which has {ID_LENGTH} hexadecimal digits.")
     folder = storage_path(plan_path) / plan_id
     try:

@@ -150,10 +150,10 @@ def plan_to_continue(place: Place, run: Run, interval: str, now: datetime) -> St
     if (begun := begun_plan(place.plan_path, run)) is None:
         return None
     if begun.redacted:
-        remove_results(storage_path(place.plan_path) / begun.plan_id)
+        remove_results(storage_path(place.plan_path) / begun.plan)
         return None
     try:
-        plan = load_plan(place.plan_path, begun.plan_id, interval)
+        plan = load_plan(place.plan_path, begun.plan, interval)
     except PlanError as error:
         log.warning("Making a new plan, because that of an earlier attempt cannot be continued: %s", error)
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -10,6 +12,9 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.operators.sync import _run_of
+from airflow_provider_360learning.sync.marks import _begun_path
+from tests.sync.attempt import context
 from tests.sync.conftest import syncs  # noqa: F401 - a fixture
 from tests.sync.sync_runs import row
 from tests.versions.conftest import api, make_api, sent  # noqa: F401 - fixtures
@@ -124,3 +129,105 @@ def test_planted_links_are_followed_by_nothing(syncs, tmp_path):  # noqa: F811 -
     with pytest.raises(AirflowFailException):
         syncs.apply(PEOPLE)
     assert [path.name for path in victim.iterdir()] == ["precious"]
+
+
+# Contents
+
+
+@pytest.fixture
+def run():
+    """Return the context of a run, the same in all of its attempts, and the path of the file about it."""
+    in_context = context()
+    return in_context, lambda plans: Path(str(_begun_path(plans, _run_of(in_context))))
+
+
+BEGUN = {
+    **{"path": {"plan": "../victim"}, "list": {"plan": ["x"]}, "empty": {"plan": ""}, "long": {"plan": "x" * 900_000}},
+    **{"text": {"plan": "0" * 32, "redacted": "false"}, "more": {"plan": "0" * 32, "other": 1}},
+}
+
+
+@pytest.mark.parametrize("kind", [*PLANTED, *BEGUN])
+def test_a_planted_file_of_a_run_removes_nothing_elsewhere(syncs, sent, tmp_path, run, kind):  # noqa: F811 - fixtures
+    """It names the folder of a plan, from which values are removed."""
+    in_context, path_in = run
+    precious = tmp_path / "victim" / "results" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("x")
+    (tmp_path / "plans").mkdir()
+
+    def write(path):
+        path.write_text(json.dumps({"version": 1, "redacted": True, **BEGUN[kind]}))
+
+    put(path_in(tmp_path / "plans"), PLANTED.get(kind, write))
+    with pytest.raises(AirflowFailException, match=r"run-\w+\.json .*[Rr]emove it to make a new plan"):
+        syncs.run(PEOPLE, in_context, mode="plan_and_apply")
+    assert precious.exists()
+    assert sent("createOrInviteUser") == []
+
+
+def interrupted(syncs, in_context):  # noqa: F811 - the fixture
+    """Return the folder of a plan whose last attempt ended before it was marked as applied, and a retry of its run."""
+    result = syncs.run(PEOPLE, in_context, mode="plan_and_apply")
+    folder = Path(result["path"])
+    change_json(folder / "applied.json", finished_at=None)
+    return folder, lambda: syncs.run(PEOPLE, in_context, mode="plan_and_apply")
+
+
+def change_json(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+MARKS = [
+    *({"outcomes": ["x"]}, {"outcomes": {"created": "x"}}, {"outcomes": {"created": float("nan")}}, {"problem": 5}),
+    *({"run": ["x"]}, {"plan": 5}, {"after": {}}, {"generation": []}, {"started_at": 5}, {"finished_at": False}),
+    *({"started_at": "99999-01-01"}, {"started_at": "2026-12-01"}, {"results": "../../victim"}, {"other": 1}),
+]
+CONTENTS = {
+    "results/06-create.jsonl": [
+        *('{"change":99}', '{"change":-1}', '{"change":"x"}', '{"change":[]}', '{"change":0.5}', '{"change":NaN}'),
+        *('{"change":true}', '{"change":%s}' % ("9" * 4000), '{"change":%s}' % ("9" * 5000), "[1]", "1", "{}", "\xff"),
+        *('{"change":0}\n{"change":0}\n{"change":0}', '{"change":0}', '{"change":0,"a":"b"}\n' * 60_000),
+    ],
+    "results/begun.json": [
+        *('{"stale":{"99":"x"},"whose":{}}', '{"stale":{"-1":"x"},"whose":{}}', '{"stale":{"0":[]},"whose":{}}'),
+        *('{"stale":{},"whose":{"0":"x"}}', '{"stale":{},"whose":{"0":[]}}', '{"stale":[],"whose":{}}', "{}"),
+        *('{"stale":{"\u0660":"x"},"whose":{}}', '{"stale":{"%s":"x"},"whose":{}}' % ("9" * 5000)),
+        '{"x":[%s0]}' % ("[]," * 400_000),
+    ],
+}
+
+
+def test_contents_of_a_planted_file_of_a_plan_are_verified(syncs, sent):  # noqa: F811 - the fixtures
+    folder, retry = interrupted(syncs, context())
+    number = len(sent("createOrInviteUser"))
+    for name, contents in CONTENTS.items():
+        original = (folder / name).read_bytes()
+        for content in contents:
+            text = content.replace("{", '{"version":1,', 1) if name.endswith("begun.json") else content
+            (folder / name).write_text(text, encoding="latin-1" if "\xff" in text else "utf-8")
+            with pytest.raises(AirflowFailException, match=f"{re.escape(name)} .*Make a new plan"):
+                retry()
+        (folder / name).write_bytes(original)
+    mark = (folder / "applied.json").read_bytes()
+    for values in MARKS:
+        change_json(folder / "applied.json", **values)
+        with pytest.raises(AirflowFailException, match=r"applied\.json is damaged|not valid JSON"):
+            retry()
+        (folder / "applied.json").write_bytes(mark)
+    retry()
+    assert len(sent("createOrInviteUser")) == number
+
+
+def test_texts_of_a_planted_file_of_a_plan_are_one_line_each(syncs, caplog):  # noqa: F811 - the fixture
+    in_context = context()
+    folder, retry = interrupted(syncs, in_context)
+    hostile = "x\n\x1b[31m" * 1000
+    begun = {"version": 1, "stale": {"0": hostile}, "whose": {}}
+    (folder / "results" / "begun.json").write_text(json.dumps(begun))
+    retry()
+    assert all(message.isprintable() and len(message) < 1000 for message in caplog.messages)
+    change_json(folder / "applied.json", problem=hostile)
+    with pytest.raises(AirflowFailException) as failed:
+        retry()
+    assert str(failed.value).isprintable()
