@@ -23,10 +23,13 @@ class FakeObjectStore(AbstractFileSystem):
     protocol = PROTOCOL
     #: Folder of the files. An attribute of the class, because paths create instances of their own.
     folder: ClassVar[Path]
+    #: Size that it states of each object, in the place of the right one.
+    stated_size: ClassVar[int | None] = None
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
         """Return name and size of an object."""
-        return {"name": path, "size": self._file(path).stat().st_size, "type": "file"}
+        size = self._file(path).stat().st_size
+        return {"name": path, "size": size if self.stated_size is None else self.stated_size, "type": "file"}
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
         """Refuse to list, because the package does not need to."""

@@ -257,9 +257,11 @@ class Exchange:
             raise self._unusable(response, f"HTTP {response.status_code} is not a final response")
         is_success = response.status_code < 300
         try:
-            if is_success and self._call.read:
-                return self._call.read(ResponseBody(response))
             max_size = self._client.settings.max_response_mib * MIB if is_success else MAX_ERROR_BODY
+            if is_success and self._call.read:
+                # Rows are checked one by one, and limit themselves. A file can be anything.
+                is_file = self._endpoint.response is ResponseShape.FILE
+                return self._call.read(ResponseBody(response, max_size if is_file else None))
             received = ResponseBody(response, max_size, self._call.received if is_success else 0)
             body = read_json(received, max_size)
         except UnexpectedResponseError as error:

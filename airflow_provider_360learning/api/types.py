@@ -216,7 +216,7 @@ class Settings:
     :param connect_timeout: Seconds.
     :param read_timeout: Seconds.
     :param total_timeout: Seconds.
-    :param max_response_mib: Maximum size of a response that is not read while it arrives, in MiB.
+    :param max_response_mib: Maximum size of a response in MiB; exports that are read while they arrive may be larger.
     :param ca_bundle: Path of certificates to trust, instead of the default ones.
     :param proxy: URL of a proxy, instead of the one in the environment.
     """

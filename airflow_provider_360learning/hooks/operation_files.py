@@ -50,7 +50,9 @@ def read_upload(name: str, where: StoragePath) -> Upload:
     size = size_of(path)
     if size is not None and size <= MAX_UPLOAD:
         with open_binary(path) as file:
-            return Upload(PurePosixPath(path.path).name, file.read())
+            content = file.read(MAX_UPLOAD + 1)  # it may have grown, and a store may state any size
+        if len(content) <= MAX_UPLOAD:
+            return Upload(PurePosixPath(path.path).name, content)
     problem = "does not exist" if size is None else f"has more than {MAX_UPLOAD >> 20} MiB"
     raise InvalidRequestError(f"{name}: {path} {problem}. Nothing was sent", argument=name.partition(".")[0])
 
@@ -58,6 +60,8 @@ def read_upload(name: str, where: StoragePath) -> Upload:
 def write_response(api: LearningApi, call: OperationCall, output_path: StoragePath) -> dict[str, object]:
     """
     Make a call, and write its response to a file that appears whole or not at all.
+
+    A file that the server returns may have ``max_response_mib``, as any response that is not an export.
 
     :param api: The API adapter.
     :param call: The call.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import pytest
 
+from airflow_provider_360learning.api.operation_calls import Given, prepare
 from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.api.v1.course_attempts import read_course_stats
+from airflow_provider_360learning.api.v2.spec import API_V2
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     Learning360Error,
@@ -21,6 +24,8 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
+from airflow_provider_360learning.hooks.operation_files import write_response
+from tests.api.factory import api_factory
 from tests.attacks.hostile_server import hostile_server, response
 
 MIB = 1 << 20
@@ -79,6 +84,24 @@ def test_stops_reading_at_the_maximum_size(client_of, flood):
         client_of(server, max_attempts=4, max_response_mib=2).call(Call("getGroups"))
     assert not got.value.transient
     assert (got.value.operation, got.value.status, len(server.requests)) == ("getGroups", 200, 1)
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
+def test_stops_writing_a_file_at_the_maximum_size(sandbox, tmp_path, flood):
+    """A few hundred KB of gzip would fill the disk."""
+    token = json.dumps({"access_token": "token-of-a-test", "expires_in": 3600}).encode()
+
+    def respond(request):
+        return response(token) if b"/oauth2/token" in request.partition(b"\r\n")[0] else flood()
+
+    path, ids = tmp_path / "certificate.pdf", {"userId": "a" * 24, "certificateId": "b" * 24}
+    call = prepare(API_V2, "getUserCertificateAsPdf", Given(path_params=ids))
+    with hostile_server(respond) as server, api_factory(sandbox, "v2") as make:
+        api = make(server.url, client={"max_attempts": 4}, max_response_mib=2)
+        with pytest.raises(ResponseTooLargeError, match="2 MiB; .* max_response_mib"):
+            write_response(api, call, path)
+    assert len(server.requests) == 2  # a token, and one call
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))

@@ -15,6 +15,7 @@ from airflow_provider_360learning.hooks import operation_files
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, SALES_GROUP_ID
 from tests.api.support import FREE, Request, Response, TinyServer, with_token
+from tests.fake_object_store import PROTOCOL, FakeObjectStore, register_fake_object_store
 
 ID = "5f0c7e0a1b2c3d4e5f607182"
 PDF = b"%PDF-1.7\n\x00\xff" * 50_000
@@ -133,6 +134,18 @@ def test_refuses_a_file_that_is_too_large(use, tmp_path):
         file.truncate(operation_files.MAX_UPLOAD + 1)
     with TinyServer(in_turn()) as server, pytest.raises(InvalidRequestError, match="more than 256 MiB"):
         use("v2", server.url).call("uploadUserMedia", path_params={"userId": ID}, files={"profileImage": large})
+
+
+@pytest.mark.filterwarnings("ignore:UPath 'fakestore'")
+def test_reads_no_more_of_a_file_than_may_be_uploaded_whatever_size_its_store_states(use, tmp_path, monkeypatch):
+    register_fake_object_store(str(tmp_path))
+    monkeypatch.setattr(FakeObjectStore, "stated_size", 100)
+    (tmp_path / "bucket").mkdir()
+    with (tmp_path / "bucket" / "ana.png.object").open("wb") as file:
+        file.truncate(operation_files.MAX_UPLOAD + 1)
+    picture = f"{PROTOCOL}://bucket/ana.png"
+    with TinyServer(in_turn()) as server, pytest.raises(InvalidRequestError, match="ana.png has more than 256 MiB"):
+        use("v2", server.url).call("uploadUserMedia", path_params={"userId": ID}, files={"profileImage": picture})
 
 
 def test_logs_no_password_of_a_body(use, caplog):
