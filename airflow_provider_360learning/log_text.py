@@ -63,7 +63,7 @@ def hide_addresses() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _mask_error(error)
+        rewrite_error(error, mask_addresses)
         raise
     finally:
         _HIDES_ADDRESSES.reset(token)
@@ -93,6 +93,23 @@ def rewrite(record: logging.LogRecord, change: Callable[[str], str]) -> None:
         record.msg, record.args = changed, ()
 
 
+def rewrite_error(error: BaseException, change: Callable[[str], str]) -> None:
+    """
+    Change the texts of an error and of all that led to it, which a log shows with it.
+
+    :param error: The error.
+    :param change: Returns the new text.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.args = tuple(change(each) if isinstance(each, str) else each for each in one.args)
+            left += [one.__cause__, one.__context__]
+
+
 class _EscapeControls(logging.Filter):
     """Filter that escapes the message of each record, and hides email addresses if it is to."""
 
@@ -102,18 +119,6 @@ class _EscapeControls(logging.Filter):
 
 
 _ESCAPE_CONTROLS = _EscapeControls()
-
-
-def _mask_error(error: BaseException) -> None:
-    """Mask email addresses in an error and in all that led to it, which a log shows with it."""
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        one = left.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            one.args = tuple(mask_addresses(each) if isinstance(each, str) else each for each in one.args)
-            left += [one.__cause__, one.__context__]
 
 
 def _is_harmless(character: str) -> bool:

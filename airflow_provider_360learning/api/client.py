@@ -9,9 +9,11 @@ event loop that does not.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
@@ -32,13 +34,17 @@ from airflow_provider_360learning.api.exchange import Exchange
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.api.places import HeldPlaces, Result
-from airflow_provider_360learning.api.redaction import redact, redact_http_logs
+from airflow_provider_360learning.api.redaction import MAX_PATTERNS, MAX_SEARCHED, redact, redact_http_logs
 from airflow_provider_360learning.api.spec import ApiSpec
 from airflow_provider_360learning.api.transport import Transport
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Settings, Sleep
 from airflow_provider_360learning.exceptions import Learning360Error
+from airflow_provider_360learning.log_text import rewrite_error
 
 R = TypeVar("R")
+
+#: Number of sent secrets that are remembered. Together with those of the connection, their patterns are kept, too.
+MAX_SENT = MAX_PATTERNS // 2
 
 
 class Client:
@@ -82,6 +88,8 @@ class Client:
         self.max_attempts = max_attempts
         self.before_sending = before_sending
         self._sleep = sleep
+        self._sent: tuple[str, ...] = ()
+        self._sent_lock = threading.Lock()
         self.transport = Transport(
             settings.base_url,
             (settings.connect_timeout, settings.read_timeout),
@@ -116,7 +124,7 @@ class Client:
         :return: Its result.
         :raises Learning360Error: as the calls and the action raise.
         """
-        with HeldPlaces(self) as held:
+        with self._redacting_errors(), HeldPlaces(self) as held:
             return self._run(steps, held)
 
     async def arun(self, steps: ActionSteps[R], executor: Executor) -> R:
@@ -132,7 +140,8 @@ class Client:
         """
         held = HeldPlaces(self)
         try:
-            return await self._arun(steps, held, executor)
+            with self._redacting_errors():
+                return await self._arun(steps, held, executor)
         finally:
             if held.are_used:  # also if the action is canceled: the loop must not wait for a store
                 await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, held.release))
@@ -145,7 +154,8 @@ class Client:
         :param call: The call.
         :raises Learning360Error: one of the family, after the retries.
         """
-        return self._call(call, self._sleep)
+        with self._redacting_errors():
+            return self._call(call, self._sleep)
 
     def _call(self, call: Call, sleep: Callable[[float], None]) -> Any:
         exchange = Exchange(self, call)
@@ -178,14 +188,37 @@ class Client:
         """Close the connections."""
         self.transport.close()
 
-    def redact(self, text: str, *more: str) -> str:
+    def remember(self, secrets: Collection[str]) -> None:
         """
-        Replace every secret of this connection in a text from outside.
+        Remember secrets of a request, such as the password of a row: any later response may repeat them.
 
-        :param text: The text.
-        :param more: Further secrets.
+        :param secrets: The secrets; the last ones are kept.
         """
-        return redact(text, (*self.secrets, *more))
+        with self._sent_lock:
+            self._sent = (*(one for one in self._sent if one not in secrets), *secrets)[-MAX_SENT:]
+
+    def redact(self, text: str) -> str:
+        """
+        Replace every secret of this connection, and those that it sent last, in a text of a response.
+
+        :param text: The text, of which only the start is returned if it is very long.
+        """
+        return redact(text[:MAX_SEARCHED], (*self.secrets, *self._sent))
+
+    @contextmanager
+    def _redacting_errors(self) -> Iterator[None]:
+        """
+        Replace the secrets of this connection in errors: an action may quote any value of a response.
+
+        Those that were sent are replaced in the texts of responses only. In a text of ours, what is missing would
+        reveal a password that is a word of it.
+        """
+        try:
+            yield
+        except Learning360Error as error:
+            rewrite_error(error, lambda text: redact(text, self.secrets))
+            error.url = error.url and redact(error.url, self.secrets)  # ids of responses become parts of paths
+            raise
 
     def _run(self, steps: ActionSteps[R], held: HeldPlaces) -> R:
         outcome: object = None

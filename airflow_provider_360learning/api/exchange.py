@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from contextvars import copy_context
@@ -23,6 +23,7 @@ from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.store import MAX_BACK_OFF, Reservation
 from airflow_provider_360learning.api.links import job_id, next_link
 from airflow_provider_360learning.api.pages import Page
+from airflow_provider_360learning.api.redaction import MAX_SEARCHED, redact_values
 from airflow_provider_360learning.api.request import build_path, build_request
 from airflow_provider_360learning.api.response import (
     MAX_ERROR_BODY,
@@ -50,8 +51,6 @@ log = get_logger(__name__)
 
 #: A connection that was idle for longer is checked before it is used, in seconds.
 LONG_IDLE = 2.0
-#: Maximum number of characters of a text in a response in which secrets are searched for; the rest is not quoted.
-MAX_SEARCHED = 65536
 
 
 class ExchangeClient(Protocol):
@@ -66,8 +65,11 @@ class ExchangeClient(Protocol):
     max_attempts: int
     before_sending: Callable[[], None]
 
-    def redact(self, text: str, *more: str) -> str:
-        """Replace secrets in a text."""
+    def remember(self, secrets: Collection[str]) -> None:
+        """Remember secrets that are sent."""
+
+    def redact(self, text: str) -> str:
+        """Replace secrets in a text of a response."""
 
 
 class Exchange:
@@ -176,6 +178,7 @@ class Exchange:
         # A token that was accepted before may expire as well: only renewals in a row are counted.
         renewals, self._renewals = self._renewals, 0
         client, is_streamed = self._client, self._call.read is not None
+        client.remember(self._call.secrets)
         try:
             # A connection that was closed meanwhile takes time to open: the right to send is verified once more.
             response = client.transport.send(prepared, is_streamed=is_streamed, on_connected=client.before_sending)
@@ -277,6 +280,8 @@ class Exchange:
 
     def _result(self, response: requests.Response, body: JsonValue, size: int) -> object:
         """Return what the caller gets: the body, a page with its link, or the id of a job."""
+        if self._endpoint.refusal_keys:
+            body = redact_values(body, self._endpoint.refusal_keys, self._client.redact)
         base_url, prefix = self._client.settings.base_url, self._client.spec.path_prefix
         url = self._prepared.url or base_url
         if self._endpoint.response is ResponseShape.PAGE:
@@ -325,7 +330,7 @@ class Exchange:
 
     def _quote(self, text: str) -> str:
         """Return a text of the response as an error shows it: without secrets and control characters, shortened."""
-        redacted = self._client.redact(text[:MAX_SEARCHED], *self._call.secrets)
+        redacted = self._client.redact(text)
         quoted = escape_controls(redacted[:MAX_QUOTE])[:MAX_QUOTE]
         return quoted if len(redacted) <= MAX_QUOTE and len(text) <= MAX_SEARCHED else f"{quoted[: MAX_QUOTE - 1]}…"
 

@@ -15,11 +15,13 @@ import logging
 import re
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_360learning.api.text import one_line
+from airflow_provider_360learning.api.types import JsonValue
 from airflow_provider_360learning.log_text import rewrite, without_hidden
 
 #: What is shown in the place of a secret.
@@ -33,6 +35,8 @@ MAX_SECRET = 512
 MAX_NESTED = 8
 #: Maximum number of secrets whose patterns are kept: compiling that of a token takes some milliseconds.
 MAX_PATTERNS = 32
+#: Maximum number of characters of a text in a response in which secrets are searched for; the rest is not quoted.
+MAX_SEARCHED = 65536
 #: Libraries whose log lines may contain URLs and headers. They use no other logger than those of their modules.
 HTTP_LIBRARIES = ("urllib3", "requests")
 
@@ -68,6 +72,42 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(filter(None, set(secrets)), key=len, reverse=True):  # one may be a part of another
         text = _pattern(secret[:MAX_SECRET], len(secret) > MAX_SECRET).sub(MASK, text)
     return text
+
+
+def redact_values(body: JsonValue, keys: Collection[str], redact_text: Callable[[str], str]) -> JsonValue:
+    """
+    Return a response with masks in the place of secrets in some of its texts.
+
+    :param body: The response: an object, or a list of objects; or an object with such a list.
+    :param keys: Keys of these texts in an object. Below them, all texts are searched.
+    :param redact_text: Replaces secrets in a text.
+    """
+
+    @lru_cache(maxsize=MAX_PATTERNS)  # thousands of rows are refused for the same reason
+    def redacted(text: str) -> str:
+        found = redact_text(text)
+        # What is shown is one line without invisible characters, between which a secret would not be found.
+        line = one_line(found, MAX_SEARCHED)
+        again = redact_text(line)
+        return found if again == line else again
+
+    def all_redacted(value: JsonValue) -> JsonValue:
+        if isinstance(value, str):
+            return redacted(value)
+        if isinstance(value, Mapping):
+            return {redacted(key): all_redacted(each) for key, each in value.items()}
+        return [all_redacted(each) for each in value] if isinstance(value, list) else value
+
+    def in_object(item: JsonValue) -> JsonValue:
+        if not isinstance(item, Mapping):
+            return item
+        return {key: all_redacted(value) if key in keys else value for key, value in item.items()}
+
+    def in_list(value: JsonValue) -> JsonValue:
+        return [in_object(item) for item in value] if isinstance(value, list) else value
+
+    whole = in_object(body)
+    return {key: in_list(value) for key, value in whole.items()} if isinstance(whole, Mapping) else in_list(whole)
 
 
 def redact_http_logs(holder: SecretHolder) -> None:

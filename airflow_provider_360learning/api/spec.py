@@ -117,6 +117,8 @@ class Endpoint:
     :param evidence: Why we believe that the operation exists.
     :param scope: OAuth scope that the credentials need, in versions that have scopes.
     :param items: Whether a ``LIST`` or ``PAGE`` contains objects, or strings.
+    :param refusal_keys: Keys of the objects in a successful response whose texts say why something was refused: secrets
+        in them are masked, as in errors.
     """
 
     operation: str
@@ -131,6 +133,7 @@ class Endpoint:
     evidence: Evidence = Evidence.DOCUMENTED
     scope: str | None = None
     items: type = dict
+    refusal_keys: tuple[str, ...] = ()
 
     @property
     def is_read(self) -> bool:

@@ -30,6 +30,7 @@ from airflow_provider_360learning.exceptions import (
     TransportError,
     UnexpectedResponseError,
 )
+from tests.api.factory import api_factory
 from tests.api.support import everything_about
 from tests.attacks.hostile_server import hostile_server, response
 from tests.rows.support import bulk, files_in, json_lines, people
@@ -254,6 +255,147 @@ def test_a_quoted_text_has_at_most_300_characters(make_api):
             api.list_groups()
     assert len(str(caught.value)) < 420
     assert len(caught.value.code) == 300
+
+
+# Errors inside a successful response
+
+ID, OTHER_ID = "a" * 24, "b" * 24
+some_encodings = pytest.mark.parametrize("encode", [str, ENCODINGS["Base64 of credentials"]], ids=["plain", "Base64"])
+
+
+def responding(bodies: dict[str, Any]) -> Callable[[bytes], Iterable[bytes]]:
+    """Issue tokens, accept bulk jobs, and respond to other requests with the body whose key their target contains."""
+    accepted = [f"Location: /api/v2/bulk/operations/{ID}", "Connection: close"]
+
+    def respond(request: bytes) -> Iterable[bytes]:
+        if request.startswith((b"POST /api/v2/bulk", b"DELETE /api/v2/bulk")):
+            return response(b"", "202 Accepted", headers=accepted)
+        target = request.split()[1].decode()
+        body = next((body for part, body in bodies.items() if part in target), {})
+        return response(json.dumps(body).encode())
+
+    return token_or(respond)
+
+
+def job(rows: Iterable[Any] = (), **fields: Any) -> dict[str, Any]:
+    """Make a bulk job that has ended, and its results."""
+    state = {"_id": ID, "type": "deleteGroups", "status": "error", "createdAt": "2026-01-01T12:00:00.000Z", **fields}
+    return {f"/bulk/operations/{ID}/results": list(rows), f"/bulk/operations/{ID}": state}
+
+
+def text_with_secrets(encode: Encode) -> str:
+    return " ".join(encode(secret) for secret in (KEY, TOKEN))
+
+
+@pytest.fixture
+def make_api_v2(sandbox):
+    with api_factory(sandbox, "v2") as make:
+        yield make
+
+
+def test_the_results_of_a_bulk_job_show_no_secret_that_the_server_sent_back(monkeypatch, tmp_path, output):
+    """Neither do those of its rows, of which each has another encoding."""
+    texts = [text_with_secrets(encode) for encode in ENCODINGS.values()]
+    groups = [f"{number:024x}" for number in range(1, len(texts) + 2)]
+    rows = [
+        {"input": {"groupId": group}, "status": "error", "errorMessage": text}
+        for group, text in zip(groups, texts, strict=False)
+    ]
+    context: dict[str, Any] = {}
+    with hostile_server(responding(job(rows, errorMessage=texts[0]) | {"/groups/": {"_id": ID}})) as server:
+        extra = {"api_version": "v2", "company_id": "d" * 24}
+        fields = {"conn_type": "learning360", "host": server.url, "login": "c" * 24, "password": KEY, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_LEARNING360_DEFAULT", json.dumps(fields))
+        with pytest.raises(Exception, match="24 of 24 rows are refused, failed or unknown") as caught:
+            bulk("delete_group", [{"group_id": group} for group in groups], results_path=tmp_path, context=context)
+    written = "".join(data.decode() for data in files_in(tmp_path).values())
+    assert written.count("***") > 2 * len(texts)
+    assert leaked(output() + str(caught.value) + repr(context) + written) == []
+
+
+@some_encodings
+def test_the_action_that_waits_for_a_bulk_job_shows_no_secret(make_api_v2, output, encode):
+    text = text_with_secrets(encode)
+    row = {"input": {"groupId": ID, "contentId": ID, "contentType": "course"}, "status": "error", "errorMessage": text}
+    with hostile_server(responding(job([row], status="completed"))) as server:
+        api = make_api_v2(server.url, api_key=KEY, client={**ONCE, "sleep": lambda seconds: None})
+        with pytest.raises(Learning360Error) as caught:
+            api.add_to_catalog(group_id=ID, course_ids=[ID])
+        assert "***" in str(caught.value)
+        state = api.client.run(api.jobs.status(ID))
+    assert leaked(shown_by(caught.value) + output() + repr(state)) == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": KEY}, {"createdAt": KEY}, {"errorMessage": KEY}, {"errorMessage": [KEY]}, {"_id": {KEY: KEY}}]
+)
+def test_a_malformed_bulk_job_shows_no_secret(make_api_v2, output, fields):
+    with hostile_server(responding(job(**fields))) as server:
+        api = make_api_v2(server.url, api_key=KEY, client=ONCE)
+        shown = ""
+        try:
+            shown = repr(api.client.run(api.jobs.status(ID)))
+        except Learning360Error as error:
+            shown = shown_by(error)
+    assert leaked(shown + output()) == []
+
+
+def test_a_secret_in_pieces_that_invisible_characters_separate_is_not_put_together(make_api_v2, output):
+    text = "\u200b".join(KEY)
+    with hostile_server(responding(job(errorMessage=text))) as server:
+        state = (api := make_api_v2(server.url, api_key=KEY, client=ONCE)).client.run(api.jobs.status(ID))
+    assert state.error == "***"
+
+
+@some_encodings
+@pytest.mark.parametrize("place", ["error", "status", "error in an object"])
+def test_a_refused_item_shows_no_secret(make_api, output, encode, place):
+    text = f"{text_with_secrets(encode)} failed"
+    item = {"error": {"error": {"text": [text]}}} if place == "error in an object" else {place: text}
+    course = {"external_id": "1", "title": "One", "launch_url": "https://learn.example/1", "language": "en"}
+    with hostile_server(responding({"externalContents": {"externalCourses": [item]}})) as server:
+        api = make_api(server.url, api_key=KEY, client=ONCE)
+        refused = api.import_external_courses(group_id=ID, external_platform="p", author_id=ID, courses=[course])
+    assert "***" in refused[0]
+    assert leaked(repr(refused) + output()) == []
+
+
+@some_encodings
+def test_the_type_of_a_filter_of_an_audience_shows_no_secret(make_api_v2, output, encode):
+    session = {"_id": OTHER_ID, "pathId": ID, "isAudienceBuilder": True, "endDate": "2099-01-01T12:00:00.000Z"}
+    audience = {"mode": "manual", "filters": [{"type": text_with_secrets(encode), "ids": []}]}
+    with hostile_server(responding({"audience": audience, "sessions": session})) as server:
+        api = make_api_v2(server.url, api_key=KEY, client=ONCE)
+        with pytest.raises(UnexpectedResponseError, match=r"a filter of the type '.*\*\*\*") as caught:
+            api.enroll_groups(path_id=ID, session_id=OTHER_ID, group_ids=[ID])
+    assert leaked(shown_by(caught.value) + output()) == []
+
+
+def test_the_error_about_an_id_in_a_response_shows_no_secret(make_api_v2, output):
+    tags = [{"_id": KEY, "name": "One"}, {"_id": TOKEN, "name": "One"}]
+    with hostile_server(responding({"tags": tags})) as server:
+        api = make_api_v2(server.url, api_key=KEY, client=ONCE)
+        with pytest.raises(Learning360Error, match=r"\*\*\*") as caught:
+            api.create_tag(name="One")
+    assert leaked(shown_by(caught.value) + output()) == []
+
+
+def test_a_password_that_a_later_response_sends_back_is_not_shown(make_api, output):
+    """The server knows it from an earlier request."""
+
+    def respond(request: bytes) -> Iterable[bytes]:
+        if request.startswith(b"POST"):
+            return response(json.dumps({"status": "user_created"}).encode(), headers=["Connection: close"])
+        if request.startswith(b"GET /api/v1/users/"):
+            return response(json.dumps({"_id": ID}).encode(), headers=["Connection: close"])
+        return response(json.dumps({"error": "bad", "message": PASSWORD}).encode(), "400 No")
+
+    with hostile_server(token_or(respond)) as server:
+        api = make_api(server.url, api_key=KEY, client=ONCE)
+        api.create_user(**ANA, password=PASSWORD)
+        with pytest.raises(Learning360Error, match=r"\*\*\*") as caught:
+            api.list_groups()
+    assert leaked(shown_by(caught.value) + output()) == []
 
 
 # Logs of the HTTP libraries

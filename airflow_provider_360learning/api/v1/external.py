@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.models.external import (
     ImportExternalCourseStats,
     Library,
 )
+from airflow_provider_360learning.api.redaction import MASK
 from airflow_provider_360learning.api.request import without_nones
 from airflow_provider_360learning.api.results import ArchivedCourses, ExternalCourseRecord
 from airflow_provider_360learning.api.spec import MAX_QUOTE
@@ -188,4 +189,4 @@ def _refusal(item: ResponseObject) -> str | None:
     if item.get("error"):
         return one_line(str(item["error"]), MAX_QUOTE)
     status = one_line(str(item.get("status") or ""), MAX_QUOTE)
-    return status if _FAILURE.search(status) else None
+    return status if _FAILURE.search(status) or MASK in status else None  # a secret may have hidden the word

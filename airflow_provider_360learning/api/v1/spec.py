@@ -51,6 +51,12 @@ _MAY_RESEND_BY_OPERATION = {
     "updateClassroomSlot": False,
 }
 
+#: Keys of texts in successful responses that say why an item was refused (assumption, see ``external.py``).
+_REFUSAL_KEYS = {
+    "importExternalCourses": ("error", "status"),
+    "importExternalCoursesStats": ("error", "status"),
+}
+
 #: What a response must contain, where no example of it is known.
 _SHAPES_BY_OPERATION = {
     "createPath": ResponseShape.OBJECT,
@@ -97,6 +103,7 @@ def _endpoint(operation: str, facts: Known) -> Endpoint:
         _ROWS_KEYS.get(operation),
         may_resend=_MAY_RESEND_BY_OPERATION.get(operation, method in _MAY_RESEND),
         evidence=Evidence(facts["evidence"]),
+        refusal_keys=_REFUSAL_KEYS.get(operation, ()),
     )
 
 

@@ -38,6 +38,13 @@ _MAY_RESEND_BY_OPERATION = {GENERATE_TOKEN: True, "updateClassroomSlot": False, 
 #: Keys that a response must have, where it is not the first key that is published as required.
 _REQUIRED_KEYS = {GENERATE_TOKEN: ("access_token",)}
 
+#: Keys of texts in successful responses that say why a job, or a row of one, failed.
+_REFUSAL_KEYS = {
+    "getBulkOperation": ("errorMessage",),
+    "getBulkOperations": ("errorMessage",),
+    "getBulkOperationResults": ("errorMessage",),
+}
+
 _SHAPES = {
     "none": ResponseShape.ACKNOWLEDGMENT,
     "file": ResponseShape.FILE,
@@ -70,6 +77,7 @@ def _endpoint(operation: str, facts: Published) -> Endpoint:
         may_resend=_MAY_RESEND_BY_OPERATION.get(operation, may_resend),
         scope=facts.get("scope"),
         items=_ITEMS[facts.get("items", "object")],
+        refusal_keys=_REFUSAL_KEYS.get(operation, ()),
     )
 
 
