@@ -98,7 +98,7 @@ def test_stops_writing_a_file_at_the_maximum_size(sandbox, tmp_path, flood):
     call = prepare(API_V2, "getUserCertificateAsPdf", Given(path_params=ids))
     with hostile_server(respond) as server, api_factory(sandbox, "v2") as make:
         api = make(server.url, client={"max_attempts": 4}, max_response_mib=2)
-        with pytest.raises(ResponseTooLargeError, match="2 MiB; .* max_response_mib"):
+        with pytest.raises(ResponseTooLargeError, match=r"2 MiB; .* max_response_mib"):
             write_response(api, call, path)
     assert len(server.requests) == 2  # a token, and one call
     assert list(tmp_path.iterdir()) == []

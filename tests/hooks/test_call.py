@@ -144,7 +144,7 @@ def test_reads_no_more_of_a_file_than_may_be_uploaded_whatever_size_its_store_st
     with (tmp_path / "bucket" / "ana.png.object").open("wb") as file:
         file.truncate(operation_files.MAX_UPLOAD + 1)
     picture = f"{PROTOCOL}://bucket/ana.png"
-    with TinyServer(in_turn()) as server, pytest.raises(InvalidRequestError, match="ana.png has more than 256 MiB"):
+    with TinyServer(in_turn()) as server, pytest.raises(InvalidRequestError, match=r"ana\.png has more than 256 MiB"):
         use("v2", server.url).call("uploadUserMedia", path_params={"userId": ID}, files={"profileImage": picture})
 
 
