@@ -35,28 +35,28 @@ def sandbox(args: argparse.Namespace) -> None:
         advice = ""
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             advice = f": port {args.port} is in use; choose another one with --port, and use it in the connection"
-        raise SystemExit(escape_controls(f"Sandbox failed: {error}{advice}")) from None
+        raise _exit(f"Sandbox failed: {error}{advice}") from None
 
 
 def _change_api_keys(args: argparse.Namespace) -> None:
     from airflow_provider_360learning.sandbox.control import SandboxControl
 
     if not args.url_file:
-        raise SystemExit("--url-file is missing: start the sandbox with --url-file FILE, and name the same file here")
+        raise _exit("--url-file is missing: start the sandbox with --url-file FILE, and name the same file here")
     try:
         control = SandboxControl(Path(args.url_file).read_text())
     except (OSError, ValueError) as error:
-        raise SystemExit(f"No control URL can be read from {args.url_file}: {error}") from None
+        raise _exit(f"No control URL can be read from {args.url_file}: {error}") from None
     try:
         if args.add_api_key:
-            print(escape_controls(f"New API key: {control.add_api_key()}"))
+            _print(f"New API key: {control.add_api_key()}")
         if args.revoke_api_key:
             control.revoke_api_key(args.revoke_api_key)
-            print("The API key is revoked.")
+            _print("The API key is revoked.")
     except ValueError as error:
-        raise SystemExit(escape_controls(str(error))) from None
+        raise _exit(str(error)) from None
     except OSError:
-        raise SystemExit(f"No sandbox responds at {control.sandbox_url}, the address in {args.url_file}") from None
+        raise _exit(f"No sandbox responds at {control.sandbox_url}, the address in {args.url_file}") from None
 
 
 def pool(_: argparse.Namespace) -> None:
@@ -66,11 +66,11 @@ def pool(_: argparse.Namespace) -> None:
     from airflow_provider_360learning.pool import ensure_pool
 
     try:
-        print(ensure_pool())
+        _print(str(ensure_pool()))
     except SQLAlchemyError as error:
-        raise SystemExit(f"Pool not created: {_database_problem(error)}") from None
+        raise _exit(f"Pool not created: {_database_problem(error)}") from None
     except ValueError as error:  # of the configuration
-        raise SystemExit(escape_controls(f"Pool not created: {error}")) from None
+        raise _exit(f"Pool not created: {error}") from None
 
 
 def check(args: argparse.Namespace) -> None:
@@ -83,7 +83,7 @@ def check(args: argparse.Namespace) -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     failed = False
     for part, finding in _findings(args.conn_id, with_scopes=args.scopes):
-        print(f"{finding.status.value:<5} {part:<12} {escape_controls(finding.text)}".rstrip())
+        _print(f"{finding.status.value:<5} {part:<12} {finding.text}".rstrip())
         failed = failed or finding.status is Status.FAIL
     raise SystemExit(1 if failed else 0)
 
@@ -100,10 +100,10 @@ def migrate(args: argparse.Namespace) -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     folder = Path(args.dags_folder)
     if not folder.exists():
-        raise SystemExit(escape_controls(f"DAGS_FOLDER {folder} does not exist"))
+        raise _exit(f"DAGS_FOLDER {folder} does not exist")
     report = examine_folder(folder)
     for line in report.lines():
-        print(escape_controls(line))
+        _print(line)
     raise SystemExit(1 if report.must_change else 0)
 
 
@@ -122,9 +122,20 @@ def operations(args: argparse.Namespace) -> None:
             for operation in sorted(version.spec.endpoints):
                 if has_word(version.spec, operation, args.word or ""):
                     found = True
-                    print("\n".join(described(version.spec, operation)))
+                    _print(*described(version.spec, operation))
     if not found:
-        raise SystemExit(f"No operation has {args.word!r} in its name, path or summary")
+        raise _exit(f"No operation has {args.word!r} in its name, path or summary")
+
+
+def _print(*lines: str) -> None:
+    """Print lines; texts of servers, files and options neither start lines nor control the terminal."""
+    for line in lines:
+        print(escape_controls(line))
+
+
+def _exit(message: str) -> SystemExit:
+    """Return the failure of a command, with a message in one line."""
+    return SystemExit(escape_controls(message))
 
 
 class Status(Enum):

@@ -31,7 +31,7 @@ class SandboxControl:
         self._url = control_url.strip().rstrip("/")
         #: Where the sandbox listens: the host of a connection to it.
         self.sandbox_url, separator, token = self._url.partition(f"{CONTROL_PATH}/")
-        if not (separator and token):
+        if not (separator and token and self.sandbox_url.startswith("http://")):
             raise ValueError(  # without the text, which may be another secret
                 "The text is not a control URL, which the sandbox prints when it starts: "
                 f"http://127.0.0.1:<port>{CONTROL_PATH}/<token>"
