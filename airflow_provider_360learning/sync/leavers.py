@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_360learning.sync.fields import DEACTIVATION, FieldError, applied_deactivation, known_deactivation
 from airflow_provider_360learning.sync.findings import Findings
-from airflow_provider_360learning.sync.matching import AccountIndex, Match, has_left, managed_keys
+from airflow_provider_360learning.sync.matching import CONTRADICTORY, AccountIndex, Match, has_left, managed_keys
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import People, Person
 from airflow_provider_360learning.sync.plan import IN_AN_HOUR, NEAR, Action, Change, Value
@@ -128,6 +128,9 @@ class Leavers:
             account = self._index.live[key][0]
             if account.is_protected:
                 self._findings.report("protected", key, "is missing in the source, but protected: nothing is changed")
+                continue
+            if account.is_contradictory:
+                self._findings.report("contradictory", key, CONTRADICTORY)
                 continue
             missing.append(key)
             if (why := self._why_not_yet(key, people)) is not None:

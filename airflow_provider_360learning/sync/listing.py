@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, cast, get_args
 
@@ -176,8 +177,13 @@ class _AccountReader:
             accounts += self._api.read_users(
                 lambda users: [self._account(user, "deleted") for user in users], deleted=True
             )
-        # A user who changes meanwhile can be listed twice.
-        return list({account.user_id: account for account in accounts}.values())
+        found: dict[str | None, Account] = {}
+        for account in accounts:  # a user who changes meanwhile can be listed twice
+            earlier = found.get(account.user_id, account)
+            has_changed = (earlier.status == "deleted") != (account.status == "deleted")
+            is_contradictory = earlier.is_contradictory or has_changed
+            found[account.user_id] = replace(account, is_contradictory=True) if is_contradictory else account
+        return list(found.values())
 
     def remembered(self, state: SyncState, listed: list[Account], now: datetime) -> Iterator[Account]:
         """Yield the accounts of the state that the version does not list: pending invitations, and deleted users."""

@@ -14,6 +14,9 @@ from airflow_provider_360learning.sync.platform import Account, Platform
 from airflow_provider_360learning.sync.protection import Protection
 from airflow_provider_360learning.sync.state import Remembered, SyncState
 
+#: What is reported of a user who is listed both as deleted and as not deleted.
+CONTRADICTORY = "is listed both as deleted and as not deleted: nothing is changed until the listings agree"
+
 #: ``existing`` has an account with the key, ``adopted`` one that gets the key, ``deleted`` one that is reinstated.
 Kind: TypeAlias = Literal["existing", "adopted", "deleted", "new"]
 
@@ -171,6 +174,9 @@ class Matcher:
         is_protected = self._protection.covers(match.user_id or "", person.mail, person.key, None)
         if is_protected or (match.account is not None and match.account.is_protected):
             self._findings.leave_out("protected", person.key, "is protected: nothing is changed")
+            return None
+        if match.account is not None and match.account.is_contradictory:
+            self._findings.leave_out("contradictory", person.key, CONTRADICTORY)
             return None
         return match
 

@@ -113,7 +113,15 @@ class Conflict:
 
 #: What is reported without a change: accounts that are not managed, people who are pending or missing, …
 Finding: TypeAlias = Literal[
-    "unmanaged", "pending", "missing", "leaver", "protected", "not_verifiable", "renamed_group", "last_group"
+    "unmanaged",
+    "pending",
+    "missing",
+    "leaver",
+    "protected",
+    "not_verifiable",
+    "renamed_group",
+    "last_group",
+    "contradictory",
 ]
 
 

@@ -30,6 +30,7 @@ class Account:
         ``None`` where they are not known: an invitation of API v1, and a deleted user.
     :param is_protected: Whether the user must not be changed.
     :param was_restored: Whether the user was deleted and restored, as far as that was read.
+    :param is_contradictory: Whether 360Learning lists the user both as deleted and as not deleted.
     :param is_listed: Whether 360Learning lists the user; otherwise it is what the state remembers.
     """
 
@@ -47,6 +48,7 @@ class Account:
     memberships: Mapping[str, frozenset[Role]] | None = None
     is_protected: bool = False
     was_restored: bool = False
+    is_contradictory: bool = False
     is_listed: bool = True
 
 

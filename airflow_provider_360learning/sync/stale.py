@@ -98,6 +98,8 @@ class StaleCheck:
     def _problem_of(self, change: Change, account: Account) -> str | None:
         if account.is_protected:
             return "the account is protected by now"
+        if account.is_contradictory:
+            return "the account is listed both as deleted and as not deleted"
         if account.key != change.key and not (account.key is None and self._may_have_no_key(change)):
             return "the account has another key by now"
         if account.status == "deleted" and change.key not in self._reinstated:

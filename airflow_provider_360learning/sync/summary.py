@@ -36,6 +36,7 @@ _TITLES: Mapping[str, str] = {
     "add_to_group": "Memberships added",
     "add_manager": "Managers added",
     "last_group": "Last memberships, which are not removed",
+    "contradictory": "People who are listed both as deleted and as not deleted",
     "renamed_group": "New groups that look like renamed ones",
     "pending": "Invitations not accepted yet",
     "unmanaged": "Accounts that are not managed",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.exceptions import UnexpectedResponseError
 from tests.attacks.hostile_server import hostile_server, response
 from tests.sync.conftest import syncs  # noqa: F401 - a fixture
 from tests.sync.sync_runs import changes_of, row
@@ -27,10 +29,12 @@ def company(sandbox, syncs, version, monkeypatch):  # noqa: F811 - the fixtures
     @contextmanager
     def company(**bodies):
         def respond(request):
-            path = request.split(b" ")[1].decode().partition("?")[0]
+            path, _, query = request.split(b" ")[1].decode().partition("?")
+            if query.endswith("deleted") and "eq" in query:  # v2 lists deleted users apart
+                path = path.replace("/users", "/deleted")
             found = [body for name, body in bodies.items() if path.endswith(f"/{name}")]
-            is_group = re.fullmatch(r".*/groups/[^/]+", path)
-            body = TOKEN if "/oauth" in path else found[0] if found else {"_id": ROOT} if is_group else []
+            is_object = re.fullmatch(r".*/(groups|users)/[^/]+", path)
+            body = TOKEN if "/oauth" in path else found[0] if found else {"_id": ROOT} if is_object else []
             return response(json.dumps(body).encode(), headers=["Content-Type: application/json"])
 
         with hostile_server(respond) as server:
@@ -89,3 +93,68 @@ def test_a_user_who_is_listed_twice_is_one(company, syncs):  # noqa: F811 - the 
     with company(groups=GROUPS, users=[user(), user(custom="hr:ana"), user(firstName="Ana")]):
         planned = syncs.plan([row("ana")])
     assert {change["user_id"] for change in changes_of(planned)} <= {USER}
+
+
+DELETED = user(status="deleted", deletedAt=["2026-01-01T00:00:00.000Z"])
+
+
+@pytest.mark.parametrize("version", ["v2"])
+@pytest.mark.parametrize("rows", [[row("ana")], [row("ana", status="inactive")], [row("bo")]])
+def test_a_user_who_is_listed_as_deleted_and_not_is_left_alone(company, syncs, rows):  # noqa: F811 - the fixture
+    with company(groups=GROUPS, users=[user()], deleted=[DELETED]):
+        planned = syncs.plan(rows, leavers="both", leaver_action="delete")
+    assert {change["key"] for change in changes_of(planned)} == {one["key"] for one in rows} - {"ana"}
+    assert planned["counts"].get("contradictory") == (1 if rows == [row("ana")] else None)
+
+
+@pytest.mark.parametrize("version", ["v2"])
+def test_changes_of_a_user_who_is_listed_as_deleted_and_not_are_stale(company, syncs):  # noqa: F811 - the fixture
+    users = []
+    with company(groups=GROUPS, users=users, deleted=[DELETED]) as server:
+        planned = syncs.plan([row("ana")])
+        assert planned["counts"]["reinstate"] == 1
+        users.append(user())
+        applied = syncs.run(mode="apply", plan_id=planned["plan_id"])
+    assert set(applied["outcomes"]) == {"stale"}
+    assert {request.partition(b" ")[0] for request in server.requests if b"/oauth" not in request} == {b"GET"}
+
+
+DATES = ["99999999999999999999-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", 10**400, -1, float("nan"), ["x"]]
+
+
+@pytest.mark.parametrize("name", ["lastLogin", "deactivation"])
+def test_an_absurd_date_of_a_listing_is_an_error_of_the_family(company, make_api, version, name):  # noqa: F811
+    names = {"v1": ("lastLoginAt", "toDeactivateAt"), "v2": ("lastLoginDate", "toBeDeactivatedAt")}[version]
+    for date in DATES:
+        with company(groups=GROUPS, users=[user(**{names[name != "lastLogin"]: date})]) as server:
+            api = make_api(server.url, client={"sleep": lambda seconds: None})
+            with pytest.raises(UnexpectedResponseError, match=r"is not a timestamp|not the expected JSON"):
+                api.read_users(list)
+
+
+#: The endpoints that a sync of these companies has to do with; an id is one part of a path.
+ENDPOINTS = re.compile(
+    r"/api/v\d/(oauth2/token|groups(/[0-9a-f]{24}(/roles)?)?|users(/(?!\.\.?(/|$))[^/?#\s]+(/managers|/custom-fields/values)?)?)"
+)
+IDS = [
+    "../groups",
+    "..",
+    "x?y=1",
+    "x#y",
+    "x\r\nHost: e",
+    "%2e%2e",
+    "//evil.example/x",
+    "http://evil.example/",
+    "\u202e",
+]
+
+
+@pytest.mark.parametrize("kind", ["group", "user"])
+def test_an_id_of_a_listing_leads_to_no_other_endpoint(company, syncs, kind):  # noqa: F811 - the fixture
+    for one in IDS:
+        groups = [*GROUPS, {"_id": one, "name": "Odd", "public": True, "parent": ROOT, "parentId": ROOT}]
+        listed = {"groups": groups} if kind == "group" else {"groups": GROUPS, "users": [user(one)]}
+        with company(**listed) as server, suppress(AirflowFailException):
+            syncs.apply([row("ana", job="x")], managed_groups=[ROOT], groups_mode="exact", verify="full")
+        targets = {request.split(b" ")[1].decode().partition("?")[0] for request in server.requests}
+        assert not [each for each in targets if not ENDPOINTS.fullmatch(each)]
