@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.files.storage import StoragePath
 
 
+#: Arguments that are objects, or the JSON text of one.
+_MAY_BE_JSON_TEXT = ("path_params", "query", "body", "files")
+
+
 class Learning360Operator(Learning360BaseOperator):
     """
     Call any operation of the connection's API version by its name.
@@ -72,8 +76,9 @@ class Learning360Operator(Learning360BaseOperator):
         self._assign_arguments(locals())
 
     def _hide_rendered_values(self) -> None:
-        if isinstance(self.body, str):  # the JSON text of an object, in which Airflow masks nothing
-            self.body = HiddenValue(self.body)
+        for name in _MAY_BE_JSON_TEXT:
+            if isinstance(value := getattr(self, name), str):  # of an object, in which Airflow masks nothing
+                setattr(self, name, HiddenValue(value))
 
     def execute(self, context: Context) -> object:
         """Call the operation, log what was called, and return the response or where it was written."""
@@ -122,8 +127,10 @@ class Learning360Operator(Learning360BaseOperator):
         value = self._decoded(name)
         if value is None or isinstance(value, Mapping):
             return value
-        raise InvalidRequestError(
-            f"{name} is {value!r:.80}, expected an object. Nothing was sent", operation=self.operation, argument=name
+        raise InvalidRequestError(  # without the value, which may contain a password
+            f"{name} is of type {type(value).__name__}, expected an object. Nothing was sent",
+            operation=self.operation,
+            argument=name,
         )
 
     def _decoded(self, name: str) -> Any:

@@ -81,7 +81,7 @@ def test_writes_a_list_to_a_file(use_v2, tmp_path, capfd):
         ({"operation": "getUser"}, "path_params lacks 'user'"),
         ({"operation": "getUsers", "query": {"x": 1}}, "query has no 'x'"),
         ({"operation": "createGroup", "body": "{"}, "body is not JSON"),
-        ({"operation": "getUsers", "query": "[1]"}, r"query is \[1\], expected an object"),
+        ({"operation": "getUsers", "query": "[1]"}, "query is of type list, expected an object"),
         ({"operation": "getUsers", "paginate": "perhaps"}, "paginate"),
         ({"operation": "getUsers", "output_path": "relative.jsonl"}, "not absolute"),
         ({"operation": "generateToken", "body": {}}, "contains a secret, which must not become an XCom"),
@@ -136,13 +136,22 @@ def test_a_secret_can_be_dropped_or_written_to_a_private_file(secret_server, tmp
     assert SECRET not in caplog.text + capfd.readouterr().out
 
 
-@pytest.mark.parametrize("body", [{"password": "{{ word }}"}, '{"password": "{{ word }}"}'])
-def test_a_password_is_hidden_where_airflow_shows_rendered_arguments(body):
-    task = Learning360Operator(task_id="one", operation="replacePassword", path_params={"userId": ID}, body=body)
-    task.render_template_fields({"word": "correct-horse"})
-    shown = {name: redact(getattr(task, name), name) for name in task.template_fields}
-    assert "correct-horse" not in repr(shown)
-    assert "correct-horse" in str(task._decoded("body"))
+@pytest.mark.parametrize("value", [{"password": "{{ word }}"}, '{"password": "{{ word }}"}'], ids=["object", "text"])
+@pytest.mark.parametrize("argument", ["path_params", "query", "body", "files"])
+def test_a_password_is_hidden_where_airflow_shows_rendered_arguments(argument, value):
+    task = Learning360Operator(task_id="one", operation="replacePassword", **{argument: value})
+    for _ in range(2):  # a resumed task is rendered again
+        task.render_template_fields({"word": "correct-horse"})
+        shown = {name: redact(getattr(task, name), name) for name in task.template_fields}
+        assert "correct-horse" not in repr(shown)
+        assert "correct-horse" in str(task._decoded(argument))
+
+
+@pytest.mark.parametrize("argument", ["path_params", "query", "files"])
+def test_the_error_of_an_argument_that_is_no_object_does_not_show_it(sandbox, argument):
+    with pytest.raises(AirflowFailException, match=f"{argument} is of type list, expected an object") as caught:
+        run(operation="getGroups", **{argument: '["correct-horse"]'})
+    assert "correct-horse" not in str(caught.value)
 
 
 def test_a_list_is_one_xcom():
