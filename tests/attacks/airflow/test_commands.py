@@ -23,7 +23,7 @@ try:
 except ImportError:
     from airflow import DAG
 
-with DAG("hostile"):
+with DAG("hostile", schedule=None):
     Learning360Operator(task_id="unknown", operation={EVIL!r}, learning360_conn_id={EVIL!r})
     Learning360Operator(task_id="parameters", operation="getUsers", query={{{EVIL!r}: 1}})
     Learning360CreateUserOperator(task_id="create", mail="ana@acme.test", role={EVIL!r})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import itertools
 import json
 import random
 import re
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +23,7 @@ from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILUR
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.get_provider_info import get_provider_info
 from airflow_provider_360learning.sensors.base import Learning360BaseSensor
+from airflow_provider_360learning.triggers.completion import Learning360CompletionTrigger
 from tests.attacks.hostile_server import HostileServer, hostile_server, response
 from tests.attacks.malformed import ID
 from tests.sensors.virtual_time import START, VirtualTimeTrigger, run
@@ -356,3 +359,30 @@ def test_a_poll_does_not_outlast_the_sensor(connect_to, options):
         with pytest.raises(AirflowSensorTimeout, match="longer than"):
             sensor.execute({})
     assert 1 < len(server.requests) < 1000
+
+
+@pytest.mark.realtime
+def test_a_trigger_stops_at_its_deadline_within_a_list_without_end(connect_to):
+    attack, numbers = Attack("course_publication", "v2"), itertools.count()
+    attack.headers = lambda: [f"Link: </api/v2/courses?page={next(numbers)}>; rel=next"]
+
+    async def wait() -> tuple[dict[str, Any], int]:
+        trigger = Learning360CompletionTrigger(
+            learning360_conn_id="learning360_default",
+            subject=attack.subject,
+            arguments=arguments_of(attack.subject),
+            poke_interval=60.0,
+            first_poke=0.0,
+            deadline=time.time() + 0.5,
+        )
+        (event,) = [event.payload async for event in trigger.run()]
+        await asyncio.sleep(0.2)  # for the request that is in progress
+        sent = len(server.requests)
+        await asyncio.sleep(0.2)
+        return event, len(server.requests) - sent
+
+    with hostile_server(attack.respond, keep_open=True) as server:
+        connect(connect_to, server, "v2")
+        event, sent_later = asyncio.run(wait())
+    assert (event["status"], sent_later) == ("timeout", 0)
+    assert len(server.requests) > 2
