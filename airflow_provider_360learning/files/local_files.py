@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -169,6 +170,20 @@ def remove_empty_folder(path: str) -> None:
     """
     with suppress(OSError), locate(path, to_write=True, follow=False) as location:
         os.rmdir(location.name, dir_fd=location.folder)
+
+
+def remove_tree(path: str) -> None:
+    """
+    Remove a folder with everything in it, or a file; of a link, only the link itself.
+
+    :param path: Its path.
+    """
+    with suppress(FileNotFoundError), locate(path, to_write=True, follow=False) as location:
+        found = os.stat(location.name, dir_fd=location.folder, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode):
+            shutil.rmtree(location.name, dir_fd=location.folder)  # follows no link
+        else:
+            location.remove()
 
 
 @contextmanager

@@ -113,6 +113,22 @@ def remove_files(path: ObjectStoragePath) -> None:
         remove(each)
 
 
+def remove_tree(path: ObjectStoragePath) -> None:
+    """
+    Remove all objects below a path.
+
+    :param path: The path.
+    :raises StorageError: if they cannot be removed.
+    """
+    filesystem = _filesystem(path)
+    with explained(path, "listed"):
+        found = filesystem.find(path.path)
+    with explained(path, "removed", may_be_missing=True):
+        for each in found:
+            with suppress(FileNotFoundError):
+                filesystem.rm_file(each)
+
+
 def probe_in(folder: ObjectStoragePath) -> ObjectStoragePath:
     """
     Return the path of a file that does not exist.

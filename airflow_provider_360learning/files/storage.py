@@ -221,6 +221,19 @@ def remove_files(where: StoragePath) -> None:
         object_store.remove_files(path)
 
 
+def remove_tree(where: StoragePath) -> None:
+    """
+    Remove a folder with everything in it, or a file; of a link, only the link itself.
+
+    :param where: Its path.
+    """
+    path = storage_path(where)
+    if is_local(path):
+        local_files.remove_tree(path.path)
+    else:
+        object_store.remove_tree(path)
+
+
 def remove_empty_folder(where: StoragePath) -> None:
     """
     Remove a folder, if it exists and is empty; object stores have none.

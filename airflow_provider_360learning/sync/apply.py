@@ -12,7 +12,7 @@ state. Every attempt verifies it before it sends or saves something.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.exceptions import RefusedError
-from airflow_provider_360learning.files.storage import atomic_writer, read_lines, size_of, storage_path, write_atomic
+from airflow_provider_360learning.files.storage import atomic_writer, size_of, storage_path, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
 from airflow_provider_360learning.rows.folders import FolderOwner, check_writable
@@ -32,6 +32,7 @@ from airflow_provider_360learning.rows.results import Result, read_last_results,
 from airflow_provider_360learning.rows.run import run
 from airflow_provider_360learning.rows.sources import make_source
 from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object, typed
+from airflow_provider_360learning.sync.begun_rows import ADVICE, begun_rows, read_rows, write_rows
 from airflow_provider_360learning.sync.creations import Whose, is_user
 from airflow_provider_360learning.sync.details import read_details
 from airflow_provider_360learning.sync.guards import limit_of
@@ -51,7 +52,7 @@ from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Phases
 from airflow_provider_360learning.sync.plan import Change
-from airflow_provider_360learning.sync.plan_files import CHANGES, MAX_LINE, MAX_LINES, StoredPlan, check_applicable
+from airflow_provider_360learning.sync.plan_files import CHANGES, MAX_LINES, StoredPlan, check_applicable
 from airflow_provider_360learning.sync.planning import Place, company_of, identity_of, read_state
 from airflow_provider_360learning.sync.stale import StaleCheck, users_to_read
 from airflow_provider_360learning.sync.state import SyncState, save_state
@@ -71,7 +72,6 @@ _OF_MANAGERS = frozenset({"add_manager", "remove_manager"})
 _MAX_ROWS_PER_BYTE, _MAX_ROWS = 16, 1 << 20
 #: Maximum number of characters of a reason why a change is stale.
 _MAX_REASON = 300
-_ADVICE = "Make a new plan for what is left."
 
 
 class ChangesNotDoneError(RefusedError):
@@ -246,7 +246,8 @@ class _Application:
         """Return the actions of phases that an earlier attempt has begun."""
         changes = self._outcomes.changes
         paths = list(self._folder.iterdir()) if self._folder.exists() else []
-        rows = (row for path in paths if path.suffix == ".jsonl" for row in self._read_rows(path))
+        maximum = self._max_rows_size
+        rows = (row for path in paths if path.suffix == ".jsonl" for row in read_rows(path, len(changes), maximum))
         begun = frozenset(changes[number].action for number, _ in rows)
         return begun | _OF_MANAGERS if begun & _OF_MANAGERS else begun
 
@@ -254,20 +255,12 @@ class _Application:
         content = {"version": VERSION, "stale": self._stale, "whose": self._phases.whose}
         write_atomic(self._folder / BEGUN, json.dumps(content).encode(), file_mode=self._place.file_mode)
 
-    def _read_rows(self, path: ObjectStoragePath) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the rows of a phase, which are those of changes of the plan, and not much longer than these."""
-        maximum = MAX_LINES
-        if not self._plan.redacted:
-            maximum = min(MAX_LINES, _MAX_ROWS + _MAX_ROWS_PER_BYTE * (size_of(self._plan.folder / CHANGES) or 0))
-        try:
-            for line in read_lines(path, maximum, MAX_LINE):
-                values = json.loads(line)
-                number = values.pop("change")
-                if type(number) is not int or not 0 <= number < len(self._outcomes.changes):
-                    raise ValueError("not the number of a change")
-                yield number, values
-        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
-            raise StoredStateError(path, "is damaged", _ADVICE) from None
+    @property
+    def _max_rows_size(self) -> int:
+        """Maximum number of bytes of the rows of a phase, which are not much longer than the changes."""
+        if self._plan.redacted:
+            return MAX_LINES
+        return min(MAX_LINES, _MAX_ROWS + _MAX_ROWS_PER_BYTE * (size_of(self._plan.folder / CHANGES) or 0))
 
     def _report_stale(self) -> None:
         for number, reason in self._stale.items():
@@ -311,13 +304,13 @@ class _Application:
         is_resumed = rows.exists()
         is_new = read_manifest(folder) is None
         if is_resumed:
-            begun = replace(phase, rows=list(self._read_rows(rows)))
+            begun = replace(phase, rows=begun_rows(rows, phase, self._outcomes, self._max_rows_size))
             if begun.is_late and is_new:
                 self._do(phase.again(self._take_in_so_far(begun, folder)))
                 return
             phase = begun
         elif phase.rows:
-            _write_rows(rows, phase, self._place.file_mode)
+            write_rows(rows, phase, self._place.file_mode)
         if not phase.rows:
             return
         if is_new and not self._send(phase, rows, folder, is_resumed=is_resumed):
@@ -354,7 +347,7 @@ class _Application:
     def _take_in(self, phase: Phase, results: Iterable[Result], *, is_resumed: bool) -> None:
         found = list(results)
         if len(found) != len(phase.rows):
-            raise StoredStateError(self._folder / f"{phase.name}.jsonl", "does not fit the results", _ADVICE)
+            raise StoredStateError(self._folder / f"{phase.name}.jsonl", "does not fit the results", ADVICE)
         for (number, _), result in zip(phase.rows, found, strict=True):
             self._outcomes.results.setdefault(number, []).append(result)
         self._phases.take_in(phase, is_resumed=is_resumed)
@@ -451,17 +444,11 @@ def _read_findings(path: ObjectStoragePath, changes: int) -> tuple[dict[int, str
     :param changes: Number of changes of the plan.
     """
     maximum = _MAX_BEGUN + _MAX_BEGUN_PER_CHANGE * changes
-    if (found := read_object(path, path, VERSION, _ADVICE, max_bytes=maximum)) is None:
+    if (found := read_object(path, path, VERSION, ADVICE, max_bytes=maximum)) is None:
         return {}, {}
-    findings = typed(found, _FINDINGS, path, _ADVICE)
+    findings = typed(found, _FINDINGS, path, ADVICE)
     numbers = {str(number): number for number in range(changes)}
     if not numbers.keys() >= findings.stale.keys() | findings.whose.keys():
-        raise StoredStateError(path, "is damaged", _ADVICE)
+        raise StoredStateError(path, "is damaged", ADVICE)
     stale = {numbers[each]: one_line(reason, _MAX_REASON) for each, reason in findings.stale.items()}
     return stale, {numbers[each]: whose for each, whose in findings.whose.items()}
-
-
-def _write_rows(path: ObjectStoragePath, phase: Phase, file_mode: int) -> None:
-    with atomic_writer(path, file_mode=file_mode) as file:
-        for number, values in phase.rows:
-            file.write(json.dumps({"change": number, **values}).encode() + b"\n")

@@ -22,7 +22,7 @@ from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import (
     StoragePath,
     remove,
-    remove_empty_folder,
+    remove_tree,
     storage_path,
     write_atomic,
     write_new,
@@ -155,6 +155,7 @@ def begin_applying(
     mark = Mark(plan=plan.plan_id, run=run.name, started_at=_text(now), after=last_plan)
     if (found := read_mark(plan)) is None:
         if write_new(plan.folder / APPLIED, _encode(mark), file_mode=file_mode):
+            remove_results(plan.folder)  # of no attempt: somebody has planted them
             return mark
         found = read_mark(plan) or mark
     if plan.created_at > _time(found.finished_at or found.started_at):
@@ -209,16 +210,7 @@ def remove_results(plan_folder: ObjectStoragePath) -> None:
     """
     for path in list(plan_folder.iterdir()) if plan_folder.exists() else ():
         if _RESULTS.fullmatch(path.name):
-            _remove_tree(path)
-
-
-def _remove_tree(folder: ObjectStoragePath) -> None:
-    for path in list(folder.iterdir()):
-        if path.is_dir():
-            _remove_tree(path)
-        else:
-            remove(path)
-    remove_empty_folder(folder)
+            remove_tree(path)
 
 
 # Which plan a run applies

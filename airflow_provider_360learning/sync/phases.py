@@ -60,6 +60,8 @@ class Phase:
     :param action: The action.
     :param rows: The rows.
     :param defaults: Arguments that all rows share.
+    :param live_changes: Actions of its changes, if its rows also depend on what 360Learning has, or on the
+        time, when they are made.
     :param has_dates: Whether rows have times that may pass before they are sent.
     """
 
@@ -67,6 +69,7 @@ class Phase:
     action: str
     rows: Rows
     defaults: Mapping[str, Any]
+    live_changes: tuple[str, ...] = ()
     has_dates: bool = False
 
     @property
@@ -189,11 +192,11 @@ class Phases:
         yield Phase("09-update", "update_user", self._updates(), {})
         yield Phase("10-clear", "remove_user_custom_field", self._cleared_fields(), {})
         yield Phase("11-add_to_group", "add_user_to_group", self._additions(), {})
-        yield Phase("12-remove_from_group", "remove_user_from_group", self._removals(), {})
+        yield Phase("12-remove_from_group", "remove_user_from_group", self._removals(), {}, ("remove_from_group",))
         yield Phase("13-add_manager", "add_manager", self._managers("add_manager"), {})
         removals = [*self._managers("remove_manager"), *self._managers_before()]
-        yield Phase("14-remove_manager", "remove_manager", removals, {})
-        yield Phase("15-deactivate", "update_user", self._deactivations(), {}, has_dates=True)
+        yield Phase("14-remove_manager", "remove_manager", removals, {}, ("remove_manager", "reinstate", "create"))
+        yield Phase("15-deactivate", "update_user", self._deactivations(), {}, ("deactivate",), has_dates=True)
         yield Phase("16-delete", "delete_user", self._deletions(), {})
 
     # Groups

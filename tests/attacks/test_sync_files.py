@@ -22,11 +22,10 @@ from tests.versions.conftest import api, make_api, sent  # noqa: F401 - fixtures
 #: Bytes of a file that is too large for memory; it takes none on the disk.
 HUGE = 10 << 30
 PEOPLE = [row("ana"), row("bo")]
-#: Files that applying a plan reads.
-FILES = (
-    *("plan.json", "meta.json", "changes.jsonl", "findings.jsonl", "agreed.jsonl", "summary.md", "applied.json"),
-    *("results/begun.json", "results/06-create.jsonl"),
-)
+#: Files that applying a plan reads, and those that a further attempt reads.
+FILES = ("plan.json", "meta.json", "changes.jsonl", "findings.jsonl", "agreed.jsonl", "summary.md", "applied.json")
+FILES_OF_AN_ATTEMPT = ("begun.json", "06-create.jsonl")
+REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 20}
 
 
 @pytest.fixture
@@ -73,6 +72,70 @@ def test_a_planted_file_of_a_plan_is_refused(syncs, sent, tmp_path, kind):  # no
             apply(syncs, planned)
         assert planned["plan_id"] in str(refused.value)
     assert sent("createOrInviteUser") == []
+
+
+@pytest.fixture
+def begun(syncs, sandbox):  # noqa: F811 - the fixture
+    """Return the folder of the results of an attempt whose requests were all refused."""
+    sandbox.control.add_fault("createOrInviteUser", **REJECTED_KEY)
+    with pytest.raises(AirflowFailException, match="AuthenticationError"):
+        syncs.apply(PEOPLE)
+    sandbox.control.clear_faults()
+    sandbox.control.clear_journal()
+    [folder] = syncs.folder.glob("plans/*/results")
+    return folder
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_planted_file_of_an_attempt_is_refused(syncs, sent, tmp_path, begun, kind):  # noqa: F811 - the fixtures
+    shutil.copytree(begun, tmp_path / "as begun")
+    for name in FILES_OF_AN_ATTEMPT:
+        shutil.rmtree(begun)
+        shutil.copytree(tmp_path / "as begun", begun)
+        put(begun / name, PLANTED[kind])
+        with pytest.raises(AirflowFailException, match=name):
+            syncs.apply(PEOPLE)
+    assert sent("createOrInviteUser") == []
+
+
+EVIL = {"mail": "evil@attacker.test"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [EVIL, {"change": 1}, {"user": "evil"}],
+    ids=str,
+)
+def test_rows_that_do_something_else_than_the_plan_are_refused(syncs, sent, begun, changed):  # noqa: F811 - fixtures
+    rows = begun / "06-create.jsonl"
+    first, second = map(json.loads, rows.read_text().splitlines())
+    rows.write_text("\n".join(map(json.dumps, [first | changed, second])))
+    with pytest.raises(AirflowFailException, match=rf"{rows.name} was changed"):
+        syncs.apply(PEOPLE)
+    assert sent("createOrInviteUser") == []
+
+
+def test_a_row_that_was_repeated_is_refused(syncs, sent, begun):  # noqa: F811 - the fixtures
+    rows = begun / "06-create.jsonl"
+    rows.write_text(rows.read_text() + rows.read_text().splitlines()[0])
+    with pytest.raises(AirflowFailException, match="was changed"):
+        syncs.apply(PEOPLE)
+    assert sent("createOrInviteUser") == []
+
+
+def test_what_was_planted_before_the_first_attempt_is_removed(syncs, api, tmp_path):  # noqa: F811 - the fixtures
+    planned = syncs.plan(PEOPLE)
+    folder, precious = Path(planned["path"]), tmp_path / "victim" / "precious"
+    put(folder / "results" / "06-create.jsonl", lambda path: path.write_text(json.dumps({"change": 0, **EVIL})))
+    findings = {"version": 1, "stale": {"1": "planted"}, "whose": {}}
+    put(folder / "results" / "begun.json", lambda path: path.write_text(json.dumps(findings)))
+    put(precious, lambda path: path.write_text("x"))
+    (folder / "results" / "06-create").symlink_to(precious.parent)
+    (folder / "results-2").symlink_to(precious.parent)
+    assert apply(syncs, planned)["outcomes"] == {"created": 2}
+    assert {user["mail"] for user in api.list_users()} >= {one["mail"] for one in PEOPLE}
+    assert precious.read_text() == "x"
+    assert not (folder / "results-2").is_symlink()
 
 
 def test_a_file_of_a_plan_is_verified_before_it_is_parsed(syncs):  # noqa: F811 - the fixture
@@ -224,6 +287,8 @@ def test_texts_of_a_planted_file_of_a_plan_are_one_line_each(syncs, caplog):  # 
     folder, retry = interrupted(syncs, in_context)
     hostile = "x\n\x1b[31m" * 1000
     begun = {"version": 1, "stale": {"0": hostile}, "whose": {}}
+    shutil.rmtree(folder / "results")  # no row was begun, so that a change may be stale
+    (folder / "results").mkdir()
     (folder / "results" / "begun.json").write_text(json.dumps(begun))
     retry()
     assert all(message.isprintable() and len(message) < 1000 for message in caplog.messages)
