@@ -28,6 +28,9 @@ _ROLES = frozenset(get_args(Role))
 _PROTECTED_ROLES = frozenset({"owner", "admin"})
 _STATUSES: Mapping[str | None, Literal["active", "pending", "deleted"]] = {"invited": "pending", "deleted": "deleted"}
 
+#: Maximum number of levels of groups (assumption: no company has as many).
+MAX_DEPTH = 100
+
 #: Roles of users by id of the group, by id of the user in lower case, or by email address where the id is missing.
 _Memberships = dict[str, dict[str, frozenset[Role]]]
 
@@ -95,6 +98,7 @@ def groups_of(records: Iterable[GroupRecord]) -> dict[str, Group]:
     Return groups by id, in the order of their ids.
 
     :param records: All groups, as they are listed.
+    :raises UnexpectedResponseError: if they are nested too deeply.
     """
     groups = {}
     for record in records:
@@ -103,7 +107,26 @@ def groups_of(records: Iterable[GroupRecord]) -> dict[str, Group]:
             custom = normalized(as_text(record["custom"])) or None
             parent_id = record["parent_id"].lower() if record["parent_id"] else None
             groups[group_id] = Group(group_id, record["name"] or "", parent_id, bool(record["public"]), custom)
+    _check_depth(groups)
     return dict(sorted(groups.items()))
+
+
+def _check_depth(groups: Mapping[str, Group]) -> None:
+    """Refuse groups that are nested too deeply: paths of names would take memory that grows with the square of it."""
+    depths: dict[str, int] = {}
+    for group_id in groups:
+        way: dict[str, None] = {}
+        above = group_id
+        while above in groups and above not in depths and above not in way:  # parents may be in a circle
+            way[above] = None
+            above = groups[above].parent_id or ""
+        depth = depths.get(above, 0)
+        for each in reversed(way):
+            depths[each] = depth = depth + 1
+        if depth > MAX_DEPTH:
+            raise UnexpectedResponseError(
+                f"360Learning lists groups of more than {MAX_DEPTH} levels, which a sync does not support"
+            )
 
 
 def _managed_groups(records: list[GroupRecord], groups: Mapping[str, Group], options: SyncOptions) -> frozenset[str]:

@@ -163,6 +163,7 @@ def test_an_id_of_a_plan_leads_nowhere_else(syncs, plan_id):  # noqa: F811 - the
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
 def test_all_files_of_a_sync_belong_to_its_user_whatever_the_umask_is(syncs, tmp_path):  # noqa: F811 - the fixture
     umask = os.umask(0)
     try:

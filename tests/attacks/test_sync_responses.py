@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,27 @@ def test_an_id_of_a_listing_leads_to_no_other_endpoint(company, syncs, kind):  #
             syncs.apply([row("ana", job="x")], managed_groups=[ROOT], groups_mode="exact", verify="full")
         targets = {request.split(b" ")[1].decode().partition("?")[0] for request in server.requests}
         assert not [each for each in targets if not ENDPOINTS.fullmatch(each)]
+
+
+def chain(length, top):
+    """Return groups below each other, from one below another group."""
+    ids = [top, *(f"{number:024x}" for number in range(1, length))]
+    return [
+        {"_id": one, "name": f"G{one}", "public": True, "parent": above, "parentId": above}
+        for above, one in pairwise(ids)
+    ]
+
+
+def test_groups_that_are_nested_deeply_are_paths(company, syncs):  # noqa: F811 - the fixture
+    with company(groups=[*GROUPS, *chain(100, ROOT)], users=[user()]):
+        planned = syncs.plan([row("ana", groups="New")], managed_groups=[f"{99:024x}"], create_groups=True)
+    assert planned["counts"]["create_group"] == 1
+
+
+@pytest.mark.parametrize("top", [ROOT, f"{9_999:024x}"], ids=["tree", "circle"])
+def test_groups_that_are_nested_too_deeply_are_refused(company, syncs, top):  # noqa: F811 - the fixture
+    with (
+        company(groups=[*GROUPS, *chain(10_000, top)], users=[user()]),
+        pytest.raises(UnexpectedResponseError, match="more than 100 levels"),
+    ):
+        syncs.plan([row("ana")])

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.sandbox.demo_company import ROOT_GROUP_ID
 from tests.sync.conftest import syncs  # noqa: F401 - a fixture
 from tests.sync.sync_runs import changes_of, row
-from tests.versions.conftest import api, make_api, sent  # noqa: F401 - fixtures
+from tests.versions.conftest import api, make_api, sent, version  # noqa: F401 - fixtures
 
 #: Texts that mean something to Jinja, a terminal, a log, Markdown, HTML, a spreadsheet, or a file system.
 TEXTS = [
@@ -34,12 +34,11 @@ GROUPS = {"create_groups": True, "managed_groups": [ROOT_GROUP_ID], "max_group_c
 MIB = 1 << 20
 
 
-@pytest.fixture
-def version():
-    """Return the version of the API: rows are read in the same way for both."""
-    return "v1"
+#: Tests of what does not differ by the version of the API.
+on_v1 = pytest.mark.parametrize("version", ["v1"])
 
 
+@on_v1
 def test_a_person_who_reads_the_summary_sees_texts_of_rows_as_code(syncs, caplog):  # noqa: F811 - the fixture
     rows = [
         {"key": text, "mail": f"p{number}@acme.test", "first_name": text, "groups": text.replace(":", "")}
@@ -104,6 +103,7 @@ def test_a_hostile_value_is_an_error_of_its_row(syncs, name):  # noqa: F811 - th
     assert len(findings) < 20_000
 
 
+@on_v1
 def test_a_column_that_is_there_twice_is_refused(syncs, tmp_path):  # noqa: F811 - the fixture
     file = tmp_path / "people.csv"
     file.write_text("key,mail,key\n1,ana@acme.test,2\n")
@@ -111,6 +111,7 @@ def test_a_column_that_is_there_twice_is_refused(syncs, tmp_path):  # noqa: F811
         syncs.plan(str(file))
 
 
+@on_v1
 def test_a_person_in_many_rows_takes_time_that_grows_with_them(syncs, tmp_path):  # noqa: F811 - the fixture
     """Each row has further groups; all of them are merged."""
     file = tmp_path / "people.csv"
