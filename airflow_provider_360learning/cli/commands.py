@@ -16,6 +16,9 @@ from airflow_provider_360learning.api.access import Access
 from airflow_provider_360learning.connections.form import CONNECTION_TYPE, HOOK_NAME
 from airflow_provider_360learning.log_text import escape_controls
 
+#: Maximum number of characters that are read of the file with the control URL, which is shorter.
+MAX_CONTROL_URL = 1000
+
 
 def sandbox(args: argparse.Namespace) -> None:
     """
@@ -44,7 +47,8 @@ def _change_api_keys(args: argparse.Namespace) -> None:
     if not args.url_file:
         raise _exit("--url-file is missing: start the sandbox with --url-file FILE, and name the same file here")
     try:
-        control = SandboxControl(Path(args.url_file).read_text())
+        with Path(args.url_file).open() as file:
+            control = SandboxControl(file.read(MAX_CONTROL_URL))
     except (OSError, ValueError) as error:
         raise _exit(f"No control URL can be read from {args.url_file}: {error}") from None
     try:

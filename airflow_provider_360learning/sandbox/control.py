@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
-import urllib.error
-import urllib.request
+import socket
+import time
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.sandbox.demo_company import Seed
@@ -14,6 +18,15 @@ if TYPE_CHECKING:
 
 #: Path of the control routes; the token and the route follow.
 CONTROL_PATH = "/_sandbox"
+
+#: Maximum size of a response, in bytes: another program may listen where a sandbox has ended.
+MAX_RESPONSE = 64 << 20
+#: Maximum number of values in a response, by what separates them: a value of three bytes takes a hundred in memory.
+MAX_VALUES = 4_000_000
+#: Maximum number of bytes of an error that are read, and of characters that are quoted.
+MAX_ERROR, MAX_QUOTE = 64 << 10, 2000
+#: Maximum number of seconds for a call in all, by default.
+TOTAL_TIMEOUT = 120.0
 
 #: A JSON object, whose values have the types that the test expects.
 JsonObject = dict[str, Any]
@@ -25,19 +38,21 @@ class SandboxControl:
 
     :param control_url: the URL that the sandbox printed when it started. It contains a token, and gives control of the
         sandbox to each client that knows it.
+    :param timeout: maximum number of seconds for one call, its response included.
     """
 
-    def __init__(self, control_url: str) -> None:
-        self._url = control_url.strip().rstrip("/")
+    def __init__(self, control_url: str, timeout: float = TOTAL_TIMEOUT) -> None:
+        url = control_url.strip().rstrip("/")
         #: Where the sandbox listens: the host of a connection to it.
-        self.sandbox_url, separator, token = self._url.partition(f"{CONTROL_PATH}/")
-        if not (separator and token and self.sandbox_url.startswith("http://")):
+        self.sandbox_url, separator, token = url.partition(f"{CONTROL_PATH}/")
+        self._path = f"{separator}{token}"
+        self._address = _address_of(self.sandbox_url)
+        self._timeout = timeout
+        if not (token and self._address and self._path.isascii() and self._path.isprintable()):
             raise ValueError(  # without the text, which may be another secret
                 "The text is not a control URL, which the sandbox prints when it starts: "
                 f"http://127.0.0.1:<port>{CONTROL_PATH}/<token>"
             )
-        # The sandbox is on loopback, which no proxy can reach.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def journal(self, after: int = 0) -> list[JsonObject]:
         """
@@ -176,16 +191,89 @@ class SandboxControl:
         self._call("POST", "/reset", {"seed": seed})
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            self._url + path,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-            method=method,
-        )
         try:
-            with self._opener.open(request, timeout=30) as response:
-                content = response.read()
-        except urllib.error.HTTPError as error:
-            detail = error.read().decode(errors="replace").strip()
-            raise ValueError(f"The sandbox refused {method} {path}: {detail}") from None
-        return json.loads(content) if content else None
+            status, content = self._exchange(method, path, None if body is None else json.dumps(body).encode())
+        except OSError:  # also a connection that was closed, which is an error of http.client as well
+            raise
+        except (http.client.HTTPException, ValueError) as error:
+            raise ValueError(
+                f"The response to {method} {path} is not one of a sandbox: {type(error).__name__}"
+            ) from None
+        if not 200 <= status < 300:
+            detail = content.decode(errors="replace").strip()
+            raise ValueError(f"The sandbox refused {method} {path}: {detail[:MAX_QUOTE]}")
+        if (
+            len(content) > MAX_RESPONSE
+            or sum(content.count(separator) for separator in (b",", b"[", b"{")) > MAX_VALUES
+        ):
+            raise ValueError(
+                f"The response to {method} {path} is larger than {MAX_RESPONSE >> 20} MiB, or has more than "
+                f"{MAX_VALUES:,} values: ask for a part of the journal, or clear it"
+            )
+        try:
+            return json.loads(content) if content else None
+        except (ValueError, RecursionError):
+            raise ValueError(f"The response to {method} {path} is not JSON") from None
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        """Send a request, and return the status and body of its response; what is too large is not read to its end."""
+        # Neither a proxy, which cannot reach loopback, nor a redirect, which no sandbox sends.
+        assert self._address is not None
+        deadline = time.monotonic() + self._timeout
+        connection = http.client.HTTPConnection(*self._address, timeout=self._timeout)
+        connection.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]
+        try:
+            headers = {"Content-Type": "application/json", "Connection": "close"}
+            connection.request(method, self._path + path, body, headers)
+            with connection.getresponse() as response:
+                return response.status, response.read(MAX_RESPONSE + 1 if response.status < 300 else MAX_ERROR)
+        finally:
+            connection.close()
+
+
+def _address_of(url: str) -> tuple[str, int] | None:
+    """Return host and port of an ``http`` URL without anything else, or ``None`` for other texts."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or http.client.HTTP_PORT
+    except ValueError:
+        return None
+    if parts.scheme != "http" or not parts.hostname or "@" in parts.netloc or parts.path:
+        return None
+    return parts.hostname, port
+
+
+class _Response(http.client.HTTPResponse):
+    """
+    A response that ends at a deadline, however little of it arrives at a time.
+
+    :param deadline: On the monotonic clock.
+    """
+
+    def __init__(self, sock: socket.socket, *arguments: Any, deadline: float, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock, deadline))
+
+
+class _Reader(io.RawIOBase):
+    """Reads a socket until a deadline."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what has arrived; wait for it if nothing has."""
+        if (left := self._deadline - time.monotonic()) <= 0:
+            raise TimeoutError("The sandbox did not respond in time")
+        self._sock.settimeout(left)
+        received: int | None = self._raw.readinto(buffer)
+        return received
+
+    def close(self) -> None:
+        """Release the socket."""
+        super().close()
+        self._raw.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
 import socket
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -22,6 +24,7 @@ from tests.attacks.hostile_server import hostile_server, response
 
 CREDENTIALS = f"X-company-id: {COMPANY_ID}\r\nX-apiKey: {API_KEY}\r\n"
 FORM = "application/x-www-form-urlencoded"
+MIB = 1 << 20
 IS_FORM = f"Content-Type: {FORM}\r\n"
 
 
@@ -173,7 +176,19 @@ def test_an_error_of_control_does_not_show_the_token(sandbox):
     assert sandbox.control_url.rpartition("/")[2] not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:3600", "http://127.0.0.1:3600/_sandbox", "127.0.0.1/_sandbox/", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:3600",
+        "http://127.0.0.1:3600/_sandbox",
+        "127.0.0.1/_sandbox/",
+        "",
+        "file:///_sandbox/token",
+        "http://127.0.0.1:port/_sandbox/token",
+        "http://127.0.0.1@evil.example/_sandbox/token",
+        "http://127.0.0.1:3600/_sandbox/to ken\r\nX: 1",
+    ],
+)
 def test_control_reports_a_url_without_token(url):
     with pytest.raises(ValueError, match="is not a control URL, which the sandbox prints"):
         SandboxControl(url)
@@ -313,6 +328,9 @@ def test_texts_of_requests_cannot_start_log_lines(caplog):
     assert not re.search(r"^ERROR forged", caplog.text, re.MULTILINE)
 
 
+# Another server at the address of a sandbox that has ended
+
+
 @pytest.mark.parametrize("status", ["200 OK", "403 No"])
 def test_another_server_at_the_address_of_the_sandbox_cannot_control_the_terminal(tmp_path, capsys, status):
     body = json.dumps("\x1b[2J\nforged").encode() if status == "200 OK" else b"\x1b[2J\nforged"
@@ -324,3 +342,64 @@ def test_another_server_at_the_address_of_the_sandbox_cannot_control_the_termina
             print(refused)
     printed = capsys.readouterr().out
     assert ("forged" in printed, "\x1b" in printed, printed.count("\n")) == (True, False, 1)
+
+
+def control_of(server, timeout=60.0):
+    return SandboxControl(f"{server.url}/_sandbox/token", timeout)
+
+
+def too_much(part):
+    return (part * (MIB // len(part)) for _ in range(300))
+
+
+CHUNKED = ["Transfer-Encoding: chunked"]
+
+
+@pytest.mark.max_peak_mb(200)
+@pytest.mark.parametrize(
+    ("flood", "problem"),
+    [
+        (lambda: response(too_much(b" ")), "larger than 64 MiB"),
+        (lambda: response(too_much(b" "), length=300 * MIB), "larger than 64 MiB"),
+        (lambda: response(iter([b"12c00000\r\n", *[b" " * MIB] * 300]), headers=CHUNKED), "larger than 64 MiB"),
+        (lambda: response(b"[" + b"[]," * 2_500_000 + b"[]]"), "more than 4,000,000 values"),
+        (lambda: response(b"[" * 100_000), "is not JSON"),
+        (lambda: response(b"\xff\x00"), "is not JSON"),
+        (lambda: response(too_much(b"x"), "500 Error"), "refused GET /state: x{2000}$"),
+        (
+            lambda: response(b"elsewhere", "302 Found", ["Location: http://127.0.0.1:1/"]),
+            "refused GET /state: elsewhere",
+        ),
+        (lambda: [b"SSH-2.0-OpenSSH_9.2\r\n"], "is not one of a sandbox: BadStatusLine"),
+        (lambda: [b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 200], "is not one of a sandbox: HTTPException"),
+        (lambda: response(b"-5\r\n[]", headers=CHUNKED), "is not JSON|is not one of a sandbox"),
+    ],
+)
+def test_control_reads_little_of_another_server(flood, problem):
+    with hostile_server(lambda request: flood()) as other, pytest.raises(ValueError, match=problem):
+        control_of(other).state()
+
+
+def drip(data):
+    """Yield bytes one by one, and the last one without end: each read of the client succeeds."""
+    for byte in itertools.chain(data, itertools.repeat(data[-1])):
+        time.sleep(0.05)
+        yield bytes([byte])
+
+
+@pytest.mark.parametrize(
+    "slowly",
+    [
+        lambda: drip(b"HTTP/1.1 200 OK\r\nX: "),
+        lambda: drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        lambda: response(drip(b"[ ")),
+        lambda: response(drip(b"1\r\n \r\n" * 1000), headers=CHUNKED),
+        lambda: response(drip(b"no"), "500 Error"),
+    ],
+    ids=["header", "interim responses", "body", "chunks", "error"],
+)
+def test_a_call_of_control_ends_in_time_whatever_arrives(slowly):
+    started = time.monotonic()
+    with hostile_server(lambda request: slowly()) as other, pytest.raises(TimeoutError):
+        control_of(other, timeout=0.5).state()
+    assert time.monotonic() - started < 10
