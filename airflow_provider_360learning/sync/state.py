@@ -22,6 +22,8 @@ FILE = "sync_state.json"
 _VERSION = 1
 #: Maximum number of bytes: that of hundreds of thousands of people.
 _MAX_BYTES = 256 << 20
+#: Maximum number of objects and lists, two per person: while they are parsed, each takes half a kilobyte.
+_MAX_OBJECTS = 1_500_000
 _ADVICE = (
     "Restore it, or remove it: then the sync does not know which invitations are pending, which users of API v1 have "
     "left, and since when people are missing. Nothing was sent."
@@ -152,6 +154,8 @@ def load_state(folder: StoragePath, identity: str) -> SyncState:
         return SyncState()
     except InvalidRequestError as error:  # anything but a regular file of this size
         raise StoredStateError(path, f"cannot be read: {error}", _ADVICE) from None
+    if data.count(b"{") + data.count(b"[") > _MAX_OBJECTS:
+        raise StoredStateError(path, f"has more than {_MAX_OBJECTS:,} objects", _ADVICE)
     file = _parsed(path, data)
     if file.identity != identity:
         raise StoredStateError(
@@ -186,11 +190,15 @@ def _parsed(path: StoragePath, data: bytes) -> _File:
         # Parsed into the objects at once: a dictionary of the whole file would take several times its size.
         return TypeAdapter(_File).validate_json(data, strict=True)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        problem = error.errors(include_url=False, include_context=False)[0]
     # The error has personal data in its text, so that it becomes neither cause nor context.
     if problem["type"] == "json_invalid":
         raise StoredStateError(path, "is damaged: it is not valid JSON" if data else "is empty", _ADVICE)
-    check_version(json.loads(data), path, _VERSION, _ADVICE)
+    value = problem["input"]
+    if problem["loc"] == ("version",) and problem["type"] != "missing":
+        value = {"version": value}
+    if problem["loc"] in ((), ("version",)):
+        check_version(value, path, _VERSION, _ADVICE)
     raise StoredStateError(path, f"is damaged: {'.'.join(map(str, problem['loc']))} is invalid", _ADVICE)
 
 

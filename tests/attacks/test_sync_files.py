@@ -155,6 +155,16 @@ def test_planted_state_is_refused(syncs, sent, tmp_path, kind):  # noqa: F811 - 
     assert sent("createOrInviteUser") == []
 
 
+def test_state_with_more_objects_than_people_is_refused_before_it_is_parsed(syncs, tmp_path):  # noqa: F811
+    """A tenth of the maximum of bytes took more than 4 GB."""
+    put(
+        tmp_path / "state" / "sync_state.json",
+        lambda path: path.write_bytes(b'{"version":1,"x":[' + b"[]," * 2_000_000),
+    )
+    with pytest.raises(AirflowFailException, match="more than 1,500,000 objects"):
+        syncs.plan(PEOPLE)
+
+
 @pytest.mark.parametrize("plan_id", ["../../etc", "/etc/passwd", ".", "", "a" * 10_000_000, "0" * 31 + "\n", "٣" * 32])
 def test_an_id_of_a_plan_leads_nowhere_else(syncs, plan_id):  # noqa: F811 - the fixture
     with pytest.raises(AirflowFailException) as refused:
