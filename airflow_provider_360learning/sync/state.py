@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.permissions import PRIVATE
@@ -28,6 +28,18 @@ _ADVICE = (
     "Restore it, or remove it: then the sync does not know which invitations are pending, which users of API v1 have "
     "left, and since when people are missing. Nothing was sent."
 )
+
+
+def _in_range(time: datetime) -> datetime:
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time in UTC") from None
+    return time
+
+
+_Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
+_Days = Annotated[int, Field(ge=0, le=100_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +65,13 @@ class Remembered:
     user_id: str | None = None
     mail: str | None = None
     applied: Mapping[str, str | None] = field(default_factory=dict)
-    invited_at: AwareDatetime | None = None
-    invited_for: int | None = None
+    invited_at: _Time | None = None
+    invited_for: _Days | None = None
     awaits_key: bool = False
-    missing_since: AwareDatetime | None = None
+    missing_since: _Time | None = None
     missing_runs: int = 0
-    left_at: AwareDatetime | None = None
-    reported_at: AwareDatetime | None = None
+    left_at: _Time | None = None
+    reported_at: _Time | None = None
     created: bool = False
 
     def invitation_has_expired(self, now: datetime) -> bool:
@@ -72,7 +84,7 @@ class Remembered:
         """
         if self.invited_at is None or self.invited_for is None:
             return False
-        return now >= self.invited_at + timedelta(days=self.invited_for + 1)
+        return now - self.invited_at >= timedelta(days=self.invited_for + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +99,7 @@ class AppliedPlan:
     """
 
     plan_id: str
-    applied_at: AwareDatetime
+    applied_at: _Time
     rows: int
     interval: str = ""
 

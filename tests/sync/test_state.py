@@ -98,6 +98,9 @@ def person(**changes):
     [
         (person(invited_at=MAIL), "people.4711.invited_at"),
         (person(invited_at="2026-12-01T00:00:00"), "people.4711.invited_at"),
+        (person(invited_at="9999-12-31T23:59:59-23:59"), "people.4711.invited_at"),
+        (person(left_at="0001-01-01T00:00:00+23:59"), "people.4711.left_at"),
+        (person(invited_for=10**30), "people.4711.invited_for"),
         (person(missing_runs=MAIL), "people.4711.missing_runs"),
         (person(missing_runs="3"), "people.4711.missing_runs"),
         (person(applied=[MAIL]), "people.4711.applied"),
