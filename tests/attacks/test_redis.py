@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 import time
+from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
@@ -19,7 +20,7 @@ from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.store import SharedLimit, StoreUnavailableError
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.cli.commands import check
-from airflow_provider_360learning.connections.redis import RedisConnection
+from airflow_provider_360learning.connections.redis import RedisConnection, SentinelConnection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.rate_limiter import get_connection
 from tests.api.support import everything_about
@@ -183,6 +184,54 @@ def test_a_dripping_server_holds_a_request_once(connect, caplog):
     assert commands.count(b"EVALSHA") == 1
     ours = [record.levelname for record in caplog.records if record.name.startswith("airflow_provider_360learning")]
     assert ours == ["WARNING"]
+
+
+PRIMARY = "primary"
+
+
+def store_behind(*ports):
+    """Return the store of a server whose address sentinels know; each sentinel has a password, as the server has."""
+    sentinels = tuple(RedisConnection(host="127.0.0.1", port=port, password=PASSWORD) for port in ports)
+    fields = {"host": "127.0.0.1", "login": LOGIN, "password": PASSWORD}
+    connection = SentinelConnection(**fields, sentinels=sentinels, master_name=PRIMARY)
+    return RedisStore(connection.make_client(), connection.name)
+
+
+@pytest.mark.parametrize("to", ["AUTH", "CLIENT", "SENTINEL"])
+@pytest.mark.parametrize("sentinels", [1, 3])
+def test_sentinels_that_drip_have_one_deadline(to, sentinels):
+    with ExitStack() as running:
+        ports = [running.enter_context(hostile_redis(dripping(to))) for _ in range(sentinels)]
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match=r"in time|no sentinel responds") as caught:
+            store_behind(*ports).check()
+    assert time.monotonic() - began < MAX_TIME
+    assert_shows_nothing(everything_about(caught.value))
+
+
+def test_a_server_that_drips_behind_a_sentinel_has_a_deadline():
+    commands = []
+    with hostile_redis(dripping("EVALSHA", commands)) as port, hostile_redis(naming(port)) as sentinel:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="does not respond in time"):
+            store_behind(sentinel).check()
+    assert time.monotonic() - began < MAX_TIME
+    assert b"EVALSHA" in commands
+
+
+def naming(port):
+    """Respond as a sentinel, with the address of the server."""
+    state = {"name": PRIMARY, "ip": "127.0.0.1", "port": str(port), "flags": "master", "num-other-sentinels": "2"}
+    words = [bulk(word) for pair in state.items() for word in pair]
+    masters = f"*1\r\n*{len(words)}\r\n{''.join(words)}".encode()
+    address = f"*2\r\n{bulk('127.0.0.1')}{bulk(str(port))}".encode()
+
+    def respond(command):
+        if command[0].upper() != b"SENTINEL":
+            return [b"+OK\r\n"]
+        return [masters if command[1].upper() == b"MASTERS" else address]
+
+    return respond
 
 
 FLOODS = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 
 import pytest
-import redis
 
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
+from airflow_provider_360learning.api.limiter.postgres_errors import SCHEMA
 from airflow_provider_360learning.api.limiter.redis import RedisStore
 from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.sqlite import SqliteStore
@@ -17,6 +18,7 @@ from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.exceptions import AuthenticationError, RateLimitedError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL
+from tests.api.stores import server_store
 from tests.api.support import FakeClock
 from tests.attacks.hostile_server import hostile_server, response
 
@@ -30,12 +32,11 @@ def clock():
     return FakeClock()
 
 
-@pytest.fixture(params=["host", "redis"])
+@pytest.fixture(params=["host", "redis", "postgres"])
 def store(request, tmp_path, clock):
     if request.param == "host":
         return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)
-    server = request.getfixturevalue("redis_server")
-    return RedisStore(redis.Redis(server.host, server.port), "redis")
+    return server_store(request.param, request.getfixturevalue(f"{request.param}_server").url)
 
 
 @pytest.fixture
@@ -137,20 +138,40 @@ def test_a_key_must_be_accepted_again_after_an_hour(tmp_path, clock):
     assert not store.is_accepted("credentials")
 
 
-def test_the_store_contains_no_key(connect, store, tmp_path):
+@pytest.mark.parametrize(("age", "expected"), [(ACCEPTED_LIFETIME - 60, True), (ACCEPTED_LIFETIME, False)])
+def test_a_key_must_be_accepted_again_after_an_hour_on_the_clock_of_postgresql(postgres_server, age, expected):
+    store = server_store("postgres", postgres_server.url)
+    store.accept("credentials")
+    with closing(postgres_server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {SCHEMA}.accepted SET time = time - %s", [age])
+    assert store.is_accepted("credentials") is expected
+
+
+def test_the_store_contains_no_key(request, connect, store, tmp_path):
     connect(RIGHT).confirm_credentials()
     waits(connect(WRONG), CREATE, 1)
     if isinstance(store, SqliteStore):
         stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    else:
+    elif isinstance(store, RedisStore):
         client = store._script.registered_client
         keys = client.keys()
         stored = b" ".join(keys)
         (accepted,) = [key for key in keys if b":accepted:" in key]
         assert ACCEPTED_LIFETIME - 60 < client.ttl(accepted) <= ACCEPTED_LIFETIME
+    else:
+        stored = b"".join(rows_of(request.getfixturevalue("postgres_server")))
     assert RIGHT.encode() not in stored
     assert WRONG.encode() not in stored
     assert re.search(rb"[0-9a-f]{16}", stored)
+
+
+def rows_of(server):
+    """Yield the content of the tables."""
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SCHEMA])
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SELECT * FROM {SCHEMA}.{table}")
+            yield repr(cursor.fetchall()).encode()
 
 
 # Through a socket
