@@ -3,6 +3,7 @@
 #   make demo-sync    keep a company of 40 people equal to its HR system for three nights
 #   make test         run all tests on the newest Airflow 3 and on 2.11
 #   make test-quick   run the tests on Airflow 3 that take less than a second each, without attacks: two to four minutes
+#   make test-root    run the attacks by other users of the host, which need root: sudo make test-root
 #   make test-deployments  run Airflow with Celery, Redis and PostgreSQL: rate limits of two workers, killed processes
 #   make docs         rewrite the generated tables of the documentation
 #   make specs        rewrite the tables of the operations of both API versions from what is known of them
@@ -29,7 +30,7 @@ BENCH_ARGS ?=
 FUZZ_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-sync docs specs test test-quick test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-matrix \
+.PHONY: help demo demo-sync docs specs test test-quick test-root test-3 test-2.11 realtime-3 realtime-2.11 test-lowest test-matrix \
 	test-deployments servers redis-server postgres-server mysql lint bench fuzz audit requirements clean
 
 help:
@@ -64,6 +65,11 @@ WORKERS = -n 2 --no-loadscope-reorder
 
 test-quick: .venv/.ready servers
 	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)
+
+# `make test` skips these unless it runs as root, which CI does not. None of them may be skipped here.
+test-root: .venv/.ready
+	@[ "$$(id -u)" = 0 ] || { echo "These tests act as several users: run them as root." >&2; exit 1; }
+	.venv/bin/python -m pytest -p no:cacheprovider tests/attacks -m needs_root $(PYTEST_ARGS)
 
 test-3: .venv/.ready servers
 	$(PYTEST_3) $(WORKERS) -n 3 $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of attacks with a maximum of their own: with less memory, less input proves the same."""
+    """Declare the markers of attacks with a maximum of their own (less input proves the same), and of several users."""
     config.addinivalue_line("markers", "max_peak_mb(number): what an attack may add to memory, in MB")
+    config.addinivalue_line("markers", "needs_root: acts as several users of the host: `make test-root`")
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +64,9 @@ def _memory(name: str) -> float:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the attacks to the whole suite: together, they take a minute."""
+    """Leave the attacks to the whole suite: together, they take a minute. Skip those that need root without it."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slow)
+            if item.get_closest_marker("needs_root") and os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="only root can act as other users"))

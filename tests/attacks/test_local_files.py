@@ -33,8 +33,6 @@ from tests.unlimited_sandbox import after_requests, sandbox, unlimited_server  #
 ATTACKER, OWNER = 64_001, 64_002
 SECRET = "personal data"
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
-
 
 def mode(path: str | os.PathLike[str]) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
@@ -160,7 +158,7 @@ def test_existing_file_and_folder_keep_their_permissions(tmp_path, existing):
     assert (file.read_text(), mode(file), mode(file.parent)) == ("new", existing, 0o755)
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_existing_file_keeps_its_group(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("old")
@@ -170,7 +168,7 @@ def test_existing_file_keeps_its_group(tmp_path):
     assert (file.stat().st_gid, mode(file)) == (OWNER, 0o640)
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_permissions_of_a_group_are_not_given_to_another_one(tmp_path):
     """The user is no longer a member of the group of the file, so that the new file has another group."""
     tmp_path.parent.chmod(0o711)
@@ -184,7 +182,7 @@ def test_permissions_of_a_group_are_not_given_to_another_one(tmp_path):
         assert (file.stat().st_uid, mode(file)) == (OWNER, 0o604)
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_existing_file_of_another_user_does_not_decide_who_may_read(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("old")
@@ -280,7 +278,7 @@ REDIRECTIONS = {
 }
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("kind", REDIRECTIONS)
 @pytest.mark.parametrize("absolute", [True, False])
 def test_planted_link_is_followed_by_nothing(shared, victim, kind, absolute):
@@ -304,14 +302,14 @@ def test_planted_link_is_followed_by_nothing(shared, victim, kind, absolute):
     assert list(victim.parent.iterdir()) == [victim]
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_removing_a_planted_link_leaves_what_it_leads_to(shared, victim):
     storage.remove(plant(shared / "out.csv", victim))
     storage.remove_empty_folder(plant(shared / "out", victim.parent))
     assert victim.read_text() == SECRET
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_link_that_leads_to_a_planted_one_is_not_followed(tmp_path, shared, victim):
     plant(shared / "out.csv", victim)
     (tmp_path / "own.csv").symlink_to(shared / "out.csv")
@@ -320,7 +318,7 @@ def test_link_that_leads_to_a_planted_one_is_not_followed(tmp_path, shared, vict
     assert victim.read_text() == SECRET
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("permissions", [0o755, 0o777, 0o1777])
 @pytest.mark.parametrize("owner_of_link", [ATTACKER, 0])
 def test_nothing_is_written_through_links_in_a_folder_that_another_user_has_put_there(
@@ -337,7 +335,7 @@ def test_nothing_is_written_through_links_in_a_folder_that_another_user_has_put_
     assert victim.read_text() == SECRET
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("name", ["owner.json", "parts", "rejected", "progress.json", "accepted.txt", "errors.jsonl"])
 def test_run_in_a_shared_folder_sends_nothing_if_a_link_was_planted(sandbox, shared, victim, name):  # noqa: F811
     from airflow_provider_360learning.rows.changes import ACCEPTED
@@ -359,7 +357,7 @@ def test_run_in_a_shared_folder_sends_nothing_if_a_link_was_planted(sandbox, sha
     assert list(victim.parent.iterdir()) == [victim]
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("name", ["results.jsonl", "manifest.json"])
 def test_run_whose_merged_file_was_redirected_is_completed_when_the_link_is_gone(sandbox, shared, victim, name):  # noqa: F811
     link = plant(shared / name, victim)
@@ -374,7 +372,7 @@ def test_run_whose_merged_file_was_redirected_is_completed_when_the_link_is_gone
     assert len(writes(sandbox)) == 3
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_claim_of_a_folder_is_not_written_through_a_planted_link(shared, victim):
     plant(shared / "owner.json", victim.parent / "new")
     with pytest.raises(StoredStateError, match=r"symbolic link 'owner\.json'"):
@@ -416,7 +414,7 @@ EXCHANGES: dict[str, tuple[str, str, str, Callable[[Path], object]]] = {
 }
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("call", EXCHANGES)
 def test_what_is_exchanged_for_a_link_after_it_was_found_redirects_nothing(shared, victim, call):
     """Nothing can happen between a check and its use."""
@@ -484,7 +482,7 @@ def test_links_in_a_circle_end(tmp_path):
 # What must work
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("permissions", [0o755, 0o777, 0o2775], ids=oct)
 def test_worktree_of_git_sync_is_read(sandbox, tmp_path, permissions):  # noqa: F811
     """Links and targets belong to the user of git-sync, in a folder of root: an ``emptyDir`` has no sticky bit."""
@@ -502,7 +500,7 @@ def test_worktree_of_git_sync_is_read(sandbox, tmp_path, permissions):  # noqa: 
     assert (tree / "out.csv").read_bytes() == b"x"
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("permissions", [0o777, 0o1777, 0o3777], ids=oct)
 @pytest.mark.parametrize("owner", [0, OWNER])
 def test_mounted_config_map_is_read(sandbox, tmp_path, permissions, owner):  # noqa: F811
@@ -530,7 +528,7 @@ def test_own_links_are_followed_in_a_shared_folder(shared, victim):
     assert (shared / "out.csv").is_symlink()
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_links_of_the_owner_of_a_shared_folder_are_followed(shared, victim):
     give(shared, OWNER)
     plant(shared / "out.csv", victim, OWNER)
@@ -538,7 +536,7 @@ def test_links_of_the_owner_of_a_shared_folder_are_followed(shared, victim):
     assert victim.read_bytes() == b"new"
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_results_are_written_through_the_link_of_an_administrator(sandbox, tmp_path):  # noqa: F811
     """``/data`` leads to a disk; no other user may create files beside it."""
     (tmp_path / "disk").mkdir()
@@ -547,7 +545,7 @@ def test_results_are_written_through_the_link_of_an_administrator(sandbox, tmp_p
     assert len(results_in(tmp_path / "disk" / "results")) == 2
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_user_without_rights_follows_own_links_only_and_enters_folders_that_cannot_be_listed():
     with other_place() as place:
         shared, closed = place / "shared", place / "closed"

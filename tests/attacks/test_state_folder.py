@@ -19,8 +19,6 @@ from airflow_provider_360learning.api.limiter.store import SharedLimit, StoreUna
 AIRFLOW, TASK, ATTACKER, GROUP = 64_001, 64_002, 64_003, 64_010
 ONE = [SharedLimit("one", 1, 60.0)]
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as several users")
-
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -72,7 +70,7 @@ def modes(folder: Path) -> set[int]:
 # What must work
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_a_folder_is_created_for_one_user_whatever_the_umask_is(place, umask):
     home = make(place / "home", AIRFLOW, 0o755)
@@ -81,7 +79,7 @@ def test_a_folder_is_created_for_one_user_whatever_the_umask_is(place, umask):
     assert modes(home / "a" / "b") == {0o600}
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("mode", [0o770, 0o2770, 0o3770, 0o2775])
 def test_users_share_a_folder_through_its_group(place, mode):
     """A task with ``run_as_user``; the limit is one request per minute, which they have together."""
@@ -93,7 +91,7 @@ def test_users_share_a_folder_through_its_group(place, mode):
     assert reserve_as(ATTACKER, folder) not in ("0", "3")
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_the_folder_may_be_reached_through_links_of_the_administrator(place):
     data = make(place / "data", AIRFLOW, 0o700)
     (place / "relative").symlink_to("data")
@@ -103,7 +101,7 @@ def test_the_folder_may_be_reached_through_links_of_the_administrator(place):
     assert modes(data) == {0o600}
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("owner", [0, AIRFLOW])
 def test_a_link_in_a_public_folder_may_belong_to_its_owner_or_to_us(place, public, owner):
     make(place / "data", AIRFLOW, 0o700)
@@ -112,7 +110,7 @@ def test_a_link_in_a_public_folder_may_belong_to_its_owner_or_to_us(place, publi
     assert reserve_as(AIRFLOW, public / "state") == "0"
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("mode", [0o1777, 0o777])
 def test_our_own_folder_in_a_public_one_works(place, mode):
     """A volume of Kubernetes has the mode 0777."""
@@ -124,7 +122,7 @@ def test_our_own_folder_in_a_public_one_works(place, mode):
 # What is refused
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o707])
 def test_a_folder_that_every_user_may_write_to_is_refused(place, mode):
     folder = make(place / "open", AIRFLOW, mode)
@@ -132,7 +130,7 @@ def test_a_folder_that_every_user_may_write_to_is_refused(place, mode):
     assert not list(folder.iterdir())
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("mode", [0o700, 0o770, 0o755])
 def test_a_folder_that_another_user_planted_is_refused(public, mode):
     make(public / "state", ATTACKER, mode, GROUP)
@@ -140,7 +138,7 @@ def test_a_folder_that_another_user_planted_is_refused(public, mode):
     assert f"belongs to user {ATTACKER}" in reserve_as(AIRFLOW, public / "state" / "below", (GROUP,))
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("way", ["state", "state/below", "via/state"])
 def test_a_link_that_another_user_planted_is_refused(place, public, way):
     victim = make(place / "victim", AIRFLOW, 0o700)
@@ -151,7 +149,7 @@ def test_a_link_that_another_user_planted_is_refused(place, public, way):
     assert not list(victim.iterdir())
 
 
-@needs_root
+@pytest.mark.needs_root
 @pytest.mark.parametrize("suffix", ["", "-journal"])
 @pytest.mark.parametrize("kind", ["link", "hard link", "FIFO", "folder"])
 def test_anything_but_a_file_of_its_own_is_refused(place, kind, suffix):
@@ -173,14 +171,14 @@ def test_anything_but_a_file_of_its_own_is_refused(place, kind, suffix):
     assert victim.read_text() == ""
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_a_loop_of_links_is_refused(place):
     (place / "a").symlink_to(place / "b")
     (place / "b").symlink_to(place / "a")
     assert "symbolic links" in reserve_as(AIRFLOW, place / "a")
 
 
-@needs_root
+@pytest.mark.needs_root
 def test_a_file_that_others_could_lock_is_closed_to_them(place):
     """A shared lock needs only the right to read; files of earlier processes may have it."""
     folder = make(place / "state", AIRFLOW, 0o755)

@@ -171,6 +171,24 @@ def test_the_workflow_runs_all_files_of_requirements_and_all_versions_of_python(
     assert {cell.partition(":")[0] for cell in cells} == set(LINES) - {"airflow-3", "airflow-2.11"}
 
 
+def test_the_workflow_runs_attacks_that_need_root_as_root_after_the_environment_was_made():
+    steps = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["all"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands[0] == ".ci/run"
+    assert re.fullmatch("sudo --non-interactive env .* make test-root", commands[-1])
+
+
+@on_unix
+def test_attacks_that_need_root_cannot_be_skipped_without_notice(tmp_path):
+    # Another user: a folder with an `id` that says so.
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    command = ["make", "--silent", "--old-file=.venv/.ready", "test-root"]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, "run them as root" in ended.stderr) == (2, True)
+
+
 TOOLS = (
     "cat",
     "chmod",
