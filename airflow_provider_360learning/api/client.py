@@ -45,6 +45,8 @@ R = TypeVar("R")
 
 #: Number of sent secrets that are remembered. Together with those of the connection, their patterns are kept, too.
 MAX_SENT = MAX_PATTERNS // 2
+#: Minimum number of characters of a secret that is replaced in a text of ours, in which a shorter one is by chance.
+MIN_IN_OUR_TEXTS = 6
 
 
 class Client:
@@ -210,14 +212,15 @@ class Client:
         """
         Replace the secrets of this connection in errors: an action may quote any value of a response.
 
-        Those that were sent are replaced in the texts of responses only. In a text of ours, what is missing would
-        reveal a password that is a word of it.
+        Passwords of rows are replaced in the texts of responses only, and so are very short secrets. In a text of ours,
+        what is missing would reveal a password that is a word of it.
         """
         try:
             yield
         except Learning360Error as error:
-            rewrite_error(error, lambda text: redact(text, self.secrets))
-            error.url = error.url and redact(error.url, self.secrets)  # ids of responses become parts of paths
+            secrets = [secret for secret in self.secrets if len(secret) >= MIN_IN_OUR_TEXTS]
+            rewrite_error(error, lambda text: redact(text, secrets))
+            error.url = error.url and redact(error.url, secrets)  # ids of responses become parts of paths
             raise
 
     def _run(self, steps: ActionSteps[R], held: HeldPlaces) -> R:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.readable_tasks import ReadableTaskMixin
 from airflow_provider_360learning.task_mixins import (
     ExitOnKillMixin,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.api.models.base import ActionArguments
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 
+
+log = get_logger(__name__)
 
 #: Keyword arguments of ``__init__`` that are settings of the task, as those of Airflow are.
 NOT_TEMPLATED = frozenset({"deferrable"})
@@ -131,4 +134,4 @@ class Learning360BaseOperator(
         from airflow_provider_360learning.api.sentences import outcome_sentence
 
         if sentence := outcome_sentence(arguments, result):
-            self.log.info("%s", sentence)
+            log.info("%s", sentence)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, conf
 
 from airflow_provider_360learning import config
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.row_source import RowSourceMixin, revealed
 from airflow_provider_360learning.task_mixins import HiddenValue, fail_on_permanent_error
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.rows.config import Job, RowsConfig
     from airflow_provider_360learning.rows.job_sender import DeferWait
     from airflow_provider_360learning.rows.sources import Source
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -127,7 +130,7 @@ class Learning360RowsOperator(RowSourceMixin, Learning360BaseOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Resume after a deferred wait. How it ended does not matter: the run looks at its jobs itself."""
-        self.log.info("%s", event["message"] if event else "Resuming without an event of the trigger")
+        log.info("%s", event["message"] if event else "Resuming without an event of the trigger")
         return self._execute(context)
 
     def _execute(self, context: Context) -> dict[str, Any]:
@@ -148,7 +151,7 @@ class Learning360RowsOperator(RowSourceMixin, Learning360BaseOperator):
         deadline = wait.deadline
         if self.execution_timeout is not None:
             deadline = min(deadline, time.time() + self.execution_timeout.total_seconds())
-        self.log.info("Deferring: %s", wait)
+        log.info("Deferring: %s", wait)
         self.defer(
             trigger=Learning360BulkJobTrigger(
                 learning360_conn_id=self.learning360_conn_id,

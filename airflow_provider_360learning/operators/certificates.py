@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_360learning.api.models.choices import IfExists, IfMissing, IfSessionExists
     from airflow_provider_360learning.files.storage import StoragePath
+
+
+log = get_logger(__name__)
 
 
 class Learning360ImportUserCertificateOperator(Learning360BaseOperator):
@@ -105,7 +109,7 @@ class Learning360DownloadCertificateOperator(Learning360BaseOperator):
             user_id = self.hook.api.get_user(user=self.user)["user_id"]
             path_params = {"userId": user_id, "certificateId": self.certificate_id}
             written = self.hook.call(operation, path_params=path_params, output_path=self.output_path)
-            self.log.info("Wrote certificate %s of user %s to %s", self.certificate_id, self.user, self.output_path)
+            log.info("Wrote certificate %s of user %s to %s", self.certificate_id, self.user, self.output_path)
         return written
 
 

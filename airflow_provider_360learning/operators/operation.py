@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_360learning.log_text import escape_controls
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.task_mixins import HiddenValue, fail_on_permanent_error
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_360learning.files.storage import StoragePath
 
+
+log = get_logger(__name__)
 
 #: Arguments that are objects, or the JSON text of one.
 _MAY_BE_JSON_TEXT = ("path_params", "query", "body", "files")
@@ -95,7 +97,7 @@ class Learning360Operator(Learning360BaseOperator):
                 wait_for_job=self._boolean("wait_for_job"),
                 output_path=self.output_path or None,
             )
-            self.log.info("Called %s%s: %s", self.operation, _listed(path_params or {}), _summary(result))
+            log.info("Called %s%s: %s", self.operation, _listed(path_params or {}), _summary(result))
         return None if is_secret and not self.output_path else result
 
     def _is_secret(self) -> bool:
@@ -149,7 +151,7 @@ class Learning360Operator(Learning360BaseOperator):
 
 def _listed(path_params: Mapping[str, object]) -> str:
     """Return the parameters of a path, which say whom or what the operation is about."""
-    return "".join(f" {name}={escape_controls(str(value))}" for name, value in path_params.items())
+    return "".join(f" {name}={value}" for name, value in path_params.items())
 
 
 def _summary(result: object) -> str:

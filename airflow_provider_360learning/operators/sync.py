@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_360learning import config
-from airflow_provider_360learning.log_text import hide_addresses
+from airflow_provider_360learning.log_text import get_logger, hide_addresses
 from airflow_provider_360learning.operators.base import Learning360BaseOperator
 from airflow_provider_360learning.operators.row_source import RowSourceMixin
 from airflow_provider_360learning.task_mixins import fail_on_permanent_error
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.sync.plan_files import StoredPlan
     from airflow_provider_360learning.sync.planning import Place, PlanSettings
     from airflow_provider_360learning.sync.results import SyncResult
+
+log = get_logger(__name__)
 
 #: The limit of a guard: a number, a share such as ``"5%"``, or both.
 Limit = Any
@@ -236,7 +238,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
             self._claim = None
         result = self._publish(result_of(plan, applied.outcomes, str(plan.folder / OUTCOMES)), context)
         counts = " ".join(f"{name}={count}" for name, count in result["outcomes"].items()) or "changes=0"
-        self.log.info("Applied plan %s: %s results_path=%s", plan.plan_id, counts, result["results_path"])
+        log.info("Applied plan %s: %s results_path=%s", plan.plan_id, counts, result["results_path"])
         if applied.problem is not None:
             self._push(result, context)
             raise ChangesNotDoneError(applied.problem)

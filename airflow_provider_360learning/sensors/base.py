@@ -24,6 +24,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_360learning import config
 from airflow_provider_360learning.connections.form import DEFAULT_CONN_ID
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.readable_tasks import ReadableTaskMixin
 from airflow_provider_360learning.task_mixins import (
     ExitOnKillMixin,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from airflow_provider_360learning.completion.event import CompletionEvent
     from airflow_provider_360learning.completion.users import AwaitedUsers
     from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+
+log = get_logger(__name__)
 
 R = TypeVar("R")
 
@@ -158,7 +161,7 @@ class Learning360BaseSensor(
             except (AirflowSensorTimeout, AirflowSkipException) as error:
                 # With soft_fail, a timeout is skipped without a cause, and a failure with one.
                 if self._progress and error.__cause__ is None:
-                    self.log.warning("%s", timeout_message(self._progress))
+                    log.warning("%s", timeout_message(self._progress))
                 raise
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -185,7 +188,7 @@ class Learning360BaseSensor(
 
         status = event.get("status") if event else None
         if event and status == "success":
-            self.log.info("%s", event["message"])
+            log.info("%s", event["message"])
             return event["result"]
         if event and status == "transient_error":
             raise AirflowException(without_templates(event["message"]))
@@ -204,7 +207,7 @@ class Learning360BaseSensor(
         except Learning360Error as error:
             if not error.transient or not self._tolerates_failure(context):
                 raise
-            self.log.warning("Poll failed; polling again in %s s: %s", self.poke_interval, error)
+            log.warning("Poll failed; polling again in %s s: %s", self.poke_interval, error)
             return None
         self._reset_failures(context)
         return status
@@ -298,7 +301,7 @@ class Learning360BaseSensor(
         if progress == (self._recall(_PROGRESS_KEY, context) or self._progress):
             self._progress = progress
             return
-        self.log.info("%s", progress)
+        log.info("%s", progress)
         self._progress = progress
         self._remember(_PROGRESS_KEY, progress, context)
 

@@ -14,7 +14,10 @@ from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILURES
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.triggers.completion import CONNECTIONS, Learning360CompletionTrigger
+
+log = get_logger(__name__)
 
 #: Minimum number of seconds between two polls of a job.
 MIN_PAUSE = 5.0
@@ -85,7 +88,7 @@ class Learning360BulkJobTrigger(BaseTrigger):
             return {"status": "transient_error" if error.transient else "error", "message": message}
         except Exception as error:
             # Its text may contain secrets; the triggerer's log has the traceback.
-            self.log.exception("Wait for 360Learning failed")
+            log.exception("Wait for 360Learning failed")
             message = f"The wait for bulk jobs failed ({type(error).__name__}); see the triggerer's log"
             return {"status": "transient_error", "message": message}
         ended = ", ".join(job_id for job_id, *_ in self.jobs)
@@ -106,7 +109,7 @@ class Learning360BulkJobTrigger(BaseTrigger):
                 failures += 1
                 if not error.transient or failures > MAX_CONSECUTIVE_FAILURES:
                     raise
-                self.log.warning("Poll of bulk job %s failed: consecutive_failures=%s: %s", job_id, failures, error)
+                log.warning("Poll of bulk job %s failed: consecutive_failures=%s: %s", job_id, failures, error)
                 continue
             failures = 0
             if status.ended:

@@ -19,12 +19,15 @@ from airflow_provider_360learning.completion.event import MAX_CONSECUTIVE_FAILUR
 from airflow_provider_360learning.completion.users import USERS_FROM, AwaitedUsers, read_awaited_users
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
+from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.triggers.shared_polls import SharedPolls
 from airflow_provider_360learning.triggers.threads import TransientThreads
 
 if TYPE_CHECKING:
     from airflow_provider_360learning.api.client import Client
     from airflow_provider_360learning.api.interface import LearningApi
+
+log = get_logger(__name__)
 
 #: Seconds for which waits that start use a connection that was read before: a triggerer may start 2,000 at once.
 CONNECTION_FRESH_FOR = 10.0
@@ -144,7 +147,7 @@ class Learning360CompletionTrigger(BaseTrigger):
             return {"status": "transient_error" if error.transient else "error", "message": message, "result": {}}
         except Exception as error:
             # Its text may contain secrets; the triggerer's log has the traceback.
-            self.log.exception("Wait for 360Learning failed")
+            log.exception("Wait for 360Learning failed")
             message = f"The wait failed ({type(error).__name__}); see the triggerer's log"
             return {"status": "transient_error", "message": message, "result": {}}
 
@@ -216,7 +219,7 @@ class Learning360CompletionTrigger(BaseTrigger):
             if status.is_complete:  # logged by the sensor
                 return {"status": "success", "message": status.progress, "result": self._result(status)}
             if status.progress != last.progress:
-                self.log.info("%s", status.progress)
+                log.info("%s", status.progress)
             last = status
             if status.failure:
                 return {"status": "failed", "message": status.failure, "result": self._result(status)}
@@ -229,7 +232,7 @@ class Learning360CompletionTrigger(BaseTrigger):
         return {**status.result, "pending_invitations": self.pending_invitations}
 
     def _log_failure(self, failures: int, error: Learning360Error) -> None:
-        self.log.warning(
+        log.warning(
             "Poll failed: consecutive_failures=%s tolerated=%s; polling again in %s s: %s",
             failures,
             MAX_CONSECUTIVE_FAILURES,

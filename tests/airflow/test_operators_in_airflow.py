@@ -570,7 +570,7 @@ def test_the_timeout_fails_the_task_without_retries_or_skips_it(waits, mode):
 
 
 @pytest.mark.airflow(">=3.3", reason="before 3.3, nothing can be stored between the pokes of a rescheduled sensor")
-def test_a_rescheduled_sensor_logs_its_progress_only_when_it_changes(sandbox, run, capfd):
+def test_a_rescheduled_sensor_logs_its_progress_only_when_it_changes(sandbox, run, caplog):
     api = Learning360Hook().api
     session_id = api.create_path_session(
         path_id=ONBOARDING_PATH_ID, name="progress", session_start="2026-10-01T00:00:00Z", group_id=ROOT_GROUP_ID
@@ -585,6 +585,6 @@ def test_a_rescheduled_sensor_logs_its_progress_only_when_it_changes(sandbox, ru
             )
             """,
         )
-    log = capfd.readouterr().out
+    log = caplog.text
     assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1
     assert log.count("1 of 1 completed") == 1

@@ -69,7 +69,7 @@ def imported(v2, tmp_path):
 
 
 @pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_operator_logs_its_outcome_in_one_line(v2, tmp_path, capfd, operator, arguments, line):
+def test_an_operator_logs_its_outcome_in_one_line(v2, tmp_path, caplog, operator, arguments, line):
     api = Learning360Hook().api
     api.create_certificate_outline(**OUTLINE)
     if operator is Learning360UpdateCertificatePrivacyOperator:
@@ -80,10 +80,10 @@ def test_an_operator_logs_its_outcome_in_one_line(v2, tmp_path, capfd, operator,
         path = tmp_path / "first-aid.pdf"
         path.write_bytes(b"%PDF-1.4")
         arguments = {**arguments, "file": str(path)}
-    capfd.readouterr()
+    caplog.clear()
     result = operator(task_id="one", **arguments).execute({})
     id = result.get("certificate_id") or result.get("certificate_outline_id")
-    assert capfd.readouterr().out.count(line.format(id=id)) == 1
+    assert caplog.text.count(line.format(id=id)) == 1
 
 
 def test_imports_a_certificate_from_a_file(imported):
@@ -93,14 +93,14 @@ def test_imports_a_certificate_from_a_file(imported):
 
 
 @pytest.mark.parametrize("user", [GRACE_MAIL, GRACE_ID])
-def test_writes_a_certificate_to_a_file(imported, tmp_path, capfd, user):
+def test_writes_a_certificate_to_a_file(imported, tmp_path, caplog, user):
     path = tmp_path / "out" / "certificate.pdf"
     written = Learning360DownloadCertificateOperator(
         task_id="one", user=user, certificate_id=imported["certificate_id"], output_path=str(path)
     ).execute({})
     assert written == {"output_path": str(path), "bytes": path.stat().st_size}
     assert path.read_bytes().startswith(b"%PDF-")
-    assert f"Wrote certificate {imported['certificate_id']} of user {user} to {path}" in capfd.readouterr().out
+    assert f"Wrote certificate {imported['certificate_id']} of user {user} to {path}" in caplog.text
 
 
 def test_an_unknown_certificate_fails_the_task_and_leaves_no_file(v2, tmp_path):

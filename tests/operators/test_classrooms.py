@@ -152,12 +152,12 @@ def made(sandbox, monkeypatch):
 
 
 @pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_operator_logs_its_outcome_in_one_line(made, capfd, operator, arguments, line):
+def test_an_operator_logs_its_outcome_in_one_line(made, caplog, operator, arguments, line):
     filled = {name: value.format(**made) if isinstance(value, str) else value for name, value in arguments.items()}
-    capfd.readouterr()
+    caplog.clear()
     result = operator(task_id="one", **filled).execute({})
     id = next((result[name] for name in ("sheet_id", "slot_id", "classroom_id") if name in result), None)
-    assert capfd.readouterr().out.count(line.format(id=id, **made)) == 1
+    assert caplog.text.count(line.format(id=id, **made)) == 1
 
 
 def apply(action, rows, folder, **arguments):
@@ -190,14 +190,14 @@ def test_attendance_is_recorded_again_if_another_row_may_have_changed_it(made, t
     assert outcomes == [["recorded"], ["unchanged"], ["recorded"], ["recorded"]]
 
 
-def test_the_users_of_a_bulk_task_are_registered_and_present(sandbox, made, tmp_path, capfd):
+def test_the_users_of_a_bulk_task_are_registered_and_present(sandbox, made, tmp_path, caplog):
     api, slot = Learning360Hook().api, made["slot"]
     api.update_classroom_slot(slot_id=slot, classroom_id=FIRST_DAY_CLASSROOM_ID, max_capacity=2)
     rows = [(GRACE_MAIL, "already_exists"), (ADMIN_MAIL, "created"), ("linus@acme.test", "invited")]
     users = put_results(tmp_path, rows)
     result = Learning360RegisterUsersOperator(task_id="one", slot_id=slot, users_from=users).execute({})
     assert result == {"slot_id": slot, "outcome": "registered", "users": 2, "pending_invitations": 1}
-    assert f"Registered 2 users for slot {slot}; 1 invitation not accepted yet" in capfd.readouterr().out
+    assert f"Registered 2 users for slot {slot}; 1 invitation not accepted yet" in caplog.text
     task = Learning360SetAttendanceOperator(task_id="one", slot_id=slot, users_from=users, attended=False)
     assert task.execute({})["users"] == 2
     assert {each["attended"] for each in api.list_registrations(slot_id=slot)} == {False}

@@ -44,17 +44,17 @@ LINES = [
 
 
 @pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_operator_changes_a_value_and_logs_it_in_one_line(sandbox, monkeypatch, capfd, operator, arguments, line):
+def test_an_operator_changes_a_value_and_logs_it_in_one_line(sandbox, monkeypatch, caplog, operator, arguments, line):
     monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2"))
     api = Learning360Hook().api
     field = api.create_custom_field(name="Level", target_type="contents")["custom_field_id"]
     api.create_path_session(
         path="Onboarding", name="May", session_start="2026-05-01T00:00:00Z", group="Acme", instructors=[GRACE_MAIL]
     )
-    capfd.readouterr()
+    caplog.clear()
     result = operator(task_id="one", **arguments).execute({})
     id = result.get("course_id") or result["session_id"]
-    assert capfd.readouterr().out.count(line.format(field=field, id=id)) == 1
+    assert caplog.text.count(line.format(field=field, id=id)) == 1
 
 
 def test_api_v1_refuses_them_before_anything_is_sent(sandbox):

@@ -377,12 +377,11 @@ def test_an_operator_logs_its_outcome_in_one_line(
     for name in operator.uploads[:1]:
         given[name] = tmp_path / ("package.zip" if name == "package" else "picture.png")
         given[name].write_bytes(b"PK")
-    capfd.readouterr()
+    caplog.clear()
     result = operator(task_id="one", **given, **arguments).execute({})
     made_id = next((result[name] for name in IDS if name in result), None)
-    log = capfd.readouterr().out
-    assert log.count(line.format(id=made_id, **made)) == 1
-    assert SECRET not in log + caplog.text
+    assert caplog.text.count(line.format(id=made_id, **made)) == 1
+    assert SECRET not in caplog.text + capfd.readouterr().out
 
 
 def test_every_operator_of_one_action_is_in_the_list():
@@ -395,13 +394,13 @@ def test_no_request_is_made_for_the_line(sandbox):
     assert operations(sandbox) == ["addUserToGroup"]
 
 
-def test_a_task_that_changes_nothing_says_so(sandbox, capfd):
+def test_a_task_that_changes_nothing_says_so(sandbox, caplog):
     task = Learning360CreateUserOperator(task_id="one", mail=GRACE_MAIL, mode="create_active")
     result = task.execute({})
-    assert f"User {GRACE_MAIL} ({result['user_id']}) already exists; unchanged" in capfd.readouterr().out
+    assert f"User {GRACE_MAIL} ({result['user_id']}) already exists; unchanged" in caplog.text
 
 
-def test_the_outcome_is_logged_before_the_usage(sandbox, capfd, caplog):
+def test_the_outcome_is_logged_before_the_usage(sandbox, caplog):
     caplog.set_level(logging.INFO)
     Learning360DeleteUserOperator(task_id="one", user=GRACE_MAIL).execute({})
     assert caplog.messages[-1].startswith("360Learning API usage: ")

@@ -35,10 +35,10 @@ def use_v2(sandbox, monkeypatch):
     return use
 
 
-def test_calls_an_operation_with_rendered_parameters(sandbox, capfd):
+def test_calls_an_operation_with_rendered_parameters(sandbox, caplog):
     user = run({"mail": GRACE_MAIL}, operation="get{{ 'User' }}", path_params={"user": "{{ mail }}"})
     assert user["_id"] == GRACE_ID
-    assert f"Called getUser user={GRACE_MAIL}: response received" in capfd.readouterr().out
+    assert f"Called getUser user={GRACE_MAIL}: response received" in caplog.text
     run({"job": "Clerk"}, operation="updateUser", path_params={"user": GRACE_ID}, body={"job": "{{ job }}"})
     assert [each["body"] for each in sandbox.control.journal() if each["operation"] == "updateUser"] == [
         {"job": "Clerk"}
@@ -58,7 +58,7 @@ def test_parameters_may_be_json_text(sandbox):
     assert user["mail"] == GRACE_MAIL
 
 
-def test_writes_a_list_to_a_file(use_v2, tmp_path, capfd):
+def test_writes_a_list_to_a_file(use_v2, tmp_path, caplog):
     use_v2()
     path = tmp_path / "2026-10-01" / "groups.jsonl"
     result = run(
@@ -70,7 +70,7 @@ def test_writes_a_list_to_a_file(use_v2, tmp_path, capfd):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert result == {"output_path": str(path), "items": len(rows)}
     assert SALES_GROUP_ID in {row["_id"] for row in rows}
-    assert f"Called getGroups: output_path={path} items={len(rows)}" in capfd.readouterr().out
+    assert f"Called getGroups: output_path={path} items={len(rows)}" in caplog.text
 
 
 @pytest.mark.parametrize(

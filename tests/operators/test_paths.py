@@ -112,21 +112,21 @@ def session(sandbox, monkeypatch):
 
 
 @pytest.mark.parametrize(("operator", "arguments", "line"), LINES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_operator_logs_its_outcome_in_one_line(session, capfd, operator, arguments, line):
+def test_an_operator_logs_its_outcome_in_one_line(session, caplog, operator, arguments, line):
     filled = {
         name: value.format(session=session) if isinstance(value, str) else value for name, value in arguments.items()
     }
-    capfd.readouterr()
+    caplog.clear()
     result = operator(task_id="one", **filled).execute({})
-    assert capfd.readouterr().out.count(line.format(id=result.get("path_id"), session=session)) == 1
+    assert caplog.text.count(line.format(id=result.get("path_id"), session=session)) == 1
 
 
-def test_an_update_by_api_v1_logs_what_it_has_reset(sandbox, capfd):
+def test_an_update_by_api_v1_logs_what_it_has_reset(sandbox, caplog):
     made = make_session(sandbox, GRACE_ID)
     result = Learning360UpdatePathSessionOperator(task_id="one", session_id=made, name="June").execute({})
     assert result == {"session_id": made, "outcome": "updated", "reset": ["registration_validation", "user_limit"]}
     line = f"Updated name of session {made}; API v1 has reset registration_validation and user_limit"
-    assert capfd.readouterr().out.count(line) == 1
+    assert caplog.text.count(line) == 1
 
 
 def apply(action, rows, folder, **arguments):

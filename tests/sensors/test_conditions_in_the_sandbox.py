@@ -145,11 +145,11 @@ def test_fails_if_the_user_or_the_course_does_not_exist(sandbox):
         poll(Learning360PathSessionCompletionSensor, session_id=SESSION)
 
 
-def test_the_progress_of_a_course(sandbox, enroll, capfd):
+def test_the_progress_of_a_course(sandbox, enroll, caplog):
     def log_of_a_poll():
-        capfd.readouterr()
+        caplog.clear()
         poll_course()
-        return capfd.readouterr().out
+        return caplog.text
 
     assert f"{GRACE_MAIL} has not started the course" in log_of_a_poll()
     enroll(GRACE_MAIL)

@@ -239,22 +239,22 @@ def test_the_event_names_at_most_20_users(sandbox, api, session_id, enroll):
     assert len(json.dumps(event)) < 1000
 
 
-def test_logs_the_progress_only_when_it_changes(sandbox, session_id, enroll, capfd):
+def test_logs_the_progress_only_when_it_changes(sandbox, session_id, enroll, caplog):
     """Waits may last for weeks. The end is logged by the sensor."""
     with after_requests(sandbox, 3, "/stats", lambda: enroll(GRACE_MAIL), lambda: sandbox.control.advance(3600)):
         event_of(make_trigger(session_id), run=asyncio.run)
-    log = capfd.readouterr().out
+    log = caplog.text
     assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1
     assert log.count(f"0 of 1 completed; waiting for {GRACE_MAIL}") == 1
     assert "1 of 1" not in log
 
 
-def test_does_not_repeat_the_progress_that_the_sensor_has_logged(sandbox, session_id, enroll, capfd):
+def test_does_not_repeat_the_progress_that_the_sensor_has_logged(sandbox, session_id, enroll, caplog):
     enroll(GRACE_MAIL)
     logged = f"0 of 1 completed; waiting for {GRACE_MAIL}"
     event = event_of(make_virtual_trigger(session_id, timeout=300, progress=logged))
     assert event["message"] == f"The sensor timed out: {logged}"
-    assert logged not in capfd.readouterr().out
+    assert logged not in caplog.text
     event = event_of(make_virtual_trigger(session_id, timeout=-1, progress=logged))
     assert event["message"] == f"The sensor timed out: {logged}", "also before the first poll of the trigger"
 
@@ -374,12 +374,12 @@ def test_waits_for_different_conditions_send_requests_of_their_own(sandbox, sess
     assert operations(sandbox) == [POLL] * 3
 
 
-def test_a_shared_failure_counts_once_for_each_wait(sandbox, session_id, capfd):
+def test_a_shared_failure_counts_once_for_each_wait(sandbox, session_id, caplog):
     sandbox.control.add_fault(POLL, kind="status", status=503, count=100)
     triggers = [make_virtual_trigger(session_id, first_poke=1) for _ in range(20)]
     events = run(all_events_of(triggers))
     assert {event["status"] for event in events} == {"transient_error"}
-    log = capfd.readouterr().out
+    log = caplog.text
     assert [log.count(f"consecutive_failures={number} ") for number in range(1, 6)] == [20] * 5
     assert len(operations(sandbox)) == 6
 

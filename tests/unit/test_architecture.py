@@ -180,6 +180,21 @@ def test_every_module_escapes_what_it_logs():
     assert found == set()
 
 
+def test_no_class_uses_the_logger_that_airflow_gives_it():
+    """That of a task or a trigger escapes nothing in Airflow 3."""
+
+    def is_logger(node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id == "log"
+
+    used = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("log", "_log", "logger") and not is_logger(node.value)
+    ]
+    assert used == []
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_one_module_imports_the_implementation_of_an_api_version(version):
     room = f"api.{version}"

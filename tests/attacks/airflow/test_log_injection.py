@@ -14,10 +14,12 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_360learning.cli import commands
+from airflow_provider_360learning.operators.certificates import Learning360DownloadCertificateOperator
 from airflow_provider_360learning.operators.exports import (
     Learning360ExportGroupsOperator,
 )
 from airflow_provider_360learning.operators.groups import Learning360CreateGroupOperator
+from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
 from airflow_provider_360learning.rows.folders import OWNER
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
@@ -111,6 +113,32 @@ def test_the_path_of_an_export(connect_to, tmp_path, log):
         path = str(tmp_path / "groups\n[2026-12-01] INFO\x1b[2J.jsonl")
         Learning360ExportGroupsOperator(task_id="export", output_path=path).execute({})
     assert any("Exported 0 groups to" in line and "groups\\n[2026-12-01] INFO\\x1b[2J.jsonl" in line for line in log())
+    assert raw_in(*log()) == []
+
+
+@pytest.mark.parametrize("is_certificate", [False, True])
+def test_the_path_of_a_file_that_an_operator_writes(connect_to, tmp_path, log, is_certificate):
+    """Neither does that of any other operator: see ``test_no_class_uses_the_logger_that_airflow_gives_it``."""
+    user = {"_id": GROUP_ID, "mail": "ana@acme.test", "status": "active", "lang": "en"}
+    token = {"access_token": "t", "expires_in": 3600}
+
+    def respond(request: bytes):
+        target = request.split()[1]
+        if target.endswith(b"/pdf"):
+            return response(b"%PDF-1.4", headers=["Connection: close"])
+        found = token if b"oauth2" in target else user if target.endswith(GROUP_ID.encode()) else []
+        return response(json.dumps(found).encode(), headers=["Connection: close"])
+
+    path = str(tmp_path / "a\n[2026-12-01] INFO\x1b[31m\u202e.jsonl")
+    with hostile_server(respond) as server:
+        connect_to(server.url, api_version="v2", auth="oauth2", company_id="c" * 24, limits={})
+        if is_certificate:
+            Learning360DownloadCertificateOperator(
+                task_id="one", user=GROUP_ID, certificate_id=GROUP_ID, output_path=path
+            ).execute({})
+        else:
+            Learning360Operator(task_id="one", operation="getGroups", output_path=path).execute({})
+    assert any("a\\n[2026-12-01] INFO\\x1b[31m\\u202e.jsonl" in line for line in log())
     assert raw_in(*log()) == []
 
 
