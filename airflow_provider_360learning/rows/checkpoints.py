@@ -142,8 +142,8 @@ class Checkpoint:
         return replace(self, parts=self.parts + 1, done_up_to=last, jobs=jobs)
 
 
-#: More than any number of rows, or of seconds since 1970.
-_MAX_NUMBER = 1e15
+#: More than any number of rows, or of seconds from 1970 until the year 5000.
+_MAX_NUMBER = 1e11
 _KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 

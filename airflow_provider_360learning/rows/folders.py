@@ -31,6 +31,8 @@ OWNER = "owner.json"
 VERSION = 1
 #: Duration of a claim in seconds.
 CLAIM = 60.0
+#: Seconds by which the clock of another host may be ahead: what lasts longer than a claim and this is not a claim.
+_MAX_AHEAD = 3600.0
 #: Seconds after which a claim is renewed.
 RENEW_AFTER = 20.0
 _ADVICE = "Remove it if no task is running on this folder."
@@ -80,7 +82,8 @@ class FolderOwner:
             if self._create():
                 return
             found = self._load()
-        if found and found["owner"] != self._owner and found["until"] > self._wall_clock():
+        now = self._wall_clock()
+        if found and found["owner"] != self._owner and now < found["until"] <= now + CLAIM + _MAX_AHEAD:
             raise self._in_use(found["owner"])
         self._save()
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, TypeGuard
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -20,7 +21,7 @@ from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import open_binary, remove, write_atomic
 from airflow_provider_360learning.rows.checkpoints import ADVICE, OpenJob
 from airflow_provider_360learning.rows.results import Result, is_result
-from airflow_provider_360learning.rows.stored_state import StoredStateError
+from airflow_provider_360learning.rows.stored_state import StoredStateError, decode
 
 #: Maximum number of bytes of a line: a row, which may be as long as a source allows.
 _MAX_LINE = 64 << 20
@@ -72,7 +73,8 @@ class JobFiles:
         try:
             with open_binary(path) as file:
                 lines = enumerate(iter(partial(file.readline, _MAX_LINE), b""), job.first)
-                rows = [_row_of(line, number, path) for number, line in lines]
+                # One more than the job has, which shows that the file is not that of the job.
+                rows = [_row_of(line, number, path) for number, line in islice(lines, job.last - job.first + 2)]
         except FileNotFoundError:
             raise StoredStateError(path, "is missing", ADVICE) from None
         if not rows or rows[-1].row != job.last:
@@ -99,8 +101,8 @@ def _line_of(row: StoredRow) -> str:
 
 def _row_of(line: bytes, number: int, path: ObjectStoragePath) -> StoredRow:
     try:
-        values = json.loads(line) if line.endswith(b"\n") else None  # otherwise it was truncated
-    except (ValueError, RecursionError):
+        values = decode(line) if line.endswith(b"\n") else None  # otherwise it was truncated
+    except ValueError:
         values = None
     if not _is_stored_row(values, number):
         raise StoredStateError(path, f"is damaged: it lacks row {number} of a bulk job", ADVICE)

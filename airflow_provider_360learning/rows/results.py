@@ -30,7 +30,7 @@ from airflow_provider_360learning.files.storage import (
 )
 from airflow_provider_360learning.rows.schema import CheckedRow, RowSchema
 from airflow_provider_360learning.rows.sources import Source
-from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object
+from airflow_provider_360learning.rows.stored_state import StoredStateError, decode, read_object
 
 #: Version of the manifest and of the results that it describes.
 VERSION = 1
@@ -494,8 +494,8 @@ def read_results(path: ObjectStoragePath, advice: str) -> Iterator[Result]:
 
 def _parse_result(line: bytes, path: ObjectStoragePath, number: int, advice: str) -> Result:
     try:
-        values = json.loads(line) if line.endswith(b"\n") else None  # otherwise it was truncated
-    except (ValueError, RecursionError):
+        values = decode(line) if line.endswith(b"\n") else None  # otherwise it was truncated
+    except ValueError:
         values = None
     if not is_result(values):
         raise StoredStateError(path, f"is damaged in line {number}: it is not the result of a row", advice)

@@ -13,6 +13,11 @@ from airflow_provider_360learning.files.storage import StoragePath, read_bounded
 #: Maximum number of bytes of a file that is read at once: a longer one is not one of ours, and may not fit in memory.
 MAX_BYTES = 1 << 20
 
+#: Maximum number of values in a text that is decoded at once: a short one takes many times the memory of its text.
+MAX_VALUES = 2_000_000
+#: An object takes the memory of so many other short values.
+_OBJECT_WEIGHT = 3
+
 T = TypeVar("T")
 
 
@@ -51,15 +56,31 @@ def read_object(
     except InvalidRequestError as error:  # anything but a regular file of this size
         raise StoredStateError(place, f"cannot be read: {error}", advice) from None
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = decode(data)
+    except ValueError:
         raise StoredStateError(place, "is empty" if not data else "is damaged: it is not valid JSON", advice) from None
     check_version(value, place, version, advice)
     return dict(value)
 
 
 # Any: decoded JSON.
-def typed(value: Any, adapter: TypeAdapter[T], place: object, advice: str) -> T:
+def decode(data: bytes, max_values: int = MAX_VALUES) -> Any:
+    """
+    Decode JSON that somebody else may have written.
+
+    :param data: The text.
+    :param max_values: Maximum number of values; commas and brackets in texts count, too.
+    :raises ValueError: if it is not valid JSON, or has more values.
+    """
+    if data.count(b",") + data.count(b"[") + _OBJECT_WEIGHT * data.count(b"{") > max_values:
+        raise ValueError("too many values")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def typed(value: Any, adapter: TypeAdapter[T], place: object, advice: str, *, max_bytes: int | None = None) -> T:
     """
     Return a decoded value as an object, which has the types that it declares.
 
@@ -67,10 +88,13 @@ def typed(value: Any, adapter: TypeAdapter[T], place: object, advice: str) -> T:
     :param adapter: What it must be.
     :param place: Where it was read, for errors.
     :param advice: What to do if it cannot be used.
+    :param max_bytes: Maximum length of its text.
     :raises StoredStateError: if it is something else.
     """
     try:
-        return adapter.validate_json(json.dumps(value), strict=True)
+        text = json.dumps(value)
+        if max_bytes is None or len(text) <= max_bytes:
+            return adapter.validate_json(text, strict=True)
     except (ValidationError, RecursionError):  # has values in its text, so that it becomes neither cause nor context
         pass
     raise StoredStateError(place, "is damaged", advice)

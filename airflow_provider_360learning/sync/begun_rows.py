@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_360learning.files.storage import atomic_writer, read_lines
-from airflow_provider_360learning.rows.stored_state import StoredStateError
+from airflow_provider_360learning.rows.stored_state import StoredStateError, decode
 from airflow_provider_360learning.sync.outcomes import Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Rows
 from airflow_provider_360learning.sync.plan_files import MAX_LINE
@@ -46,12 +46,12 @@ def read_rows(path: ObjectStoragePath, changes: int, max_size: int) -> Iterator[
     """
     try:
         for line in read_lines(path, max_size, MAX_LINE):
-            values = json.loads(line)
+            values = decode(line)
             number = values.pop("change")
             if type(number) is not int or not 0 <= number < changes:
                 raise ValueError(number)
             yield number, values
-    except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+    except (ValueError, LookupError, AttributeError, TypeError):
         raise StoredStateError(path, "is damaged", ADVICE) from None
 
 

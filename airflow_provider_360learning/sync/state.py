@@ -6,40 +6,33 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import StoragePath, atomic_writer, read_bounded, storage_path
-from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version
+from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, decode, typed
 
 #: File of the state.
 FILE = "sync_state.json"
 
 #: Version of its format.
 _VERSION = 1
-#: Maximum number of bytes: that of hundreds of thousands of people.
-_MAX_BYTES = 256 << 20
-#: Maximum number of objects and lists, two per person: while they are parsed, each takes half a kilobyte.
-_MAX_OBJECTS = 1_500_000
+#: Maximum numbers of people, and of bytes and values of all of them.
+_MAX_PEOPLE, _MAX_BYTES, _MAX_VALUES = 200_000, 96 << 20, 4_000_000
+#: Maximum number of bytes of one person, one plan, one account.
+_MAX_PART = 1 << 20
+T = TypeVar("T")
+
+_Time = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(5000, 1, 1, tzinfo=UTC))]
+_Days = Annotated[int, Field(ge=0, le=100_000)]
+_Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 _ADVICE = (
     "Restore it, or remove it: then the sync does not know which invitations are pending, which users of API v1 have "
     "left, and since when people are missing. Nothing was sent."
 )
-
-
-def _in_range(time: datetime) -> datetime:
-    try:
-        time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("not a time in UTC") from None
-    return time
-
-
-_Time = Annotated[AwareDatetime, AfterValidator(_in_range)]
-_Days = Annotated[int, Field(ge=0, le=100_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +62,7 @@ class Remembered:
     invited_for: _Days | None = None
     awaits_key: bool = False
     missing_since: _Time | None = None
-    missing_runs: int = 0
+    missing_runs: _Count = 0
     left_at: _Time | None = None
     reported_at: _Time | None = None
     created: bool = False
@@ -100,7 +93,7 @@ class AppliedPlan:
 
     plan_id: str
     applied_at: _Time
-    rows: int
+    rows: _Count
     interval: str = ""
 
 
@@ -138,17 +131,8 @@ class SyncState:
         return self.plans[-1].plan_id if self.plans else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    """The content of the file."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    version: Literal[1]
-    identity: str
-    people: dict[str, Remembered]
-    plans: tuple[AppliedPlan, ...]
-    restored: dict[str, Restored] = field(default_factory=dict)
+_NAMES = {"version", "identity", "people", "plans", "restored"}
+_PERSON, _PLAN, _RESTORED = TypeAdapter(Remembered), TypeAdapter(AppliedPlan), TypeAdapter(Restored)
 
 
 def load_state(folder: StoragePath, identity: str) -> SyncState:
@@ -166,17 +150,15 @@ def load_state(folder: StoragePath, identity: str) -> SyncState:
         return SyncState()
     except InvalidRequestError as error:  # anything but a regular file of this size
         raise StoredStateError(path, f"cannot be read: {error}", _ADVICE) from None
-    if data.count(b"{") + data.count(b"[") > _MAX_OBJECTS:
-        raise StoredStateError(path, f"has more than {_MAX_OBJECTS:,} objects", _ADVICE)
-    file = _parsed(path, data)
-    if file.identity != identity:
+    found, state = _parsed(path, data)
+    if found != identity:
         raise StoredStateError(
             path,
-            f"belongs to another sync, {file.identity!r:.300}, not to {identity!r}",
+            f"belongs to another sync, {found!r:.300}, not to {identity!r}",
             "Give each sync a state_path of its own, and a new one after a change of its key or namespace. Nothing was "
             "sent.",
         )
-    return SyncState(file.people, file.plans, file.restored)
+    return state
 
 
 def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mode: int = PRIVATE) -> None:
@@ -197,21 +179,25 @@ def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mod
         file.write(f'\n}},"plans":{_json(plans)},"restored":{_json(restored)},"version":{_VERSION}}}\n'.encode())
 
 
-def _parsed(path: StoragePath, data: bytes) -> _File:
+def _parsed(path: StoragePath, data: bytes) -> tuple[str, SyncState]:
+    """Return whose state it is, and the state."""
     try:
-        # Parsed into the objects at once: a dictionary of the whole file would take several times its size.
-        return TypeAdapter(_File).validate_json(data, strict=True)
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False)[0]
-    # The error has personal data in its text, so that it becomes neither cause nor context.
-    if problem["type"] == "json_invalid":
-        raise StoredStateError(path, "is damaged: it is not valid JSON" if data else "is empty", _ADVICE)
-    value = problem["input"]
-    if problem["loc"] == ("version",) and problem["type"] != "missing":
-        value = {"version": value}
-    if problem["loc"] in ((), ("version",)):
-        check_version(value, path, _VERSION, _ADVICE)
-    raise StoredStateError(path, f"is damaged: {'.'.join(map(str, problem['loc']))} is invalid", _ADVICE)
+        content = decode(data, _MAX_VALUES)
+    except ValueError:
+        raise StoredStateError(path, "is damaged: it is not valid JSON" if data else "is empty", _ADVICE) from None
+    check_version(content, path, _VERSION, _ADVICE)
+    identity, people, plans, restored = (content.get(name) for name in ("identity", "people", "plans", "restored"))
+    if not isinstance(identity, str) or not isinstance(plans, list) or content.keys() - _NAMES:
+        raise StoredStateError(path, "is damaged", _ADVICE)
+    # One by one: what describes the errors takes many times the memory of invalid values.
+    applied = tuple(typed(plan, _PLAN, path, _ADVICE, max_bytes=_MAX_PART) for plan in plans)
+    return identity, SyncState(_typed(people, _PERSON, path), applied, _typed(restored or {}, _RESTORED, path))
+
+
+def _typed(values: Any, adapter: TypeAdapter[T], path: StoragePath) -> dict[str, T]:
+    if not isinstance(values, dict) or len(values) > _MAX_PEOPLE:
+        raise StoredStateError(path, "is damaged", _ADVICE)
+    return {key: typed(one, adapter, path, _ADVICE, max_bytes=_MAX_PART) for key, one in values.items()}
 
 
 def _given(value: Remembered | AppliedPlan | Restored) -> dict[str, object]:
