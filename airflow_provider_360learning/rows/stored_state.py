@@ -80,7 +80,9 @@ def decode(data: bytes, max_values: int = MAX_VALUES) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def typed(value: Any, adapter: TypeAdapter[T], place: object, advice: str, *, max_bytes: int | None = None) -> T:
+def typed(
+    value: Any, adapter: TypeAdapter[T], place: object, advice: str, *, name: str = "", max_bytes: int | None = None
+) -> T:
     """
     Return a decoded value as an object, which has the types that it declares.
 
@@ -88,16 +90,21 @@ def typed(value: Any, adapter: TypeAdapter[T], place: object, advice: str, *, ma
     :param adapter: What it must be.
     :param place: Where it was read, for errors.
     :param advice: What to do if it cannot be used.
-    :param max_bytes: Maximum length of its text.
+    :param name: Name of the value in it, for errors.
+    :param max_bytes: Maximum length of its text: what describes the errors may take a hundred times as much.
     :raises StoredStateError: if it is something else.
     """
+    wrong: tuple[object, ...] = ()
     try:
         text = json.dumps(value)
         if max_bytes is None or len(text) <= max_bytes:
             return adapter.validate_json(text, strict=True)
-    except (ValidationError, RecursionError):  # has values in its text, so that it becomes neither cause nor context
+    except RecursionError:
         pass
-    raise StoredStateError(place, "is damaged", advice)
+    except ValidationError as error:  # has values in its text, so that it becomes neither cause nor context
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+    path = ".".join(map(str, filter(None, (name, *map(str, wrong)))))
+    raise StoredStateError(place, f"is damaged: {path:.200} is invalid" if path else "is damaged", advice)
 
 
 def check_version(value: object, place: object, version: int, advice: str) -> None:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.permissions import PRIVATE
@@ -29,6 +29,7 @@ T = TypeVar("T")
 _Time = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(5000, 1, 1, tzinfo=UTC))]
 _Days = Annotated[int, Field(ge=0, le=100_000)]
 _Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+_STRICT = ConfigDict(extra="forbid")
 _ADVICE = (
     "Restore it, or remove it: then the sync does not know which invitations are pending, which users of API v1 have "
     "left, and since when people are missing. Nothing was sent."
@@ -54,6 +55,8 @@ class Remembered:
     :param reported_at: Since when applied runs have only reported the person as a leaver of the source.
     :param created: Whether a sync has created or invited the user.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     user_id: str | None = None
     mail: str | None = None
@@ -91,6 +94,8 @@ class AppliedPlan:
     :param interval: The data interval of the run that applied it; empty if it is not known.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     plan_id: str
     applied_at: _Time
     rows: _Count
@@ -106,6 +111,8 @@ class Restored:
     :param status: ``deleted`` once it is deleted again, else ``active``, or ``pending`` for an invitation that no
         request can delete.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     user_id: str | None = None
     status: Literal["active", "pending", "deleted"] = "active"
@@ -188,16 +195,23 @@ def _parsed(path: StoragePath, data: bytes) -> tuple[str, SyncState]:
     check_version(content, path, _VERSION, _ADVICE)
     identity, people, plans, restored = (content.get(name) for name in ("identity", "people", "plans", "restored"))
     if not isinstance(identity, str) or not isinstance(plans, list) or content.keys() - _NAMES:
-        raise StoredStateError(path, "is damaged", _ADVICE)
+        raise StoredStateError(path, f"is damaged: it must have {', '.join(sorted(_NAMES))}", _ADVICE)
     # One by one: what describes the errors takes many times the memory of invalid values.
-    applied = tuple(typed(plan, _PLAN, path, _ADVICE, max_bytes=_MAX_PART) for plan in plans)
-    return identity, SyncState(_typed(people, _PERSON, path), applied, _typed(restored or {}, _RESTORED, path))
+    numbered = {str(number): plan for number, plan in enumerate(plans)}
+    return identity, SyncState(
+        _typed("people", people, _PERSON, path),
+        tuple(_typed("plans", numbered, _PLAN, path).values()),
+        _typed("restored", restored or {}, _RESTORED, path),
+    )
 
 
-def _typed(values: Any, adapter: TypeAdapter[T], path: StoragePath) -> dict[str, T]:
+def _typed(name: str, values: Any, adapter: TypeAdapter[T], path: StoragePath) -> dict[str, T]:
     if not isinstance(values, dict) or len(values) > _MAX_PEOPLE:
-        raise StoredStateError(path, "is damaged", _ADVICE)
-    return {key: typed(one, adapter, path, _ADVICE, max_bytes=_MAX_PART) for key, one in values.items()}
+        raise StoredStateError(path, f"is damaged: {name} is not an object with at most {_MAX_PEOPLE:,} names", _ADVICE)
+    return {
+        key: typed(one, adapter, path, _ADVICE, name=f"{name}.{key}", max_bytes=_MAX_PART)
+        for key, one in values.items()
+    }
 
 
 def _given(value: Remembered | AppliedPlan | Restored) -> dict[str, object]:

@@ -14,8 +14,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.rows.changes import ACCEPTED, HEADER
-from airflow_provider_360learning.rows.checkpoints import Checkpoint, FileCheckpointStore
+from airflow_provider_360learning.rows.checkpoints import Checkpoint, FileCheckpointStore, OpenJob
 from airflow_provider_360learning.rows.folders import FolderOwner
+from airflow_provider_360learning.rows.job_files import JobFiles
 from airflow_provider_360learning.rows.results import read_manifest, read_results
 from airflow_provider_360learning.rows.stored_state import StoredStateError
 from tests.attacks.rows import check
@@ -109,13 +110,25 @@ READERS = {
     "manifest.json": lambda folder: read_manifest(storage_path(folder)),
     "progress.json": lambda folder: FileCheckpointStore(storage_path(folder / "progress.json")).load(),
     "results.jsonl": lambda folder: list(read_results(storage_path(folder / "results.jsonl"), "Restore it.")),
+    "job-000001.jsonl": lambda folder: JobFiles(storage_path(folder)).read(OpenJob(first=1, last=2, since=0)),
 }
 
 
+def numerous(path):
+    """Make a file of 15 MB that is valid JSON, and would take 370 MB once decoded."""
+    path.write_text('{"version":1,"row":1,"inputs":[%s{}],"result":null}\n' % ("[]," * 5_000_000))
+
+
+def long(path):
+    """Make a file of valid rows, of which the job has two."""
+    rest = ',"inputs":[{}],"result":null}\n'
+    path.write_text("".join(f'{{"row":{number}{rest}' for number in range(1, 500_000)))
+
+
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("plant", ["pipe", "huge"])
-def test_stored_state_that_is_a_pipe_or_huge_is_an_error_that_names_it(tmp_path, pipe, name, plant):
-    {"pipe": pipe, "huge": huge}[plant](tmp_path / name)
+@pytest.mark.parametrize("plant", ["pipe", "huge", "numerous", "long"])
+def test_stored_state_that_does_not_fit_in_memory_is_an_error_that_names_it(tmp_path, pipe, name, plant):
+    {"pipe": pipe, "huge": huge, "numerous": numerous, "long": long}[plant](tmp_path / name)
     with pytest.raises((StoredStateError, InvalidRequestError), match=name):
         READERS[name](tmp_path)
 
@@ -139,6 +152,20 @@ def test_a_long_line_of_remembered_state_is_an_error(sandbox, tmp_path):  # noqa
         file.truncate(HUGE)
     with pytest.raises(AirflowFailException, match=f"{ACCEPTED} is damaged after 0 entries"):
         bulk("create_user", people(1), results_path=tmp_path)
+
+
+@pytest.mark.parametrize("until", [10**400, 1e18, float("inf"), float("nan"), -1])
+def test_a_claim_without_end_claims_nothing(tmp_path, until):
+    claim = {"version": 1, "owner": "x", "token": "y", "until": until}
+    (tmp_path / "owner.json").write_text(json.dumps(claim))
+    READERS["owner.json"](tmp_path)
+    assert json.loads((tmp_path / "owner.json").read_text())["owner"] == "me"
+
+
+@pytest.mark.parametrize("since", [1e15, 10**400, -1])
+def test_a_job_of_an_absurd_time_is_an_error(tmp_path, since):
+    with pytest.raises(StoredStateError, match="since"):
+        OpenJob.parse({"first": 1, "last": 2, "since": since, "job_id": ""}, tmp_path)
 
 
 @pytest.mark.parametrize("value", [10**400, -1, True, "1", 1e300])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -54,9 +55,8 @@ def test_nothing_is_remembered_before_the_first_run(tmp_path):
 def test_the_same_state_is_the_same_bytes(tmp_path, file):
     paris = timezone(timedelta(hours=1))
     person = STATE.people["4711"]
-    values = {name: getattr(person, name) for name in person.__dataclass_fields__}
-    values |= {"applied": dict(reversed(person.applied.items())), "left_at": NOW.astimezone(paris)}
-    shuffled = {'"quoted\\\n': Remembered(), "4711": Remembered(**values)}
+    same = replace(person, applied=dict(reversed(person.applied.items())), left_at=NOW.astimezone(paris))
+    shuffled = {'"quoted\\\n': Remembered(), "4711": same}
     save_state(tmp_path / "other", SyncState(shuffled, STATE.plans), IDENTITY)
     assert (tmp_path / "other" / FILE).read_bytes() == file.read_bytes()
 
