@@ -29,7 +29,8 @@ from typing import Any
 
 import psutil
 
-_START_TIMEOUT = 180.0
+#: Maximum number of seconds of one step, which takes far less on a busy machine as well.
+_WATCHDOG_TIMEOUT = 300.0
 _STOP_TIMEOUT = 10.0
 _POLL = 0.2
 _LOOPBACK = "127.0.0.1"
@@ -143,7 +144,11 @@ class AirflowStack:
     # DAG runs
 
     def trigger(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None, timeout: float = 180
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        timeout: float = _WATCHDOG_TIMEOUT,
     ) -> str:
         """
         Start a DAG run as soon as the DAG is parsed, and return its run id.
@@ -272,7 +277,7 @@ class AirflowStack:
         """
         return _text(self.component_logs / f"{component}.log")
 
-    def command(self, *arguments: str, timeout: float = 120) -> str:
+    def command(self, *arguments: str, timeout: float = _WATCHDOG_TIMEOUT) -> str:
         """
         Run an ``airflow`` command in the stack's environment and return its output.
 
@@ -300,7 +305,7 @@ class AirflowStack:
         """
         # Not "mode=ro", which fails while the last writer removes its write-ahead log.
         uri = f"{self.database.as_uri()}?mode=rw"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as database:
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_WATCHDOG_TIMEOUT)) as database:
             database.execute("PRAGMA query_only = ON")
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(sql, parameters)]
@@ -373,7 +378,7 @@ class AirflowStack:
         return self.database.exists()
 
     def _wait_until_healthy(self) -> None:
-        self.wait_until(self._is_healthy, _START_TIMEOUT, "Airflow did not become healthy")
+        self.wait_until(self._is_healthy, _WATCHDOG_TIMEOUT, "Airflow did not become healthy")
 
     def _check_components(self) -> None:
         for name, process in list(self._processes.items()):
@@ -417,7 +422,9 @@ def _responds(url: str) -> bool:
 
 
 # Any: what JSON can hold.
-def _fetch(method: str, url: str, body: Mapping[str, Any] | None = None, token: str = "", timeout: float = 30) -> Any:
+def _fetch(
+    method: str, url: str, body: Mapping[str, Any] | None = None, token: str = "", timeout: float = _WATCHDOG_TIMEOUT
+) -> Any:
     request = urllib.request.Request(url, headers={"Content-Type": "application/json"}, method=method)
     request.data = None if body is None else json.dumps(body).encode()
     if token:

@@ -38,7 +38,7 @@ NEW_HIRES, JOBS = HOME / "new_hires.csv", HOME / "jobs.csv"
 ONBOARDING, UPDATES = "onboarding_new_hires", "bulk_update_users"
 CONNECTION = "learning360_default"
 #: Maximum seconds of a scene, which takes about 30 s, and longer on a busy machine.
-SCENE_TIMEOUT = 180.0
+SCENE_TIMEOUT = 300.0
 #: Seconds between two lines about the progress of a task.
 PROGRESS_INTERVAL = 4.0
 

@@ -136,7 +136,7 @@ def airflow_command() -> AirflowCommand:
     """
 
     def run(
-        *arguments: str, env: dict[str, str] | None = None, program: str = "airflow", timeout: float = 120
+        *arguments: str, env: dict[str, str] | None = None, program: str = "airflow", timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(BIN / program), *arguments],

@@ -20,7 +20,7 @@ DATABASE = "test"
 #: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = Path(__file__).parents[1] / ".mariadb"
 #: Seconds to wait for the server to start; it takes less than a second.
-STARTUP_TIMEOUT = 60
+STARTUP_TIMEOUT = 180
 #: Who runs the server if the tests run as root.
 UNPRIVILEGED_USER = "nobody"
 

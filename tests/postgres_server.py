@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 #: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = ROOT / ".postgres"
 #: Seconds to wait for the server to start; it takes about 0.1 s.
-STARTUP_TIMEOUT = 60
+STARTUP_TIMEOUT = 180
 #: Who runs the server if the tests run as root, whom PostgreSQL refuses.
 UNPRIVILEGED_USER = "nobody"
 

@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 #: Where `.ci/install-server` puts it if it is not on the PATH.
 UNPACKED = Path(__file__).parents[1] / ".redis" / "redis-server"
 #: Seconds to wait for the server to start; it takes about 0.1 s.
-STARTUP_TIMEOUT = 30
+STARTUP_TIMEOUT = 180
 
 
 class RedisServerError(Exception):

@@ -15,7 +15,7 @@ from tests.api.support import end_process, unused_port
 
 HOST = "127.0.0.1"
 #: Seconds to wait for the server to start; it takes about a second.
-STARTUP_TIMEOUT = 60
+STARTUP_TIMEOUT = 180
 #: Requests that create the first user, before policies are enforced.
 _BEFORE_POLICIES = 3
 

@@ -158,7 +158,7 @@ class Commands:
 
     def stop(self) -> None:
         """End the process."""
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=180)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_sandbox_serves_until_it_is_terminated(tmp_path):
         text=True,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not url_file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -237,7 +237,7 @@ def test_sandbox_serves_until_it_is_terminated(tmp_path):
             assert response.status == 200
     finally:
         server.terminate()
-        printed, _ = server.communicate(timeout=60)
+        printed, _ = server.communicate(timeout=180)
     assert server.returncode == 0
     assert "AIRFLOW_CONN_LEARNING360_DEFAULT=" in printed
 

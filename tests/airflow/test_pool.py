@@ -51,7 +51,7 @@ def start_process(env, command):
 def start_jobs(env, *commands):
     """Create a Job per command line in a new process and return its output."""
     with start_process(env, commands[0]) as process:
-        output, _ = process.communicate(json.dumps([{}, *commands]) + "\n", timeout=60)
+        output, _ = process.communicate(json.dumps([{}, *commands]) + "\n", timeout=300)
     assert "started" in output, output
     return output
 
@@ -94,7 +94,7 @@ class Scheduler:
     def stop(self):
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(60)
+        self._process.wait(300)
 
 
 def pool(env, name="learning360"):
@@ -254,7 +254,7 @@ sys.exit(any(os.waitpid(component, 0)[1] for component in components))
 @pytest.mark.slow
 def test_components_that_start_at_the_same_time_create_one_pool(fresh_db):
     command, env = [sys.executable, "-W", "ignore", "-c", CREATE_POOLS], {**os.environ, **fresh_db}
-    finished = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    finished = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert finished.returncode == 0, finished.stderr
     for number in range(10):
         lines = [line for line in finished.stdout.splitlines() if f"'race{number}'" in line]

@@ -18,7 +18,7 @@ from demo.run import EXAMPLES
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT = 180
+TIMEOUT = 300
 JOINER = {
     "personnel_number": "1009",
     "mail": "annie.easley@acme.test",

@@ -214,7 +214,7 @@ def recording_listener() -> Iterator[tuple[str, list[bytes]]]:
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait until a server has noticed what a client did, or has done its work."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

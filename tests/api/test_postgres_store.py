@@ -68,7 +68,7 @@ def test_processes_that_start_at_the_same_time_create_the_tables_once(postgres_s
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
+    assert [process.communicate(timeout=180)[1] for process in processes] == [""] * 4
     assert execute(postgres_server, f"SELECT version FROM {SCHEMA}.format") == [(2,)]
 
 

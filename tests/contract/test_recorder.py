@@ -144,6 +144,6 @@ def test_a_violation_fails_its_test(tmp_path):
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
     command += ["-p", "tests.conftest", f"--rootdir={tmp_path}", "-c", "/dev/null", str(tmp_path)]
-    finished = subprocess.run(command, cwd=tests.parent, capture_output=True, text=True, timeout=60, check=False)
+    finished = subprocess.run(command, cwd=tests.parent, capture_output=True, text=True, timeout=180, check=False)
     assert "1 failed, 1 passed" in finished.stdout, finished.stdout
     assert "request GET /api/v2/users: query parameter status[eq]" in finished.stdout

@@ -22,8 +22,8 @@ from tests.redis_server import RedisServer
 
 #: Database of Airflow at the PostgreSQL server.
 DATABASE = "airflow"
-_START_TIMEOUT = 90.0
-_STOP_TIMEOUT = 60.0
+_START_TIMEOUT = 300.0
+_STOP_TIMEOUT = 180.0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ ROWS = 60
 #: Seconds, instead of 30.
 LEASE = 6
 #: Maximum seconds of a run.
-TIMEOUT = 240.0
+TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)

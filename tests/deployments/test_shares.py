@@ -42,7 +42,7 @@ def measured(stack, request, tmp_path_factory):
         running.enter_context(stack.workers(workers, request.param, connections))
         started = tmp_path_factory.mktemp("started")
         run_id = stack.trigger("at_the_limit", {"requests": requests, "started": str(started)})
-        assert stack.wait("at_the_limit", run_id, timeout=120) == "success"
+        assert stack.wait("at_the_limit", run_id, timeout=300) == "success"
         assert stack.logs("at_the_limit", run_id).count(BACKENDS[request.param]) == len(LIMITS) * len(WORKERS)
         return request.param, {limit: sandbox.control.journal() for limit, sandbox in sandboxes.items()}
 

@@ -79,7 +79,7 @@ class KillingServer:
     def _kill(self) -> None:
         if self._place is not None:  # the requests of other threads are answered, too
             self._place = None
-            os.kill(self._attempt.result(timeout=10), signal.SIGKILL)
+            os.kill(self._attempt.result(timeout=180), signal.SIGKILL)
 
 
 def is_write(scope: Scope) -> bool:

@@ -227,7 +227,7 @@ def test_parsing_a_dag_loads_no_client_and_no_model():
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
     ]
     assert len(modules) > 8
-    printed = subprocess.check_output([sys.executable, "-W", "ignore", "-c", PARSE, *modules], text=True, timeout=60)
+    printed = subprocess.check_output([sys.executable, "-W", "ignore", "-c", PARSE, *modules], text=True, timeout=180)
     loaded = json.loads(printed.splitlines()[-1])
     assert {
         module: unwanted

@@ -158,7 +158,7 @@ def test_outcomes_of_a_report_are_counted(tmp_path):
 
 def test_a_cell_that_the_matrix_does_not_have_is_refused():
     command = [sys.executable, ROOT / ".ci/matrix.py", "airflow-2.11:3.13"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert (ended.returncode, "airflow-2.11:3.13." in ended.stderr) == (1, True)
 
 
@@ -185,7 +185,7 @@ def test_attacks_that_need_root_cannot_be_skipped_without_notice(tmp_path):
     (tmp_path / "id").chmod(0o755)
     command = ["make", "--silent", "--old-file=.venv/.ready", "test-root"]
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
     assert (ended.returncode, "run them as root" in ended.stderr) == (2, True)
 
 
@@ -228,7 +228,15 @@ for program in redis-server initdb postgres mariadbd; do
 done
 """
 PROGRAMS = {"redis": {"redis-server"}, "postgres": {"initdb", "postgres"}, "mariadb": {"mariadbd"}}
+#: Signals that end the script.
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 each_server = pytest.mark.parametrize("server", PROGRAMS)
+
+
+def restore_signals():
+    """Undo what the caller of the tests ignores: the shell of a background job SIGINT, and nohup SIGHUP."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Machine:
@@ -266,7 +274,7 @@ class Machine:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by tests in the background
+            preexec_fn=restore_signals,
         )
 
     def start_hanging(self):
@@ -278,7 +286,7 @@ class Machine:
 
     def run(self):
         script = self.start()
-        _, errors = script.communicate(timeout=60)
+        _, errors = script.communicate(timeout=180)
         return script.returncode, errors
 
     def commands(self):
@@ -306,13 +314,21 @@ def test_a_server_is_unpacked_once_and_not_installed(tmp_path, server):
     assert machine.commands() == before
 
 
+@pytest.fixture
+def ignored_by_the_caller(number):
+    """Ignore a signal, as processes do that ``nohup`` or a shell has started in the background."""
+    before = signal.signal(number, signal.SIG_IGN)
+    yield
+    signal.signal(number, before)
+
+
 @on_unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_stopped_leaves_nothing(tmp_path, number):
+@pytest.mark.parametrize("number", STOPS)
+def test_a_run_that_is_stopped_leaves_nothing(tmp_path, number, ignored_by_the_caller):
     machine = Machine(tmp_path)
     script = machine.start_hanging()
     os.killpg(script.pid, number)
-    script.communicate(timeout=60)
+    script.communicate(timeout=180)
     assert script.returncode == 1
     assert machine.files() == set()
 
@@ -330,7 +346,7 @@ def test_a_killed_run_leaves_nothing_outside_of_its_folder(tmp_path):
     machine = Machine(tmp_path)
     script = machine.start_hanging()
     os.killpg(script.pid, signal.SIGKILL)
-    script.communicate(timeout=60)
+    script.communicate(timeout=180)
     assert machine.files() == {f".{machine.server}"}
     folder = machine.checkout / f".{machine.server}"
     assert PROGRAMS[machine.server].isdisjoint(path.name for path in folder.iterdir())
