@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from typing import ClassVar, TypedDict, Unpack
 
-from airflow_provider_360learning.log_text import escape_controls, mask_addresses
+from airflow_provider_360learning.log_text import escape_controls, limit_text, mask_addresses
+
+#: Maximum number of characters of an error code.
+MAX_CODE = 300
+#: Maximum number of characters of the path of a request in the text of an error.
+MAX_PATH = 500
 
 
 class RequestDetails(TypedDict, total=False):
@@ -28,7 +33,7 @@ class Learning360Error(Exception):
     Root of all errors that this package raises about 360Learning.
 
     :param message: What happened and what to do next. Never contains a secret. It may quote a server or a file: what
-        would control a terminal is escaped, in the message as well as in the code.
+        would control a terminal is escaped, in the message as well as in the code, and what is absurdly long is cut.
     :param operation: Name of the API operation, e.g. ``createGroup``.
     :param status: HTTP status of the response, if there was one.
     :param code: Error code in the response's body, if there was one, e.g. ``user_not_found``.
@@ -49,17 +54,17 @@ class Learning360Error(Exception):
         url: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(escape_controls(message))
+        super().__init__(limit_text(message))
         self.operation = operation
         self.status = status
-        self.code = None if code is None else escape_controls(code)
+        self.code = None if code is None else limit_text(code, MAX_CODE)
         self.url = url
         self.retry_after = retry_after
         #: True if an earlier attempt at the same call may have been applied (its outcome is unknown).
         self.after_unknown_outcome = False
 
     def __str__(self) -> str:
-        url = mask_addresses(self.url or "")  # the log shows it
+        url = limit_text(mask_addresses((self.url or "")[: 8 * MAX_PATH]), MAX_PATH)  # the log shows it
         place = ", ".join(str(part) for part in (self.operation, url, self.status) if part)
         return f"{self.args[0]} [{escape_controls(place)}]" if place else str(self.args[0])
 

@@ -17,6 +17,9 @@ from contextvars import ContextVar
 #: Parts of words in some scripts, although they are not printable.
 JOINERS = "\u200c\u200d"
 
+#: Maximum number of characters of an error or of a log line, whatever it quotes.
+MAX_TEXT = 8192
+
 _IN_ADDRESS = r"[^\s\"'`<>(),;:=/|{}\[\]]"
 #: An email address, also in a URL. What follows the scheme of a path is the connection of its store.
 _ADDRESS = re.compile(rf"(?:(://)|(?<!{_IN_ADDRESS})){_IN_ADDRESS}+?(?:@|%(?:25)*40){_IN_ADDRESS}*\w")
@@ -36,9 +39,25 @@ def escape_controls(text: str) -> str:
     return "".join(one if one.isprintable() or _is_harmless(one) else _escaped(one) for one in text)
 
 
+def limit_text(text: str, maximum: int = MAX_TEXT) -> str:
+    """
+    Return a text without control characters, as an error or a log line has it: shortened if it is absurdly long.
+
+    A value that a text quotes has a limit of its own. This one holds where that was forgotten.
+
+    :param text: The text.
+    :param maximum: Maximum number of characters, more than a hundred.
+    """
+    escaped = escape_controls(text[: maximum + 1])
+    if len(escaped) <= maximum:
+        return escaped
+    mark = f"… (shortened: {len(text):,} characters)"
+    return escaped[: maximum - len(mark)] + mark
+
+
 def get_logger(name: str) -> logging.Logger:
     """
-    Return the logger of a module, whose messages are escaped by :func:`escape_controls`.
+    Return the logger of a module, whose messages are escaped and limited by :func:`limit_text`.
 
     :param name: ``__name__`` of the module.
     """
@@ -114,7 +133,7 @@ class _EscapeControls(logging.Filter):
     """Filter that escapes the message of each record, and hides email addresses if it is to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        rewrite(record, lambda message: escape_controls(without_hidden(message)))
+        rewrite(record, lambda message: limit_text(without_hidden(message)))
         return True
 
 

@@ -57,13 +57,13 @@ def existing_field(
     name, field_id, values = arguments.name, str(found["custom_field_id"]), arguments.authorized_values
     if arguments.if_exists != "fail" and found["type"] not in (None, arguments.type):
         raise RefusedError(
-            f"The custom field {name!r} ({field_id}) exists already, and its type is {found['type']}, not "
+            f"The custom field {name!r:.200} ({field_id}) exists already, and its type is {found['type']}, not "
             f"{arguments.type}: a type cannot be changed; use another name",
             operation=CREATE,
         )
     if_exists = "skip" if arguments.if_exists == "update" and not values else arguments.if_exists
     update = update_field.steps(custom_field_id=field_id, authorized_values=values)
-    outcome = yield from outcome_of_existing(if_exists, f"The custom field {name!r}", field_id, update, CREATE)
+    outcome = yield from outcome_of_existing(if_exists, f"The custom field {name!r:.200}", field_id, update, CREATE)
     return {"custom_field_id": field_id, "name": name, "outcome": outcome}
 
 

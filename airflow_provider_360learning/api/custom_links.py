@@ -104,7 +104,7 @@ class CustomLinkSteps(ApiAdapter):
         links = yield from self._links()
         if found := _of_type(links, type):
             changes = UpdateCustomLink(type=type, name=arguments.name, order=arguments.order, icon=arguments.icon)
-            described, link_id = f"The custom link {type!r}", found["custom_link_id"]
+            described, link_id = f"The custom link {type!r:.200}", found["custom_link_id"]
             outcome = yield from outcome_of_existing(
                 arguments.if_exists, described, link_id, self._update_link(changes), "createCustomLink"
             )
@@ -165,7 +165,7 @@ class CustomLinkSteps(ApiAdapter):
         key = yield from self._user_key(user)
         if found := _of_type((yield from self._urls(key)), type):
             # The URL itself is not shown: it may have a secret of its user.
-            described = f"The URL of the user {user} for the custom link {type!r}"
+            described = f"The URL of the user {user} for the custom link {type!r:.200}"
             link_id, update = found["custom_user_link_id"], self._change_url(key, found, url, None)
             outcome = yield from outcome_of_existing(
                 arguments.if_exists, described, link_id, update, "createCustomUserLink"
@@ -203,7 +203,7 @@ class CustomLinkSteps(ApiAdapter):
     def _known_link(self, type: str) -> ActionSteps[CustomLinkRecord]:
         found = _of_type((yield from self._links()), type)
         if found is None:
-            raise NotFoundError(f"No custom link has the type {type!r}: check the spelling")
+            raise NotFoundError(f"No custom link has the type {type!r:.200}: check the spelling")
         return found
 
     def _known_url(
@@ -211,7 +211,7 @@ class CustomLinkSteps(ApiAdapter):
     ) -> ActionSteps[CustomUserLinkRecord]:
         found = _of_type((yield from self._urls(user_key)), arguments.type)
         if found is None:
-            raise NotFoundError(f"The user {arguments.user} has no URL for the custom link {arguments.type!r}")
+            raise NotFoundError(f"The user {arguments.user} has no URL for the custom link {arguments.type!r:.200}")
         return found
 
     def _id_of_link(self, type: str) -> ActionSteps[str | None]:

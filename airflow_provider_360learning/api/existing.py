@@ -8,6 +8,7 @@ from typing import Literal
 from airflow_provider_360learning.api.models.choices import IfExists
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.results import TagRecord
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import AlreadyExistsError, RefusedError
 
@@ -45,7 +46,8 @@ def one_of(kind: str, name: str, found: Sequence[str], operation: str) -> str | 
     """
     if len(found) > 1:
         raise RefusedError(
-            f"{len(found)} {kind} have the name {name!r} ({', '.join(found)}): rename all but one", operation=operation
+            f"{len(found)} {kind} have the name {name!r:.200} ({listed_ids(found)}): rename all but one",
+            operation=operation,
         )
     return found[0] if found else None
 

@@ -11,6 +11,7 @@ from airflow_provider_360learning.api.models.paths import CreatePath, UpdatePath
 from airflow_provider_360learning.api.path_results import (
     CreatedPath,
 )
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.types import ActionSteps, ResponseObject
 from airflow_provider_360learning.exceptions import AlreadyExistsError, RefusedError
 
@@ -33,9 +34,9 @@ def find_path(items: Iterable[ResponseObject], arguments: CreatePath) -> Respons
         and (string(item, "groupId") or "").lower() == arguments.group_id.lower()
     ]
     if len(found) > 1:
-        ids = ", ".join(first_string(each, "_id") for each in found)
+        ids = listed_ids([first_string(each, "_id") for each in found])
         raise RefusedError(
-            f"{len(found)} paths of this group have the name {arguments.name!r} ({ids}): rename the others",
+            f"{len(found)} paths of this group have the name {arguments.name!r:.200} ({ids}): rename the others",
             operation="createPath",
         )
     return found[0] if found else None
@@ -54,7 +55,7 @@ def existing_path(
     """
     name = arguments.name
     if arguments.if_exists == "fail":
-        raise AlreadyExistsError(f"The path {name!r} exists already: {path_id}", operation="createPath")
+        raise AlreadyExistsError(f"The path {name!r:.200} exists already: {path_id}", operation="createPath")
     changes = {field: value for field, value in arguments.given().items() if field in _UPDATABLE}
     if arguments.if_exists == "update" and changes:
         yield from update_path.steps(path_id=path_id, **changes)

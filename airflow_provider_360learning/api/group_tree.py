@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.results import (
     GroupRecord,
     Subgroup,
 )
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.types import ActionSteps
 from airflow_provider_360learning.exceptions import NotFoundError, RefusedError
 
@@ -31,7 +32,7 @@ def existing_group(
     """
     name = arguments.name
     update = update_group.steps(group_id=group_id, public=arguments.public, custom=arguments.custom)
-    described = f"The group {name!r}"
+    described = f"The group {name!r:.200}"
     outcome = yield from outcome_of_existing(arguments.if_exists, described, group_id, update, "createGroup")
     return {"group_id": group_id, "name": name, "outcome": outcome}
 
@@ -67,7 +68,7 @@ class GroupTree:
         ]
         if len(found) > 1:
             raise RefusedError(
-                f"{len(found)} groups have the name {name!r} under this parent ({', '.join(found)}): "
+                f"{len(found)} groups have the name {name!r:.200} under this parent ({listed_ids(found)}): "
                 "give the id of the right one, or rename the others"
             )
         return found[0] if found else None

@@ -105,7 +105,7 @@ def encode_segment(name: str, value: object, endpoint: Endpoint) -> str:
     text = str(value).strip() if value is not None else ""
     if not text.strip("."):
         raise InvalidRequestError(
-            f"{name} is {value!r}, but {endpoint.operation} needs an id (or an email address, for a user)",
+            f"{name} is {value!r:.200}, but {endpoint.operation} needs an id (or an email address, for a user)",
             operation=endpoint.operation,
         )
     return quote(text, safe="")

@@ -11,6 +11,8 @@ from airflow_provider_360learning.log_text import JOINERS
 MAX_LINE = 160
 #: Maximum number of characters of a name within one.
 MAX_NAME = 80
+#: Maximum number of ids in a text, and the number of characters of one with what separates it.
+MAX_IDS, _ID_WIDTH = 5, 26
 #: A brace with which a template starts.
 _TEMPLATE_START = re.compile(r"\{(?=[{%#])")
 
@@ -54,6 +56,15 @@ def listed(names: Sequence[str], width: int = MAX_NAME, total: int | None = None
     while len(text := _joined(shown, total)) > width and len(shown) > 1:
         shown.pop()
     return text
+
+
+def listed_ids(ids: Sequence[str]) -> str:
+    """
+    Return the first ids of objects, and the number of the others.
+
+    :param ids: The ids; those of a response have any length.
+    """
+    return listed(ids[:MAX_IDS], MAX_IDS * _ID_WIDTH, total=len(ids))
 
 
 def counted(number: int, noun: str) -> str:

@@ -223,15 +223,15 @@ def _manifest_of(path: ObjectStoragePath, run: str) -> Mapping[str, object]:
     if manifest.get("run") != run:
         raise StoredStateError(
             path,
-            f"has the results of another run ({manifest.get('run')!r}, finished {manifest.get('finished_at')}), not of "
-            f"{run!r}",
+            f"has the results of another run ({manifest.get('run')!r:.200}, finished "
+            f"{manifest.get('finished_at')!s:.200}), not of {run!r:.200}",
             "Clear the bulk task, and give each DAG run a results_path of its own (with {{ run_id }}). Nothing was "
             "sent.",
         )
     if manifest.get("action") not in USER_ACTIONS:
         raise InvalidRequestError(
             f"users_from takes the results of {', '.join(USER_ACTIONS)}, but {path} has those of "
-            f"{manifest.get('action')!r}. Nothing was sent.",
+            f"{manifest.get('action')!r:.200}. Nothing was sent.",
             argument="users_from",
         )
     if WOULD_SEND in (manifest.get("outcomes") or ()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_provider_360learning.api.models.parsers import is_id, normalized, shown
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.sync.matching import Match
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, SyncOptions
 from airflow_provider_360learning.sync.people import Person
@@ -88,7 +89,7 @@ class WantedFields:
             raise FieldError(f"no custom field of users is {shown(name)}: correct the column, or create the field")
         if len(found) > 1:
             raise FieldError(
-                f"{len(found)} custom fields of users are {shown(name)} ({', '.join(sorted(found))}): give the id"
+                f"{len(found)} custom fields of users are {shown(name)} ({listed_ids(sorted(found))}): give the id"
             )
         [field_id] = found
         names = {

@@ -159,7 +159,9 @@ def begin_applying(
             return mark
         found = read_mark(plan) or mark
     if plan.created_at > _time(found.finished_at or found.started_at):
-        log.warning("Plan %s was made again since run=%s began to apply it: it begins once more", found.plan, found.run)
+        log.warning(
+            "Plan %s was made again since run=%.200s began to apply it: it begins once more", found.plan, found.run
+        )
         remove_results(plan.folder)
         mark = replace(mark, results=_next_results(found.results))
         write_atomic(plan.folder / APPLIED, _encode(mark), file_mode=file_mode)

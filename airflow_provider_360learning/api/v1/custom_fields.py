@@ -49,7 +49,8 @@ def check_creation(arguments: CreateCustomField) -> None:
         )
     if arguments.type != "string":
         raise NotAvailableError(
-            f"type {arguments.type!r} is not available in API v1, whose custom fields are strings.", argument="type"
+            f"type {arguments.type!r:.200} is not available in API v1, whose custom fields are strings.",
+            argument="type",
         )
 
 
@@ -200,7 +201,7 @@ class CustomFieldActions(ApiAdapter):
         found = yield from self._find_field_id(arguments)
         if found is None:
             raise UnexpectedResponseError(
-                f"360Learning accepted the custom field {arguments.name!r}, but does not list it (yet)",
+                f"360Learning accepted the custom field {arguments.name!r:.200}, but does not list it (yet)",
                 operation="createCustomField",
             )
         return found

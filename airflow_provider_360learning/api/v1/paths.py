@@ -44,6 +44,7 @@ from airflow_provider_360learning.api.path_session_statuses import statuses_of_s
 from airflow_provider_360learning.api.results import (
     UserRecord,
 )
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v1.mails import mail_of
@@ -126,7 +127,9 @@ class PathActions(ApiAdapter):
         found = yield from self._find_session(arguments)
         if found is not None:
             if arguments.if_exists == "fail":
-                raise AlreadyExistsError(f"The session {name!r} exists already: {found}", operation="createPathSession")
+                raise AlreadyExistsError(
+                    f"The session {name!r:.200} exists already: {found}", operation="createPathSession"
+                )
             return {"session_id": found, "path_id": path_id, "name": name, "outcome": "already_exists"}
         body = {
             "sessionName": name,
@@ -287,7 +290,7 @@ class PathActions(ApiAdapter):
         ]
         if len(found) > 1:
             raise RefusedError(
-                f"{len(found)} sessions have the name {arguments.name!r} ({', '.join(found)}): rename the others",
+                f"{len(found)} sessions have the name {arguments.name!r:.200} ({listed_ids(found)}): rename the others",
                 operation="createPathSession",
             )
         return found[0] if found else None

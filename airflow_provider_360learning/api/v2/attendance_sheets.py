@@ -50,7 +50,7 @@ class AttendanceSheetActions(ApiAdapter):
         if found is not None:
             if arguments.if_exists == "fail":
                 raise AlreadyExistsError(
-                    f"The attendance sheet {name!r} exists already: {found}", operation="createAttendanceSheet"
+                    f"The attendance sheet {name!r:.200} exists already: {found}", operation="createAttendanceSheet"
                 )
             return {"sheet_id": found, "name": name, "outcome": "already_exists"}
         try:

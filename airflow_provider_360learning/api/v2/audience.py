@@ -17,10 +17,10 @@ from typing import TypeVar
 from airflow_provider_360learning.api.actions import exclusively
 from airflow_provider_360learning.api.fields import boolean, first_string, objects, string, strings
 from airflow_provider_360learning.api.pages import all_items
-from airflow_provider_360learning.api.text import listed
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject, Sleep
-from airflow_provider_360learning.api.v2.lookups import MAX_LISTED, Lookups
+from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     Learning360Error,
@@ -75,7 +75,7 @@ class Audience:
             kind = first_string(each, "type")
             if kind not in ids:
                 raise UnexpectedResponseError(
-                    f"360Learning's response cannot be used: the audience has a filter of the type {kind!r}",
+                    f"360Learning's response cannot be used: the audience has a filter of the type {kind!r:.200}",
                     operation="getSessionAudience",
                 )
             ids[kind] |= _lowered(strings(each, "ids"))
@@ -317,7 +317,7 @@ def _refuse_what_cannot_change(session: ResponseObject, session_id: str) -> None
 
 def _not_found(ids: Collection[str], error: NotFoundError) -> NotFoundError:
     """Return the error about users or groups that do not exist, which names the first of them."""
-    first = listed(sorted(ids)[:MAX_LISTED], MAX_LISTED * 26, total=len(ids))
+    first = listed_ids(sorted(ids))
     kind = "group" if error.code == "groupsNotFound" else "active or invited user"
     return NotFoundError(
         f"No {kind} has the id {first}: check the ids. Nothing was changed.",

@@ -97,7 +97,7 @@ class CertificateActions(Lookups):
         if found is not None:
             if arguments.if_exists == "fail":
                 raise AlreadyExistsError(
-                    f"The user has the certificate {arguments.title!r} already: {found}",
+                    f"The user has the certificate {arguments.title!r:.200} already: {found}",
                     operation="createUserCertificate",
                 )
             return {"user": user, "certificate_id": found, "outcome": "already_exists"}
@@ -166,7 +166,7 @@ class CertificateActions(Lookups):
         if found is not None:
             update, operation = _update_outline(found, body), "createCertificateOutline"
             outcome = yield from outcome_of_existing(
-                arguments.if_exists, f"The outline {title!r}", found, update, operation
+                arguments.if_exists, f"The outline {title!r:.200}", found, update, operation
             )
             return {"certificate_outline_id": found, "title": title, "outcome": outcome}
         try:

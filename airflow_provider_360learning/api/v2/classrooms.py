@@ -28,6 +28,7 @@ from airflow_provider_360learning.api.models.classrooms import (
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.pages import all_items
 from airflow_provider_360learning.api.request import without_nones
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.api.v2.lookups import Lookups
@@ -152,7 +153,7 @@ class ClassroomActions(Lookups):
         if found is not None:
             if arguments.if_exists == "fail":
                 raise AlreadyExistsError(
-                    f"The slot {arguments.name!r} exists already: {found}", operation="createClassroomSlot"
+                    f"The slot {arguments.name!r:.200} exists already: {found}", operation="createClassroomSlot"
                 )
             return _created_slot(arguments, found, "already_exists")
         trainers = yield from self._trainer_ids(arguments.trainers)
@@ -232,13 +233,13 @@ class ClassroomActions(Lookups):
     def _find_classroom(self, arguments: CreateClassroom) -> ActionSteps[str | None]:
         items = yield from all_items(Call("getClassrooms", query={"groupId[eq]": arguments.group_id}))
         found = [item for item in items if normalized(string(item, "name")) == arguments.name]
-        return _only(found, f"classrooms of the group have the name {arguments.name!r}", "createClassroom")
+        return _only(found, f"classrooms of the group have the name {arguments.name!r:.200}", "createClassroom")
 
     def _existing_classroom(self, arguments: CreateClassroom, classroom_id: str) -> ActionSteps[CreatedClassroom]:
         name, fields = arguments.name, _classroom_fields(arguments)
         if arguments.if_exists == "fail":
             raise AlreadyExistsError(
-                f"The classroom {name!r} exists already: {classroom_id}", operation="createClassroom"
+                f"The classroom {name!r:.200} exists already: {classroom_id}", operation="createClassroom"
             )
         if arguments.if_exists == "skip" or not without_nones(fields):
             return {"classroom_id": classroom_id, "name": name, "outcome": "already_exists"}
@@ -258,7 +259,7 @@ class ClassroomActions(Lookups):
             and read_timestamp("startDate", item.get("startDate")) == start
             and (_context(item)[0] or "").lower() == arguments.session_id.lower()
         ]
-        return _only(found, f"slots have the name {arguments.name!r} and this start", "createClassroomSlot")
+        return _only(found, f"slots have the name {arguments.name!r:.200} and this start", "createClassroomSlot")
 
     def _find_changed_slot(self, classroom_id: str, slot_id: str, fields: JsonObject) -> ActionSteps[str | None]:
         """Return the id of a slot if it has these values."""
@@ -342,7 +343,7 @@ def _only(items: Sequence[ResponseObject], problem: str, operation: str) -> str 
     """Return the id of the only one of some objects; ``None`` if there is none."""
     ids = [first_string(item, "_id") for item in items]
     if len(ids) > 1:
-        raise RefusedError(f"{len(ids)} {problem} ({', '.join(ids)}): rename the others", operation=operation)
+        raise RefusedError(f"{len(ids)} {problem} ({listed_ids(ids)}): rename the others", operation=operation)
     return ids[0] if ids else None
 
 

@@ -11,6 +11,7 @@ from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.elearning import CreateElearningCourse, UpdateElearningCourse
 from airflow_provider_360learning.api.models.parsers import normalized
 from airflow_provider_360learning.api.pages import all_items
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, Upload
 from airflow_provider_360learning.api.v2.lookups import Lookups
 from airflow_provider_360learning.exceptions import AlreadyExistsError, OutcomeUnknownError, RefusedError
@@ -87,7 +88,8 @@ class ElearningActions(Lookups):
     ) -> ActionSteps[CreatedCourse]:
         if arguments.if_exists == "fail":
             raise AlreadyExistsError(
-                f"The course {arguments.name!r} exists already: {course_id}", operation="createELearningStandardCourse"
+                f"The course {arguments.name!r:.200} exists already: {course_id}",
+                operation="createELearningStandardCourse",
             )
         if arguments.if_exists == "skip":
             return {"course_id": course_id, "name": arguments.name, "outcome": "already_exists"}
@@ -114,8 +116,8 @@ def _find(arguments: CreateElearningCourse, body: JsonObject) -> ActionSteps[str
     ]
     if len(found) > 1:
         raise RefusedError(
-            f"{len(found)} courses of this author and group have the name {arguments.name!r} ({', '.join(found)}): "
-            "rename all but one",
+            f"{len(found)} courses of this author and group have the name {arguments.name!r:.200} ({listed_ids(found)}"
+            "): rename all but one",
             operation="createELearningStandardCourse",
         )
     return found[0] if found else None

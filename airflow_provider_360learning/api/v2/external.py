@@ -113,8 +113,8 @@ class ExternalActions(Lookups):
             if error.code != _NOT_ITS_COURSE:
                 raise
             raise NotFoundError(
-                f"Integration {integration_id} has no course with the external id {arguments.external_id!r}: check the "
-                "id",
+                f"Integration {integration_id} has no course with the external id {arguments.external_id!r:.200}: "
+                "check the id",
                 operation="getExternalCourse",
                 status=error.status,
                 code=error.code,

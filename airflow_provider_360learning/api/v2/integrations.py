@@ -18,6 +18,7 @@ from airflow_provider_360learning.api.results import (
     IntegrationRecord,
     UpdatedIntegration,
 )
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.exceptions import NotFoundError, OutcomeUnknownError
 
@@ -36,10 +37,10 @@ def find_integration(group_id: str, external_platform: str, integration_id: str 
     items = yield from _with_platform(external_platform)
     if (found := _of_group(items, group_id)) is not None:
         return found
-    others = ", ".join(sorted({str(string(item, "groupId")) for item in items}))
+    others = listed_ids(sorted({str(string(item, "groupId")) for item in items}))
     raise NotFoundError(
-        f"Group {group_id} has no integration with the external platform {external_platform!r}, through which API v2 "
-        "imports courses and statistics"
+        f"Group {group_id} has no integration with the external platform {external_platform!r:.200}, through which "
+        "API v2 imports courses and statistics"
         + (f"; groups that have one: {others}" if others else "")
         + ": check the spelling, capital letters included. To create it once: create_integration (scope "
         "integrations:write), or in 360Learning; or give integration_id",
@@ -76,7 +77,7 @@ class IntegrationActions(ApiAdapter):
         group_id, platform = arguments.group_id, arguments.external_platform
         found = yield from _find(group_id, platform)
         if found is not None:
-            described = f"The integration of group {group_id} with {platform!r}"
+            described = f"The integration of group {group_id} with {platform!r:.200}"
             update = _edit(found, {**_options(arguments), "authorId": arguments.author_id})
             outcome = yield from outcome_of_existing(arguments.if_exists, described, found, update, "createIntegration")
             return {"integration_id": found, "outcome": outcome}

@@ -58,13 +58,13 @@ def check_course(course: ExternalCourse) -> None:
     ):
         if value not in LANGUAGES:
             raise NotAvailableError(
-                f"{name} has {value!r}, which is not a language code of external courses in API v2, such as en, pt_BR "
-                "or zh_tw",
+                f"{name} has {value!r:.200}, which is not a language code of external courses in API v2, such as en, "
+                "pt_BR or zh_tw",
                 argument=name,
             )
     if course.content_type is not None and course.content_type not in CONTENT_TYPES:
         raise NotAvailableError(
-            f"content_type is {course.content_type!r}, but in API v2 must be one of {', '.join(CONTENT_TYPES)}",
+            f"content_type is {course.content_type!r:.200}, but in API v2 must be one of {', '.join(CONTENT_TYPES)}",
             argument="content_type",
         )
     if course.duration_minutes is not None and course.duration_minutes > MAX_DURATION:

@@ -324,7 +324,7 @@ def _unknown(operation: str, job_id: str, reason: str) -> OutcomeUnknownError:
 def _status(item: ResponseObject) -> JobStatus:
     state = string(item, "status")
     if state not in _STATES:
-        raise unusable(f"the state of a bulk job is {state!r}")
+        raise unusable(f"the state of a bulk job is {state!r:.200}")
     created_at = read_timestamp("createdAt", item.get("createdAt"))
     if created_at is None:
         raise unusable("createdAt is missing")

@@ -16,7 +16,7 @@ from airflow_provider_360learning.api.fields import first_string, string
 from airflow_provider_360learning.api.models.parsers import is_id, shown
 from airflow_provider_360learning.api.pages import all_items, each_page
 from airflow_provider_360learning.api.statistics_by_id import DeletedUsers
-from airflow_provider_360learning.api.text import counted, listed
+from airflow_provider_360learning.api.text import counted, listed, listed_ids
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonObject, ResponseObject
 from airflow_provider_360learning.exceptions import (
     Learning360Error,
@@ -492,8 +492,7 @@ def ambiguous(mail: str, users: Sequence[ResponseObject]) -> RefusedError:
     """
     ids = [first_string(user, "_id") for user in users]
     return RefusedError(
-        f"{len(ids)} users have the email address {shown(mail)} ({listed(ids, MAX_LISTED * 26)}): give the id of the "
-        "right one",
+        f"{len(ids)} users have the email address {shown(mail)} ({listed_ids(ids)}): give the id of the right one",
         operation="getUsers",
     )
 

@@ -44,6 +44,7 @@ from airflow_provider_360learning.api.path_session_statuses import statuses_of_s
 from airflow_provider_360learning.api.results import (
     UserRecord,
 )
+from airflow_provider_360learning.api.text import listed_ids
 from airflow_provider_360learning.api.timestamps import read_timestamp, write_timestamp
 from airflow_provider_360learning.api.types import ActionSteps, Call, JsonValue, ResponseObject
 from airflow_provider_360learning.api.v2.audience import Audience, AudienceSteps
@@ -161,7 +162,9 @@ class PathActions(AudienceSteps, OwnerLookup):
         if existing is not None:
             found = first_string(existing, "_id")
             if arguments.if_exists == "fail":
-                raise AlreadyExistsError(f"The session {name!r} exists already: {found}", operation="createPathSession")
+                raise AlreadyExistsError(
+                    f"The session {name!r:.200} exists already: {found}", operation="createPathSession"
+                )
             return {"session_id": found, "path_id": path_id, "name": name, "outcome": "already_exists"}
         # Before anything is created: the group is set when the session exists.
         _refuse_past_end(arguments)
@@ -390,9 +393,10 @@ def _mark_of(group_id: str) -> str:
 
 def _only(sessions: Sequence[ResponseObject], name: str) -> ResponseObject | None:
     if len(sessions) > 1:
-        ids = ", ".join(first_string(each, "_id") for each in sessions)
+        ids = listed_ids([first_string(each, "_id") for each in sessions])
         raise RefusedError(
-            f"{len(sessions)} sessions have the name {name!r} ({ids}): rename the others", operation="createPathSession"
+            f"{len(sessions)} sessions have the name {name!r:.200} ({ids}): rename the others",
+            operation="createPathSession",
         )
     return sessions[0] if sessions else None
 

@@ -52,7 +52,7 @@ class TagActions(ApiAdapter):
         found = yield from self._find_tag(name)
         if found is not None:
             update = self.update_tag.steps(tag_id=found, is_main=is_main, external_id=external_id)
-            described = f"The tag {name!r}"
+            described = f"The tag {name!r:.200}"
             outcome = yield from outcome_of_existing(arguments.if_exists, described, found, update, "createTag")
             return {"tag_id": found, "name": name, "outcome": outcome}
         try:
