@@ -379,6 +379,13 @@ def test_every_known_bug_and_attack_has_a_test(page, at_least):
     assert [row for row in rows if "::test_" not in row] == []
 
 
+def test_every_attack_states_what_happened_before_and_what_happens_now():
+    rows = [line for line in (DOCS / "attacks.md").read_text().splitlines() if line.startswith("|")]
+    assert "| Attack | Before | Now | Test |" in rows
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    assert [each for each in cells if "---" not in each[0] and not (len(each) == 4 and all(each))] == []
+
+
 def test_every_module_of_attacks_is_in_their_table():
     listed = (DOCS / "attacks.md").read_text()
     modules = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "attacks").rglob("test_*.py")]
