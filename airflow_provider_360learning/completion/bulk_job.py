@@ -49,9 +49,9 @@ class BulkJobCompletion(CompletionCondition):
             job_id=status.job_id, type=status.type, state=status.state, rows=len(results), refused=refused
         )
         if status.ended:
-            progress = f"Bulk job {status.job_id}: {counted(len(results), 'row')}, {refused:,} refused"
+            progress = f"Bulk job {self.job_id}: {counted(len(results), 'row')}, {refused:,} refused"
         else:
-            progress = f"Bulk job {status.job_id} is {status.state}"
+            progress = f"Bulk job {self.job_id} is {status.state}"
             progress += "" if status.progress is None else f" at row {status.progress:,}"
-        failure = f"Bulk job {status.job_id} ended with an error: {status.error}" if status.state == "error" else None
+        failure = f"Bulk job {self.job_id} ended with an error: {status.error}" if status.state == "error" else None
         return CompletionStatus(status.state == "completed", result, one_line(progress, MAX_PROGRESS), failure)

@@ -22,6 +22,7 @@ from airflow_provider_360learning.operators.groups import Learning360CreateGroup
 from airflow_provider_360learning.operators.operation import Learning360Operator
 from airflow_provider_360learning.operators.users import Learning360CreateUserOperator
 from airflow_provider_360learning.rows.folders import OWNER
+from airflow_provider_360learning.sensors.bulk_jobs import Learning360BulkJobSensor
 from airflow_provider_360learning.sensors.courses import Learning360CourseCompletionSensor
 from tests.attacks.hostile_server import hostile_server, response
 from tests.rows.support import bulk, make_operator
@@ -149,6 +150,24 @@ def test_the_error_of_a_poll_that_is_tolerated(connect_to, log):
         assert not sensor.poke({}).is_done
     assert any("Poll failed" in line for line in log())
     assert raw_in(*log()) == []
+
+
+def test_the_failure_of_a_bulk_job(connect_to, log):
+    """Its error, and its id, which another than the one of the request may be."""
+    job = {"_id": EVIL, "type": EVIL, "status": "error", "createdAt": "2026-01-01T12:00:00.000Z", "errorMessage": EVIL}
+
+    def respond(request: bytes):
+        target = request.split()[1]
+        token = {"access_token": "t" * 20, "expires_in": 3600}
+        found = token if b"oauth2" in target else [] if target.endswith(b"/results") else job
+        return response(json.dumps(found).encode(), headers=["Connection: close"])
+
+    with hostile_server(respond) as server:
+        connect_to(server.url, api_version="v2", auth="oauth2", company_id="c" * 24, limits={})
+        sensor = Learning360BulkJobSensor(task_id="wait", job_id=GROUP_ID)
+        with pytest.raises(AirflowFailException, match="ended with an error") as caught:
+            sensor.poke({})
+    assert raw_in(str(caught.value), *shown_by(caught.value), *log()) == []
 
 
 def test_what_the_command_prints(monkeypatch, capsys, connect_to):
