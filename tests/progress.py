@@ -45,8 +45,10 @@ class Progress:
         self._total = len(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count failures."""
-        self._failed += report.failed
+        """Count failures, and print each at once: its report follows at the end, perhaps half an hour later."""
+        if report.failed:
+            self._failed += 1
+            self._write(f"{self._name}: {report.nodeid} failed in {report.when}, after {report.duration:.0f} s")
 
     def pytest_runtest_logfinish(self) -> None:
         """Count a test, and print a line if it is time."""
