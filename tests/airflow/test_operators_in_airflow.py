@@ -326,7 +326,7 @@ def test_airflow_retries_transient_errors_only(sandbox, run):
 
 @pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
 def test_the_retry_policy_waits_for_the_delay_of_the_error(sandbox, run, monkeypatch):
-    monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "0.2")
+    monkeypatch.setenv("AIRFLOW__LEARNING360__MAX_RATE_LIMIT_WAIT", "1")
     # Two seconds are more than that, so that the task fails, and is retried when the limit has capacity.
     sandbox.control.add_fault("deleteGroup", kind="rate_limited", retry_after=2)
     sandbox.control.clear_journal()

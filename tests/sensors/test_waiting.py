@@ -211,13 +211,13 @@ def test_a_success_resets_the_failures(sandbox, poking, enroll):
         {"kind": "garbage"},
     ],
 )
-def test_a_failed_poll_is_not_retried_within_a_poke(sandbox, poking, enroll, fault, capfd):
+def test_a_failed_poll_is_not_retried_within_a_poke(sandbox, poking, enroll, fault, caplog):
     enroll(GRACE_MAIL)
     sandbox.control.advance(3600)
     sandbox.control.add_fault(POLL, **fault)
     assert poking().execute({})["done"] == 1
     assert operations(sandbox) == [POLL] * 2
-    assert capfd.readouterr().out.count("Poll failed") == 1
+    assert caplog.text.count("Poll failed") == 1
 
 
 def test_a_wrong_api_key_fails_without_retries(sandbox, poking, monkeypatch):
@@ -238,38 +238,41 @@ def test_times_out(poking):
 # Progress
 
 
-def test_a_poking_sensor_logs_its_progress_only_when_it_changes(sandbox, poking, enroll, capfd):
+def test_a_poking_sensor_logs_its_progress_only_when_it_changes(sandbox, poking, enroll, caplog):
+    caplog.set_level(logging.INFO)
     with after_requests(sandbox, 3, "/stats", lambda: enroll(GRACE_MAIL), lambda: sandbox.control.advance(3600)):
         poking().execute({})
-    log = capfd.readouterr().out
+    log = caplog.text
     assert log.count("0 of 0 completed (at least 1 must be enrolled)") == 1
     assert log.count(f"0 of 1 completed; waiting for {GRACE_MAIL}") == 1
     assert log.count("1 of 1 completed") == 1
 
 
 @pytest.mark.parametrize("soft_fail", [False, True])
-def test_a_poking_sensor_logs_its_progress_at_its_timeout(poking, enroll, capfd, soft_fail):
+def test_a_poking_sensor_logs_its_progress_at_its_timeout(poking, enroll, caplog, soft_fail):
     enroll(GRACE_MAIL)
     with pytest.raises((AirflowSensorTimeout, AirflowSkipException)):
         poking(timeout=0.1, soft_fail=soft_fail).execute({})
-    assert f"The sensor timed out: 0 of 1 completed; waiting for {GRACE_MAIL}" in capfd.readouterr().out
+    assert f"The sensor timed out: 0 of 1 completed; waiting for {GRACE_MAIL}" in caplog.text
 
 
-def test_a_failure_is_no_timeout(poking, capfd):
+def test_a_failure_is_no_timeout(poking, caplog):
     with pytest.raises(AirflowSkipException):
         poking(users=[GRACE_MAIL], if_not_enrolled="fail", soft_fail=True).execute({})
-    assert "timed out" not in capfd.readouterr().out
+    assert "timed out" not in caplog.text
 
 
-def test_the_trigger_knows_the_progress_that_the_sensor_has_logged(sensor, enroll, capfd):
+def test_the_trigger_knows_the_progress_that_the_sensor_has_logged(sensor, enroll, caplog):
+    caplog.set_level(logging.INFO)
     enroll(GRACE_MAIL)
     logged = f"0 of 1 completed; waiting for {GRACE_MAIL}"
     assert deferred(sensor()).trigger.serialize()[1]["progress"] == logged
-    assert capfd.readouterr().out.count(f"{logged}") == 1
+    assert caplog.text.count(f"{logged}") == 1
 
 
 @pytest.mark.slow
-def test_a_deferred_sensor_logs_the_progress_of_its_success(sensor, capfd):
+def test_a_deferred_sensor_logs_the_progress_of_its_success(sensor, caplog):
+    caplog.set_level(logging.INFO)
     event = {"status": "success", "message": "3 of 3 completed", "result": {"done": 3}}
     sensor().execute_complete({}, event)
-    assert "3 of 3 completed" in capfd.readouterr().out
+    assert "3 of 3 completed" in caplog.text
