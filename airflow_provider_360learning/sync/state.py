@@ -26,7 +26,8 @@ _MAX_PEOPLE, _MAX_BYTES, _MAX_VALUES = 200_000, 96 << 20, 4_000_000
 _MAX_PART = 1 << 20
 T = TypeVar("T")
 
-_Time = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(5000, 1, 1, tzinfo=UTC))]
+#: People may leave in any year up to the last one, and every time must have an equivalent in UTC.
+_Time = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime.max.replace(tzinfo=UTC))]
 _Days = Annotated[int, Field(ge=0, le=100_000)]
 _Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 _STRICT = ConfigDict(extra="forbid")

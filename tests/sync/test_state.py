@@ -46,6 +46,13 @@ def test_returns_what_was_saved(tmp_path, file):
     assert load_state(tmp_path, IDENTITY) == STATE
 
 
+@pytest.mark.parametrize("year", [1971, 4712, 8888, 9998])
+def test_a_person_who_leaves_in_a_distant_year_is_remembered(tmp_path, year):
+    state = SyncState({"1": Remembered(left_at=datetime(year, 12, 31, 23, 59, tzinfo=UTC))})
+    save_state(tmp_path, state, IDENTITY)
+    assert load_state(tmp_path, IDENTITY) == state
+
+
 def test_nothing_is_remembered_before_the_first_run(tmp_path):
     assert load_state(tmp_path / "new", IDENTITY) == SyncState()
     save_state(tmp_path / "new", SyncState(), IDENTITY)
