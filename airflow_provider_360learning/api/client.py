@@ -196,12 +196,14 @@ class Client:
 
         :param secrets: The secrets; the last ones are kept.
         """
+        if not secrets:
+            return
         with self._sent_lock:
             self._sent = (*(one for one in self._sent if one not in secrets), *secrets)[-MAX_SENT:]
 
     def redact(self, text: str) -> str:
         """
-        Replace every secret of this connection, and those that it sent last, in a text of a response.
+        Replace every secret of this connection, and the secrets that it sent last, in a text of a response.
 
         :param text: The text, of which only the start is returned if it is very long.
         """

@@ -84,7 +84,7 @@ class FolderOwner:
             found = self._load()
         now = self._wall_clock()
         if found and found["owner"] != self._owner and now < found["until"] <= now + CLAIM + _MAX_AHEAD:
-            raise self._in_use(f"{found['owner']:.200}")
+            raise self._in_use(found["owner"])
         self._save()
 
     def renew(self, *, force: bool = False) -> None:
@@ -100,7 +100,7 @@ class FolderOwner:
         if found is None:  # another run may have had it in the meantime
             raise self._in_use("another run, or was")
         if found["token"] != self._token:
-            raise self._in_use(f"{found['owner']:.200}")
+            raise self._in_use(found["owner"])
         self._save()
 
     def release(self) -> None:
@@ -138,7 +138,7 @@ class FolderOwner:
 
     def _in_use(self, owner: str) -> FolderInUseError:
         return FolderInUseError(
-            f"{self._folder} is in use by {owner}. Let that task end, or give each task a folder of its own "
+            f"{self._folder} is in use by {owner:.200}. Let that task end, or give each task a folder of its own "
             "(results_path, rejected_path, state_path)."
         )
 

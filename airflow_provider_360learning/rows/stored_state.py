@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from airflow_provider_360learning.api.json_stream import OBJECT_WEIGHT
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error
 from airflow_provider_360learning.files.storage import StoragePath, read_bounded
 
@@ -15,9 +16,6 @@ MAX_BYTES = 1 << 20
 
 #: Maximum number of values in a text that is decoded at once: a short one takes many times the memory of its text.
 MAX_VALUES = 2_000_000
-#: An object takes the memory of so many other short values.
-_OBJECT_WEIGHT = 3
-
 T = TypeVar("T")
 
 
@@ -63,6 +61,25 @@ def read_object(
     return dict(value)
 
 
+def read_typed(
+    path: StoragePath, adapter: TypeAdapter[T], version: int, advice: str, *, max_bytes: int = MAX_BYTES
+) -> T | None:
+    """
+    Return what a file has, as an object which has the types that it declares; ``None`` if the file does not exist.
+
+    :param path: The file.
+    :param adapter: What it must have beside its version.
+    :param version: The version that this package writes.
+    :param advice: What to do if it cannot be used.
+    :param max_bytes: Maximum number of bytes.
+    :raises StoredStateError: if it cannot be read, or has something else.
+    """
+    if (found := read_object(path, path, version, advice, max_bytes=max_bytes)) is None:
+        return None
+    del found["version"]
+    return typed(found, adapter, path, advice)
+
+
 # Any: decoded JSON.
 def decode(data: bytes, max_values: int = MAX_VALUES) -> Any:
     """
@@ -72,7 +89,7 @@ def decode(data: bytes, max_values: int = MAX_VALUES) -> Any:
     :param max_values: Maximum number of values; commas and brackets in texts count, too.
     :raises ValueError: if it is not valid JSON, or has more values.
     """
-    if data.count(b",") + data.count(b"[") + _OBJECT_WEIGHT * data.count(b"{") > max_values:
+    if data.count(b",") + data.count(b"[") + OBJECT_WEIGHT * data.count(b"{") > max_values:
         raise ValueError("too many values")
     try:
         return json.loads(data)
@@ -103,7 +120,7 @@ def typed(
         pass
     except ValidationError as error:  # has values in its text, so that it becomes neither cause nor context
         wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
-    path = ".".join(map(str, filter(None, (name, *map(str, wrong)))))
+    path = ".".join(filter(None, (name, *map(str, wrong))))
     raise StoredStateError(place, f"is damaged: {path:.200} is invalid" if path else "is damaged", advice)
 
 

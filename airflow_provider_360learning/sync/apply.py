@@ -31,7 +31,7 @@ from airflow_provider_360learning.rows.recorder import TooManyFailuresError
 from airflow_provider_360learning.rows.results import Result, read_last_results, read_manifest, read_written_results
 from airflow_provider_360learning.rows.run import run
 from airflow_provider_360learning.rows.sources import make_source
-from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object, typed
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_typed
 from airflow_provider_360learning.sync.begun_rows import ADVICE, begun_rows, read_rows, write_rows
 from airflow_provider_360learning.sync.creations import Whose, is_user
 from airflow_provider_360learning.sync.details import read_details
@@ -444,9 +444,8 @@ def _read_findings(path: ObjectStoragePath, changes: int) -> tuple[dict[int, str
     :param changes: Number of changes of the plan.
     """
     maximum = _MAX_BEGUN + _MAX_BEGUN_PER_CHANGE * changes
-    if (found := read_object(path, path, VERSION, ADVICE, max_bytes=maximum)) is None:
+    if (findings := read_typed(path, _FINDINGS, VERSION, ADVICE, max_bytes=maximum)) is None:
         return {}, {}
-    findings = typed(found, _FINDINGS, path, ADVICE)
     numbers = {str(number): number for number in range(changes)}
     if not numbers.keys() >= findings.stale.keys() | findings.whose.keys():
         raise StoredStateError(path, "is damaged", ADVICE)

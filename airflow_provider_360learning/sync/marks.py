@@ -29,7 +29,7 @@ from airflow_provider_360learning.files.storage import (
 )
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.schema import digest_of
-from airflow_provider_360learning.rows.stored_state import StoredStateError, read_object, typed
+from airflow_provider_360learning.rows.stored_state import StoredStateError, read_typed
 from airflow_provider_360learning.sync.plan_files import PlanError, StoredPlan, is_plan_id
 
 log = get_logger(__name__)
@@ -101,9 +101,8 @@ def read_mark(plan: StoredPlan) -> Mark | None:
     :raises StoredStateError: if it cannot be read.
     """
     path = plan.folder / APPLIED
-    if (found := read_object(path, path, VERSION, _MARK_ADVICE)) is None:
+    if (mark := read_typed(path, _MARK, VERSION, _MARK_ADVICE)) is None:
         return None
-    mark = typed({name: value for name, value in found.items() if name != "version"}, _MARK, path, _MARK_ADVICE)
     try:
         times = [_time(each) for each in (mark.started_at, mark.finished_at) if each is not None]
     except ValueError:
@@ -245,10 +244,8 @@ def begun_plan(plan_path: StoragePath, run: Run) -> Begun | None:
     :raises StoredStateError: if it cannot be read.
     """
     path = _begun_path(plan_path, run)
-    if (found := read_object(path, path, VERSION, _BEGUN_ADVICE)) is None:
-        return None
-    begun = typed({name: value for name, value in found.items() if name != "version"}, _BEGUN, path, _BEGUN_ADVICE)
-    if not is_plan_id(begun.plan):  # it names a folder, in which results may be removed
+    begun = read_typed(path, _BEGUN, VERSION, _BEGUN_ADVICE)
+    if begun is not None and not is_plan_id(begun.plan):  # it names a folder, in which results may be removed
         raise StoredStateError(path, "is damaged", _BEGUN_ADVICE)
     return begun
 
