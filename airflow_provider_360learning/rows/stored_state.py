@@ -83,7 +83,7 @@ def read_typed(
 # Any: decoded JSON.
 def decode(data: bytes, max_values: int = MAX_VALUES) -> Any:
     """
-    Decode JSON that somebody else may have written.
+    Decode JSON that another user of the folder may have written.
 
     :param data: The text.
     :param max_values: Maximum number of values; commas and brackets in texts count, too.

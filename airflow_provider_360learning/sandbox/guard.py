@@ -29,7 +29,7 @@ MAX_BODIES_BYTES = 64 * 1024 * 1024
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
 #: Headers of control responses, whose address has the token, and which quote what clients sent: a browser shows them as
-#: what they are, runs nothing in them, keeps no copy, and tells no other site the address.
+#: what they are, does not run or store them, and does not send the address to other sites.
 _CONTROL_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),

@@ -154,7 +154,7 @@ def begin_applying(
     mark = Mark(plan=plan.plan_id, run=run.name, started_at=_text(now), after=last_plan)
     if (found := read_mark(plan)) is None:
         if write_new(plan.folder / APPLIED, _encode(mark), file_mode=file_mode):
-            remove_results(plan.folder)  # of no attempt: somebody has planted them
+            remove_results(plan.folder)  # no attempt has written them
             return mark
         found = read_mark(plan) or mark
     if plan.created_at > _time(found.finished_at or found.started_at):

@@ -80,7 +80,7 @@ def _memory(name: str) -> float:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the attacks to the whole suite: together, they take a minute. Skip those that need root without it."""
+    """Leave the attacks to the whole suite: together, they take a minute. Skip attacks that need root without it."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slow)

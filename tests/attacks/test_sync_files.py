@@ -22,7 +22,7 @@ from tests.versions.conftest import api, make_api, sent  # noqa: F401 - fixtures
 #: Bytes of a file that is too large for memory; it takes none on the disk.
 HUGE = 10 << 30
 PEOPLE = [row("ana"), row("bo")]
-#: Files that applying a plan reads, and those that a further attempt reads.
+#: Files that applying a plan reads, and files that only a further attempt reads.
 FILES = ("plan.json", "meta.json", "changes.jsonl", "findings.jsonl", "agreed.jsonl", "summary.md", "applied.json")
 FILES_OF_AN_ATTEMPT = ("begun.json", "06-create.jsonl")
 REJECTED_KEY = {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 20}

@@ -58,7 +58,7 @@ def test_what_is_added_to_an_environment_replaces_nothing_of_it(name):
 
 
 def installations():
-    """Return the commands that install packages, with those that continue them."""
+    """Return the commands that install packages, with the lines that continue them."""
     files = (ROOT / "Makefile", *(ROOT / ".ci").iterdir(), *(ROOT / ".github/workflows").iterdir())
     for file in filter(Path.is_file, files):
         text = re.sub(r"\\\n\s*|#.*", " ", file.read_text())

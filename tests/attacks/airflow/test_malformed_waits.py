@@ -33,7 +33,7 @@ ROUNDS = 10
 OTHER_ID, GROUP_ID = "b" * 24, "c" * 24
 MAIL, OTHER_MAIL = "ana@acme.test", "bo@acme.test"
 TIME, LATER = "2026-01-01T12:00:00.000Z", "2099-01-01T12:00:00.000Z"
-#: Arguments by name; those that end with ``_id`` are ids.
+#: Arguments by name; names that end with ``_id`` are names of ids.
 ARGUMENTS = {"user": MAIL, "users": [MAIL, OTHER_MAIL], "since": TIME, "group_id": GROUP_ID}
 
 ANA = {"_id": ID, "mail": MAIL, "status": "active"}
