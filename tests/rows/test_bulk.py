@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.api.limiter.usage import Usage
 from airflow_provider_360learning.operators.bulk import Learning360BulkOperator
+from airflow_provider_360learning.rows.progress_log import ProgressLog
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
 from tests.rows.support import (
     ROOT,
@@ -601,9 +604,29 @@ def test_logs_the_share_of_the_limit_with_pool_slots(sandbox, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_logs_the_progress_at_intervals(sandbox, tmp_path, caplog):
+def test_logs_the_progress_of_a_run_of_more_than_a_second(sandbox, tmp_path, caplog):
     sandbox.control.add_fault("createOrInviteUser", kind="delay", seconds=1.1, mentions="person21@")
     sandbox.control.settings(mails_of_other_companies=["person1@acme.test"])
     bulk("create_user", people(40), results_path=tmp_path, max_failures=1)
-    (shown,) = [message for message in caplog.messages if "/40 (" in message]
+    shown = next(message for message in caplog.messages if "/40 (" in message)
     assert re.fullmatch(r"rows=\d+/40 \(\d+ %\) rate=\d+\.\d\d/s remaining=\d+ s rejected=1 throttled=0", shown)
+
+
+def test_logs_the_progress_at_most_once_per_second_and_otherwise_at_intervals(caplog):
+    caplog.set_level("INFO")
+    now, in_memory = [0.0], Counter[str]()
+    progress = ProgressLog(1000, 0, Usage(), lambda: now[0])
+
+    def lines_after(seconds: float, rows: int) -> list[str]:
+        now[0] += seconds
+        in_memory["created"] += rows
+        caplog.clear()
+        progress.report(lambda: in_memory)
+        return caplog.messages
+
+    assert lines_after(0.9, 900) == [], "less than a second"
+    assert lines_after(0.1, 0) == ["rows=900/1,000 (90 %) rate=900.00/s remaining=0 s rejected=0 throttled=0"]
+    assert lines_after(1.0, 49) == [], "less than a twentieth of the rows"
+    assert lines_after(1.0, 1) == ["rows=950/1,000 (95 %) rate=316.67/s remaining=0 s rejected=0 throttled=0"]
+    assert lines_after(10.0, 0) == [], "nothing new"
+    assert lines_after(0.0, 1) == ["rows=951/1,000 (95 %) rate=73.15/s remaining=1 s rejected=0 throttled=0"]
