@@ -63,6 +63,12 @@ REALTIME = $(filter-out tests/deployments/%,$(sort $(shell grep -rlw realtime te
 # Tests that share a fixture stay on one worker (tests/conftest.py), in the order of collection.
 WORKERS = -n 2 --no-loadscope-reorder
 
+# $(call run,pytest,arguments): another program may keep the processor busy, so that failed tests are repeated once, alone;
+# the first that fails again ends this. Exit status 1 says that all tests ran. What PYTEST_ARGS selects is not repeated.
+ALONE = --last-failed --last-failed-no-failures none --maxfail 1
+run = $(1) $(WORKERS) $(2) $(PYTEST_ARGS) $(if $(PYTEST_ARGS),,|| { [ $$? = 1 ] && \
+		echo "Repeating the failed tests, alone:" && $(1) $(2) $(ALONE); })
+
 test-quick: .venv/.ready servers
 	$(PYTEST_3) $(WORKERS) -m "not slow and not realtime" $(PYTEST_ARGS)
 
@@ -71,11 +77,12 @@ test-root: .venv/.ready
 	@[ "$$(id -u)" = 0 ] || { echo "These tests act as several users: run them as root." >&2; exit 1; }
 	.venv/bin/python -m pytest -p no:cacheprovider tests/attacks -m needs_root $(PYTEST_ARGS)
 
+test-3: WORKERS = -n 3 --no-loadscope-reorder
 test-3: .venv/.ready servers
-	$(PYTEST_3) $(WORKERS) -n 3 $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
+	$(call run,$(PYTEST_3),$(PROGRESS) -m "not realtime")
 
 test-2.11: .venv-2.11/.ready servers
-	$(PYTEST_2) $(TESTS_2) $(WORKERS) $(PROGRESS) -m "not realtime" $(PYTEST_ARGS)
+	$(call run,$(PYTEST_2) $(TESTS_2),$(PROGRESS) -m "not realtime")
 
 test-lowest: servers
 	$(PYTHON) .ci/matrix.py lowest-3:3.11 lowest-2:3.11
@@ -83,22 +90,20 @@ test-lowest: servers
 test-matrix: servers
 	$(PYTHON) .ci/matrix.py --record $(CELLS)
 
-# These tests wait and take little CPU. A measurement that another program has disturbed is repeated once, alone.
+# These tests wait and take little CPU.
 realtime-3: FILES = $(REALTIME)
 realtime-3: .venv/.ready servers
-	$(PYTEST_3) $(WORKERS) $(FILES) -m realtime $(PYTEST_ARGS) || \
-		$(PYTEST_3) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
+	$(call run,$(PYTEST_3) $(FILES),-m realtime)
 
 realtime-2.11: FILES = $(filter $(addsuffix /%,$(TESTS_2)),$(REALTIME))
 realtime-2.11: .venv-2.11/.ready servers
-	$(PYTEST_2) $(WORKERS) $(FILES) -m realtime $(PYTEST_ARGS) || \
-		$(PYTEST_2) $(FILES) -m realtime --last-failed $(PYTEST_ARGS)
+	$(call run,$(PYTEST_2) $(FILES),-m realtime)
 
-# A measurement that another program has disturbed is repeated once. On Airflow 2.11, a part of the tests is enough.
+# One test at a time. On Airflow 2.11, a part of the tests is enough.
+test-deployments: WORKERS =
 test-deployments: .venv/.mysql-ready .venv-2.11/.ready servers
-	$(PYTEST_3) tests/deployments -m "not realtime" $(PYTEST_ARGS)
-	$(PYTEST_3) tests/deployments -m realtime $(PYTEST_ARGS) || \
-		$(PYTEST_3) tests/deployments -m realtime --last-failed $(PYTEST_ARGS)
+	$(call run,$(PYTEST_3) tests/deployments,-m "not realtime")
+	$(call run,$(PYTEST_3) tests/deployments,-m realtime)
 	.venv-2.11/bin/python -m pytest -o cache_dir=.venv-2.11/.pytest_cache tests/deployments/test_kills.py \
 		-k "redis and sigkill" $(PYTEST_ARGS)
 
