@@ -114,7 +114,16 @@ class OperationCall:
         job_id = yield from jobs.submit_call(self.call, owner=owner)
         if not self.wait_for_job:
             return {"job_id": job_id}
-        return (yield from jobs.wait_for_results(job_id, self.endpoint.operation, owner=owner))
+        results = yield from jobs.wait_for_results(job_id, self.endpoint.operation, owner=owner)
+        if refused := sum(row.get("status") != "success" for row in results):
+            log.warning(
+                "%s: the bulk job has refused rows, and its results contain the reasons: refused=%d rows=%d job_id=%s",
+                self.endpoint.operation,
+                refused,
+                len(results),
+                job_id,
+            )
+        return results
 
     def _items_of(self, response: Any) -> Any:
         if not isinstance(response, Page):
@@ -135,7 +144,7 @@ class Given:
 
     :param path_params: Values of the path's parameters.
     :param query: Query parameters.
-    :param body: Body; ``None`` in an object is sent as ``null``.
+    :param body: Body; ``None`` in a JSON object is sent as ``null``.
     :param files: Files by field of the body.
     """
 
@@ -205,7 +214,8 @@ def check_name(spec: ApiSpec, operation: str) -> None:
                 operation=operation,
                 argument="operation",
             )
-    hint = similar(operation, spec.endpoints)
+    # The part behind the last underscore: of a published operationId, that is the name.
+    hint = similar(str(operation).rpartition("_")[2], spec.endpoints)
     raise InvalidRequestError(
         f"operation is {operation!r:.80}, but API {spec.name} has no such operation"
         + (f" (similar: {hint})" if hint else ": `airflow learning360 operations` lists them"),
@@ -237,6 +247,8 @@ def _problems_of_path(parameters: Parameters, given: Mapping[str, object]) -> It
         value = given.get(name)
         if value is None:
             yield f"path_params lacks {name!r}"
+        elif isinstance(value, bool) or not isinstance(value, str | int):
+            yield f"path_params.{name} is of type {type(value).__name__}, expected a string"
         else:
             yield from problems_of(str(value).strip(), schema, f"path_params.{name}")
 
@@ -252,4 +264,4 @@ def _problems_of_body(endpoint: Endpoint, parameters: Parameters, given: Given) 
     if endpoint.body is BodyFormat.JSON or not isinstance(body, Mapping):
         yield from problems_of(body, schema, "body")
         return
-    yield from problems_of_form(body, schema, "body", elsewhere=given.files)
+    yield from problems_of_form(body, schema, "body", files=parameters.files, given_files=given.files)

@@ -115,7 +115,12 @@ def problems_of_query(value: object, schema: Schema, place: str) -> Iterator[str
 
 
 def problems_of_form(
-    body: Mapping[str, object], schema: Schema, place: str, *, elsewhere: Collection[str] = ()
+    body: Mapping[str, object],
+    schema: Schema,
+    place: str,
+    *,
+    files: Collection[str] = (),
+    given_files: Collection[str] = (),
 ) -> Iterator[str]:
     """
     Yield what is invalid in the fields of a form, which are sent as strings.
@@ -123,18 +128,39 @@ def problems_of_form(
     :param body: The fields.
     :param schema: Schema of all of them.
     :param place: Where they are.
-    :param elsewhere: Fields that are given as files.
+    :param files: Fields that can be files.
+    :param given_files: Fields that are given as files.
     """
     properties = schema.get("properties", {})
-    given = {name: value for name, value in body.items() if value is not None}
-    yield from (f"{place} lacks {name!r}" for name in schema.get("required", ()) if name not in {*given, *elsewhere})
+    for name in schema.get("required", ()):
+        if name not in {*body, *given_files}:
+            yield f"{'files' if name in files else place} lacks {name!r}"
     if schema.get("additionalProperties") is False:
-        yield from problems_of_names(given, properties, place)
-    for name, value in given.items():
-        if name in elsewhere:
+        yield from problems_of_names(body, properties, place)
+    for name, value in body.items():
+        if name in given_files:
             yield f"{place}.{name} is given as a file as well"
+        elif name in files and "pattern" not in properties[name]:  # some can be the id of a file instead
+            yield f"{place}.{name} is a file: give its path in files"
+        elif empty := _empty_place(value, f"{place}.{name}"):
+            yield f"{empty}, which a form cannot contain: leave it out"
         elif name in properties:
             yield from problems_of_query(value, properties[name], f"{place}.{name}")
+
+
+def _empty_place(value: object, place: str) -> str | None:
+    """Return where a value has what would not be in a form at all, or as a word; ``None`` if nowhere."""
+    if value is None:
+        return f"{place} is None"
+    if isinstance(value, Mapping):
+        inner = {f"{place}.{name}": each for name, each in value.items()}
+    elif isinstance(value, list | tuple):
+        inner = {f"{place}[{index}]": each for index, each in enumerate(value)}
+    else:
+        return None
+    if not inner:
+        return f"{place} is empty"
+    return next(filter(None, (_empty_place(each, where) for where, each in inner.items())), None)
 
 
 def problems_of_names(given: Collection[str], known: Collection[str], place: str) -> Iterator[str]:

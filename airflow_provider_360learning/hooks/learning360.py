@@ -148,7 +148,7 @@ class Learning360Hook(BaseHook):
             lists them with their parameters.
         :param path_params: Values of the path's parameters.
         :param query: Query parameters.
-        :param body: Body. ``None`` in an object is sent as ``null``.
+        :param body: Body. ``None`` in an object is sent as ``null``, and refused in a form, which has no such value.
         :param files: Files to upload: field of the body to a path, also in an object store.
         :param paginate: Whether all pages of a list are read, and not the first one only.
         :param wait_for_job: Whether a bulk job is awaited.

@@ -37,7 +37,7 @@ class Learning360Operator(Learning360BaseOperator):
     :param operation: Name of the operation, such as ``addManager``.
     :param path_params: Values of the path's parameters, or the JSON text of an object with them.
     :param query: Query parameters, or the JSON text of an object with them.
-    :param body: Body, or its JSON text. ``None`` is sent as ``null``.
+    :param body: Body, or its JSON text. ``None`` is sent as ``null``, and refused in a form, which has no such value.
     :param files: Files to upload: field of the body to a path, also in an object store; or the JSON text of it.
     :param paginate: Whether all pages of a list are read, and not the first one only.
     :param wait_for_job: Whether a bulk job is awaited; otherwise the result is ``{"job_id"}``.

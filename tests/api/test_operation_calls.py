@@ -39,6 +39,8 @@ def refused(version: str, operation: str, *parameters: Any, paginate: bool = Fal
     [
         ("v1", "getUzers", "API v1 has no such operation (similar: 'getUsers', 'getUser'"),
         ("v2", "getusers", "API v2 has no such operation (similar: 'getUsers'"),
+        ("v2", "v2.users.GetUserController_getUser", "API v2 has no such operation (similar: 'getUser'"),
+        ("v2", None, "`airflow learning360 operations` lists them"),
         ("v2", "", "`airflow learning360 operations` lists them"),
     ],
 )
@@ -83,18 +85,57 @@ def test_refuses_invalid_parameters_of_api_v2(parameters, expected):
     ("operation", "parameters", "expected"),
     [
         ("getUser", ({"user": ""},), "path_params.user is '', expected at least 1 characters"),
+        ("getUser", ({"user": ["a@acme.test"]},), "path_params.user is of type list, expected a string"),
+        ("getUser", ({"user": True},), "path_params.user is of type bool, expected a string"),
         ("deleteCustomLink", (), "query lacks 'type'"),
         ("getCourses", ({}, {"modifiedafter": "x"}), "(similar: 'modifiedAfter'"),
         ("getCourses", ({}, {}, {"x": 1}), "body is given, but the operation has none"),
         ("createGroup", ({}, {}, {"name": "x"}), "body lacks 'public'"),
         ("createGroup", ({}, {}, {"name": "x", "public": "perhaps"}), "body.public is 'perhaps', expected a boolean"),
         ("createGroup", ({}, {}, {"name": "x", "public": True, "parents": "y"}), "(similar: 'parent')"),
+        ("updateGroup", ({"group_id": ID}, {}, {"custom": None}), "body.custom is None, which a form cannot contain"),
+        ("addToGroupCatalog", ({"group_id": ID}, {}, {"courses": []}), "body.courses is empty, which a form cannot"),
+        (
+            "createOrInviteUser",
+            ({}, {}, {"mail": "a@b.c", "customFields": [{"value": None}]}),
+            "body.customFields[0].value is None, which a form cannot contain: leave it out",
+        ),
         ("postSkills", ({}, {}, {"name": "x"}), "body is an object, expected a list"),
         ("postSkills", ({}, {}, ["x"]), "body[0] is 'x', expected an object"),
     ],
 )
 def test_refuses_invalid_parameters_of_api_v1(operation, parameters, expected):
     assert expected in refused("v1", operation, *parameters)
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "expected"),
+    [
+        ("uploadUserMedia", ({"userId": ID},), "files lacks 'profileImage'"),
+        (
+            "uploadUserMedia",
+            ({"userId": ID}, {}, {"profileImage": "/data/ana.png"}),
+            "body.profileImage is a file: give its path in files",
+        ),
+        (
+            "updatePath",
+            ({"pathId": ID}, {}, {"coverPicture": "/data/a.png"}),
+            "expected an id of 24 hexadecimal digits",
+        ),
+        ("updatePath", ({"pathId": ID}, {}, {"coAuthorIds": []}), "body.coAuthorIds is empty, which a form cannot"),
+        (
+            "updatePath",
+            ({"pathId": ID}, {}, {"certificateId": None}),
+            "body.certificateId is None, which a form cannot",
+        ),
+    ],
+)
+def test_refuses_what_a_multipart_body_of_api_v2_cannot_contain(operation, parameters, expected):
+    assert expected in refused("v2", operation, *parameters)
+
+
+def test_the_id_of_an_image_may_be_given_in_the_place_of_its_file():
+    assert prepare(VERSIONS["v2"].spec, "updatePath", Given({"pathId": ID}, {}, {"coverPicture": ID}))
 
 
 def test_accepts_more_fields_where_not_all_are_known():
@@ -242,11 +283,12 @@ def _state(name: str) -> Response:
     return Response({"_id": ID, "type": "deleteGroups", "status": name, "createdAt": "2026-01-31T08:00:00.000Z"})
 
 
-def test_a_job_is_awaited_and_its_results_are_returned():
+def test_a_job_is_awaited_and_its_results_are_returned(caplog):
     with serving(_job_responder(_state("queued"), _state("completed"))) as (call, sent):
         results = call("deleteGroups", {}, {}, {"input": [{"groupId": ID}]})
     assert results == [{"status": "error", "errorMessage": "unknown", "input": {"groupId": ID}}]
     assert [each.method for each in sent()] == ["DELETE", "GET", "GET", "GET"]
+    assert f"its results contain the reasons: refused=1 rows=1 job_id={ID}" in caplog.text
 
 
 def test_a_job_that_is_not_awaited_is_returned():
