@@ -215,12 +215,12 @@ class Encoder(RowEncoder):
 
 
 class EscapingEncoder(Encoder):
-    """Encodes rows for a spreadsheet, which executes none of their strings; numbers stay numbers."""
+    """Encodes rows for a spreadsheet, which executes none of their texts; numbers stay numbers."""
 
     def _encode_columns(self, columns: Sequence[Sequence[Value]]) -> bytes:
         pairs = zip(self._columns, columns, strict=True)
         return super()._encode_columns(
-            [_escaped(values) if column.kind == "string" else values for column, values in pairs]
+            [_escaped(values) if column.kind in ("string", "json") else values for column, values in pairs]
         )
 
 

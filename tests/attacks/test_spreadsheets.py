@@ -175,6 +175,20 @@ def test_export_is_escaped_if_it_is_for_people(sandbox, tmp_path, escape_formula
     assert name == ("'=1+1" if escape_formulas else "=1+1")
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
+def test_no_spreadsheet_finds_a_formula_in_json(tmp_path, separator):
+    """A spreadsheet with another separator than that of the file begins cells within the JSON of translations."""
+    path = tmp_path / "courses.csv"
+    columns = [Column("id"), Column("translations", "json")]
+    with open_rows(path, columns, escape_formulas=True) as file:
+        file.write(["1", [{"name": value} for value in HOSTILE]])
+        file.write(["2", HOSTILE])
+        file.commit()
+    text = path.read_bytes().decode()
+    cells = [*cells_of(text, separator), *re.split(r'[\r\n,;\t]"?', text)]
+    assert [cell for cell in cells if FORMULA.match(cell)] == []
+
+
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
 def test_numbers_of_an_export_stay_numbers(tmp_path, format):
     path = tmp_path / f"a.{format}"
