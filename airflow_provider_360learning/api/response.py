@@ -33,6 +33,9 @@ MAX_ERROR_BODY = 64 << 10
 ACCEPT_ENCODING = "gzip"
 #: Bytes that are decompressed at a time.
 STEP = 1 << 14
+#: Maximum number of compressed bytes that decompress to nothing, in a response of any size: a server that sends nothing
+#: else would keep its reader busy without end.
+MAX_EMPTY = MIB
 #: Minimum average size of a value in a response of the maximum size, in bytes: a value of two bytes can take a hundred
 #: bytes of memory.
 BYTES_PER_VALUE = 16
@@ -98,8 +101,12 @@ class ResponseBody:
     def _decompress(self, size: int) -> bytes:
         """Return at most so many decompressed bytes, and none at the end."""
         assert self._gzip is not None
+        received_before = self._received
         while True:
             compressed = self._compressed or self._receive(STEP)
+            # A response of limited size says so in its own error.
+            if self._max_size is None and self._received - received_before > MAX_EMPTY:
+                raise unusable(f"more than {MAX_EMPTY / MIB:g} MiB of compressed data without content is in it")
             if not compressed and not self._received:
                 return b""  # an empty body, whatever its encoding is said to be
             if self._gzip.eof:

@@ -50,6 +50,13 @@ def bomb(mib: int, start: bytes = b"[") -> Iterator[bytes]:
         yield block
 
 
+def empty_blocks(number: int) -> Iterator[bytes]:
+    """Yield gzip in which thousands of blocks contain nothing."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    yield packer.compress(b"[") + packer.flush(zlib.Z_FULL_FLUSH)
+    yield from itertools.repeat(b"\0\0\0\xff\xff" * 4000, number)
+
+
 def in_chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         yield b"%x\r\n%s\r\n" % (len(part), part)
@@ -174,8 +181,13 @@ def test_limits_length_and_depth_of_a_value(make_api, body, problem, is_streamed
         (lambda: response(bomb(10**6), headers=GZIP), "MiB of white space"),
         (lambda: response(itertools.chain([b"[{"], itertools.repeat(b'"a":1,' * 1000, 10**6))), "10,000 names"),
         (lambda: response(itertools.chain([b"[{"], itertools.repeat(b'"a":1, ' * 1000, 10**6))), "10,000 names"),
+        (lambda: response(itertools.repeat(EMPTY_MEMBER * 1000, 10**6), headers=GZIP), "compressed data without"),
+        (lambda: response(empty_blocks(10**6), headers=GZIP), "compressed data without"),
     ],
-    ids=["white space", "white space in an object", "compressed white space", "names", "spaced names"],
+    ids=[
+        *("white space", "white space in an object", "compressed white space", "names", "spaced names"),
+        *("empty members of gzip", "empty blocks of gzip"),
+    ],
 )
 def test_a_streamed_response_without_end_that_has_no_rows_is_refused(make_api, parts, problem):
     """It arrives fast enough."""
