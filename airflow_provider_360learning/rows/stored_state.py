@@ -89,12 +89,21 @@ def decode(data: bytes, max_values: int = MAX_VALUES) -> Any:
     :param max_values: Maximum number of values; commas and brackets in texts count, too.
     :raises ValueError: if it is not valid JSON, or has more values.
     """
-    if data.count(b",") + data.count(b"[") + OBJECT_WEIGHT * data.count(b"{") > max_values:
+    if number_of_values(data) > max_values:
         raise ValueError("too many values")
     try:
         return json.loads(data)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def number_of_values(data: bytes) -> int:
+    """
+    Return how many values JSON has at most: commas and brackets in texts count, too.
+
+    :param data: The text, or a part of it.
+    """
+    return data.count(b",") + data.count(b"[") + OBJECT_WEIGHT * data.count(b"{")
 
 
 def typed(
@@ -113,7 +122,7 @@ def typed(
     """
     wrong: tuple[object, ...] = ()
     try:
-        text = json.dumps(value)
+        text = json.dumps(value, separators=(",", ":"))
         if max_bytes is None or len(text) <= max_bytes:
             return adapter.validate_json(text, strict=True)
     except RecursionError:

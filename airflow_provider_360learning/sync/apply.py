@@ -47,7 +47,7 @@ from airflow_provider_360learning.sync.marks import (
     remove_results,
 )
 from airflow_provider_360learning.sync.names import label
-from airflow_provider_360learning.sync.new_state import with_accounts, with_changes, with_creations, with_plan
+from airflow_provider_360learning.sync.new_state import keys_of, with_accounts, with_changes, with_creations, with_plan
 from airflow_provider_360learning.sync.options import Limit
 from airflow_provider_360learning.sync.outcomes import STALE, Outcomes
 from airflow_provider_360learning.sync.phases import Phase, Phases
@@ -235,9 +235,7 @@ class _Application:
         for number, change in unsent.items():
             if number not in stale and (problem := check.problem(change)):
                 stale[number] = problem
-        keys = None
-        if self._plan.options.key == "mail":
-            keys = {change.key for change in changes} | self._plan.changes.agreed.keys()
+        keys = keys_of(self._plan.changes, self._plan.options)
         self._save(with_accounts(self._state, platform.accounts, self._plan.options, keys))
         self._remember_findings()
         self._report_stale()

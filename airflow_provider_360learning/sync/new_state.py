@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from airflow_provider_360learning.rows.results import FAILED, PENDING, UNKNOWN
+from airflow_provider_360learning.rows.results import FAILED, PENDING, UNKNOWN, Result
 from airflow_provider_360learning.sync.fields import DEACTIVATION
 from airflow_provider_360learning.sync.managers import MANAGER
 from airflow_provider_360learning.sync.options import CUSTOM_FIELD, PROFILE_FIELDS, SyncOptions
 from airflow_provider_360learning.sync.outcomes import Outcomes
-from airflow_provider_360learning.sync.plan import Change
+from airflow_provider_360learning.sync.plan import Change, Changes
 from airflow_provider_360learning.sync.plan_files import StoredPlan
 from airflow_provider_360learning.sync.platform import Account
 from airflow_provider_360learning.sync.state import AppliedPlan, Remembered, Restored, SyncState
+
+#: Stands for an id that is not known yet.
+_AN_ID = "0" * 24
+#: Stands for a plan that is not known yet: none is longer.
+_A_PLAN = AppliedPlan(
+    plan_id="0" * 32, applied_at=datetime(2026, 1, 1, 1, 1, 1, 1, tzinfo=UTC), rows=10**9, interval="0" * 250
+)
+
+
+def keys_of(changes: Changes, options: SyncOptions) -> frozenset[str] | None:
+    """
+    Return the keys of the people whom a plan manages; ``None`` if the accounts show it by their keys.
+
+    :param changes: The changes of the plan.
+    :param options: What the sync is to do.
+    """
+    if options.key != "mail":
+        return None
+    return frozenset(changes.agreed) | {change.key for change in changes.changes}
 
 
 def with_accounts(
@@ -101,6 +120,29 @@ def with_changes(state: SyncState, outcomes: Outcomes, options: SyncOptions, now
     return replace(state, people=people, restored={**state.restored, **restored})
 
 
+def with_all_changes(
+    state: SyncState, accounts: Sequence[Account], changes: Changes, options: SyncOptions, now: datetime
+) -> SyncState:
+    """
+    Return the state after a plan whose changes are all made: as large as it can become.
+
+    :param state: The state.
+    :param accounts: The accounts.
+    :param changes: The changes of the plan.
+    :param options: What the sync is to do.
+    :param now: The time of the plan.
+    """
+    outcomes = Outcomes(changes.changes)
+    for number, change in enumerate(changes.changes):
+        outcomes.results[number] = [Result(number + 1, change.key, "invited", id=_AN_ID)]
+        outcomes.sent[number] = {"manager": _AN_ID, "to_be_deactivated_at": now.isoformat()}
+        outcomes.users.setdefault(change.key, change.user_id or _AN_ID)
+        outcomes.without_key.add(change.key)
+    found = with_accounts(state, accounts, options, keys_of(changes, options))
+    grown = _with_presence(with_changes(found, outcomes, options, now), changes, now, is_new=True)
+    return replace(grown, plans=(*grown.plans, _A_PLAN))
+
+
 def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) -> SyncState:
     """
     Return the state after a whole plan: who is missing, what agrees already, and the plan itself.
@@ -113,7 +155,13 @@ def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) 
     if any(one.plan_id == plan.plan_id for one in state.plans):
         return state
     is_new = not interval or all(one.interval != interval for one in state.plans)
-    changes = plan.changes
+    applied_plan = AppliedPlan(plan_id=plan.plan_id, applied_at=now, rows=plan.rows, interval=interval)
+    state = _with_presence(state, plan.changes, plan.created_at, is_new=is_new)
+    return replace(state, plans=(*state.plans, applied_plan))
+
+
+def _with_presence(state: SyncState, changes: Changes, created_at: datetime, *, is_new: bool) -> SyncState:
+    """Return the state with who is missing or reported, and with what agrees already."""
     missing, reported = frozenset(changes.missing), changes.reported_leavers
     people = dict(state.people)
     for key in people.keys() | missing | reported | changes.agreed.keys():
@@ -123,12 +171,11 @@ def with_plan(state: SyncState, plan: StoredPlan, now: datetime, interval: str) 
         people[key] = replace(
             known,
             applied=applied,
-            missing_since=(known.missing_since or plan.created_at) if is_missing else None,
+            missing_since=(known.missing_since or created_at) if is_missing else None,
             missing_runs=max(known.missing_runs + is_new, 1) if is_missing else 0,
-            reported_at=(known.reported_at or plan.created_at) if key in reported else None,
+            reported_at=(known.reported_at or created_at) if key in reported else None,
         )
-    applied_plan = AppliedPlan(plan_id=plan.plan_id, applied_at=now, rows=plan.rows, interval=interval)
-    return replace(state, people=people, plans=(*state.plans, applied_plan))
+    return replace(state, people=people)
 
 
 def _is_not_created(number: int, outcomes: Outcomes) -> bool:

@@ -23,11 +23,12 @@ from airflow_provider_360learning.sync.marks import (
     read_mark,
     remove_results,
 )
+from airflow_provider_360learning.sync.new_state import with_all_changes
 from airflow_provider_360learning.sync.options import SyncOptions
 from airflow_provider_360learning.sync.people import read_people
 from airflow_provider_360learning.sync.plan_files import PlanError, StoredPlan, load_plan, write_plan
 from airflow_provider_360learning.sync.planner import compare, users_to_read
-from airflow_provider_360learning.sync.state import SyncState, load_state
+from airflow_provider_360learning.sync.state import SyncState, ensure_readable, load_state
 
 log = get_logger(__name__)
 
@@ -107,7 +108,7 @@ def make_plan(
     :param place: Where plans and the state are.
     :param settings: How the plan is made.
     :param now: The time of the plan.
-    :raises InvalidRequestError: if the source is empty or invalid as a whole.
+    :raises InvalidRequestError: if the source is empty or invalid as a whole, or the state would become too large.
     """
     people = read_people(source, options, timezone=settings.timezone)
     state = read_state(api, options, place)
@@ -118,6 +119,8 @@ def make_plan(
         platform = read_details(api, platform, wanted)
     is_new_interval = all(plan.interval != settings.interval for plan in state.plans)
     changes = compare(people, platform, state, options, now, is_new_interval=is_new_interval)
+    grown = with_all_changes(state, platform.accounts, changes, options, now)
+    ensure_readable(grown, identity_of(company_of(api), options))
     complete = replace(changes, errors=(*people.errors, *changes.errors))
     plan = write_plan(
         place.plan_path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -13,7 +13,14 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import StoragePath, atomic_writer, read_bounded, storage_path
-from airflow_provider_360learning.rows.stored_state import StoredStateError, check_version, decode, typed
+from airflow_provider_360learning.rows.stored_state import (
+    StoredStateError,
+    check_version,
+    decode,
+    number_of_values,
+    typed,
+)
+from airflow_provider_360learning.sync.names import label
 
 #: File of the state.
 FILE = "sync_state.json"
@@ -179,12 +186,57 @@ def save_state(folder: StoragePath, state: SyncState, identity: str, *, file_mod
     :param file_mode: Permissions of the file.
     """
     with atomic_writer(storage_path(folder) / FILE, file_mode=file_mode) as file:
-        file.write(f'{{"identity":{_json(identity)},"people":{{'.encode())
-        for number, (key, one) in enumerate(sorted(state.people.items())):  # one line each, not all of them in memory
-            file.write(f"{',' if number else ''}\n{_json(key)}:{_json(_given(one))}".encode())
-        plans = [_given(plan) for plan in state.plans]
-        restored = {mail: _given(one) for mail, one in state.restored.items()}
-        file.write(f'\n}},"plans":{_json(plans)},"restored":{_json(restored)},"version":{_VERSION}}}\n'.encode())
+        file.writelines(_parts(state, identity))
+
+
+def ensure_readable(
+    state: SyncState,
+    identity: str,
+    *,
+    max_people: int = _MAX_PEOPLE,
+    max_bytes: int = _MAX_BYTES,
+    max_values: int = _MAX_VALUES,
+    max_part: int = _MAX_PART,
+) -> None:
+    """
+    Refuse a state that could be written, but that the next run would not read.
+
+    :param state: The state that a plan leads to.
+    :param identity: See :func:`load_state`.
+    :param max_people: Maximum number of people.
+    :param max_bytes: Maximum number of bytes of all of them.
+    :param max_values: Maximum number of their values.
+    :param max_part: Maximum number of bytes of one person.
+    :raises InvalidRequestError: if it is too large.
+    """
+    size = values = 0
+    for part in _parts(state, identity):
+        size += len(part)
+        values += number_of_values(part)
+    if len(state.people) > max_people or size > max_bytes or values > max_values:
+        raise InvalidRequestError(
+            f"After this plan, the state of the sync would have {len(state.people):,} people, {size:,} bytes and "
+            f"{values:,} values, but the next run can read at most {max_people:,} people, {max_bytes:,} bytes and "
+            f"{max_values:,} values. Sync the people in several parts, each with a source, a state_path and a "
+            "key_namespace of its own, or leave out columns. Nothing was sent."
+        )
+    for key, one in state.people.items():
+        if (length := len(_json(_given(one)))) > max_part:
+            raise InvalidRequestError(
+                f"After this plan, the state of the sync would have {length:,} bytes for "
+                f"{label(key, user_id=one.user_id)}, but the next run can read at most {max_part:,}: shorten the "
+                "values of this person in the source. Nothing was sent."
+            )
+
+
+def _parts(state: SyncState, identity: str) -> Iterator[bytes]:
+    """Yield the content of the file, not all people in memory at once: each is a line."""
+    yield f'{{"identity":{_json(identity)},"people":{{'.encode()
+    for number, (key, one) in enumerate(sorted(state.people.items())):
+        yield f"{',' if number else ''}\n{_json(key)}:{_json(_given(one))}".encode()
+    plans = [_given(plan) for plan in state.plans]
+    restored = {mail: _given(one) for mail, one in state.restored.items()}
+    yield f'\n}},"plans":{_json(plans)},"restored":{_json(restored)},"version":{_VERSION}}}\n'.encode()
 
 
 def _parsed(path: StoragePath, data: bytes) -> tuple[str, SyncState]:
