@@ -254,6 +254,12 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *arguments, **options)
         self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock, deadline))
 
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:  # to a file, -1 means everything
+            raise ValueError("the size of a chunk is negative")
+        return size
+
 
 class _Reader(io.RawIOBase):
     """Reads a socket until a deadline."""

@@ -373,6 +373,7 @@ CHUNKED = ["Transfer-Encoding: chunked"]
         (lambda: [b"SSH-2.0-OpenSSH_9.2\r\n"], "is not one of a sandbox: BadStatusLine"),
         (lambda: [b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 200], "is not one of a sandbox: HTTPException"),
         (lambda: response(b"-5\r\n[]", headers=CHUNKED), "is not JSON|is not one of a sandbox"),
+        (lambda: response(iter([b"-1\r\n", *[b" " * MIB] * 300]), headers=CHUNKED), "is not one of a sandbox"),
     ],
 )
 def test_control_reads_little_of_another_server(flood, problem):
