@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path as FilePath
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -22,6 +22,8 @@ from airflow_provider_360learning.sandbox.state.model import (
     Role,
 )
 from airflow_provider_360learning.sandbox.state.state import State
+
+Found = TypeVar("Found")
 
 #: Maximum number of problems that an error lists.
 MAX_PROBLEMS = 10
@@ -86,7 +88,7 @@ class SeedUser(_Described):
     job: str | None = None
     organization: str | None = None
     labels: list[str] | None = None
-    groups: list[Name] | dict[Name, list[Role]] = []
+    groups: list[Name] | dict[Name, Annotated[list[Role], Field(min_length=1)]] = []
     custom_fields: dict[Name, str] = {}
     managers: list[Mail] = []
     external_ids: dict[Name, Name] = {}
@@ -219,7 +221,7 @@ class _Filling:
         self._seed = seed
         self._state = state
         self._groups = {seed.company: state.root.id}
-        self._fields: dict[str, str] = {}
+        self._fields: dict[str, CustomField] = {}
         self._courses: dict[str, str] = {}
         self._paths: dict[str, str] = {}
 
@@ -233,7 +235,7 @@ class _Filling:
                 field.id or state.new_id(), field.name, field.target, field.kind, tuple(field.authorized_values)
             )
             state.put_custom_field(added)
-            self._fields[field.name] = added.id
+            self._fields[field.name] = added
         for group in seed.groups:
             parent = self._group(group.parent, f"parent of group {group.name!r}")
             self._groups[group.name] = state.add_group(
@@ -279,7 +281,7 @@ class _Filling:
         profile = cast("Profile", given)
         if user.custom_fields:
             profile["custom_fields"] = {
-                _found(self._fields, name, where): value for name, value in user.custom_fields.items()
+                self._field(name, value, where).id: value for name, value in user.custom_fields.items()
             }
         status: PersonStatus = "active" if user.status == "deleted" else user.status
         person = state.add_person(user.mail, profile, status=status, id=user.id)
@@ -314,13 +316,29 @@ class _Filling:
         state, where = self._state, f"session {session.name!r}"
         path = state.paths[_found(self._paths, session.path, where)]
         added = state.add_session(path.id, session.name, path.group, _seconds(session.start), id=session.id)
+        if session.end is not None and _seconds(session.end) < added.start:
+            raise ValueError(f"{where}: its end is before its start")
         added.end = None if session.end is None else _seconds(session.end)
         people = [state.people[self._person(mail, where)] for mail in session.users]
+        for person in people:
+            if person.status == "deleted":
+                raise ValueError(f"{where}: the user {person.mail} is deleted")
         state.add_users(added, people)
         for name in session.groups:
             group = state.groups[self._group(name, where)]
             members = [state.people[id] for id in group.members]
             state.add_group_to_audience(added, group, [each for each in members if each.status == "active"])
+
+    def _field(self, name: str, value: str, where: str) -> CustomField:
+        """Return the custom field of users with a name, which may have a value."""
+        field = _found(self._fields, name, where)
+        if field.target != "users":
+            raise ValueError(f"{where}: the custom field {name!r} is one of {field.target}")
+        if field.authorized_values and value not in field.authorized_values:
+            raise ValueError(f"{where}: {value!r} is not among the authorized_values of {name!r}")
+        if field.kind == "date" and not _is_date(value):
+            raise ValueError(f"{where}: {name!r} is {value!r}, but must be a date such as '2026-01-31'")
+        return field
 
     def _group(self, name: str | None, where: str) -> str:
         return self._state.root.id if name is None else _found(self._groups, name, where)
@@ -337,10 +355,17 @@ class _Filling:
         return person.id
 
 
-def _found(ids: Mapping[str, str], name: str, where: str) -> str:
-    if name not in ids:
-        raise ValueError(f"{where}: {name!r} is none of {_listed(ids)}")
-    return ids[name]
+def _found(known: Mapping[str, Found], name: str, where: str) -> Found:
+    if name not in known:
+        raise ValueError(f"{where}: {name!r} is none of {_listed(known)}")
+    return known[name]
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _listed(names: Iterable[str]) -> str:

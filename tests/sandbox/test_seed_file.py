@@ -37,6 +37,16 @@ sessions:
 """
 
 
+#: A user with a value of a custom field, whose properties are open.
+FIELD = "custom_fields: [{{name: Site, {}}}]\nusers: [{{mail: a@b.c, custom_fields: {{Site: Lyon}}}}]"
+#: A session, whose last field is open, and a deleted user.
+SESSION = """
+users: [{mail: a@b.c, status: deleted}]
+courses: [{name: c}]
+paths: [{name: x, courses: [c]}]
+sessions: [{name: s, path: x, start: 2026-01-05, """
+
+
 @pytest.fixture
 def start(tmp_path):
     """Return a function that builds a sandbox, which is not started, with the company of a file."""
@@ -108,6 +118,13 @@ def test_reset_returns_to_the_file(start):
         ("users: [{mail: a@b.c, id: 64b1f0c2a9d3e40012ab0001}]", r"ids: '64b1f0c2a9d3e40012ab0001' is there more than"),
         ("users: [{mail: a@b.c, groups: [Lab]}]", r"user a@b.c: 'Lab' is none of 'Acme'"),
         ("users: [{mail: a@b.c, custom_fields: {Site: Lyon}}]", r"user a@b.c: 'Site' is none of those of the file"),
+        ("users: [{mail: a@b.c, groups: {Acme: []}}]", r"users.0.groups.*Acme: List should have at least 1 item"),
+        (
+            FIELD.format("authorized_values: [Paris]"),
+            r"user a@b.c: 'Lyon' is not among the authorized_values of 'Site'",
+        ),
+        (FIELD.format("kind: date"), r"user a@b.c: 'Site' is 'Lyon', but must be a date such as '2026-01-31'"),
+        (FIELD.format("target: contents"), r"user a@b.c: the custom field 'Site' is one of contents"),
         ("users: [{mail: a@b.c, managers: [b@b.c]}]", r"user a@b.c: the user b@b.c is not in the file"),
         (
             "users: [{mail: a@b.c, external_ids: {HR: '1'}}, {mail: b@b.c, external_ids: {HR: '1'}}]",
@@ -117,6 +134,8 @@ def test_reset_returns_to_the_file(start):
         ("paths: [{name: x, courses: []}]", r"paths.0.courses: List should have at least 1 item"),
         ("paths: [{name: x, courses: [y]}]", r"path 'x': 'y' is none of"),
         ("sessions: [{name: s, path: x, start: soon}]", r"sessions.0.start"),
+        (SESSION + "end: 2026-01-04}]", r"session 's': its end is before its start"),
+        (SESSION + "users: [a@b.c]}]", r"session 's': the user a@b.c is deleted"),
         ("sessions: [{name: s, path: x, start: 2026-01-05}]", r"session 's': 'x' is none of"),
         ("groups: [", r"company.yaml is not valid YAML: while parsing"),
         ("- groups", r"file: Input should be a valid dictionary"),
