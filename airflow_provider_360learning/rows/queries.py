@@ -72,7 +72,16 @@ class Query:
         """Whether it is one statement."""
         from sqlparse import split  # a dependency of common.sql
 
-        return len(split(self.sql)) == 1
+        return sum(map(_is_statement, split(self.sql))) == 1
+
+
+def _is_statement(text: str) -> bool:
+    """Return whether a part of a query is more than a comment or a semicolon, which may follow the statement."""
+    from sqlparse.lexer import tokenize
+    from sqlparse.tokens import Comment, Whitespace
+
+    tokens = tokenize(text)  # type: ignore[no-untyped-call]
+    return any(kind not in Comment and kind not in Whitespace and value != ";" for kind, value in tokens)
 
 
 @dataclass(frozen=True, slots=True)

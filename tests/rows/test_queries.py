@@ -104,6 +104,11 @@ def test_the_server_holds_the_rows_and_plans_to_return_all_of_them(database):
     assert [fraction for _, fraction in rows] == ["1"]
 
 
+@pytest.mark.parametrize("end", [";", ";\n", ";;", ";\n-- done; or not\n", "; /* a */ /* b; */ ;", "\n-- done"])
+def test_the_server_holds_the_rows_of_one_statement_whatever_follows_it(database, end):
+    assert database.read(f"-- first; and only\nSELECT name FROM pg_cursors{end}")[1] == [("learning360",)]
+
+
 @pytest.mark.parametrize(
     ("sql", "parameters", "expected"),
     [
