@@ -39,6 +39,8 @@ _S3_PERMISSIONS = {
     "CompleteMultipartUpload": "s3:PutObject",
     "AssumeRole": "sts:AssumeRole",
 }
+#: How Amazon states the permission, which may be one of another service, such as kms:GenerateDataKey.
+_NAMED_PERMISSION = re.compile(r"not authorized to perform: ([a-z0-9-]{1,40}:[A-Za-z0-9]{1,80})\b")
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
 _RENEW_TOKEN = "Renew aws_session_token of the connection, or use a role"
 _OTHER_REGION = _Finding("the bucket is in another region", "Set region_name in the extra of the connection")
@@ -129,7 +131,7 @@ def _examine(error: Exception, has_connection: bool) -> _Finding:
     for code, operation, message in _s3_responses(error):
         quoted = f"{operation}: {code}, {_quoted(message)}"
         if code in _DENIED:
-            return _denied(operation, quoted)
+            return _denied(operation, message, quoted)
         if found := _S3_CODES.get(code):
             return replace(found, problem=f"{found.problem} ({quoted})")
     chain = list(_chain(error))
@@ -146,9 +148,10 @@ def _examine(error: Exception, has_connection: bool) -> _Finding:
     return _Finding(quoted, f"Check {what}", _is_transient(error))
 
 
-def _denied(operation: str, quoted: str) -> _Finding:
-    permission = _S3_PERMISSIONS.get(operation, f"s3:{operation}")
-    if permission == "s3:GetObject":
+def _denied(operation: str, message: str, quoted: str) -> _Finding:
+    named = _NAMED_PERMISSION.search(message)
+    permission = named[1] if named else _S3_PERMISSIONS.get(operation, f"s3:{operation}")
+    if permission == "s3:GetObject" and not named:
         permission += " (or s3:ListBucket, if the object does not exist)"
     advice = "Grant it to the credentials of the connection; requests without credentials count as anonymous"
     return _Finding(f"the permission {permission} is missing ({quoted})", advice)

@@ -95,6 +95,20 @@ def test_a_request_without_credentials_is_called_anonymous(connect_to, monkeypat
     assert not error.transient
 
 
+@pytest.mark.parametrize("use", [check_file, check_folder, open_binary])
+@pytest.mark.parametrize("permission", ["kms:GenerateDataKey", "s3:PutObjectTagging"])
+def test_the_permission_that_amazon_states_is_named(connect_to, use, permission):
+    """A bucket with a key of KMS needs permissions of another service."""
+    message = (
+        f"User: arn:aws:iam::123456789012:user/airflow is not authorized to perform: {permission} on resource: "
+        f"arn:aws:kms:eu-west-1:123456789012:key/1 because no identity-based policy allows the {permission} action"
+    )
+    with answering(403, "AccessDenied", message) as server:
+        error = error_of(use, connect_to(server))
+    assert f": the permission {permission} is missing (" in str(error)
+    assert not error.transient
+
+
 # Other stores
 
 
