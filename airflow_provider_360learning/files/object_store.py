@@ -100,6 +100,22 @@ def remove(path: ObjectStoragePath) -> None:
         filesystem.rm_file(path.path)
 
 
+def list_folder(path: ObjectStoragePath) -> list[ObjectStoragePath]:
+    """
+    Return the paths in a folder, none if it does not exist.
+
+    :param path: The folder.
+    :raises StorageError: if they cannot be listed.
+    """
+    filesystem = _filesystem(path)
+    names: list[str] = []
+    # Not `exists` or `isdir`: for some stores, fsspec takes any error for a folder that does not exist.
+    with suppress(FileNotFoundError), explained(path, "listed", may_be_missing=True):
+        names = [name.strip("/") for name in filesystem.ls(path.path, detail=False)]
+    # The folder itself can be an object.
+    return [path / name.rpartition("/")[2] for name in names if name != path.path.strip("/")]
+
+
 def remove_files(path: ObjectStoragePath) -> None:
     """
     Remove the objects in a folder, if there are any.
@@ -107,9 +123,7 @@ def remove_files(path: ObjectStoragePath) -> None:
     :param path: The folder.
     :raises StorageError: if they cannot be removed.
     """
-    with explained(path, "listed"):
-        found = list(path.iterdir()) if path.exists() else []
-    for each in found:
+    for each in list_folder(path):
         remove(each)
 
 

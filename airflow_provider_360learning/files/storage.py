@@ -114,6 +114,16 @@ def size_of(where: StoragePath) -> int | None:
     return local_files.size_of(path.path) if is_local(path) else object_store.size_of(path)
 
 
+def list_folder(where: StoragePath) -> list[ObjectStoragePath]:
+    """
+    Return the paths in a folder, none if it does not exist.
+
+    :param where: Its path.
+    :raises StorageError: naming the folder, its connection and what to correct.
+    """
+    return object_store.list_folder(storage_path(where))
+
+
 def check_file(where: StoragePath, *, file_mode: int = PRIVATE) -> None:
     """
     Verify that a file can be written; nothing stays, and an existing file is not touched.

@@ -21,6 +21,7 @@ from airflow_provider_360learning.files.formats import concatenate, write_dicts
 from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.records import REJECTED_REASON, REJECTED_ROW, UNREAD
 from airflow_provider_360learning.files.storage import (
+    list_folder,
     open_binary,
     remove,
     remove_empty_folder,
@@ -427,8 +428,7 @@ def read_written_results(folder: ObjectStoragePath) -> Iterator[Result]:
     if size_of(folder / MANIFEST) is not None:
         yield from read_last_results(folder)
         return
-    parts = folder / PARTS
-    found = [part for run in parts.iterdir() for part in run.iterdir()] if parts.exists() else []
+    found = [part for run in list_folder(folder / PARTS) for part in list_folder(run)]
     following = 1
     for part in sorted((part for part in found if part.suffix == ".jsonl" and part.stem.isdigit()), key=str):
         for result in read_results(part, _PART_ADVICE):

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.exceptions import RefusedError
-from airflow_provider_360learning.files.storage import atomic_writer, size_of, storage_path, write_atomic
+from airflow_provider_360learning.files.storage import atomic_writer, list_folder, size_of, storage_path, write_atomic
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.rows.config import ApplyAction, RowsConfig
 from airflow_provider_360learning.rows.folders import FolderOwner, check_writable
@@ -243,7 +243,7 @@ class _Application:
     def _begun_actions(self) -> frozenset[str]:
         """Return the actions of phases that an earlier attempt has begun."""
         changes = self._outcomes.changes
-        paths = list(self._folder.iterdir()) if self._folder.exists() else []
+        paths = list_folder(self._folder)
         maximum = self._max_rows_size
         rows = (row for path in paths if path.suffix == ".jsonl" for row in read_rows(path, len(changes), maximum))
         begun = frozenset(changes[number].action for number, _ in rows)
@@ -299,7 +299,7 @@ class _Application:
     def _do(self, phase: Phase) -> None:
         """Do a phase, unless an earlier attempt has done it, and take in its results."""
         rows, folder = self._folder / f"{phase.name}.jsonl", self._folder / phase.name
-        is_resumed = rows.exists()
+        is_resumed = size_of(rows) is not None
         is_new = read_manifest(folder) is None
         if is_resumed:
             begun = replace(phase, rows=begun_rows(rows, phase, self._outcomes, self._max_rows_size))

@@ -21,6 +21,7 @@ from airflow_provider_360learning.api.text import one_line
 from airflow_provider_360learning.files.permissions import PRIVATE
 from airflow_provider_360learning.files.storage import (
     StoragePath,
+    list_folder,
     remove,
     remove_tree,
     storage_path,
@@ -209,7 +210,7 @@ def remove_results(plan_folder: ObjectStoragePath) -> None:
 
     :param plan_folder: The folder of the plan.
     """
-    for path in list(plan_folder.iterdir()) if plan_folder.exists() else ():
+    for path in list_folder(plan_folder):
         if _RESULTS.fullmatch(path.name):
             remove_tree(path)
 

@@ -19,14 +19,17 @@ from airflow_provider_360learning.files.object_store import PART_SIZE, READ_SIZE
 from airflow_provider_360learning.files.storage import (
     check_file,
     check_folder,
+    list_folder,
     open_binary,
     read_bounded,
     remove,
     remove_files,
+    remove_tree,
     size_of,
     storage_path,
     write_atomic,
 )
+from airflow_provider_360learning.sync.marks import remove_results
 from tests.api.support import Response, TinyServer, unused_port
 
 #: Each test has connections of its own, because Airflow connects once per connection id.
@@ -85,6 +88,14 @@ def test_writes_reads_and_removes(bucket, s3_server):
     remove(path)
     remove(path)
     assert s3_server.objects(name_of(bucket)) == []
+
+
+def test_lists_a_folder(bucket, s3_server):
+    assert list_folder(f"{bucket}/folder") == []
+    s3_server.client().put_object(Bucket=name_of(bucket), Key="folder/")  # as Amazon's console creates a folder
+    for name in ("a.txt", "below/b.txt"):
+        write_atomic(f"{bucket}/folder/{name}", b"x")
+    assert [path.name for path in list_folder(f"{bucket}/folder")] == ["a.txt", "below"]
 
 
 def test_removes_the_files_of_a_folder(bucket, s3_server):
@@ -291,6 +302,13 @@ def test_names_the_permission_that_a_file_of_rows_lacks(bucket, connect_who_may)
     conn_id = connect_who_may("s3:ListBucket")
     error = error_of(open_binary, path_in(bucket, conn_id, "rows.csv"))
     assert "cannot be read: the permission s3:GetObject " in str(error)
+
+
+@pytest.mark.parametrize("use", [list_folder, remove_files, remove_tree, remove_results])
+def test_names_the_permission_that_a_folder_of_earlier_files_lacks(bucket, connect_who_may, use):
+    conn_id = connect_who_may("s3:GetObject", "s3:HeadObject")
+    error = error_of(use, storage_path(path_in(bucket, conn_id, "folder")))
+    assert f"(connection '{conn_id}') cannot be listed: the permission s3:ListBucket is missing" in str(error)
 
 
 def test_a_path_object_keeps_its_connection(s3_server, connect):

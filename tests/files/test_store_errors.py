@@ -15,8 +15,10 @@ from airflow_provider_360learning.files.object_store import PART_SIZE
 from airflow_provider_360learning.files.storage import (
     check_file,
     check_folder,
+    list_folder,
     open_binary,
     read_bounded,
+    remove_files,
     storage_path,
     write_atomic,
 )
@@ -172,6 +174,23 @@ def test_an_export_names_what_it_cannot_remove(object_store, caplog):
 def test_a_bulk_task_fails_if_it_cannot_remove_objects(object_store):
     connect_object_store(Restricted(skip_instance_cache=True))
     assert "cannot be removed: PermissionError" in str(error_of(check_folder, "memory://bucket/folder"))
+
+
+class Unreachable(StoreWithoutAppend):
+    """A store that cannot be asked for anything."""
+
+    def info(self, path, **options):
+        raise ConnectionResetError("broken")
+
+    def ls(self, path, detail=True, **options):
+        raise ConnectionResetError("broken")
+
+
+@pytest.mark.parametrize("use", [list_folder, remove_files])
+def test_a_folder_that_cannot_be_listed_now_is_not_taken_for_a_missing_one(object_store, use):
+    connect_object_store(Unreachable(skip_instance_cache=True))
+    with pytest.raises(StorageUnavailableError, match="cannot be listed: ConnectionResetError"):
+        use("memory://bucket/folder")
 
 
 class StoreOfParts(StoreWithoutAppend):
