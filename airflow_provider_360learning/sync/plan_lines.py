@@ -20,8 +20,15 @@ from airflow_provider_360learning.sync.plan import Change, Changes, Conflict, Re
 #: Stands for a value that is left out.
 REDACTED = "(redacted)"
 
-# In the texts of a plan, values are quoted as Python quotes them.
-_VALUES = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s'"<>(),;:]+@[^\s'"<>(),;:]+""")
+# In the texts of a plan, strings are quoted as Python quotes them; other values have their place, or are dates.
+_VALUES = re.compile(
+    r"""(?<=\ is\ )[^\n]+?(?=,\ but\ must\ )
+    |'(?:[^'\\]|\\.)*'
+    |"(?:[^"\\]|\\.)*"
+    |[^\s'"<>(),;:]+@[^\s'"<>(),;:]+
+    |(?<!such\ as\ )\b\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-][\d:]+)?)?""",
+    re.VERBOSE,
+)
 
 
 def change_lines(changes: Changes) -> Iterator[bytes]:

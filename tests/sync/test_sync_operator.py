@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_360learning.files.storage import storage_path
 from airflow_provider_360learning.sandbox.demo_company import GRACE_MAIL, ROOT_GROUP_ID
 from tests.sync.sync_runs import changes_of, row
 
@@ -84,3 +88,18 @@ def test_refuses_arguments(syncs, arguments, problem):
 def test_groups_are_given_by_names(syncs):
     result = syncs.plan([row("ana", groups="Sales")], managed_groups=["Sales"])
     assert result["counts"] == {"create": 1}
+
+
+# Plans without values
+
+
+def test_a_redacted_plan_has_no_dates_and_no_values_that_are_not_strings(syncs):
+    invalid = [row("bo", lang=7.625), row("cy", phone=[7.625]), row("dee", leaves_at=dt.date(1969, 7, 31))]
+    arguments = {"leavers": "explicit", "leaver_action": "deactivate", "max_row_errors": 3}
+    result = syncs.plan([row("ana", leaves_at="2098-07-30"), *invalid], redact=True, **arguments)
+    assert result["counts"] == {"row_error": 3, "create": 1, "deactivate": 1}
+    folder = storage_path(result["path"])
+    lines = "".join((folder / name).read_text() for name in ("changes.jsonl", "findings.jsonl"))
+    assert not re.search(r"7\.625|2098|1969", lines)
+    assert "lang is …, but must be a string" in lines
+    assert '"reason":"leaves at …"' in lines
