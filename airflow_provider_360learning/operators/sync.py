@@ -266,7 +266,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         if plan.plan_id == self.accept_plan:
             return
         try:
-            ensure_passed(plan.verdicts, plan.plan_id)
+            ensure_passed(plan.verdicts, plan.plan_id, redacted=plan.redacted)
         except GuardError:
             self._push(result, context)
             raise

@@ -142,20 +142,22 @@ def limit_of(limit: Limit, managed: int) -> int:
     return min(numbers)
 
 
-def ensure_passed(decided: Sequence[Verdict], plan: str) -> None:
+def ensure_passed(decided: Sequence[Verdict], plan: str, *, redacted: bool = False) -> None:
     """
     Refuse a plan that a guard refuses.
 
     :param decided: What the guards have decided.
     :param plan: Id of the plan.
+    :param redacted: Whether its files leave values out, so that it cannot be accepted later.
     :raises GuardError: naming each guard that refuses it, the limit and the value.
     """
     failed = [verdict for verdict in decided if not verdict.passed]
     if failed:
         reasons = "; ".join(f"{each.guard} is {each.actual:,}, the limit {each.limit:,}" for each in failed)
+        override = "a larger number, or plan without redact" if redacted else f"accept_plan={plan!r} or a larger number"
         raise GuardError(
             f"Plan {plan} is refused: {reasons}. Nothing was sent. Read summary.md of the plan. If it is what you "
-            f"want, run with accept_plan={plan!r} or a larger number; otherwise correct the source."
+            f"want, run with {override}; otherwise correct the source."
         )
 
 

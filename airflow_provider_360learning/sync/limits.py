@@ -10,6 +10,8 @@ from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.sync.options import Limit, PeriodLimit
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%", re.ASCII)
+#: A source may become several times as long, after a merger.
+_MAX_PERCENT = 999
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _DURATION = re.compile(r"(\d{1,5}) ?(s|seconds?|min|minutes?|h|hours?|d|days?)", re.ASCII)
 _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -22,12 +24,13 @@ def parse_limit(name: str, value: object, *, needs_share: bool = False) -> Limit
 
     :param name: Name of the argument.
     :param value: A number, a share, or a list of both.
-    :param needs_share: Whether a share must be given.
+    :param needs_share: Whether a share must be given, which may be above 100 %: no number can be larger without it.
     :raises InvalidRequestError: if it is anything else; ``None`` is, because a guard cannot be turned off.
     """
     parts = value if isinstance(value, list | tuple) else (value,)
+    max_percent = _MAX_PERCENT if needs_share else 100
     numbers = [number for part in parts if (number := _number(part)) is not None]
-    shares = [share for part in parts if (share := _share(part)) is not None]
+    shares = [share for part in parts if (share := _share(part, max_percent)) is not None]
     if not parts or len(numbers) > 1 or len(shares) > 1 or len(numbers) + len(shares) != len(parts):
         raise _invalid(name, value, _LIMIT)
     if needs_share and not shares:
@@ -74,9 +77,9 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _share(value: object) -> float | None:
+def _share(value: object, max_percent: int) -> float | None:
     match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or (percent := Decimal(match[1])) > 100:
+    if match is None or (percent := Decimal(match[1])) > max_percent:
         return None
     return float(percent / 100)
 

@@ -200,6 +200,13 @@ def test_a_refusal_names_guards_values_and_the_plan():
     assert not caught.value.transient
 
 
+def test_the_refusal_of_a_redacted_plan_does_not_advise_to_accept_it():
+    found = decide(changes(conflicts=["1"]))
+    with pytest.raises(GuardError, match="run with a larger number, or plan without redact; otherwise") as caught:
+        ensure_passed(list(found.values()), "ab12", redacted=True)
+    assert "accept_plan" not in str(caught.value)
+
+
 def test_a_plan_that_passes_is_not_refused():
     ensure_passed(list(decide(changes()).values()), "ab12")
 
@@ -242,6 +249,12 @@ def test_the_limit_of_the_source_needs_a_share():
     assert parse_limit("max_source_change", "20%", needs_share=True) == Limit(share=0.2)
     with pytest.raises(InvalidRequestError, match="a share such as '20%'"):
         parse_limit("max_source_change", 500, needs_share=True)
+
+
+def test_a_source_may_become_several_times_as_long():
+    limit, state = parse_limit("max_source_change", "150%", needs_share=True), SyncState({}, (applied(rows=1000),))
+    found = decide(changes(), source=people(2500), state=state, guards=Guards(max_source_change=limit))
+    assert (found["max_source_change"].limit, found["max_source_change"].passed) == (1500, True)
 
 
 def test_a_limit_over_a_period():

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from airflow_provider_360learning.api.interface import LearningApi
@@ -212,7 +212,10 @@ class Example:
             result = self._syncs.apply(rows)
             note(f"applied {result['counts']} {result.get('outcomes')}")
         except AirflowFailException as error:
-            # API v1 does not list deleted users, whose accounts a creation restores: it is undone.
+            # API v1 does not list deleted users. Their addresses are refused to others, in each run,
+            is_hidden = bool(self._deleted) and not self._api.user_facts.lists_deleted
+            assume(not (is_hidden and "change_mail" in str(error) and "(refused)" in str(error)))
+            # and a creation restores their accounts: it is undone.
             if not (self._deleted and "(conflict)" in str(error)):
                 raise
             note(str(error))
