@@ -8,7 +8,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from airflow_provider_360learning.exceptions import InvalidRequestError
 from airflow_provider_360learning.files.columns import Column, Value, check_names
@@ -20,12 +20,14 @@ from airflow_provider_360learning.files.text import append_rows, beginning, enco
 
 #: Separator of the cells in files that this package writes.
 DEFAULT_SEPARATOR = ","
+#: Separators that are found by the header.
+SEPARATORS = ",;\t"
 #: Maximum number of characters of the header of a part: that of a source, which is as long as a row, and two columns.
 _MAX_OWN_HEADER = 16 << 20
 
 _PADDING_LINE = re.compile(r'(?:""|[\s,;])*')
 # A first line of this form sets the separator in Excel.
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?\r?\n?', re.IGNORECASE)
 
 
 def read(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> Iterator[Record]:
@@ -46,9 +48,10 @@ def columns_of(where: StoragePath, encoding: str | None = None, max_size: int = 
 
 
 def separator_of(where: StoragePath, encoding: str | None = None, max_size: int = MAX_ROW_SIZE) -> str:
-    """Return the separator of the cells."""
+    """Return the separator for files of the same rows: that of the cells, unless only a first line can name it."""
     with closing(_lines(where, encoding, max_size)) as lines:
-        return _Rows(lines, where, max_size).separator
+        separator = _Rows(lines, where, max_size).separator
+    return separator if separator in SEPARATORS else DEFAULT_SEPARATOR
 
 
 def _lines(where: StoragePath, encoding: str | None, max_size: int) -> Generator[str, None, None]:
@@ -194,7 +197,7 @@ def _without_padding(names: list[str]) -> list[str]:
 
 def _most_frequent_separator(header: str) -> str:
     """Return the separator that is most frequent in the header, outside of quotation marks."""
-    return max(",;\t", key=re.sub('"[^"]*"', "", header).count)
+    return max(SEPARATORS, key=re.sub('"[^"]*"', "", header).count)
 
 
 class Encoder(RowEncoder):
@@ -239,10 +242,10 @@ def write_dicts(
     # Without escape_formulas, only what the reader would take for an escaped cell.
     protect = escape if escape_formulas else escape_if_ambiguous
     is_protected = escape_formulas or REJECTED_ROW in columns
-    for cells in chain([columns], (_cells_of(row, columns) for row in rows)):
+    for number, cells in enumerate(chain([columns], (_cells_of(row, columns) for row in rows))):
         if is_protected:
             cells = [protect(cell) if isinstance(cell, str) else cell for cell in cells]
-        binary.write(_line(cells, separator))
+        binary.write(_line(cells, separator) if number else _header_line(cells, separator))
 
 
 def _cells_of(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
@@ -251,9 +254,15 @@ def _cells_of(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
     return [row.get(name) for name in columns]
 
 
-def _line(cells: Sequence[Any], separator: str) -> bytes:
+def _header_line(names: Sequence[str], separator: str) -> bytes:
+    """Return a header by which the separator is found, also if names contain other separators."""
+    is_ambiguous = any(each in name for name in names for each in SEPARATORS)
+    return _line(names, separator, csv.QUOTE_ALL if is_ambiguous else csv.QUOTE_MINIMAL)
+
+
+def _line(cells: Sequence[Any], separator: str, quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> bytes:
     line = io.StringIO(newline="")
-    csv.writer(line, delimiter=separator).writerow(map(_cell, cells))
+    csv.writer(line, delimiter=separator, quoting=quoting).writerow(map(_cell, cells))
     return encode_text(line.getvalue())
 
 
@@ -268,7 +277,7 @@ def concatenate(parts: Sequence[StoragePath], binary: BinaryIO) -> None:
     """Copy the header of the first part, and the rows of all that have the same."""
     with closing(_lines(parts[0], None, _MAX_OWN_HEADER)) as lines:
         rows = _Rows(lines, parts[0], _MAX_OWN_HEADER)
-        header = _line(rows.raw_header, rows.separator)
+        header = _header_line(rows.raw_header, rows.separator)
     binary.write(header)
     for part in parts:
         append_rows(part, header, binary)

@@ -89,6 +89,23 @@ def test_rejected_rows_are_corrected_in_a_spreadsheet_and_sent_unchanged(sandbox
     assert sent == dict(zip(corrections.values(), [*ORDINARY, "valid"], strict=True))
 
 
+@pytest.mark.parametrize("separator", "|:'~;,\t")
+@pytest.mark.parametrize("column", ["Name", "Name, a, b, c, d, e, f; g; h; i; j; k; l"])
+def test_rows_whose_first_line_names_the_separator_are_corrected_and_sent(sandbox, tmp_path, separator, column):  # noqa: F811
+    """Rejected rows have no such line, by which the separator would be known."""
+    file = tmp_path / "in.csv"
+    rows = [["mail", "mode", column], ["x", "create_active", "=1+1"], ["anna@acme.test", "create_active", "Ash"]]
+    with file.open("w", newline="") as text:
+        text.write(f"sep={separator}\r\n")
+        csv.writer(text, delimiter=separator).writerows(rows)
+    arguments = {"column_mapping": {column: "last_name"}, "on_invalid": "skip"}
+    bulk("create_user", str(file), results_path=tmp_path / "r", **arguments)
+    rejected = tmp_path / "r" / "rejected" / "rejected.csv"
+    rejected.write_bytes(rejected.read_bytes().replace(b"\nx", b"\nx@acme.test"))
+    bulk("create_user", str(rejected), results_path=tmp_path / "again", **arguments)
+    assert [entry["body"]["lastName"] for entry in writes(sandbox)] == ["Ash", "=1+1"]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
 def test_no_spreadsheet_finds_a_formula_in_rejected_rows(sandbox, tmp_path, separator):  # noqa: F811
     text = reject(tmp_path, HOSTILE + ORDINARY)

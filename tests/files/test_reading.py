@@ -193,6 +193,14 @@ def test_first_line_may_state_the_separator(file, line, end):
     assert errors(where)[4].startswith("line 4 has 3 cells, the header 2")
 
 
+@pytest.mark.parametrize("line", ['sep="\n', "sep=\r\n"])
+def test_a_quotation_mark_or_line_end_is_no_separator(file, line):
+    """Newer versions of Python refuse it by an error of another kind."""
+    where = file("a.csv", f"{line}a,b\n1,2\n")
+    assert columns_of(where) == [line.strip()]
+    assert list(errors(where)) == [2, 3]
+
+
 # JSON Lines
 
 
