@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_360learning.api.v1.spec import API_V1
 from airflow_provider_360learning.api.v2.spec import API_V2
@@ -29,11 +31,59 @@ CONNECTION = "AIRFLOW_CONN_LEARNING360_DEFAULT"
 _timeouts = itertools.count(60)
 
 
+class Gate:
+    """Holds requests back before the sandbox receives them, so that it receives a certain number of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._path_contains = ""
+        #: How many more requests may pass; ``None`` if all may.
+        self._left: int | None = None
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """Return an application whose requests pass this gate."""
+
+        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+            while scope["type"] == "http" and scope["path"].startswith("/api/") and self._holds(scope["path"]):
+                await asyncio.sleep(0.01)
+            await app(scope, receive, send)
+
+        return gated
+
+    def let_pass(self, count: int, path_contains: str) -> None:
+        """
+        Let so many requests pass, and hold further ones.
+
+        :param count: How many.
+        :param path_contains: Requests without this in the path are not held.
+        """
+        with self._lock:
+            self._left, self._path_contains = count, path_contains
+
+    def open(self) -> None:
+        """Let all requests pass."""
+        with self._lock:
+            self._left = None
+
+    def _holds(self, path: str) -> bool:
+        with self._lock:
+            if self._left is None or self._path_contains not in path:
+                return False
+            if self._left <= 0:
+                return True
+            self._left -= 1
+            return False
+
+
+#: That of the server of :func:`unlimited_server`.
+_gate = Gate()
+
+
 @pytest.fixture(scope="session")
 def unlimited_server(contract_recorder: Recorder) -> Iterator[Sandbox]:
     """Run the server of :func:`sandbox`. Learners take an hour of the sandbox's clock."""
     settings = {"limits_enabled": False, "learner_seconds": 3600}
-    with Sandbox(settings=settings, middleware=contract_recorder.wrap) as server:
+    with Sandbox(settings=settings, middleware=lambda app: _gate.wrap(contract_recorder.wrap(app))) as server:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(CONNECTION, server.connection_json(auth="api_key_header", limits=UNLIMITED))
             Learning360Hook().api.list_groups()  # until the key is accepted, only the documented limits apply
@@ -102,12 +152,20 @@ def operations(sandbox: Sandbox) -> list[str]:
 
 
 @contextmanager
-def after_requests(sandbox: Sandbox, count: int, path_contains: str, *acts: Callable[[], object]) -> Iterator[None]:
+def after_requests(
+    sandbox: Sandbox, count: int, path_contains: str, *acts: Callable[[], object], hold_others: bool = False
+) -> Iterator[None]:
     """
     Call each of ``acts``, in a thread, when the sandbox has received ``count`` requests with this in the path.
 
     The requests count from the beginning of the journal, then from the end of the act before.
 
+    :param sandbox: The sandbox.
+    :param count: Number of requests.
+    :param path_contains: What is in their paths.
+    :param acts: What to call.
+    :param hold_others: Whether further requests wait for the end of the act, so that it is never late; for the sandbox
+        of this module.
     :raises Exception: What one of ``acts`` raised.
     """
     stop = threading.Event()
@@ -115,17 +173,30 @@ def after_requests(sandbox: Sandbox, count: int, path_contains: str, *acts: Call
     def received() -> int:
         return sum(path_contains in entry["path"] for entry in sandbox.control.journal())
 
+    def hold_after(required: int) -> None:
+        if hold_others:
+            _gate.let_pass(required - received(), path_contains)
+
     def watch() -> None:
         required = count
-        for act in acts:
+        for number, act in enumerate(acts):
+            if number:
+                hold_after(required)
             while received() < required:
                 if stop.wait(0.02):
                     return
             act()
             required = received() + count
 
+    def watch_and_open() -> None:
+        try:
+            watch()
+        finally:
+            _gate.open()
+
+    hold_after(count)
     with ThreadPoolExecutor(1) as watcher:
-        acted = watcher.submit(watch)
+        acted = watcher.submit(watch_and_open)
         try:
             yield
         finally:

@@ -27,7 +27,7 @@ def store(sandbox, monkeypatch):
 @contextmanager
 def rotated_in_the_middle(sandbox, store):
     """Rotate the key after a quarter of the rows; ``store`` is called before the old key is revoked."""
-    with after_requests(sandbox, len(ROWS) // 4, "/users", lambda: rotate_key(sandbox, store)):
+    with after_requests(sandbox, len(ROWS) // 4, "/users", lambda: rotate_key(sandbox, store), hold_others=True):
         yield
 
 

@@ -73,7 +73,7 @@ def test_returns_the_lease_however_its_processes_end(sandbox, arguments, task_st
             os.kill(tasks[0], each)
             time.sleep(0.01)  # signals of the same kind are merged while one is pending
 
-    with supervisor, after_requests(sandbox, 60, "/users", end_it):
+    with supervisor, after_requests(sandbox, 60, "/users", end_it, hold_others=True):
         supervisor.wait(180)
     wait_until_gone(tasks[0])
     sent = {entry["user"] for entry in writes(sandbox)}
