@@ -464,17 +464,37 @@ def test_tasks_that_share_a_store_wait_for_each_other(sandbox, make_api, make_li
     assert [entry["operation"] for entry in sent(READ, WRITE)] == [READ, WRITE, READ] * len(users)
 
 
+def before_the_first_write(steps, act):
+    """Pass the steps of an action on, and call a function before its first write."""
+    outcome, is_first = None, True
+    while True:
+        try:
+            step = steps.throw(outcome) if isinstance(outcome, Learning360Error) else steps.send(outcome)
+        except StopIteration as end:
+            return end.value
+        if is_first and isinstance(step, Call) and step.operation == WRITE:
+            is_first = False
+            act()
+        try:
+            outcome = yield step
+        except Learning360Error as error:
+            outcome = error
+
+
 def test_tasks_that_share_nothing_repeat_what_was_overwritten(sandbox, make_api, make_limiter, sent, add_users):
     """All have read the audience before the first of them writes it."""
     users = add_users(3)
     clock = {"sleep": lambda seconds: time.sleep(seconds / 20)}
     apis = [make_api(rate_limiter=make_limiter(company=user), client=clock) for user in users]
-    for api in apis:
-        api.list_path_sessions()
     session_id = apis[0].create_path_session(**MAY)["session_id"]
-    sandbox.control.settings(delay_before_ms=40)
+    all_have_read = threading.Barrier(len(users))
+
+    def enroll(api, user):
+        steps = api.enroll_users.steps(session_id=session_id, users=[user])
+        return api.client.run(before_the_first_write(steps, lambda: all_have_read.wait(60)))
+
     with ThreadPoolExecutor(len(users)) as pool:
-        list(pool.map(lambda api, user: api.enroll_users(session_id=session_id, users=[user]), apis, users))
+        list(pool.map(enroll, apis, users))
     assert len(sandbox.control.state()["enrollments"]) == len(users)
     assert len(sent(WRITE)) > len(users)
 
