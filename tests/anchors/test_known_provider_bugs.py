@@ -347,7 +347,7 @@ def test_max_rate_limit_wait_ends_a_deferred_wait_without_another_request(connec
 def test_the_timeout_of_a_wait_in_the_worker_applies_while_the_rate_limit_is_exhausted(connect):
     with TinyServer(refuse_for_half_a_minute) as server:
         connect(server.url)
-        sensor = make_sensor(deferrable=False, mode="poke", poke_interval=0.2, timeout=0.5)
+        sensor = make_sensor(deferrable=False, mode="poke", poke_interval=0.2, timeout=5)
         started = time.monotonic()
         with pytest.raises((AirflowSensorTimeout, Learning360Error)):
             sensor.execute({})

@@ -42,7 +42,7 @@ def poking(sensor):
     """Return a function that makes a sensor with a short interval."""
 
     def make(**arguments):
-        return sensor(**{"deferrable": False, "mode": "poke", "poke_interval": 0.02, "timeout": 20, **arguments})
+        return sensor(**{"deferrable": False, "mode": "poke", "poke_interval": 0.02, "timeout": 60, **arguments})
 
     return make
 
@@ -248,11 +248,12 @@ def test_a_poking_sensor_logs_its_progress_only_when_it_changes(sandbox, poking,
     assert log.count("1 of 1 completed") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft_fail", [False, True])
 def test_a_poking_sensor_logs_its_progress_at_its_timeout(poking, enroll, caplog, soft_fail):
     enroll(GRACE_MAIL)
     with pytest.raises((AirflowSensorTimeout, AirflowSkipException)):
-        poking(timeout=0.1, soft_fail=soft_fail).execute({})
+        poking(timeout=2, soft_fail=soft_fail).execute({})
     assert f"The sensor timed out: 0 of 1 completed; waiting for {GRACE_MAIL}" in caplog.text
 
 

@@ -352,10 +352,15 @@ def test_pages_without_items_are_limited(connect_to):
 def test_a_poll_does_not_outlast_the_sensor(connect_to, options):
     """Its list has items, and no end."""
     attack, numbers = Attack("course_publication", "v2"), itertools.count()
-    attack.headers = lambda: [f"Link: </api/v2/courses?page={next(numbers)}>; rel=next"]
+
+    def slow_page():
+        time.sleep(0.02)
+        return [f"Link: </api/v2/courses?page={next(numbers)}>; rel=next"]
+
+    attack.headers = slow_page
     with hostile_server(attack.respond, keep_open=True) as server:
         connect(connect_to, server, "v2")
-        sensor = attack.sensor(timeout=0.2, poke_interval=0.1, **options)
+        sensor = attack.sensor(timeout=2, poke_interval=0.1, **options)
         with pytest.raises(AirflowSensorTimeout, match="longer than"):
             sensor.execute({})
     assert 1 < len(server.requests) < 1000
