@@ -132,7 +132,7 @@ def test_a_server_that_drips_is_left(connect, stage, dripping):
         connect(port).check()
 
 
-def test_a_dripping_server_holds_a_request_once(connect, caplog):
+def test_a_dripping_server_holds_a_request_once(connect, usual_deadline, caplog):
     kinds = []
 
     def respond(kind, text):

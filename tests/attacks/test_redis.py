@@ -16,6 +16,7 @@ import pytest
 from airflow_provider_360learning.api.limiter import redis as redis_store
 from airflow_provider_360learning.api.limiter.limiter import RateLimiter
 from airflow_provider_360learning.api.limiter.redis import RedisStore
+from airflow_provider_360learning.api.limiter.remote import COMMAND_TIMEOUT
 from airflow_provider_360learning.api.limiter.share import Share
 from airflow_provider_360learning.api.limiter.store import SharedLimit, StoreUnavailableError
 from airflow_provider_360learning.api.v1.spec import API_V1
@@ -36,6 +37,11 @@ MAX_TIME = 20.0
 @pytest.fixture(autouse=True)
 def short_deadline(monkeypatch):
     monkeypatch.setattr(redis_store, "COMMAND_TIMEOUT", 0.25)
+
+
+@pytest.fixture
+def usual_deadline(monkeypatch, short_deadline):
+    monkeypatch.setattr(redis_store, "COMMAND_TIMEOUT", COMMAND_TIMEOUT)
 
 
 @pytest.fixture
@@ -175,7 +181,7 @@ def test_a_server_that_drips_has_a_deadline(connect, to):
     assert time.monotonic() - began < MAX_TIME
 
 
-def test_a_dripping_server_holds_a_request_once(connect, caplog):
+def test_a_dripping_server_holds_a_request_once(connect, usual_deadline, caplog):
     commands = []
     with hostile_redis(dripping("EVALSHA", commands)) as port:
         rate_limiter = make_rate_limiter(connect(port))
@@ -209,7 +215,7 @@ def test_sentinels_that_drip_have_one_deadline(to, sentinels):
     assert_shows_nothing(everything_about(caught.value))
 
 
-def test_a_server_that_drips_behind_a_sentinel_has_a_deadline():
+def test_a_server_that_drips_behind_a_sentinel_has_a_deadline(usual_deadline):
     commands = []
     with hostile_redis(dripping("EVALSHA", commands)) as port, hostile_redis(naming(port)) as sentinel:
         began = time.monotonic()
@@ -288,13 +294,13 @@ def test_a_malformed_response_makes_the_store_unavailable(connect, response):
     assert_shows_nothing(everything_about(caught.value))
 
 
-def test_a_server_that_claims_to_have_no_capacity_is_available(connect):
+def test_a_server_that_claims_to_have_no_capacity_is_available(connect, usual_deadline):
     with hostile_redis(accept_then(placement(wait="5", has_capacity="0"))) as port:
         connect(port).check()
 
 
 @pytest.mark.parametrize("late", ["nan", "inf", "1e30", "soon"])
-def test_a_malformed_lateness_makes_the_store_unavailable(connect, late):
+def test_a_malformed_lateness_makes_the_store_unavailable(connect, usual_deadline, late):
     def respond(command):
         return next(responses) if command[0] == b"EVALSHA" else [b"+OK\r\n"]
 
@@ -307,7 +313,7 @@ def test_a_malformed_lateness_makes_the_store_unavailable(connect, late):
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "1e20", "-1", "301"])
-def test_a_malformed_back_off_makes_the_store_unavailable(connect, seconds):
+def test_a_malformed_back_off_makes_the_store_unavailable(connect, usual_deadline, seconds):
     def respond(command):
         return next(responses) if command[0] == b"EVALSHA" else [b"+OK\r\n"]
 

@@ -34,7 +34,7 @@ def no_waiting():
     ended = threading.Event()
 
     def watch():
-        if not ended.wait(5):
+        if not ended.wait(60):
             for pipe in pipes:
                 os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
 
