@@ -119,24 +119,24 @@ def test_does_not_request_a_token_with_an_invalid_lifetime_forever(make_api, exp
 
 
 @pytest.mark.parametrize("reason", ["revoked", "expired"])
-def test_renews_a_rejected_token_at_once(sandbox, api, sent, reason):
+def test_renews_a_rejected_token_at_once(sandbox, make_api, sent, reason):
+    slept = []
+    api = make_api(client={"sleep": slept.append})
     api.list_groups()
-    durations = []
-    for _ in range(3):  # a busy machine gets three chances
+    for _ in range(3):
         if reason == "revoked":
             sandbox.control.revoke_tokens()
         else:
             sandbox.control.advance(4000)
         sandbox.control.clear_journal()
-        started = time.monotonic()
+        slept.clear()
         api.list_groups()
-        durations.append(time.monotonic() - started)
         assert [(entry["operation"], entry["status"]) for entry in sent()] == [
             ("getGroups", 401),
             ("generateToken", 200),
             ("getGroups", 200),
         ]
-    assert min(durations) < INITIAL_RETRY_WAIT, "a new token needs no wait"
+        assert sum(slept) < INITIAL_RETRY_WAIT, "a new token needs no wait"
 
 
 @pytest.mark.slow

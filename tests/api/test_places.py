@@ -399,11 +399,12 @@ def test_the_wait_for_a_place_has_a_maximum(client, sleeps):
     assert 2.5 < sum(sleeps) <= 3.0
 
 
+@pytest.mark.slow
 def test_places_are_renewed_before_each_call_of_a_long_action(client):
     def steps():
-        yield Acquire("lock 1", 1, seconds=0.3)
-        for _ in range(6):
-            yield Sleep(10.0)  # 0.1 s
+        yield Acquire("lock 1", 1, seconds=3.0)
+        for _ in range(4):
+            yield Sleep(100.0)  # 1 s
             yield Call("getGroups")
             assert not is_free(client)
 

@@ -80,7 +80,7 @@ class LossObserver(UsageObserver):
 
 
 def about(*seconds):
-    return pytest.approx(seconds, abs=0.15)
+    return pytest.approx(seconds, abs=0.4)
 
 
 # The documented limits
@@ -268,7 +268,7 @@ def test_the_first_request_waits_for_a_window_from_the_start_of_the_process(make
     started = time.monotonic() - 0.5
     rate_limiter = make(store=None, fallback=Share(0.2, started))
     reservation = rate_limiter.reserve(UPDATE, 600)
-    assert reservation.wait == pytest.approx(0.5, abs=0.1)
+    assert started + 1.0 - time.monotonic() <= reservation.wait <= 0.5
     with rate_limiter.measure_wait(reservation):
         pass
     assert str(rate_limiter.usage).endswith(" (startup)")
@@ -276,8 +276,8 @@ def test_the_first_request_waits_for_a_window_from_the_start_of_the_process(make
 
 def test_the_first_request_in_a_time_slot_waits_for_half_a_window_from_the_start_of_the_process(make):
     """The wait for the time slot takes the other half on average."""
-    started = time.monotonic() - 0.5
     for first_slot, wait in ((0.0, 2.5), (1.0, 1.5), (1.75, 0.75), (2.0, 3.0)):
+        started = time.monotonic() - 0.5
         share = Share(0.2, started, clock=lambda first_slot=first_slot: first_slot)
         rate_limiter = make(store=None, company_id=str(first_slot), fallback=share)
         assert rate_limiter.reserve(CREATE, 600).wait == pytest.approx(wait, abs=0.1)

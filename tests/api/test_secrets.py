@@ -52,7 +52,7 @@ def tokens():
         {"kind": "garbage"},
         {"kind": "invalid_content"},
         {"kind": "rate_limited", "retry_after": 60},
-        {"kind": "delay", "seconds": 1.4},
+        {"kind": "delay", "seconds": 3.5},
         {"kind": "status", "status": 401, "body": {"error": "invalid_api_key"}, "count": 2},
         {"kind": "status", "status": 302, "headers": {"Location": "https://elsewhere.invalid/"}},
         {"kind": "echo", "status": 401, "count": 2},  # the second time with a new token
@@ -61,7 +61,7 @@ def tokens():
     ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}".strip(),
 )
 def test_hides_secrets_of_a_failing_call(sandbox, make_api, output, tokens, auth, fault):
-    read_timeout = 1.0 if fault["kind"] == "delay" else 30.0
+    read_timeout = 3.0 if fault["kind"] == "delay" else 30.0
     api = make_api(auth=auth, read_timeout=read_timeout, client={"max_attempts": 1, "on_token": tokens.append})
     sandbox.control.add_fault("createGroup", **fault)
     with pytest.raises(Learning360Error) as caught:
@@ -128,7 +128,7 @@ def test_hides_a_token_that_was_replaced_during_a_request(make_api, output):
             renewed.set()
             return Response([])
         if request.target.endswith("/groups"):
-            renewed.wait(5)
+            renewed.wait(60)
         return Response({"error": request.headers["Authorization"]}, 400)
 
     with TinyServer(respond) as server, ThreadPoolExecutor(1) as thread:
