@@ -365,7 +365,7 @@ def test_a_task_that_ends_while_it_waits_releases_its_reservation(run, monkeypat
     with Sandbox() as limited:
         monkeypatch.setenv("AIRFLOW_CONN_LIMITED", limited.connection_json(auth="api_key_header"))
         limiter = Learning360Hook("limited").api.client.rate_limiter
-        taken = [limiter.reserve(API_V1.endpoints["deleteGroup"], 600).time for _ in range(60)]
+        taken = [limiter.reserve(API_V1.endpoints["deleteGroup"], 600).time for _ in range(240)]
         # On Airflow 2, `dag.test()` ends with the task.
         with when_a_call_waits(end), suppress(AirflowTaskTimeout, AirflowTaskTerminated):
             run(

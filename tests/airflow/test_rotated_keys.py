@@ -31,7 +31,7 @@ def company(platform):
         token_life=36_000,  # the clock is advanced, and tokens must not expire then
         delay_after_ms=100,
         generated_attempts=2000,
-        course_stats_cap=150,
+        course_stats_cap=60,
     )
     yield platform
     platform.control.reset()

@@ -75,7 +75,7 @@ def test_creations_run_while_more_waits_than_the_pool_has_slots_are_deferred(sta
 def test_a_write_whose_process_is_killed_is_done_once_and_its_task_succeeds(stack, platform):
     operations = ("createGroup", "createPathSession", "createOrInviteUser")
     for operation in operations:
-        platform.control.add_fault(operation=operation, kind="delay", seconds=30, when="after", count=1)
+        platform.control.add_fault(operation=operation, kind="delay", seconds=120, when="after", count=1)
     run_id = stack.trigger("killed")
     for operation in operations:
         stack.wait_until(lambda operation=operation: _done(platform, operation), 300, f"{operation} was not sent")

@@ -42,7 +42,7 @@ def test_items_with_a_common_key_never_overlap_and_keep_their_order():
             while waiting and executor.has_capacity:
                 executor.submit(waiting[-1], waiting.pop()[1])
             most = max(most, len(running))
-            ended += executor.collect(timeout=5)
+            ended += executor.collect(timeout=60)
         assert executor.is_idle
     assert overlaps == []
     assert sorted(began) == expected
@@ -56,22 +56,22 @@ def test_a_task_that_was_not_processed_is_collected_again():
     """A signal handler may raise while the results of a task are taken in."""
     with OrderedExecutor(str, capacity=lambda: 1) as executor:
         executor.submit(1)
-        interrupted = executor.collect(timeout=5)
+        interrupted = executor.collect(timeout=60)
         assert next(interrupted).result == "1"
         interrupted.close()
         assert not executor.is_idle
         assert executor.is_quiet
-        assert [task.result for task in executor.collect(timeout=5)] == ["1"]
+        assert [task.result for task in executor.collect(timeout=60)] == ["1"]
         assert executor.is_idle
 
 
 def test_drain_drops_what_has_not_started_and_waits_for_the_rest():
     release = threading.Event()
-    with OrderedExecutor(lambda item: release.wait(20) and item, capacity=lambda: 2) as executor:
+    with OrderedExecutor(lambda item: release.wait(60) and item, capacity=lambda: 2) as executor:
         executor.submit("first", {"ana"})
         executor.submit("second", {"ana"})
         release.set()
-        assert [task.result for task in executor.drain(timeout=10)] == ["first"]
+        assert [task.result for task in executor.drain(timeout=60)] == ["first"]
         assert executor.is_idle
 
 
@@ -150,7 +150,7 @@ def test_as_many_requests_are_under_way_as_the_limit_needs_at_this_latency(pace,
 
 def test_capacity_is_bounded():
     release = threading.Event()
-    with OrderedExecutor(lambda item: release.wait(20), capacity=lambda: 1000) as executor:
+    with OrderedExecutor(lambda item: release.wait(60), capacity=lambda: 1000) as executor:
         submitted = 0
         while executor.has_capacity:
             executor.submit(submitted)

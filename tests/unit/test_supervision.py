@@ -26,7 +26,7 @@ exit_if_orphaned()
 print("continues", flush=True)
 """
 FORKS = "pid = os.fork()\nif pid: os._exit(os.waitpid(pid, 0)[1])"
-SUPERVISOR = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(20)"
+SUPERVISOR = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(300)"
 
 
 @contextmanager
