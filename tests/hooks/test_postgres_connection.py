@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.limiter.store import StoreUnavailableError
 from airflow_provider_360learning.connections.postgres import PostgresConnection
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from tests.api.support import self_signed
+from tests.attacks.hostile_postgres import hostile_postgres, message
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "p/w %41&?#@:'\""
@@ -110,6 +111,18 @@ def test_an_error_explains_why_the_server_cannot_be_used(postgres_server, connec
         connect({**postgres_server.connection(), **fields}).check()
     assert f": {problem} (" in str(caught.value)
     assert postgres_server.password not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["Passwort-Authentifizierung fehlgeschlagen", "la base de données « airflow » n'existe pas"]
+)
+def test_a_refusal_in_another_language_is_one_of_a_postgresql_server(connect, text):
+    fields = (b"SFATAL", b"VFATAL", b"C28P01", b"M" + text.encode())
+    refusal = message("E", b"".join(field + b"\0" for field in fields) + b"\0")
+    with hostile_postgres(lambda kind, _: [refusal] if kind == "startup" else None) as port:
+        store = connect({"conn_type": "postgres", "host": "127.0.0.1", "port": port, "login": "ana"})
+        with pytest.raises(StoreUnavailableError, match="it refuses the connection, and its log says why"):
+            store.check()
 
 
 def test_an_error_explains_a_name_that_cannot_be_resolved(connect):

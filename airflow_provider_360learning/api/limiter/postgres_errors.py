@@ -69,6 +69,8 @@ _BY_PHRASE = {
     "server closed the connection unexpectedly": "it has closed the connection",
     "connection reset": "it has closed the connection",
     "connection already closed": "it has closed the connection",
+    # In another language than English: the driver has no codes of errors that end a connection at its begin.
+    "fatal": "it refuses the connection, and its log says why; check user, password and database",
 }
 
 
