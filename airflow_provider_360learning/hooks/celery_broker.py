@@ -75,14 +75,17 @@ def _read_url() -> str:
     """
     Return the URL of the broker.
 
-    Airflow has a default for it, also in a process that does not have the configuration of the others.
+    Airflow has a default for it, also in a process that does not have the configuration of the others. A command or
+    secret in the environment precedes the URL in the configuration file, where Airflow itself may have put the default.
     """
-    if not any(_is_set(f"broker_url{suffix}") for suffix in ("", "_cmd", "_secret")):
+    is_set = [name for name in ("broker_url", "broker_url_cmd", "broker_url_secret") if _is_set(name)]
+    if not is_set:
         raise InvalidConnectionError(f"{BROKER_URL} is not set in this process")
-    if not _is_set("broker_url"):
+    is_direct = is_set == ["broker_url"]
+    if not is_direct:
         _load_options_of_providers()
     url = _option("broker_url")
-    if not url or (url == _AIRFLOWS_URL and not _is_set("broker_url")):
+    if not url or (url == _AIRFLOWS_URL and not is_direct):
         raise InvalidConnectionError(
             f"{BROKER_URL} is empty in this process; its command or secret needs the Celery provider of Airflow"
         )

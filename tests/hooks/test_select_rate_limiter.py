@@ -165,9 +165,13 @@ def test_logs_the_selected_backend_and_the_reason_once(sandbox, tmp_path):
 
 
 @pytest.mark.slow
-def test_uses_the_broker_of_celery(sandbox, redis_server):
+@pytest.mark.parametrize("file", ["", "[celery]\nbroker_url = redis://redis:6379/0\n"], ids=["no file", "default"])
+def test_uses_the_broker_of_celery(sandbox, redis_server, tmp_path, file):
+    """Airflow writes its default of the URL to a new configuration file; a command in the environment precedes it."""
+    (tmp_path / "airflow.cfg").write_text(file)
     selected, *usages = run_script(
         sandbox,
+        AIRFLOW_CONFIG=str(tmp_path / "airflow.cfg"),
         AIRFLOW__CORE__EXECUTOR="CeleryExecutor",
         AIRFLOW__CELERY__BROKER_URL_CMD=f"echo redis://127.0.0.1:{redis_server.port}/1",
     )
