@@ -469,6 +469,12 @@ def test_panels_and_alerts_name_metrics_that_exist():
     assert named == timers | {name for name, kind in known.items() if kind == "counter"}
 
 
+def test_alerts_fire_before_each_series_of_their_sums_exists():
+    """In PromQL, a sum with a series that does not exist yet has no value: nothing is done if all rows are rejected."""
+    conditions = [condition for _, condition, _ in table("deploy.md", "Alert")]
+    assert [condition for condition in conditions if re.search(r"[+-] sum\(", condition)] == []
+
+
 def test_quoted_messages_of_the_connection_test_are_those_of_the_code():
     code = "\n".join(path.read_text() for path in (ROOT / PACKAGE).rglob("*.py"))
     quoted = [message for cells in table("connection.md", "Problem") for message in re.findall(r"\*(.+?)\*", cells[1])]
