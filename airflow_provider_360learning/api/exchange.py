@@ -204,7 +204,7 @@ class Exchange:
         error.after_unknown_outcome = self._outcome_unknown
         if retry.leaves_outcome_unknown(error, self._endpoint):
             self._outcome_unknown = True
-            if not self._endpoint.may_resend:
+            if self._call.once or not self._endpoint.may_resend:
                 raise retry.outcome_unknown(error, self._endpoint) from None
         raise error
 

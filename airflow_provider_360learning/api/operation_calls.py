@@ -188,8 +188,22 @@ def prepare(
         nulls=tuple(name for name, value in body.items() if value is None),
         rows=None if isinstance(given.body, Mapping) else given.body,
         files=given.files,
+        once=is_sent_once(spec, endpoint),
     )
     return OperationCall(endpoint, parameters, call, paginate, wait_for_job)
+
+
+def is_sent_once(spec: ApiSpec, endpoint: Endpoint) -> bool:
+    """
+    Return whether a call by the operation's name is never sent twice.
+
+    A second creation may be refused because of the first one. Actions know what that means, and may resend more.
+
+    :param spec: The API version.
+    :param endpoint: The operation.
+    """
+    is_creation = endpoint.method == "POST" and endpoint.operation != spec.token_operation
+    return is_creation or not endpoint.may_resend
 
 
 def check_name(spec: ApiSpec, operation: str) -> None:

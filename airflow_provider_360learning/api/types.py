@@ -79,6 +79,8 @@ class Call:
         another host raises :class:`UnexpectedResponseError`, and nothing is sent.
     :param received: Bytes of earlier pages that are still in memory. They count against the maximum size of a response.
     :param with_status: Whether the result is a :class:`StatusAndBody`.
+    :param once: Whether it is never sent twice, although its operation may be: the caller does not know what the second
+        response means.
     """
 
     operation: str
@@ -91,6 +93,7 @@ class Call:
     link: str | None = field(default=None, repr=False)
     received: int = 0
     with_status: bool = False
+    once: bool = False
     nulls: tuple[str, ...] = ()
     rows: Sequence[JsonValue] | None = field(default=None, repr=False)
     files: Mapping[str, Upload] = field(default_factory=dict, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from airflow_provider_360learning.api.operation_calls import is_sent_once
 from airflow_provider_360learning.api.spec import ApiSpec, ResponseShape
 
 
@@ -33,7 +34,7 @@ def described(spec: ApiSpec, operation: str) -> Iterator[str]:
     facts += ["pages"] if endpoint.response is ResponseShape.PAGE else []
     facts += ["bulk job"] if endpoint.response is ResponseShape.JOB else []
     facts += ["returns a file"] if endpoint.response is ResponseShape.FILE else []
-    facts += [] if endpoint.may_resend else ["never sent twice"]
+    facts += ["never sent twice"] if is_sent_once(spec, endpoint) else []
     yield f"{spec.name} {operation}: {endpoint.method} {endpoint.path} ({', '.join(facts)})"
     yield f"    {parameters.summary}"
     yield from _names("path_params", parameters.path, parameters.path)

@@ -261,6 +261,25 @@ def test_a_creation_whose_response_was_lost_is_not_sent_again():
         assert len(sent()) == 1
 
 
+@pytest.mark.parametrize(
+    ("operation", "path", "body"),
+    [
+        ("createOrInviteUser", {}, {"mail": "ana@acme.test"}),
+        (
+            "importExternalCourses",
+            {"group_id": ID, "external_platform": "x"},
+            {"authorId": ID, "externalCourses": [{"id": "1"}]},
+        ),
+    ],
+)
+def test_a_creation_that_only_its_action_may_repeat_is_not_sent_again(operation, path, body):
+    exists = Response({"error": "user_already_exists"}, 400)
+    with serving(in_turn(Response(None, 503), exists), "v1") as (call, sent):
+        with pytest.raises(OutcomeUnknownError, match=operation):
+            call(operation, path, {}, body)
+        assert len(sent()) == 1
+
+
 def test_a_job_whose_submission_was_lost_is_not_submitted_again():
     with serving(in_turn(Response(None, 503))) as (call, sent):
         with pytest.raises(OutcomeUnknownError, match="deleteGroups"):
