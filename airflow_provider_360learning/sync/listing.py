@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal, cast, get_args
+from typing import Literal, TypeVar, cast, get_args
 
 from airflow_provider_360learning.api import group_tree as api_group_tree
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.parsers import normalized
+from airflow_provider_360learning.api.response import MIB
 from airflow_provider_360learning.api.results import GroupMember, GroupRecord, UserRecord
-from airflow_provider_360learning.exceptions import InvalidRequestError, UnexpectedResponseError
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    ResponseTooLargeError,
+    UnexpectedResponseError,
+)
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import map_ordered
 from airflow_provider_360learning.sync.memberships import GroupTree
@@ -30,6 +35,12 @@ _STATUSES: Mapping[str | None, Literal["active", "pending", "deleted"]] = {"invi
 
 #: Maximum number of levels of groups (assumption: no company has as many).
 MAX_DEPTH = 100
+#: Maximum size of all users that are held in memory, in responses of the maximum size: some 500,000 users by default.
+MAX_RESPONSES = 8
+#: What a user takes in memory beside texts, in bytes: with profile fields, and without.
+_FULL_USER, _USER = 1000, 300
+
+T = TypeVar("T")
 
 #: Roles of users by id of the group, by id of the user in lower case, or by email address where the id is missing.
 _Memberships = dict[str, dict[str, frozenset[Role]]]
@@ -195,10 +206,11 @@ class _AccountReader:
 
     def read(self) -> list[Account]:
         """Return the listed users, deleted ones included if the version lists them."""
-        accounts = self._api.read_users(lambda users: [self._account(user) for user in users])
+        accounts = self._api.read_users(lambda users: list(self._bounded(map(self._account, users), _size_of)))
         if self._facts.lists_deleted:
             accounts += self._api.read_users(
-                lambda users: [self._account(user, "deleted") for user in users], deleted=True
+                lambda users: list(self._bounded((self._account(user, "deleted") for user in users), _size_of)),
+                deleted=True,
             )
         found: dict[str | None, Account] = {}
         for account in accounts:  # a user who changes meanwhile can be listed twice
@@ -207,6 +219,19 @@ class _AccountReader:
             is_contradictory = earlier.is_contradictory or has_changed
             found[account.user_id] = replace(account, is_contradictory=True) if is_contradictory else account
         return list(found.values())
+
+    def _bounded(self, items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[T]:
+        """Yield what is listed; a list without end must not fill the memory."""
+        max_size = MAX_RESPONSES * self._api.client.settings.max_response_mib * MIB
+        size = 0
+        for item in items:
+            size += size_of(item)
+            if size > max_size:
+                raise ResponseTooLargeError(
+                    f"360Learning lists more users than the memory of a sync may hold ({max_size // MIB:,} MiB); check "
+                    "that the Base URL is that of 360Learning, or increase the connection's max_response_mib"
+                )
+            yield item
 
     def remembered(self, state: SyncState, listed: list[Account], now: datetime) -> Iterator[Account]:
         """Yield the accounts of the state that the version does not list: pending invitations, and deleted users."""
@@ -295,12 +320,19 @@ class _AccountReader:
                 argument="external_platform",
             )
         found: dict[str, str] = {}
-        for user_id, external_id in self._api.external_ids_of_users(platform):
+        listed = self._api.external_ids_of_users(platform)
+        for user_id, external_id in self._bounded(listed, lambda each: _USER + sum(map(len, each))):
             text = normalized(external_id)
             earlier = found.setdefault(user_id.lower(), text)
             # Whether 360Learning allows several is not known; the same one must be the key in each run.
             found[user_id.lower()] = min(earlier, text, key=lambda each: (not each.startswith(namespace), each))
         return found
+
+
+def _size_of(account: Account) -> int:
+    ids = (account.user_id, account.mail, account.key, account.other_key, account.primary_group)
+    texts = (*ids, *account.fields.values())
+    return (_FULL_USER if account.fields else _USER) + sum(len(text) for text in texts if text)
 
 
 def _custom_fields(api: LearningApi) -> dict[str, str]:

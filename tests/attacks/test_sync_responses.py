@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ def company(sandbox, syncs, version, monkeypatch):  # noqa: F811 - the fixtures
     """Return a context in which 360Learning returns the given bodies by the end of the path."""
 
     @contextmanager
-    def company(**bodies):
+    def company(extra=None, **bodies):
         def respond(request):
             path, _, query = request.split(b" ")[1].decode().partition("?")
             if query.endswith("deleted") and "eq" in query:  # v2 lists deleted users apart
@@ -36,10 +37,12 @@ def company(sandbox, syncs, version, monkeypatch):  # noqa: F811 - the fixtures
             found = [body for name, body in bodies.items() if path.endswith(f"/{name}")]
             is_object = re.fullmatch(r".*/(groups|users)/[^/]+", path)
             body = TOKEN if "/oauth" in path else found[0] if found else {"_id": ROOT} if is_object else []
+            if callable(body):
+                return body(query)
             return response(json.dumps(body).encode(), headers=["Content-Type: application/json"])
 
         with hostile_server(respond) as server:
-            connection = json.loads(sandbox.connection_json(api_version=version, limits={}))
+            connection = json.loads(sandbox.connection_json(api_version=version, limits={}, **(extra or {})))
             monkeypatch.setenv(CONNECTION, json.dumps(connection | {"host": server.url, "port": None}))
             yield server
 
@@ -88,6 +91,37 @@ def test_names_of_a_listing_cannot_write_to_the_summary(company, syncs, caplog):
     assert "{{" not in summary
     assert "\x1b" not in summary
     assert all(message.isprintable() for message in caplog.messages)
+
+
+def without_end(version, item):  # noqa: F811 - the name of a fixture
+    """Return a responder that lists items without end: in one response, or page by page."""
+    text = json.dumps(item).encode()
+    if version == "v1":
+        return lambda query: response(itertools.chain([b"[" + text], itertools.repeat(b"," + text)))
+    page, numbers = b"[" + b",".join([text] * max(1, 900_000 // len(text))) + b"]", itertools.count()
+    return lambda query: response(page, headers=[f"Link: <?next={next(numbers)}>; rel=next"])
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"firstName": "a" * 500_000}, {"_id": "a" * 500_000}], ids=["many", *("long",) * 2]
+)
+def test_users_without_end_do_not_fill_the_memory(company, syncs, version, values):  # noqa: F811 - the fixtures
+    users = without_end(version, user(**values))
+    with (
+        company({"max_response_mib": 1}, groups=GROUPS, users=users),
+        pytest.raises(AirflowFailException, match=r"more users than the memory of a sync may hold \(8 MiB\)"),
+    ):
+        syncs.plan([row("ana")])
+
+
+@pytest.mark.parametrize("version", ["v2"])
+def test_external_ids_without_end_do_not_fill_the_memory(company, syncs, version):  # noqa: F811 - the fixtures
+    ids = without_end(version, {"_id": USER, "targetId": USER, "targetType": "user", "value": "hr:ana"})
+    with (
+        company({"max_response_mib": 1}, **{"groups": GROUPS, "external-ids": ids, "mappings": ids}),
+        pytest.raises(AirflowFailException, match="more users than the memory of a sync may hold"),
+    ):
+        syncs.plan([row("ana")], key="external_id", external_platform="HR")
 
 
 def test_a_user_who_is_listed_twice_is_one(company, syncs):  # noqa: F811 - the fixtures
