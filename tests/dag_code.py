@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.newest_execution_api import serve_newest_version_only
+
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:  # Airflow 2
@@ -18,6 +20,7 @@ def run_dag_code(home: Path, dag_id: str, code: str) -> str:
     :param dag_id: The DAG.
     :param code: Content of its file.
     """
+    serve_newest_version_only()
     file = home / "dags" / f"{dag_id}.py"
     file.write_text(code)
     try:

@@ -7,13 +7,17 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from demo.airflow_stack import AirflowStack
 
+ROOT = Path(__file__).parents[2]
 CODE = """
 import inspect, json, os, shutil, sys
 from datetime import datetime, timezone
 from pathlib import Path
+
+from tests.newest_execution_api import serve_newest_version_only
 
 # dag.test() parses and stores all DAGs of the folder: for each run, it has the file of one DAG only.
 files = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
@@ -35,6 +39,7 @@ def put(dag_id):
     file = min((file for file, text in texts.items() if dag_id in text), key=lambda file: file.stem != dag_id)
     return shutil.copy(file, folder)
 
+serve_newest_version_only()
 for line in sys.stdin:
     dag_id, day, env = json.loads(line)
     os.environ.update(env)
@@ -72,6 +77,7 @@ class DagRunner:
         self._process = subprocess.Popen(
             [str(stack.bin_dir / "python"), "-W", "ignore", "-c", CODE],
             env=stack.env,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -90,11 +96,13 @@ class DagRunner:
         watchdog.start()
         print(json.dumps([dag_id, day, env or {}]), file=self._process.stdin, flush=True)
         log = []
-        for line in self._process.stdout:
-            if line.startswith("FINISHED "):
-                watchdog.cancel()
-                return FinishedRun(*json.loads(line.removeprefix("FINISHED ")), "".join(log))
-            log.append(line)
+        try:
+            for line in self._process.stdout:
+                if line.startswith("FINISHED "):
+                    return FinishedRun(*json.loads(line.removeprefix("FINISHED ")), "".join(log))
+                log.append(line)
+        finally:
+            watchdog.cancel()
         raise AssertionError("".join(log))
 
     def stop(self) -> None:

@@ -36,6 +36,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from tests.api.support import when_a_call_waits
+from tests.newest_execution_api import serve_newest_version_only
 from tests.rows.support import put_results
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED, after_requests
 
@@ -91,6 +92,7 @@ def sandbox() -> Iterator[Sandbox]:
 def run(airflow_home, airflow_db) -> Run:
     """Return a function that runs a DAG, given its id and the body of its ``with`` block."""
     database = AirflowStack(airflow_home, airflow_home / "dags", components=[])
+    serve_newest_version_only()
 
     def run(dag_id: str, body: str) -> Finished:
         file = airflow_home / "dags" / f"{dag_id}.py"

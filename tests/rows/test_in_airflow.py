@@ -16,6 +16,7 @@ except ImportError:  # Airflow 2
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
 from tests.conftest import AIRFLOW_VERSION
+from tests.newest_execution_api import serve_newest_version_only
 from tests.rows.support import files_in, manifest_in, outcomes_in
 from tests.unlimited_sandbox import CONNECTION, UNLIMITED
 
@@ -129,6 +130,7 @@ def finished(airflow_home, airflow_db, tmp_path_factory):
         # The outcome of these rows is unknown; several in a row end the attempt.
         sandbox.control.add_fault("createGroup", kind="drop_before", mentions="Lab", count=1000)
         try:
+            serve_newest_version_only()
             bag = DagBag(str(file))
             assert bag.import_errors == {}
             run_id = bag.dags["many_rows_in_one_task"].test().run_id

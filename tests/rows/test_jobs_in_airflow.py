@@ -14,6 +14,7 @@ except ImportError:  # Airflow 2
 from airflow_provider_360learning.sandbox.demo_company import ADMIN_MAIL, GRACE_MAIL, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
+from tests.newest_execution_api import serve_newest_version_only
 from tests.rows.support import outcomes_in
 from tests.unlimited_sandbox import CONNECTION
 
@@ -52,6 +53,7 @@ def test_a_deferred_task_resumes_with_the_results(airflow_home, airflow_db, tmp_
         monkeypatch.setenv(CONNECTION, sandbox.connection_json(api_version="v2"))
         file.write_text(DAG_FILE.replace("FOLDER", str(tmp_path)).replace("ROWS", repr(rows)))
         try:
+            serve_newest_version_only()
             bag = DagBag(str(file))
             assert bag.import_errors == {}
             run = bag.dags["deferred_job"].test()
