@@ -19,7 +19,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from airflow_provider_360learning.exceptions import InvalidRequestError, StorageError
-from airflow_provider_360learning.files.store_errors import code_of, explained
+from airflow_provider_360learning.files.store_errors import NotAnS3ServerError, code_of, explained
 from airflow_provider_360learning.files.temporary import path_of_open
 from airflow_provider_360learning.log_text import get_logger
 
@@ -264,6 +264,8 @@ def _try_upload(filesystem: Any, path: ObjectStoragePath, probe: ObjectStoragePa
     bucket, key, _ = filesystem.split_path(probe.path)
     with explained(path, "written to"):
         upload = filesystem.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+        if not upload.get("UploadId"):  # a web server that responds to every request with a page
+            raise NotAnS3ServerError("the response to CreateMultipartUpload has no UploadId")
     try:
         with explained(probe, "aborted as an upload"):
             filesystem.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload["UploadId"])

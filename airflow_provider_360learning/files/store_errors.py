@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 
+class NotAnS3ServerError(Exception):
+    """A server has accepted a request, and has not responded as S3 does."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Finding:
     """What an error means, what to do, and whether a later try can succeed."""
@@ -64,6 +68,9 @@ _S3_CODES = {
 #: Classes of botocore and aiohttp. Importing them would load both for other stores, too.
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError"}
 _INVALID = {"ParamValidationError"}
+_NO_TLS = {"SSLError", "ClientConnectorCertificateError", "ClientConnectorSSLError"}
+_PERMANENT_TLS_ERRORS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+_INVALID_ENDPOINT = re.compile(r"EndpointResolutionError: |ValueError: Invalid endpoint: ")
 _NO_CONNECTION = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ClientConnectorError"}
 #: Errors that a later try would get as well.
 _PERMANENT = (
@@ -129,14 +136,24 @@ def code_of(error: BaseException) -> str | None:
 
 def _examine(error: Exception, has_connection: bool) -> _Finding:
     for code, operation, message in _s3_responses(error):
-        quoted = f"{operation}: {code}, {_quoted(message)}"
+        quoted = f"{operation}: {code or 'no error code'}, {_quoted(message) or 'no message'}"
         if code in _DENIED:
             return _denied(operation, message, quoted)
         if found := _S3_CODES.get(code):
             return replace(found, problem=f"{found.problem} ({quoted})")
+        # A `HEAD` request has no body, and so no code, from S3 either.
+        if not code or (code.isdigit() and not operation.startswith("Head")):
+            return _other_server(quoted, _is_transient(error))
     chain = list(_chain(error))
     names = {type(each).__name__ for each in chain}
     quoted = "; ".join(dict.fromkeys(f"{type(each).__name__}: {_quoted(str(each))}" for each in (error, chain[-1])))
+    if isinstance(error, NotAnS3ServerError):
+        return _other_server(quoted, is_transient=False)
+    if _INVALID_ENDPOINT.search(quoted):
+        return _Finding(quoted, "Correct endpoint_url in the extra of the connection, such as https://s3.example.com")
+    if names & _NO_TLS:
+        advice = "Check the scheme of endpoint_url, and verify, in the extra of the connection"
+        return _Finding(f"TLS fails ({quoted})", advice, not any(each in quoted for each in _PERMANENT_TLS_ERRORS))
     if names & _INVALID:
         return _Finding(quoted, "Correct the path")
     if names & _NO_CREDENTIALS:
@@ -146,6 +163,11 @@ def _examine(error: Exception, has_connection: bool) -> _Finding:
         return _Finding(f"the server cannot be reached ({quoted})", advice, is_transient=True)
     what = "the path, the connection and its permissions" if has_connection else "the path and its permissions"
     return _Finding(quoted, f"Check {what}", _is_transient(error))
+
+
+def _other_server(quoted: str, is_transient: bool) -> _Finding:
+    advice = "Check that endpoint_url in the extra of the connection is the address of the S3 API, and that it runs"
+    return _Finding(f"the server does not respond as S3 does ({quoted})", advice, is_transient)
 
 
 def _denied(operation: str, message: str, quoted: str) -> _Finding:
@@ -183,7 +205,7 @@ def _s3_responses(error: BaseException) -> Iterator[tuple[str, str, str]]:
         response: Any = getattr(each, "response", None)
         if isinstance(response, dict) and "Error" in response:
             details = response["Error"]
-            yield str(details.get("Code")), str(getattr(each, "operation_name", "")), str(details.get("Message"))
+            yield str(details.get("Code") or ""), str(getattr(each, "operation_name", "")), str(details.get("Message"))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -36,9 +36,9 @@ def connect_to(monkeypatch):
     # Without credentials, boto would ask the metadata service of a cloud.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
-    def connect_to(server, **fields):
+    def connect_to(server, endpoint_url=None, **fields):
         conn_id = f"tiny_{next(_numbers)}"
-        extra = {"endpoint_url": server.url, "region_name": "eu-west-1"}
+        extra = {"endpoint_url": endpoint_url or server.url, "region_name": "eu-west-1"}
         extra["config_kwargs"] = {"retries": {"max_attempts": 0}}
         fields = {"conn_type": "aws", "login": "AKIAEXAMPLE", "password": "not-in-errors", **fields, "extra": extra}
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
@@ -109,6 +109,32 @@ def test_the_permission_that_amazon_states_is_named(connect_to, use, permission)
         error = error_of(use, connect_to(server))
     assert f": the permission {permission} is missing (" in str(error)
     assert not error.transient
+
+
+@pytest.mark.parametrize("use", [check_file, check_folder])
+@pytest.mark.parametrize("body", [b"<html><body>Hello</body></html>", b"<!doctype html><p>Hello", b""])
+@pytest.mark.parametrize(("status", "is_transient"), [(200, False), (404, False), (405, False), (502, True)])
+def test_a_server_of_something_else_is_not_taken_for_an_s3_server(connect_to, use, status, is_transient, body):
+    """Such as a console on another port: it may respond to every request with a page."""
+    with TinyServer(lambda request: Response(body, status)) as server:
+        error = error_of(use, connect_to(server))
+    assert "the server does not respond as S3 does (" in str(error)
+    assert "Check that endpoint_url in the extra of the connection is the address of the S3 API" in str(error)
+    is_unclear = status == 200 and body.startswith(b"<!")  # botocore takes it for an error of the server
+    assert error.transient == (is_transient or is_unclear)
+
+
+@pytest.mark.parametrize("use", [check_file, check_folder, open_binary])
+def test_an_invalid_endpoint_is_a_permanent_error_that_names_it(connect_to, use):
+    with answering(500, "InternalError") as server:
+        for endpoint, problem in {
+            server.url.partition("//")[2]: "Correct endpoint_url in the extra of the connection",
+            server.url.replace("http", "htp"): "Correct endpoint_url in the extra of the connection",
+            server.url.replace("http", "https"): "Check the scheme of endpoint_url, and verify, in the extra",
+        }.items():
+            error = error_of(use, connect_to(server, endpoint))
+            assert problem in str(error)
+            assert not error.transient
 
 
 # Other stores
