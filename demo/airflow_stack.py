@@ -408,9 +408,12 @@ def _ticks(timeout: float) -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return a port below those that the system gives to connections: none takes it before the API server listens."""
+    while True:
+        port = 11_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((_LOOPBACK, port))
+            return port
 
 
 def _responds(url: str) -> bool:
