@@ -20,7 +20,7 @@ def test_entry_describes_a_request(sandbox, client):
     client("GET", "/nothing")
     created, refused, unknown = sandbox.control.journal()
     assert before < created["arrived_at"] < refused["arrived_at"] < unknown["arrived_at"] < time.monotonic()
-    assert abs(created["wall_time"] - time.time()) < 5
+    assert abs(created["wall_time"] - time.time()) < 60
     described = {name: created[name] for name in ("operation", "method", "path", "ip", "user", "auth", "fault", "body")}
     assert described == {
         "operation": "createOrInviteUser",
@@ -81,7 +81,7 @@ def test_reset_starts_over(sandbox, client, add_user):
     settings = sandbox.control.settings()
     assert (settings["learner_seconds"], settings["limits_enabled"]) == (20, False)
     assert client("GET", "/users").status_code == 200
-    assert abs(sandbox.control.journal()[-1]["clock"] - time.time()) < 5
+    assert abs(sandbox.control.journal()[-1]["clock"] - time.time()) < 60
     ids = lambda state: [user["id"] for user in state["users"]]  # noqa: E731
     assert ids(sandbox.control.state()) == ids(fresh)
 
