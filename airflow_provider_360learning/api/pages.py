@@ -7,12 +7,15 @@ A page is a call of its own: it waits for the rate limits, and is requested agai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_360learning.api.json_stream import unusable
 from airflow_provider_360learning.api.types import ActionSteps, Call
+from airflow_provider_360learning.exceptions import ResponseTooLargeError
+
+T = TypeVar("T")
 
 #: Maximum number of pages of a list: a server that always sends a new link would be read without end.
 MAX_PAGES = 1_000_000
@@ -102,6 +105,27 @@ def read_pages(make_call: Callable[[Call], Any], call: Call) -> Iterator[list[An
         page: Page = make_call(next_call)
         next_call = follow.call_after(page, call)
         yield page.items
+
+
+def bounded(items: Iterable[T], size_of: Callable[[T], int], max_mib: int, noun: str) -> Iterator[T]:
+    """
+    Yield the items of a list of any length that are held in memory, which a list without end must not fill.
+
+    :param items: The items.
+    :param size_of: Returns the bytes of memory that an item takes.
+    :param max_mib: Maximum size of all items in MiB, a multiple of ``max_response_mib``.
+    :param noun: What they are, for the error.
+    :raises ResponseTooLargeError: if they are larger.
+    """
+    size = 0
+    for item in items:
+        size += size_of(item)
+        if size > max_mib << 20:
+            raise ResponseTooLargeError(
+                f"360Learning lists more {noun} than may be held in memory ({max_mib:,} MiB); check that the Base URL "
+                "is that of 360Learning, or increase the connection's max_response_mib"
+            )
+        yield item
 
 
 class _Links:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Unpack
 
 from airflow_provider_360learning.api.interface import LearningApi
+from airflow_provider_360learning.api.pages import bounded
 from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
@@ -54,13 +56,27 @@ def export_listing(
     return summarize(output_path, file, counted(file.rows, noun))
 
 
+def ids_of(api: LearningApi, listing: str, key: str, noun: str) -> list[str]:
+    """
+    Return the ids of all objects that are listed.
+
+    :param api: The API adapter.
+    :param listing: Name of the action that lists them.
+    :param key: Key of the id.
+    :param noun: What they are, for an error.
+    :raises ResponseTooLargeError: if the ids together are larger than a response may be.
+    """
+    ids = (str(each[key]) for each in api.each_listed(listing))
+    return list(bounded(ids, sys.getsizeof, api.client.settings.max_response_mib, noun))
+
+
 def _with_mail(mails: Mails, id_key: str, column: str, row: Row) -> Row:
     user_id = row[id_key]
     return {**row, column: row[column] or mails.mail_of(user_id if isinstance(user_id, str) else None)}
 
 
 def _memberships(api: LearningApi) -> Iterator[Row]:
-    ids = [str(group["group_id"]) for group in api.each_listed("list_groups")]
+    ids = ids_of(api, "list_groups", "group_id", "groups")
     missing = 0
     for members in map_ordered(partial(_members, api), ids):
         missing += members is None

@@ -15,6 +15,7 @@ from airflow_provider_360learning.api.text import counted
 from airflow_provider_360learning.exceptions import NotFoundError
 from airflow_provider_360learning.exports.columns import COLUMNS
 from airflow_provider_360learning.exports.interval import Interval
+from airflow_provider_360learning.exports.listings import ids_of
 from airflow_provider_360learning.exports.mails import Mails, mails_of
 from airflow_provider_360learning.exports.summary import PathSessionStatisticsResult, check_any_found, summarize
 from airflow_provider_360learning.files.formats import FileOptions, open_rows
@@ -50,8 +51,8 @@ def export_path_session_statistics(
     :return: The result of the export.
     """
     is_listed = session_ids is None
-    found = api.each_listed("list_path_sessions") if session_ids is None else ()
-    ids = [str(session["session_id"]) for session in found] if session_ids is None else list(session_ids)
+    listed = partial(ids_of, api, "list_path_sessions", "session_id", "path sessions")
+    ids = listed() if session_ids is None else list(session_ids)
     columns = COLUMNS["path_session_statistics"]
     highest = ""
     deleted = 0

@@ -11,13 +11,9 @@ from airflow_provider_360learning.api import group_tree as api_group_tree
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.models.choices import Role
 from airflow_provider_360learning.api.models.parsers import normalized
-from airflow_provider_360learning.api.response import MIB
+from airflow_provider_360learning.api.pages import bounded
 from airflow_provider_360learning.api.results import GroupMember, GroupRecord, UserRecord
-from airflow_provider_360learning.exceptions import (
-    InvalidRequestError,
-    ResponseTooLargeError,
-    UnexpectedResponseError,
-)
+from airflow_provider_360learning.exceptions import InvalidRequestError, UnexpectedResponseError
 from airflow_provider_360learning.log_text import get_logger
 from airflow_provider_360learning.ordered_executor import map_ordered
 from airflow_provider_360learning.sync.memberships import GroupTree
@@ -221,17 +217,7 @@ class _AccountReader:
         return list(found.values())
 
     def _bounded(self, items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[T]:
-        """Yield what is listed; a list without end must not fill the memory."""
-        max_size = MAX_RESPONSES * self._api.client.settings.max_response_mib * MIB
-        size = 0
-        for item in items:
-            size += size_of(item)
-            if size > max_size:
-                raise ResponseTooLargeError(
-                    f"360Learning lists more users than the memory of a sync may hold ({max_size // MIB:,} MiB); check "
-                    "that the Base URL is that of 360Learning, or increase the connection's max_response_mib"
-                )
-            yield item
+        return bounded(items, size_of, MAX_RESPONSES * self._api.client.settings.max_response_mib, "users")
 
     def remembered(self, state: SyncState, listed: list[Account], now: datetime) -> Iterator[Account]:
         """Yield the accounts of the state that the version does not list: pending invitations, and deleted users."""

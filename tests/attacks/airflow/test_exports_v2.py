@@ -14,7 +14,11 @@ from airflow_provider_360learning.api.v2.spec import API_V2
 from airflow_provider_360learning.exceptions import Learning360Error
 from airflow_provider_360learning.files.formats import read
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
-from airflow_provider_360learning.operators.exports import Learning360ExportCourseStatisticsOperator
+from airflow_provider_360learning.operators.exports import (
+    Learning360ExportCourseStatisticsOperator,
+    Learning360ExportMembershipsOperator,
+    Learning360ExportPathSessionStatisticsOperator,
+)
 from tests.attacks.hostile_server import hostile_server, response
 from tests.unlimited_sandbox import CONNECTION
 
@@ -174,6 +178,32 @@ def test_windows_that_are_read_at_once_end_with_the_first_failure(failure):
     with hostile_server(pages(page(ATTEMPT, link="/api/v2/courses/stats?next=1"))) as server:
         failure(server, MINUTE)
     assert len(sent(server)) < 60, "fewer requests than windows"
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "noun"),
+    [
+        (Learning360ExportMembershipsOperator, {}, "groups"),
+        (Learning360ExportPathSessionStatisticsOperator, SECOND, "path sessions"),
+    ],
+    ids=["groups", "path sessions"],
+)
+def test_ids_without_end_do_not_fill_the_memory(connect, tmp_path, operator, arguments, noun):
+    item = json.dumps(
+        {"_id": ID, "name": "x", "pathId": ID, "groupId": ID, "ownerGroupId": ID, "public": False}
+    ).encode()
+    body = b"[" + b",".join([item] * 5000) + b"]"
+    numbers = itertools.count()
+
+    def respond(request):
+        if b"/oauth2/token" in request.split(b"\r\n")[0]:
+            return response(json.dumps({"access_token": TOKEN, "expires_in": 3600}).encode())
+        return response(body, headers=[f"Link: <?next={next(numbers)}>; rel=next"])
+
+    with hostile_server(respond) as server:
+        connect(server, max_response_mib=1)
+        with pytest.raises(AirflowFailException, match=f"lists more {noun} than may be held in memory"):
+            operator(task_id="export", output_path=str(tmp_path / "export.csv"), **arguments).execute({})
 
 
 MIB = b" " * (1 << 20)
