@@ -242,6 +242,8 @@ class Example:
             return True
         if mail not in self._keys:
             return False  # of the demo company
+        if mail in self._deleted and not self._api.user_facts.lists_deleted and self._chosen["joiner_mode"] == "invite":
+            return True  # an invitation restores the account, and no request can delete it again
         if self._key == "mail":
             return mail in mails and mail not in self._deleted
         if (key := self._keys[mail]) is None:
