@@ -20,14 +20,16 @@ from airflow_provider_360learning.sync.plan import Change, Changes, Conflict, Re
 #: Stands for a value that is left out.
 REDACTED = "(redacted)"
 
-# In the texts of a plan, strings are quoted as Python quotes them; other values have their place, or are dates.
+# In the texts of a plan, strings are quoted as Python quotes them, and may be cut: then an ellipsis or the text ends
+# them. Other values have their place, or are dates. Rather too much is left out than too little.
 _VALUES = re.compile(
-    r"""(?<=\ is\ )[^\n]+?(?=,\ but\ must\ )
-    |'(?:[^'\\]|\\.)*'
+    r"""'(?:[^'\\]|\\.)*'
     |"(?:[^"\\]|\\.)*"
+    |['"](?:[^…]*…|.*\Z)
+    |(?<=\ is\ ).+(?=,\ but\ must\ )
     |[^\s'"<>(),;:]+@[^\s'"<>(),;:]+
     |(?<!such\ as\ )\b\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-][\d:]+)?)?""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 
 

@@ -93,11 +93,19 @@ def test_groups_are_given_by_names(syncs):
 # Plans without values
 
 
-def test_a_redacted_plan_has_no_dates_and_no_values_that_are_not_strings(syncs):
-    invalid = [row("bo", lang=7.625), row("cy", phone=[7.625]), row("dee", leaves_at=dt.date(1969, 7, 31))]
-    arguments = {"leavers": "explicit", "leaver_action": "deactivate", "max_row_errors": 3}
+def test_a_redacted_plan_has_no_dates_no_values_that_are_not_strings_and_none_that_are_cut(syncs):
+    cut = "7.625, but must " * 30
+    invalid = [
+        row("bo", lang=7.625),
+        row("cy", phone=[7.625, "x, but must 7.625"]),
+        row("dee", leaves_at=dt.date(1969, 7, 31)),
+        row("ed", status=cut),
+        row("fay", groups=cut),
+        row("gil", groups="7.625, but must 7.625"),
+    ]
+    arguments = {"leavers": "explicit", "leaver_action": "deactivate", "max_row_errors": 6}
     result = syncs.plan([row("ana", leaves_at="2098-07-30"), *invalid], redact=True, **arguments)
-    assert result["counts"] == {"row_error": 3, "create": 1, "deactivate": 1}
+    assert result["counts"] == {"row_error": 6, "create": 1, "deactivate": 1}
     folder = storage_path(result["path"])
     lines = "".join((folder / name).read_text() for name in ("changes.jsonl", "findings.jsonl"))
     assert not re.search(r"7\.625|2098|1969", lines)
