@@ -214,13 +214,28 @@ class DeletedGroup(TypedDict):
 
 
 class GroupRecord(TypedDict):
-    """A group; ``parent_id`` is ``None`` for the root group."""
+    """
+    A group; ``parent_id`` is ``None`` for the root group.
+
+    All after ``custom`` exists in API v2 only, and is ``None`` if the group has none. A policy is an object with
+    ``url`` and ``explicitConsent``.
+    """
 
     group_id: str | None
     name: str | None
     public: bool | None
     parent_id: str | None
     custom: str | None
+    subdomain: str | None
+    url: str | None
+    banner_image_id: str | None
+    background_image_id: str | None
+    favicon_image_id: str | None
+    logo_image_id: str | None
+    privacy_policy: dict[str, object] | None
+    moderation_charter: dict[str, object] | None
+    terms_of_use: dict[str, object] | None
+    imprint: dict[str, object] | None
 
 
 class GroupMember(TypedDict):

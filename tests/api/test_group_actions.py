@@ -18,6 +18,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SALES_GROUP_ID,
     WELCOME_COURSE_ID,
 )
+from tests.versions.test_groups import DETAILS
 
 MISSING_ID = "0" * 24
 
@@ -32,6 +33,7 @@ def test_creates_a_group_once(api, sent):
         "public": True,
         "parent_id": ROOT_GROUP_ID,
         "custom": "L1",
+        **DETAILS,
         "members": [],
     }
     assert api.create_group(name="Lab") == {**made, "outcome": "already_exists"}

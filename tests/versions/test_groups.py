@@ -24,6 +24,15 @@ from tests.api.factory import api_factory
 MISSING_ID = "0" * 24
 
 
+#: What only API v2 returns of a group, and only of one that has it.
+DETAILS = dict.fromkeys(
+    (
+        *("subdomain", "url", "banner_image_id", "background_image_id", "favicon_image_id", "logo_image_id"),
+        *("privacy_policy", "moderation_charter", "terms_of_use", "imprint"),
+    )
+)
+
+
 @pytest.fixture
 def api(make_api):
     """Return the API, which does not sleep between attempts."""
@@ -59,6 +68,7 @@ def test_creates_a_group_once(api):
         "public": True,
         "parent_id": ROOT_GROUP_ID,
         "custom": "L1",
+        **DETAILS,
         "members": [],
     }
     assert api.create_group(name="Lab") == {**made, "outcome": "already_exists"}
@@ -96,10 +106,9 @@ def test_raises_for_a_missing_parent(api):
 
 
 def test_lists_groups(api):
-    assert api.list_groups() == [
-        {"group_id": ROOT_GROUP_ID, "name": "Acme", "public": False, "parent_id": None, "custom": None},
-        {"group_id": SALES_GROUP_ID, "name": "Sales", "public": True, "parent_id": ROOT_GROUP_ID, "custom": None},
-    ]
+    acme = {"group_id": ROOT_GROUP_ID, "name": "Acme", "public": False, "parent_id": None}
+    sales = {"group_id": SALES_GROUP_ID, "name": "Sales", "public": True, "parent_id": ROOT_GROUP_ID}
+    assert api.list_groups() == [{**each, "custom": None, **DETAILS} for each in (acme, sales)]
 
 
 @pytest.mark.parametrize("above", [True, False])

@@ -44,6 +44,16 @@ def _neutral_group(item: ResponseObject) -> GroupRecord:
         "public": boolean(item, "public"),
         "parent_id": string(item, "parent"),
         "custom": item.get("custom"),
+        "subdomain": None,
+        "url": None,
+        "banner_image_id": None,
+        "background_image_id": None,
+        "favicon_image_id": None,
+        "logo_image_id": None,
+        "privacy_policy": None,
+        "moderation_charter": None,
+        "terms_of_use": None,
+        "imprint": None,
     }
 
 

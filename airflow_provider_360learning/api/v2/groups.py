@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from airflow_provider_360learning.api.actions import WriteSpec, action, confirm_by_lookup
-from airflow_provider_360learning.api.fields import boolean, first_string, string
+from airflow_provider_360learning.api.fields import boolean, first_string, nested, string
 from airflow_provider_360learning.api.group_tree import GroupTree, existing_group
 from airflow_provider_360learning.api.models.groups import (
     AddUserToGroup,
@@ -57,6 +57,16 @@ def neutral_group(item: ResponseObject) -> GroupRecord:
         "public": boolean(item, "public"),
         "parent_id": string(item, "parentId"),
         "custom": string(item, "custom"),
+        "subdomain": string(item, "subdomain"),
+        "url": string(item, "url"),
+        "banner_image_id": string(item, "bannerImageId"),
+        "background_image_id": string(item, "backgroundImageId"),
+        "favicon_image_id": string(item, "faviconImageId"),
+        "logo_image_id": string(item, "logoImageId"),
+        "privacy_policy": dict(nested(item, "privacyPolicy")) or None,
+        "moderation_charter": dict(nested(item, "moderationCharter")) or None,
+        "terms_of_use": dict(nested(item, "termsOfUse")) or None,
+        "imprint": dict(nested(item, "imprint")) or None,
     }
 
 

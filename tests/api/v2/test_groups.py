@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_360learning.api.types import Call
 from airflow_provider_360learning.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -180,3 +181,16 @@ def test_a_group_beyond_the_maximum_is_refused(sandbox, api):
     sandbox.control.settings(max_groups=2)
     with pytest.raises(RefusedError, match="maxGroupsLimitReached"):
         api.create_group(name="Lab")
+
+
+def test_returns_addresses_images_and_policies_of_groups(api):
+    policy = {"url": "https://acme.test/privacy", "explicitConsent": True}
+    body = {"subdomain": "acme-sales", "logoImageId": MISSING_ID, "privacyPolicy": policy}
+    api.client.call(Call("updateGroup", path={"groupId": SALES_GROUP_ID}, body=body))
+    for group in (api.get_group(group_id=SALES_GROUP_ID), api.list_groups()[1]):
+        assert (group["subdomain"], group["logo_image_id"], group["privacy_policy"]) == (
+            "acme-sales",
+            MISSING_ID,
+            policy,
+        )
+        assert (group["url"], group["imprint"]) == (None, None)
