@@ -123,10 +123,24 @@ class PostgresNeighbor:
     """Another program that connects to the database as the same user."""
 
     def __init__(self, server):
-        self.store = PostgresStore(parse_dsn(server.url), "postgres")
-        self.store.check()
         self.now = time.time
+        self._url = server.url
+        self._is_flooded = False
         self._connection = server.connect()
+
+    def start_over(self):
+        """End the connections of earlier stores, and empty the tables: a new database takes longer."""
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        self.store = PostgresStore(parse_dsn(self._url), "postgres")
+        self.store.check()
+        tables = self._execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'format'", SCHEMA
+        )
+        # TRUNCATE creates files, which takes longer if there are few rows.
+        statement = "TRUNCATE" if self._is_flooded else "DELETE FROM"
+        self._execute(";".join(f"{statement} {name}" for (name,) in tables))
+        self._is_flooded = False
 
     def set_state(self, closed_until, count=0, pace=1.0):
         if isinstance(closed_until, str) or isinstance(count, str) or isinstance(pace, str) or abs(count) > 2**31:
@@ -138,6 +152,7 @@ class PostgresNeighbor:
         self._execute("DELETE FROM cleanup")
 
     def reserve_many(self, count, first, step):
+        self._is_flooded = True
         numbers = "SELECT 'all', %s + i * %s, i FROM generate_series(0, %s - 1) AS i"
         self._execute(f"INSERT INTO reservations {numbers}", first, step, count)
 
@@ -149,6 +164,7 @@ class PostgresNeighbor:
         self.hold_place(owner, expires, since, is_held=False)
 
     def fill_queue(self, count):
+        self._is_flooded = True
         numbers = "SELECT 'all', i, false, 0, %s FROM generate_series(1, %s) AS i"
         self._execute(f"INSERT INTO places {numbers}", self.now() + WAITER_LIFETIME - 1, count)
 
@@ -165,12 +181,21 @@ class PostgresNeighbor:
             return cursor.fetchall() if cursor.description else []
 
 
+@pytest.fixture(scope="module")
+def postgres_neighbor(running_postgres):
+    running_postgres.empty()
+    return PostgresNeighbor(running_postgres)
+
+
 @pytest.fixture(params=["host", "redis", "postgres"])
 def neighbor(request, tmp_path):
     if request.param == "host":
         return SqliteNeighbor(tmp_path / "rate-limits.sqlite3")
-    neighbors = {"redis": RedisNeighbor, "postgres": PostgresNeighbor}
-    return neighbors[request.param](request.getfixturevalue(f"{request.param}_server"))
+    if request.param == "redis":
+        return RedisNeighbor(request.getfixturevalue("redis_server"))
+    postgres = request.getfixturevalue("postgres_neighbor")
+    postgres.start_over()
+    return postgres
 
 
 @pytest.mark.parametrize(
