@@ -40,13 +40,13 @@ def make(make_api, tmp_path):
 
 @pytest.fixture
 def next_time(make):
-    """Return a function that reserves the next group deletion, on the store's clock, after 30 others."""
+    """Return a function that reserves the next group deletion, on the store's clock, after 120 others."""
     rate_limiter = make().client.rate_limiter
 
     def next_time():
         return rate_limiter.reserve(API_V1.endpoints["deleteGroup"], 600).time
 
-    for _ in range(30):
+    for _ in range(120):
         next_time()
     return next_time
 

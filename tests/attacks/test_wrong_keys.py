@@ -32,7 +32,10 @@ def clock():
     return FakeClock()
 
 
-@pytest.fixture(params=["host", "redis", "postgres"])
+# The clock of a server is real.
+@pytest.fixture(
+    params=["host", *(pytest.param(server, marks=pytest.mark.realtime) for server in ("redis", "postgres"))]
+)
 def store(request, tmp_path, clock):
     if request.param == "host":
         return SqliteStore(str(tmp_path / "rate-limits.sqlite3"), clock=clock)

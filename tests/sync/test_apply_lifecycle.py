@@ -233,7 +233,7 @@ def test_a_phase_that_is_resumed_late_computes_its_dates_again(api, sandbox, syn
 @pytest.mark.parametrize("version", ["v2"], indirect=True)
 @pytest.mark.parametrize(("arguments", "operation"), [(EXTERNAL, "createExternalId"), ({}, "updateUser")])
 def test_an_account_whose_key_could_not_be_set_is_adopted(api, sandbox, syncs, arguments, operation):
-    sandbox.control.add_fault("createUser", kind="delay", seconds=1)
+    sandbox.control.add_fault("createUser", kind="delay", seconds=3)
     state = syncs.folder / "state" / "sync_state.json"
     killed = []
 
