@@ -40,17 +40,58 @@ READ_SIZE = 8 * _MIB
 _READ_AHEAD = _MIB
 
 
+class _ExplainedFile(io.RawIOBase):
+    """
+    An open object, whose errors are raised as errors of this package.
+
+    :param path: Its path.
+    :param file: The file of the store.
+    """
+
+    # Any: each store has its own class.
+    def __init__(self, path: ObjectStoragePath, file: Any) -> None:
+        self._path, self._file = path, file
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that it has positions."""
+        return True
+
+    # Any: the type of a buffer depends on the version of Python.
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes into a buffer and return their number."""
+        with explained(self._path, "read"):
+            return int(self._file.readinto(buffer))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Change the position and return it."""
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """Return the position."""
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        """Close the file of the store."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
 def open_binary(path: ObjectStoragePath) -> BinaryIO:
     """
     Open an object to read its bytes.
 
     :param path: Its path.
     :raises FileNotFoundError: if it does not exist.
-    :raises StorageError: if it cannot be read.
+    :raises StorageError: if it cannot be read, also by the returned file.
     """
     filesystem = _filesystem(path)
     file = _look_up(path, lambda: filesystem.open(path.path, "rb", block_size=READ_SIZE))
-    return io.BufferedReader(file, _READ_AHEAD)
+    return io.BufferedReader(_ExplainedFile(path, file), _READ_AHEAD)
 
 
 def size_of(path: ObjectStoragePath) -> int | None:

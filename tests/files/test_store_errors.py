@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import traceback
 from itertools import count
@@ -217,6 +218,37 @@ def test_a_folder_that_cannot_be_listed_now_is_not_taken_for_a_missing_one(objec
     connect_object_store(Unreachable(skip_instance_cache=True))
     with pytest.raises(StorageUnavailableError, match="cannot be listed: ConnectionResetError"):
         use("memory://bucket/folder")
+
+
+class BreakingDownload(io.BytesIO):
+    """An object of which the second part cannot be read."""
+
+    error = ConnectionResetError("broken")
+
+    def readinto(self, buffer):
+        if self.tell():
+            raise self.error
+        return super().readinto(buffer)
+
+
+class StoreWithBreaks(StoreWithoutAppend):
+    """A store whose downloads break."""
+
+    def _open(self, path, mode="rb", **options):
+        return BreakingDownload(self.content) if mode == "rb" else super()._open(path, mode, **options)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_transient"), [(ConnectionResetError("broken"), True), (PermissionError("denied"), False)]
+)
+def test_an_object_that_breaks_while_it_is_read_is_named(object_store, monkeypatch, error, is_transient):
+    monkeypatch.setattr(BreakingDownload, "error", error)
+    store = connect_object_store(StoreWithBreaks(skip_instance_cache=True))
+    store.content = bytes(3 << 20)
+    with open_binary(PATH) as file, pytest.raises(StorageError) as raised:
+        list(iter(lambda: file.read(1 << 20), b""))
+    assert str(raised.value).startswith(f"{storage_path(PATH)} (no connection) cannot be read: {type(error).__name__}")
+    assert raised.value.transient == is_transient
 
 
 class StoreOfParts(StoreWithoutAppend):
