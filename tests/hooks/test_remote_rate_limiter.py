@@ -188,12 +188,12 @@ class Worker:
         self._process.stdin.flush()
 
     def finish_step(self):
-        """Wait for the end of the step, and return what was logged about the rate limiter."""
+        """Wait for the end of the step, and return what was logged about the rate limiter but its waits."""
         lines = []
         for line in self._process.stdout:
             if line == "done\n":
                 return lines
-            if "airflow_provider_360learning" in line and "limiter" in line:
+            if "airflow_provider_360learning" in line and "limiter" in line and "; waiting " not in line:
                 level, _, message = line.strip().split(" ", 2)
                 lines.append(f"{level} {message}")
         raise AssertionError(f"The process ended within a step; it logged {lines}")

@@ -326,9 +326,10 @@ def test_sends_no_rows_that_changed_after_the_check(sandbox, tmp_path, second, s
     assert writes(sandbox) == []
 
 
+@pytest.mark.slow
 def test_sends_no_file_that_changed_after_the_check(sandbox, tmp_path):
     file = put_csv(tmp_path / "in.csv", [{"user": GRACE_MAIL, "job": "Admiral"}])
-    sandbox.control.add_fault("getUsers", kind="delay", seconds=0.8)
+    sandbox.control.add_fault("getUsers", kind="delay", seconds=3)
     with (
         pytest.raises(AirflowFailException, match="changed while it was read"),
         after_requests(sandbox, 1, "/users", lambda: put_csv(file, [{"user": GRACE_MAIL, "job": "Captain"}])),
