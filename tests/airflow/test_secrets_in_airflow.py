@@ -86,11 +86,14 @@ with DAG("leaking", schedule=None, start_date=datetime(2026, 1, 1)):
 RUN = """
 import sys
 
+from tests.newest_execution_api import serve_newest_version_only
+
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
     from airflow.models.dagbag import DagBag
 
+serve_newest_version_only()
 for dag in sorted(DagBag(sys.argv[1]).dags.values(), key=lambda dag: dag.dag_id):
     for stream in (sys.stdout, sys.stderr):
         print(f"=== {dag.dag_id} ===", file=stream, flush=True)
@@ -122,6 +125,7 @@ def output(airflow_home: Path, airflow_db: Path) -> Any:
         try:
             finished = subprocess.run(
                 [sys.executable, "-W", "ignore", "-c", RUN, str(file)],
+                cwd=Path(__file__).parents[2],
                 env={**os.environ, **environment, "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"},
                 capture_output=True,
                 text=True,
