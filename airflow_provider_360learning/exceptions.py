@@ -8,6 +8,7 @@ fail at once on the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypedDict, Unpack
 
 from airflow_provider_360learning.log_text import escape_controls, limit_text, mask_addresses
@@ -117,6 +118,20 @@ class NotAvailableError(InvalidRequestError):
 
 class RefusedError(Learning360Error):
     """360Learning understood the request and refuses it; sending it again changes nothing."""
+
+
+class RefusedRowsError(RefusedError):
+    """
+    A bulk job has refused some of its rows, or all; the others are done.
+
+    :param results: The results of all rows, as the server returned them.
+    """
+
+    def __init__(
+        self, message: str, *, results: Sequence[Mapping[str, object]], **details: Unpack[RequestDetails]
+    ) -> None:
+        super().__init__(message, **details)
+        self.results = results
 
 
 class MissingScopeError(RefusedError):

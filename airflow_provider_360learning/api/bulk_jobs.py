@@ -204,6 +204,14 @@ class BulkJobs(Protocol):
         """
         ...
 
+    def refusal_of(self, result: ResponseObject) -> str | None:
+        """
+        Return why a row was refused, ``None`` if it was not.
+
+        :param result: The result of a row, as the server returns it.
+        """
+        ...
+
     def find_lost(
         self, kind: JobKind, inputs: Sequence[JsonObject], since: datetime, *, known: Collection[str] = ()
     ) -> ActionSteps[LostJob]:

@@ -21,8 +21,9 @@ from airflow_provider_360learning.api.parameters import (
     problems_of_query,
     similar,
 )
-from airflow_provider_360learning.api.spec import ApiSpec, BodyFormat, Endpoint, ResponseShape
+from airflow_provider_360learning.api.spec import MAX_QUOTE, ApiSpec, BodyFormat, Endpoint, ResponseShape
 from airflow_provider_360learning.api.tables import read_table
+from airflow_provider_360learning.api.text import counted, listed
 from airflow_provider_360learning.api.types import (
     ActionSteps,
     Call,
@@ -32,7 +33,12 @@ from airflow_provider_360learning.api.types import (
     Upload,
     new_owner,
 )
-from airflow_provider_360learning.exceptions import InvalidRequestError, NotAvailableError, NotFoundError
+from airflow_provider_360learning.exceptions import (
+    InvalidRequestError,
+    NotAvailableError,
+    NotFoundError,
+    RefusedRowsError,
+)
 from airflow_provider_360learning.log_text import get_logger
 
 log = get_logger(__name__)
@@ -40,8 +46,8 @@ log = get_logger(__name__)
 #: A body as users give it: an object, or a list for the operations that take one.
 Body: TypeAlias = "JsonObject | Sequence[JsonValue]"
 
-#: Maximum number of problems that an error lists.
-MAX_PROBLEMS = 10
+#: Maximum number of problems that an error lists, and of refused rows that are logged.
+MAX_PROBLEMS, MAX_LOGGED = 10, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class OperationCall:
 
         :param jobs: The bulk jobs of this version of the API.
         :raises OutcomeUnknownError: if it may have been applied, and must not be sent twice.
+        :raises RefusedRowsError: if its bulk job has refused rows.
         """
         try:
             if self.endpoint.response is ResponseShape.JOB:
@@ -115,13 +122,15 @@ class OperationCall:
         if not self.wait_for_job:
             return {"job_id": job_id}
         results = yield from jobs.wait_for_results(job_id, self.endpoint.operation, owner=owner)
-        if refused := sum(row.get("status") != "success" for row in results):
-            log.warning(
-                "%s: the bulk job has refused rows, and its results contain the reasons: refused=%d rows=%d job_id=%s",
-                self.endpoint.operation,
-                refused,
-                len(results),
-                job_id,
+        refusals = [f"row {number}: {error}" for number, error in enumerate(map(jobs.refusal_of, results), 1) if error]
+        for refusal in refusals[:MAX_LOGGED]:
+            log.warning("%s: 360Learning refuses %s", self.endpoint.operation, refusal)
+        if refusals:
+            raise RefusedRowsError(
+                f"Bulk job {job_id} has refused {len(refusals)} of {counted(len(results), 'row')}; the others are "
+                f"done: {listed(refusals[:MAX_PROBLEMS], MAX_QUOTE, total=len(refusals))}",
+                operation=self.endpoint.operation,
+                results=results,
             )
         return results
 

@@ -159,6 +159,8 @@ class Learning360Hook(BaseHook):
             ``{"output_path", "bytes"}`` for a file.
         :raises NotAvailableError: if it is an operation of another version; the message names its counterparts.
         :raises InvalidRequestError: if the operation or a parameter does not exist, is missing, or is invalid.
+        :raises RefusedRowsError: if a bulk job that is awaited has refused rows. It has the results of all of them, as
+            the file of ``output_path`` has.
         """
         from airflow_provider_360learning.api.operation_calls import Given, check_name, prepare
         from airflow_provider_360learning.api.parameters import SECRET_FIELDS

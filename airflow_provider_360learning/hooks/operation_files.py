@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
@@ -10,7 +10,7 @@ from airflow_provider_360learning import config
 from airflow_provider_360learning.api.interface import LearningApi
 from airflow_provider_360learning.api.operation_calls import OperationCall
 from airflow_provider_360learning.api.types import ReadableBody, Upload
-from airflow_provider_360learning.exceptions import InvalidRequestError
+from airflow_provider_360learning.exceptions import InvalidRequestError, RefusedRowsError
 from airflow_provider_360learning.files.jsonl import encode
 from airflow_provider_360learning.files.storage import (
     StoragePath,
@@ -67,15 +67,23 @@ def write_response(api: LearningApi, call: OperationCall, output_path: StoragePa
     :param call: The call.
     :param output_path: Path of the file, which is replaced: JSON Lines, or the file that the server returns.
     :return: ``output_path``, and the number of ``items``, or of ``bytes`` of a file.
+    :raises RefusedRowsError: if a bulk job has refused rows, after the results of all of them were written.
     """
     file_mode = config.file_mode()
     with naming("output_path", "Nothing was sent."):
         check_file(output_path, file_mode=file_mode)
     with atomic_writer(output_path, file_mode=file_mode) as file:
+        refused = None
         if call.returns_file:
             written = {"bytes": api.client.run(call.file_steps(_Copy(file)))}
         else:
-            written = {"items": _write_lines(api, call, file)}
+            try:
+                written = {"items": _write_lines(api, call, file)}
+            except RefusedRowsError as error:
+                file.writelines(_lines(error.results))
+                refused = error
+    if refused is not None:
+        raise refused
     return {"output_path": str(output_path), **written}
 
 
@@ -98,11 +106,10 @@ def _write_lines(api: LearningApi, call: OperationCall, file: BinaryIO) -> int:
     count = 0
 
     # Any: the type of a response depends on the operation.
-    def write(items: Iterable[Any]) -> None:
+    def write(items: Sequence[Any]) -> None:
         nonlocal count
-        for item in items:
-            file.write(f"{encode(item)}\n".encode())
-            count += 1
+        file.writelines(_lines(items))
+        count += len(items)
 
     if call.has_pages:
         api.client.run(call.each_page(write))
@@ -110,3 +117,7 @@ def _write_lines(api: LearningApi, call: OperationCall, file: BinaryIO) -> int:
         result = api.client.run(call.steps(api.jobs))
         write(result if isinstance(result, list) else () if result is None else (result,))
     return count
+
+
+def _lines(items: Iterable[Any]) -> Iterator[bytes]:
+    return (f"{encode(item)}\n".encode() for item in items)

@@ -110,6 +110,11 @@ class Learning360BaseOperator(
             with fail_on_permanent_error(retry_unknown_outcome=may_repeat):
                 return self._run(action)
 
+    def _push_result(self, result: object, context: Context) -> None:
+        """Push the result of a task that fails, of which Airflow records none."""
+        if self.do_xcom_push and (task_instance := context.get("ti")):
+            task_instance.xcom_push("return_value", result)
+
     # Any: the types of an action depend on its name.
     def _run(self, action: BoundAction[..., Any]) -> object:
         arguments = action.arguments(self._arguments_of_action())

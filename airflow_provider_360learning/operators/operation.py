@@ -31,8 +31,10 @@ class Learning360Operator(Learning360BaseOperator):
     their parameters.
 
     Returns the decoded response: an object, the items of a list, or the results of a bulk job; with ``output_path``,
-    ``{"output_path", "items"}``, or ``{"output_path", "bytes"}`` for a file. A retry of a task calls the operation
-    again, also if an earlier attempt was killed after it had called it.
+    ``{"output_path", "items"}``, or ``{"output_path", "bytes"}`` for a file. The task fails, without retries, if a bulk
+    job refuses a row; the results of all rows are kept all the same.
+
+    A retry of a task calls the operation again, also if an earlier attempt was killed after it had called it.
 
     :param operation: Name of the operation, such as ``addManager``.
     :param path_params: Values of the path's parameters, or the JSON text of an object with them.
@@ -86,7 +88,15 @@ class Learning360Operator(Learning360BaseOperator):
         """Call the operation, log what was called, and return the response or where it was written."""
         # This operator looks nothing up, so that a retry would send a request a second time that may have been applied.
         with self.hook.log_api_usage(), fail_on_permanent_error(retry_unknown_outcome=False):
-            is_secret, path_params = self._is_secret(), self._mapping("path_params")
+            is_returned = not self._is_secret() or bool(self.output_path)
+            result = self._call(context, is_returned=is_returned)
+        return result if is_returned else None
+
+    def _call(self, context: Context, *, is_returned: bool) -> object:
+        from airflow_provider_360learning.exceptions import RefusedRowsError
+
+        path_params = self._mapping("path_params")
+        try:
             result = self.hook.call(
                 self.operation,
                 path_params=path_params,
@@ -97,8 +107,12 @@ class Learning360Operator(Learning360BaseOperator):
                 wait_for_job=self._boolean("wait_for_job"),
                 output_path=self.output_path or None,
             )
-            log.info("Called %s%s: %s", self.operation, _listed(path_params or {}), _summary(result))
-        return None if is_secret and not self.output_path else result
+        except RefusedRowsError as error:
+            if is_returned and not self.output_path:
+                self._push_result(list(error.results), context)
+            raise
+        log.info("Called %s%s: %s", self.operation, _listed(path_params or {}), _summary(result))
+        return result
 
     def _is_secret(self) -> bool:
         """Return whether the response is dropped; refuse to return one with a secret."""

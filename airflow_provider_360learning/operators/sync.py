@@ -232,7 +232,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         try:
             applied = apply_plan(api, plan, place, settings, claim, cast(dict[str, Any], context), now)
         except Learning360Error:
-            self._push(result_of(plan), context)
+            self._push_result(result_of(plan), context)
             raise
         finally:
             self._claim = None
@@ -240,7 +240,7 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         counts = " ".join(f"{name}={count}" for name, count in result["outcomes"].items()) or "changes=0"
         log.info("Applied plan %s: %s results_path=%s", plan.plan_id, counts, result["results_path"])
         if applied.problem is not None:
-            self._push(result, context)
+            self._push_result(result, context)
             raise ChangesNotDoneError(applied.problem)
         return result
 
@@ -268,13 +268,8 @@ class Learning360SyncUsersOperator(RowSourceMixin, Learning360BaseOperator):
         try:
             ensure_passed(plan.verdicts, plan.plan_id, redacted=plan.redacted)
         except GuardError:
-            self._push(result, context)
+            self._push_result(result, context)
             raise
-
-    def _push(self, result: SyncResult, context: Context) -> None:
-        """Push the result of a task that fails, of which Airflow records none."""
-        if self.do_xcom_push and (task_instance := context.get("ti")):
-            task_instance.xcom_push("return_value", dict(result))
 
     def _stored_plan(self, mode: str, place: Place, context: Context, now: datetime) -> StoredPlan | None:
         """Return the stored plan that is to be applied, or ``None`` if a new one is made."""

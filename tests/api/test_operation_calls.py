@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from airflow_provider_360learning.exceptions import (
     NotAvailableError,
     NotFoundError,
     OutcomeUnknownError,
+    RefusedRowsError,
 )
 from tests.api.factory import api_factory
 from tests.api.support import Request, Response, TinyServer, with_token
@@ -287,12 +288,17 @@ def test_a_job_whose_submission_was_lost_is_not_submitted_again():
         assert len(sent()) == 1
 
 
-def _job_responder(*states: Response) -> Callable[[Request], Response]:
+OTHER_ID = "5f0c7e0a1b2c3d4e5f607183"
+DONE = {"status": "success", "input": {"groupId": ID}}
+REFUSED = {"status": "error", "errorMessage": "unknown", "input": {"groupId": OTHER_ID}}
+
+
+def _job_responder(*states: Response, results: Sequence[object] = ()) -> Callable[[Request], Response]:
     polls = in_turn(*states)
 
     def respond(request: Request) -> Response:
         if request.target.endswith("/results"):
-            return Response([{"status": "error", "errorMessage": "unknown", "input": {"groupId": ID}}])
+            return Response(list(results))
         return polls(request) if request.method == "GET" else JOB
 
     return respond
@@ -302,12 +308,20 @@ def _state(name: str) -> Response:
     return Response({"_id": ID, "type": "deleteGroups", "status": name, "createdAt": "2026-01-31T08:00:00.000Z"})
 
 
-def test_a_job_is_awaited_and_its_results_are_returned(caplog):
-    with serving(_job_responder(_state("queued"), _state("completed"))) as (call, sent):
-        results = call("deleteGroups", {}, {}, {"input": [{"groupId": ID}]})
-    assert results == [{"status": "error", "errorMessage": "unknown", "input": {"groupId": ID}}]
+def test_a_job_is_awaited_and_its_results_are_returned():
+    with serving(_job_responder(_state("queued"), _state("completed"), results=[DONE])) as (call, sent):
+        assert call("deleteGroups", {}, {}, {"input": [{"groupId": ID}]}) == [DONE]
     assert [each.method for each in sent()] == ["DELETE", "GET", "GET", "GET"]
-    assert f"its results contain the reasons: refused=1 rows=1 job_id={ID}" in caplog.text
+
+
+def test_a_job_that_refuses_rows_is_an_error_with_all_results(caplog):
+    responder = _job_responder(_state("completed"), results=[DONE, REFUSED])
+    with serving(responder) as (call, _), pytest.raises(RefusedRowsError) as raised:
+        call("deleteGroups", {}, {}, {"input": [{"groupId": ID}, {"groupId": OTHER_ID}]})
+    assert raised.value.results == [DONE, REFUSED]
+    problem = f"Bulk job {ID} has refused 1 of 2 rows; the others are done: row 2: unknown"
+    assert str(raised.value) == f"{problem} [deleteGroups]"
+    assert caplog.messages.count("deleteGroups: 360Learning refuses row 2: unknown") == 1
 
 
 def test_a_job_that_is_not_awaited_is_returned():

@@ -115,7 +115,7 @@ def test_uploads_files_with_their_names_and_types(use, tmp_path):
     ("files", "problem"),
     [
         ({"profileImage": "{folder}/missing.png"}, "missing.png does not exist"),
-        ({"picture": "{folder}/ana.png"}, "files has no 'picture' (it has: profileImage); body lacks 'profileImage'"),
+        ({"picture": "{folder}/ana.png"}, "files has no 'picture' (it has: profileImage); files lacks 'profileImage'"),
     ],
 )
 def test_refuses_files_before_anything_is_sent(use, tmp_path, files, problem):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, redact
@@ -108,6 +109,28 @@ def test_a_creation_with_unknown_outcome_fails_without_retries(use_v2):
         with pytest.raises(AirflowFailException, match="not known whether addManager was applied"):
             run(operation="addManager", path_params={"userId": ID, "managerId": ID})
         assert sum("managers" in each.target for each in server.requests) == 1
+
+
+@pytest.mark.parametrize("has_output_path", [False, True])
+def test_refused_rows_of_a_bulk_job_fail_the_task_which_keeps_the_results(use_v2, tmp_path, caplog, has_output_path):
+    use_v2()
+    path, pushed = tmp_path / "results.jsonl", {}
+    task = Learning360Operator(
+        task_id="one",
+        operation="deleteGroups",
+        body={"input": [{"groupId": SALES_GROUP_ID}, {"groupId": ID}]},
+        output_path=str(path) if has_output_path else None,
+    )
+    with pytest.raises(AirflowFailException, match=r"has refused 1 of 2 rows; the others are done: row 2: "):
+        task.execute({"ti": SimpleNamespace(xcom_push=pushed.__setitem__)})
+    results = (
+        [json.loads(line) for line in path.read_text().splitlines()] if has_output_path else pushed["return_value"]
+    )
+    assert [(each["input"]["groupId"], each["status"]) for each in results] == [
+        (SALES_GROUP_ID, "success"),
+        (ID, "error"),
+    ]
+    assert "deleteGroups: 360Learning refuses row 2: " in caplog.text
 
 
 @pytest.fixture

@@ -173,6 +173,17 @@ def results_of(job_id: str) -> ActionSteps[list[JobRowResult]]:
     return [_row_result(item) for item in items]
 
 
+def refusal_of(item: ResponseObject) -> str | None:
+    """
+    Return why a row was refused, ``None`` if it was not.
+
+    :param item: The result of a row, as the server returns it.
+    """
+    if string(item, "status") == "success":
+        return None
+    return one_line(string(item, "errorMessage") or "refused without a reason", MAX_QUOTE)
+
+
 def give_back_place(owner: str) -> ActionSteps[None]:
     """
     Give back the place of a job that has ended.
@@ -345,6 +356,6 @@ def _row_result(item: ResponseObject) -> JobRowResult:
     row = item.get("input")
     if not isinstance(row, Mapping):
         raise unusable("a result has no input")
-    if string(item, "status") == "success":
-        return JobRowResult(row, resource_id=string(item, "resourceId"))
-    return JobRowResult(row, error=one_line(string(item, "errorMessage") or "refused without a reason", MAX_QUOTE))
+    if (error := refusal_of(item)) is not None:
+        return JobRowResult(row, error=error)
+    return JobRowResult(row, resource_id=string(item, "resourceId"))

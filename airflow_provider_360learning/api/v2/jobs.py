@@ -16,6 +16,7 @@ from airflow_provider_360learning.api.v2.job_kinds import KINDS, MEMBERSHIPS, SU
 from airflow_provider_360learning.api.v2.job_steps import (
     find_lost_job,
     give_back_place,
+    refusal_of,
     results_of,
     running_jobs,
     status_of,
@@ -91,6 +92,10 @@ class BulkJobsV2:
     def wait_for_results(self, job_id: str, operation: str, *, owner: str) -> ActionSteps[list[ResponseObject]]:
         """Wait until a job has ended, and return its results as the server returns them."""
         return wait_for_results(job_id, operation, owner=owner)
+
+    def refusal_of(self, result: ResponseObject) -> str | None:
+        """Return why a row was refused, ``None`` if it was not."""
+        return refusal_of(result)
 
     def find_lost(
         self, kind: JobKind, inputs: Sequence[JsonObject], since: datetime, *, known: Collection[str] = ()
