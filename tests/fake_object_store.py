@@ -32,8 +32,10 @@ class FakeObjectStore(AbstractFileSystem):
         return {"name": path, "size": size if self.stated_size is None else self.stated_size, "type": "file"}
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
-        """Refuse to list, because the package does not need to."""
-        raise NotImplementedError(f"{path} is not a folder")
+        """Return the objects in a folder, and the folders, or raise FileNotFoundError."""
+        names = [each.name for each in (self.folder / self._strip_protocol(path)).iterdir()]
+        paths = [f"{path}/{name.removesuffix('.object')}" for name in names if not name.startswith(".upload-")]
+        return [{"name": each} for each in paths] if detail else paths
 
     def rm_file(self, path: str) -> None:
         """Remove an object."""

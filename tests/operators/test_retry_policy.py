@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_360learning import exceptions as errors
-from airflow_provider_360learning.exceptions import Learning360Error, ServerError
+from airflow_provider_360learning.exceptions import Learning360Error, RefusedRowsError, ServerError
 
 pytestmark = pytest.mark.airflow(">=3.3", reason="retry policies came with 3.3")
 
@@ -26,7 +26,8 @@ def decide(error):
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if not kind.transient], ids=lambda kind: kind.__name__)
 def test_fails_on_a_permanent_error(kind):
-    decision = decide(kind("no"))
+    required = {"results": []} if kind is RefusedRowsError else {}
+    decision = decide(kind("no", **required))
     assert decision.action.value == "fail"
     assert decision.reason == kind.__name__
 
