@@ -149,6 +149,7 @@ def test_no_example_renders_rows(airflow, dag_id):
     hostile_files(airflow)
     run = airflow.run(dag_id, RUNS[dag_id])
     print(run.log)
+    assert "360Learning API usage" in run.log, "its tasks ran"
     assert airflow.leaks(run.log) == []
 
 
