@@ -29,6 +29,10 @@ class Attempt(NamedTuple):
     last_activity: str | None
     completed_at: str | None
     time_spent_seconds: float | None
+    #: Not in API v1.
+    version_number: float | None
+    #: Not in API v1.
+    lang: str | None
 
 
 class UserMail(NamedTuple):

@@ -122,7 +122,12 @@ class ChangedCatalog(TypedDict):
 
 
 class CourseAttempt(TypedDict):
-    """An attempt of one user at one course; ``progress`` and ``score`` are 0 to 100."""
+    """
+    An attempt of one user at one course; ``progress`` and ``score`` are 0 to 100.
+
+    ``path_id`` and ``session_id`` are those in which the course was taken, if any. ``version_number`` and ``lang``
+    exist in API v2 only.
+    """
 
     attempt_id: str | None
     progress: float | None
@@ -131,6 +136,10 @@ class CourseAttempt(TypedDict):
     last_activity: str | None
     completed_at: str | None
     time_spent_ms: int | None
+    path_id: str | None
+    session_id: str | None
+    version_number: float | None
+    lang: str | None
 
 
 class UserCourseAttempt(CourseAttempt):

@@ -227,7 +227,8 @@ class PathSessionStatistic(TypedDict):
     The state of one learner in a path session; ``progress`` and ``score`` are 0 to 100.
 
     ``status`` is awaitingCorrection, late, notYetStarted, onTime, sessionNotOpened, successful, toRetake or
-    unsuccessful. ``mail`` and ``deleted`` are ``None`` in API v2 unless they are looked up.
+    unsuccessful. ``mail`` and ``deleted`` are ``None`` in API v2 unless they are looked up. All after ``status`` exists
+    in API v2 only. ``unenrolled_at`` is the end of an earlier enrollment, because unenrolled learners are left out.
     """
 
     session_id: str
@@ -240,3 +241,11 @@ class PathSessionStatistic(TypedDict):
     completed_at: str | None
     time_spent_ms: int | None
     status: str | None
+    enrolled_at: str | None
+    unenrolled_at: str | None
+    started_at: str | None
+    due_date: str | None
+    certificate_id: str | None
+    self_enrolled: bool | None
+    status_reason: str | None
+    enrollment_id: str | None

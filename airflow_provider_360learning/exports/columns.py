@@ -24,6 +24,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         last_activity="timestamp",
         completed_at="timestamp",
         time_spent_seconds="number",
+        version_number="integer",
+        lang="string",
     ),
     "path_session_statistics": _columns(
         session_id="string",
@@ -36,6 +38,14 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         score="number",
         completed_at="timestamp",
         time_spent_seconds="number",
+        enrolled_at="timestamp",
+        unenrolled_at="timestamp",
+        started_at="timestamp",
+        due_date="timestamp",
+        certificate_id="string",
+        self_enrolled="boolean",
+        status_reason="string",
+        enrollment_id="string",
     ),
     "users": _columns(
         user_id="string",

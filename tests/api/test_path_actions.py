@@ -25,6 +25,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SALES_GROUP_ID,
     WELCOME_COURSE_ID,
 )
+from tests.versions.test_paths import DETAILS
 
 MISSING_ID = "0" * 24
 MAY = {"name": "May", "session_start": "2026-05-01T00:00:00+02:00", "group_id": ROOT_GROUP_ID}
@@ -244,6 +245,7 @@ def test_returns_statistics_of_a_session(sandbox, api, session_id):
         "completed_at",
         "time_spent_ms",
         "status",
+        *DETAILS,
     }
     with pytest.raises(NotFoundError, match="session_not_found"):
         api.list_path_session_stats(session_id=MISSING_ID)
@@ -271,6 +273,7 @@ def test_returns_attempts_of_a_user_at_a_course(sandbox, api, session_id):
         "last_activity",
         "completed_at",
         "time_spent_ms",
+        *("path_id", "session_id", "version_number", "lang"),
     }
     with pytest.raises(NotFoundError, match="course_not_found"):
         api.get_user_course_stats(course_id=MISSING_ID, user=GRACE_MAIL)

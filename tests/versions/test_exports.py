@@ -22,6 +22,7 @@ from airflow_provider_360learning.sandbox.demo_company import (
     SALES_GROUP_ID,
 )
 from tests.api.factory import api_factory
+from tests.versions.test_paths import DETAILS
 
 #: Kind of an export to its operator, and the columns that are null in API v2 unless email addresses are looked up.
 EXPORTS = {
@@ -36,6 +37,8 @@ EXPORTS = {
 }
 #: Columns that only one version returns, or not in the same way.
 OF_ONE_VERSION = {
+    "course_statistics": {"version_number", "lang"},
+    "path_session_statistics": set(DETAILS),
     "users": {
         *("username", "status", "job", "organization", "phone", "lang", "profile_image_id", "last_login_at"),
         *("to_be_deactivated_at", "deleted_at", "reactivated_at"),
@@ -228,6 +231,13 @@ def test_unenrolled_learners_are_not_exported(company, sandbox, export):
     rows = rows_of(export("path_session_statistics", date_field=None))
     assert company[0] not in {row["session_id"] for row in rows if row["user_id"] == GRACE_ID}
     assert company[1] in {row["session_id"] for row in rows if row["user_id"] == GRACE_ID}
+
+
+def test_statistics_have_all_that_api_v2_shows_and_null_in_api_v1(company, export, version):
+    attempt, learner = rows_of(export("course_statistics"))[0], rows_of(export("path_session_statistics"))[0]
+    shown = {**learner, **attempt}
+    always = ("version_number", "lang", "enrolled_at", "self_enrolled", "started_at", "enrollment_id")
+    assert {shown[name] is None for name in always} == {version == "v1"}
 
 
 def test_no_sessions_give_no_learners(sandbox, export):

@@ -19,6 +19,11 @@ from airflow_provider_360learning.sandbox.demo_company import (
 )
 
 MISSING_ID = "0" * 24
+#: What only API v2 returns of the state of a learner.
+DETAILS = (
+    *("enrolled_at", "unenrolled_at", "started_at", "due_date", "certificate_id", "self_enrolled", "status_reason"),
+    "enrollment_id",
+)
 MAY = {
     "path_id": ONBOARDING_PATH_ID,
     "name": "May",
@@ -254,7 +259,13 @@ def test_returns_statistics_of_a_session(sandbox, api, session_id):
         return sorted(rows, key=lambda row: row["mail"], reverse=True)
 
     before, _ = read()
+    # What API v2 alone returns, from the start; API v1 has none of it.
+    details = {name: before[name] for name in DETAILS}
+    has = {name for name, value in details.items() if value is not None}
+    assert has in (set(), {"enrolled_at", "self_enrolled", "enrollment_id"})
+    assert details["self_enrolled"] in (None, False)
     assert before == {
+        **details,
         "session_id": session_id,
         "path_id": ONBOARDING_PATH_ID,
         "user_id": GRACE_ID,
@@ -276,7 +287,10 @@ def test_returns_statistics_of_a_session(sandbox, api, session_id):
         "completed_at": completed_at,
         "time_spent_ms": 15_000,
         "status": "successful",
+        "started_at": after["started_at"],
+        "certificate_id": after["certificate_id"],
     }
+    assert (after["started_at"] is None) == (not has)
     assert (unsuccessful["mail"], unsuccessful["status"]) == (ADMIN_MAIL, "unsuccessful")
     period = {"completed_after": "2020-01-01T00:00:00Z", "completed_before": "2090-01-01T00:00:00Z"}
     assert len(api.list_path_session_stats(session_id=session_id, **period)) == 2

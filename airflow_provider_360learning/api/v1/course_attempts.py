@@ -222,6 +222,8 @@ def _attempts_of_user(course: ResponseObject | None, statistic: ResponseObject) 
                     read_usual_timestamp("lastActivity", attempt.get("lastActivity")),
                     read_usual_timestamp("completedAt", attempt.get("completedAt")),
                     _seconds(attempt.get("globalTime")),
+                    None,
+                    None,
                 ),
             )
             for attempt in statistic["attempts"]

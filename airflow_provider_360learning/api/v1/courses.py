@@ -169,6 +169,10 @@ def _neutral_attempt(attempt: ResponseObject) -> CourseAttempt:
         "last_activity": string(attempt, "lastActivity"),
         "completed_at": read_timestamp("completedAt", attempt.get("completedAt")),
         "time_spent_ms": _whole(number(attempt, "globalTime")),
+        "path_id": string(attempt, "path"),
+        "session_id": string(attempt, "pathSession"),
+        "version_number": None,
+        "lang": None,
     }
 
 

@@ -371,6 +371,14 @@ def _neutral_statistic(session_id: str, path_id: str | None, item: ResponseObjec
         "completed_at": read_timestamp("completedAt", item.get("completedAt")),
         "time_spent_ms": None if seconds is None else round(seconds * 1000),
         "status": _neutral_status(status) if isinstance(status, str) else None,
+        "enrolled_at": None,
+        "unenrolled_at": None,
+        "started_at": None,
+        "due_date": None,
+        "certificate_id": None,
+        "self_enrolled": None,
+        "status_reason": None,
+        "enrollment_id": None,
     }
 
 

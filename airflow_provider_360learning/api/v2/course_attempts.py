@@ -192,6 +192,8 @@ def _attempts(items: Iterable[Any]) -> list[Attempt]:
                     read_usual_timestamp("lastActivityAt", item.get("lastActivityAt")),
                     str.__str__(read_usual_timestamp("completedAt", item.get("completedAt")) or ""),
                     None if (spent := item.get("timeSpent")) is None else spent / 1000,
+                    item.get("versionNumber"),
+                    item.get("lang"),
                 ),
             )
             for item in items

@@ -302,6 +302,10 @@ def _neutral_attempt(item: ResponseObject) -> CourseAttempt:
         "last_activity": read_timestamp("lastActivityAt", item.get("lastActivityAt")),
         "completed_at": read_timestamp("completedAt", item.get("completedAt")),
         "time_spent_ms": _whole(number(item, "timeSpent")),
+        "path_id": string(item, "pathId"),
+        "session_id": string(item, "pathSessionId"),
+        "version_number": number(item, "versionNumber"),
+        "lang": string(item, "lang"),
     }
 
 

@@ -449,4 +449,12 @@ def _neutral_statistic(
         "completed_at": read_timestamp("completedAt", item.get("completedAt")),
         "time_spent_ms": None if spent is None else round(spent),
         "status": string(status, "type") if isinstance(status, dict) else None,
+        "enrolled_at": read_timestamp("enrolledAt", item.get("enrolledAt")),
+        "unenrolled_at": read_timestamp("unenrolledAt", item.get("unenrolledAt")),
+        "started_at": read_timestamp("startedAt", item.get("startedAt")),
+        "due_date": read_timestamp("dueDate", item.get("dueDate")),
+        "certificate_id": string(item, "certificateId"),
+        "self_enrolled": boolean(item, "selfEnrolled"),
+        "status_reason": string(status, "reason") if isinstance(status, dict) else None,
+        "enrollment_id": string(item, "_id"),
     }

@@ -135,6 +135,8 @@ def test_attempts_have_all_values_but_the_email_address(api, sandbox, read):
         last_activity="2026-01-01T00:00:00.000Z",
         completed_at="2026-01-01T00:00:00.000Z",
         time_spent_seconds=60.0,
+        version_number=1,
+        lang="en",
     )
     assert second.course_id == f"64c4{1:020x}"
 
