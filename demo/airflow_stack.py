@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -28,6 +27,8 @@ from types import TracebackType
 from typing import Any
 
 import psutil
+
+from demo.ports import unused_port
 
 #: Maximum number of seconds of one step, which takes far less on a busy machine as well.
 _WATCHDOG_TIMEOUT = 300.0
@@ -73,7 +74,7 @@ class AirflowStack:
         self.bin_dir = bin_dir or Path(sys.executable).parent
         self.version = self._airflow_version()
         self.is_airflow_3 = int(self.version.partition(".")[0]) >= 3
-        self.port = _free_port()
+        self.port = unused_port()
         self.url = f"http://{_LOOPBACK}:{self.port}"
         self.database = self.home / "airflow.db"
         self.component_logs = self.home / "components"
@@ -405,15 +406,6 @@ def _ticks(timeout: float) -> Iterator[None]:
     while time.monotonic() < deadline:
         yield
         time.sleep(_POLL)
-
-
-def _free_port() -> int:
-    """Return a port below those that the system gives to connections: none takes it before the API server listens."""
-    while True:
-        port = 11_000 + secrets.randbelow(20_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind((_LOOPBACK, port))
-            return port
 
 
 def _responds(url: str) -> bool:

@@ -21,7 +21,8 @@ import psutil
 import psycopg2
 import psycopg2.extensions
 
-from tests.api.support import end_process, self_signed, unused_port
+from demo.ports import unused_port
+from tests.api.support import end_process, self_signed
 
 HOST = "127.0.0.1"
 USER = "learning360"

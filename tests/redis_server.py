@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.api.support import end_process, self_signed, unused_port
+from demo.ports import unused_port
+from tests.api.support import end_process, self_signed
 
 HOST = "127.0.0.1"
 #: Where `.ci/install-server` puts it if it is not on the PATH.

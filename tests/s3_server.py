@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.api.support import end_process, unused_port
+from demo.ports import unused_port
+from tests.api.support import end_process
 
 HOST = "127.0.0.1"
 #: Seconds to wait for the server to start; it takes about a second.

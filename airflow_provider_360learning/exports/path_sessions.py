@@ -51,8 +51,9 @@ def export_path_session_statistics(
     :return: The result of the export.
     """
     is_listed = session_ids is None
-    listed = partial(ids_of, api, "list_path_sessions", "session_id", "path sessions")
-    ids = listed() if session_ids is None else list(session_ids)
+    if session_ids is None:
+        session_ids = ids_of(api, "list_path_sessions", "session_id", "path sessions")
+    ids = list(session_ids)
     columns = COLUMNS["path_session_statistics"]
     highest = ""
     deleted = 0

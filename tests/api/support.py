@@ -6,7 +6,6 @@ import datetime
 import ipaddress
 import json
 import logging
-import secrets
 import select
 import signal
 import socket
@@ -229,19 +228,6 @@ def end_process(process: subprocess.Popen[bytes], number: signal.Signals = signa
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def unused_port() -> int:
-    """
-    Return a port without a listener.
-
-    It is below those that the system gives to connections and to servers that ask for any: one of these would be taken
-    by another test before a server listens to it.
-    """
-    while True:
-        port = 11_000 + secrets.randbelow(20_000)
-        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
-            return port
 
 
 def self_signed(folder: Path, *names: str) -> Path:

@@ -23,7 +23,7 @@ from airflow_provider_360learning.exceptions import (
 )
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL, LINUS_MAIL, SALES_GROUP_ID
 from airflow_provider_360learning.sandbox.server import Sandbox
-from tests.api.support import unused_port
+from demo.ports import unused_port
 
 #: Seconds to wait for a response: more than any but the slow one takes, also on a busy machine.
 READ_TIMEOUT = 2.0

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from airflow_provider_360learning.api.auth import Token
 from airflow_provider_360learning.api.types import Call, Settings
 from airflow_provider_360learning.exceptions import InvalidRequestError, Learning360Error, RefusedError
-from tests.api.support import Response, TinyServer, everything_about, secrets_in, unused_port
+from demo.ports import unused_port
+from tests.api.support import Response, TinyServer, everything_about, secrets_in
 
 #: Secrets that differ in each encoding.
 KEY = "k3y/with+odd&signs ü%41"

@@ -21,6 +21,7 @@ from airflow_provider_360learning.exceptions import (
     UnexpectedResponseError,
 )
 from airflow_provider_360learning.sandbox.demo_company import SALES_GROUP_ID
+from demo.ports import unused_port
 from tests.api.support import (
     Response,
     TinyProxy,
@@ -28,7 +29,6 @@ from tests.api.support import (
     recording_listener,
     self_signed,
     silent_server,
-    unused_port,
     with_token,
 )
 

@@ -30,7 +30,8 @@ from airflow_provider_360learning.files.storage import (
     write_atomic,
 )
 from airflow_provider_360learning.sync.marks import remove_results
-from tests.api.support import Response, TinyServer, unused_port
+from demo.ports import unused_port
+from tests.api.support import Response, TinyServer
 
 #: Each test has connections of its own, because Airflow connects once per connection id.
 _numbers = count()

@@ -22,7 +22,8 @@ from airflow_provider_360learning.cli.commands import check
 from airflow_provider_360learning.exceptions import InvalidConnectionError
 from airflow_provider_360learning.hooks.celery_broker import UnsuitableBrokerError, read_broker
 from airflow_provider_360learning.hooks.rate_limiter import active_rate_limiter, select_rate_limiter
-from tests.api.support import eventually, everything_about, unused_port
+from demo.ports import unused_port
+from tests.api.support import eventually, everything_about
 from tests.attacks.hostile_redis import hostile_redis
 from tests.redis_server import SentinelServer
 

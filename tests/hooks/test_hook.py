@@ -14,6 +14,7 @@ from airflow_provider_360learning.api.access import UNUSED_MAIL
 from airflow_provider_360learning.exceptions import TransportError
 from airflow_provider_360learning.hooks.learning360 import Learning360Hook
 from airflow_provider_360learning.sandbox.demo_company import GRACE_ID, GRACE_MAIL
+from demo.ports import unused_port
 from tests.api.support import (
     FREE,
     TOKEN,
@@ -22,7 +23,6 @@ from tests.api.support import (
     secrets_in,
     self_signed,
     silent_server,
-    unused_port,
     with_token,
 )
 

@@ -18,7 +18,7 @@ from airflow_provider_360learning.api.limiter.redis import RedisStore
 from airflow_provider_360learning.api.limiter.store import SharedLimit
 from airflow_provider_360learning.connections.redis import RedisConnection
 from airflow_provider_360learning.hooks.rate_limiter import active_rate_limiter, get_connection
-from tests.api.support import unused_port
+from demo.ports import unused_port
 from tests.benchmarks.support import arrival_times, counted, max_per_second
 
 ROOT = Path(__file__).parents[2]

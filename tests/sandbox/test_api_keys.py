@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_360learning.cli.definition import main
 from airflow_provider_360learning.sandbox.demo_company import API_KEY, COMPANY_ID
-from tests.api.support import unused_port
+from demo.ports import unused_port
 
 
 @pytest.fixture

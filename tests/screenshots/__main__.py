@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ import requests
 
 from airflow_provider_360learning.sandbox.server import Sandbox
 from demo.airflow_stack import AirflowStack
+from demo.ports import unused_port
 from tests.airflow.form_values import DAG_ID, fields_of_v2
 from tests.screenshots import pages_2, pages_3
 from tests.screenshots.browser import Browser, install_browser
@@ -246,7 +246,7 @@ def _airflow(line: int, home: Path, sandbox: Sandbox) -> Iterator[tuple[AirflowS
         with AirflowStack(home, dags, env, bin_dir=ROOT / ".venv/bin") as airflow:
             yield airflow, airflow.url
         return
-    port = _free_port()
+    port = unused_port()
     env |= {
         "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
@@ -269,12 +269,6 @@ def _wait_until_healthy(url: str, timeout: float = 120) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{url} did not respond within {timeout:g} s")
         time.sleep(0.5)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
